@@ -1,0 +1,47 @@
+# The two commands are `make serve` and `make test`; the rest is for those who change the code.
+
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: serve test lint migrate lock clean
+
+serve: .venv/serve
+	@exec $(BIN)/chatkeep serve --migrate
+
+migrate: .venv/serve
+	@exec $(BIN)/chatkeep migrate
+
+test: .venv/test
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# What each command needs is installed once, from hashes, and again only when the lock file changes.
+.venv/serve: requirements.txt pyproject.toml | .venv/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/test: requirements-dev.txt .venv/serve
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/python:
+	@test -n "$(PYTHON)" || { echo "chatkeep needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# Writes both lock files from pyproject.toml. Needs uv, which resolves for every platform and Python at once.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate pyproject.toml
+lock:
+	$(LOCK) --extra build --output-file requirements.txt
+	$(LOCK) --extra build --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

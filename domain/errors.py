@@ -1,0 +1,92 @@
+"""Every error the domain raises on purpose. Each carries its data; the message is fit to show a caller."""
+
+from uuid import UUID
+
+
+class ChatkeepError(Exception):
+    """The root of them all."""
+
+
+class NotFoundError(ChatkeepError):
+    """What the caller named does not exist, or is somebody else's: the two look the same."""
+
+
+class ConversationNotFoundError(NotFoundError):
+    def __init__(self, conversation_id: UUID) -> None:
+        super().__init__(f"You have no conversation {conversation_id}.")
+        self.conversation_id = conversation_id
+
+
+class MessageNotFoundError(NotFoundError):
+    def __init__(self, message_id: UUID) -> None:
+        super().__init__(f"The conversation has no message {message_id}.")
+        self.message_id = message_id
+
+
+class UserNotFoundError(NotFoundError):
+    def __init__(self, user_id: str) -> None:
+        super().__init__(f"There is no user {user_id!r}.")
+        self.user_id = user_id
+
+
+class UserNotProvisionedError(ChatkeepError):
+    """The user is not in `users`, and this service may not, or cannot, add them."""
+
+    def __init__(self, user_id: str, reason: str) -> None:
+        super().__init__(f"User {user_id!r} is unknown here: {reason}")
+        self.user_id = user_id
+
+
+class ConflictError(ChatkeepError):
+    """The request contradicts what is stored."""
+
+
+class ConversationIdTakenError(ConflictError):
+    def __init__(self, conversation_id: UUID) -> None:
+        super().__init__(
+            f"You already have a conversation {conversation_id} with other content. "
+            "Repeat the request as it was, or choose another id."
+        )
+        self.conversation_id = conversation_id
+
+
+class MessageIdTakenError(ConflictError):
+    def __init__(self, message_id: UUID) -> None:
+        super().__init__(
+            f"You already have a message {message_id} with other content. "
+            "Repeat the request as it was, or choose another id."
+        )
+        self.message_id = message_id
+
+
+class InvalidValueError(ChatkeepError):
+    """A value breaks a rule of the model that no setting changes.
+
+    `field` is a path into what the caller gave, such as `messages[3].tool_calls`.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class LimitExceededError(ChatkeepError):
+    """A value is larger than a limit of `Limits` allows; `limit_name` is the field of `Limits`."""
+
+    def __init__(self, field: str, *, limit_name: str, limit: int, actual: int, unit: str) -> None:
+        super().__init__(f"{field} has {actual} {unit}; the limit is {limit}.")
+        self.field = field
+        self.limit_name = limit_name
+        self.limit = limit
+        self.actual = actual
+        self.unit = unit
+
+
+class StoreUnavailableError(ChatkeepError):
+    """The database cannot answer now; trying again after `retry_after` seconds is safe."""
+
+    def __init__(self, reason: str, *, retry_after: int = 1) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after

@@ -1,0 +1,331 @@
+"""Users, conversations and messages, and the rules they keep.
+
+Times are timezone-aware, in UTC, to the microsecond. Lengths of text are counted in Unicode code points.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NewType
+from uuid import UUID, uuid5
+
+from domain.errors import (
+    ConversationIdTakenError,
+    InvalidValueError,
+    LimitExceededError,
+    MessageIdTakenError,
+)
+
+UserId = NewType("UserId", str)
+ConversationId = NewType("ConversationId", UUID)
+MessageId = NewType("MessageId", UUID)
+
+Position = NewType("Position", int)
+"""Where a message stands in its conversation: strictly increasing, final, at least 1."""
+
+JsonText = NewType("JsonText", str)
+"""A JSON document kept as text, since between its writer and its reader nobody looks into it.
+
+It is well-formed and holds no lone surrogates: whoever makes one from outside input has checked that.
+Equal documents may differ as text (spaces, order of keys): compare with `same_json`.
+"""
+
+EMPTY_OBJECT: Final = JsonText("{}")
+MAX_ID_CHARS: Final = 255
+FIRST_POSITION: Final = Position(1)
+LAST_POSITION: Final = Position(2**63 - 1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Role(StrEnum):
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+    DEVELOPER = "developer"
+    TOOL = "tool"
+
+
+class Status(StrEnum):
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+
+
+class Order(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a caller may send and ask for. 0 switches a limit off."""
+
+    max_user_message_chars: int = 1_000
+    max_message_chars: int = 10_000
+    soft_max_conversation_messages: int = 1_000
+    max_title_chars: int = 200
+    max_metadata_bytes: int = 16_384
+    max_page: int = 100
+    max_batch: int = 100
+
+    def check(self, limit_name: str, actual: int, *, field: str, unit: str) -> None:
+        """Raise `LimitExceededError` when `actual` is over the limit of that name."""
+        limit: int = getattr(self, limit_name)
+        if limit and actual > limit:
+            raise LimitExceededError(
+                field, limit_name=limit_name, limit=limit, actual=actual, unit=unit
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """One chat session of one user. `updated_at` is the last activity: the latest append."""
+
+    id: ConversationId
+    user_id: UserId
+    title: str | None
+    status: Status
+    metadata: JsonText
+    message_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One entry of a conversation, as it is stored."""
+
+    id: MessageId
+    conversation_id: ConversationId
+    role: Role
+    content: str | None
+    tool_calls: JsonText | None
+    tool_call_id: str | None
+    name: str | None
+    metadata: JsonText
+    created_at: datetime
+    position: Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A message as its author gives it. Only imports give `created_at`."""
+
+    role: Role
+    content: str | None
+    tool_calls: JsonText | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+    metadata: JsonText = EMPTY_OBJECT
+    id: MessageId | None = None
+    created_at: datetime | None = None
+
+    def check(self, limits: Limits, *, field: str) -> None:
+        """Raise `InvalidValueError` or `LimitExceededError`, naming what is wrong below `field`."""
+        if self.content is None:
+            if self.tool_calls is None:
+                raise InvalidValueError(
+                    f"{field}.content", "may be null only beside tool_calls; give a text"
+                )
+        else:
+            chars = len(self.content)
+            if self.role is Role.USER:
+                limits.check(
+                    "max_user_message_chars", chars, field=f"{field}.content", unit="characters"
+                )
+            limits.check("max_message_chars", chars, field=f"{field}.content", unit="characters")
+        if self.tool_calls is not None:
+            if self.role is not Role.ASSISTANT:
+                raise InvalidValueError(
+                    f"{field}.tool_calls", "only a message of role assistant has tool_calls"
+                )
+            limits.check(
+                "max_message_chars",
+                len(self.tool_calls),
+                field=f"{field}.tool_calls",
+                unit="characters",
+            )
+        if self.role is Role.TOOL:
+            if not self.tool_call_id:
+                raise InvalidValueError(
+                    f"{field}.tool_call_id", "a message of role tool names the call it answers"
+                )
+        elif self.tool_call_id is not None:
+            raise InvalidValueError(
+                f"{field}.tool_call_id", "only a message of role tool has a tool_call_id"
+            )
+        for name, value in (("tool_call_id", self.tool_call_id), ("name", self.name)):
+            if value is not None and len(value) > MAX_ID_CHARS:
+                raise InvalidValueError(
+                    f"{field}.{name}", f"has {len(value)} characters; at most {MAX_ID_CHARS}"
+                )
+        check_metadata(self.metadata, limits, field=f"{field}.metadata")
+
+    def stored(
+        self, conversation_id: ConversationId, position: Position, at: datetime
+    ) -> Message:
+        """Return this message as it stands in its conversation. It has its id by then."""
+        if self.id is None:
+            raise ValueError("a message is given an id before it is stored")
+        return Message(
+            id=self.id,
+            conversation_id=conversation_id,
+            role=self.role,
+            content=self.content,
+            tool_calls=self.tool_calls,
+            tool_call_id=self.tool_call_id,
+            name=self.name,
+            metadata=self.metadata,
+            created_at=self.created_at or at,
+            position=position,
+        )
+
+    def equals(self, stored: Message) -> bool:
+        """Whether `stored` is what this message would have become."""
+        return (
+            self.id == stored.id
+            and self.role is stored.role
+            and self.content == stored.content
+            and self.tool_call_id == stored.tool_call_id
+            and self.name == stored.name
+            and same_json(self.tool_calls, stored.tool_calls)
+            and same_json(self.metadata, stored.metadata)
+            and (self.created_at is None or self.created_at == stored.created_at)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one user has stored."""
+
+    user_id: UserId
+    conversations: int
+    active: int
+    archived: int
+    messages: int
+
+
+class Unset:
+    """The type of `UNSET`: a change that was not asked for, where None is a value."""
+
+
+UNSET: Final = Unset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What to change of a conversation. None of it is activity: `updated_at` stays."""
+
+    title: str | None | Unset = UNSET
+    status: Status | Unset = UNSET
+    metadata: JsonText | Unset = UNSET
+
+
+def check_user_id(user_id: str) -> UserId:
+    """Return `user_id` when it can own conversations, else raise `InvalidValueError`."""
+    if not user_id:
+        raise InvalidValueError("user_id", "is empty")
+    if len(user_id) > MAX_ID_CHARS:
+        raise InvalidValueError(
+            "user_id", f"has {len(user_id)} characters; at most {MAX_ID_CHARS}"
+        )
+    if "\x00" in user_id:
+        raise InvalidValueError("user_id", "contains the NUL character")
+    return UserId(user_id)
+
+
+def check_title(title: str | None, limits: Limits) -> None:
+    if title is not None:
+        limits.check("max_title_chars", len(title), field="title", unit="characters")
+
+
+def check_metadata(metadata: JsonText, limits: Limits, *, field: str = "metadata") -> None:
+    if metadata is not EMPTY_OBJECT:
+        limits.check("max_metadata_bytes", len(metadata.encode()), field=field, unit="bytes")
+
+
+def same_json(one: JsonText | None, other: JsonText | None) -> bool:
+    """Whether two documents are equal as JSON."""
+    if one is None or other is None:
+        return one is other
+    return one == other or json.loads(one) == json.loads(other)
+
+
+def microseconds(at: datetime) -> Position:
+    """Return the clock's reading as a position: microseconds since 1970."""
+    return Position((at - _EPOCH) // timedelta(microseconds=1))
+
+
+def uuid7(at: datetime) -> UUID:
+    """Return a new UUID version 7 (RFC 9562): its order is that of the clock to the millisecond."""
+    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
+    random = int.from_bytes(os.urandom(10))
+    return UUID(
+        int=(milliseconds & 0xFFFF_FFFF_FFFF) << 80
+        | 0x7 << 76
+        | (random >> 62 & 0xFFF) << 64
+        | 0b10 << 62
+        | random & 0x3FFF_FFFF_FFFF_FFFF
+    )
+
+
+def with_ids(
+    messages: Sequence[NewMessage], at: datetime, *, seed: UUID | None = None
+) -> tuple[NewMessage, ...]:
+    """Return the messages of a batch, each with its id: its own, or a new one.
+
+    One given id, of the conversation (`seed`) or of any message, makes the whole batch safe to send
+    again: the ids of the others follow from it.
+    """
+    seed = seed or next((message.id for message in messages if message.id is not None), None)
+    return tuple(
+        message
+        if message.id is not None
+        else replace(message, id=MessageId(uuid5(seed, str(index)) if seed else uuid7(at)))
+        for index, message in enumerate(messages)
+    )
+
+
+def replayed(
+    conversation_id: ConversationId, given: Sequence[NewMessage], stored: Sequence[Message]
+) -> tuple[Message, ...]:
+    """Return what an append stored before, when the same append is sent again.
+
+    `stored` are the user's messages that have an id of `given`, at least one, in any conversation.
+    Raises `MessageIdTakenError` when they are not that same append.
+    """
+    by_id = {message.id: message for message in stored}
+    found = []
+    for new in given:
+        old = by_id.get(new.id) if new.id is not None else None
+        if old is None:
+            continue
+        if old.conversation_id != conversation_id or not new.equals(old):
+            raise MessageIdTakenError(old.id)
+        found.append(old)
+    if len(found) != len(given):
+        raise MessageIdTakenError(stored[0].id)
+    return tuple(found)
+
+
+def recreated(
+    given: Conversation,
+    given_messages: Sequence[NewMessage],
+    stored: Conversation,
+    stored_messages: Sequence[Message],
+) -> tuple[Conversation, tuple[Message, ...]]:
+    """Return what a create stored before, when the same create is sent again.
+
+    `stored_messages` are the first messages of the stored conversation, as many as were given.
+    Raises `ConversationIdTakenError` when it is not that same create.
+    """
+    if (
+        given.title != stored.title
+        or not same_json(given.metadata, stored.metadata)
+        or len(given_messages) != len(stored_messages)
+        or not all(map(NewMessage.equals, given_messages, stored_messages))
+    ):
+        raise ConversationIdTakenError(stored.id)
+    return stored, tuple(stored_messages)

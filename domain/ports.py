@@ -1,0 +1,198 @@
+"""What the use cases need of the outside. Every adapter keeps these promises; one suite checks them.
+
+Common to all stores:
+
+- Every call names the user. What belongs to somebody else is treated as if it did not exist.
+- Each call happens wholly or not at all, also when several processes make it at once.
+- What is returned is the caller's to keep: changing the store later does not change it.
+- A store that cannot answer now raises `StoreUnavailableError`; the same call may be made again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.model import (
+    Changes,
+    Conversation,
+    ConversationId,
+    Message,
+    MessageId,
+    NewMessage,
+    Order,
+    Position,
+    Status,
+    Usage,
+    UserId,
+)
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Return the time in UTC, to the microsecond. It may stand still or jump back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What a create stored, or had stored before (`created` is False)."""
+
+    conversation: Conversation
+    messages: tuple[Message, ...]
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The two ends of a conversation, each oldest first; they do not overlap.
+
+    `head` are the system and developer messages that open the conversation, unless they are in
+    `tail`, the last messages. `message_count` is how many messages the whole conversation has.
+    """
+
+    head: tuple[Message, ...]
+    tail: tuple[Message, ...]
+    message_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append stored, or had stored before; the window afterwards, if asked for."""
+
+    messages: tuple[Message, ...]
+    message_count: int
+    window: Window | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastSeen:
+    """The last conversation of a page: where the next page goes on."""
+
+    updated_at: datetime
+    id: ConversationId
+
+
+class Users(Protocol):
+    async def add(self, user_id: UserId, at: datetime) -> bool:
+        """Make sure that the user exists; return whether they are new.
+
+        Raises `UserNotProvisionedError` when the users table does not take them.
+        """
+        ...
+
+    async def usage(self, user_id: UserId) -> Usage:
+        """Return what the user has stored; all zero for a user who does not exist."""
+        ...
+
+    async def erase(self, user_id: UserId) -> bool:
+        """Delete the user and everything they own; return whether there was anything to delete."""
+        ...
+
+
+class Conversations(Protocol):
+    async def create(
+        self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
+    ) -> Created:
+        """Store a conversation with its first messages, which have ids, in their order.
+
+        `message_count` is taken from `messages`; the other fields are stored as they are. A message
+        without `created_at` gets the conversation's `updated_at`.
+        A conversation of that id which is the same (`domain.model.recreated`) is returned as it is
+        stored. Raises `ConversationIdTakenError` when it is another one, `MessageIdTakenError` when
+        a message id is in use, `UserNotProvisionedError` when the user does not exist and either
+        `provision` is false or they cannot be added.
+        """
+        ...
+
+    async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
+        """Return the user's conversation of that id, or store this one, which has no messages.
+
+        Raises `UserNotProvisionedError` as `create` does.
+        """
+        ...
+
+    async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
+        """Return the conversation, or raise `ConversationNotFoundError`."""
+        ...
+
+    async def list(
+        self, user_id: UserId, *, status: Status | None, after: LastSeen | None, limit: int
+    ) -> Sequence[Conversation]:
+        """Return at most `limit` conversations, latest activity first, ties by id, descending.
+
+        Only those of `status`, if given; only those that come after `after`, if given.
+        """
+        ...
+
+    async def change(
+        self, user_id: UserId, conversation_id: ConversationId, changes: Changes
+    ) -> Conversation:
+        """Apply the changes and return the conversation, or raise `ConversationNotFoundError`."""
+        ...
+
+    async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
+        """Delete it with all its messages, or raise `ConversationNotFoundError`."""
+        ...
+
+
+class Messages(Protocol):
+    async def append(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        messages: Sequence[NewMessage],
+        at: datetime,
+        *,
+        window: int | None = None,
+    ) -> Appended:
+        """Add messages, which have ids, after the last one, in their order, all or none.
+
+        Their positions are consecutive and greater than any that the conversation ever had, even
+        when the clock stands still or has gone back; `updated_at` moves to `at`, never backwards.
+        With `window`, also return the last that many messages, the new ones included.
+        Messages that are stored already, by the same append (`domain.model.replayed`), are
+        returned and change nothing. Raises `ConversationNotFoundError`; `MessageIdTakenError` when
+        an id is in use by any other message of the user.
+        """
+        ...
+
+    async def history(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        order: Order,
+        after: Position | MessageId | None,
+        before: Position | MessageId | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        """Return at most `limit` messages strictly between `after` and `before`.
+
+        With `Order.ASC` the first of them, oldest first; with `Order.DESC` the last, latest first.
+        Raises `ConversationNotFoundError`, and `MessageNotFoundError` for a bound that is the id of
+        no message of this conversation.
+        """
+        ...
+
+    async def window(
+        self, user_id: UserId, conversation_id: ConversationId, *, limit: int
+    ) -> Window:
+        """Return the ends of the conversation: its head and its last `limit` messages.
+
+        Of a longer head only the first `domain.context.MAX_HEAD` messages are returned.
+        Raises `ConversationNotFoundError`.
+        """
+        ...
+
+    async def get(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> Message:
+        """Return the message, or raise `MessageNotFoundError`."""
+        ...
+
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> None:
+        """Delete the message and count it no more, or raise `MessageNotFoundError`."""
+        ...

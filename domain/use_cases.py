@@ -1,0 +1,283 @@
+"""What a caller can do: each method is one thing a chatbot needs, over the ports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.context import Context, select
+from domain.errors import InvalidValueError, UserNotFoundError
+from domain.model import (
+    EMPTY_OBJECT,
+    Changes,
+    Conversation,
+    ConversationId,
+    JsonText,
+    Limits,
+    Message,
+    MessageId,
+    NewMessage,
+    Order,
+    Position,
+    Status,
+    Unset,
+    Usage,
+    UserId,
+    check_metadata,
+    check_title,
+    uuid7,
+    with_ids,
+)
+from domain.ports import Clock, Conversations, Created, LastSeen, Messages, Users
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """`next` is where the following page starts; None on the last one."""
+
+    items: tuple[Conversation, ...]
+    next: LastSeen | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """`next` is the position that the following page goes on from; None on the last one."""
+
+    items: tuple[Message, ...]
+    next: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResult:
+    """`over_soft_limit`: the conversation is longer than `soft_max_conversation_messages`."""
+
+    messages: tuple[Message, ...]
+    message_count: int
+    over_soft_limit: bool
+    context: Context | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chatkeep:
+    """The whole service, without a way in or a place to store.
+
+    `provision_users`: a user unknown to the store is added on their first write.
+    All methods raise `StoreUnavailableError` when the store cannot answer.
+    """
+
+    users: Users
+    conversations: Conversations
+    messages: Messages
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)
+    provision_users: bool = True
+
+    async def create_conversation(  # noqa: PLR0913 - one for each thing a caller may give
+        self,
+        user_id: UserId,
+        *,
+        conversation_id: ConversationId | None = None,
+        title: str | None = None,
+        metadata: JsonText = EMPTY_OBJECT,
+        messages: Sequence[NewMessage] = (),
+    ) -> Created:
+        """Create a conversation, with its first messages or none.
+
+        With an id of the caller's it can be repeated: the same call answers what is stored.
+        Raises `ConversationIdTakenError`, `MessageIdTakenError`, `UserNotProvisionedError`, and
+        `InvalidValueError` or `LimitExceededError` naming the field.
+        """
+        at = self.clock.now()
+        new = self._new_conversation(user_id, conversation_id, title, metadata, at)
+        self._check_batch(messages)
+        return await self.conversations.create(
+            new, with_ids(messages, at, seed=conversation_id), provision=self.provision_users
+        )
+
+    async def get_or_create_conversation(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        title: str | None = None,
+        metadata: JsonText = EMPTY_OBJECT,
+    ) -> Created:
+        """Return the conversation of that id as it is; create it when there is none.
+
+        Raises `UserNotProvisionedError`, `LimitExceededError`.
+        """
+        new = self._new_conversation(user_id, conversation_id, title, metadata, self.clock.now())
+        return await self.conversations.get_or_create(new, provision=self.provision_users)
+
+    async def get_conversation(
+        self, user_id: UserId, conversation_id: ConversationId
+    ) -> Conversation:
+        """Return the conversation. Raises `ConversationNotFoundError`."""
+        return await self.conversations.get(user_id, conversation_id)
+
+    async def list_conversations(
+        self,
+        user_id: UserId,
+        *,
+        status: Status | None = None,
+        after: LastSeen | None = None,
+        limit: int = 20,
+    ) -> ConversationPage:
+        """Return a page of the user's conversations, latest activity first.
+
+        Raises `LimitExceededError` for a `limit` over `max_page`.
+        """
+        self._check_page(limit)
+        found = await self.conversations.list(
+            user_id, status=status, after=after, limit=limit + 1
+        )
+        items = tuple(found[:limit])
+        more = len(found) > limit
+        return ConversationPage(
+            items, LastSeen(items[-1].updated_at, items[-1].id) if more else None
+        )
+
+    async def change_conversation(
+        self, user_id: UserId, conversation_id: ConversationId, changes: Changes
+    ) -> Conversation:
+        """Rename, archive, unarchive, or replace the metadata.
+
+        Raises `ConversationNotFoundError`, `LimitExceededError`.
+        """
+        if not isinstance(changes.title, Unset):
+            check_title(changes.title, self.limits)
+        if not isinstance(changes.metadata, Unset):
+            check_metadata(changes.metadata, self.limits)
+        return await self.conversations.change(user_id, conversation_id, changes)
+
+    async def delete_conversation(self, user_id: UserId, conversation_id: ConversationId) -> None:
+        """Delete the conversation with all its messages. Raises `ConversationNotFoundError`."""
+        await self.conversations.delete(user_id, conversation_id)
+
+    async def append(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        messages: Sequence[NewMessage],
+        *,
+        context_limit: int | None = None,
+        max_chars: int | None = None,
+    ) -> AppendResult:
+        """Add messages at the end, all or none; with `context_limit` also answer the context.
+
+        With ids of the caller's it can be repeated: the same call answers what is stored.
+        Raises `ConversationNotFoundError`, `MessageIdTakenError`, and `InvalidValueError` or
+        `LimitExceededError` naming the field.
+        """
+        if not messages:
+            raise InvalidValueError("messages", "is empty; give at least one message")
+        self._check_batch(messages)
+        if context_limit is not None:
+            self._check_page(context_limit, field="context")
+        at = self.clock.now()
+        appended = await self.messages.append(
+            user_id, conversation_id, with_ids(messages, at), at, window=context_limit
+        )
+        soft_limit = self.limits.soft_max_conversation_messages
+        return AppendResult(
+            messages=appended.messages,
+            message_count=appended.message_count,
+            over_soft_limit=0 < soft_limit < appended.message_count,
+            context=select(appended.window, max_chars=max_chars) if appended.window else None,
+        )
+
+    async def history(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        order: Order = Order.ASC,
+        after: Position | MessageId | None = None,
+        before: Position | MessageId | None = None,
+        limit: int = 20,
+    ) -> MessagePage:
+        """Return a page of the messages strictly between `after` and `before`, in `order`.
+
+        Raises `ConversationNotFoundError`, `MessageNotFoundError` for a bound that is no message
+        of this conversation, `LimitExceededError` for a `limit` over `max_page`.
+        """
+        self._check_page(limit)
+        found = await self.messages.history(
+            user_id, conversation_id, order=order, after=after, before=before, limit=limit + 1
+        )
+        items = tuple(found[:limit])
+        return MessagePage(items, items[-1].position if len(found) > limit else None)
+
+    async def context(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        limit: int = 20,
+        max_chars: int | None = None,
+    ) -> Context:
+        """Return what to hand to the model next: see `domain.context.select`.
+
+        Raises `ConversationNotFoundError`, `LimitExceededError` for a `limit` over `max_page`.
+        """
+        self._check_page(limit)
+        window = await self.messages.window(user_id, conversation_id, limit=limit)
+        return select(window, max_chars=max_chars)
+
+    async def get_message(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> Message:
+        """Return the message. Raises `MessageNotFoundError`."""
+        return await self.messages.get(user_id, conversation_id, message_id)
+
+    async def delete_message(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> None:
+        """Delete the message. Raises `MessageNotFoundError`."""
+        await self.messages.delete(user_id, conversation_id, message_id)
+
+    async def usage(self, user_id: UserId) -> Usage:
+        return await self.users.usage(user_id)
+
+    async def provision_user(self, user_id: UserId) -> bool:
+        """Make sure that the user exists; return whether they are new."""
+        return await self.users.add(user_id, self.clock.now())
+
+    async def erase_me(self, user_id: UserId) -> None:
+        """Delete the caller and everything they own; nothing to delete is no error."""
+        await self.users.erase(user_id)
+
+    async def erase_user(self, user_id: UserId) -> None:
+        """Delete a user and everything they own. Raises `UserNotFoundError`."""
+        if not await self.users.erase(user_id):
+            raise UserNotFoundError(user_id)
+
+    def _new_conversation(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId | None,
+        title: str | None,
+        metadata: JsonText,
+        at: datetime,
+    ) -> Conversation:
+        check_title(title, self.limits)
+        check_metadata(metadata, self.limits)
+        return Conversation(
+            id=conversation_id or ConversationId(uuid7(at)),
+            user_id=user_id,
+            title=title,
+            status=Status.ACTIVE,
+            metadata=metadata,
+            message_count=0,
+            created_at=at,
+            updated_at=at,
+        )
+
+    def _check_batch(self, messages: Sequence[NewMessage]) -> None:
+        self.limits.check("max_batch", len(messages), field="messages", unit="messages")
+        for index, message in enumerate(messages):
+            message.check(self.limits, field=f"messages[{index}]")
+
+    def _check_page(self, limit: int, *, field: str = "limit") -> None:
+        if limit < 1:
+            raise InvalidValueError(field, f"is {limit}; at least 1")
+        self.limits.check("max_page", limit, field=field, unit="items")
