@@ -1,4 +1,7 @@
-"""Every error the domain raises on purpose. Each carries its data; the message is fit to show a caller."""
+"""Every error the domain raises on purpose.
+
+Each carries its data; its message is fit to show a caller.
+"""
 
 from uuid import UUID
 

@@ -1,6 +1,6 @@
 """Users, conversations and messages, and the rules they keep.
 
-Times are timezone-aware, in UTC, to the microsecond. Lengths of text are counted in Unicode code points.
+Times are timezone-aware, in UTC, to the microsecond. Lengths of text are in Unicode code points.
 """
 
 import json
@@ -29,7 +29,8 @@ Position = NewType("Position", int)
 JsonText = NewType("JsonText", str)
 """A JSON document kept as text, since between its writer and its reader nobody looks into it.
 
-It is well-formed and holds no lone surrogates: whoever makes one from outside input has checked that.
+It is well-formed, holds no lone surrogates and escapes no character that may stand as itself:
+whoever makes one from outside input sees to that.
 Equal documents may differ as text (spaces, order of keys): compare with `same_json`.
 """
 
@@ -122,50 +123,47 @@ class NewMessage:
     id: MessageId | None = None
     created_at: datetime | None = None
 
-    def check(self, limits: Limits, *, field: str) -> None:
-        """Raise `InvalidValueError` or `LimitExceededError`, naming what is wrong below `field`."""
-        if self.content is None:
-            if self.tool_calls is None:
-                raise InvalidValueError(
-                    f"{field}.content", "may be null only beside tool_calls; give a text"
-                )
-        else:
-            chars = len(self.content)
-            if self.role is Role.USER:
-                limits.check(
-                    "max_user_message_chars", chars, field=f"{field}.content", unit="characters"
-                )
-            limits.check("max_message_chars", chars, field=f"{field}.content", unit="characters")
-        if self.tool_calls is not None:
-            if self.role is not Role.ASSISTANT:
-                raise InvalidValueError(
-                    f"{field}.tool_calls", "only a message of role assistant has tool_calls"
-                )
-            limits.check(
-                "max_message_chars",
-                len(self.tool_calls),
-                field=f"{field}.tool_calls",
-                unit="characters",
-            )
-        if self.role is Role.TOOL:
-            if not self.tool_call_id:
-                raise InvalidValueError(
-                    f"{field}.tool_call_id", "a message of role tool names the call it answers"
-                )
-        elif self.tool_call_id is not None:
-            raise InvalidValueError(
-                f"{field}.tool_call_id", "only a message of role tool has a tool_call_id"
-            )
+    def check(self, limits: Limits, *, within: str = "") -> None:
+        """Raise `InvalidValueError` or `LimitExceededError` for what breaks a rule.
+
+        `within` is put before the name of the field, such as `messages[3].`.
+        """
+        self._check_content(limits, f"{within}content")
+        self._check_tools(limits, within)
         for name, value in (("tool_call_id", self.tool_call_id), ("name", self.name)):
             if value is not None and len(value) > MAX_ID_CHARS:
                 raise InvalidValueError(
-                    f"{field}.{name}", f"has {len(value)} characters; at most {MAX_ID_CHARS}"
+                    f"{within}{name}", f"has {len(value)} characters; at most {MAX_ID_CHARS}"
                 )
-        check_metadata(self.metadata, limits, field=f"{field}.metadata")
+        check_metadata(self.metadata, limits, field=f"{within}metadata")
 
-    def stored(
-        self, conversation_id: ConversationId, position: Position, at: datetime
-    ) -> Message:
+    def _check_content(self, limits: Limits, field: str) -> None:
+        if self.content is None:
+            if self.tool_calls is None:
+                raise InvalidValueError(field, "may be null only beside tool_calls; give a text")
+            return
+        chars = len(self.content)
+        if self.role is Role.USER:
+            limits.check("max_user_message_chars", chars, field=field, unit="characters")
+        limits.check("max_message_chars", chars, field=field, unit="characters")
+
+    def _check_tools(self, limits: Limits, within: str) -> None:
+        if self.tool_calls is not None:
+            field = f"{within}tool_calls"
+            if self.role is not Role.ASSISTANT:
+                raise InvalidValueError(field, "only a message of role assistant has tool_calls")
+            chars = len(self.tool_calls)
+            limits.check("max_message_chars", chars, field=field, unit="characters")
+        if self.role is Role.TOOL and not self.tool_call_id:
+            raise InvalidValueError(
+                f"{within}tool_call_id", "a message of role tool names the call it answers"
+            )
+        if self.role is not Role.TOOL and self.tool_call_id is not None:
+            raise InvalidValueError(
+                f"{within}tool_call_id", "only a message of role tool has a tool_call_id"
+            )
+
+    def stored(self, conversation_id: ConversationId, position: Position, at: datetime) -> Message:
         """Return this message as it stands in its conversation. It has its id by then."""
         if self.id is None:
             raise ValueError("a message is given an id before it is stored")
@@ -218,7 +216,7 @@ UNSET: Final = Unset()
 class Changes:
     """What to change of a conversation. None of it is activity: `updated_at` stays."""
 
-    title: str | None | Unset = UNSET
+    title: str | Unset | None = UNSET
     status: Status | Unset = UNSET
     metadata: JsonText | Unset = UNSET
 
@@ -228,9 +226,7 @@ def check_user_id(user_id: str) -> UserId:
     if not user_id:
         raise InvalidValueError("user_id", "is empty")
     if len(user_id) > MAX_ID_CHARS:
-        raise InvalidValueError(
-            "user_id", f"has {len(user_id)} characters; at most {MAX_ID_CHARS}"
-        )
+        raise InvalidValueError("user_id", f"has {len(user_id)} characters; at most {MAX_ID_CHARS}")
     if "\x00" in user_id:
         raise InvalidValueError("user_id", "contains the NUL character")
     return UserId(user_id)
@@ -251,6 +247,11 @@ def same_json(one: JsonText | None, other: JsonText | None) -> bool:
     if one is None or other is None:
         return one is other
     return one == other or json.loads(one) == json.loads(other)
+
+
+def is_opening(message: Message) -> bool:
+    """Whether the message, at the start of a conversation, instructs rather than converses."""
+    return message.role in (Role.SYSTEM, Role.DEVELOPER)
 
 
 def microseconds(at: datetime) -> Position:

@@ -1,4 +1,4 @@
-"""What the use cases need of the outside. Every adapter keeps these promises; one suite checks them.
+"""What the use cases need of the outside: promises that every adapter keeps.
 
 Common to all stores:
 
@@ -11,7 +11,7 @@ Common to all stores:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol, Self
 
 from domain.model import (
     Changes,
@@ -43,17 +43,35 @@ class Created:
     created: bool
 
 
+MAX_HEAD: Final = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The two ends of a conversation, each oldest first; they do not overlap.
 
-    `head` are the system and developer messages that open the conversation, unless they are in
-    `tail`, the last messages. `message_count` is how many messages the whole conversation has.
+    `head` are the system and developer messages that open the conversation, at most the first
+    `MAX_HEAD` of them, less those that are in `tail`, the last messages. `message_count` is how
+    many messages the whole conversation has.
     """
 
     head: tuple[Message, ...]
     tail: tuple[Message, ...]
     message_count: int
+
+    @classmethod
+    def of(
+        cls,
+        opening: Sequence[Message],
+        latest: Sequence[Message],
+        *,
+        limit: int,
+        message_count: int,
+    ) -> Self:
+        """Make one of the opening messages and of the latest, at least the last `limit` ones."""
+        tail = tuple(latest[-limit:])
+        head = (message for message in opening if message.position < tail[0].position)
+        return cls(tuple(head), tail, message_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +92,7 @@ class LastSeen:
 
 
 class Users(Protocol):
-    async def add(self, user_id: UserId, at: datetime) -> bool:
+    async def add(self, user_id: UserId) -> bool:
         """Make sure that the user exists; return whether they are new.
 
         Raises `UserNotProvisionedError` when the users table does not take them.
@@ -180,7 +198,6 @@ class Messages(Protocol):
     ) -> Window:
         """Return the ends of the conversation: its head and its last `limit` messages.
 
-        Of a longer head only the first `domain.context.MAX_HEAD` messages are returned.
         Raises `ConversationNotFoundError`.
         """
         ...

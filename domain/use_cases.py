@@ -71,7 +71,7 @@ class Chatkeep:
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True
 
-    async def create_conversation(  # noqa: PLR0913 - one for each thing a caller may give
+    async def create_conversation(
         self,
         user_id: UserId,
         *,
@@ -127,9 +127,7 @@ class Chatkeep:
         Raises `LimitExceededError` for a `limit` over `max_page`.
         """
         self._check_page(limit)
-        found = await self.conversations.list(
-            user_id, status=status, after=after, limit=limit + 1
-        )
+        found = await self.conversations.list(user_id, status=status, after=after, limit=limit + 1)
         items = tuple(found[:limit])
         more = len(found) > limit
         return ConversationPage(
@@ -170,7 +168,10 @@ class Chatkeep:
         """
         if not messages:
             raise InvalidValueError("messages", "is empty; give at least one message")
-        self._check_batch(messages)
+        if len(messages) == 1:
+            messages[0].check(self.limits)
+        else:
+            self._check_batch(messages)
         if context_limit is not None:
             self._check_page(context_limit, field="context")
         at = self.clock.now()
@@ -240,7 +241,7 @@ class Chatkeep:
 
     async def provision_user(self, user_id: UserId) -> bool:
         """Make sure that the user exists; return whether they are new."""
-        return await self.users.add(user_id, self.clock.now())
+        return await self.users.add(user_id)
 
     async def erase_me(self, user_id: UserId) -> None:
         """Delete the caller and everything they own; nothing to delete is no error."""
@@ -274,8 +275,13 @@ class Chatkeep:
 
     def _check_batch(self, messages: Sequence[NewMessage]) -> None:
         self.limits.check("max_batch", len(messages), field="messages", unit="messages")
+        ids = set()
         for index, message in enumerate(messages):
-            message.check(self.limits, field=f"messages[{index}]")
+            message.check(self.limits, within=f"messages[{index}].")
+            if message.id is not None:
+                if message.id in ids:
+                    raise InvalidValueError(f"messages[{index}].id", "stands twice in this batch")
+                ids.add(message.id)
 
     def _check_page(self, limit: int, *, field: str = "limit") -> None:
         if limit < 1:

@@ -1,0 +1,348 @@
+"""Any Neon or Postgres URL that a person may paste, as arguments of `asyncpg.connect`.
+
+A connection string comes out of a web console, an env file or a colleague's chat message, so it may
+carry a shell command around it, the name of another driver in it, and parameters that asyncpg hands
+to the server, which refuses them. What the parameters mean is what libpq says
+(https://www.postgresql.org/docs/current/libpq-connect.html), except that a connection to Neon is
+always encrypted and its certificate always checked.
+"""
+
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+FORM: Final = "postgresql://USER:PASSWORD@HOST/DATABASE"
+APPLICATION_NAME: Final = "chatkeep"
+DEFAULT_PORT: Final = 5432
+MAX_PORT: Final = 65_535
+
+_NEON_DOMAINS: Final = (".neon.tech", ".neon.build")
+_POOLER: Final = "-pooler"
+_SCHEME: Final = re.compile(r"(?:jdbc:)?postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
+# export NAME='...', NAME: ..., $env:NAME = "...", psql '...', psql -d "..."
+_BEFORE_SCHEME: Final = re.compile(
+    r"""(?:(?:export|set)\s+|\$env:)?(?:\w+\s*[=:]\s*)?["'`]?\s*(?:psql\s+(?:-d\s+)?)?["'`]?"""
+)
+_AFTER_URL: Final = "\"'`; \t\r\n"
+_AFTER_USERINFO: Final = re.compile(
+    r"(?P<host>\[[^\]/?#@\s]*\]|[^\[\]:/?#@\s]*)(?::(?P<port>[^/?#@\s]*))?"
+    r"(?:/(?P<database>[^/?#@\s]*)/?)?(?:\?(?P<query>[^#\s]*))?"
+)
+_USER: Final = re.compile(r"[^:/?#\[\]]+")
+_MASK: Final = re.compile(r"[*•]{3,}")
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_NEON_ENDPOINT: Final = re.compile(r"(?:endpoint|project)=")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# Session settings that asyncpg lets a URL carry. A pooler refuses them, or drops them.
+_SESSION_SETTINGS: Final = (
+    "search_path",
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+)
+# How clients other than libpq say that they go through a pooler in transaction mode.
+_POOLED_SIGNS: Final = {
+    "pgbouncer": "true",
+    "statement_cache_size": "0",
+    "prepared_statement_cache_size": "0",
+}
+_SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# libpq reads ssl=true as require, for JDBC's sake; no-verify is what node-postgres calls it.
+_OTHER_SSL_MODES: Final = {
+    "true": "require",
+    "1": "require",
+    "on": "require",
+    "no-verify": "require",
+    "false": "disable",
+    "0": "disable",
+    "off": "disable",
+}
+
+
+class DatabaseUrlError(ValueError):
+    """The text is no usable database URL. The message quotes nothing of it, as it has a secret."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DatabaseUrl:
+    """Where the database is and how to connect to it.
+
+    `connect_args` are keyword arguments of `asyncpg.connect`: host, port, user, password (None when
+    the URL has none), database, ssl and server_settings; for a pooled one also
+    `statement_cache_size=0`. `pooled`: a pooler in transaction mode stands before the database.
+    `ignored` are the names of the parameters that were dropped. Neither `repr` nor `str` shows the
+    password.
+    """
+
+    connect_args: dict[str, Any]
+    pooled: bool
+    neon: bool
+    ignored: tuple[str, ...]
+
+    def direct(self) -> "DatabaseUrl":
+        """Return the same Neon database without the pooler; anything else is returned as it is."""
+        if not (self.neon and self.pooled):
+            return self
+        args = {k: v for k, v in self.connect_args.items() if k != "statement_cache_size"}
+        endpoint, _, domain = args["host"].partition(".")
+        args["host"] = f"{endpoint.removesuffix(_POOLER)}.{domain}"
+        return replace(self, connect_args=args, pooled=False)
+
+    def __str__(self) -> str:
+        args = self.connect_args
+        user, database = quote(args["user"], safe=""), quote(args["database"], safe="")
+        host = args["host"]
+        if host.startswith("/"):
+            return f"postgresql://{user}@/{database}?host={quote(host, safe='')}"
+        host = f"[{host}]" if ":" in host else host
+        return f"postgresql://{user}@{host}:{args['port']}/{database}"
+
+    def __repr__(self) -> str:
+        return (
+            f"DatabaseUrl('{self}', pooled={self.pooled}, neon={self.neon}, ignored={self.ignored})"
+        )
+
+
+def parse_database_url(text: str) -> DatabaseUrl:
+    """Read a URL, whatever a shell, an env file or another driver put around or into it.
+
+    Special characters in the password need no encoding as long as only one reading makes sense.
+    Raises `DatabaseUrlError` when there is none or more than one, when user, host or database is
+    missing, and when a certificate file that a parameter names cannot be loaded.
+    """
+    reading = _only_reading(_address(text))
+    params = {
+        _decoded(name, "a parameter"): _decoded(value, "a parameter")
+        for name, value in reading.params
+    }
+    user = params.pop("user", "") or _decoded(reading.user, "the user")
+    password = params.pop("password", "") or _decoded(reading.password, "the password") or None
+    database = params.pop("dbname", "") or params.pop("database", "")
+    database = database or _decoded(reading.database, "the database")
+    host, port = _endpoint(
+        params.pop("host", "") or _decoded(reading.host, "the host"),
+        params.pop("port", "") or _decoded(reading.port, "the port"),
+    )
+
+    neon = host.endswith(_NEON_DOMAINS)
+    pooled = host.partition(".")[0].endswith(_POOLER) if neon else _pop_pooled_signs(params)
+    args = {
+        "host": host,
+        "port": port,
+        "user": user,
+        "password": password,
+        "database": database,
+        "ssl": _pop_tls(params, neon=neon, unix_socket=host.startswith("/")),
+        "server_settings": _pop_server_settings(params, neon=neon, pooled=pooled),
+    }
+    if pooled:
+        # The next transaction may run on another server connection, without what was prepared.
+        args["statement_cache_size"] = 0
+    return DatabaseUrl(args, pooled, neon, tuple(sorted(params)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One way to take an address apart; everything is still percent-encoded."""
+
+    user: str
+    password: str = field(repr=False)
+    host: str
+    port: str
+    database: str
+    params: list[tuple[str, str]] = field(repr=False)
+
+    def names(self, *params: str) -> bool:
+        return any(value and name in params for name, value in self.params)
+
+    @property
+    def has_user(self) -> bool:
+        return bool(self.user) or self.names("user")
+
+    @property
+    def has_database(self) -> bool:
+        return bool(self.database) or self.names("dbname", "database")
+
+
+def _address(text: str) -> str:
+    """Return what stands behind `postgresql://`, without anything around the URL."""
+    text = text.strip()
+    if not text:
+        raise DatabaseUrlError(f"The database URL is empty: it should look like {FORM}.")
+    scheme = _SCHEME.search(text)
+    if scheme is None or not _BEFORE_SCHEME.fullmatch(text[: scheme.start()]):
+        raise DatabaseUrlError(
+            "The database URL does not start with postgresql:// or postgres://: copy the whole "
+            f"connection string, which looks like {FORM}."
+        )
+    address = text[scheme.end() :].rstrip(_AFTER_URL)
+    if _CONTROL.search(address):
+        raise DatabaseUrlError(
+            "The database URL has a line break, a tab or another control character in it: paste it "
+            "as one line."
+        )
+    return address
+
+
+def _only_reading(address: str) -> _Reading:
+    """Return the one way to read the address that names a user and a database.
+
+    An '@', '/', '?', '#' or ':' that was not encoded may be the password's, so every '@' could be
+    the one before the host, and there could also be none.
+    """
+    readings = list(_readings(address))
+    complete = [r for r in readings if r.has_user and r.has_database]
+    if len(complete) > 1:
+        raise DatabaseUrlError(
+            "The database URL can be read in more than one way: percent-encode the special "
+            "characters of the password (%40 for '@', %2F for '/', %3F for '?', %23 for '#')."
+        )
+    if not complete:
+        if any(r.has_user for r in readings):
+            raise DatabaseUrlError(
+                f"The database URL names no database: it should end like {FORM}."
+            )
+        if any(r.has_database for r in readings):
+            raise DatabaseUrlError(f"The database URL names no user: it should look like {FORM}.")
+        raise DatabaseUrlError(
+            f"The database URL is not of the form {FORM}: look for spaces or special characters, "
+            "which must be percent-encoded (%20 for a space, %40 for '@', %23 for '#')."
+        )
+    if _MASK.fullmatch(complete[0].password):
+        raise DatabaseUrlError(
+            "The database URL has asterisks where the password should be: show the password in the "
+            "console before you copy the connection string."
+        )
+    return complete[0]
+
+
+def _readings(address: str) -> Iterator[_Reading]:
+    ends = [i for i, character in enumerate(address) if character == "@"]
+    for end in (-1, *ends):
+        userinfo = address[: max(end, 0)]
+        user, _, password = userinfo.partition(":")
+        rest = _AFTER_USERINFO.fullmatch(address, end + 1)
+        if rest is None or (user and not _USER.fullmatch(user)):
+            continue
+        params = _params(rest["query"] or "")
+        if params is not None:
+            yield _Reading(
+                user, password, rest["host"], rest["port"] or "", rest["database"] or "", params
+            )
+
+
+def _params(query: str) -> list[tuple[str, str]] | None:
+    """Return the parameters, of which the last of a name counts; None if it is no query at all."""
+    # "&amp;" is what "&" becomes in a string copied out of a page's source.
+    parts = [part.removeprefix("amp;").partition("=") for part in query.split("&") if part]
+    return [(name, value) for name, _, value in parts] if all(p[1] for p in parts) else None
+
+
+def _decoded(encoded: str, what: str) -> str:
+    """Undo the percent-encoding; a '%' before anything but two hexadecimal digits is itself."""
+    with suppress(UnicodeError):  # it carries the bytes, the password's among them: not chained
+        text = unquote(encoded, errors="strict")
+        text.encode()
+        if "\0" not in text:
+            return text
+    raise DatabaseUrlError(
+        f"In the database URL {what} is not UTF-8 text: percent-encode it as UTF-8 (%25 for '%'), "
+        "without the NUL character."
+    )
+
+
+def _endpoint(host: str, port: str) -> tuple[str, int]:
+    """Return the host, an absolute path for a Unix socket, and the port."""
+    if not host:
+        raise DatabaseUrlError(
+            f"The database URL names no host: it should look like {FORM}, or, for a Unix socket, "
+            "postgresql://USER@/DATABASE?host=/DIRECTORY."
+        )
+    if "," in host or "," in port:
+        raise DatabaseUrlError("The database URL names several hosts: give one of them.")
+    number = int(port) if _PORT.fullmatch(port) else DEFAULT_PORT if not port else 0
+    if not 1 <= number <= MAX_PORT:
+        raise DatabaseUrlError(
+            f"The port in the database URL is not a number from 1 to {MAX_PORT}: correct it, or "
+            f"leave it out for {DEFAULT_PORT}; a ':' in the password is written %3A."
+        )
+    if not host.startswith("/"):
+        host = host.removeprefix("[").removesuffix("]").removesuffix(".").lower()
+    return host, number
+
+
+def _pop_pooled_signs(params: dict[str, str]) -> bool:
+    signs = [name for name, value in _POOLED_SIGNS.items() if params.get(name) == value]
+    for name in signs:
+        del params[name]
+    return bool(signs)
+
+
+def _pop_server_settings(params: dict[str, str], *, neon: bool, pooled: bool) -> dict[str, str]:
+    settings = {"application_name": params.pop("application_name", "") or APPLICATION_NAME}
+    if neon and "options" in params:
+        # For clients that cannot name the endpoint in the TLS handshake, as asyncpg does.
+        options = (o for o in params["options"].split() if not _NEON_ENDPOINT.match(o))
+        params["options"] = " ".join(options)
+    if not params.get("options", "-"):
+        del params["options"]
+    if pooled:
+        return settings
+    # Neon's proxy passes on the options, and drops what else there is.
+    taken = ("options",) if neon else ("options", *_SESSION_SETTINGS)
+    return settings | {name: params.pop(name) for name in taken if name in params}
+
+
+def _pop_tls(
+    params: dict[str, str], *, neon: bool, unix_socket: bool
+) -> ssl.SSLContext | str | bool:
+    """Return asyncpg's `ssl`: a mode that does not verify, a context that does, or False for none.
+
+    Authorities are the system's unless `sslrootcert` names a file.
+    """
+    root = params.get("sslrootcert", "")
+    given = [params.pop(name, "").lower().replace("_", "-") for name in ("sslmode", "ssl")]
+    mode = given[0] or given[1] or "prefer"
+    mode = _OTHER_SSL_MODES.get(mode, mode)
+    if mode not in _SSL_MODES:
+        raise DatabaseUrlError(
+            f"The sslmode in the database URL is unknown: it is one of {', '.join(_SSL_MODES)}."
+        )
+    if unix_socket:
+        return False
+    if neon or (root == "system" and mode != "disable"):
+        mode = "verify-full"
+    elif root and mode == "require":
+        mode = "verify-ca"
+    if mode == "disable":
+        return False
+    if mode not in ("verify-ca", "verify-full") and not params.get("sslcert"):
+        return mode
+    params.pop("sslrootcert", None)
+    try:
+        return _context(mode, root, params)
+    except OSError as error:
+        raise DatabaseUrlError(
+            "A file that sslrootcert, sslcert or sslkey in the database URL names cannot be used "
+            f"({error.strerror}): correct its path, or its permissions."
+        ) from error
+
+
+def _context(mode: str, root: str, params: dict[str, str]) -> ssl.SSLContext:
+    if mode in ("verify-ca", "verify-full"):
+        context = ssl.create_default_context(cafile=None if root in ("", "system") else root)
+        context.check_hostname = mode == "verify-full"
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    certificate = params.pop("sslcert", "")
+    if certificate:
+        # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+        key, password = params.pop("sslkey", None), params.pop("sslpassword", "")
+        context.load_cert_chain(certificate, key, password)
+    return context

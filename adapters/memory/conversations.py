@@ -1,0 +1,89 @@
+"""Conversations in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from adapters.memory.store import KeptConversation, KeptUser, MemoryStore
+from domain.errors import UserNotProvisionedError
+from domain.model import (
+    Changes,
+    Conversation,
+    ConversationId,
+    NewMessage,
+    Status,
+    Unset,
+    UserId,
+    recreated,
+)
+from domain.ports import Created, LastSeen
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryConversations:
+    store: MemoryStore
+
+    async def create(
+        self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
+    ) -> Created:
+        user = self._user(conversation.user_id, provision=provision)
+        existing = user.conversations.get(conversation.id)
+        if existing is not None:
+            first = existing.messages[: len(messages)]
+            same = recreated(conversation, messages, existing.conversation, first)
+            return Created(*same, created=False)
+        kept = KeptConversation(replace(conversation, message_count=0))
+        stored = user.append(kept, messages, conversation.updated_at)
+        user.conversations[conversation.id] = kept
+        # Only now, so that a create that is refused leaves no new user behind.
+        self.store.users[conversation.user_id] = user
+        return Created(kept.conversation, stored, created=True)
+
+    async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
+        user = self._user(conversation.user_id, provision=provision)
+        existing = user.conversations.get(conversation.id)
+        if existing is not None:
+            return Created(existing.conversation, (), created=False)
+        return await self.create(conversation, (), provision=provision)
+
+    async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
+        return self.store.conversation(user_id, conversation_id).conversation
+
+    async def list(
+        self, user_id: UserId, *, status: Status | None, after: LastSeen | None, limit: int
+    ) -> Sequence[Conversation]:
+        found = [
+            conversation
+            for kept in self.store.user(user_id).conversations.values()
+            if status in (None, (conversation := kept.conversation).status)
+            and (after is None or _activity(conversation) < (after.updated_at, after.id))
+        ]
+        return sorted(found, key=_activity, reverse=True)[:limit]
+
+    async def change(
+        self, user_id: UserId, conversation_id: ConversationId, changes: Changes
+    ) -> Conversation:
+        kept = self.store.conversation(user_id, conversation_id)
+        old, new = kept.conversation, changes
+        kept.conversation = replace(
+            old,
+            title=old.title if isinstance(new.title, Unset) else new.title,
+            status=old.status if isinstance(new.status, Unset) else new.status,
+            metadata=old.metadata if isinstance(new.metadata, Unset) else new.metadata,
+        )
+        return kept.conversation
+
+    async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
+        kept = self.store.conversation(user_id, conversation_id)
+        user = self.store.user(user_id)
+        for message in kept.messages:
+            del user.messages[message.id]
+        del user.conversations[conversation_id]
+
+    def _user(self, user_id: UserId, *, provision: bool) -> KeptUser:
+        if not provision and user_id not in self.store.users:
+            raise UserNotProvisionedError(user_id, "add them to the store first.")
+        return self.store.user(user_id)
+
+
+def _activity(conversation: Conversation) -> tuple[object, ...]:
+    return conversation.updated_at, conversation.id

@@ -1,0 +1,96 @@
+"""Messages in memory."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapters.memory.store import MemoryStore, by_position
+from domain.model import (
+    ConversationId,
+    Message,
+    MessageId,
+    NewMessage,
+    Order,
+    Position,
+    UserId,
+    replayed,
+)
+from domain.ports import Appended, Window
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMessages:
+    store: MemoryStore
+
+    async def append(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        messages: Sequence[NewMessage],
+        at: datetime,
+        *,
+        window: int | None = None,
+    ) -> Appended:
+        kept = self.store.conversation(user_id, conversation_id)
+        user = self.store.user(user_id)
+        stored_before = [
+            user.messages[message.id]
+            for message in messages
+            if message.id is not None and message.id in user.messages
+        ]
+        stored = (
+            replayed(conversation_id, messages, stored_before)
+            if stored_before
+            else user.append(kept, messages, at)
+        )
+        return Appended(
+            stored,
+            kept.conversation.message_count,
+            None if window is None else kept.window(window),
+        )
+
+    async def history(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        order: Order,
+        after: Position | MessageId | None,
+        before: Position | MessageId | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        messages = self.store.conversation(user_id, conversation_id).messages
+        user = self.store.user(user_id)
+
+        def position(bound: Position | MessageId) -> Position:
+            if isinstance(bound, int):
+                return bound
+            return user.message(conversation_id, bound).position
+
+        start, stop = 0, len(messages)
+        if after is not None:
+            start = bisect_right(messages, position(after), key=by_position)
+        if before is not None:
+            stop = bisect_left(messages, position(before), key=by_position)
+        if order is Order.ASC:
+            return messages[start : min(stop, start + limit)]
+        return messages[max(start, stop - limit) : stop][::-1]
+
+    async def window(
+        self, user_id: UserId, conversation_id: ConversationId, *, limit: int
+    ) -> Window:
+        return self.store.conversation(user_id, conversation_id).window(limit)
+
+    async def get(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> Message:
+        return self.store.user(user_id).message(conversation_id, message_id)
+
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> None:
+        user = self.store.user(user_id)
+        message = user.message(conversation_id, message_id)
+        user.conversations[conversation_id].remove(message)
+        del user.messages[message_id]

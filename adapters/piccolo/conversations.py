@@ -1,0 +1,205 @@
+"""Conversations on Postgres: each call is one statement."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import asyncpg
+
+from adapters.piccolo.engine import Engine
+from adapters.piccolo.messages import GIVEN, GIVEN_COLUMNS, PiccoloMessages, given
+from adapters.piccolo.rows import CONVERSATION_COLUMNS, to_conversation, to_jsonb, to_text
+from adapters.piccolo.users import ERASE_TIMEOUT, refused
+from domain.errors import (
+    ConversationNotFoundError,
+    MessageIdTakenError,
+    UserNotProvisionedError,
+)
+from domain.model import (
+    Changes,
+    Conversation,
+    ConversationId,
+    NewMessage,
+    Order,
+    Position,
+    Status,
+    Unset,
+    UserId,
+    microseconds,
+    recreated,
+)
+from domain.ports import Created, LastSeen
+
+CREATE: Final = f"""
+WITH provisioned AS (
+  INSERT INTO users (id) SELECT $10 WHERE $18 ON CONFLICT DO NOTHING
+), conversation AS (
+  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at,
+                             message_count, last_position)
+  VALUES ($9, $10, $11, $12, $13, $14, $15,
+          $16, CASE WHEN $16 > 0 THEN $17::bigint + $16 - 1 ELSE 0 END)
+)
+INSERT INTO messages (conversation_id, user_id, position, {GIVEN_COLUMNS}, created_at)
+SELECT $9, $10, $17 + n - 1, {GIVEN_COLUMNS}, coalesce(given.created_at, $15) FROM {GIVEN}"""
+
+GET_OR_CREATE: Final = f"""
+WITH stored AS (
+  SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE id = $1 AND user_id = $2
+), provisioned AS (
+  INSERT INTO users (id) SELECT $2 WHERE $8 AND NOT EXISTS (SELECT FROM stored)
+  ON CONFLICT DO NOTHING
+), made AS (
+  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at)
+  SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS (SELECT FROM stored)
+  ON CONFLICT DO NOTHING RETURNING {CONVERSATION_COLUMNS}
+)
+SELECT *, false AS created FROM stored UNION ALL SELECT *, true FROM made"""
+
+GET: Final = f"""
+SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE id = $1 AND user_id = $2"""
+
+CHANGE: Final = f"""
+UPDATE conversations
+SET title = CASE WHEN $3 THEN $4 ELSE title END, status = coalesce($5, status),
+    metadata = coalesce($6::jsonb, metadata)
+WHERE id = $1 AND user_id = $2 RETURNING {CONVERSATION_COLUMNS}"""
+
+DELETE: Final = "DELETE FROM conversations WHERE id = $1 AND user_id = $2 RETURNING id"
+
+
+def _list(*conditions: str) -> str:
+    where = " AND ".join(("user_id = $1", *conditions))
+    return (
+        f"SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE {where} "
+        "ORDER BY updated_at DESC, id DESC LIMIT $2"
+    )
+
+
+LIST: Final = _list()
+LIST_AFTER: Final = _list("(updated_at, id) < ($3, $4)")
+# One text for each status, so that the index of the archived ones can be used.
+LIST_STATUS: Final = {status: _list(f"status = '{status}'") for status in Status}
+LIST_STATUS_AFTER: Final = {
+    status: _list(f"status = '{status}'", "(updated_at, id) < ($3, $4)") for status in Status
+}
+
+
+class PiccoloConversations:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._messages = PiccoloMessages(engine)
+
+    async def create(
+        self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
+    ) -> Created:
+        first = microseconds(conversation.updated_at)
+        try:
+            await self._engine.fetch(
+                CREATE,
+                *given(messages),
+                *_columns(conversation),
+                len(messages),
+                first,
+                provision,
+            )
+        except asyncpg.UniqueViolationError as error:
+            return await self._recreate(conversation, messages, error)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise _unprovisioned(conversation.user_id, error, provision=provision) from error
+        stored = tuple(
+            message.stored(conversation.id, Position(first + index), conversation.updated_at)
+            for index, message in enumerate(messages)
+        )
+        return Created(replace(conversation, message_count=len(messages)), stored, created=True)
+
+    async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
+        try:
+            rows = await self._engine.fetch(GET_OR_CREATE, *_columns(conversation), provision)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise _unprovisioned(conversation.user_id, error, provision=provision) from error
+        if rows:
+            return Created(to_conversation(rows[0]), (), created=rows[0]["created"])
+        # Somebody else made it while this statement ran: it was not in our snapshot, but is there.
+        return Created(await self.get(conversation.user_id, conversation.id), (), created=False)
+
+    async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
+        rows = await self._engine.fetch(GET, conversation_id, user_id)
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        return to_conversation(rows[0])
+
+    async def list(
+        self, user_id: UserId, *, status: Status | None, after: LastSeen | None, limit: int
+    ) -> Sequence[Conversation]:
+        if after is None:
+            sql = LIST if status is None else LIST_STATUS[status]
+            rows = await self._engine.fetch(sql, user_id, limit)
+        else:
+            sql = LIST_AFTER if status is None else LIST_STATUS_AFTER[status]
+            rows = await self._engine.fetch(sql, user_id, limit, after.updated_at, after.id)
+        return [to_conversation(row) for row in rows]
+
+    async def change(
+        self, user_id: UserId, conversation_id: ConversationId, changes: Changes
+    ) -> Conversation:
+        title, status, metadata = changes.title, changes.status, changes.metadata
+        rows = await self._engine.fetch(
+            CHANGE,
+            conversation_id,
+            user_id,
+            not isinstance(title, Unset),
+            None if isinstance(title, Unset) else to_text(title),
+            None if isinstance(status, Unset) else status.value,
+            None if isinstance(metadata, Unset) else to_jsonb(metadata),
+        )
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        return to_conversation(rows[0])
+
+    async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
+        if not await self._engine.fetch(DELETE, conversation_id, user_id, timeout=ERASE_TIMEOUT):
+            raise ConversationNotFoundError(conversation_id)
+
+    async def _recreate(
+        self,
+        new: Conversation,
+        messages: Sequence[NewMessage],
+        error: asyncpg.UniqueViolationError,
+    ) -> Created:
+        try:
+            stored = await self.get(new.user_id, new.id)
+        except ConversationNotFoundError:
+            # Then it was the id of a message; ask which one, for the driver tells only in words.
+            stored_messages = await self._messages.stored(new.user_id, messages)
+            raise MessageIdTakenError(stored_messages[0].id) from error
+        first = await self._messages.history(
+            new.user_id,
+            new.id,
+            order=Order.ASC,
+            after=None,
+            before=None,
+            limit=len(messages),
+        )
+        return Created(*recreated(new, messages, stored, first), created=False)
+
+
+def _columns(conversation: Conversation) -> tuple[object, ...]:
+    return (
+        conversation.id,
+        conversation.user_id,
+        to_text(conversation.title),
+        conversation.status.value,
+        to_jsonb(conversation.metadata),
+        conversation.created_at,
+        conversation.updated_at,
+    )
+
+
+def _unprovisioned(
+    user_id: UserId, error: Exception, *, provision: bool
+) -> UserNotProvisionedError:
+    if provision:
+        return refused(user_id, error)
+    return UserNotProvisionedError(
+        user_id, "users are added by a service key (PUT /v1/users/{id})."
+    )

@@ -1,0 +1,309 @@
+"""Messages on Postgres: each call is one statement, one round trip.
+
+An append locks its conversation's row, by updating it, before anything else: that decides order.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import takewhile
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from adapters.piccolo.engine import Engine
+from adapters.piccolo.rows import Row, message_columns, to_jsonb, to_message, to_text
+from domain.errors import (
+    ConversationNotFoundError,
+    MessageNotFoundError,
+    StoreUnavailableError,
+)
+from domain.model import (
+    FIRST_POSITION,
+    LAST_POSITION,
+    ConversationId,
+    Message,
+    MessageId,
+    NewMessage,
+    Order,
+    Position,
+    UserId,
+    is_opening,
+    microseconds,
+    replayed,
+)
+from domain.ports import MAX_HEAD, Appended, Window
+
+# The messages of a batch, as parameters $1 to $8 of a statement: one array a column, so that the
+# statement's text, and its plan, are the same for a batch of any size.
+GIVEN: Final = (
+    "unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::text[], $7::jsonb[], "
+    "$8::timestamptz[]) WITH ORDINALITY AS given "
+    "(id, role, content, tool_calls, tool_call_id, name, metadata, created_at, n)"
+)
+GIVEN_COLUMNS: Final = "id, role, content, tool_calls, tool_call_id, name, metadata"
+
+
+def _ends(*, conversation: str, user: str, limit: str) -> str:
+    """Return the query for both ends of a conversation; the arguments name its parameters."""
+    return f"""(
+  SELECT true AS opening, {message_columns("h")} FROM messages h
+  WHERE h.conversation_id = {conversation} AND h.user_id = {user} AND h.position < coalesce((
+    SELECT b.position FROM messages b
+    WHERE b.conversation_id = {conversation} AND b.user_id = {user}
+      AND b.role NOT IN ('system', 'developer')
+    ORDER BY b.position LIMIT 1), {LAST_POSITION})
+  ORDER BY h.position LIMIT {MAX_HEAD}
+) UNION ALL (
+  SELECT false, {message_columns("t")} FROM messages t
+  WHERE t.conversation_id = {conversation} AND t.user_id = {user}
+  ORDER BY t.position DESC LIMIT {limit}
+)"""
+
+
+_APPEND: Final = f"""
+WITH moved AS (
+  UPDATE conversations
+  SET message_count = message_count + $11,
+      last_position = greatest($12, last_position + 1) + $11 - 1,
+      updated_at = greatest($13, updated_at)
+  WHERE id = $9 AND user_id = $10
+  RETURNING id, user_id, message_count, last_position
+), added AS (
+  INSERT INTO messages (conversation_id, user_id, position, {GIVEN_COLUMNS}, created_at)
+  SELECT moved.id, moved.user_id, moved.last_position - $11 + n,
+         {", ".join(f"given.{column}" for column in GIVEN_COLUMNS.split(", "))},
+         coalesce(given.created_at, $13)
+  FROM moved, {GIVEN}
+)"""
+
+APPEND: Final = f"{_APPEND} SELECT message_count, last_position FROM moved"
+
+# What a statement reads is as it was before the statement: the old messages, and the old count.
+APPEND_WINDOW: Final = f"""{_APPEND}
+SELECT moved.message_count, moved.last_position, before.message_count AS count_before, ends.*
+FROM moved
+JOIN conversations before ON before.id = $9 AND before.user_id = $10
+LEFT JOIN LATERAL ({_ends(conversation="$9", user="$10", limit="$14")}) AS ends ON true
+ORDER BY ends.position"""
+
+WINDOW: Final = f"""
+SELECT c.message_count, ends.*
+FROM conversations c
+LEFT JOIN LATERAL ({_ends(conversation="$1", user="$2", limit="$3")}) AS ends ON true
+WHERE c.id = $1 AND c.user_id = $2
+ORDER BY ends.position"""
+
+
+def _history(order: Order) -> str:
+    return f"""
+SELECT page.*
+FROM conversations c
+LEFT JOIN LATERAL (
+  SELECT {message_columns("m")} FROM messages m
+  WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.position > $4 AND m.position < $5
+  ORDER BY m.position {order.value} LIMIT $3
+) AS page ON true
+WHERE c.id = $1 AND c.user_id = $2
+ORDER BY page.position {order.value}"""
+
+
+def _history_between(order: Order) -> str:
+    return f"""
+SELECT a.position AS after, b.position AS before, page.*
+FROM conversations c
+LEFT JOIN messages a ON a.id = $6 AND a.user_id = $2 AND a.conversation_id = $1
+LEFT JOIN messages b ON b.id = $7 AND b.user_id = $2 AND b.conversation_id = $1
+LEFT JOIN LATERAL (
+  SELECT {message_columns("m")} FROM messages m
+  WHERE m.conversation_id = $1 AND m.user_id = $2
+    AND m.position > coalesce(a.position, $4) AND m.position < coalesce(b.position, $5)
+  ORDER BY m.position {order.value} LIMIT $3
+) AS page ON true
+WHERE c.id = $1 AND c.user_id = $2
+ORDER BY page.position {order.value}"""
+
+
+HISTORY: Final = {order: _history(order) for order in Order}
+HISTORY_BETWEEN: Final = {order: _history_between(order) for order in Order}
+
+GET: Final = f"""
+SELECT {message_columns("m")} FROM messages m
+WHERE m.id = $3 AND m.user_id = $2 AND m.conversation_id = $1"""
+
+STORED: Final = f"""
+SELECT {message_columns("m")} FROM messages m WHERE m.id = ANY($1::uuid[]) AND m.user_id = $2"""
+
+# The conversation is locked first, as an append and the deletion of a conversation do, so that
+# they cannot wait for each other in a circle.
+DELETE: Final = """
+WITH locked AS (
+  SELECT id, user_id FROM conversations WHERE id = $1 AND user_id = $2 FOR UPDATE
+), gone AS (
+  DELETE FROM messages m USING locked
+  WHERE m.id = $3 AND m.user_id = $2 AND m.conversation_id = locked.id RETURNING m.id
+)
+UPDATE conversations SET message_count = message_count - 1
+WHERE id = $1 AND user_id = $2 AND EXISTS (SELECT FROM gone) RETURNING id"""
+
+COUNT: Final = "SELECT message_count FROM conversations WHERE id = $1 AND user_id = $2"
+
+
+class PiccoloMessages:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def append(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        messages: Sequence[NewMessage],
+        at: datetime,
+        *,
+        window: int | None = None,
+    ) -> Appended:
+        arguments = (
+            *given(messages),
+            conversation_id,
+            user_id,
+            len(messages),
+            microseconds(at),
+            at,
+        )
+        try:
+            if window is None:
+                rows = await self._engine.fetch(APPEND, *arguments)
+            else:
+                rows = await self._engine.fetch(APPEND_WINDOW, *arguments, window)
+        except asyncpg.UniqueViolationError as error:
+            return await self._replay(user_id, conversation_id, messages, window, error)
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        count: int = rows[0]["message_count"]
+        first = rows[0]["last_position"] - len(messages) + 1
+        added = tuple(
+            message.stored(conversation_id, Position(first + index), at)
+            for index, message in enumerate(messages)
+        )
+        if window is None:
+            return Appended(added, count, None)
+        if rows[0]["count_before"] != count - len(messages):
+            # Another append came between the snapshot and the lock: its messages were not read.
+            return Appended(added, count, await self.window(user_id, conversation_id, limit=window))
+        opening, latest = _opening(rows), _latest(rows)
+        if len(opening) == rows[0]["count_before"]:
+            opening += takewhile(is_opening, added)  # nothing else has been said before
+        ends = Window.of(opening[:MAX_HEAD], [*latest, *added], limit=window, message_count=count)
+        return Appended(added, count, ends)
+
+    async def history(  # noqa: PLR0913 - the port's
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        order: Order,
+        after: Position | MessageId | None,
+        before: Position | MessageId | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        after_id = after if isinstance(after, UUID) else None
+        before_id = before if isinstance(before, UUID) else None
+        bounds = (
+            after if isinstance(after, int) else FIRST_POSITION - 1,
+            before if isinstance(before, int) else LAST_POSITION,
+        )
+        if after_id is None and before_id is None:
+            rows = await self._engine.fetch(
+                HISTORY[order], conversation_id, user_id, limit, *bounds
+            )
+        else:
+            rows = await self._engine.fetch(
+                HISTORY_BETWEEN[order],
+                conversation_id,
+                user_id,
+                limit,
+                *bounds,
+                after_id,
+                before_id,
+            )
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        if after_id is not None and rows[0]["after"] is None:
+            raise MessageNotFoundError(after_id)
+        if before_id is not None and rows[0]["before"] is None:
+            raise MessageNotFoundError(before_id)
+        return _messages(rows)
+
+    async def window(
+        self, user_id: UserId, conversation_id: ConversationId, *, limit: int
+    ) -> Window:
+        rows = await self._engine.fetch(WINDOW, conversation_id, user_id, limit)
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        return Window.of(
+            _opening(rows), _latest(rows), limit=limit, message_count=rows[0]["message_count"]
+        )
+
+    async def get(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> Message:
+        rows = await self._engine.fetch(GET, conversation_id, user_id, message_id)
+        if not rows:
+            raise MessageNotFoundError(message_id)
+        return to_message(rows[0])
+
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> None:
+        if not await self._engine.fetch(DELETE, conversation_id, user_id, message_id):
+            raise MessageNotFoundError(message_id)
+
+    async def stored(self, user_id: UserId, messages: Sequence[NewMessage]) -> list[Message]:
+        """Return those of the user's messages that have an id of `messages`."""
+        rows = await self._engine.fetch(STORED, [message.id for message in messages], user_id)
+        return [to_message(row) for row in rows]
+
+    async def _replay(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        messages: Sequence[NewMessage],
+        window: int | None,
+        error: asyncpg.UniqueViolationError,
+    ) -> Appended:
+        stored = await self.stored(user_id, messages)
+        if not stored:
+            raise StoreUnavailableError("What had the id was deleted just now.") from error
+        again = replayed(conversation_id, messages, stored)
+        if window is not None:
+            ends = await self.window(user_id, conversation_id, limit=window)
+            return Appended(again, ends.message_count, ends)
+        [row] = await self._engine.fetch(COUNT, conversation_id, user_id)
+        return Appended(again, row["message_count"], None)
+
+
+def given(messages: Sequence[NewMessage]) -> tuple[list[object], ...]:
+    """Return the arguments of `GIVEN`."""
+    return (
+        [message.id for message in messages],
+        [message.role.value for message in messages],
+        [to_text(message.content) for message in messages],
+        [to_jsonb(message.tool_calls) for message in messages],
+        [to_text(message.tool_call_id) for message in messages],
+        [to_text(message.name) for message in messages],
+        [to_jsonb(message.metadata) for message in messages],
+        [message.created_at for message in messages],
+    )
+
+
+def _messages(rows: Sequence[Row]) -> list[Message]:
+    """Return the messages of an outer join: a conversation without any has one empty row."""
+    return [to_message(row) for row in rows if row["id"] is not None]
+
+
+def _opening(rows: Sequence[Row]) -> list[Message]:
+    return [to_message(row) for row in rows if row["opening"]]
+
+
+def _latest(rows: Sequence[Row]) -> list[Message]:
+    return [to_message(row) for row in rows if row["opening"] is False]

@@ -1,0 +1,13 @@
+"""Registers the tables and migrations with Piccolo under the name `chatkeep`."""
+
+from pathlib import Path
+
+from piccolo.conf.apps import AppConfig
+
+from adapters.piccolo.tables import Conversations, Messages, Users
+
+APP_CONFIG = AppConfig(
+    app_name="chatkeep",
+    migrations_folder_path=str(Path(__file__).parents[2] / "piccolo_migrations"),
+    table_classes=[Users, Conversations, Messages],
+)

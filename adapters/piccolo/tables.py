@@ -1,0 +1,41 @@
+"""The tables as Piccolo knows them: for its shell, its admin and the check of the schema.
+
+The schema itself is made by the migrations, in SQL, since Piccolo cannot declare composite keys and
+indexes. Composite keys: `conversations (id, user_id)` and `messages (id, user_id)`.
+"""
+
+from piccolo.columns import JSONB, UUID, BigInt, Integer, Text, Timestamptz, Varchar
+from piccolo.columns.defaults.timestamptz import TimestamptzNow
+from piccolo.columns.defaults.uuid import UUID4
+from piccolo.table import Table
+
+
+class Users(Table, tablename="users"):
+    id = Varchar(length=255, primary_key=True, default=None)
+    created_at = Timestamptz(default=TimestamptzNow())
+
+
+class Conversations(Table, tablename="conversations"):
+    id = UUID(primary_key=True, default=UUID4())
+    user_id = Varchar(length=255, default=None)
+    title = Text(null=True, default=None)
+    status = Varchar(length=20, default="active")
+    metadata = JSONB(default="{}")
+    message_count = Integer(default=0)
+    last_position = BigInt(default=0)
+    created_at = Timestamptz(default=TimestamptzNow())
+    updated_at = Timestamptz(default=TimestamptzNow())
+
+
+class Messages(Table, tablename="messages"):
+    id = UUID(primary_key=True, default=UUID4())
+    conversation_id = UUID(default=None)
+    user_id = Varchar(length=255, default=None)
+    role = Varchar(length=20, default=None)
+    position = BigInt(default=None)
+    content = Text(null=True, default=None)
+    tool_calls = JSONB(null=True, default=None)
+    tool_call_id = Text(null=True, default=None)
+    name = Text(null=True, default=None)
+    metadata = JSONB(default="{}")
+    created_at = Timestamptz(default=TimestamptzNow())

@@ -1,0 +1,63 @@
+"""Puts who is calling into the scope of a request, before anything else looks at it."""
+
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from domain.model import UserId
+from entrypoints.http.identity import Caller, Identity, IdentityError
+
+__all__ = ["Authentication", "Caller", "service_of", "user_of"]
+
+
+class Authentication(ASGIMiddleware):
+    """Lets only identified callers in. Raises `IdentityError`."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        authorization: str | None = None
+        acting_for: str | None = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                if authorization is not None:
+                    raise IdentityError(
+                        "Send one Authorization header.", code="invalid_request", status=400
+                    )
+                authorization = value.decode("latin-1")
+            elif name == b"x-user-id":
+                acting_for = _utf8(value)
+        caller = None
+        if authorization is not None and acting_for is None:
+            caller = self._identity.cached(authorization)
+        scope["user"] = caller or await self._identity.caller(authorization, acting_for)
+        await next_app(scope, receive, send)
+
+
+def user_of(caller: Caller) -> UserId:
+    """Return the user that the request is about. Raises `IdentityError` when there is none."""
+    if caller.user_id is None:
+        raise IdentityError(
+            "A service key acts for a user: name them in X-User-Id.",
+            code="invalid_request",
+            status=400,
+        )
+    return caller.user_id
+
+
+def service_of(caller: Caller) -> None:
+    """Raise `IdentityError` for anybody but a service."""
+    if not caller.service:
+        raise IdentityError(
+            "Only a service key may do this.", code="insufficient_scope", status=403
+        )
+
+
+def _utf8(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise IdentityError("X-User-Id is not UTF-8.", code="invalid_request", status=400) from None

@@ -1,0 +1,165 @@
+"""/v1/conversations: each handler parses, calls one use case and converts."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Response, Router, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+
+from domain.model import ConversationId, Status
+from domain.ports import Created
+from domain.use_cases import Chatkeep
+from entrypoints.documents import metadata_text
+from entrypoints.http import cursors
+from entrypoints.http.authentication import user_of
+from entrypoints.http.body import JsonRequest
+from entrypoints.http.cursors import ConversationsCursor
+from entrypoints.http.problems import problems
+from entrypoints.http.schemas import (
+    ConversationOut,
+    ConversationPage,
+    CreateConversation,
+    CreatedConversation,
+    MessageOut,
+    PatchConversation,
+    PutConversation,
+    to_domain,
+)
+
+Limit = Annotated[int, Parameter(ge=1, description="how many at most; 100 unless raised")]
+Cursor = Annotated[
+    str | None, Parameter(description="`next_cursor` of the page before; it says all the rest")
+]
+
+
+def conversation_routes(chatkeep: Chatkeep) -> Router:
+    @post(
+        "/",
+        operation_id="createConversation",
+        summary="Create a conversation",
+        responses=problems(409, body=True),
+    )
+    async def create(
+        request: JsonRequest, data: JSONBody[CreateConversation]
+    ) -> CreatedConversation:
+        """Create a conversation, with its first messages if you like, all or nothing.
+
+        With an `id` of yours the request can be sent again: it answers what is stored, or 409 when
+        that is something else.
+        """
+        created = await chatkeep.create_conversation(
+            user_of(request.user),
+            conversation_id=None if data.id is None else ConversationId(data.id),
+            title=data.title,
+            metadata=metadata_text(data.metadata),
+            messages=to_domain(data.messages),
+        )
+        return _created(created)
+
+    @put(
+        "/{conversation_id:uuid}",
+        operation_id="getOrCreateConversation",
+        summary="Get a conversation, or create it",
+        responses={
+            **problems(body=True),
+            201: ResponseSpec(ConversationOut, description="It was created."),
+        },
+    )
+    async def get_or_create(
+        request: JsonRequest,
+        conversation_id: FromPath[UUID],
+        data: JSONBody[PutConversation | None] = None,
+    ) -> Response[ConversationOut]:
+        """For the chat endpoint that may or may not have one yet: 201 when it was created.
+
+        The body says how to create it; a conversation that is there stays as it is.
+        """
+        given = data or PutConversation()
+        found = await chatkeep.get_or_create_conversation(
+            user_of(request.user),
+            ConversationId(conversation_id),
+            title=given.title,
+            metadata=metadata_text(given.metadata),
+        )
+        return Response(
+            ConversationOut.of(found.conversation), status_code=201 if found.created else 200
+        )
+
+    @get(
+        "/",
+        operation_id="listConversations",
+        summary="List my conversations",
+        responses=problems(),
+    )
+    async def list_conversations(
+        request: JsonRequest,
+        status: FromQuery[Annotated[Status | None, Parameter(description="only these")]] = None,
+        limit: FromQuery[Limit] = 20,
+        cursor: FromQuery[Cursor] = None,
+    ) -> ConversationPage:
+        """Latest activity first, with message counts, never with messages."""
+        start = None if cursor is None else cursors.decode_conversations(cursor)
+        if start is not None:
+            cursors.check_agrees("status", status, start.status)
+            status = start.status
+        page = await chatkeep.list_conversations(
+            user_of(request.user), status=status, after=start.after if start else None, limit=limit
+        )
+        return ConversationPage(
+            items=[ConversationOut.of(conversation) for conversation in page.items],
+            next_cursor=None
+            if page.next is None
+            else cursors.encode(ConversationsCursor(status, page.next.updated_at, page.next.id)),
+        )
+
+    @get(
+        "/{conversation_id:uuid}",
+        operation_id="getConversation",
+        summary="Get a conversation",
+        responses=problems(404),
+    )
+    async def get_one(request: JsonRequest, conversation_id: FromPath[UUID]) -> ConversationOut:
+        """Title, status, metadata, count and times; its messages are a list of their own."""
+        return ConversationOut.of(
+            await chatkeep.get_conversation(user_of(request.user), ConversationId(conversation_id))
+        )
+
+    @patch(
+        "/{conversation_id:uuid}",
+        operation_id="changeConversation",
+        summary="Rename, archive, unarchive",
+        responses=problems(404, body=True),
+    )
+    async def change(
+        request: JsonRequest, conversation_id: FromPath[UUID], data: JSONBody[PatchConversation]
+    ) -> ConversationOut:
+        """Change the title, the status or the metadata. None of it counts as activity."""
+        return ConversationOut.of(
+            await chatkeep.change_conversation(
+                user_of(request.user), ConversationId(conversation_id), data.to_domain()
+            )
+        )
+
+    @delete(
+        "/{conversation_id:uuid}",
+        operation_id="deleteConversation",
+        summary="Delete a conversation",
+        responses=problems(404),
+    )
+    async def delete_one(request: JsonRequest, conversation_id: FromPath[UUID]) -> None:
+        """Delete it with all its messages, for good."""
+        await chatkeep.delete_conversation(user_of(request.user), ConversationId(conversation_id))
+
+    return Router(
+        "/conversations",
+        tags=["conversations"],
+        route_handlers=[create, get_or_create, list_conversations, get_one, change, delete_one],
+    )
+
+
+def _created(created: Created) -> CreatedConversation:
+    out = CreatedConversation.of(created.conversation)
+    if created.messages:
+        out.messages = [MessageOut.of(message) for message in created.messages]
+    return out

@@ -1,0 +1,213 @@
+"""/v1/conversations/{id}/messages and /context: handlers parse, call one use case and convert."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Response, Router, delete, get, post
+from litestar.datastructures import ResponseHeader
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from msgspec import UNSET
+
+from domain.context import Context
+from domain.model import ConversationId, MessageId, Order, Position
+from domain.use_cases import AppendResult, Chatkeep
+from entrypoints.http import cursors
+from entrypoints.http.authentication import user_of
+from entrypoints.http.body import JsonRequest
+from entrypoints.http.conversations import Cursor, Limit
+from entrypoints.http.cursors import MessagesCursor
+from entrypoints.http.metrics import Metrics
+from entrypoints.http.model_formats import AnthropicContext, OpenAIContext, anthropic, openai
+from entrypoints.http.problems import problems
+from entrypoints.http.schemas import Append, Appended, MessageOut, MessagePage
+
+WARNING_HEADER: Final = "Chatkeep-Warning"
+
+
+class Format(StrEnum):
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+MaxChars = Annotated[
+    int | None, Parameter(ge=1, description="at most so many characters in all; older ones go")
+]
+FormatOf = Annotated[Format, Parameter(description="whose request the messages are shaped for")]
+
+
+def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
+    @post(
+        "/messages",
+        operation_id="appendMessages",
+        summary="Append messages",
+        responses=problems(404, 409, body=True),
+        response_headers=[
+            ResponseHeader(
+                name=WARNING_HEADER,
+                description="the conversation is longer than advised",
+                documentation_only=True,
+            )
+        ],
+    )
+    async def append(
+        request: JsonRequest,
+        conversation_id: FromPath[UUID],
+        data: JSONBody[Append],
+        context: FromQuery[
+            Annotated[
+                int | None,
+                Parameter(ge=1, description="answer the context of so many messages as well"),
+            ]
+        ] = None,
+        max_chars: FromQuery[MaxChars] = None,
+        format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
+    ) -> Response[Appended]:
+        """Append one message, or `{"messages": [...]}`, all or none, in the order given.
+
+        A message with an `id` of yours can be sent again: the answer is what is stored, or 409 when
+        that is something else. One such id makes a whole batch safe to send again.
+        With `context` the answer has what to hand to the model next: a chat turn is two calls.
+        """
+        result = await chatkeep.append(
+            user_of(request.user),
+            ConversationId(conversation_id),
+            data.to_domain(),
+            context_limit=context,
+            max_chars=max_chars,
+        )
+        metrics.appended(len(result.messages), over_soft_limit=result.over_soft_limit)
+        return Response(
+            Appended(
+                messages=[MessageOut.of(message) for message in result.messages],
+                context=UNSET if result.context is None else _shaped(result.context, format),
+            ),
+            headers=_warning(result, chatkeep.limits.soft_max_conversation_messages),
+        )
+
+    @get(
+        "/messages",
+        operation_id="getHistory",
+        summary="Page through the messages",
+        responses=problems(404),
+    )
+    async def history(
+        request: JsonRequest,
+        conversation_id: FromPath[UUID],
+        limit: FromQuery[Limit] = 20,
+        order: FromQuery[
+            Annotated[Order | None, Parameter(description="asc (default): from the first one")]
+        ] = None,
+        cursor: FromQuery[Cursor] = None,
+        after: FromQuery[
+            Annotated[UUID | None, Parameter(description="only those after this message")]
+        ] = None,
+        before: FromQuery[
+            Annotated[UUID | None, Parameter(description="only those before this message")]
+        ] = None,
+    ) -> MessagePage:
+        """All messages, page by page: from the first on, or with `order=desc` from the latest back.
+
+        `after` and `before` belong into the first request; the cursor carries them on.
+        """
+        lower: Position | MessageId | None = None if after is None else MessageId(after)
+        upper: Position | MessageId | None = None if before is None else MessageId(before)
+        if cursor is not None:
+            start = cursors.decode_messages(cursor)
+            cursors.check_agrees("order", order, start.order)
+            order, (lower, upper) = start.order, start.bounds
+            until = start.until
+        else:
+            order = order or Order.ASC
+            until = before if order is Order.ASC else after
+        page = await chatkeep.history(
+            user_of(request.user),
+            ConversationId(conversation_id),
+            order=order,
+            after=lower,
+            before=upper,
+            limit=limit,
+        )
+        return MessagePage(
+            items=[MessageOut.of(message) for message in page.items],
+            next_cursor=None
+            if page.next is None
+            else cursors.encode(MessagesCursor(order, page.next, until)),
+        )
+
+    @get(
+        "/context",
+        operation_id="getContext",
+        summary="Get what to hand to the model",
+        responses=problems(404),
+    )
+    async def context(
+        request: JsonRequest,
+        conversation_id: FromPath[UUID],
+        limit: FromQuery[Limit] = 20,
+        max_chars: FromQuery[MaxChars] = None,
+        format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
+    ) -> OpenAIContext | AnthropicContext:
+        """Return the last `limit` messages, oldest first, as a valid request to a model.
+
+        The system and developer messages that open the conversation stay in front of them. Tool
+        calls and their results come in pairs or not at all.
+        """
+        return _shaped(
+            await chatkeep.context(
+                user_of(request.user),
+                ConversationId(conversation_id),
+                limit=limit,
+                max_chars=max_chars,
+            ),
+            format,
+        )
+
+    @get(
+        "/messages/{message_id:uuid}",
+        operation_id="getMessage",
+        summary="Get a message",
+        responses=problems(404),
+    )
+    async def get_one(
+        request: JsonRequest, conversation_id: FromPath[UUID], message_id: FromPath[UUID]
+    ) -> MessageOut:
+        """One message of the conversation."""
+        return MessageOut.of(
+            await chatkeep.get_message(
+                user_of(request.user), ConversationId(conversation_id), MessageId(message_id)
+            )
+        )
+
+    @delete(
+        "/messages/{message_id:uuid}",
+        operation_id="deleteMessage",
+        summary="Delete a message",
+        responses=problems(404),
+    )
+    async def delete_one(
+        request: JsonRequest, conversation_id: FromPath[UUID], message_id: FromPath[UUID]
+    ) -> None:
+        """Delete it for good. The order of the others, and the last activity, stay."""
+        await chatkeep.delete_message(
+            user_of(request.user), ConversationId(conversation_id), MessageId(message_id)
+        )
+
+    return Router(
+        "/conversations/{conversation_id:uuid}",
+        tags=["messages"],
+        route_handlers=[append, history, context, get_one, delete_one],
+    )
+
+
+def _shaped(context: Context, format: Format) -> OpenAIContext | AnthropicContext:  # noqa: A002
+    return openai(context) if format is Format.OPENAI else anthropic(context)
+
+
+def _warning(result: AppendResult, soft_limit: int) -> dict[str, str]:
+    if not result.over_soft_limit:
+        return {}
+    return {
+        WARNING_HEADER: f"the conversation has {result.message_count} messages; "
+        f"at most {soft_limit} are advised (CHATKEEP_SOFT_MAX_CONVERSATION_MESSAGES)"
+    }

@@ -1,0 +1,223 @@
+"""What goes over the wire, and how it becomes what the domain speaks of."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from domain import model
+from domain.errors import InvalidValueError
+from domain.model import (
+    Changes,
+    Conversation,
+    Message,
+    MessageId,
+    Role,
+    Status,
+    Usage,
+)
+from domain.model import NewMessage as DomainNewMessage
+from entrypoints.documents import metadata_text, tool_calls_text
+from entrypoints.http.model_formats import AnthropicContext, OpenAIContext
+
+Metadata = Annotated[
+    dict[str, Any], Meta(description="anything you want to keep with it; at most 16 KiB as JSON")
+]
+ToolCalls = Annotated[
+    list[dict[str, Any]],
+    Meta(description="the calls of an assistant, in the shape of OpenAI's chat API"),
+]
+Content = Annotated[
+    str,
+    Meta(description="the text; null only for an assistant that does nothing but call tools"),
+]
+
+
+class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A message to store. With an `id` of yours, sending it again is safe."""
+
+    role: Role
+    content: Content | None = None
+    tool_calls: ToolCalls | None = None
+    tool_call_id: Annotated[str, Meta(description="of role tool: which call it answers")] | None = (
+        None
+    )
+    name: str | None = None
+    metadata: Metadata | None = None
+    id: UUID | None = None
+
+    def to_domain(self, field: str) -> DomainNewMessage:
+        return DomainNewMessage(
+            id=None if self.id is None else MessageId(self.id),
+            role=self.role,
+            content=self.content,
+            tool_calls=tool_calls_text(self.tool_calls, field=f"{field}.tool_calls"),
+            tool_call_id=self.tool_call_id,
+            name=self.name,
+            metadata=metadata_text(self.metadata),
+        )
+
+
+def to_domain(messages: Sequence[NewMessage]) -> list[DomainNewMessage]:
+    return [message.to_domain(f"messages[{index}]") for index, message in enumerate(messages)]
+
+
+class Append(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Either one message, as it is, or several in `messages`."""
+
+    messages: list[NewMessage] | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    content: Content | UnsetType | None = UNSET
+    tool_calls: ToolCalls | UnsetType | None = UNSET
+    tool_call_id: str | UnsetType | None = UNSET
+    name: str | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+    id: UUID | UnsetType | None = UNSET
+
+    def to_domain(self) -> list[DomainNewMessage]:
+        one = {
+            field: value
+            for field in NewMessage.__struct_fields__
+            if (value := getattr(self, field)) is not UNSET
+        }
+        if self.messages is UNSET:
+            if self.role is UNSET:
+                raise InvalidValueError("role", "is missing: send one message, or messages")
+            return [NewMessage(**one).to_domain("")]
+        if one:
+            raise InvalidValueError(
+                next(iter(one)), "stands beside messages: send one or the other"
+            )
+        return to_domain(self.messages)
+
+
+class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A conversation to create. With an `id` of yours, sending it again is safe."""
+
+    id: UUID | None = None
+    title: str | None = None
+    metadata: Metadata | None = None
+    messages: list[NewMessage] = []
+
+
+class PutConversation(Struct, forbid_unknown_fields=True, kw_only=True):
+    """How the conversation is created if there is none; one that is there stays as it is."""
+
+    title: str | None = None
+    metadata: Metadata | None = None
+
+
+class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What to change; what is left out stays."""
+
+    title: str | UnsetType | None = UNSET
+    status: Status | UnsetType = UNSET
+    metadata: Annotated[dict[str, Any], Meta(description="replaces the metadata")] | UnsetType = (
+        UNSET
+    )
+
+    def to_domain(self) -> Changes:
+        return Changes(
+            title=model.UNSET if isinstance(self.title, UnsetType) else self.title,
+            status=model.UNSET if isinstance(self.status, UnsetType) else self.status,
+            metadata=model.UNSET
+            if isinstance(self.metadata, UnsetType)
+            else metadata_text(self.metadata),
+        )
+
+
+class ConversationOut(Struct, kw_only=True):
+    id: UUID
+    title: str | None
+    status: Status
+    metadata: Annotated[Raw, Meta(description="as it was given")]
+    message_count: int
+    created_at: datetime
+    updated_at: Annotated[datetime, Meta(description="the last activity: the latest append")]
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> Self:
+        return cls(
+            id=conversation.id,
+            title=conversation.title,
+            status=conversation.status,
+            metadata=Raw(conversation.metadata),
+            message_count=conversation.message_count,
+            created_at=conversation.created_at,
+            updated_at=conversation.updated_at,
+        )
+
+
+class MessageOut(Struct, kw_only=True):
+    id: UUID
+    conversation_id: UUID
+    role: Role
+    content: str | None
+    tool_calls: Annotated[Raw, Meta(description="as they were given")] | None
+    tool_call_id: str | None
+    name: str | None
+    metadata: Annotated[Raw, Meta(description="as it was given")]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        return cls(
+            id=message.id,
+            conversation_id=message.conversation_id,
+            role=message.role,
+            content=message.content,
+            tool_calls=None if message.tool_calls is None else Raw(message.tool_calls),
+            tool_call_id=message.tool_call_id,
+            name=message.name,
+            metadata=Raw(message.metadata),
+            created_at=message.created_at,
+        )
+
+
+class CreatedConversation(ConversationOut, kw_only=True):
+    """The conversation; its first messages too, when some were given."""
+
+    messages: list[MessageOut] | UnsetType = UNSET
+
+
+class ConversationPage(Struct, kw_only=True):
+    items: list[ConversationOut]
+    next_cursor: Annotated[str, Meta(description="`cursor` of the next page")] | None
+
+
+class MessagePage(Struct, kw_only=True):
+    items: list[MessageOut]
+    next_cursor: Annotated[str, Meta(description="`cursor` of the next page")] | None
+
+
+class Appended(Struct, kw_only=True):
+    """The messages as they are stored; the context after them, when `context` was asked for."""
+
+    messages: list[MessageOut]
+    context: OpenAIContext | AnthropicContext | UnsetType = UNSET
+
+
+class UsageOut(Struct, kw_only=True):
+    """What the caller has stored."""
+
+    user_id: str
+    conversations: int
+    active: int
+    archived: int
+    messages: int
+
+    @classmethod
+    def of(cls, usage: Usage) -> Self:
+        return cls(
+            user_id=usage.user_id,
+            conversations=usage.conversations,
+            active=usage.active,
+            archived=usage.archived,
+            messages=usage.messages,
+        )
+
+
+class UserOut(Struct, kw_only=True):
+    id: str

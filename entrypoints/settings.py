@@ -1,0 +1,129 @@
+"""Everything that can be set, read once from the environment into one frozen struct."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from domain.model import Limits
+
+PREFIX: Final = "CHATKEEP_"
+MIN_SECRET_BYTES: Final = 32
+_UNPREFIXED: Final = frozenset({"database_url", "database_url_direct"})
+
+_LIMITS: Final = Limits()
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names it, and never shows a secret."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Each field is the environment variable `CHATKEEP_` + its name in capitals.
+
+    Only the two database URLs go without the prefix. The description is that of the README's table.
+    """
+
+    database_url: Annotated[
+        str, Meta(description="Postgres URL, in any form Neon shows; absent: embedded Postgres")
+    ] = ""
+    database_url_direct: Annotated[
+        str,
+        Meta(description="for migrations, past the pooler; derived from a Neon pooled URL"),
+    ] = ""
+    home: Annotated[
+        str, Meta(description="where the embedded Postgres and its signing secret live")
+    ] = ""
+    jwt_secret: Annotated[
+        str, Meta(description="shared secret of HS256 tokens, at least 32 bytes")
+    ] = ""
+    jwks_url: Annotated[
+        str, Meta(description="public keys of RS256, ES256 and EdDSA tokens, such as Neon Auth's")
+    ] = ""
+    jwt_issuer: Annotated[str, Meta(description="the `iss` that tokens must have")] = ""
+    jwt_audience: Annotated[str, Meta(description="the `aud` that tokens must have")] = ""
+    service_keys: Annotated[
+        tuple[Annotated[str, Meta(min_length=MIN_SECRET_BYTES)], ...],
+        Meta(description="keys, with commas between, that act for the user in `X-User-Id`"),
+    ] = ()
+    provision_users: Annotated[
+        bool, Meta(description="add a user to `users` on their first write; else they get a 403")
+    ] = True
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="origins, with commas between, whose pages may call from a browser"),
+    ] = ()
+    max_user_message_chars: Annotated[
+        Count, Meta(description="characters of a message of role user")
+    ] = _LIMITS.max_user_message_chars
+    max_message_chars: Annotated[
+        Count, Meta(description="characters of any message, and of its tool_calls")
+    ] = _LIMITS.max_message_chars
+    soft_max_conversation_messages: Annotated[
+        Count, Meta(description="messages of a conversation, beyond which appends carry a warning")
+    ] = _LIMITS.soft_max_conversation_messages
+    max_title_chars: Annotated[Count, Meta(description="characters of a title")] = (
+        _LIMITS.max_title_chars
+    )
+    max_metadata_bytes: Annotated[Count, Meta(description="bytes of metadata, as JSON")] = (
+        _LIMITS.max_metadata_bytes
+    )
+    max_page: Annotated[Count, Meta(description="items of a page, messages of a context")] = (
+        _LIMITS.max_page
+    )
+    max_batch: Annotated[Count, Meta(description="messages of one append")] = _LIMITS.max_batch
+    max_body_bytes: Annotated[Count, Meta(description="bytes of a request's body")] = 1_048_576
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(**{each.name: getattr(self, each.name) for each in fields(Limits)})
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the environment. An empty variable counts as absent.
+
+        Raises `SettingsError` for a value that does not fit and for an unknown CHATKEEP_ variable.
+        """
+        given: dict[str, Any] = {}
+        for field in msgspec.structs.fields(cls):
+            text = environ.get(variable(field.name), "").strip()
+            if text:
+                several = field.name in {"service_keys", "cors_origins"}
+                given[field.name] = _split(text) if several else text
+        known = {variable(field.name) for field in msgspec.structs.fields(cls)}
+        if unknown := sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
+            raise SettingsError(
+                f"{', '.join(unknown)}: no such setting. See the table in the README."
+            )
+        try:
+            settings = msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            reason, _, path = str(error).partition(" - at `$.")
+            name = path.rstrip("`").split("[")[0]
+            raise SettingsError(f"{variable(name)}: {reason}") from None
+        settings._check_identity()  # noqa: SLF001 - its own class
+        return settings
+
+    def _check_identity(self) -> None:
+        if self.jwt_secret and len(self.jwt_secret.encode()) < MIN_SECRET_BYTES:
+            raise SettingsError(
+                f"CHATKEEP_JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes; make one with "
+                "`python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`"
+            )
+        if self.jwks_url and urlsplit(self.jwks_url).scheme not in {"http", "https"}:
+            raise SettingsError("CHATKEEP_JWKS_URL is not an http or https URL")
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a field of `Settings` (or of `Limits`)."""
+    return field.upper() if field in _UNPREFIXED else PREFIX + field.upper()
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,290 @@
+"""Conversations: creating, changing, deleting."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.errors import ConversationNotFoundError, MessageIdTakenError, MessageNotFoundError
+from domain.model import Changes, JsonText, Role, Status, microseconds, same_json
+from tests.contract.builders import (
+    ALICE,
+    BOB,
+    HOUR,
+    NOON,
+    SECOND,
+    a_conversation,
+    a_conversation_id,
+    again,
+    appended,
+    contents,
+    everything_of,
+    history,
+    id_of,
+    listed,
+    numbered,
+    says,
+    started,
+)
+from tests.contract.store import Store
+
+
+async def test_a_conversation_is_kept_as_it_was_created(store: Store) -> None:
+    new = replace(
+        a_conversation(title="Trip to Lisbon", status=Status.ARCHIVED),
+        created_at=datetime(2025, 3, 1, 8, 30, 15, 123456, tzinfo=UTC),
+        updated_at=datetime(2025, 3, 2, 23, 59, 59, 999999, tzinfo=UTC),
+    )
+
+    created = await store.conversations.create(new, (), provision=True)
+
+    assert created.created
+    assert created.conversation == new
+    assert created.messages == ()
+    assert await again(store, new) == new
+
+
+async def test_times_come_back_in_utc(store: Store) -> None:
+    conversation = await started(store, says("hello"))
+
+    kept = await again(store, conversation)
+    [message] = await history(store, conversation)
+
+    for time in (kept.created_at, kept.updated_at, message.created_at):
+        assert time.utcoffset() == timedelta(0)
+
+
+async def test_the_first_messages_are_counted_whatever_the_conversation_says(
+    store: Store,
+) -> None:
+    new = replace(a_conversation(), message_count=99)
+
+    created = await store.conversations.create(new, numbered(3), provision=True)
+
+    assert created.conversation.message_count == 3
+    assert (await again(store, new)).message_count == 3
+
+
+async def test_the_first_messages_stand_in_their_order(store: Store) -> None:
+    new = a_conversation()
+    messages = numbered(5)
+
+    created = await store.conversations.create(new, messages, provision=True)
+
+    first = microseconds(NOON)
+    assert [each.position for each in created.messages] == list(range(first, first + 5))
+    assert contents(created.messages) == contents(await history(store, new))
+    assert contents(created.messages) == [each.content for each in messages]
+    assert {each.conversation_id for each in created.messages} == {new.id}
+
+
+async def test_the_first_messages_are_as_old_as_the_last_activity(store: Store) -> None:
+    new = replace(a_conversation(), updated_at=NOON + HOUR)
+
+    created = await store.conversations.create(new, numbered(2), provision=True)
+
+    assert [each.created_at for each in created.messages] == [NOON + HOUR] * 2
+    assert await history(store, new) == list(created.messages)
+
+
+async def test_imported_messages_keep_their_own_times_and_their_order(store: Store) -> None:
+    times = [NOON, NOON - HOUR, NOON - HOUR, NOON + HOUR, datetime(2019, 5, 4, tzinfo=UTC)]
+    new = a_conversation(at=datetime(2020, 1, 1, tzinfo=UTC))
+    messages = [says(f"message {at}", created_at=at) for at in times]
+
+    await store.conversations.create(new, messages, provision=True)
+
+    assert (await again(store, new)).updated_at == new.updated_at
+    assert [each.created_at for each in await history(store, new)] == times
+
+
+async def test_an_imported_conversation_goes_on(store: Store) -> None:
+    old = await started(store, *numbered(2), at=datetime(2020, 1, 1, tzinfo=UTC))
+
+    [message] = await appended(store, old, says("I am back"))
+
+    assert contents(await history(store, old)) == ["user 0", "user 1", "I am back"]
+    assert message.created_at == NOON
+    assert (await again(store, old)).updated_at == NOON
+
+
+async def test_a_conversation_from_before_1970_has_positions_from_1_on(store: Store) -> None:
+    old = await started(store, *numbered(2), at=datetime(1969, 7, 20, tzinfo=UTC))
+    await appended(store, old, says("one small step"), at=datetime(1969, 7, 21, tzinfo=UTC))
+
+    found = await history(store, old)
+
+    assert [each.position for each in found] == [1, 2, 3]
+    assert contents(found) == ["user 0", "user 1", "one small step"]
+
+
+async def test_a_conversation_that_began_empty_can_be_continued_at_an_earlier_time(
+    store: Store,
+) -> None:
+    empty = await started(store)
+
+    await appended(store, empty, says("hello"), at=NOON - HOUR)
+
+    [message] = await history(store, empty)
+    assert message.position == microseconds(NOON - HOUR)
+    assert message.created_at == NOON - HOUR
+    assert (await again(store, empty)).updated_at == NOON
+
+
+async def test_a_create_with_a_message_id_in_use_stores_nothing(store: Store) -> None:
+    taken = says("taken")
+    await started(store, taken)
+    before = await everything_of(store)
+    new = a_conversation()
+
+    with pytest.raises(MessageIdTakenError) as refusal:
+        await store.conversations.create(
+            new, [says("free"), says("other", id=id_of(taken))], provision=True
+        )
+
+    assert refusal.value.message_id == taken.id
+    assert await everything_of(store) == before
+    with pytest.raises(ConversationNotFoundError):
+        await again(store, new)
+
+
+async def test_a_create_that_names_an_id_twice_leaves_not_even_its_user(store: Store) -> None:
+    twice = says("once")
+
+    with pytest.raises(MessageIdTakenError) as refusal:
+        await store.conversations.create(
+            a_conversation(), [twice, replace(twice, content="more")], provision=True
+        )
+
+    assert refusal.value.message_id == twice.id
+    assert await listed(store) == []
+    assert await store.users.add(ALICE)
+
+
+async def test_a_conversation_that_does_not_exist_is_not_found(store: Store) -> None:
+    await started(store)
+    unknown = a_conversation_id()
+
+    with pytest.raises(ConversationNotFoundError) as missing:
+        await store.conversations.get(ALICE, unknown)
+    assert missing.value.conversation_id == unknown
+    with pytest.raises(ConversationNotFoundError):
+        await store.conversations.change(ALICE, unknown, Changes(title="no"))
+    with pytest.raises(ConversationNotFoundError):
+        await store.conversations.delete(ALICE, unknown)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        Changes(title="New title"),
+        Changes(title=""),
+        Changes(title=None),
+        Changes(status=Status.ARCHIVED),
+        Changes(metadata=JsonText('{"pinned":true}')),
+        Changes(title="All at once", status=Status.ARCHIVED, metadata=JsonText('{"a":[1,2]}')),
+        Changes(),
+    ],
+)
+async def test_a_change_changes_what_it_names_and_is_no_activity(
+    store: Store, changes: Changes
+) -> None:
+    new = a_conversation(title="Old title", metadata=JsonText('{"model":"large"}'))
+    await store.conversations.create(new, numbered(2), provision=True)
+    old = await again(store, new)
+
+    changed = await store.conversations.change(ALICE, new.id, changes)
+
+    assert changed == await again(store, new)
+    asked = {
+        name: value
+        for name in ("title", "status")
+        if (value := getattr(changes, name)) is not Changes().title
+    }
+    assert replace(changed, metadata=old.metadata) == replace(old, **asked)
+    if isinstance(changes.metadata, str):
+        assert same_json(changed.metadata, changes.metadata)
+    else:
+        assert changed.metadata == old.metadata
+
+
+async def test_an_archived_conversation_can_be_made_active_again(store: Store) -> None:
+    conversation = await started(store, *numbered(1))
+
+    await store.conversations.change(ALICE, conversation.id, Changes(status=Status.ARCHIVED))
+    await store.conversations.change(ALICE, conversation.id, Changes(status=Status.ACTIVE))
+
+    assert await again(store, conversation) == conversation
+
+
+async def test_an_archived_conversation_still_takes_messages_and_stays_archived(
+    store: Store,
+) -> None:
+    conversation = await started(store)
+    await store.conversations.change(ALICE, conversation.id, Changes(status=Status.ARCHIVED))
+
+    await appended(store, conversation, says("one more thing"), at=NOON + SECOND)
+
+    kept = await again(store, conversation)
+    assert (kept.status, kept.message_count) == (Status.ARCHIVED, 1)
+    assert kept.updated_at == NOON + SECOND
+
+
+async def test_a_change_leaves_the_messages_and_the_other_conversations(store: Store) -> None:
+    changed = await started(store, *numbered(2))
+    other = await started(store, *numbered(2))
+    messages = await history(store, changed)
+
+    await store.conversations.change(ALICE, changed.id, Changes(title="x", status=Status.ARCHIVED))
+
+    assert await history(store, changed) == messages
+    assert await again(store, other) == other
+
+
+async def test_deleting_a_conversation_takes_its_messages(store: Store) -> None:
+    message = says("you will forget me", Role.ASSISTANT)
+    conversation = await started(store, *numbered(2), message)
+
+    await store.conversations.delete(ALICE, conversation.id)
+
+    with pytest.raises(ConversationNotFoundError):
+        await again(store, conversation)
+    with pytest.raises(ConversationNotFoundError):
+        await history(store, conversation)
+    with pytest.raises(ConversationNotFoundError):
+        await store.messages.window(ALICE, conversation.id, limit=5)
+    with pytest.raises(ConversationNotFoundError):
+        await appended(store, conversation, says("still there?"))
+    with pytest.raises(MessageNotFoundError):
+        await store.messages.get(ALICE, conversation.id, id_of(message))
+    with pytest.raises(MessageNotFoundError):
+        await store.messages.delete(ALICE, conversation.id, id_of(message))
+    with pytest.raises(ConversationNotFoundError):
+        await store.conversations.delete(ALICE, conversation.id)
+    assert await listed(store) == []
+
+
+async def test_deleting_a_conversation_leaves_all_others(store: Store) -> None:
+    deleted = await started(store, *numbered(2))
+    await started(store, *numbered(3))
+    await started(store, *numbered(3), user_id=BOB)
+    _, before = await everything_of(store)
+    bobs = await everything_of(store, BOB)
+
+    await store.conversations.delete(ALICE, deleted.id)
+
+    _, after = await everything_of(store)
+    assert after == [entry for entry in before if entry[0] != deleted]
+    assert len(after) == 1
+    assert await everything_of(store, BOB) == bobs
+
+
+async def test_the_ids_of_a_deleted_conversation_are_free_again(store: Store) -> None:
+    message = says("first life")
+    old = await started(store, message, *numbered(4))
+    await store.conversations.delete(ALICE, old.id)
+
+    new = await started(store, replace(message, content="second life"), id=old.id)
+
+    assert new.message_count == 1
+    assert contents(await history(store, new)) == ["second life"]

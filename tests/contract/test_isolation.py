@@ -1,0 +1,232 @@
+"""Isolation: what belongs to somebody else is as if it did not exist, and ids may be the same."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from domain.errors import (
+    ConversationNotFoundError,
+    MessageNotFoundError,
+    NotFoundError,
+)
+from domain.model import Changes, Conversation, Message, MessageId, Order, Status
+from domain.ports import LastSeen
+from tests.contract.builders import (
+    ALICE,
+    BOB,
+    HOUR,
+    NOON,
+    a_conversation,
+    again,
+    appended,
+    contents,
+    everything_of,
+    history,
+    ids,
+    listed,
+    numbered,
+    says,
+    started,
+)
+from tests.contract.store import Store
+
+Call = Callable[[Store, Conversation, Message], Awaitable[object]]
+
+
+def bobs_history(
+    store: Store,
+    conversation: Conversation,
+    order: Order = Order.ASC,
+    after: MessageId | None = None,
+    before: MessageId | None = None,
+) -> Awaitable[object]:
+    return store.messages.history(
+        BOB, conversation.id, order=order, after=after, before=before, limit=10
+    )
+
+
+CALLS_ON_A_CONVERSATION: dict[str, Call] = {
+    "get": lambda store, its, _: store.conversations.get(BOB, its.id),
+    "rename": lambda store, its, _: store.conversations.change(BOB, its.id, Changes(title="Bob's")),
+    "archive": lambda store, its, _: store.conversations.change(
+        BOB, its.id, Changes(status=Status.ARCHIVED)
+    ),
+    "delete": lambda store, its, _: store.conversations.delete(BOB, its.id),
+    "append": lambda store, its, _: store.messages.append(
+        BOB, its.id, [says("Bob was here")], NOON + HOUR
+    ),
+    "append with a window": lambda store, its, _: store.messages.append(
+        BOB, its.id, numbered(2), NOON + HOUR, window=5
+    ),
+    "history": lambda store, its, _: bobs_history(store, its),
+    "history from the latest": lambda store, its, _: bobs_history(store, its, Order.DESC),
+    "window": lambda store, its, _: store.messages.window(BOB, its.id, limit=5),
+}
+
+CALLS_ON_A_MESSAGE: dict[str, Call] = {
+    "get": lambda store, its, message: store.messages.get(BOB, its.id, message.id),
+    "delete": lambda store, its, message: store.messages.delete(BOB, its.id, message.id),
+    "after": lambda store, its, message: bobs_history(store, its, after=message.id),
+    "before": lambda store, its, message: bobs_history(store, its, before=message.id),
+}
+
+
+@pytest.fixture(params=["unknown", "known", "with the same history"])
+async def alices(request: pytest.FixtureRequest, store: Store) -> Conversation:
+    """Give Alice's conversation, with messages; Bob is one of three kinds of somebody else."""
+    conversation = await started(store, *numbered(3), user_id=ALICE)
+    if request.param == "known":
+        await store.users.add(BOB)
+    if request.param == "with the same history":
+        await started(store, *numbered(3), user_id=BOB)
+    return conversation
+
+
+@pytest.mark.parametrize("call", CALLS_ON_A_CONVERSATION.values(), ids=CALLS_ON_A_CONVERSATION)
+async def test_a_conversation_of_somebody_else_is_not_found(
+    store: Store, alices: Conversation, call: Call
+) -> None:
+    [message, *_] = await history(store, alices)
+    hers = await everything_of(store, ALICE)
+    his = await everything_of(store, BOB)
+
+    with pytest.raises(ConversationNotFoundError) as missing:
+        await call(store, alices, message)
+
+    assert missing.value.conversation_id == alices.id
+    assert await everything_of(store, ALICE) == hers
+    assert await everything_of(store, BOB) == his
+
+
+@pytest.mark.parametrize("call", CALLS_ON_A_MESSAGE.values(), ids=CALLS_ON_A_MESSAGE)
+async def test_a_message_of_somebody_else_is_not_found(
+    store: Store, alices: Conversation, call: Call
+) -> None:
+    [message, *_] = await history(store, alices)
+    hers = await everything_of(store, ALICE)
+    his = await everything_of(store, BOB)
+
+    with pytest.raises(NotFoundError):
+        await call(store, alices, message)
+
+    assert await everything_of(store, ALICE) == hers
+    assert await everything_of(store, BOB) == his
+
+
+@pytest.mark.parametrize("call", CALLS_ON_A_MESSAGE.values(), ids=CALLS_ON_A_MESSAGE)
+async def test_a_message_of_somebody_else_is_not_found_in_ones_own_conversation_either(
+    store: Store, alices: Conversation, call: Call
+) -> None:
+    [message, *_] = await history(store, alices)
+    own = await started(store, *numbered(2), user_id=BOB, id=alices.id)
+    hers = await everything_of(store, ALICE)
+    his = await everything_of(store, BOB)
+
+    with pytest.raises(MessageNotFoundError) as missing:
+        await call(store, own, message)
+
+    assert missing.value.message_id == message.id
+    assert await everything_of(store, ALICE) == hers
+    assert await everything_of(store, BOB) == his
+
+
+async def test_nothing_of_somebody_else_is_listed_counted_or_erased(
+    store: Store, alices: Conversation
+) -> None:
+    await store.users.erase(BOB)
+    hers = await everything_of(store, ALICE)
+
+    assert await listed(store, BOB) == []
+    later = LastSeen(alices.updated_at + HOUR, alices.id)
+    assert not await store.conversations.list(BOB, status=None, after=later, limit=10)
+    usage = await store.users.usage(BOB)
+    assert (usage.conversations, usage.messages) == (0, 0)
+    assert not await store.users.erase(BOB)
+    assert await everything_of(store, ALICE) == hers
+
+
+async def test_one_id_names_a_conversation_of_each_user(store: Store) -> None:
+    hers = await started(store, *numbered(3))
+    before = await everything_of(store, ALICE)
+
+    created = await store.conversations.create(
+        a_conversation(BOB, id=hers.id, title="Bob's"), numbered(1), provision=True
+    )
+
+    assert created.created
+    assert created.conversation.user_id == BOB
+    assert await everything_of(store, ALICE) == before
+    assert await listed(store, BOB) == [created.conversation]
+    assert contents(await history(store, created.conversation)) == ["user 0"]
+
+
+async def test_get_or_create_meets_only_ones_own_conversation(store: Store) -> None:
+    hers = await started(store, *numbered(3))
+
+    answer = await store.conversations.get_or_create(
+        a_conversation(BOB, id=hers.id, title="Bob's"), provision=True
+    )
+
+    assert answer.created
+    assert (answer.conversation.title, answer.conversation.message_count) == ("Bob's", 0)
+    assert await again(store, hers) == hers
+
+
+async def test_conversations_of_one_id_live_apart(store: Store) -> None:
+    hers = await started(store, *numbered(2))
+    his = await started(store, *numbered(2), user_id=BOB, id=hers.id)
+    before = await everything_of(store, ALICE)
+
+    await appended(store, his, says("from Bob"), at=NOON + HOUR)
+    await store.conversations.change(BOB, his.id, Changes(title="Bob's", status=Status.ARCHIVED))
+    [message, *_] = await history(store, his)
+    await store.messages.delete(BOB, his.id, message.id)
+
+    assert await everything_of(store, ALICE) == before
+    assert contents(await history(store, his)) == ["user 1", "from Bob"]
+    window = await store.messages.window(BOB, his.id, limit=10)
+    assert contents(window.tail) == ["user 1", "from Bob"]
+
+
+async def test_deleting_one_of_two_conversations_of_one_id_leaves_the_other(
+    store: Store,
+) -> None:
+    hers = await started(store, *numbered(2))
+    his = await started(store, *numbered(2), user_id=BOB, id=hers.id)
+    before = await everything_of(store, ALICE)
+
+    await store.conversations.delete(BOB, his.id)
+
+    assert await everything_of(store, ALICE) == before
+    assert await listed(store, BOB) == []
+
+
+async def test_one_id_names_a_message_of_each_user(store: Store) -> None:
+    message = says("hers")
+    hers = await started(store, message, says("more of hers"))
+    before = await everything_of(store, ALICE)
+
+    his = await started(store, replace(message, content="his"), user_id=BOB)
+    other = await started(store, user_id=BOB)
+    await store.messages.delete(BOB, his.id, (await history(store, his))[0].id)
+    [appended_by_bob] = await appended(store, other, replace(message, content="his again"))
+
+    assert await everything_of(store, ALICE) == before
+    assert appended_by_bob.content == "his again"
+    assert await store.messages.get(BOB, other.id, appended_by_bob.id) == appended_by_bob
+    [first, *_] = await history(store, hers)
+    assert (first.id, first.content) == (appended_by_bob.id, "hers")
+
+
+async def test_the_same_call_of_two_users_is_no_retry(store: Store) -> None:
+    batch = numbered(2)
+    hers = await started(store, user_id=ALICE)
+    his = await started(store, user_id=BOB, id=hers.id)
+
+    await appended(store, hers, *batch)
+    await appended(store, his, *batch)
+
+    for conversation in (hers, his):
+        assert ids(await history(store, conversation)) == [each.id for each in batch]
+        assert (await again(store, conversation)).message_count == 2

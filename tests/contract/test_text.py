@@ -1,0 +1,238 @@
+"""Text and JSON come back exactly as they were given, whatever is in them."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.model import Changes, JsonText, Role, same_json
+from tests.contract.builders import (
+    ALICE,
+    a_conversation,
+    again,
+    appended,
+    contents,
+    history,
+    listed,
+    plain,
+    says,
+    says_all,
+    started,
+)
+from tests.contract.store import Store
+
+TEXTS = {
+    "empty": "",
+    "a space": " ",
+    "NUL": "\x00",
+    "NULs among text": "\x00a\x00\x00b\x00",
+    "a written NUL": "\\u0000 \\x00 \\0 %00",
+    "NUL and a written one": "\x00\\u0000\x00\\",
+    "control characters": "\x01\x07\x08\t\n\x0b\x0c\r\x1b\x1f\x7f\x80\x9f",
+    "line ends": "a\r\nb\rc\n\u2028\u2029\u0085",
+    "emoji": "😀👩‍👩‍👧‍👦🏳️‍🌈🇵🇹",
+    "astral": "𝔘𐍈𝄞\U0010ffff",
+    "noncharacters": "\ufdd0\ufdef\ufffe\uffff\U0001fffe\U0010fffe",
+    "noncharacters and NUL": "\ufdd0\x00\ufdd00\ufdd0\ufdd0\x00\ufdd1\uffff\x00",
+    "private use and NUL": "\ue000\x00\ue0000\uf8ff\x00\U000f0000",
+    "replacement and NUL": "\ufffd\x00\u2400\x00\u0080\x00",
+    "a byte order mark": "\ufeffa\ufeff",
+    "right to left": "שלום עולם \u202eabc\u202c مرحبا بالعالم",
+    "composed and not": "é e\u0301 Å A\u030a \u212b ﬁ",
+    "white space around": "  \t a \n ",
+    "quotes": "' \" ` '' \\' \\\\ \\\" $$ E'\\n' --; /* */",
+    "placeholders": "{} {{}} {0} %s %(a)s $1 :name ? @> ?|",
+    "JSON": '{"a": [null, "\\u0000"]}',
+    "the word null": "null",
+    "an array of Postgres": '{NULL,"a",b}',
+}
+
+any_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+
+surprising = st.text(
+    st.one_of(
+        st.sampled_from("\x00\\u0{}%$'\"\ufdd0\ufdd1\ue000\ufffd\uffff\U0010ffff"),
+        st.characters(exclude_categories=["Cs"]),
+    ),
+    max_size=30,
+)
+surprising_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | surprising
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(surprising, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def as_json(value: object) -> JsonText:
+    return JsonText(json.dumps(value, ensure_ascii=False))
+
+
+@any_text
+async def test_a_message_comes_back_exactly(store: Store, text: str) -> None:
+    conversation = await started(store)
+    arguments = as_json({"id": text, "function": {"name": text, "arguments": as_json([text])}})
+    new = [
+        says(text, name=text),
+        says(text, Role.TOOL, tool_call_id=text),
+        says(text, Role.ASSISTANT, tool_calls=JsonText(f"[{arguments}]")),
+        says("metadata", metadata=as_json({text: [text, {text: text}], "": None})),
+    ]
+
+    answer = await appended(store, conversation, *new)
+
+    found = await history(store, conversation)
+    assert contents(found)[:3] == [text] * 3
+    for given_, answered, stored in zip(new, answer, found, strict=True):
+        assert given_.equals(answered)
+        assert given_.equals(stored)
+        assert await store.messages.get(ALICE, conversation.id, stored.id) == stored
+    window = await store.messages.window(ALICE, conversation.id, limit=5)
+    assert list(window.tail) == found
+    repeated = await appended(store, conversation, *new)
+    assert [plain(each) for each in repeated] == [plain(each) for each in answer]
+
+
+@any_text
+async def test_a_conversation_comes_back_exactly(store: Store, text: str) -> None:
+    metadata = as_json({text: [text, {text: text}]})
+    new = a_conversation(title=text, metadata=metadata)
+
+    created = await store.conversations.create(new, [says(text, name=text)], provision=True)
+
+    read = await again(store, new)
+    [shown] = await listed(store)
+    for conversation in (created.conversation, read, shown):
+        assert conversation.title == text
+        assert same_json(conversation.metadata, metadata)
+    assert contents(await history(store, new)) == contents(created.messages) == [text]
+    repeated = await store.conversations.create(new, (), provision=True)
+    assert (repeated.created, repeated.conversation) == (False, read)
+
+
+@any_text
+async def test_a_change_is_kept_exactly(store: Store, text: str) -> None:
+    metadata = as_json({text: text})
+    new = a_conversation()
+
+    answer = await store.conversations.get_or_create(new, provision=True)
+    changed = await store.conversations.change(
+        ALICE, new.id, Changes(title=text, metadata=metadata)
+    )
+
+    assert answer.conversation.title is None
+    assert changed.title == text
+    assert same_json(changed.metadata, metadata)
+    assert await again(store, new) == changed
+
+
+@pytest.mark.parametrize("character", ["a", "\x00", "\ufdd0", "😀", "\\"])
+async def test_a_very_long_message_comes_back_exactly(store: Store, character: str) -> None:
+    conversation = await started(store)
+    text = character * 200_000
+
+    await appended(store, conversation, says(text), says("and the next"))
+
+    # Not compared by pytest, which would take long to tell two such texts apart.
+    long, short = contents(await history(store, conversation))
+    assert long is not None
+    assert len(long) == 200_000
+    assert (long == text) is True
+    assert short == "and the next"
+
+
+@pytest.mark.parametrize("character", ["a", "\x00", "\ufdd0", "😀", "\\"])
+async def test_titles_names_and_call_ids_may_be_as_long_as_they_are_allowed(
+    store: Store, character: str
+) -> None:
+    new = a_conversation(title=character * 200)
+    message = says("sunny", Role.TOOL, name=character * 255, tool_call_id=character * 255)
+
+    await store.conversations.create(new, [message], provision=True)
+
+    assert (await again(store, new)).title == new.title
+    [stored] = await history(store, new)
+    assert message.equals(stored)
+
+
+async def test_no_content_is_not_empty_content(store: Store) -> None:
+    conversation = await started(store)
+    calls = JsonText("[]")
+
+    await appended(
+        store,
+        conversation,
+        says(None, Role.ASSISTANT, tool_calls=calls),
+        says("", Role.ASSISTANT, tool_calls=calls),
+        says("", Role.ASSISTANT, name="", metadata=JsonText('{"": ""}')),
+    )
+
+    nothing, empty, named = await history(store, conversation)
+    assert (nothing.content, nothing.name, nothing.tool_call_id) == (None, None, None)
+    assert empty.content == ""
+    assert same_json(empty.tool_calls, calls)
+    assert (named.content, named.name, named.tool_calls) == ("", "", None)
+
+
+async def test_no_title_is_not_an_empty_title(store: Store) -> None:
+    without = await started(store)
+    empty = a_conversation(title="")
+    await store.conversations.create(empty, (), provision=True)
+
+    assert (await again(store, without)).title is None
+    assert (await again(store, empty)).title == ""
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{}",
+        '{"a": {"b": {"c": [[], {}, [{}]]}}}',
+        '{"large": 123456789012345678901234567890, "small": 1e-7, "half": 0.5, "minus": -0.25}',
+        '{"exponent": 1.5e300, "beyond a double": 1e5000}',
+        '{"true": true, "false": false, "null": null}',
+        '{"escapes": "é😀\\u0000\\\\u0000\\\\\\u0000/\\n\\u001f\\"", "\\u0000": "\\u0000"}',
+        '{"b": 1, "a": 2, "": 3, " ": 4}',
+    ],
+)
+async def test_json_comes_back_as_the_same_document(store: Store, document: str) -> None:
+    metadata = JsonText(document)
+    new = a_conversation(metadata=metadata)
+    message = says("x", Role.ASSISTANT, tool_calls=JsonText(f"[{document}]"), metadata=metadata)
+
+    await store.conversations.create(new, [message], provision=True)
+
+    assert same_json((await again(store, new)).metadata, metadata)
+    [stored] = await history(store, new)
+    assert same_json(stored.metadata, metadata)
+    assert same_json(stored.tool_calls, message.tool_calls)
+
+
+# The store is shared by all examples on purpose: each appends to a conversation of its own.
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(texts=st.lists(surprising, min_size=1, max_size=8), document=surprising_json)
+async def test_whatever_text_and_json_come_back_exactly(
+    store: Store, texts: list[str], document: object
+) -> None:
+    conversation = await started(store)
+    calls = says(
+        None,
+        Role.ASSISTANT,
+        tool_calls=as_json([document]),
+        metadata=as_json({"document": document}),
+    )
+    new = [*says_all(*texts), calls]
+
+    await appended(store, conversation, *new)
+
+    found = await history(store, conversation)
+    assert contents(found) == [*texts, None]
+    assert calls.equals(found[-1])

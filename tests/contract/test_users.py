@@ -1,0 +1,218 @@
+"""Users: who is known, what they have stored, and that erasing them leaves nothing."""
+
+import asyncio
+
+import pytest
+
+from domain.errors import ConversationNotFoundError, MessageNotFoundError, UserNotProvisionedError
+from domain.model import Changes, Status, Usage, UserId
+from tests.contract.builders import (
+    ALICE,
+    BOB,
+    a_conversation,
+    appended,
+    contents,
+    everything_of,
+    history,
+    listed,
+    numbered,
+    says,
+    started,
+)
+from tests.contract.store import Store
+
+NOTHING = Usage(user_id=ALICE, conversations=0, active=0, archived=0, messages=0)
+
+
+async def test_a_user_is_new_only_once(store: Store) -> None:
+    assert await store.users.add(ALICE)
+    assert not await store.users.add(ALICE)
+
+
+async def test_a_user_added_by_many_at_once_is_new_to_one_of_them(store: Store) -> None:
+    new = await asyncio.gather(*(store.users.add(ALICE) for _ in range(8)))
+
+    assert sorted(new) == [False] * 7 + [True]
+
+
+async def test_adding_a_user_again_leaves_what_they_own(store: Store) -> None:
+    await started(store, *numbered(2))
+    before = await everything_of(store)
+
+    assert not await store.users.add(ALICE)
+
+    assert await everything_of(store) == before
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        "u" * 255,
+        "😀" * 255,
+        "auth0|5f7c8ec7c33c6c004bbafe82",
+        "alice@example.com",
+        "https://issuer.example/users/1?a=b&c",
+        "' OR '1'='1' --",
+        "{} {0} %s $1 \\",
+        "מִשְׁתַּמֵּשׁ",
+        " ",
+        "00000000-0000-0000-0000-000000000000",
+    ],
+)
+async def test_a_user_id_may_be_any_text(store: Store, user_id: str) -> None:
+    user = UserId(user_id)
+
+    conversation = await started(store, *numbered(1), user_id=user)
+
+    assert conversation.user_id == user
+    assert await listed(store, user) == [conversation]
+    assert not await store.users.add(user)
+    assert (await store.users.usage(user)).user_id == user
+    assert await store.users.erase(user)
+
+
+async def test_user_ids_that_nearly_match_are_different_users(store: Store) -> None:
+    await started(store, user_id=UserId("alice"))
+
+    for other in ("Alice", "alice ", " alice", "alic", "alicé"):
+        assert await listed(store, UserId(other)) == []
+
+
+async def test_an_unknown_user_has_stored_nothing(store: Store) -> None:
+    assert await store.users.usage(ALICE) == NOTHING
+
+
+async def test_a_user_without_conversations_has_stored_nothing(store: Store) -> None:
+    await store.users.add(ALICE)
+
+    assert await store.users.usage(ALICE) == NOTHING
+
+
+async def test_usage_counts_conversations_by_status_and_all_their_messages(store: Store) -> None:
+    first = await started(store, *numbered(3))
+    await started(store, *numbered(2))
+    await started(store)
+    await appended(store, first, *numbered(4))
+    await store.conversations.change(ALICE, first.id, Changes(status=Status.ARCHIVED))
+
+    assert await store.users.usage(ALICE) == Usage(
+        user_id=ALICE, conversations=3, active=2, archived=1, messages=9
+    )
+
+
+async def test_usage_counts_no_more_what_was_deleted(store: Store) -> None:
+    kept = await started(store, *numbered(3))
+    deleted = await started(store, *numbered(5))
+    await store.conversations.delete(ALICE, deleted.id)
+    await store.messages.delete(ALICE, kept.id, (await history(store, kept))[1].id)
+
+    assert await store.users.usage(ALICE) == Usage(
+        user_id=ALICE, conversations=1, active=1, archived=0, messages=2
+    )
+
+
+async def test_usage_counts_nothing_of_other_users(store: Store) -> None:
+    await started(store, *numbered(3), user_id=BOB)
+    await started(store, *numbered(1))
+
+    assert await store.users.usage(ALICE) == Usage(
+        user_id=ALICE, conversations=1, active=1, archived=0, messages=1
+    )
+
+
+async def test_erasing_a_user_takes_everything_they_own(store: Store) -> None:
+    message = says("remember me")
+    conversation = await started(store, message, *numbered(2))
+    assert message.id
+
+    assert await store.users.erase(ALICE)
+
+    assert await everything_of(store) == (NOTHING, [])
+    with pytest.raises(ConversationNotFoundError):
+        await store.conversations.get(ALICE, conversation.id)
+    with pytest.raises(ConversationNotFoundError):
+        await history(store, conversation)
+    with pytest.raises(ConversationNotFoundError):
+        await appended(store, conversation, says("anybody there?"))
+    with pytest.raises(MessageNotFoundError):
+        await store.messages.get(ALICE, conversation.id, message.id)
+
+
+async def test_erasing_a_user_leaves_the_others(store: Store) -> None:
+    await started(store, *numbered(2))
+    await started(store, *numbered(3), user_id=BOB)
+    before = await everything_of(store, BOB)
+
+    await store.users.erase(ALICE)
+
+    assert await everything_of(store, BOB) == before
+
+
+async def test_there_is_nothing_to_erase_of_an_unknown_user(store: Store) -> None:
+    assert not await store.users.erase(ALICE)
+
+
+async def test_a_user_is_erased_only_once(store: Store) -> None:
+    await started(store)
+
+    assert await store.users.erase(ALICE)
+    assert not await store.users.erase(ALICE)
+
+
+async def test_a_user_who_owns_nothing_can_be_erased(store: Store) -> None:
+    await store.users.add(ALICE)
+
+    assert await store.users.erase(ALICE)
+
+
+async def test_an_erased_user_can_start_anew_with_the_same_ids(store: Store) -> None:
+    message = says("hello")
+    old = await started(store, message, *numbered(2))
+    await store.users.erase(ALICE)
+
+    assert await store.users.add(ALICE)
+    new = await started(store, message, id=old.id)
+
+    assert new.message_count == 1
+    assert contents(await history(store, new)) == ["hello"]
+
+
+async def test_a_create_may_add_its_user(store: Store) -> None:
+    await store.conversations.create(a_conversation(), numbered(1), provision=True)
+
+    assert not await store.users.add(ALICE)
+
+
+async def test_a_get_or_create_may_add_its_user(store: Store) -> None:
+    await store.conversations.get_or_create(a_conversation(), provision=True)
+
+    assert not await store.users.add(ALICE)
+
+
+async def test_a_create_that_may_not_add_its_user_stores_nothing(store: Store) -> None:
+    with pytest.raises(UserNotProvisionedError) as refusal:
+        await store.conversations.create(a_conversation(), numbered(2), provision=False)
+
+    assert refusal.value.user_id == ALICE
+    assert await everything_of(store) == (NOTHING, [])
+    assert await store.users.add(ALICE)
+
+
+async def test_a_get_or_create_that_may_not_add_its_user_stores_nothing(store: Store) -> None:
+    with pytest.raises(UserNotProvisionedError) as refusal:
+        await store.conversations.get_or_create(a_conversation(), provision=False)
+
+    assert refusal.value.user_id == ALICE
+    assert await everything_of(store) == (NOTHING, [])
+    assert await store.users.add(ALICE)
+
+
+async def test_a_known_user_needs_no_provisioning(store: Store) -> None:
+    await store.users.add(ALICE)
+
+    created = await store.conversations.create(a_conversation(), numbered(2), provision=False)
+    other = await store.conversations.get_or_create(a_conversation(), provision=False)
+
+    assert created.created
+    assert other.created
+    assert (await store.users.usage(ALICE)).conversations == 2

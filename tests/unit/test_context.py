@@ -1,0 +1,378 @@
+"""Which messages a model is given, and which are kept from it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.context import MAX_HEAD, Context, select
+from domain.model import JsonText, Message, Role
+from domain.ports import Window
+from tests.unit.histories import (
+    assistant,
+    conversation,
+    histories,
+    limits,
+    max_chars,
+    opening,
+    said,
+    system,
+    tool,
+    user,
+    window,
+)
+
+tried = settings(max_examples=60, deadline=None)
+SEARCH = [assistant(None, "a"), tool("a", "Found.")]
+
+
+def test_a_short_conversation_is_its_own_context() -> None:
+    history = conversation(system("Be kind."), user("Hello"), assistant("Hi!"))
+
+    assert select(window(history, 20)) == Context(history, truncated=False)
+
+
+def test_the_opening_stays_in_front_when_the_window_slides() -> None:
+    history = conversation(
+        system("Be kind."),
+        said(Role.DEVELOPER, "Be short."),
+        user("Hello"),
+        assistant("Hi!"),
+        user("Bye"),
+    )
+
+    context = select(window(history, 2))
+
+    assert texts(context) == ["Be kind.", "Be short.", "Hi!", "Bye"]
+    assert context.truncated
+
+
+def test_a_result_whose_call_was_cut_off_is_left_out() -> None:
+    history = conversation(user("Find it"), *SEARCH, user("Thanks"))
+
+    assert texts(select(window(history, 2))) == ["Thanks"]
+
+
+def test_a_call_that_nobody_answered_is_left_out() -> None:
+    history = conversation(user("Find it"), assistant(None, "a"), user("Well?"))
+
+    context = select(window(history, 20))
+
+    assert texts(context) == ["Find it", "Well?"]
+    assert not context.truncated
+
+
+def test_a_message_with_text_outlives_its_calls() -> None:
+    history = conversation(user("Find it"), assistant("I am looking", "a"))
+
+    context = select(window(history, 20))
+
+    assert context.messages == (history[0], replace(history[1], tool_calls=None))
+
+
+def test_of_several_calls_those_with_a_result_stay_exactly_as_they_are() -> None:
+    answered = '{"id": "a", "n": 1.10, "type": "custom", "custom": {"name": "f", "input": ""}}'
+    waiting = '{"id": "b", "type": "function", "function": {"name": "f", "arguments": ""}}'
+    asks = said(Role.ASSISTANT, None, tool_calls=f"[ {waiting}, {answered}, null ]")
+
+    context = select(window(conversation(asks, tool("a", "Found.")), 20))
+
+    assert context.messages[0].tool_calls == f"[{answered}]"
+    assert texts(context) == [None, "Found."]
+
+
+def test_a_message_whose_calls_are_all_answered_is_given_as_it_is_stored() -> None:
+    history = conversation(assistant(None, "a", "b"), tool("b", "2"), tool("a", "1"))
+
+    context = select(window(history, 20))
+
+    assert all(map(is_same, context.messages, history))
+    assert len(context.messages) == 3
+
+
+def test_the_first_result_of_a_call_counts() -> None:
+    history = conversation(*SEARCH, tool("a", "Found again."))
+
+    assert texts(select(window(history, 20))) == [None, "Found."]
+
+
+def test_of_calls_with_one_id_the_first_counts() -> None:
+    history = conversation(assistant(None, "a", "a"), tool("a", "Found."))
+
+    context = select(window(history, 20))
+
+    assert len(json.loads(context.messages[0].tool_calls or "")) == 1
+    assert texts(context) == [None, "Found."]
+
+
+def test_ids_may_come_again_later() -> None:
+    history = conversation(*SEARCH, user("Again"), *SEARCH)
+
+    assert select(window(history, 20)).messages == history
+
+
+def test_a_result_follows_its_call_directly() -> None:
+    history = conversation(assistant("Looking", "a"), user("Well?"), tool("a", "Found."))
+
+    assert texts(select(window(history, 20))) == ["Looking", "Well?"]
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        "null",
+        "5",
+        '"a"',
+        "{}",
+        "[]",
+        " [ ] ",
+        "[null, 5, []]",
+        '[{"type": "function", "function": {"name": "f", "arguments": "{}"}}]',
+        '[{"id": "a"}]',
+        '[{"id": "a", "type": "function", "function": {"name": "f", "arguments": {}}}]',
+        '[{"id": "a", "type": "function", "function": {"name": "", "arguments": "{}"}}]',
+        "[" * 100_000 + "]" * 100_000,
+        "[1",
+        "[1] 2",
+        "",
+    ],
+    ids=lambda text: text[:60],
+)
+def test_what_has_not_the_shape_of_calls_is_no_call(malformed: str) -> None:
+    history = conversation(
+        said(Role.ASSISTANT, "text", tool_calls=malformed),
+        tool("a", "Found."),
+        said(Role.ASSISTANT, "", tool_calls=malformed),
+        said(Role.ASSISTANT, None, tool_calls=malformed),
+    )
+
+    assert select(window(history, 20)).messages == (replace(history[0], tool_calls=None),)
+
+
+def test_numbers_of_any_length_are_no_obstacle() -> None:
+    call = '{"id": "a", "type": "custom", "custom": {"name": "f", "input": ""}, "n": ' + "9" * 5_000
+    asks = said(Role.ASSISTANT, None, tool_calls=f"[{call}}}, 1e999]")
+
+    context = select(window(conversation(asks, tool("a", "")), 20))
+
+    assert context.messages[0].tool_calls == f"[{call}}}]"
+
+
+def test_a_message_without_content_is_left_out() -> None:
+    history = conversation(system(None), user(None), user(""), assistant(None), assistant(""))
+
+    assert texts(select(window(history, 20))) == ["", ""]
+
+
+def test_characters_go_to_the_opening_then_to_the_newest() -> None:
+    history = conversation(system("12"), user("345"), assistant("678"), user("90"))
+
+    context = select(window(history, 20), max_chars=7)
+
+    assert texts(context) == ["12", "678", "90"]
+    assert context.truncated
+
+
+def test_what_does_not_fit_leaves_no_hole() -> None:
+    history = conversation(user("1"), assistant("a long answer"), user("2"))
+
+    assert texts(select(window(history, 20), max_chars=5)) == ["2"]
+
+
+def test_an_opening_too_long_does_not_cost_the_conversation() -> None:
+    history = conversation(system("1"), system("a long prompt"), system("2"), user("3"))
+
+    context = select(window(history, 20), max_chars=5)
+
+    assert texts(context) == ["1", "3"]
+    assert context.truncated
+
+
+def test_calls_and_their_results_fit_together_or_not_at_all() -> None:
+    # 2 for the text, 7 for the name, 4 for the arguments, 3 for the result
+    history = conversation(user(""), assistant("ab", "c", arguments="{  }"), tool("c", "def"))
+
+    assert select(window(history, 20), max_chars=16) == Context(history, truncated=False)
+    assert select(window(history, 20), max_chars=15) == Context((), truncated=True)
+
+
+def test_no_limit_keeps_more_than_the_first_twenty_of_an_endless_opening() -> None:
+    history = conversation(*[system(str(n)) for n in range(30)], user("Hello"))
+
+    assert texts(select(window(history, 2))) == [*map(str, range(MAX_HEAD)), "29", "Hello"]
+    assert texts(select(window(history, 31), max_chars=36)) == [*map(str, range(MAX_HEAD)), "Hello"]
+
+
+@given(history=histories())
+@tried
+def test_nothing_valid_is_lost_from_a_whole_history(history: tuple[Message, ...]) -> None:
+    context = select(window(history, len(history) or 1))
+
+    assert ids(context.messages) == ids(valid(history))
+    assert not context.truncated
+
+
+@given(history=histories(), limit=limits, chars=max_chars)
+@tried
+def test_a_context_is_taken_from_its_window_in_order(
+    history: tuple[Message, ...], limit: int, chars: int | None
+) -> None:
+    given_window = window(history, limit)
+
+    context = select(given_window, max_chars=chars)
+
+    order = ids(context.messages)
+    assert order == sorted(order)
+    assert set(order) <= set(ids(given_window.head + given_window.tail))
+    by_id = {message.id.int: message for message in history}
+    for message in context.messages:
+        assert message is by_id[message.id.int] or message == replace(
+            by_id[message.id.int], tool_calls=message.tool_calls
+        )
+
+
+@given(history=histories(), limit=limits, chars=max_chars)
+@tried
+def test_a_context_is_its_own_context(
+    history: tuple[Message, ...], limit: int, chars: int | None
+) -> None:
+    messages = select(window(history, limit), max_chars=chars).messages
+
+    again = select(Window((), messages, len(messages)), max_chars=chars).messages
+
+    assert all(map(is_same, again, messages))
+    assert len(again) == len(messages)
+
+
+@given(history=histories(), limit=limits, chars=st.integers(-1, 2_000))
+@tried
+def test_a_context_never_has_more_than_max_chars(
+    history: tuple[Message, ...], limit: int, chars: int
+) -> None:
+    context = select(window(history, limit), max_chars=chars)
+
+    assert characters(context.messages) <= max(chars, 0)
+
+
+@given(history=histories(), limit=limits)
+@tried
+def test_the_opening_always_stays(history: tuple[Message, ...], limit: int) -> None:
+    context = select(window(history, limit))
+
+    opens = [message for message in opening(history) if message.content is not None]
+    assert list(context.messages[: len(opens)]) == opens
+
+
+@given(history=histories(), limit=limits, narrow=st.integers(0, 300), more=st.integers(0, 300))
+@tried
+def test_fewer_characters_only_take_older_messages_away(
+    history: tuple[Message, ...], limit: int, narrow: int, more: int
+) -> None:
+    """What no longer fits of the opening may leave room to others: it is compared apart."""
+    opens = set(ids(opening(history)))
+    small, large = (
+        ids(select(window(history, limit), max_chars=chars).messages)
+        for chars in (narrow, narrow + more)
+    )
+
+    small_head, large_head = ([i for i in each if i in opens] for each in (small, large))
+    assert small_head == large_head[: len(small_head)]
+    if small_head == large_head:
+        small_rest = small[len(small_head) :]
+        assert small_rest == large[len(large) - len(small_rest) :]
+
+
+@given(history=histories(), limit=limits, chars=max_chars)
+@tried
+def test_truncated_says_whether_limit_or_max_chars_left_something_out(
+    history: tuple[Message, ...], limit: int, chars: int | None
+) -> None:
+    context = select(window(history, limit), max_chars=chars)
+
+    if context.truncated:
+        assert limit < len(history) or ids(context.messages) != ids(valid(history))
+    else:
+        assert ids(context.messages) == ids(valid(history))
+
+
+def texts(context: Context) -> list[str | None]:
+    return [message.content for message in context.messages]
+
+
+def ids(messages: Sequence[Message]) -> list[int]:
+    return [message.id.int for message in messages]
+
+
+def is_same(one: Message, other: Message) -> bool:
+    return one is other
+
+
+def valid(history: Sequence[Message]) -> list[Message]:
+    """Return what a model can be given of a history: the rules again, message by message."""
+    found = []
+    for at, message in enumerate(history):
+        if message.role is Role.TOOL:
+            start = max(i for i in range(-1, at) if i < 0 or history[i].role is not Role.TOOL)
+            earlier = [m.tool_call_id for m in history[start + 1 : at] if m.content is not None]
+            if (
+                start >= 0
+                and message.content is not None
+                and message.tool_call_id in called(history[start])
+                and message.tool_call_id not in earlier
+            ):
+                found.append(message)
+        elif message.role is Role.ASSISTANT and message.tool_calls is not None:
+            run = []
+            for following in history[at + 1 :]:
+                if following.role is not Role.TOOL:
+                    break
+                run.append(following)
+            answered = {m.tool_call_id for m in run if m.content is not None}
+            if message.content or answered & called(message):
+                found.append(message)
+        elif message.content is not None:
+            found.append(message)
+    return found
+
+
+def called(message: Message) -> set[str]:
+    if message.role is not Role.ASSISTANT:
+        return set()
+    return {call["id"] for call in well_formed(message.tool_calls)}
+
+
+def characters(messages: Sequence[Message]) -> int:
+    total = 0
+    for message in messages:
+        total += len(message.content or "")
+        if message.role is Role.ASSISTANT:
+            for call in well_formed(message.tool_calls):
+                total += sum(map(len, call[call["type"]].values()))
+    return total
+
+
+def well_formed(tool_calls: JsonText | None) -> list[dict[str, Any]]:
+    try:
+        document = json.loads(tool_calls or "null", parse_int=float)
+    except RecursionError:
+        return []
+    calls = document if isinstance(document, list) else []
+    return [call for call in calls if isinstance(call, dict) and is_well_formed(call)]
+
+
+def is_well_formed(call: dict[str, Any]) -> bool:
+    kind = call.get("type", "")
+    tool = call.get(kind)
+    payload = {"function": "arguments", "custom": "input"}.get(kind, "")
+    return (
+        isinstance(call.get("id"), str)
+        and call["id"] != ""
+        and isinstance(tool, dict)
+        and isinstance(tool.get("name"), str)
+        and tool["name"] != ""
+        and isinstance(tool.get(payload), str)
+    )
