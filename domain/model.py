@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NewType
 from uuid import UUID, uuid5
@@ -246,7 +247,12 @@ def same_json(one: JsonText | None, other: JsonText | None) -> bool:
     """Whether two documents are equal as JSON."""
     if one is None or other is None:
         return one is other
-    return one == other or json.loads(one) == json.loads(other)
+    return one == other or _exactly(one) == _exactly(other)
+
+
+def _exactly(document: JsonText) -> object:
+    """Decode with numbers as the decimals they are: as floats, different ones could be equal."""
+    return json.loads(document, parse_int=Decimal, parse_float=Decimal)
 
 
 def is_opening(message: Message) -> bool:

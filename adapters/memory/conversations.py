@@ -31,7 +31,7 @@ class MemoryConversations:
             first = existing.messages[: len(messages)]
             same = recreated(conversation, messages, existing.conversation, first)
             return Created(*same, created=False)
-        kept = KeptConversation(replace(conversation, message_count=0))
+        kept = KeptConversation(conversation)
         stored = user.append(kept, messages, conversation.updated_at)
         user.conversations[conversation.id] = kept
         # Only now, so that a create that is refused leaves no new user behind.

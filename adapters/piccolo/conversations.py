@@ -16,6 +16,7 @@ from domain.errors import (
     UserNotProvisionedError,
 )
 from domain.model import (
+    FIRST_POSITION,
     Changes,
     Conversation,
     ConversationId,
@@ -92,7 +93,7 @@ class PiccoloConversations:
     async def create(
         self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
     ) -> Created:
-        first = microseconds(conversation.updated_at)
+        first = max(FIRST_POSITION, microseconds(conversation.updated_at))
         try:
             await self._engine.fetch(
                 CREATE,
@@ -170,8 +171,8 @@ class PiccoloConversations:
             stored = await self.get(new.user_id, new.id)
         except ConversationNotFoundError:
             # Then it was the id of a message; ask which one, for the driver tells only in words.
-            stored_messages = await self._messages.stored(new.user_id, messages)
-            raise MessageIdTakenError(stored_messages[0].id) from error
+            holders = await self._messages.holders(new.user_id, messages)
+            raise MessageIdTakenError(holders[0].id) from error
         first = await self._messages.history(
             new.user_id,
             new.id,

@@ -3,6 +3,7 @@
 An append locks its conversation's row, by updating it, before anything else: that decides order.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import takewhile
@@ -15,6 +16,7 @@ from adapters.piccolo.engine import Engine
 from adapters.piccolo.rows import Row, message_columns, to_jsonb, to_message, to_text
 from domain.errors import (
     ConversationNotFoundError,
+    MessageIdTakenError,
     MessageNotFoundError,
     StoreUnavailableError,
 )
@@ -175,8 +177,8 @@ class PiccoloMessages:
                 rows = await self._engine.fetch(APPEND, *arguments)
             else:
                 rows = await self._engine.fetch(APPEND_WINDOW, *arguments, window)
-        except asyncpg.UniqueViolationError as error:
-            return await self._replay(user_id, conversation_id, messages, window, error)
+        except asyncpg.UniqueViolationError:
+            return await self._replay(user_id, conversation_id, messages, window)
         if not rows:
             raise ConversationNotFoundError(conversation_id)
         count: int = rows[0]["message_count"]
@@ -258,9 +260,19 @@ class PiccoloMessages:
         if not await self._engine.fetch(DELETE, conversation_id, user_id, message_id):
             raise MessageNotFoundError(message_id)
 
-    async def stored(self, user_id: UserId, messages: Sequence[NewMessage]) -> list[Message]:
-        """Return those of the user's messages that have an id of `messages`."""
+    async def holders(self, user_id: UserId, messages: Sequence[NewMessage]) -> list[Message]:
+        """Return the stored messages, at least one, that have an id of `messages`.
+
+        For when an id was found to be taken. Raises `MessageIdTakenError` when it was one that
+        `messages` name twice, `StoreUnavailableError` when what had it is gone by now.
+        """
         rows = await self._engine.fetch(STORED, [message.id for message in messages], user_id)
+        if not rows:
+            counts = Counter(message.id for message in messages if message.id is not None)
+            [(id, count)] = counts.most_common(1)  # noqa: A001 - the word for it
+            if count > 1:
+                raise MessageIdTakenError(id)
+            raise StoreUnavailableError("What had the id was deleted just now.")
         return [to_message(row) for row in rows]
 
     async def _replay(
@@ -269,12 +281,8 @@ class PiccoloMessages:
         conversation_id: ConversationId,
         messages: Sequence[NewMessage],
         window: int | None,
-        error: asyncpg.UniqueViolationError,
     ) -> Appended:
-        stored = await self.stored(user_id, messages)
-        if not stored:
-            raise StoreUnavailableError("What had the id was deleted just now.") from error
-        again = replayed(conversation_id, messages, stored)
+        again = replayed(conversation_id, messages, await self.holders(user_id, messages))
         if window is not None:
             ends = await self.window(user_id, conversation_id, limit=window)
             return Appended(again, ends.message_count, ends)

@@ -102,7 +102,7 @@ def anthropic(context: Context) -> AnthropicContext:
         if message.role in _SYSTEM_ROLES:
             system += [text] if text else []
             continue
-        if not turns and not (message.role is Role.USER and text):
+        if not turns and message.role is not Role.USER:
             continue
         blocks: list[Block]
         if message.role is Role.TOOL:
@@ -137,7 +137,7 @@ def _tool_uses(message: Message, used_ids: set[str]) -> dict[str | None, ToolUse
     for call in calls(message.tool_calls) if message.tool_calls is not None else ():
         # An id of our own comes from the message's, so that it stays the same from request to
         # request: providers cache prompts by their beginning.
-        own_ids = (f"toolu_{message.id.hex}_{n}" for n in count(len(uses)))
+        own_ids = (f"toolu_{message.id.hex}_{n}" for n in count())
         block_id = next(
             call_id
             for call_id in chain([call.id], own_ids)

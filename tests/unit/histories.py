@@ -25,17 +25,11 @@ from domain.ports import Window
 CONVERSATION: Final = ConversationId(UUID(int=1))
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
-_TEXTS: Final = (
-    st.none()
-    | st.sampled_from(
-        ["", " ", "\n\t", "Hello", "Hello", "Bye. \n", "a\x00b", "\x00", "🧵", "é" * 9]
-    )
-    | st.text(max_size=12)
-)
-_CALL_IDS: Final = st.sampled_from(
-    ["a", "a", "b", "call_1", "no good", "ünique", "x" * 65, "", "a\n"]
-)
-_TOOL_NAMES: Final = st.sampled_from(["look_up", "get.weather", "ünd so", "n" * 200, "f\n", ""])
+_TEXTS: Final = st.sampled_from(
+    [None, "", " ", "\n\t", "Hello", "Hello", "Hi ", "Bye. \n", "a\x00b", "\x00", "🧵", "é" * 9]
+) | st.text(max_size=12)
+_CALL_IDS: Final = st.sampled_from(["a", "a", "b", "call_1", "no good", "ünique", "x" * 65, "a\n"])
+_TOOL_NAMES: Final = st.sampled_from(["look_up", "get.weather", "ünd so", "n" * 200, "f\n"])
 _ARGUMENTS: Final = st.sampled_from(
     [
         "{}",
@@ -90,6 +84,8 @@ _NO_CALLS: Final[st.SearchStrategy[object]] = st.sampled_from(
         {"id": "a", "type": "function", "function": "f"},
         {"id": "a", "type": "custom", "function": {"name": "f", "arguments": "{}"}},
         {"id": "a", "function": {"name": "f", "arguments": "{}"}},
+        {"id": "", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        {"id": "a", "type": "function", "function": {"name": "", "arguments": "{}"}},
     ]
 )
 _CALLS: Final = st.lists(_FUNCTION_CALLS | _FUNCTION_CALLS | _CUSTOM_CALLS | _NO_CALLS, max_size=4)
@@ -170,7 +166,7 @@ def _plain(roles: st.SearchStrategy[Role]) -> st.SearchStrategy[list[Message]]:
 
 _RESULTS: Final = st.builds(
     lambda call_id, text: said(Role.TOOL, text, tool_call_id=call_id),
-    st.none() | _CALL_IDS | _CALL_IDS | _CALL_IDS,
+    st.sampled_from([None, ""]) | _CALL_IDS | _CALL_IDS | _CALL_IDS,
     _TEXTS,
 )
 
@@ -181,7 +177,7 @@ def _exchanges(draw: st.DrawFn) -> list[Message]:
     ids = draw(st.lists(_CALL_IDS, min_size=1, max_size=3))
     calls = [{**draw(_FUNCTION_CALLS | _CUSTOM_CALLS), "id": call_id} for call_id in ids]
     asks = said(Role.ASSISTANT, draw(_TEXTS), tool_calls=json.dumps(calls, ensure_ascii=False))
-    answers = [said(Role.TOOL, draw(_TEXTS), tool_call_id=call_id) for call_id in ids]
+    answers = [tool(call_id, draw(_TEXTS)) for call_id in ids]
     strays = draw(st.lists(_RESULTS, max_size=1))
     return [asks, *draw(st.permutations(answers + strays))]
 
@@ -207,10 +203,11 @@ def histories(draw: st.DrawFn) -> tuple[Message, ...]:
     head = draw(st.lists(_plain(st.sampled_from([Role.SYSTEM, Role.DEVELOPER])), max_size=3))
     if draw(st.integers(0, 9)) == 9:
         head *= 9
+    first = draw(st.sampled_from([[], [user("Hello")]]))
     few = draw(st.integers(0, 10))
     rest = draw(st.lists(_ANYTHING, min_size=few, max_size=14))
-    return conversation(*(message for part in [*head, *rest] for message in part))
+    return conversation(*(message for part in [*head, first, *rest] for message in part))
 
 
-limits: Final = st.integers(1, 45)
-max_chars: Final = st.none() | st.integers(0, 60) | st.integers(0, 2_000)
+limits: Final = st.integers(1, 45) | st.just(100)
+max_chars: Final = st.sampled_from([None, None]) | st.integers(0, 60) | st.integers(0, 2_000)

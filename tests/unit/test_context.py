@@ -26,7 +26,7 @@ from tests.unit.histories import (
     window,
 )
 
-tried = settings(max_examples=60, deadline=None)
+tried = settings(max_examples=40, deadline=None)
 SEARCH = [assistant(None, "a"), tool("a", "Found.")]
 
 
@@ -77,7 +77,7 @@ def test_a_message_with_text_outlives_its_calls() -> None:
 def test_of_several_calls_those_with_a_result_stay_exactly_as_they_are() -> None:
     answered = '{"id": "a", "n": 1.10, "type": "custom", "custom": {"name": "f", "input": ""}}'
     waiting = '{"id": "b", "type": "function", "function": {"name": "f", "arguments": ""}}'
-    asks = said(Role.ASSISTANT, None, tool_calls=f"[ {waiting}, {answered}, null ]")
+    asks = said(Role.ASSISTANT, None, tool_calls=f" [ {waiting}, {answered}, null ] ")
 
     context = select(window(conversation(asks, tool("a", "Found.")), 20))
 
@@ -101,11 +101,13 @@ def test_the_first_result_of_a_call_counts() -> None:
 
 
 def test_of_calls_with_one_id_the_first_counts() -> None:
-    history = conversation(assistant(None, "a", "a"), tool("a", "Found."))
+    first = '{"id": "a", "type": "custom", "custom": {"name": "f", "input": "1"}}'
+    second = first.replace("1", "2")
+    asks = said(Role.ASSISTANT, None, tool_calls=f"[{first}, {second}]")
 
-    context = select(window(history, 20))
+    context = select(window(conversation(asks, tool("a", "Found.")), 20))
 
-    assert len(json.loads(context.messages[0].tool_calls or "")) == 1
+    assert context.messages[0].tool_calls == f"[{first}]"
     assert texts(context) == [None, "Found."]
 
 
@@ -137,7 +139,7 @@ def test_a_result_follows_its_call_directly() -> None:
         '[{"id": "a", "type": "function", "function": {"name": "", "arguments": "{}"}}]',
         "[" * 100_000 + "]" * 100_000,
         "[1",
-        "[1] 2",
+        '[{"id": "a", "type": "custom", "custom": {"name": "f", "input": ""}}] 2',
         "",
     ],
     ids=lambda text: text[:60],
@@ -175,6 +177,13 @@ def test_characters_go_to_the_opening_then_to_the_newest() -> None:
 
     assert texts(context) == ["12", "678", "90"]
     assert context.truncated
+    assert texts(select(window(history, 20), max_chars=2)) == ["12"]
+
+
+def test_a_system_message_in_the_middle_is_not_of_the_opening() -> None:
+    history = conversation(user("1"), system("a reminder"), user("2"))
+
+    assert texts(select(window(history, 2), max_chars=10)) == ["2"]
 
 
 def test_what_does_not_fit_leaves_no_hole() -> None:

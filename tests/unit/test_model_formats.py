@@ -25,7 +25,7 @@ from tests.unit.histories import (
 )
 from tests.unit.provider_rules import check_anthropic, check_openai
 
-tried = settings(max_examples=80, deadline=None)
+tried = settings(max_examples=50, deadline=None)
 Shape = Callable[[Context], OpenAIContext | AnthropicContext]
 
 
@@ -252,11 +252,15 @@ def test_anthropic_gets_another_id_for_one_that_it_refuses(call_id: str) -> None
 
 
 def test_a_new_id_stays_the_same_while_the_conversation_goes_on() -> None:
-    start = [user("1"), assistant(None, "no good"), tool("no good", "A")]
+    search = [assistant(None, "no good"), tool("no good", "A")]
+    history = conversation(user("1"), *search, user("2"), *search, user("3"))
 
-    earlier, later = anthropic_of(*start), anthropic_of(*start, user("2"), *start[1:])
+    earlier, later = (
+        body(anthropic(select(window(history[:end], 4))))["messages"] for end in (6, 7)
+    )
 
-    assert later[1] == earlier[1]
+    assert kinds(earlier[-2]) == kinds(later[1]) == ["tool_use"]
+    assert later[1] == earlier[-2]
 
 
 def test_a_new_id_is_none_that_is_in_use() -> None:
@@ -275,13 +279,18 @@ def test_a_new_id_is_none_that_is_in_use() -> None:
     assert answer[3]["content"][0]["id"] != taken_id
 
 
-def test_anthropic_gets_another_name_for_a_tool_whose_name_it_refuses() -> None:
-    call = '{"id": "a", "type": "function", "function": {"name": "weather.gét", "arguments": "{}"}}'
-    asks = said(Role.ASSISTANT, None, tool_calls=f"[{call}]")
+@pytest.mark.parametrize(
+    ("name", "given"), [("weather.gét", "weather_g_t"), ("f\n", "f_"), ("n" * 200, "n" * 128)]
+)
+def test_anthropic_gets_another_name_for_a_tool_whose_name_it_refuses(
+    name: str, given: str
+) -> None:
+    call = {"id": "a", "type": "function", "function": {"name": name, "arguments": "{}"}}
+    asks = said(Role.ASSISTANT, None, tool_calls=json.dumps([call]))
 
     answer = anthropic_of(user("1"), asks, tool("a", "A"))
 
-    assert answer[1]["content"][0]["name"] == "weather_g_t"
+    assert answer[1]["content"][0]["name"] == given
 
 
 def test_any_character_passes_untouched() -> None:

@@ -1,0 +1,78 @@
+"""Databases for tests: one server a run, one migrated template, a copy of it for each test."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from subprocess import run
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from adapters.database_url import parse_database_url
+from adapters.embedded_postgres import ephemeral_postgres
+from adapters.piccolo.engine import Engine
+
+TEMPLATE = "chatkeep_template"
+
+
+@dataclass
+class Server:
+    """A Postgres server with a migrated database to copy."""
+
+    url: str
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def of(self, database: str) -> str:
+        """Return the URL of another database of this server."""
+        return urlsplit(self.url)._replace(path=f"/{database}").geturl()
+
+    @asynccontextmanager
+    async def database(self, *, template: str = TEMPLATE) -> AsyncIterator[str]:
+        """Yield the URL of a new database, migrated unless another template is named."""
+        name = f"test_{next(self._numbers)}"
+        await self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        try:
+            yield self.of(name)
+        finally:
+            await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def execute(self, statement: str, *, database: str = "postgres") -> None:
+        connection = await asyncpg.connect(**connect_args(self.of(database)))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    with ephemeral_postgres() as url:
+        server = Server(url)
+        asyncio.run(server.execute(f"CREATE DATABASE {TEMPLATE}"))
+        migrate(server.of(TEMPLATE))
+        yield server
+
+
+def migrate(url: str) -> None:
+    """Migrate as an operator does, in a process of its own: Piccolo is configured only once."""
+    code = "import asyncio; from adapters.piccolo.migrate import migrate; asyncio.run(migrate())"
+    run([sys.executable, "-c", code], env={**os.environ, "DATABASE_URL": url}, check=True)
+
+
+@asynccontextmanager
+async def pool(url: str) -> AsyncIterator[Engine]:
+    """Yield an engine with a connection pool on the database of that URL."""
+    engine = Engine(connect_args(url))
+    await engine.start_connection_pool()
+    try:
+        yield engine
+    finally:
+        await engine.close_connection_pool()
+
+
+def connect_args(url: str) -> dict[str, object]:
+    return parse_database_url(url).connect_args
