@@ -266,9 +266,9 @@ class _Cluster:
             with open_lock(self.home / "server.lock") as server:
                 if not try_lock(server):  # else a pid file there is stale, and may name anybody
                     self.binaries.run("pg_ctl", "-D", "data", "-m", "fast", "stop", cwd=self.place)
-            if self.sockets != self.data:
-                with suppress(OSError):
-                    self.sockets.rmdir()
+                    if self.sockets != self.data:
+                        with suppress(OSError):
+                            self.sockets.rmdir()
 
     def _answers(self) -> bool:
         asked = ("-q", "-h", self.sockets, "-U", ROLE, "-d", ROLE)

@@ -154,9 +154,10 @@ def _copied_out(package: Path) -> Path:
         if not store.exists():
             fresh = ROOT_HOME / "binaries.new"
             shutil.rmtree(fresh, ignore_errors=True)
+            needless = shutil.ignore_patterns("include", "__pycache__")
             for source in (package, package.with_suffix(".libs")):
                 if source.exists():
-                    shutil.copytree(source, fresh / source.name, symlinks=True)
+                    shutil.copytree(source, fresh / source.name, symlinks=True, ignore=needless)
             for path in (fresh, *fresh.rglob("*")):
                 if not path.is_symlink():
                     mode = path.stat().st_mode

@@ -12,13 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Final, NamedTuple
 
-from domain.model import JsonText, Message, Role
-from domain.ports import Window
+from domain.model import JsonText, Message, Role, is_opening
+from domain.ports import MAX_HEAD, Window
 
-MAX_HEAD: Final = 20
-"""Of the system and developer messages that open a conversation, this many always stay in."""
-
-_HEAD_ROLES: Final = frozenset({Role.SYSTEM, Role.DEVELOPER})
 _BETWEEN_ENTRIES: Final = re.compile(r"[ \t\n\r,]*")
 # Nobody looks at numbers here. As floats they may have any number of digits; ints may not.
 _JSON: Final = json.JSONDecoder(parse_int=float)
@@ -78,7 +74,7 @@ def select(window: Window, *, max_chars: int | None = None) -> Context:
     head, tail = window.head, window.tail
     if not truncated:
         # The tail reaches back to the head, so the opening may go on in it.
-        rest = takewhile(lambda message: message.role in _HEAD_ROLES, tail[: MAX_HEAD - len(head)])
+        rest = takewhile(is_opening, tail[: MAX_HEAD - len(head)])
         head += tuple(rest)
         tail = tail[len(head) - len(window.head) :]
 

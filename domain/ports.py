@@ -44,6 +44,7 @@ class Created:
 
 
 MAX_HEAD: Final = 20
+"""Of the system and developer messages that open a conversation, this many always stay in."""
 
 
 @dataclass(frozen=True, slots=True)

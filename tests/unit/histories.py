@@ -10,7 +10,6 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.context import MAX_HEAD
 from domain.model import (
     EMPTY_OBJECT,
     ConversationId,
@@ -20,7 +19,7 @@ from domain.model import (
     Position,
     Role,
 )
-from domain.ports import Window
+from domain.ports import MAX_HEAD, Window
 
 CONVERSATION: Final = ConversationId(UUID(int=1))
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.context import MAX_HEAD, Context, select
+from domain.context import Context, select
 from domain.model import JsonText, Message, Role
-from domain.ports import Window
+from domain.ports import MAX_HEAD, Window
 from tests.unit.histories import (
     assistant,
     conversation,
@@ -162,6 +162,12 @@ def test_numbers_of_any_length_are_no_obstacle() -> None:
     context = select(window(conversation(asks, tool("a", "")), 20))
 
     assert context.messages[0].tool_calls == f"[{call}}}]"
+
+
+def test_only_the_assistant_calls_tools() -> None:
+    asks = said(Role.USER, "Find it", tool_calls=SEARCH[0].tool_calls)
+
+    assert texts(select(window(conversation(asks, SEARCH[1]), 20))) == ["Find it"]
 
 
 def test_a_message_without_content_is_left_out() -> None:

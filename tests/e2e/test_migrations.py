@@ -1,0 +1,268 @@
+"""The migrations, run as an operator runs them: by Piccolo's own command and by ours."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from piccolo.columns import JSONB, UUID, BigInt, Integer, Text, Timestamptz, Varchar
+from piccolo.table import Table
+
+from adapters.piccolo.tables import Conversations, Messages, Users
+from tests.postgres import Server, connect_args
+
+ROOT = Path(__file__).parents[2]
+BASELINE = "2026-11-22T05:00:00:000000"
+
+TODO_APPLICATION = """
+CREATE TABLE users (id varchar(255) PRIMARY KEY, email text NOT NULL DEFAULT '');
+CREATE TABLE tasks (id serial PRIMARY KEY, user_id varchar(255) REFERENCES users, note text);
+INSERT INTO users VALUES ('ann', 'ann@example.org'), ('bob', '');
+INSERT INTO tasks (user_id, note) VALUES ('ann', 'buy milk');
+"""
+
+COLUMNS = """
+SELECT table_name, column_name, data_type, column_default, is_nullable
+FROM information_schema.columns WHERE table_schema = 'public'
+ORDER BY table_name, ordinal_position"""
+
+
+@pytest.fixture
+async def empty_url(postgres_server: Server) -> AsyncIterator[str]:
+    """Yield the URL of a database without any table."""
+    async with postgres_server.database(template="template0") as url:
+        yield url
+
+
+@pytest.fixture
+async def connection(empty_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(**connect_args(empty_url))
+    yield connection
+    await connection.close()
+
+
+async def run(url: str, *command: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / command[0]),
+        *command[1:],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+async def piccolo(url: str, *arguments: str) -> tuple[int, str]:
+    return await run(url, "piccolo", "migrations", *arguments)
+
+
+async def migrate(url: str, *arguments: str) -> tuple[int, str]:
+    return await run(url, "chatkeep", "migrate", *arguments)
+
+
+async def tables(connection: asyncpg.Connection) -> set[str]:
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return {row["tablename"] for row in rows}
+
+
+async def test_piccolo_takes_an_empty_database_forwards_and_back_and_forwards_again(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    status, output = await piccolo(empty_url, "forwards", "chatkeep")
+    assert status == 0, output
+    made = await tables(connection)
+    assert made >= {"users", "tasks", "conversations", "messages"}
+    columns = await connection.fetch(COLUMNS)
+
+    status, output = await piccolo(empty_url, "backwards", "chatkeep", "all", "--auto_agree")
+    assert status == 0, output
+    assert await tables(connection) == {"migration"}
+
+    status, output = await piccolo(empty_url, "forwards", "chatkeep")
+    assert status == 0, output
+    assert await connection.fetch(COLUMNS) == columns
+
+
+async def test_our_command_does_what_piccolo_does(
+    empty_url: str, connection: asyncpg.Connection, database_url: str
+) -> None:
+    status, output = await migrate(empty_url)
+    assert status == 0, output
+    assert BASELINE in output
+
+    ours = await connection.fetch(COLUMNS)
+    template = await asyncpg.connect(**connect_args(database_url))
+    assert ours == await template.fetch(COLUMNS)
+    await template.close()
+    status, output = await piccolo(empty_url, "forwards", "chatkeep")
+    assert (status, "No migrations need to be run" in output) == (0, True), output
+
+
+async def test_the_status_says_what_is_pending_and_what_ran_and_changes_nothing(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    status, output = await migrate(empty_url, "--status")
+    assert status == 0, output
+    assert BASELINE in output
+    assert "pending" in output
+    assert await tables(connection) == set()
+
+    await migrate(empty_url)
+
+    status, output = await migrate(empty_url, "--status")
+    assert status == 0, output
+    assert f"current: {BASELINE}" in output
+    assert "pending: none" in output
+
+
+async def test_eight_processes_at_once_apply_it_once(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    outcomes = await asyncio.gather(*(migrate(empty_url) for _ in range(8)))
+
+    assert [status for status, _ in outcomes] == [0] * 8, outcomes
+    assert sum(BASELINE in output for _, output in outcomes) == 1
+    assert await connection.fetchval("SELECT count(*) FROM migration") == 1
+
+
+async def test_tables_of_another_application_and_their_rows_stay_as_they_are(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(TODO_APPLICATION)
+    before = await connection.fetch(COLUMNS)
+    rows = await connection.fetch("SELECT * FROM users, tasks")
+
+    assert (await migrate(empty_url))[0] == 0
+    after = await connection.fetch(COLUMNS)
+    assert [row for row in after if row["table_name"] in {"users", "tasks"}] == before
+    assert await connection.fetch("SELECT * FROM users, tasks") == rows
+    await connection.execute("INSERT INTO conversations (user_id) VALUES ('ann')")
+
+    assert (await piccolo(empty_url, "backwards", "chatkeep", "all", "--auto_agree"))[0] == 0
+    assert await connection.fetch("SELECT * FROM users, tasks") == rows
+
+
+async def test_going_back_keeps_users_that_are_in_use(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    await migrate(empty_url)
+    await connection.execute("INSERT INTO users VALUES ('ann')")
+
+    assert (await piccolo(empty_url, "backwards", "chatkeep", "all", "--auto_agree"))[0] == 0
+
+    assert await connection.fetchval("SELECT count(*) FROM users") == 1
+    assert (await migrate(empty_url))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("users (id integer PRIMARY KEY)", "users.id is of type integer"),
+        ("users (id uuid PRIMARY KEY)", "users.id is of type uuid"),
+        ("users (id varchar(255))", "users.id is not unique"),
+        ("users (name text)", "has no column 'id'"),
+        ("conversations (id integer)", "'conversations' exists already"),
+        ("messages (id integer)", "'messages' exists already"),
+    ],
+)
+async def test_a_table_in_the_way_is_named_and_nothing_changes(
+    empty_url: str, connection: asyncpg.Connection, table: str, complaint: str
+) -> None:
+    await connection.execute(f"CREATE TABLE {table}")
+    before = await tables(connection)
+
+    status, output = await migrate(empty_url)
+
+    assert status == 1
+    assert complaint in output
+    assert "Traceback" not in output
+    assert await tables(connection) == before
+
+
+@pytest.mark.parametrize("id_type", ["varchar(255)", "varchar", "text", "varchar(64)"])
+async def test_ids_of_any_text_type_fit(
+    empty_url: str, connection: asyncpg.Connection, id_type: str
+) -> None:
+    await connection.execute(f"CREATE TABLE users (id {id_type} UNIQUE)")
+
+    assert (await migrate(empty_url))[0] == 0
+
+
+async def test_plain_inserts_by_hand_work(empty_url: str, connection: asyncpg.Connection) -> None:
+    await migrate(empty_url)
+    await connection.execute("INSERT INTO users (id) VALUES ('ann')")
+    conversation = await connection.fetchval(
+        "INSERT INTO conversations (user_id) VALUES ('ann') RETURNING id"
+    )
+
+    message = await connection.fetchrow(
+        "INSERT INTO messages (conversation_id, user_id, role, content) "
+        "VALUES ($1, 'ann', 'user', 'hello') RETURNING *",
+        conversation,
+    )
+
+    assert message["position"] > 1_700_000_000_000_000
+    assert message["metadata"] == "{}"
+
+
+INSERT_MESSAGE = "INSERT INTO messages (conversation_id, user_id, role, content) "
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"{INSERT_MESSAGE} VALUES (gen_random_uuid(), 'ann', 'user', 'an orphan')",
+        f"{INSERT_MESSAGE} SELECT id, 'bob', 'user', 'into one of ann' FROM conversations",
+        f"{INSERT_MESSAGE} SELECT id, user_id, 'robot', 'of no known role' FROM conversations",
+        f"{INSERT_MESSAGE} SELECT id, user_id, 'user', NULL FROM conversations",
+        "INSERT INTO conversations (user_id) VALUES ('nobody')",
+        "UPDATE conversations SET status = 'lost'",
+    ],
+)
+async def test_the_database_itself_refuses_what_must_not_be(
+    empty_url: str, connection: asyncpg.Connection, statement: str
+) -> None:
+    await migrate(empty_url)
+    await connection.execute(
+        "INSERT INTO users VALUES ('ann'), ('bob'); "
+        "INSERT INTO conversations (user_id) VALUES ('ann')"
+    )
+
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        await connection.execute(statement)
+
+
+async def test_the_tables_are_what_piccolo_believes_they_are(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    types = {
+        BigInt: "bigint",
+        Integer: "integer",
+        JSONB: "jsonb",
+        Text: "text",
+        Timestamptz: "timestamp with time zone",
+        UUID: "uuid",
+        Varchar: "character varying",
+    }
+    await migrate(empty_url)
+    rows = await connection.fetch(COLUMNS)
+
+    declared: list[type[Table]] = [Users, Conversations, Messages]
+    for table in declared:
+        meta = table._meta  # noqa: SLF001 - Piccolo's way of saying it
+        assert [
+            (column._meta.name, types[type(column)], column._meta.null)  # noqa: SLF001
+            for column in meta.columns
+        ] == [
+            (row["column_name"], row["data_type"], row["is_nullable"] == "YES")
+            for row in rows
+            if row["table_name"] == meta.tablename
+        ]
