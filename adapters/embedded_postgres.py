@@ -149,12 +149,20 @@ def ephemeral_postgres(
 
 
 def default_home() -> Path:
-    """Return where the embedded data belongs: a system directory for root, else the user's own."""
+    """Return where the embedded data belongs: a system directory for root, else the user's own.
+
+    Raises `EmbeddedPostgresError` for a user who has none.
+    """
     refuse_windows()
     if os.geteuid() == 0:
         return ROOT_HOME
     base = Path(os.environ.get("XDG_DATA_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".local/share") / "chatkeep"
+    with suppress(RuntimeError):
+        return (base if base.is_absolute() else Path.home() / ".local/share") / "chatkeep"
+    raise EmbeddedPostgresError(
+        "This user has no home directory to keep the embedded Postgres in: set XDG_DATA_HOME, "
+        f"{OR_ANOTHER}."
+    )
 
 
 def secret(home: Path) -> str:

@@ -90,8 +90,9 @@ def anthropic(context: Context) -> AnthropicContext:
     What that API has no place for is changed as little as it takes: system and developer texts all
     go to `system`; neighbours of one role become one turn; blank texts, what comes before the first
     text of the user, and white space at the end of a closing assistant turn are left out. Ids and
-    names of tools that the API refuses, and ids that come again, are replaced. Arguments that are
-    no JSON object become `{"arguments": ...}`, none become `{}`, the input of a custom tool `{"input": ...}`.
+    names of tools that the API refuses, and ids that come again, are replaced. Blank arguments
+    become `{}`, others that are no JSON object `{"arguments": ...}`, the input of a custom tool
+    `{"input": ...}`.
     """
     system: list[str] = []
     turns: list[_Turn] = []

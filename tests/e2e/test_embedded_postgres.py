@@ -392,6 +392,17 @@ def test_the_home_is_the_systems_for_root_and_the_users_own_for_others(
     assert default_home() == Path("/data/chatkeep")
 
 
+def test_a_user_without_a_home_directory_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", unknown)
+    with pytest.raises(EmbeddedPostgresError, match=r"XDG_DATA_HOME.*DATABASE_URL"):
+        default_home()
+
+
 @pytest.fixture
 def unknown_binaries() -> Iterator[None]:
     """Let the binaries be looked for again."""
