@@ -6,23 +6,36 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from adapters.embedded_postgres import DurablePostgres, default_home, secret
+import asyncpg
+
+from adapters.embedded_postgres import (
+    DurablePostgres,
+    EmbeddedPostgresError,
+    default_home,
+    secret,
+)
 from litestar import Litestar
 
 from adapters.clock import SystemClock
-from adapters.database_url import DatabaseUrl, parse_database_url
+from adapters.database_url import DatabaseUrl, DatabaseUrlError, parse_database_url
 from adapters.memory import MemoryConversations, MemoryMessages, MemoryStore, MemoryUsers
+from adapters.piccolo import migrate as migrations
+from adapters.piccolo import statistics
 from adapters.piccolo.conversations import PiccoloConversations
-from adapters.piccolo.engine import Engine
+from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
+from adapters.piccolo.errors import unavailable
 from adapters.piccolo.messages import PiccoloMessages
+from adapters.piccolo.migrate import MigrationError, MigrationStatus
 from adapters.piccolo.users import PiccoloUsers
+from domain.errors import ChatkeepError, StoreUnavailableError
 from domain.model import Limits
 from domain.ports import Clock
+from domain.transfer import Transfer
 from domain.use_cases import Chatkeep
 from entrypoints.http.app import create_app
 from entrypoints.http.identity import Identity
 from entrypoints.http.jwks import Jwks
-from entrypoints.http.tokens import TokenVerifier
+from entrypoints.http.tokens import TokenVerifier, sign
 from entrypoints.settings import Settings, SettingsError
 
 
@@ -44,11 +57,34 @@ def database(settings: Settings) -> Iterator[Settings]:
     server = DurablePostgres.start(home(settings))
     try:
         os.environ["DATABASE_URL"] = server.url
-        os.environ.setdefault("CHATKEEP_JWT_SECRET", secret(home(settings)))
+        os.environ["CHATKEEP_JWT_SECRET"] = signing_secret(settings)
         yield Settings.from_env()
     finally:
         del os.environ["DATABASE_URL"]
         server.stop()
+
+
+def signing_secret(settings: Settings) -> str:
+    """Return what tokens are signed with; raise `SettingsError` when others sign them."""
+    if settings.jwt_secret:
+        return settings.jwt_secret
+    if not settings.database_url:
+        return secret(home(settings))
+    issuer = "your identity provider signs them" if settings.jwks_url else "nothing to sign with"
+    raise SettingsError(f"No tokens can be made here ({issuer}): set CHATKEEP_JWT_SECRET.")
+
+
+def token(settings: Settings, user_id: str, *, seconds: float) -> str:
+    """Return a token of the user, good for so long. Raises `SettingsError`, `InvalidValueError`."""
+    key = signing_secret(settings)
+    with _named("CHATKEEP_JWT_SECRET"):
+        return sign(
+            key,
+            user_id,
+            expires_in=seconds,
+            issuer=settings.jwt_issuer or None,
+            audience=settings.jwt_audience or None,
+        )
 
 
 def engine(settings: Settings) -> Engine:
@@ -62,13 +98,74 @@ def migrations_engine() -> Engine:
         started = database(settings)
         settings = started.__enter__()
         atexit.register(started.__exit__, None, None, None)
-    return Engine(_direct(settings).connect_args)
+    return Engine(_direct(settings).connect_args | {"timeout": CONNECT_TIMEOUT})
 
 
 def _direct(settings: Settings) -> DatabaseUrl:
     if settings.database_url_direct:
         return parse_database_url(settings.database_url_direct)
     return parse_database_url(settings.database_url).direct()
+
+
+async def migrate() -> list[MigrationStatus]:
+    """Apply what is pending and return it. Raises `MigrationError`, `StoreUnavailableError`."""
+    try:
+        return await migrations.migrate()
+    except Exception as error:
+        away = unavailable(error)
+        if away is None:
+            raise
+        raise away from error
+
+
+async def migration_status() -> list[MigrationStatus]:
+    """Return every migration, oldest first. Raises `StoreUnavailableError`."""
+    return await migrations.status()
+
+
+@asynccontextmanager
+async def pooled(engine: Engine) -> AsyncIterator[Engine]:
+    await engine.start_connection_pool()
+    try:
+        yield engine
+    finally:
+        await engine.close_connection_pool()
+
+
+def transfer(engine: Engine, limits: Limits) -> Transfer:
+    """Return the import and export of whole conversations."""
+    return Transfer(
+        users=PiccoloUsers(engine),
+        conversations=PiccoloConversations(engine),
+        messages=PiccoloMessages(engine),
+        clock=SystemClock(),
+        limits=limits,
+    )
+
+
+async def refresh_statistics(engine: Engine) -> None:
+    """Tell the database to count its rows anew. Raises `StoreUnavailableError`."""
+    await statistics.refresh(engine)
+
+
+def explained(error: Exception) -> str | None:
+    """Return what to tell an operator who can mend it; None when it is a fault of the program."""
+    match error:
+        case StoreUnavailableError():
+            cause = error.__cause__
+            return f"{error.reason} ({type(cause).__name__}: {cause})" if cause else error.reason
+        case asyncpg.PostgresError():
+            return f"The database refused: {error}"
+        case (
+            ChatkeepError()
+            | DatabaseUrlError()
+            | EmbeddedPostgresError()
+            | MigrationError()
+            | SettingsError()
+            | OSError()
+        ):
+            return str(error)
+    return None
 
 
 def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
@@ -107,13 +204,24 @@ def identity(settings: Settings) -> Identity:
         )
     tokens = None
     if settings.jwt_secret or settings.jwks_url:
-        tokens = TokenVerifier(
-            secret=settings.jwt_secret or None,
-            keys=Jwks(settings.jwks_url) if settings.jwks_url else None,
-            issuer=settings.jwt_issuer or None,
-            audience=settings.jwt_audience or None,
-        )
-    return Identity(tokens, settings.service_keys)
+        with _named("CHATKEEP_JWT_SECRET"):
+            tokens = TokenVerifier(
+                secret=settings.jwt_secret or None,
+                keys=Jwks(settings.jwks_url) if settings.jwks_url else None,
+                issuer=settings.jwt_issuer or None,
+                audience=settings.jwt_audience or None,
+            )
+    with _named("CHATKEEP_SERVICE_KEYS"):
+        return Identity(tokens, settings.service_keys)
+
+
+@contextmanager
+def _named(setting: str) -> Iterator[None]:
+    """Raise `SettingsError`, with the name of the setting, for a value that does not serve."""
+    try:
+        yield
+    except ValueError as error:
+        raise SettingsError(f"{setting}: {error}") from error
 
 
 def http_app(settings: Settings | None = None) -> Litestar:

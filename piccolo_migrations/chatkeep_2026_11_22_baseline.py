@@ -79,6 +79,10 @@ CREATE INDEX idx_conversations_user_status ON conversations (user_id, updated_at
 CREATE INDEX idx_conversations_updated_at ON conversations USING brin (updated_at);
 CREATE INDEX idx_messages_conversation_id ON messages (conversation_id, position);
 CREATE INDEX idx_messages_created_at ON messages USING brin (created_at);
+
+-- A conversation has one user. Not knowing that, the planner expects a single message where there
+-- are thousands, and reads and sorts a whole conversation for its last 20.
+CREATE STATISTICS messages_owner (dependencies) ON conversation_id, user_id FROM messages;
 """
 
 EXISTING = """

@@ -97,33 +97,38 @@ WHERE c.id = $1 AND c.user_id = $2
 ORDER BY ends.position"""
 
 
-def _history(order: Order) -> str:
+def _page(order: Order, *, after: str, before: str) -> str:
+    """Return the query for a page of conversation $1 of user $2 between two positions.
+
+    The bound that the page starts from is a condition, the other one is looked at afterwards: with
+    both as conditions the planner expects so few rows that it may read and sort all there are.
+    """
+    start, end = f"m.position > {after}", f"page.position < {before}"
+    if order is Order.DESC:
+        start, end = f"m.position < {before}", f"page.position > {after}"
     return f"""
-SELECT page.*
-FROM conversations c
 LEFT JOIN LATERAL (
   SELECT {message_columns("m")} FROM messages m
-  WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.position > $4 AND m.position < $5
+  WHERE m.conversation_id = $1 AND m.user_id = $2 AND {start}
   ORDER BY m.position {order.value} LIMIT $3
-) AS page ON true
+) AS page ON {end}
 WHERE c.id = $1 AND c.user_id = $2
 ORDER BY page.position {order.value}"""
 
 
+def _history(order: Order) -> str:
+    page = _page(order, after="$4", before="$5")
+    return f"SELECT page.* FROM conversations c {page}"
+
+
 def _history_between(order: Order) -> str:
+    page = _page(order, after="coalesce(a.position, $4)", before="coalesce(b.position, $5)")
     return f"""
 SELECT a.position AS after, b.position AS before, page.*
 FROM conversations c
 LEFT JOIN messages a ON a.id = $6 AND a.user_id = $2 AND a.conversation_id = $1
 LEFT JOIN messages b ON b.id = $7 AND b.user_id = $2 AND b.conversation_id = $1
-LEFT JOIN LATERAL (
-  SELECT {message_columns("m")} FROM messages m
-  WHERE m.conversation_id = $1 AND m.user_id = $2
-    AND m.position > coalesce(a.position, $4) AND m.position < coalesce(b.position, $5)
-  ORDER BY m.position {order.value} LIMIT $3
-) AS page ON true
-WHERE c.id = $1 AND c.user_id = $2
-ORDER BY page.position {order.value}"""
+{page}"""
 
 
 HISTORY: Final = {order: _history(order) for order in Order}

@@ -1,0 +1,45 @@
+"""What several commands ask for or show."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from domain.errors import InvalidValueError
+from domain.model import UserId, check_user_id
+
+Advance = Callable[[int], object]
+
+
+def _user_id(_context: click.Context, _parameter: click.Parameter, value: str) -> UserId:
+    try:
+        value.encode()  # what a shell hands over need not be text
+        return check_user_id(value)
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("is not UTF-8 text") from error
+    except InvalidValueError as error:
+        raise click.BadParameter(error.reason) from error
+
+
+user_option = click.option(
+    "--user", required=True, callback=_user_id, metavar="ID", help="The user's id, as in `sub`."
+)
+
+
+@contextmanager
+def progress(label: str, length: int | None) -> Iterator[Advance]:
+    """Show a bar on stderr where somebody sees it, and where the length is known.
+
+    What is yielded moves it on by so much.
+    """
+    if length is None or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def complain(line: str) -> None:
+    """Write a line to stderr, in place of a progress bar that may stand there."""
+    click.echo(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, err=True)

@@ -1,0 +1,181 @@
+"""Runs the HTTP application in uvicorn until it is told to stop, and leaves no process behind."""
+
+import asyncio
+import errno
+import logging.config
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from multiprocessing.process import BaseProcess
+from threading import Thread
+from types import FrameType
+from typing import Any, Final, NoReturn
+from uuid import uuid4
+
+import uvicorn
+from litestar import Litestar
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from entrypoints import bootstrap
+from entrypoints.settings import Settings
+
+BACKLOG: Final = 2048
+GRACE: Final = 10
+"""For so many seconds requests that are under way may go on after the service is told to stop."""
+
+HEALTHCHECK: Final = 30
+"""For so many seconds a worker may not react, while it starts too, before it is replaced."""
+
+FIRST_USER: Final = "me"
+FIRST_TOKEN_SECONDS: Final = 86_400
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_LOGGING: Final[dict[str, Any]] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {
+        "chatkeep": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}
+
+
+class AddressError(OSError):
+    """The address cannot be listened on; the message says why and what to do."""
+
+
+def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bool) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what is under way, for `GRACE` seconds.
+
+    The embedded database is always migrated, another one with `migrate`. Port 0 is any free one.
+    Raises `AddressError` before the database is touched, `SettingsError` and what starting and
+    migrating it raises.
+    """
+    for each in _SIGNALS:
+        signal.signal(each, _leave)
+    logging.config.dictConfig(_LOGGING)
+    embedded = not settings.database_url
+    with (
+        _listening(host, port) as listener,
+        bootstrap.database(settings) as ready,
+        _undisturbed_end(),
+    ):
+        bootstrap.identity(ready)
+        if embedded or migrate:
+            asyncio.run(bootstrap.migrate())
+        sys.stdout.write(_introduction(_url(listener), ready))
+        sys.stdout.flush()
+        _run(listener, workers)
+
+
+def worker_app() -> Litestar:
+    """Return the application for one of several processes; it ends when its supervisor is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return bootstrap.http_app()
+
+
+def _run(listener: socket.socket, workers: int) -> None:
+    application = "entrypoints.bootstrap:http_app" if workers == 1 else f"{__name__}:worker_app"
+    config = uvicorn.Config(
+        application,
+        factory=True,
+        workers=workers,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=_LOGGING,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=HEALTHCHECK,
+    )
+    if workers == 1:
+        server = uvicorn.Server(config)
+        for each in _SIGNALS:  # it raises them again when it is done: not to end us there
+            signal.signal(each, server.handle_exit)
+        server.run(sockets=[listener])
+        return
+    supervisor = Multiprocess(config, sockets=[listener])
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        sys.exit(1)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen from now on, so that nobody else takes the address while the database starts."""
+    ipv6 = ":" in host
+    try:
+        listener = socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ipv6 else socket.AF_INET,
+            backlog=BACKLOG,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno == errno.EADDRINUSE:
+            reason = "it is in use; stop what listens there, or choose another with --port"
+        raise AddressError(f"Cannot listen on port {port} of {host}: {reason}.") from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _undisturbed_end() -> Iterator[None]:
+    """From the end on, ignore the signals that asked for it: nobody is to be left behind."""
+    try:
+        yield
+    finally:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _url(listener: socket.socket) -> str:
+    """Return where the service can be called from this machine."""
+    host, port = listener.getsockname()[:2]
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _introduction(url: str, settings: Settings) -> str:
+    where = f"chatkeep {version('chatkeep')} on {url}, its documentation on {url}/docs\n"
+    if not settings.jwt_secret:
+        return where
+    token = bootstrap.token(settings, FIRST_USER, seconds=FIRST_TOKEN_SECONDS)
+    conversation_id = uuid4()
+    headers = """-H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json'"""
+    create = f'{{"id": "{conversation_id}", "title": "First steps"}}'
+    append = '{"role": "user", "content": "Hello"}'
+    return f"""{where}
+A first token, of user {FIRST_USER} and good for a day, and calls to try it on.
+`chatkeep token --user NAME` makes others.
+
+TOKEN={token}
+curl {headers} -d '{create}' {url}/v1/conversations
+curl {headers} -d '{append}' '{url}/v1/conversations/{conversation_id}/messages?context=20'
+curl {headers} {url}/v1/conversations
+
+"""

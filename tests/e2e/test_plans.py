@@ -1,0 +1,144 @@
+"""Every statement finds its rows by an index, and every index has a statement that needs it.
+
+The tables are filled a little and their statistics scaled to a million messages: the planner then
+chooses as it would there. Plans are generic ones, as those of statements that run again and again.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from adapters.piccolo import conversations, messages, users
+from domain.model import Order, Status
+from tests.postgres import Server, connect_args
+
+FILL = """
+INSERT INTO users SELECT 'user-' || u FROM generate_series(1, 100) u;
+INSERT INTO conversations (id, user_id, status, message_count, updated_at)
+SELECT gen_random_uuid(), 'user-' || u, CASE WHEN c % 5 = 0 THEN 'archived' ELSE 'active' END, 50,
+       timestamptz '2026-01-01' + make_interval(mins => c * 100 + u)
+FROM generate_series(1, 100) u, generate_series(1, 10) c ORDER BY c, u;
+INSERT INTO messages (conversation_id, user_id, role, position, content, created_at)
+SELECT c.id, c.user_id, CASE WHEN p % 2 = 0 THEN 'user' ELSE 'assistant' END, p, repeat('x', 240),
+       c.updated_at + make_interval(secs => p)
+FROM conversations c, generate_series(1, 50) p ORDER BY c.updated_at, p;
+"""
+SCALE = 20
+SCALED = (
+    f"UPDATE pg_class SET reltuples = reltuples * {SCALE} WHERE relname ~ 'conversations|messages'"
+)
+
+OF_USER = "idx_conversations_user_id"
+ARCHIVED = "idx_conversations_user_status"
+CONVERSATION = "conversations_pkey"
+IN_ORDER = "idx_messages_conversation_id"
+MESSAGE = "messages_pkey"
+
+STATEMENTS = {
+    "append": (messages.APPEND, {CONVERSATION}),
+    "append with window": (messages.APPEND_WINDOW, {CONVERSATION, IN_ORDER}),
+    "window": (messages.WINDOW, {CONVERSATION, IN_ORDER}),
+    "history asc": (messages.HISTORY[Order.ASC], {CONVERSATION, IN_ORDER}),
+    "history desc": (messages.HISTORY[Order.DESC], {CONVERSATION, IN_ORDER}),
+    "history between": (messages.HISTORY_BETWEEN[Order.ASC], {CONVERSATION, IN_ORDER, MESSAGE}),
+    "get message": (messages.GET, {MESSAGE}),
+    "retry": (messages.STORED, {MESSAGE}),
+    "delete message": (messages.DELETE, {CONVERSATION, MESSAGE}),
+    "get conversation": (conversations.GET, {CONVERSATION}),
+    "get or create": (conversations.GET_OR_CREATE, {CONVERSATION}),
+    "change": (conversations.CHANGE, {CONVERSATION}),
+    "delete conversation": (conversations.DELETE, {CONVERSATION}),
+    "list": (conversations.LIST, {OF_USER}),
+    "list after": (conversations.LIST_AFTER, {OF_USER}),
+    "list active": (conversations.LIST_STATUS[Status.ACTIVE], {OF_USER}),
+    "list archived": (conversations.LIST_STATUS[Status.ARCHIVED], {ARCHIVED}),
+    "list archived after": (conversations.LIST_STATUS_AFTER[Status.ARCHIVED], {ARCHIVED}),
+    "usage": (users.USAGE, {OF_USER}),
+    "sweep of conversations": (
+        "SELECT id FROM conversations WHERE updated_at < timestamptz '2026-01-01 01:50'",
+        {"idx_conversations_updated_at"},
+    ),
+    "growth": (
+        "SELECT count(*) FROM messages WHERE created_at < timestamptz '2026-01-01 01:50'",
+        {"idx_messages_created_at"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+async def connection(postgres_server: Server) -> AsyncIterator[asyncpg.Connection]:
+    async with postgres_server.database() as url:
+        connection = await asyncpg.connect(**connect_args(url))
+        await connection.execute(FILL)
+        await connection.execute("VACUUM ANALYZE")
+        await connection.execute(SCALED)
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        yield connection
+        await connection.close()
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_the_statement_uses_its_index(connection: asyncpg.Connection, name: str) -> None:
+    statement, expected = STATEMENTS[name]
+
+    plan = await planned(connection, statement)
+
+    assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == expected
+    scanned = [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+    assert scanned == []
+
+
+@pytest.mark.parametrize(
+    "name", ["list", "list after", "list active", "list archived", "history asc", "history desc"]
+)
+async def test_a_page_is_read_in_order_and_no_further(
+    connection: asyncpg.Connection, name: str
+) -> None:
+    """A sort would have to read all there is before it gives the first row."""
+    plan = await planned(connection, STATEMENTS[name][0])
+
+    limits = [node for node in nodes(plan) if node["Node Type"] == "Limit"]
+    assert limits
+    below = [node["Node Type"] for limit in limits for node in nodes(limit)]
+    assert not {"Sort", "Incremental Sort", "Bitmap Heap Scan"} & set(below)
+
+
+async def test_the_cascade_finds_the_messages_by_an_index(connection: asyncpg.Connection) -> None:
+    """What the foreign key runs when a conversation is deleted."""
+    plan = await planned(
+        connection, "DELETE FROM messages WHERE $1::uuid = conversation_id AND $2 = user_id"
+    )
+
+    assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == {IN_ORDER}
+
+
+async def test_there_is_no_index_without_a_statement(connection: asyncpg.Connection) -> None:
+    rows = await connection.fetch(
+        "SELECT indexrelid::regclass::text AS name FROM pg_index "
+        "WHERE indrelid IN ('conversations'::regclass, 'messages'::regclass)"
+    )
+
+    needed = set().union(*(indexes for _, indexes in STATEMENTS.values()))
+    assert {row["name"] for row in rows} == needed
+
+
+async def planned(connection: asyncpg.Connection, statement: str) -> dict[str, Any]:
+    """Return the root of the plan that the statement runs by."""
+    await connection.execute(f"PREPARE tried AS {statement}")
+    count = await connection.fetchval(
+        "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'tried'"
+    )
+    nulls = f"({', '.join(['NULL'] * count)})" if count else ""
+    text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE tried {nulls}")
+    await connection.execute("DEALLOCATE tried")
+    plan: dict[str, Any] = json.loads(text)[0]["Plan"]
+    return plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
