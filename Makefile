@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: serve test lint migrate lock clean
+.PHONY: serve test lint bench migrate lock clean
 
 serve: .venv/serve
 	@exec $(BIN)/chatkeep serve --migrate
@@ -21,6 +21,10 @@ lint: .venv/test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A few minutes, and writes docs/benchmarks.md. QUICK=1: under one minute, smaller, writes no page.
+bench: .venv/bench
+	@exec $(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
 # What each command needs is installed once, from hashes, and again only when the lock file changes.
 .venv/serve: requirements.txt pyproject.toml | .venv/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
@@ -31,17 +35,22 @@ lint: .venv/test
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
+.venv/bench: requirements-bench.txt .venv/serve
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
 .venv/python:
 	@test -n "$(PYTHON)" || { echo "chatkeep needs Python 3.11 or newer on the PATH" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-# Writes both lock files from pyproject.toml. Needs uv, which resolves for every platform and Python at once.
+# Writes the lock files from pyproject.toml. Needs uv, which resolves for every platform and Python at once.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate pyproject.toml
 lock:
 	$(LOCK) --extra build --output-file requirements.txt
 	$(LOCK) --extra build --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -58,7 +58,9 @@ def select(window: Window, *, max_chars: int | None = None) -> Context:
 
     - A tool call stays only with its result, and a result only with its call. Results are the tool
       messages directly after the call's message; the first one for each id counts, and ids may come
-      again later in the conversation. Calls without a result are taken out of their message, and a
+      again later in the conversation. Messages with calls that follow each other directly, all but
+      the first without a text, are one: that is how calls at once are stored when each came as a
+      message of its own. Calls without a result are taken out of their message, and a
       message in which that leaves neither a call nor a text goes as well, as does any other message
       without content. A message whose calls all have results is given as it is stored.
     - What in `tool_calls` does not have the shape of OpenAI's calls (`{"id", "type": "function",
@@ -106,42 +108,66 @@ def calls(tool_calls: JsonText) -> list[Call]:
 def _units(messages: Sequence[Message]) -> Iterator[_Unit]:
     """Yield what can be given to a model, newest first."""
     results: list[Message] = []
-    for message in reversed(messages):
+    at = len(messages)
+    while at > 0:
+        at -= 1
+        message = messages[at]
         if message.role is Role.TOOL:
             results.append(message)
             continue
         if message.tool_calls is not None and message.role is Role.ASSISTANT:
-            unit = _answered(message, message.tool_calls, reversed(results))
-            if unit.messages:
-                yield unit
+            run = [(message, message.tool_calls)]
+            # Without a text of its own it may belong to the message before it.
+            while results and not run[-1][0].content and at > 0:
+                before = messages[at - 1]
+                if before.tool_calls is None or before.role is not Role.ASSISTANT:
+                    break
+                run.append((before, before.tool_calls))
+                at -= 1
+            yield from _answered(run[::-1], results[::-1])
         elif message.content is not None:
             yield _Unit((message,), len(message.content))
         results.clear()
 
 
-def _answered(message: Message, tool_calls: JsonText, results: Iterable[Message]) -> _Unit:
-    """Return the message with the calls that have results, and these; empty if nothing is left."""
-    entries = _entries(tool_calls)
-    asked = {call.id: call for call in _calls(entries)}
+def _answered(
+    run: Sequence[tuple[Message, JsonText]], results: Sequence[Message]
+) -> Iterator[_Unit]:
+    """Yield what is left of messages with calls one after the other, and then results.
+
+    All calls that have results become one message, the first that has such a call.
+    """
     answers: dict[str, Message] = {}
     for result in results:
-        if result.content is not None and result.tool_call_id in asked:
+        if result.content is not None and result.tool_call_id is not None:
             answers.setdefault(result.tool_call_id, result)
-    kept = [call for call in asked.values() if call.id in answers]
+    asked: dict[str, Call] = {}
+    asking: Message | None = None
+    whole = True
+    unanswered: Message | None = None
+    for message, tool_calls in run:
+        entries = _entries(tool_calls)
+        kept = [c for c in _calls(entries) if c.id in answers and c.id not in asked]
+        if kept:
+            whole = asking is None and len(kept) == len(entries)
+            asking = asking or message
+            asked.update((call.id, call) for call in kept)
+        elif message.content:  # only the first one may have a text
+            unanswered = message
 
-    if not kept and not message.content:
-        return _Unit((), 0)
-    if not kept:
-        message = replace(message, tool_calls=None)
-    elif len(kept) < len(entries):
-        sources = ",".join(call.source for call in kept)
-        message = replace(message, tool_calls=JsonText(f"[{sources}]"))
-    chars = (
-        len(message.content or "")
-        + sum(len(call.name) + len(call.payload) for call in kept)
-        + sum(len(result.content or "") for result in answers.values())
-    )
-    return _Unit((message, *answers.values()), chars)
+    if asking is not None:
+        if not whole:
+            sources = ",".join(call.source for call in asked.values())
+            asking = replace(asking, tool_calls=JsonText(f"[{sources}]"))
+        kept_results = [result for result in answers.values() if result.tool_call_id in asked]
+        chars = (
+            len(asking.content or "")
+            + sum(len(call.name) + len(call.payload) for call in asked.values())
+            + sum(len(result.content or "") for result in kept_results)
+        )
+        yield _Unit((asking, *kept_results), chars)
+    if unanswered is not None:
+        yield _Unit((replace(unanswered, tool_calls=None),), len(unanswered.content or ""))
 
 
 def _calls(entries: Iterable[tuple[object, str]]) -> list[Call]:

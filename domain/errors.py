@@ -26,6 +26,12 @@ class MessageNotFoundError(NotFoundError):
         self.message_id = message_id
 
 
+class ItemNotFoundError(NotFoundError):
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"The conversation has no item {item_id!r}.")
+        self.item_id = item_id
+
+
 class UserNotFoundError(NotFoundError):
     def __init__(self, user_id: str) -> None:
         super().__init__(f"There is no user {user_id!r}.")
@@ -60,6 +66,23 @@ class MessageIdTakenError(ConflictError):
             "Repeat the request as it was, or choose another id."
         )
         self.message_id = message_id
+
+
+class ItemIdTakenError(ConflictError):
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"The conversation has an item {item_id!r} already. Send each item once.")
+        self.item_id = item_id
+
+
+class KeyTakenError(ConflictError):
+    """An `Idempotency-Key` comes again, with another request than before."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The idempotency key {key!r} was sent with another request before. "
+            "Repeat the request as it was, or choose another key."
+        )
+        self.key = key
 
 
 class InvalidValueError(ChatkeepError):

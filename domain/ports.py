@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, Self
 
+from domain.items import Item, ItemId, NewItem, RequestKey, Tail
 from domain.model import (
     Changes,
     Conversation,
@@ -213,4 +214,79 @@ class Messages(Protocol):
         self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
     ) -> None:
         """Delete the message and count it no more, or raise `MessageNotFoundError`."""
+        ...
+
+
+class Items(Protocol):
+    """What is appended here and what `Messages` appends are one conversation, in one order.
+
+    An item that is a message is one thing with it: deleting either deletes both. A message appended
+    natively is one item or several (`domain.item_shapes.items_of`), which go together.
+    """
+
+    async def create(
+        self,
+        conversation: Conversation,
+        items: Sequence[NewItem],
+        *,
+        key: RequestKey | None,
+        provision: bool,
+    ) -> Conversation:
+        """Store a conversation with its first items, in their order.
+
+        A conversation of that id that was created with the same `key` is returned as it is stored.
+        Raises `KeyTakenError` when it was created otherwise, `ItemIdTakenError` when an id is given
+        twice, `UserNotProvisionedError` as `Conversations.create` does.
+        """
+        ...
+
+    async def append(  # noqa: PLR0913 - each is one independent part of the call
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        items: Sequence[NewItem],
+        at: datetime,
+        *,
+        key: RequestKey | None = None,
+        last_position: Position | None = None,
+    ) -> Sequence[Item] | None:
+        """Add items after the last one, in their order, all or none; return them.
+
+        Positions and `updated_at` are as `Messages.append` has them; `message_count` counts the
+        messages among them. With `last_position`, only if that is still the last one ever given
+        away; otherwise None is returned.
+        With a `key` that came before, with the same digest, what is still there of the items it
+        brought is returned and nothing changes. Raises `KeyTakenError` when the digest differs,
+        `ItemIdTakenError` when an item of this conversation, or another one of `items`, has an id,
+        `ConversationNotFoundError`.
+        """
+        ...
+
+    async def list(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        order: Order,
+        after: ItemId | None,
+        limit: int,
+    ) -> Sequence[Item]:
+        """Return the first `limit` items in `order`, those past `after` if given.
+
+        Raises `ConversationNotFoundError`, `ItemNotFoundError` when `after` is no item of it.
+        """
+        ...
+
+    async def tail(self, user_id: UserId, conversation_id: ConversationId, *, limit: int) -> Tail:
+        """Return the last `limit` items. Raises `ConversationNotFoundError`."""
+        ...
+
+    async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
+        """Return the item, or raise `ItemNotFoundError`."""
+        ...
+
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
+    ) -> None:
+        """Delete the item, with its message if it is one, or raise `ItemNotFoundError`."""
         ...

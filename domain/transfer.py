@@ -1,10 +1,10 @@
-"""Taking whole conversations in and out: what an operator does, for a user, past the limits of HTTP.
+"""Importing and exporting whole conversations: what an operator does, on behalf of a user.
 
 An import keeps what it is given: the order, the times, equal and backward ones too, and the ids.
 Running it twice adds nothing.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -104,7 +104,7 @@ class Transfer:
 
     async def export(
         self, user_id: UserId
-    ) -> AsyncIterator[tuple[Conversation, Sequence[Message]]]:
+    ) -> AsyncGenerator[tuple[Conversation, Sequence[Message]], None]:
         """Yield every conversation of the user once, each with all its messages in their order.
 
         None is missed because it became active meanwhile, and so changed its place in the list.

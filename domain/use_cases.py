@@ -27,7 +27,7 @@ from domain.model import (
     uuid7,
     with_ids,
 )
-from domain.ports import Clock, Conversations, Created, LastSeen, Messages, Users
+from domain.ports import Clock, Conversations, Created, Items, LastSeen, Messages, Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ class Chatkeep:
     users: Users
     conversations: Conversations
     messages: Messages
+    items: Items
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True

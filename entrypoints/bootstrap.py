@@ -5,27 +5,35 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Final
 
 import asyncpg
+from litestar import Litestar
 
+from adapters.clock import SystemClock
+from adapters.database_url import DatabaseUrl, DatabaseUrlError, parse_database_url
 from adapters.embedded_postgres import (
     DurablePostgres,
     EmbeddedPostgresError,
     default_home,
     secret,
 )
-from litestar import Litestar
-
-from adapters.clock import SystemClock
-from adapters.database_url import DatabaseUrl, DatabaseUrlError, parse_database_url
-from adapters.memory import MemoryConversations, MemoryMessages, MemoryStore, MemoryUsers
+from adapters.memory import (
+    MemoryConversations,
+    MemoryItems,
+    MemoryMessages,
+    MemoryStore,
+    MemoryUsers,
+)
 from adapters.piccolo import migrate as migrations
 from adapters.piccolo import statistics
 from adapters.piccolo.conversations import PiccoloConversations
 from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
-from adapters.piccolo.errors import unavailable
+from adapters.piccolo.errors import described, unavailable
+from adapters.piccolo.items import PiccoloItems
 from adapters.piccolo.messages import PiccoloMessages
 from adapters.piccolo.migrate import MigrationError, MigrationStatus
+from adapters.piccolo.retries import Timing
 from adapters.piccolo.users import PiccoloUsers
 from domain.errors import ChatkeepError, StoreUnavailableError
 from domain.model import Limits
@@ -37,6 +45,9 @@ from entrypoints.http.identity import Identity
 from entrypoints.http.jwks import Jwks
 from entrypoints.http.tokens import TokenVerifier, sign
 from entrypoints.settings import Settings, SettingsError
+
+WHOLE_CONVERSATION_SECONDS: Final = 300.0
+"""To send a conversation of many thousand messages to a database far away takes its time."""
 
 
 def home(settings: Settings) -> Path:
@@ -111,6 +122,8 @@ async def migrate() -> list[MigrationStatus]:
     """Apply what is pending and return it. Raises `MigrationError`, `StoreUnavailableError`."""
     try:
         return await migrations.migrate()
+    except StoreUnavailableError:
+        raise
     except Exception as error:
         away = unavailable(error)
         if away is None:
@@ -124,36 +137,35 @@ async def migration_status() -> list[MigrationStatus]:
 
 
 @asynccontextmanager
-async def pooled(engine: Engine) -> AsyncIterator[Engine]:
-    await engine.start_connection_pool()
+async def transfer(settings: Settings, limits: Limits) -> AsyncIterator[Transfer]:
+    """Yield the import and export of whole conversations on the settings' Postgres."""
+    timing = Timing(command=WHOLE_CONVERSATION_SECONDS)
+    database = Engine(parse_database_url(settings.database_url).connect_args, timing)
+    await database.start_connection_pool()
     try:
-        yield engine
+        yield Transfer(
+            users=PiccoloUsers(database),
+            conversations=PiccoloConversations(database),
+            messages=PiccoloMessages(database),
+            clock=SystemClock(),
+            limits=limits,
+        )
     finally:
-        await engine.close_connection_pool()
+        await database.close_connection_pool()
 
 
-def transfer(engine: Engine, limits: Limits) -> Transfer:
-    """Return the import and export of whole conversations."""
-    return Transfer(
-        users=PiccoloUsers(engine),
-        conversations=PiccoloConversations(engine),
-        messages=PiccoloMessages(engine),
-        clock=SystemClock(),
-        limits=limits,
-    )
-
-
-async def refresh_statistics(engine: Engine) -> None:
+async def refresh_statistics(settings: Settings) -> None:
     """Tell the database to count its rows anew. Raises `StoreUnavailableError`."""
-    await statistics.refresh(engine)
+    await statistics.refresh(engine(settings))
 
 
 def explained(error: Exception) -> str | None:
     """Return what to tell an operator who can mend it; None when it is a fault of the program."""
     match error:
         case StoreUnavailableError():
+            reason, _, _ = error.reason.partition(". ")  # the rest is for callers over HTTP
             cause = error.__cause__
-            return f"{error.reason} ({type(cause).__name__}: {cause})" if cause else error.reason
+            return f"{reason} ({described(cause)})" if cause else reason
         case asyncpg.PostgresError():
             return f"The database refused: {error}"
         case (
@@ -174,6 +186,7 @@ def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
         users=PiccoloUsers(engine),
         conversations=PiccoloConversations(engine),
         messages=PiccoloMessages(engine),
+        items=PiccoloItems(engine),
         clock=SystemClock(),
         limits=settings.limits,
         provision_users=settings.provision_users,
@@ -189,6 +202,7 @@ def memory_chatkeep(
         users=MemoryUsers(store),
         conversations=MemoryConversations(store),
         messages=MemoryMessages(store),
+        items=MemoryItems(store),
         clock=clock or SystemClock(),
         limits=limits or Limits(),
         provision_users=provision_users,
@@ -224,10 +238,13 @@ def _named(setting: str) -> Iterator[None]:
         raise SettingsError(f"{setting}: {error}") from error
 
 
-def http_app(settings: Settings | None = None) -> Litestar:
-    """Return the HTTP application on the settings' Postgres: what uvicorn's workers run."""
+def http_app(settings: Settings | None = None, *, database: Engine | None = None) -> Litestar:
+    """Return the HTTP application on the settings' Postgres: what uvicorn's workers run.
+
+    `database` is used instead of an engine of the settings' own.
+    """
     settings = settings or Settings.from_env()
-    database = engine(settings)
+    database = database or engine(settings)
 
     @asynccontextmanager
     async def pool(_app: Litestar) -> AsyncIterator[None]:

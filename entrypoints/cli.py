@@ -91,9 +91,10 @@ def main() -> None:
 
 def _show_status() -> None:
     migrations = asyncio.run(bootstrap.migration_status())
-    applied = [each for each in migrations if each.ran_on is not None]
-    click.echo(f"current: {applied[-1].id if applied else 'none'}")
-    click.echo(f"pending: {len(migrations) - len(applied)}")
+    applied = [each.id for each in migrations if each.ran_on is not None]
+    pending = [each.id for each in migrations if each.ran_on is None]
+    click.echo(f"current: {applied[-1] if applied else 'none'}")
+    click.echo(f"pending: {', '.join(pending) or 'none'}")
     for each in migrations:
         state = f"applied {each.ran_on:%Y-%m-%d %H:%M:%S}" if each.ran_on else "pending"
         click.echo(f"{each.id}  {state}  {each.description}")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -112,44 +112,35 @@ def export(user: UserId, output: Path) -> None:
     click.echo(f"{conversations} conversations, {messages} messages exported", err=True)
 
 
-def _on_database(work: Callable[[bootstrap.Engine, Settings], Awaitable[T]]) -> T:
+def _on_database(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
     """Do the work on the database of the settings; the embedded one is migrated first."""
     settings = Settings.from_env()
-
-    async def run(ready: Settings) -> T:
-        async with bootstrap.pooled(bootstrap.engine(ready)) as engine:
-            return await work(engine, ready)
-
     with bootstrap.database(settings) as ready:
         if not settings.database_url:
             asyncio.run(bootstrap.migrate())
-        return asyncio.run(run(ready))
+        return asyncio.run(work(ready))
 
 
 async def _import(
-    file: BinaryIO,
-    user: UserId,
-    overrides: dict[str, Any],
-    engine: bootstrap.Engine,
-    settings: Settings,
+    file: BinaryIO, user: UserId, overrides: dict[str, int], settings: Settings
 ) -> Tally:
     limits: Limits = replace(settings.limits, **overrides)
-    transfer = bootstrap.transfer(engine, limits)
     tally = Tally()
-    with progress("importing", _size(file)) as advance:
-        for number, line in numbered(file):
-            try:
-                await _import_line(line, user, transfer, tally)
-            except _REFUSALS as error:
-                tally.refused += 1
-                complain(f"{file.name}:{number}: {_reason(error)}")
-            except Exception:
-                complain(f"{file.name}:{number}: stopped here: {tally}. Import again to go on.")
-                raise
-            advance(len(line))
+    async with bootstrap.transfer(settings, limits) as transfer:
+        with progress("importing", _size(file)) as advance:
+            for number, line in numbered(file):
+                try:
+                    await _import_line(line, user, transfer, tally)
+                except _REFUSALS as error:
+                    tally.refused += 1
+                    complain(f"{file.name}:{number}: {_reason(error)}")
+                except Exception:
+                    complain(f"{file.name}:{number}: stopped here: {tally}. Import again to go on.")
+                    raise
+                advance(len(line))
     if tally.messages > MANY_MESSAGES:
         try:
-            await bootstrap.refresh_statistics(engine)
+            await bootstrap.refresh_statistics(settings)
         except StoreUnavailableError as error:
             complain(f"All is in, but run ANALYZE on the database: {error}")
     return tally
@@ -164,19 +155,17 @@ async def _import_line(line: bytes, user: UserId, transfer: Transfer, tally: Tal
         tally.already_there += 1
 
 
-async def _export(
-    file: BinaryIO, user: UserId, engine: bootstrap.Engine, settings: Settings
-) -> tuple[int, int]:
+async def _export(file: BinaryIO, user: UserId, settings: Settings) -> tuple[int, int]:
     """Return how many conversations and messages were written."""
-    transfer = bootstrap.transfer(engine, settings.limits)
     written = messages_written = 0
-    with progress("exporting", await transfer.count(user)) as advance:
-        async with aclosing(transfer.export(user)) as conversations:
-            async for conversation, messages in conversations:
-                file.write(write(conversation, messages))
-                written += 1
-                messages_written += len(messages)
-                advance(1)
+    async with bootstrap.transfer(settings, settings.limits) as transfer:
+        with progress("exporting", await transfer.count(user)) as advance:
+            async with aclosing(transfer.export(user)) as conversations:
+                async for conversation, messages in conversations:
+                    file.write(write(conversation, messages))
+                    written += 1
+                    messages_written += len(messages)
+                    advance(1)
     return written, messages_written
 
 
@@ -214,7 +203,7 @@ def _opened(output: Path) -> Iterator[BinaryIO]:
         return
     part = target.with_name(f"{target.name}.part")
     try:
-        with open(part, "wb", opener=_private) as file:  # noqa: PTH123 - Path.open has no opener
+        with open(part, "wb", opener=_private) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -19,17 +19,17 @@ from uuid import uuid4
 
 import uvicorn
 from litestar import Litestar
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from entrypoints import bootstrap
+from entrypoints.http.connections import Connection
 from entrypoints.settings import Settings
 
 BACKLOG: Final = 2048
 GRACE: Final = 10
 """For so many seconds requests that are under way may go on after the service is told to stop."""
 
-HEALTHCHECK: Final = 30
+HEALTHCHECK: Final = 20
 """For so many seconds a worker may not react, while it starts too, before it is replaced."""
 
 FIRST_USER: Final = "me"
@@ -71,7 +71,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
         bootstrap.identity(ready)
         if embedded or migrate:
             asyncio.run(bootstrap.migrate())
-        sys.stdout.write(_introduction(_url(listener), ready))
+        sys.stdout.write(_introduction(_url(listener), ready, with_token=embedded))
         sys.stdout.flush()
         _run(listener, workers)
 
@@ -91,7 +91,7 @@ def _run(listener: socket.socket, workers: int) -> None:
         factory=True,
         workers=workers,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=_LOGGING,
@@ -109,9 +109,13 @@ def _run(listener: socket.socket, workers: int) -> None:
         server.run(sockets=[listener])
         return
     supervisor = Multiprocess(config, sockets=[listener])
-    supervisor.run()
-    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        sys.exit(1)
+    for each in _SIGNALS:  # it looks at them only between its checks of the workers
+        signal.signal(each, _leave)
+    try:
+        supervisor.run()
+    finally:
+        _end_workers()
+    sys.exit(1)  # nobody asked for the end: the workers cannot start
 
 
 @contextmanager
@@ -140,12 +144,25 @@ def _undisturbed_end() -> Iterator[None]:
     try:
         yield
     finally:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
+        _ignore_signals()
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    _ignore_signals()
     sys.exit(0)
+
+
+def _ignore_signals() -> None:
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+
+
+def _end_workers() -> None:
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()
 
 
 def _end_with(parent: BaseProcess) -> None:
@@ -160,9 +177,10 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def _introduction(url: str, settings: Settings) -> str:
+def _introduction(url: str, settings: Settings, *, with_token: bool) -> str:
+    """Return what to read first. Elsewhere than on the embedded database a token is for no log."""
     where = f"chatkeep {version('chatkeep')} on {url}, its documentation on {url}/docs\n"
-    if not settings.jwt_secret:
+    if not with_token:
         return where
     token = bootstrap.token(settings, FIRST_USER, seconds=FIRST_TOKEN_SECONDS)
     conversation_id = uuid4()

@@ -79,6 +79,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     max_batch: Annotated[Count, Meta(description="messages of one append")] = _LIMITS.max_batch
     max_body_bytes: Annotated[Count, Meta(description="bytes of a request's body")] = 1_048_576
+    max_item_bytes: Annotated[
+        Count, Meta(description="bytes of an item sent through OpenAI's API, as JSON")
+    ] = _LIMITS.max_item_bytes
+    openai_max_body_bytes: Annotated[
+        Count, Meta(description="bytes of a request's body, below `/openai`")
+    ] = 33_554_432
+    openai_retry_seconds: Annotated[
+        Count,
+        Meta(description="so long a retry that equals the last append is not stored again"),
+    ] = 60
+
+    max_requests_at_once: Annotated[
+        Count, Meta(description="requests served at once, in one process; more get a 503")
+    ] = 1_000
+    max_requests_at_once_per_user: Annotated[
+        Count, Meta(description="of those, requests of one user; more get a 429")
+    ] = 100
+    requests_per_minute: Annotated[
+        Count,
+        Meta(description="requests of one user, in one process; more get a 429; off by default"),
+    ] = 0
 
     @property
     def limits(self) -> Limits:

@@ -1,14 +1,14 @@
-"""The format that conversations are imported from and exported to: JSON Lines, one a line.
+r"""The format that conversations are imported from and exported to: JSON Lines, one a line.
 
     {"source": ..., "title": ..., "created_at": ..., "messages": [{"role": ..., "content": ...}]}
 
-Every key but `messages`, and `role` of each message, may be null or absent. Lines end with \\n and
+Every key but `messages`, and `role` of each message, may be null or absent. Lines end with \n and
 nothing else; the text is UTF-8. `source`, where a conversation came from, is kept in its metadata.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -163,7 +163,7 @@ def _new_message(message: _GivenMessage, field: str) -> NewMessage:
         tool_calls=tool_calls_text(message.tool_calls, field=f"{field}.tool_calls"),
         tool_call_id=message.tool_call_id,
         name=message.name,
-        metadata=metadata_text(message.metadata),
+        metadata=metadata_text(message.metadata, field=f"{field}.metadata"),
         id=None if message.id is None else MessageId(message.id),
         created_at=_utc(message.created_at, f"{field}.created_at"),
     )
@@ -183,10 +183,12 @@ def _message(message: Message) -> _Message:
 
 
 def _utc(time: datetime | None, field: str) -> datetime | None:
-    try:
-        return None if time is None else time.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidValueError(field, "is out of range") from error
+    if time is None:
+        return None
+    # A year's distance, since offsets overflow there, and Postgres takes the ends for infinity.
+    if not MINYEAR < time.year < MAXYEAR:
+        raise InvalidValueError(field, f"is of the year {time.year}, which is out of range")
+    return time.astimezone(UTC)
 
 
 def _with_source(metadata: dict[str, Any] | None, source: str | None) -> JsonText:
@@ -194,7 +196,7 @@ def _with_source(metadata: dict[str, Any] | None, source: str | None) -> JsonTex
         return metadata_text(metadata)
     if metadata and SOURCE in metadata:
         raise InvalidValueError(f"metadata.{SOURCE}", f"stands beside {SOURCE}: give one of them")
-    return json_text({**(metadata or {}), SOURCE: source})
+    return json_text({**(metadata or {}), SOURCE: source}, field="metadata")
 
 
 def _without_source(metadata: JsonText) -> tuple[str | UnsetType, JsonText]:

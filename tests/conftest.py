@@ -6,6 +6,7 @@ import pytest
 
 from adapters.piccolo.conversations import PiccoloConversations
 from adapters.piccolo.engine import Engine
+from adapters.piccolo.items import PiccoloItems
 from adapters.piccolo.messages import PiccoloMessages
 from adapters.piccolo.users import PiccoloUsers
 from tests import postgres
@@ -40,4 +41,9 @@ async def engine(pool: Engine) -> Engine:
 
 @pytest.fixture
 def postgres_store(engine: Engine) -> Store:
-    return Store(PiccoloUsers(engine), PiccoloConversations(engine), PiccoloMessages(engine))
+    return Store(
+        PiccoloUsers(engine),
+        PiccoloConversations(engine),
+        PiccoloMessages(engine),
+        PiccoloItems(engine),
+    )

@@ -15,6 +15,7 @@ import asyncpg
 from adapters.database_url import parse_database_url
 from adapters.embedded_postgres import ephemeral_postgres
 from adapters.piccolo.engine import Engine
+from adapters.piccolo.retries import Timing
 
 TEMPLATE = "chatkeep_template"
 
@@ -49,8 +50,9 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    with ephemeral_postgres() as url:
+def server(*, durable: bool = False) -> Iterator[Server]:
+    """Yield a new server; one that survives crashes when `durable`."""
+    with ephemeral_postgres(durable=durable) as url:
         server = Server(url)
         asyncio.run(server.execute(f"CREATE DATABASE {TEMPLATE}"))
         migrate(server.of(TEMPLATE))
@@ -64,9 +66,9 @@ def migrate(url: str) -> None:
 
 
 @asynccontextmanager
-async def pool(url: str) -> AsyncIterator[Engine]:
+async def pool(url: str, timing: Timing | None = None) -> AsyncIterator[Engine]:
     """Yield an engine with a connection pool on the database of that URL."""
-    engine = Engine(connect_args(url))
+    engine = Engine(connect_args(url), timing)
     await engine.start_connection_pool()
     try:
         yield engine

@@ -5,8 +5,9 @@ for anything, so each call happens as a whole.
 """
 
 from adapters.memory.conversations import MemoryConversations
+from adapters.memory.items import MemoryItems
 from adapters.memory.messages import MemoryMessages
 from adapters.memory.store import MemoryStore
 from adapters.memory.users import MemoryUsers
 
-__all__ = ["MemoryConversations", "MemoryMessages", "MemoryStore", "MemoryUsers"]
+__all__ = ["MemoryConversations", "MemoryItems", "MemoryMessages", "MemoryStore", "MemoryUsers"]

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Final
 
 from domain.errors import ConversationNotFoundError, MessageIdTakenError, MessageNotFoundError
+from domain.items import Item, RequestKey
 from domain.model import (
     Conversation,
     ConversationId,
@@ -34,6 +35,12 @@ class KeptConversation:
     last_position: int = 0
     """Of any message it ever had: a deleted message's place is not given away again."""
 
+    items: dict[Position, Item] = field(default_factory=dict)
+    """Those that were sent as items, whether they are messages or not, in order of position."""
+
+    keys: dict[str, tuple[RequestKey, Position, Position]] = field(default_factory=dict)
+    """Idempotency keys, with the first and the last position that their request was given."""
+
     def append(self, new: Sequence[NewMessage], at: datetime) -> tuple[Message, ...]:
         first = max(microseconds(at), self.last_position + 1)
         stored = tuple(
@@ -52,6 +59,7 @@ class KeptConversation:
 
     def remove(self, message: Message) -> None:
         del self.messages[bisect_left(self.messages, message.position, key=by_position)]
+        self.items.pop(message.position, None)
         self.conversation = replace(self.conversation, message_count=len(self.messages))
 
     def window(self, limit: int) -> Window:

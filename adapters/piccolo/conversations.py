@@ -106,7 +106,7 @@ class PiccoloConversations:
         except asyncpg.UniqueViolationError as error:
             return await self._recreate(conversation, messages, error)
         except asyncpg.IntegrityConstraintViolationError as error:
-            raise _unprovisioned(conversation.user_id, error, provision=provision) from error
+            raise unprovisioned(conversation.user_id, error, provision=provision) from error
         stored = tuple(
             message.stored(conversation.id, Position(first + index), conversation.updated_at)
             for index, message in enumerate(messages)
@@ -115,11 +115,15 @@ class PiccoloConversations:
 
     async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
         try:
-            rows = await self._engine.fetch(GET_OR_CREATE, *_columns(conversation), provision)
+            rows, again = await self._engine.fetch_noting(
+                GET_OR_CREATE, *_columns(conversation), provision
+            )
         except asyncpg.IntegrityConstraintViolationError as error:
-            raise _unprovisioned(conversation.user_id, error, provision=provision) from error
+            raise unprovisioned(conversation.user_id, error, provision=provision) from error
         if rows:
-            return Created(to_conversation(rows[0]), (), created=rows[0]["created"])
+            found = to_conversation(rows[0])
+            made_before = again and found.created_at == conversation.created_at
+            return Created(found, (), created=rows[0]["created"] or made_before)
         # Somebody else made it while this statement ran: it was not in our snapshot, but is there.
         return Created(await self.get(conversation.user_id, conversation.id), (), created=False)
 
@@ -158,7 +162,7 @@ class PiccoloConversations:
         return to_conversation(rows[0])
 
     async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        if not await self._engine.fetch(DELETE, conversation_id, user_id, timeout=ERASE_TIMEOUT):
+        if not await self._engine.delete(DELETE, conversation_id, user_id, timeout=ERASE_TIMEOUT):
             raise ConversationNotFoundError(conversation_id)
 
     async def _recreate(
@@ -196,9 +200,7 @@ def _columns(conversation: Conversation) -> tuple[object, ...]:
     )
 
 
-def _unprovisioned(
-    user_id: UserId, error: Exception, *, provision: bool
-) -> UserNotProvisionedError:
+def unprovisioned(user_id: UserId, error: Exception, *, provision: bool) -> UserNotProvisionedError:
     if provision:
         return refused(user_id, error)
     return UserNotProvisionedError(

@@ -7,24 +7,38 @@ is safe to run again.
 import asyncio
 import contextlib
 import logging
+import math
 import random
+from asyncio import sleep
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
 
-from adapters.piccolo.errors import is_transient, unavailable
+from adapters.piccolo.errors import TOO_SLOW, Again, Trouble, described, trouble
+from adapters.piccolo.retries import Retries, Timing
+from adapters.piccolo.watch import AwayError, Outage, Watch
+from domain.errors import StoreUnavailableError
 
 logger = logging.getLogger("chatkeep.database")
 
-MAX_CONNECTIONS = 30
-ACQUIRE_TIMEOUT = 30.0
-CONNECT_TIMEOUT = 15.0
-COMMAND_TIMEOUT = 10.0
-RECYCLE_AFTER = 3600.0
-RETRY_BUDGET = 10.0
-PROBE_EVERY = 1.0
+MAX_CONNECTIONS: Final = 30
+CONNECT_TIMEOUT: Final = Timing().connect
+CANCEL_TIMEOUT: Final = 2.0
+"""So long, in seconds, may a server take to confirm that it has cancelled a statement."""
+
+RENEW_EVERY: Final = 0.25
+"""Seconds; short enough for each request that is tried again to have it happen once."""
+
+PROBE: Final = "SELECT FROM messages LIMIT 0"
+_OF_BROKEN_CONNECTIONS: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresError,
+)
+_LOOK_AGAIN: Final = (0.1, 0.5)
 
 
 class Transaction(PostgresTransaction):
@@ -65,7 +79,7 @@ class Transaction(PostgresTransaction):
                 await self.transaction.commit()
             else:
                 # A connection that cannot roll back is dead, and the server has rolled back for it.
-                with contextlib.suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+                with contextlib.suppress(*_OF_BROKEN_CONNECTIONS):
                     await self.transaction.rollback()
         finally:
             await self.engine.giveback(self.connection)
@@ -80,12 +94,13 @@ class Engine(PostgresEngine):
     when idle, so that a serverless database may go to sleep.
     """
 
-    __slots__ = ("_probing", "_reachable", "_recycling")
+    __slots__ = ("_recycling", "_renewed", "_timing", "_watch")
 
-    def __init__(self, connect_args: dict[str, Any]) -> None:
-        self._reachable = False
-        self._probing: asyncio.Task[None] | None = None
+    def __init__(self, connect_args: dict[str, Any], timing: Timing | None = None) -> None:
+        self._timing = timing or Timing()
+        self._watch = Watch(self._is_migrated)
         self._recycling: asyncio.Task[None] | None = None
+        self._renewed = -math.inf
         super().__init__(config=connect_args)
 
     async def check_version(self) -> None:
@@ -95,41 +110,182 @@ class Engine(PostgresEngine):
         """Do nothing, for the same reason; no extension is needed."""
 
     async def start_connection_pool(self, **kwargs: Any) -> None:  # noqa: ANN401 - Piccolo's own
+        """Return at once: the first connection is made while requests come in already."""
         await super().start_connection_pool(
             min_size=0,
             max_size=MAX_CONNECTIONS,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=COMMAND_TIMEOUT,
+            max_inactive_connection_lifetime=self._timing.idle,
+            timeout=self._timing.connect,
+            command_timeout=self._timing.command,
+            connect=self._connect,
             reset=_no_reset,
             **kwargs,
         )
         self._recycling = asyncio.create_task(self._recycle())
-        self._probing = asyncio.create_task(self._probe())
+        self._watch.start()
 
     async def close_connection_pool(self) -> None:
-        for task in (self._recycling, self._probing):
-            if task is not None:
-                task.cancel()
-        self._recycling = self._probing = None
-        await super().close_connection_pool()
+        """Close the connections, those that are in use when they are given back or time is up."""
+        await self._watch.stop()
+        if self._recycling is not None:
+            self._recycling.cancel()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.close):
+                    await super().close_connection_pool()
+        finally:
+            self._recycling = self.pool = None
 
     def is_ready(self) -> bool:
-        """Whether the database answered when it was last asked. Does not ask it.
+        """Whether the database could serve when it was last asked. Does not ask it.
 
-        While it does not answer, it is asked every second until it does.
+        While it could not, it is asked every second or so until it can.
         """
-        return self._reachable
+        return self._watch.is_ready
 
     def transaction(self, allow_nested: bool = True) -> Transaction:  # noqa: FBT001, FBT002 - Piccolo's own
         return Transaction(self, allow_nested)
 
-    async def checkout(self) -> Any:  # noqa: ANN401 - asyncpg is untyped
-        if self.pool is None:
-            return await self.get_new_connection()
-        return await self.pool.acquire(timeout=ACQUIRE_TIMEOUT)
+    async def checkout(self, retries: Retries | None = None) -> Any:  # noqa: ANN401 - asyncpg is untyped
+        """Return a connection, to be given back.
+
+        Raises `StoreUnavailableError`: when none becomes free in time, and when the database has
+        been away for longer than anybody waits for it.
+        """
+        retries = retries or Retries(self._timing)
+        while True:
+            try:
+                if self.pool is None:
+                    return await self._connect(**self.config)
+                return await self.pool.acquire(timeout=self._timing.acquire)
+            except AwayError as away:
+                await self._wait_until_back(retries, away)
+            except TimeoutError as error:
+                reason = "All connections to the database are in use."
+                raise StoreUnavailableError(reason) from error
+            except asyncpg.InterfaceError as error:
+                if self.pool is None or not self.pool.is_closing():
+                    raise
+                raise StoreUnavailableError("The service is about to stop.") from error
 
     async def giveback(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg is untyped
-        await (connection.close() if self.pool is None else self.pool.release(connection))
+        """Take the connection back; one that does not come to rest within seconds is dropped."""
+        with contextlib.suppress(*_OF_BROKEN_CONNECTIONS):
+            if self.pool is None:
+                await connection.close(timeout=CANCEL_TIMEOUT)
+            else:
+                await self.pool.release(connection, timeout=CANCEL_TIMEOUT)
+
+    async def fetch(self, sql: str, *args: object, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109 - it is the driver's
+        """Run one statement and return its rows: the way of every request.
+
+        It respects the current transaction. Outside of one it is run again when the database was
+        away, also when that happened before the answer came: it must be one that may run twice.
+        Raises `StoreUnavailableError` when the database cannot serve, else what asyncpg raises.
+        """
+        rows, _ = await self.fetch_noting(sql, *args, timeout=timeout)
+        return rows
+
+    async def delete(self, sql: str, *args: object, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - it is the driver's
+        """Run a statement that deletes and returns what; return whether there was anything.
+
+        Like `fetch`, except that when it was run again after a lost answer and finds nothing, that
+        counts as deleted: most likely by the first time, and it is gone in any case.
+        """
+        rows, again = await self.fetch_noting(sql, *args, timeout=timeout)
+        return bool(rows) or again
+
+    async def fetch_noting(
+        self,
+        sql: str,
+        *args: object,
+        timeout: float | None = None,  # noqa: ASYNC109 - it is the driver's
+    ) -> tuple[list[Any], bool]:
+        """Do as `fetch` does; also return whether the answer to an earlier attempt was lost.
+
+        Then what is found may be what that attempt made.
+        """
+        transaction = self.current_transaction.get()
+        if transaction is not None:
+            return await transaction.connection.fetch(sql, *args, timeout=timeout), False
+        retries = Retries(self._timing)
+        again = False
+        while True:
+            connection = await self.checkout(retries)
+            try:
+                return await connection.fetch(sql, *args, timeout=retries.limit(timeout)), again
+            except Exception as error:
+                found = await self._examined(connection, error)
+                if found is None:
+                    raise
+                pause = retries.pause(found.again)
+                if found.stale:
+                    await self._renew()
+                if pause is None:
+                    logger.error("the database does not serve: %s", described(error))  # noqa: TRY400 - in short
+                    raise found.error() from error
+                again = again or found.again is Again.WHEN_BACK
+            finally:
+                await self.giveback(connection)
+            await sleep(pause)
+
+    async def _examined(self, connection: Any, error: Exception) -> Trouble | None:  # noqa: ANN401 - asyncpg is untyped
+        """Find out what is wrong. After a timeout the connection may be slow, or gone unnoticed."""
+        if not isinstance(error, TimeoutError):
+            return trouble(error)
+        with contextlib.suppress(*_OF_BROKEN_CONNECTIONS):
+            await connection.execute("SELECT", timeout=CANCEL_TIMEOUT)
+            return TOO_SLOW
+        if self.pool is not None:
+            await self.pool.expire_connections()  # its siblings may be gone as well
+        return trouble(error)
+
+    async def _renew(self) -> None:
+        """Have the connections replaced, though not over and over when that does not help."""
+        now = asyncio.get_running_loop().time()
+        if self.pool is not None and now >= self._renewed + RENEW_EVERY:
+            self._renewed = now
+            await self.pool.expire_connections()
+
+    async def _wait_until_back(self, retries: Retries, away: AwayError) -> None:
+        """Return when trying again makes sense; raise `away` when waiting does not any more."""
+        pause = retries.pause(away.again)
+        left = away.since + self._timing.patience - asyncio.get_running_loop().time()
+        if pause is None or left <= 0:
+            raise away
+        if self.pool is None:
+            await sleep(pause)
+        else:  # a connection that still works may become free before the database is back
+            await self._watch.wait(min(left, random.uniform(*_LOOK_AGAIN)))  # noqa: S311 - jitter
+
+    async def _connect(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - asyncpg is untyped
+        if self._watch.outage is not None:
+            raise self._watch.outage.raised()
+        started = asyncio.get_running_loop().time()
+        try:
+            return await asyncpg.connect(*args, **kwargs)
+        except Exception as error:
+            found = trouble(error)
+            if found is None:
+                raise
+            outage = Outage(started, found, error)
+            if self.pool is not None:
+                outage = self._watch.lost(outage)
+            raise outage.raised() from error
+
+    async def _is_migrated(self) -> bool:
+        timing = {"timeout": self._timing.connect, "command_timeout": self._timing.command}
+        connection = await asyncpg.connect(**{**self.config, **timing})
+        try:
+            await connection.fetch(PROBE)
+        except asyncpg.PostgresError as error:
+            found = trouble(error)
+            if found is None or found.again is not Again.NEVER:
+                raise
+            return False
+        finally:
+            await connection.close(timeout=CANCEL_TIMEOUT)
+        return True
 
     async def _run_in_pool(self, query: str, args: Sequence[Any] | None = None) -> Any:  # noqa: ANN401
         """Run a statement that Piccolo built. Piccolo's own waits for a connection for ever."""
@@ -139,72 +295,11 @@ class Engine(PostgresEngine):
         finally:
             await self.giveback(connection)
 
-    async def fetch(self, sql: str, *args: object, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109 - it is the driver's
-        """Run one statement and return its rows: the way of every request.
-
-        It respects the current transaction. Outside of one it is run again, for at most
-        `RETRY_BUDGET` seconds, when the database was away; so it must be one that may run twice.
-        Raises `StoreUnavailableError` when the database stayed away, else what asyncpg raises.
-        """
-        transaction = self.current_transaction.get()
-        if transaction is not None:
-            rows: list[Any] = await transaction.connection.fetch(sql, *args, timeout=timeout)
-            return rows
-        started = asyncio.get_running_loop().time()
-        delay = 0.05
-        while True:
-            try:
-                connection = await self.checkout()
-                try:
-                    rows = await connection.fetch(sql, *args, timeout=timeout)
-                except TimeoutError:
-                    await self._expire()  # the siblings of a half-open connection may be so too
-                    raise
-                finally:
-                    await self.giveback(connection)
-            except Exception as error:
-                reason = unavailable(error)
-                if reason is None:
-                    raise
-                elapsed = asyncio.get_running_loop().time() - started
-                if not is_transient(error) or elapsed + delay > RETRY_BUDGET:
-                    logger.error("database unavailable: %s", type(error).__name__)  # noqa: TRY400 - said once, in short
-                    self._lost()
-                    raise reason from error
-                logger.warning("database away, trying again: %s", type(error).__name__)
-            else:
-                return rows
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            delay = min(delay * 2, 1.0)
-
-    def _lost(self) -> None:
-        self._reachable = False
-        if self.pool is not None and (self._probing is None or self._probing.done()):
-            self._probing = asyncio.create_task(self._probe())
-
-    async def _probe(self) -> None:
-        """Ask the database, and whether it is migrated, until it answers."""
-        while not self._reachable:
-            with contextlib.suppress(Exception):  # whatever it is, it is tried again
-                connection = await self.checkout()
-                try:
-                    await connection.fetch("SELECT FROM messages LIMIT 0")
-                    self._reachable = True
-                    return
-                finally:
-                    await self.giveback(connection)
-            await asyncio.sleep(PROBE_EVERY)
-
-    async def _expire(self) -> None:
-        """Replace every connection: idle ones now, busy ones when they are given back."""
-        if self.pool is not None:
-            await self.pool.expire_connections()
-
     async def _recycle(self) -> None:
         """Replace the connections every hour or so, as load balancers between us would."""
         while self.pool is not None:
-            await asyncio.sleep(RECYCLE_AFTER * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
-            await self._expire()
+            await sleep(self._timing.recycle * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+            await self.pool.expire_connections()
 
 
 async def _no_reset(_connection: object) -> None:

@@ -1,76 +1,141 @@
-"""Which errors of the driver mean that the database is away, and what to tell the caller then."""
+"""Which errors of the driver mean that the database cannot serve, and whether to ask it again."""
 
 import ssl
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 import asyncpg
 
 from domain.errors import StoreUnavailableError
 
-# Admin shutdown, crash, starting up; connection failures; too many connections; serialisation and
-# deadlock; read-only (a replica that is about to be promoted).
-_TRANSIENT_STATES: Final = frozenset(
-    [
-        "57P01",
-        "57P02",
-        "57P03",
-        "08000",
-        "08001",
-        "08003",
-        "08004",
-        "08006",
-        "53300",
-        "40001",
-        "40P01",
-        "25006",
-    ]
+
+class Again(Enum):
+    """When the statement that failed may be run again."""
+
+    WHEN_BACK = auto()
+    """Once the database can be reached. Whether the statement took effect is not known."""
+
+    SOON = auto()
+    """In a moment, a few times: the server is there, and has undone the statement."""
+
+    NEVER = auto()
+    """Not before an operator has done something, or whoever called has decided to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the database cannot serve. `reason` is fit to show a caller; `retry_after`: seconds.
+
+    `stale`: another connection may not have it.
+    """
+
+    reason: str
+    again: Again
+    retry_after: int = 1
+    stale: bool = False
+
+    def error(self) -> StoreUnavailableError:
+        return StoreUnavailableError(self.reason, retry_after=self.retry_after)
+
+
+AWAY: Final = Trouble(
+    "The database cannot be reached now. Send the request again; what has an id of yours is stored "
+    "only once.",
+    Again.WHEN_BACK,
 )
-# PgBouncer and Neon's proxy raise everything as one sqlstate: only the text tells them apart.
-_TRANSIENT_TEXTS: Final = (
+TOO_SLOW: Final = Trouble("The database took too long.", Again.NEVER, retry_after=2)
+_BUSY: Final = Trouble("The database is too busy to do this now.", Again.SOON)
+_READ_ONLY: Final = Trouble(
+    "The database lets us only read now.", Again.SOON, retry_after=5, stale=True
+)
+_FULL: Final = Trouble("The database has no space left.", Again.NEVER, retry_after=60)
+_REFUSED: Final = Trouble("The database refuses this service.", Again.NEVER, retry_after=60)
+_UNTRUSTED: Final = Trouble("The database's certificate is not valid.", Again.NEVER, retry_after=60)
+_UNMIGRATED: Final = Trouble(
+    "The database has not been migrated: run `chatkeep migrate`.", Again.NEVER, retry_after=10
+)
+_MISPOOLED: Final = Trouble(
+    "The database's pooler forgets prepared statements: add pgbouncer=true to DATABASE_URL.",
+    Again.NEVER,
+    retry_after=60,
+)
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_BY_STATE: Final = {
+    "08000": AWAY,
+    "08001": AWAY,
+    "08003": AWAY,
+    "08004": AWAY,
+    "08006": AWAY,
+    "26000": _MISPOOLED,
+    "42P05": _MISPOOLED,
+    "3D000": _REFUSED,  # no such database
+    "40001": _BUSY,  # serialisation
+    "40P01": _BUSY,  # deadlock
+    "25006": _READ_ONLY,  # a replica, or a primary that was replaced
+    "42501": _REFUSED,
+    "42703": _UNMIGRATED,
+    "42P01": _UNMIGRATED,
+    "53000": _BUSY,
+    "53100": _FULL,
+    "53200": _BUSY,  # memory
+    "53300": AWAY,  # too many connections
+    "55P03": TOO_SLOW,  # lock_timeout
+    "57014": TOO_SLOW,  # statement_timeout
+    "57P01": AWAY,  # shutting down
+    "57P02": AWAY,  # crashed
+    "57P03": AWAY,  # starting up
+    "57P05": AWAY,  # idle for too long
+}
+_REFUSALS: Final = "28"  # the class of wrong passwords and unknown roles
+
+# Where PgBouncer and Neon's proxy speak, all is one of these states: only the text tells apart what
+# passes from what does not.
+_STATES_OF_PROXIES: Final = frozenset({"XX000", "08P01", "53300", "08006", "08004"})
+_REFUSING_TEXTS: Final = (
+    "password authentication",
+    "endpoint is disabled",
+    "endpoint cannot be found",
+    "endpoint could not be found",
+    "endpoint id",
+    "inconsistent project",
+    "quota",
+    "no such database",
+    "no such user",
+)
+_PASSING_TEXTS: Final = (
     "server conn crashed",
     "server login has been failing",
+    "server down",
+    "no more connections allowed",
     "query_wait_timeout",
     "shutting down",
     "starting up",
     "couldn't connect to compute",
+    "control plane request failed",
     "failed to acquire permit",
     "too many database connection attempts",
+    "too many connections attempts",
+)
+# The driver finds its connection gone when it is about to use it, or while it does; the last one is
+# what it says when a connection ends at an unlucky moment.
+_DRIVER_TEXTS: Final = (
     "the underlying connection is closed",
     "connection is closed",
     "released back to the pool",
     "connection was closed",
     "cannot switch to state",
 )
-_FATAL_TEXTS: Final = (
-    "password authentication",
-    "endpoint is disabled",
-    "endpoint cannot be found",
-    "endpoint id",
-    "inconsistent project",
-    "quota",
-    "exceeded",
-)
-_DISK_FULL: Final = "53100"
-_UNDEFINED_TABLE: Final = "42P01"
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether the same statement may succeed when it is run again soon."""
-    return any(_is_transient(each) for each in (error, error.__cause__) if each is not None)
-
-
-def _is_transient(error: BaseException) -> bool:
-    text = str(error).lower()
-    if any(fatal in text for fatal in _FATAL_TEXTS):
-        return False
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return False
-    if isinstance(error, TimeoutError | OSError | asyncpg.ConnectionDoesNotExistError):
-        return True
-    if isinstance(error, asyncpg.PostgresError) and error.sqlstate in _TRANSIENT_STATES:
-        return True
-    kinds = (asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError)
-    return isinstance(error, kinds) and any(known in text for known in _TRANSIENT_TEXTS)
+def trouble(error: BaseException) -> Trouble | None:
+    """Return what it means that the database cannot serve; None when it means something else."""
+    found = _trouble(error)
+    # The driver raises "connection was closed" from what the server said before it closed.
+    if error.__cause__ is not None and (found is None or found is AWAY):
+        found = _trouble(error.__cause__) or found
+    return found
 
 
 def unavailable(error: BaseException) -> StoreUnavailableError | None:
@@ -78,17 +143,37 @@ def unavailable(error: BaseException) -> StoreUnavailableError | None:
 
     The driver's own words stay with the operator, as the cause.
     """
-    if is_transient(error):
-        return StoreUnavailableError("The database cannot be reached; nothing was lost.")
-    if isinstance(error, asyncpg.PostgresError):
-        if error.sqlstate == _DISK_FULL:
-            return StoreUnavailableError("The database has no space left.", retry_after=60)
-        if error.sqlstate == _UNDEFINED_TABLE:
-            return StoreUnavailableError(
-                "The database has not been migrated: run `chatkeep migrate`.", retry_after=10
-            )
-        if error.sqlstate.startswith("28") or any(t in str(error).lower() for t in _FATAL_TEXTS):
-            return StoreUnavailableError("The database refuses this service.", retry_after=60)
+    found = trouble(error)
+    return found.error() if found else None
+
+
+def described(error: BaseException) -> str:
+    """Return the driver's words on one line, for the log."""
+    first, _, _ = str(error).partition("\n")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _trouble(error: BaseException) -> Trouble | None:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return StoreUnavailableError("The database's certificate is not valid.", retry_after=60)
+        return _UNTRUSTED
+    if isinstance(error, asyncpg.OutdatedSchemaCacheError | asyncpg.InvalidCachedStatementError):
+        return _BUSY  # the schema was changed between the preparation of a statement and its run
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate:
+        return _by_state(error.sqlstate, str(error).lower())
+    if isinstance(error, OSError):  # a TimeoutError is one
+        return AWAY
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        text = str(error).lower()
+        return AWAY if any(known in text for known in _DRIVER_TEXTS) else None
     return None
+
+
+def _by_state(state: str, text: str) -> Trouble | None:
+    if state.startswith(_REFUSALS):
+        return _REFUSED
+    if state in _STATES_OF_PROXIES:
+        if any(known in text for known in _REFUSING_TEXTS):
+            return _REFUSED
+        if any(known in text for known in _PASSING_TEXTS):
+            return AWAY
+    return _BY_STATE.get(state)

@@ -37,10 +37,11 @@ from domain.model import (
 from domain.ports import MAX_HEAD, Appended, Window
 
 # The messages of a batch, as parameters $1 to $8 of a statement: one array a column, so that the
-# statement's text, and its plan, are the same for a batch of any size.
+# statement's text, and its plan, are the same for a batch of any size. All are sent as arrays of
+# text: for another kind the driver asks every new connection about its type, in six round trips.
 GIVEN: Final = (
-    "unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::text[], $7::jsonb[], "
-    "$8::timestamptz[]) WITH ORDINALITY AS given "
+    "unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::text[]::jsonb[], $5::text[], "
+    "$6::text[], $7::text[]::jsonb[], $8::text[]::timestamptz[]) WITH ORDINALITY AS given "
     "(id, role, content, tool_calls, tool_call_id, name, metadata, created_at, n)"
 )
 GIVEN_COLUMNS: Final = "id, role, content, tool_calls, tool_call_id, name, metadata"
@@ -139,7 +140,8 @@ SELECT {message_columns("m")} FROM messages m
 WHERE m.id = $3 AND m.user_id = $2 AND m.conversation_id = $1"""
 
 STORED: Final = f"""
-SELECT {message_columns("m")} FROM messages m WHERE m.id = ANY($1::uuid[]) AND m.user_id = $2"""
+SELECT {message_columns("m")} FROM messages m
+WHERE m.id = ANY($1::text[]::uuid[]) AND m.user_id = $2"""
 
 # The conversation is locked first, as an append and the deletion of a conversation do, so that
 # they cannot wait for each other in a circle.
@@ -262,7 +264,7 @@ class PiccoloMessages:
     async def delete(
         self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
     ) -> None:
-        if not await self._engine.fetch(DELETE, conversation_id, user_id, message_id):
+        if not await self._engine.delete(DELETE, conversation_id, user_id, message_id):
             raise MessageNotFoundError(message_id)
 
     async def holders(self, user_id: UserId, messages: Sequence[NewMessage]) -> list[Message]:
@@ -271,7 +273,7 @@ class PiccoloMessages:
         For when an id was found to be taken. Raises `MessageIdTakenError` when it was one that
         `messages` name twice, `StoreUnavailableError` when what had it is gone by now.
         """
-        rows = await self._engine.fetch(STORED, [message.id for message in messages], user_id)
+        rows = await self._engine.fetch(STORED, _ids(messages), user_id)
         if not rows:
             counts = Counter(message.id for message in messages if message.id is not None)
             [(id, count)] = counts.most_common(1)  # noqa: A001 - the word for it
@@ -298,15 +300,22 @@ class PiccoloMessages:
 def given(messages: Sequence[NewMessage]) -> tuple[list[object], ...]:
     """Return the arguments of `GIVEN`."""
     return (
-        [message.id for message in messages],
+        _ids(messages),
         [message.role.value for message in messages],
         [to_text(message.content) for message in messages],
         [to_jsonb(message.tool_calls) for message in messages],
         [to_text(message.tool_call_id) for message in messages],
         [to_text(message.name) for message in messages],
         [to_jsonb(message.metadata) for message in messages],
-        [message.created_at for message in messages],
+        [
+            None if message.created_at is None else message.created_at.isoformat()
+            for message in messages
+        ],
     )
+
+
+def _ids(messages: Sequence[NewMessage]) -> list[object]:
+    return [str(message.id) for message in messages]
 
 
 def _messages(rows: Sequence[Row]) -> list[Message]:

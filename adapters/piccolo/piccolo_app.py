@@ -4,10 +4,16 @@ from pathlib import Path
 
 from piccolo.conf.apps import AppConfig
 
-from adapters.piccolo.tables import Conversations, Messages, Users
+from adapters.piccolo.tables import (
+    ConversationItems,
+    ConversationKeys,
+    Conversations,
+    Messages,
+    Users,
+)
 
 APP_CONFIG = AppConfig(
     app_name="chatkeep",
     migrations_folder_path=str(Path(__file__).parents[2] / "piccolo_migrations"),
-    table_classes=[Users, Conversations, Messages],
+    table_classes=[Users, Conversations, Messages, ConversationItems, ConversationKeys],
 )

@@ -1,10 +1,12 @@
 """The tables as Piccolo knows them: for its shell, its admin and the check of the schema.
 
 The schema itself is made by the migrations, in SQL, since Piccolo cannot declare composite keys and
-indexes. Composite keys: `conversations (id, user_id)` and `messages (id, user_id)`.
+indexes. Composite keys: `conversations (id, user_id)`, `messages (id, user_id)`,
+`conversation_items (conversation_id, position, user_id)` and
+`conversation_keys (conversation_id, key, user_id)`.
 """
 
-from piccolo.columns import JSONB, UUID, BigInt, Integer, Text, Timestamptz, Varchar
+from piccolo.columns import JSON, JSONB, UUID, BigInt, Integer, Text, Timestamptz, Varchar
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.table import Table
@@ -38,4 +40,25 @@ class Messages(Table, tablename="messages"):
     tool_call_id = Text(null=True, default=None)
     name = Text(null=True, default=None)
     metadata = JSONB(default="{}")
+    created_at = Timestamptz(default=TimestamptzNow())
+    item_id = Text(null=True, default=None)
+    item = JSON(null=True, default=None)
+
+
+class ConversationItems(Table, tablename="conversation_items"):
+    conversation_id = UUID(default=None)
+    user_id = Varchar(length=255, default=None)
+    position = BigInt(primary_key=True, default=None)
+    item_id = Text(default=None)
+    item = JSON(default=None)
+    created_at = Timestamptz(default=TimestamptzNow())
+
+
+class ConversationKeys(Table, tablename="conversation_keys"):
+    conversation_id = UUID(default=None)
+    user_id = Varchar(length=255, default=None)
+    key = Text(primary_key=True, default=None)
+    digest = Text(default=None)
+    first_position = BigInt(default=None)
+    last_position = BigInt(default=None)
     created_at = Timestamptz(default=TimestamptzNow())

@@ -44,7 +44,7 @@ class PiccoloUsers:
 
     async def erase(self, user_id: UserId) -> bool:
         try:
-            return bool(await self._engine.fetch(ERASE, user_id, timeout=ERASE_TIMEOUT))
+            return await self._engine.delete(ERASE, user_id, timeout=ERASE_TIMEOUT)
         except asyncpg.ForeignKeyViolationError:
             # Another application's rows still need the user; what is ours goes all the same.
             await self._engine.fetch(ERASE_CONVERSATIONS, user_id, timeout=ERASE_TIMEOUT)

@@ -1,13 +1,20 @@
 """Puts who is calling into the scope of a request, before anything else looks at it."""
 
+from typing import Final
+
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
+from litestar.openapi.spec import SecurityRequirement
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from domain.model import UserId
 from entrypoints.http.identity import Caller, Identity, IdentityError
 
-__all__ = ["Authentication", "Caller", "service_of", "user_of"]
+__all__ = ["FOR_SERVICES", "FOR_USERS", "Authentication", "Caller", "service_of", "user_of"]
+
+# What routes ask for, in OpenAPI's words: either one of a list, with all that it names.
+FOR_USERS: Final[list[SecurityRequirement]] = [{"bearer": []}, {"bearer": [], "acting_for": []}]
+FOR_SERVICES: Final[list[SecurityRequirement]] = [{"bearer": []}]
 
 
 class Authentication(ASGIMiddleware):
@@ -24,11 +31,11 @@ class Authentication(ASGIMiddleware):
         for name, value in scope["headers"]:
             if name == b"authorization":
                 if authorization is not None:
-                    raise IdentityError(
-                        "Send one Authorization header.", code="invalid_request", status=400
-                    )
+                    raise _sent_twice("Authorization")
                 authorization = value.decode("latin-1")
             elif name == b"x-user-id":
+                if acting_for is not None:
+                    raise _sent_twice("X-User-Id")
                 acting_for = _utf8(value)
         caller = None
         if authorization is not None and acting_for is None:
@@ -54,6 +61,10 @@ def service_of(caller: Caller) -> None:
         raise IdentityError(
             "Only a service key may do this.", code="insufficient_scope", status=403
         )
+
+
+def _sent_twice(header: str) -> IdentityError:
+    return IdentityError(f"Send one {header} header.", code="invalid_request", status=400)
 
 
 def _utf8(value: bytes) -> str:

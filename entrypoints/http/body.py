@@ -1,16 +1,24 @@
 """Bodies are decoded once, straight into what the handler takes."""
 
+import json
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
 
 from entrypoints.http.authentication import Caller
-from entrypoints.http.problems import ProblemError, invalid
+from entrypoints.http.problems import FieldError, ProblemError, invalid, invalid_fields
+from entrypoints.http.validation import shortened
 
-_JSON_TYPES: Final = ("application/json", "+json")
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+# msgspec's words for a body that stops in the middle.
+_TRUNCATED: Final = "Input data was truncated"
+# Of a body that is wrong all over, one learns no more from more.
+_MAX_FIELDS: Final = 10
 
 
 class JsonRequest(Request[Caller, None, State]):
@@ -18,6 +26,13 @@ class JsonRequest(Request[Caller, None, State]):
 
     Litestar's own decodes to dicts first, of any content type, and fails on bad UTF-8.
     """
+
+    async def body(self) -> bytes:
+        try:
+            return await super().body()
+        except InternalServerException:
+            # Nobody reads the answer, but it is not a fault of ours either.
+            raise _malformed("The client left before the body had ended.") from None
 
     async def json(self) -> Any:  # noqa: ANN401 - Litestar's own
         self._check_content_type()
@@ -31,24 +46,69 @@ class JsonRequest(Request[Caller, None, State]):
         except msgspec.ValidationError as error:
             raise invalid(error) from None
         except RecursionError:
-            raise ProblemError(422, "invalid-value", "The JSON is nested too deep.") from None
+            raise _nested_too_deep() from None
         except UnicodeDecodeError as error:
-            raise ProblemError(
-                400,
-                "malformed-body",
-                f"The body is not UTF-8: byte {error.object[error.start]:#x}.",
-            ) from None
+            byte = error.object[error.start]
+            raise _malformed(f"The body is not UTF-8: it has a byte {byte:#x}.") from None
         except msgspec.DecodeError as error:
-            raise ProblemError(400, "malformed-body", f"The body is not JSON: {error}.") from None
+            raise _undecodable(body, str(error)) from None
 
     def _check_content_type(self) -> None:
         given = self.headers.get("content-type")
         if given is None:
             return
         media_type = given.partition(";")[0].strip().lower()
-        if not media_type.endswith(_JSON_TYPES):
+        if media_type != "application/json" and not media_type.endswith("+json"):
             raise ProblemError(
                 415,
                 "unsupported-media-type",
                 f"The body is {media_type or 'of no type'}; send it as application/json.",
             )
+
+
+def _undecodable(body: bytes, complaint: str) -> ProblemError:
+    """Return what is wrong with a body: no JSON, or JSON with text that is none."""
+    try:
+        fields = list(islice(_lone_surrogates(json.loads(body.decode()), ""), _MAX_FIELDS))
+    except RecursionError:
+        return _nested_too_deep()
+    except ValueError:
+        fields = []
+    if fields:
+        reason = "holds half of a surrogate pair, which is no character"
+        return invalid_fields(
+            [FieldError(field=shortened(each) or "body", detail=reason) for each in fields]
+        )
+    complaint = "it ends too early" if complaint == _TRUNCATED else complaint
+    return _malformed(f"The body is not JSON: {complaint.removeprefix('JSON is malformed: ')}.")
+
+
+def _lone_surrogates(value: object, field: str) -> Iterator[str]:
+    """Yield the paths of texts that are no Unicode: JSON can write them, UTF-8 cannot."""
+    if isinstance(value, str) and not _is_unicode(value):
+        yield field
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _lone_surrogates(each, f"{field}[{index}]")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if _is_unicode(key):
+                yield from _lone_surrogates(each, f"{field}.{key}" if field else key)
+            else:
+                yield field
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _malformed(detail: str) -> ProblemError:
+    return ProblemError(400, "malformed-body", detail)
+
+
+def _nested_too_deep() -> ProblemError:
+    return invalid_fields([FieldError(field="body", detail="is nested too deep")])

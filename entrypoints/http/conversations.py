@@ -1,6 +1,6 @@
 """/v1/conversations: each handler parses, calls one use case and converts."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from litestar import Response, Router, delete, get, patch, post, put
@@ -12,7 +12,7 @@ from domain.ports import Created
 from domain.use_cases import Chatkeep
 from entrypoints.documents import metadata_text
 from entrypoints.http import cursors
-from entrypoints.http.authentication import user_of
+from entrypoints.http.authentication import FOR_USERS, user_of
 from entrypoints.http.body import JsonRequest
 from entrypoints.http.cursors import ConversationsCursor
 from entrypoints.http.problems import problems
@@ -27,7 +27,10 @@ from entrypoints.http.schemas import (
     to_domain,
 )
 
-Limit = Annotated[int, Parameter(ge=1, description="how many at most; 100 unless raised")]
+MAX_INTEGER: Final = 2**31 - 1
+
+ConversationPath = FromPath[Annotated[UUID, Parameter(description="which conversation")]]
+Limit = Annotated[int, Parameter(ge=1, le=MAX_INTEGER, description="how many at most")]
 Cursor = Annotated[
     str | None, Parameter(description="`next_cursor` of the page before; it says all the rest")
 ]
@@ -38,6 +41,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         "/",
         operation_id="createConversation",
         summary="Create a conversation",
+        response_description="It is stored, by this request or by the same one before.",
         responses=problems(409, body=True),
     )
     async def create(
@@ -61,14 +65,15 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         "/{conversation_id:uuid}",
         operation_id="getOrCreateConversation",
         summary="Get a conversation, or create it",
+        response_description="It was there.",
         responses={
-            **problems(body=True),
+            **problems(404, body=True),
             201: ResponseSpec(ConversationOut, description="It was created."),
         },
     )
     async def get_or_create(
         request: JsonRequest,
-        conversation_id: FromPath[UUID],
+        conversation_id: ConversationPath,
         data: JSONBody[PutConversation | None] = None,
     ) -> Response[ConversationOut]:
         """For the chat endpoint that may or may not have one yet: 201 when it was created.
@@ -90,6 +95,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         "/",
         operation_id="listConversations",
         summary="List my conversations",
+        response_description="A page; on the last one `next_cursor` is null.",
         responses=problems(),
     )
     async def list_conversations(
@@ -117,9 +123,10 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         "/{conversation_id:uuid}",
         operation_id="getConversation",
         summary="Get a conversation",
+        response_description="The conversation.",
         responses=problems(404),
     )
-    async def get_one(request: JsonRequest, conversation_id: FromPath[UUID]) -> ConversationOut:
+    async def get_one(request: JsonRequest, conversation_id: ConversationPath) -> ConversationOut:
         """Title, status, metadata, count and times; its messages are a list of their own."""
         return ConversationOut.of(
             await chatkeep.get_conversation(user_of(request.user), ConversationId(conversation_id))
@@ -129,10 +136,11 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         "/{conversation_id:uuid}",
         operation_id="changeConversation",
         summary="Rename, archive, unarchive",
+        response_description="The conversation as it is now.",
         responses=problems(404, body=True),
     )
     async def change(
-        request: JsonRequest, conversation_id: FromPath[UUID], data: JSONBody[PatchConversation]
+        request: JsonRequest, conversation_id: ConversationPath, data: JSONBody[PatchConversation]
     ) -> ConversationOut:
         """Change the title, the status or the metadata. None of it counts as activity."""
         return ConversationOut.of(
@@ -145,15 +153,17 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         "/{conversation_id:uuid}",
         operation_id="deleteConversation",
         summary="Delete a conversation",
+        response_description="It is gone.",
         responses=problems(404),
     )
-    async def delete_one(request: JsonRequest, conversation_id: FromPath[UUID]) -> None:
+    async def delete_one(request: JsonRequest, conversation_id: ConversationPath) -> None:
         """Delete it with all its messages, for good."""
         await chatkeep.delete_conversation(user_of(request.user), ConversationId(conversation_id))
 
     return Router(
         "/conversations",
         tags=["conversations"],
+        security=FOR_USERS,
         route_handlers=[create, get_or_create, list_conversations, get_one, change, delete_one],
     )
 

@@ -4,8 +4,8 @@ A cursor is no secret and proves nothing: every query it leads to names the user
 """
 
 import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from base64 import b64decode, urlsafe_b64encode
+from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -52,7 +52,7 @@ def encode(cursor: msgspec.Struct) -> str:
 def decode_conversations(text: str) -> ConversationsCursor:
     """Return what `text` says, or raise `InvalidValueError`."""
     cursor = _decode(text, ConversationsCursor)
-    if cursor.updated_at.tzinfo is None:
+    if cursor.updated_at.utcoffset() != timedelta(0):
         raise _foreign()
     return cursor
 
@@ -75,7 +75,8 @@ def check_agrees(parameter: str, asked: object, cursor: object) -> None:
 
 def _decode(text: str, kind: type[_T]) -> _T:
     try:
-        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        raw = b64decode(padded, altchars=b"-_", validate=True)
         return msgspec.json.decode(raw, type=kind)
     except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
         raise _foreign() from None

@@ -1,17 +1,25 @@
 """The page at /docs, with everything it needs served from here: no CDN."""
 
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from litestar import Response, Router, get
+from litestar import Request, Response, Router, get
+from litestar.enums import MediaType
 from litestar.exceptions import NotFoundException
-from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Schema
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import Components, Schema, SecurityScheme, Tag
 from litestar.params import FromPath
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
+
+from entrypoints.http.openapi import published
+from entrypoints.settings import Settings
+
+_AnyRequest = Request[Any, Any, Any]
 
 ASSETS_PATH: Final = "/docs-assets"
 _ASSETS: Final = {
@@ -19,13 +27,97 @@ _ASSETS: Final = {
     "swagger-ui-standalone-preset.js": "text/javascript",
     "swagger-ui.css": "text/css",
 }
+_INTRODUCTION: Final = """\
+Send a token with every request: `Authorization: Bearer <JWT>`; its `sub` is the user, who sees
+nothing but their own.
+
+A chat turn is two calls: append the user's message with `?context=20`, hand `context.messages` to
+the model, append its answer.
+
+- **Again.** Give a message or a conversation an `id` of yours and a request may be sent again: it
+  answers what is stored, or 409 when that is something else.
+- **Pages** go on with `cursor`, which is `next_cursor` of the page before.
+- **Errors** are problem details (RFC 9457): `type` tells kinds apart, `errors` names the fields.
+- **Every answer** has an `X-Request-ID`, yours or one made here, to find it in the log.
+"""
 
 
-def documentation_page() -> SwaggerRenderPlugin:
-    bundle, preset, style = (f"{ASSETS_PATH}/{name}" for name in _ASSETS)
-    return SwaggerRenderPlugin(
-        js_url=bundle, standalone_preset_js_url=preset, css_url=style, path="/", favicon=""
+def documentation(settings: Settings) -> OpenAPIConfig:
+    """Return what makes /docs, and /docs/openapi.json beside it."""
+    document = _Document(settings)
+    return OpenAPIConfig(
+        title="chatkeep",
+        version=version("chatkeep"),
+        summary="Keeps every conversation of your chatbot on your own Postgres.",
+        description=_INTRODUCTION,
+        openapi_router=Router(
+            "/docs", route_handlers=[], include_in_schema=False, after_request=_no_page
+        ),
+        render_plugins=[_Page(document), _Json(document)],
+        use_handler_docstrings=True,
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="a JWT whose `sub` is the user, or a service key",
+                ),
+                "acting_for": SecurityScheme(
+                    type="apiKey",
+                    security_scheme_in="header",
+                    name="X-User-Id",
+                    description="beside a service key: the user it acts for, as UTF-8",
+                ),
+            }
+        ),
+        tags=[
+            Tag("conversations", "One chat session of one user each"),
+            Tag("messages", "What was said in a conversation, in order"),
+            Tag("users", "Who owns conversations"),
+            Tag("health", "For whoever runs this service"),
+        ],
     )
+
+
+class _Document:
+    """The published document, made when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: dict[str, Any] = {}
+
+    def of(self, generated: dict[str, Any]) -> dict[str, Any]:
+        if not self._made:
+            self._made = published(generated, self._settings)
+        return self._made
+
+
+class _Page(SwaggerRenderPlugin):
+    def __init__(self, document: _Document) -> None:
+        bundle, preset, style = (f"{ASSETS_PATH}/{name}" for name in _ASSETS)
+        super().__init__(
+            js_url=bundle, standalone_preset_js_url=preset, css_url=style, path="/", favicon=""
+        )
+        self._document = document
+
+    def render(self, request: _AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, self._document.of(openapi_schema))
+
+
+class _Json(JsonRenderPlugin):
+    def __init__(self, document: _Document) -> None:
+        super().__init__(path="/openapi.json", media_type=MediaType.JSON)
+        self._document = document
+
+    def render(self, request: _AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, self._document.of(openapi_schema))
+
+
+async def _no_page(response: Response[Any]) -> Response[Any]:
+    # Litestar has a page of its own for what is not there.
+    if response.status_code == NotFoundException.status_code:
+        raise NotFoundException
+    return response
 
 
 def assets_routes() -> Router:

@@ -9,7 +9,13 @@ from entrypoints.http.problems import PROBLEM_JSON, Problem, ProblemError
 
 
 def health_routes(ready: Callable[[], bool]) -> Router:
-    @get("/live", operation_id="isLive", summary="Is the process up?", sync_to_thread=False)
+    @get(
+        "/live",
+        operation_id="isLive",
+        summary="Is the process up?",
+        response_description="It is.",
+        sync_to_thread=False,
+    )
     def is_live() -> dict[str, str]:
         """200 as long as the process answers at all; restart it when it does not."""
         return {"status": "live"}
@@ -18,15 +24,9 @@ def health_routes(ready: Callable[[], bool]) -> Router:
         "/ready",
         operation_id="isReady",
         summary="Can it serve?",
+        response_description="It can.",
         sync_to_thread=False,
-        responses={
-            503: ResponseSpec(
-                Problem,
-                description="The database could not be reached when it was last asked.",
-                generate_examples=False,
-                media_type=PROBLEM_JSON,
-            )
-        },
+        responses={503: ResponseSpec(Problem, generate_examples=False, media_type=PROBLEM_JSON)},
     )
     def is_ready() -> dict[str, str]:
         """200 when the database answered the last time it was asked.

@@ -1,6 +1,5 @@
 """/v1/conversations/{id}/messages and /context: handlers parse, call one use case and convert."""
 
-from enum import StrEnum
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -13,27 +12,34 @@ from domain.context import Context
 from domain.model import ConversationId, MessageId, Order, Position
 from domain.use_cases import AppendResult, Chatkeep
 from entrypoints.http import cursors
-from entrypoints.http.authentication import user_of
+from entrypoints.http.authentication import FOR_USERS, user_of
 from entrypoints.http.body import JsonRequest
-from entrypoints.http.conversations import Cursor, Limit
+from entrypoints.http.conversations import MAX_INTEGER, ConversationPath, Cursor, Limit
 from entrypoints.http.cursors import MessagesCursor
 from entrypoints.http.metrics import Metrics
-from entrypoints.http.model_formats import AnthropicContext, OpenAIContext, anthropic, openai
+from entrypoints.http.model_formats import (
+    AnthropicContext,
+    Format,
+    OpenAIContext,
+    anthropic,
+    openai,
+)
 from entrypoints.http.problems import problems
 from entrypoints.http.schemas import Append, Appended, MessageOut, MessagePage
 
 WARNING_HEADER: Final = "Chatkeep-Warning"
 
 
-class Format(StrEnum):
-    OPENAI = "openai"
-    ANTHROPIC = "anthropic"
-
-
+MessagePath = FromPath[Annotated[UUID, Parameter(description="which message")]]
 MaxChars = Annotated[
-    int | None, Parameter(ge=1, description="at most so many characters in all; older ones go")
+    int | None,
+    Parameter(
+        ge=1, le=MAX_INTEGER, description="at most so many characters in all; older messages go"
+    ),
 ]
-FormatOf = Annotated[Format, Parameter(description="whose request the messages are shaped for")]
+FormatOf = Annotated[
+    Format, Parameter(description="whose request the messages are for; openai unless said")
+]
 
 
 def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
@@ -41,10 +47,12 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         "/messages",
         operation_id="appendMessages",
         summary="Append messages",
+        response_description="They are stored, by this request or by the same one before.",
         responses=problems(404, 409, body=True),
         response_headers=[
             ResponseHeader(
                 name=WARNING_HEADER,
+                value="",
                 description="the conversation is longer than advised",
                 documentation_only=True,
             )
@@ -52,12 +60,16 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
     )
     async def append(
         request: JsonRequest,
-        conversation_id: FromPath[UUID],
+        conversation_id: ConversationPath,
         data: JSONBody[Append],
         context: FromQuery[
             Annotated[
                 int | None,
-                Parameter(ge=1, description="answer the context of so many messages as well"),
+                Parameter(
+                    ge=1,
+                    le=MAX_INTEGER,
+                    description="answer the context of so many messages as well",
+                ),
             ]
         ] = None,
         max_chars: FromQuery[MaxChars] = None,
@@ -89,11 +101,12 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         "/messages",
         operation_id="getHistory",
         summary="Page through the messages",
+        response_description="A page; on the last one `next_cursor` is null.",
         responses=problems(404),
     )
     async def history(
         request: JsonRequest,
-        conversation_id: FromPath[UUID],
+        conversation_id: ConversationPath,
         limit: FromQuery[Limit] = 20,
         order: FromQuery[
             Annotated[Order | None, Parameter(description="asc (default): from the first one")]
@@ -139,11 +152,12 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         "/context",
         operation_id="getContext",
         summary="Get what to hand to the model",
+        response_description="Messages in the shape that `format` names.",
         responses=problems(404),
     )
     async def context(
         request: JsonRequest,
-        conversation_id: FromPath[UUID],
+        conversation_id: ConversationPath,
         limit: FromQuery[Limit] = 20,
         max_chars: FromQuery[MaxChars] = None,
         format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
@@ -167,10 +181,11 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         "/messages/{message_id:uuid}",
         operation_id="getMessage",
         summary="Get a message",
+        response_description="The message.",
         responses=problems(404),
     )
     async def get_one(
-        request: JsonRequest, conversation_id: FromPath[UUID], message_id: FromPath[UUID]
+        request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
     ) -> MessageOut:
         """One message of the conversation."""
         return MessageOut.of(
@@ -183,10 +198,11 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         "/messages/{message_id:uuid}",
         operation_id="deleteMessage",
         summary="Delete a message",
+        response_description="It is gone.",
         responses=problems(404),
     )
     async def delete_one(
-        request: JsonRequest, conversation_id: FromPath[UUID], message_id: FromPath[UUID]
+        request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
     ) -> None:
         """Delete it for good. The order of the others, and the last activity, stay."""
         await chatkeep.delete_message(
@@ -196,6 +212,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
     return Router(
         "/conversations/{conversation_id:uuid}",
         tags=["messages"],
+        security=FOR_USERS,
         route_handlers=[append, history, context, get_one, delete_one],
     )
 

@@ -5,6 +5,7 @@ Both functions expect a context as `domain.context.select` gives it: every call 
 """
 
 import re
+from enum import StrEnum
 from itertools import chain, count
 from typing import Annotated, Final, Literal
 
@@ -21,6 +22,11 @@ _NOT_IN_ANTHROPIC_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _ANTHROPIC_NAME_CHARS: Final = 128
 
 
+class Format(StrEnum):
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
 class OpenAIMessage(msgspec.Struct):
     """A message of OpenAI's chat API; `content` is null only beside `tool_calls`."""
 
@@ -28,7 +34,11 @@ class OpenAIMessage(msgspec.Struct):
     content: str | None
     name: str | UnsetType = UNSET
     tool_calls: Annotated[
-        msgspec.Raw | UnsetType, Meta(description="The calls, as they were appended.")
+        msgspec.Raw | UnsetType,
+        Meta(
+            description="The calls, as they were appended.",
+            extra_json_schema={"type": "array", "items": {"type": "object"}},
+        ),
     ] = UNSET
     tool_call_id: str | UnsetType = UNSET
 
@@ -45,7 +55,9 @@ class TextBlock(msgspec.Struct, tag_field="type", tag="text"):
 class ToolUseBlock(msgspec.Struct, tag_field="type", tag="tool_use"):
     id: str
     name: str
-    input: Annotated[msgspec.Raw, Meta(description="A JSON object: the arguments.")]
+    input: Annotated[
+        msgspec.Raw, Meta(description="The arguments.", extra_json_schema={"type": "object"})
+    ]
 
 
 class ToolResultBlock(msgspec.Struct, tag_field="type", tag="tool_result"):

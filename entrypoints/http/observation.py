@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Final
 from uuid import uuid4
 
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.metrics import Metrics
@@ -15,11 +15,20 @@ from entrypoints.http.metrics import Metrics
 logger = logging.getLogger("chatkeep.access")
 
 _REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
-_HEADERS: Final = [
+HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+_PAGE_POLICY: Final = (
+    b"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+)
+_HEADERS_OF_PAGE: Final = [*HEADERS[:-1], (b"content-security-policy", _PAGE_POLICY)]
+_PAGE: Final = "/docs"
 _NO_STORE: Final = (b"cache-control", b"no-store")
+# Any other word a client makes up counts as one: a metric has few labels.
+_METHODS: Final = frozenset(HttpMethod)
 
 
 class Observation:
@@ -40,13 +49,14 @@ class Observation:
         started = perf_counter()
         request_id = _request_id(scope["headers"])
         private = scope["path"].startswith("/v1/")
+        fields = _HEADERS_OF_PAGE if scope["path"].rstrip("/") == _PAGE else HEADERS
         status = 500
 
         async def send_on(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], *_HEADERS, (b"x-request-id", request_id)]
+                headers = [*message["headers"], *fields, (b"x-request-id", request_id)]
                 if private:
                     headers.append(_NO_STORE)
                 message["headers"] = headers
@@ -57,12 +67,13 @@ class Observation:
         finally:
             seconds = perf_counter() - started
             route = scope.get("path_template") or "-"
-            self._metrics.request(scope["method"], route, status, seconds)
+            method = scope["method"] if scope["method"] in _METHODS else "-"
+            self._metrics.request(method, route, status, seconds)
             if logger.isEnabledFor(logging.INFO):
                 logger.info(
                     "%s %s %s %d %.1fms",
                     request_id.decode(),
-                    scope["method"],
+                    method,
                     route,
                     status,
                     seconds * 1000,

@@ -1,7 +1,6 @@
 """Every error as RFC 9457 problem details: the one place where errors become answers."""
 
 import logging
-import re
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -22,6 +21,7 @@ from domain.errors import (
     UserNotProvisionedError,
 )
 from entrypoints.http.identity import IdentityError
+from entrypoints.http.validation import invalid_body, invalid_parameter
 from entrypoints.settings import variable
 
 logger = logging.getLogger("chatkeep.http")
@@ -43,15 +43,17 @@ class FieldError(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Problem(msgspec.Struct, kw_only=True):
     """Problem details (RFC 9457). `type` tells kinds apart, `detail` says what to do."""
 
-    type: Annotated[str, Meta(examples=[f"{TYPE_PREFIX}not-found"])]
-    title: str
-    status: int
-    detail: str
-    errors: list[FieldError] | UnsetType = UNSET
+    type: Annotated[str, Meta(description="a URN: its last part is the kind of problem")]
+    title: Annotated[str, Meta(description="the kind of problem, in words")]
+    status: Annotated[int, Meta(description="the status of the answer")]
+    detail: Annotated[str, Meta(description="what is wrong this time, and the way out")]
+    errors: Annotated[
+        list[FieldError] | UnsetType, Meta(description="which fields or parameters are wrong")
+    ] = UNSET
 
 
 class ProblemError(Exception):
-    """A problem of HTTP itself. `headers` go with the answer."""
+    """A problem of HTTP itself, of the kind `code`. `headers` go with the answer."""
 
     def __init__(
         self,
@@ -69,78 +71,75 @@ class ProblemError(Exception):
         self.errors = errors
         self.headers = headers or {}
 
+    def problem(self) -> Problem:
+        return Problem(
+            type=TYPE_PREFIX + self.code,
+            title=self.code.replace("-", " ").capitalize(),
+            status=self.status,
+            detail=self.detail,
+            errors=self.errors or UNSET,
+        )
+
 
 _AnyRequest = Request[Any, Any, Any]
 
 
 def _answer(error: ProblemError) -> Response[Problem]:
     return Response(
-        Problem(
-            type=TYPE_PREFIX + error.code,
-            title=HTTPStatus(error.status).phrase,
-            status=error.status,
-            detail=error.detail,
-            errors=error.errors or UNSET,
-        ),
+        error.problem(),
         status_code=error.status,
         media_type=PROBLEM_JSON,
         headers=error.headers,
     )
 
 
-_EXPECTED: Final = re.compile(r"(?: - at `(?P<path>[^`]*)`)?$")
-_NAMED: Final = re.compile(r"(?:missing required|contains unknown) field `(?P<name>.*)`$")
-
-
 def invalid(error: msgspec.ValidationError) -> ProblemError:
     """Return msgspec's complaint about a body, with its path as the field's name."""
-    text = str(error)
-    found = _EXPECTED.search(text)
-    path = (found["path"] if found else None) or "$"
-    reason = text[: found.start()] if found else text
-    field = path.removeprefix("$").removeprefix(".")
-    if named := _NAMED.search(reason):
-        field = f"{field}.{named['name']}" if field else named["name"]
-    return _invalid_fields([FieldError(field=field or "body", detail=reason)])
+    field, reason = invalid_body(error)
+    return invalid_fields([FieldError(field=field, detail=reason)])
 
 
-def _invalid_fields(errors: list[FieldError]) -> ProblemError:
+def invalid_fields(errors: list[FieldError]) -> ProblemError:
     detail = "; ".join(f"{error.field}: {error.detail}" for error in errors)
     return ProblemError(422, "invalid-value", detail, errors=errors)
 
 
-def _http(_request: _AnyRequest, error: HTTPException) -> Response[Problem]:
-    if isinstance(error, ValidationException):
-        extra = error.extra if isinstance(error.extra, list) else []
-        fields = [FieldError(field=_field(each), detail=_reason(each)) for each in extra]
-        if fields:
-            return _answer(_invalid_fields(fields))
-        return _answer(ProblemError(422, "invalid-value", error.detail))
-    status = HTTPStatus(error.status_code)
-    code = status.phrase.lower().replace(" ", "-")
-    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return _answer(
-            ProblemError(
-                413,
-                "body-too-large",
-                "The body is larger than this service takes; send less at once, or raise "
-                "CHATKEEP_MAX_BODY_BYTES.",
+def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
+    headers = dict(error.headers or {})
+    match HTTPStatus(error.status_code):
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            limit = request.route_handler.resolve_request_max_body_size() or 0
+            announced = request.content_length or 0
+            problem = body_too_large(limit, announced if announced > limit else None)
+        case HTTPStatus.NOT_FOUND:
+            problem = ProblemError(
+                404,
+                "not-found",
+                "There is nothing at this path. Ids in a path are UUIDs; /docs shows every path.",
             )
-        )
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["allow"] = ", ".join(sorted(headers["allow"].split(", ")))
+            problem = ProblemError(
+                405,
+                "method-not-allowed",
+                f"{request.method} is not possible here, only {headers['allow']}.",
+                headers=headers,
+            )
+        case status if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            code = status.phrase.lower().replace(" ", "-")
+            problem = ProblemError(status, code, f"{error.detail}.", headers=headers)
+        case _:
+            return _unexpected(request, error)
+    return _answer(problem)
+
+
+def _parameters(_request: _AnyRequest, error: ValidationException) -> Response[Problem]:
+    if not isinstance(error.extra, list):
+        return _answer(ProblemError(422, "invalid-value", error.detail))
+    found = [invalid_parameter(each["key"], each["message"]) for each in error.extra]
     return _answer(
-        ProblemError(error.status_code, code, error.detail, headers=dict(error.headers or {}))
+        invalid_fields([FieldError(field=field, detail=reason) for field, reason in found])
     )
-
-
-def _field(each: dict[str, Any]) -> str:
-    key = str(each.get("key", "data"))
-    return "body" if key == "data" else key
-
-
-def _reason(each: dict[str, Any]) -> str:
-    message = str(each.get("message", ""))
-    # Litestar says of a missing value nothing but its name.
-    return "is missing" if message == f"'{each.get('key')}'" else message
 
 
 def _problem(_request: _AnyRequest, error: ProblemError) -> Response[Problem]:
@@ -161,6 +160,14 @@ def _identity(_request: _AnyRequest, error: IdentityError) -> Response[Problem]:
 
 
 def _domain(request: _AnyRequest, error: ChatkeepError) -> Response[Problem]:
+    problem = domain_problem(error)
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _unexpected(request, error)
+    return _answer(problem)
+
+
+def domain_problem(error: ChatkeepError) -> ProblemError:
+    """Return what an error of the domain is to a caller."""
     match error:
         case NotFoundError():
             problem = ProblemError(404, "not-found", str(error))
@@ -169,72 +176,71 @@ def _domain(request: _AnyRequest, error: ChatkeepError) -> Response[Problem]:
         case UserNotProvisionedError():
             problem = ProblemError(403, "user-not-provisioned", str(error))
         case InvalidValueError():
-            problem = _invalid_fields([FieldError(field=error.field, detail=error.reason)])
+            problem = invalid_fields([FieldError(field=error.field, detail=error.reason)])
         case LimitExceededError():
-            problem = _limit(error)
-        case StoreUnavailableError():
-            problem = ProblemError(
-                503,
-                "database-unavailable",
-                error.reason,
-                headers={"Retry-After": str(error.retry_after)},
+            # A page does not have its limit, it asks for it.
+            has = "asks for" if error.limit_name == "max_page" else "has"
+            field = FieldError(
+                field=error.field,
+                detail=f"{has} {error.actual} {error.unit}",
+                limit=error.limit,
+                actual=error.actual,
+                setting=variable(error.limit_name),
             )
+            problem = _over_limit(422, "limit-exceeded", field)
+        case StoreUnavailableError():
+            headers = {"Retry-After": str(error.retry_after)}
+            problem = ProblemError(503, "database-unavailable", error.reason, headers=headers)
         case _:
-            return _unexpected(request, error)
-    return _answer(problem)
+            problem = internal_error()
+    return problem
 
 
-def _limit(error: LimitExceededError) -> ProblemError:
-    setting = variable(error.limit_name)
+def body_too_large(limit: int, actual: int | None) -> ProblemError:
+    """Return the problem of a body of `actual` bytes; None when it came in chunks, unannounced."""
     field = FieldError(
-        field=error.field,
-        detail=f"has {error.actual} {error.unit}; the limit is {error.limit} ({setting})",
-        limit=error.limit,
-        actual=error.actual,
-        setting=setting,
+        field="body",
+        detail=f"has {f'more than {limit}' if actual is None else actual} bytes",
+        limit=limit,
+        actual=UNSET if actual is None else actual,
+        setting=variable("max_body_bytes"),
     )
-    return ProblemError(422, "limit-exceeded", f"{field.field}: {field.detail}", errors=[field])
+    return _over_limit(413, "body-too-large", field)
+
+
+def _over_limit(status: int, code: str, field: FieldError) -> ProblemError:
+    field.detail += f"; the limit is {field.limit}, set by {field.setting}"
+    return ProblemError(status, code, f"{field.field}: {field.detail}", errors=[field])
 
 
 def _unexpected(request: _AnyRequest, error: Exception) -> Response[Problem]:
     route = request.scope.get("path_template", "")
     logger.error("unexpected error in %s %s", request.method, route, exc_info=error)
-    return _answer(
-        ProblemError(500, "internal", "Something went wrong here; the operator's log says what.")
-    )
+    return _answer(internal_error())
+
+
+def internal_error() -> ProblemError:
+    detail = "Something went wrong here; the operator's log says what."
+    return ProblemError(500, "internal-error", detail)
 
 
 EXCEPTION_HANDLERS: Final[ExceptionHandlersMap] = {
     HTTPException: _http,
+    ValidationException: _parameters,
     ProblemError: _problem,
     IdentityError: _identity,
     ChatkeepError: _domain,
     Exception: _unexpected,
 }
 
-_DESCRIPTIONS: Final = {
-    400: "The request is malformed.",
-    401: "No valid token or service key.",
-    403: "The caller may not do this.",
-    404: "There is none, or it is somebody else's: the two look the same.",
-    409: "The id is in use for something else.",
-    413: "The body is too large.",
-    415: "The body is not JSON.",
-    422: "A value is wrong or over a limit; `errors` names the field.",
-    503: "The database cannot be reached now; `Retry-After` says when to try again.",
-}
-_EVERYWHERE: Final = (400, 401, 403, 422, 503)
-_OF_BODIES: Final = (413, 415)
+# Any route may give these; `openapi` says what they mean.
+_EVERYWHERE: Final = (400, 401, 403, 422, 429, 500, 503)
+_OF_BODIES: Final = (408, 413, 415)
 
 
 def problems(*statuses: int, body: bool = False) -> dict[int, ResponseSpec]:
     """Return what a route's OpenAPI says of its errors: `statuses` and those any route may give."""
     return {
-        status: ResponseSpec(
-            Problem,
-            description=_DESCRIPTIONS[status],
-            generate_examples=False,
-            media_type=PROBLEM_JSON,
-        )
+        status: ResponseSpec(Problem, generate_examples=False, media_type=PROBLEM_JSON)
         for status in sorted({*statuses, *_EVERYWHERE, *(_OF_BODIES if body else ())})
     }

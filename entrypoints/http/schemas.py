@@ -22,9 +22,7 @@ from domain.model import NewMessage as DomainNewMessage
 from entrypoints.documents import metadata_text, tool_calls_text
 from entrypoints.http.model_formats import AnthropicContext, OpenAIContext
 
-Metadata = Annotated[
-    dict[str, Any], Meta(description="anything you want to keep with it; at most 16 KiB as JSON")
-]
+Metadata = Annotated[dict[str, Any], Meta(description="anything you want to keep with it")]
 ToolCalls = Annotated[
     list[dict[str, Any]],
     Meta(description="the calls of an assistant, in the shape of OpenAI's chat API"),
@@ -32,6 +30,28 @@ ToolCalls = Annotated[
 Content = Annotated[
     str,
     Meta(description="the text; null only for an assistant that does nothing but call tools"),
+]
+ToolCallId = Annotated[str, Meta(description="of role tool: which call it answers")]
+Name = Annotated[
+    str, Meta(description="who speaks or which tool answers, if the role is not enough")
+]
+OwnId = Annotated[UUID, Meta(description="one of your own, which makes it safe to send again")]
+Title = Annotated[str, Meta(description="what to show in a list")]
+
+# What is stored as JSON is passed on as it is.
+StoredMetadata = Annotated[
+    Raw, Meta(description="as it was given", extra_json_schema={"type": "object"})
+]
+StoredToolCalls = Annotated[
+    Raw,
+    Meta(
+        description="as they were given",
+        extra_json_schema={"type": "array", "items": {"type": "object"}},
+    ),
+]
+Moment = Annotated[datetime, Meta(tz=True)]
+NextCursor = Annotated[
+    str, Meta(description="give it as `cursor` to get the next page; null on the last one")
 ]
 
 
@@ -41,27 +61,27 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
     role: Role
     content: Content | None = None
     tool_calls: ToolCalls | None = None
-    tool_call_id: Annotated[str, Meta(description="of role tool: which call it answers")] | None = (
-        None
-    )
-    name: str | None = None
+    tool_call_id: ToolCallId | None = None
+    name: Name | None = None
     metadata: Metadata | None = None
-    id: UUID | None = None
+    id: OwnId | None = None
 
-    def to_domain(self, field: str) -> DomainNewMessage:
+    def to_domain(self, *, within: str = "") -> DomainNewMessage:
         return DomainNewMessage(
             id=None if self.id is None else MessageId(self.id),
             role=self.role,
             content=self.content,
-            tool_calls=tool_calls_text(self.tool_calls, field=f"{field}.tool_calls"),
+            tool_calls=tool_calls_text(self.tool_calls, field=f"{within}tool_calls"),
             tool_call_id=self.tool_call_id,
             name=self.name,
-            metadata=metadata_text(self.metadata),
+            metadata=metadata_text(self.metadata, field=f"{within}metadata"),
         )
 
 
 def to_domain(messages: Sequence[NewMessage]) -> list[DomainNewMessage]:
-    return [message.to_domain(f"messages[{index}]") for index, message in enumerate(messages)]
+    return [
+        message.to_domain(within=f"messages[{index}].") for index, message in enumerate(messages)
+    ]
 
 
 class Append(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -71,10 +91,10 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
     role: Role | UnsetType = UNSET
     content: Content | UnsetType | None = UNSET
     tool_calls: ToolCalls | UnsetType | None = UNSET
-    tool_call_id: str | UnsetType | None = UNSET
-    name: str | UnsetType | None = UNSET
+    tool_call_id: ToolCallId | UnsetType | None = UNSET
+    name: Name | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
-    id: UUID | UnsetType | None = UNSET
+    id: OwnId | UnsetType | None = UNSET
 
     def to_domain(self) -> list[DomainNewMessage]:
         one = {
@@ -85,7 +105,7 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
         if self.messages is UNSET:
             if self.role is UNSET:
                 raise InvalidValueError("role", "is missing: send one message, or messages")
-            return [NewMessage(**one).to_domain("")]
+            return [NewMessage(**one).to_domain()]
         if one:
             raise InvalidValueError(
                 next(iter(one)), "stands beside messages: send one or the other"
@@ -96,8 +116,8 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
 class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
     """A conversation to create. With an `id` of yours, sending it again is safe."""
 
-    id: UUID | None = None
-    title: str | None = None
+    id: OwnId | None = None
+    title: Title | None = None
     metadata: Metadata | None = None
     messages: list[NewMessage] = []
 
@@ -105,14 +125,14 @@ class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 class PutConversation(Struct, forbid_unknown_fields=True, kw_only=True):
     """How the conversation is created if there is none; one that is there stays as it is."""
 
-    title: str | None = None
+    title: Title | None = None
     metadata: Metadata | None = None
 
 
 class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
     """What to change; what is left out stays."""
 
-    title: str | UnsetType | None = UNSET
+    title: Title | UnsetType | None = UNSET
     status: Status | UnsetType = UNSET
     metadata: Annotated[dict[str, Any], Meta(description="replaces the metadata")] | UnsetType = (
         UNSET
@@ -129,13 +149,15 @@ class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class ConversationOut(Struct, kw_only=True):
+    """A conversation, without its messages."""
+
     id: UUID
     title: str | None
     status: Status
-    metadata: Annotated[Raw, Meta(description="as it was given")]
+    metadata: StoredMetadata
     message_count: int
-    created_at: datetime
-    updated_at: Annotated[datetime, Meta(description="the last activity: the latest append")]
+    created_at: Moment
+    updated_at: Annotated[Moment, Meta(description="the last activity: the latest append")]
 
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
@@ -151,15 +173,17 @@ class ConversationOut(Struct, kw_only=True):
 
 
 class MessageOut(Struct, kw_only=True):
+    """A message as it is stored."""
+
     id: UUID
     conversation_id: UUID
     role: Role
     content: str | None
-    tool_calls: Annotated[Raw, Meta(description="as they were given")] | None
+    tool_calls: StoredToolCalls | None
     tool_call_id: str | None
     name: str | None
-    metadata: Annotated[Raw, Meta(description="as it was given")]
-    created_at: datetime
+    metadata: StoredMetadata
+    created_at: Moment
 
     @classmethod
     def of(cls, message: Message) -> Self:
@@ -183,13 +207,17 @@ class CreatedConversation(ConversationOut, kw_only=True):
 
 
 class ConversationPage(Struct, kw_only=True):
+    """Conversations, latest activity first."""
+
     items: list[ConversationOut]
-    next_cursor: Annotated[str, Meta(description="`cursor` of the next page")] | None
+    next_cursor: NextCursor | None
 
 
 class MessagePage(Struct, kw_only=True):
+    """Messages, in the order that was asked for."""
+
     items: list[MessageOut]
-    next_cursor: Annotated[str, Meta(description="`cursor` of the next page")] | None
+    next_cursor: NextCursor | None
 
 
 class Appended(Struct, kw_only=True):
@@ -220,4 +248,6 @@ class UsageOut(Struct, kw_only=True):
 
 
 class UserOut(Struct, kw_only=True):
+    """A user who may own conversations."""
+
     id: str

@@ -2,7 +2,13 @@
 
 import pytest
 
-from adapters.memory import MemoryConversations, MemoryMessages, MemoryStore, MemoryUsers
+from adapters.memory import (
+    MemoryConversations,
+    MemoryItems,
+    MemoryMessages,
+    MemoryStore,
+    MemoryUsers,
+)
 from tests.contract.store import Store
 
 
@@ -10,7 +16,12 @@ from tests.contract.store import Store
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         kept = MemoryStore()
-        return Store(MemoryUsers(kept), MemoryConversations(kept), MemoryMessages(kept))
+        return Store(
+            MemoryUsers(kept),
+            MemoryConversations(kept),
+            MemoryMessages(kept),
+            MemoryItems(kept),
+        )
     # Asked for here and not as a parameter, so that no server is started for the other adapter.
     postgres: Store = request.getfixturevalue("postgres_store")
     return postgres

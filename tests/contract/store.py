@@ -1,8 +1,8 @@
-"""What the contract is about: the three ports, filled by one adapter or another."""
+"""What the contract is about: the four ports, filled by one adapter or another."""
 
 from dataclasses import dataclass
 
-from domain.ports import Conversations, Messages, Users
+from domain.ports import Conversations, Items, Messages, Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,3 +10,4 @@ class Store:
     users: Users
     conversations: Conversations
     messages: Messages
+    items: Items

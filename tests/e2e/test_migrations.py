@@ -9,14 +9,14 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from piccolo.columns import JSONB, UUID, BigInt, Integer, Text, Timestamptz, Varchar
-from piccolo.table import Table
+from piccolo.columns import JSON, JSONB, UUID, BigInt, Integer, Text, Timestamptz, Varchar
 
-from adapters.piccolo.tables import Conversations, Messages, Users
+from adapters.piccolo.piccolo_app import APP_CONFIG
 from tests.postgres import Server, connect_args
 
 ROOT = Path(__file__).parents[2]
 BASELINE = "2026-11-22T05:00:00:000000"
+OPENAI_ITEMS = "2026-11-22T06:00:00:000000"
 
 TODO_APPLICATION = """
 CREATE TABLE users (id varchar(255) PRIMARY KEY, email text NOT NULL DEFAULT '');
@@ -24,6 +24,8 @@ CREATE TABLE tasks (id serial PRIMARY KEY, user_id varchar(255) REFERENCES users
 INSERT INTO users VALUES ('ann', 'ann@example.org'), ('bob', '');
 INSERT INTO tasks (user_id, note) VALUES ('ann', 'buy milk');
 """
+
+INSERT_MESSAGE = "INSERT INTO messages (conversation_id, user_id, role, content) "
 
 COLUMNS = """
 SELECT table_name, column_name, data_type, column_default, is_nullable
@@ -119,7 +121,7 @@ async def test_the_status_says_what_is_pending_and_what_ran_and_changes_nothing(
 
     status, output = await migrate(empty_url, "--status")
     assert status == 0, output
-    assert f"current: {BASELINE}" in output
+    assert f"current: {OPENAI_ITEMS}" in output
     assert "pending: none" in output
 
 
@@ -130,7 +132,34 @@ async def test_eight_processes_at_once_apply_it_once(
 
     assert [status for status, _ in outcomes] == [0] * 8, outcomes
     assert sum(BASELINE in output for _, output in outcomes) == 1
-    assert await connection.fetchval("SELECT count(*) FROM migration") == 1
+    assert await connection.fetchval("SELECT count(*) FROM migration") == 2
+
+
+async def test_the_items_are_added_to_a_database_that_has_messages_and_taken_away_again(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    assert (await piccolo(empty_url, "forwards", "chatkeep", BASELINE))[0] == 0
+    await connection.execute(
+        "INSERT INTO users VALUES ('ann'); INSERT INTO conversations (user_id) VALUES ('ann'); "
+        f"{INSERT_MESSAGE} SELECT id, user_id, 'user', 'hello' FROM conversations"
+    )
+    before = await connection.fetch("SELECT * FROM messages")
+
+    status, output = await migrate(empty_url)
+    assert status == 0, output
+    assert BASELINE not in output
+    row = await connection.fetchrow("SELECT item, item_id FROM messages")
+    assert tuple(row) == (None, None)
+    await connection.execute(
+        "UPDATE messages SET item = '{}', item_id = 'own'; "
+        "INSERT INTO conversation_items (conversation_id, user_id, position, item_id, item) "
+        "SELECT id, user_id, 1, 'rs', '{}' FROM conversations"
+    )
+
+    status, output = await piccolo(empty_url, "backwards", "chatkeep", OPENAI_ITEMS, "--auto_agree")
+    assert status == 0, output
+    assert await connection.fetch("SELECT * FROM messages") == before
+    assert (await migrate(empty_url))[0] == 0
 
 
 async def test_tables_of_another_application_and_their_rows_stay_as_they_are(
@@ -213,9 +242,6 @@ async def test_plain_inserts_by_hand_work(empty_url: str, connection: asyncpg.Co
     assert message["metadata"] == "{}"
 
 
-INSERT_MESSAGE = "INSERT INTO messages (conversation_id, user_id, role, content) "
-
-
 @pytest.mark.parametrize(
     "statement",
     [
@@ -246,6 +272,7 @@ async def test_the_tables_are_what_piccolo_believes_they_are(
     types = {
         BigInt: "bigint",
         Integer: "integer",
+        JSON: "json",
         JSONB: "jsonb",
         Text: "text",
         Timestamptz: "timestamp with time zone",
@@ -255,8 +282,7 @@ async def test_the_tables_are_what_piccolo_believes_they_are(
     await migrate(empty_url)
     rows = await connection.fetch(COLUMNS)
 
-    declared: list[type[Table]] = [Users, Conversations, Messages]
-    for table in declared:
+    for table in APP_CONFIG.table_classes:
         meta = table._meta  # noqa: SLF001 - Piccolo's way of saying it
         assert [
             (column._meta.name, types[type(column)], column._meta.null)  # noqa: SLF001

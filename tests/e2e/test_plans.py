@@ -12,23 +12,31 @@ import asyncpg
 import pytest
 
 from adapters.piccolo import conversations, messages, users
+from adapters.piccolo import item_statements as items
 from domain.model import Order, Status
 from tests.postgres import Server, connect_args
 
 FILL = """
-INSERT INTO users SELECT 'user-' || u FROM generate_series(1, 100) u;
+INSERT INTO users SELECT 'user-' || u FROM generate_series(1, 1000) u;
 INSERT INTO conversations (id, user_id, status, message_count, updated_at)
-SELECT gen_random_uuid(), 'user-' || u, CASE WHEN c % 5 = 0 THEN 'archived' ELSE 'active' END, 50,
-       timestamptz '2026-01-01' + make_interval(mins => c * 100 + u)
-FROM generate_series(1, 100) u, generate_series(1, 10) c ORDER BY c, u;
+SELECT gen_random_uuid(), 'user-' || u, CASE WHEN c % 5 = 0 THEN 'archived' ELSE 'active' END, 3,
+       timestamptz '2026-01-01' + make_interval(mins => c * 1000 + u)
+FROM generate_series(1, 1000) u, generate_series(1, 40) c ORDER BY c, u;
 INSERT INTO messages (conversation_id, user_id, role, position, content, created_at)
 SELECT c.id, c.user_id, CASE WHEN p % 2 = 0 THEN 'user' ELSE 'assistant' END, p, repeat('x', 240),
        c.updated_at + make_interval(secs => p)
-FROM conversations c, generate_series(1, 50) p ORDER BY c.updated_at, p;
+FROM conversations c, generate_series(1, 3) p ORDER BY c.updated_at, p;
+UPDATE messages SET item = '{}', item_id = CASE WHEN position = 2 THEN 'own' END
+WHERE position > 1 AND user_id LIKE '%1';
+INSERT INTO conversation_items (conversation_id, user_id, position, item_id, item)
+SELECT c.id, c.user_id, 10 + p, 'rs_' || p, '{}'
+FROM conversations c, generate_series(1, 2) p ORDER BY c.updated_at, p;
+INSERT INTO conversation_keys (conversation_id, user_id, key, digest, first_position, last_position)
+SELECT c.id, c.user_id, 'key ' || c.id, 'digest', 1, 1 FROM conversations c;
 """
-SCALE = 20
+SCALE = 8
 SCALED = (
-    f"UPDATE pg_class SET reltuples = reltuples * {SCALE} WHERE relname ~ 'conversations|messages'"
+    f"UPDATE pg_class SET reltuples = reltuples * {SCALE} WHERE relname ~ 'conversation|messages'"
 )
 
 OF_USER = "idx_conversations_user_id"
@@ -36,6 +44,11 @@ ARCHIVED = "idx_conversations_user_status"
 CONVERSATION = "conversations_pkey"
 IN_ORDER = "idx_messages_conversation_id"
 MESSAGE = "messages_pkey"
+ITEM_ID = "idx_messages_item_id"
+ITEM_IN_ORDER = "conversation_items_pkey"
+OTHER_ITEM_ID = "idx_conversation_items_item_id"
+KEY = "conversation_keys_pkey"
+BY_ITEM_ID = {MESSAGE, ITEM_ID, OTHER_ITEM_ID}
 
 STATEMENTS = {
     "append": (messages.APPEND, {CONVERSATION}),
@@ -56,13 +69,30 @@ STATEMENTS = {
     "list active": (conversations.LIST_STATUS[Status.ACTIVE], {OF_USER}),
     "list archived": (conversations.LIST_STATUS[Status.ARCHIVED], {ARCHIVED}),
     "list archived after": (conversations.LIST_STATUS_AFTER[Status.ARCHIVED], {ARCHIVED}),
+    "append items": (items.APPEND_FREELY, {CONVERSATION}),
+    "append items with ids": (items.APPEND, {CONVERSATION, *BY_ITEM_ID}),
+    "create with items": (items.CREATE, set()),
+    "taken item ids": (items.TAKEN, BY_ITEM_ID),
+    "idempotency key": (items.KEY, {KEY}),
+    "items asc": (items.PAGE[Order.ASC], {CONVERSATION, IN_ORDER, ITEM_IN_ORDER}),
+    "items desc": (items.PAGE[Order.DESC], {CONVERSATION, IN_ORDER, ITEM_IN_ORDER}),
+    "items after asc": (
+        items.PAGE_AFTER[Order.ASC],
+        {CONVERSATION, IN_ORDER, ITEM_IN_ORDER, *BY_ITEM_ID},
+    ),
+    "items after desc": (
+        items.PAGE_AFTER[Order.DESC],
+        {CONVERSATION, IN_ORDER, ITEM_IN_ORDER, *BY_ITEM_ID},
+    ),
+    "get item": (items.GET, BY_ITEM_ID),
+    "delete item": (items.DELETE, {CONVERSATION, MESSAGE, OTHER_ITEM_ID}),
     "usage": (users.USAGE, {OF_USER}),
     "sweep of conversations": (
-        "SELECT id FROM conversations WHERE updated_at < timestamptz '2026-01-01 01:50'",
+        "SELECT id FROM conversations WHERE updated_at < timestamptz '2026-01-01 18:00'",
         {"idx_conversations_updated_at"},
     ),
     "growth": (
-        "SELECT count(*) FROM messages WHERE created_at < timestamptz '2026-01-01 01:50'",
+        "SELECT count(*) FROM messages WHERE created_at < timestamptz '2026-01-01 18:00'",
         {"idx_messages_created_at"},
     ),
 }
@@ -92,7 +122,17 @@ async def test_the_statement_uses_its_index(connection: asyncpg.Connection, name
 
 
 @pytest.mark.parametrize(
-    "name", ["list", "list after", "list active", "list archived", "history asc", "history desc"]
+    "name",
+    [
+        "list",
+        "list after",
+        "list active",
+        "list archived",
+        "history asc",
+        "history desc",
+        "items asc",
+        "items desc",
+    ],
 )
 async def test_a_page_is_read_in_order_and_no_further(
     connection: asyncpg.Connection, name: str
@@ -115,10 +155,24 @@ async def test_the_cascade_finds_the_messages_by_an_index(connection: asyncpg.Co
     assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == {IN_ORDER}
 
 
+async def test_the_cascade_finds_the_items_by_an_index(connection: asyncpg.Connection) -> None:
+    for table, indexes in (
+        ("conversation_items", {ITEM_IN_ORDER, OTHER_ITEM_ID}),
+        ("conversation_keys", {KEY}),
+    ):
+        plan = await planned(
+            connection, f"DELETE FROM {table} WHERE $1::uuid = conversation_id AND $2 = user_id"
+        )
+
+        [used] = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+        assert used in indexes
+
+
 async def test_there_is_no_index_without_a_statement(connection: asyncpg.Connection) -> None:
     rows = await connection.fetch(
         "SELECT indexrelid::regclass::text AS name FROM pg_index "
-        "WHERE indrelid IN ('conversations'::regclass, 'messages'::regclass)"
+        "WHERE indrelid IN ('conversations'::regclass, 'messages'::regclass, "
+        "'conversation_items'::regclass, 'conversation_keys'::regclass)"
     )
 
     needed = set().union(*(indexes for _, indexes in STATEMENTS.values()))

@@ -181,11 +181,22 @@ def _exchanges(draw: st.DrawFn) -> list[Message]:
     return [asks, *draw(st.permutations(answers + strays))]
 
 
+@st.composite
+def _exchanges_in_parts(draw: st.DrawFn) -> list[Message]:
+    """Draw the same, where each call is a message of its own."""
+    asks, *answers = draw(_exchanges())
+    calls = json.loads(asks.tool_calls or "[]")
+    parts = [replace(asks, tool_calls=JsonText(json.dumps([call]))) for call in calls]
+    silent = st.sampled_from([None, None, "", "And"])
+    return [parts[0], *(replace(part, content=draw(silent)) for part in parts[1:]), *answers]
+
+
 _ANYTHING: Final = (
     _plain(st.sampled_from([Role.USER, Role.ASSISTANT]))
     | _plain(st.sampled_from([Role.SYSTEM, Role.DEVELOPER, Role.USER, Role.ASSISTANT]))
     | _exchanges()
     | _exchanges()
+    | _exchanges_in_parts()
     | st.builds(
         lambda role, text, calls: [said(role, text, tool_calls=calls)],
         st.sampled_from([*Role, *[Role.ASSISTANT] * 5]),

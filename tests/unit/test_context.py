@@ -94,6 +94,51 @@ def test_a_message_whose_calls_are_all_answered_is_given_as_it_is_stored() -> No
     assert len(context.messages) == 3
 
 
+def test_calls_that_came_as_messages_of_their_own_are_one_message() -> None:
+    history = conversation(
+        user("Find them"),
+        assistant("Looking", "a"),
+        assistant(None, "b"),
+        assistant("", "c"),
+        tool("b", "2"),
+        tool("a", "1"),
+        tool("c", "3"),
+    )
+
+    context = select(window(history, 20))
+
+    assert ids(context.messages) == [1, 2, 5, 6, 7]
+    asking = context.messages[1]
+    assert [call["id"] for call in well_formed(asking.tool_calls)] == ["a", "b", "c"]
+    assert asking.content == "Looking"
+
+
+def test_of_such_calls_those_without_a_result_are_left_out() -> None:
+    history = conversation(
+        assistant("Looking", "a"), assistant(None, "b"), assistant(None, "c"), tool("b", "2")
+    )
+
+    context = select(window(history, 20))
+
+    assert context.messages == (replace(history[0], tool_calls=None), history[1], history[3])
+
+
+def test_a_text_between_calls_keeps_them_apart() -> None:
+    history = conversation(assistant(None, "a"), assistant("And", "b"), *map(tool, "ab", "12"))
+
+    assert ids(select(window(history, 20)).messages) == [2, 4]
+
+
+def test_calls_at_once_fit_together_or_not_at_all() -> None:
+    history = conversation(
+        user(""), assistant(None, "a"), assistant(None, "b"), tool("a", "1"), tool("b", "2")
+    )
+
+    # 7 for each name, 2 for its arguments, 1 for its result
+    assert len(select(window(history, 20), max_chars=20).messages) == 4
+    assert select(window(history, 20), max_chars=19) == Context((), truncated=True)
+
+
 def test_the_first_result_of_a_call_counts() -> None:
     history = conversation(*SEARCH, tool("a", "Found again."))
 
@@ -327,31 +372,35 @@ def is_same(one: Message, other: Message) -> bool:
 
 
 def valid(history: Sequence[Message]) -> list[Message]:
-    """Return what a model can be given of a history: the rules again, message by message."""
+    """Return what a model can be given of a history: the rules again, from the first message on."""
     found = []
-    for at, message in enumerate(history):
-        if message.role is Role.TOOL:
-            start = max(i for i in range(-1, at) if i < 0 or history[i].role is not Role.TOOL)
-            earlier = [m.tool_call_id for m in history[start + 1 : at] if m.content is not None]
-            if (
-                start >= 0
-                and message.content is not None
-                and message.tool_call_id in called(history[start])
-                and message.tool_call_id not in earlier
-            ):
-                found.append(message)
-        elif message.role is Role.ASSISTANT and message.tool_calls is not None:
-            run = []
-            for following in history[at + 1 :]:
-                if following.role is not Role.TOOL:
-                    break
-                run.append(following)
-            answered = {m.tool_call_id for m in run if m.content is not None}
-            if message.content or answered & called(message):
-                found.append(message)
-        elif message.content is not None:
+    at = 0
+    while at < len(history):
+        message = history[at]
+        run, results = [message], list[Message]()
+        at += 1
+        if asks(message):
+            while at < len(history) and asks(history[at]) and not history[at].content:
+                run.append(history[at])
+                at += 1
+            while at < len(history) and history[at].role is Role.TOOL:
+                results.append(history[at])
+                at += 1
+            answered = {each.tool_call_id for each in results if each.content is not None}
+            asking = next((each for each in run if answered & called(each)), None)
+            found += [each for each in run if each is asking or each.content]
+            answered &= {call_id for each in run for call_id in called(each)}
+            for result in results:
+                if result.content is not None and result.tool_call_id in answered:
+                    answered.remove(result.tool_call_id)
+                    found.append(result)
+        elif message.role is not Role.TOOL and message.content is not None:
             found.append(message)
     return found
+
+
+def asks(message: Message) -> bool:
+    return message.role is Role.ASSISTANT and message.tool_calls is not None
 
 
 def called(message: Message) -> set[str]:

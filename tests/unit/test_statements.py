@@ -8,17 +8,19 @@ from types import ModuleType
 
 import pytest
 
-from adapters.piccolo import conversations, messages, users
+from adapters.piccolo import conversations, item_statements, messages, users
 
 FOLDER = Path(messages.__file__).parent
 # A table, and its alias if there is one: a word that is no keyword.
 TOUCHED = re.compile(
-    r"\b(?P<how>FROM|JOIN|UPDATE|USING|INTO)\s+(?P<table>conversations|messages)\b"
+    r"\b(?P<how>FROM|JOIN|UPDATE|USING|INTO)\s+(?P<table>conversations|messages|conversation_items|conversation_keys)\b"
     r"(?:\s+(?:AS\s+)?(?!SET\b|WHERE\b|JOIN\b|LEFT\b|ORDER\b|USING\b|LIMIT\b|ON\b|VALUES\b)"
     r"(?P<alias>[a-z]\w*))?",
     re.IGNORECASE,
 )
-INSERTED = re.compile(r"INTO\s+(?:conversations|messages)\s*\((?P<columns>[^)]*)\)")
+INSERTED = re.compile(
+    r"INTO\s+(?:conversations|messages|conversation_items|conversation_keys)\s*\((?P<columns>[^)]*)\)"
+)
 # Reads no row: whether the tables are there.
 HARMLESS = {"SELECT FROM messages LIMIT 0"}
 
@@ -32,7 +34,9 @@ def statements_of(module: ModuleType) -> Iterator[tuple[str, str]]:
 
 
 STATEMENTS = [
-    found for module in (conversations, messages, users) for found in statements_of(module)
+    found
+    for module in (conversations, messages, users, item_statements)
+    for found in statements_of(module)
 ]
 
 
@@ -99,4 +103,5 @@ def test_there_is_no_statement_outside_of_those() -> None:
                 ]
 
     builders = {"_list", "_ends", "_page", "_history", "_history_between"}
+    builders |= {"_moved", "_rows", "_page_after"}
     assert [found for found in inside if found[1] not in builders] == []

@@ -1,0 +1,312 @@
+"""Items on Postgres: see `adapters.piccolo.item_statements`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from adapters.piccolo.conversations import PiccoloConversations, unprovisioned
+from adapters.piccolo.engine import Engine
+from adapters.piccolo.item_statements import (
+    APPEND,
+    APPEND_FREELY,
+    APPEND_WITH_IDS,
+    CREATE,
+    DELETE,
+    GET,
+    KEY,
+    PAGE,
+    PAGE_AFTER,
+    TAKEN,
+)
+from adapters.piccolo.rows import Row, from_jsonb, from_text, to_jsonb, to_text
+from domain.errors import (
+    ConversationIdTakenError,
+    ConversationNotFoundError,
+    ItemIdTakenError,
+    ItemNotFoundError,
+    KeyTakenError,
+    StoreUnavailableError,
+)
+from domain.item_shapes import items_of
+from domain.items import Item, ItemId, ItemText, NewItem, RequestKey, Tail, given_ids, message_id_in
+from domain.model import (
+    EMPTY_OBJECT,
+    FIRST_POSITION,
+    LAST_POSITION,
+    Conversation,
+    ConversationId,
+    Message,
+    MessageId,
+    Order,
+    Position,
+    Role,
+    UserId,
+    microseconds,
+)
+
+
+class PiccoloItems:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._conversations = PiccoloConversations(engine)
+
+    async def create(
+        self,
+        conversation: Conversation,
+        items: Sequence[NewItem],
+        *,
+        key: RequestKey | None,
+        provision: bool,
+    ) -> Conversation:
+        given_ids(items)
+        new = conversation
+        at = new.updated_at
+        try:
+            await self._engine.fetch(
+                CREATE,
+                *_arguments(new.user_id, new.id, items, at),
+                key and key.key,
+                key and key.digest,
+                to_jsonb(new.metadata),
+                provision,
+            )
+        except asyncpg.UniqueViolationError:
+            if key is not None:
+                await self._keyed(new.user_id, new.id, key)
+            stored = await self._conversations.get(new.user_id, new.id)
+            if key is None and stored.created_at != new.created_at:
+                raise ConversationIdTakenError(new.id) from None
+            return stored
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise unprovisioned(new.user_id, error, provision=provision) from error
+        messages = sum(item.message is not None for item in items)
+        return replace(new, message_count=messages)
+
+    async def append(  # noqa: PLR0913 - the port's
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        items: Sequence[NewItem],
+        at: datetime,
+        *,
+        key: RequestKey | None = None,
+        last_position: Position | None = None,
+    ) -> Sequence[Item] | None:
+        given = given_ids(items)
+        arguments = _arguments(user_id, conversation_id, items, at)
+        try:
+            if key is not None or last_position is not None:
+                keyed = (key and key.key, key and key.digest)
+                rows = await self._engine.fetch(
+                    APPEND, *arguments, *keyed, *_identified(given), last_position
+                )
+            elif given:
+                rows = await self._engine.fetch(APPEND_WITH_IDS, *arguments, *_identified(given))
+            else:
+                rows = await self._engine.fetch(APPEND_FREELY, *arguments)
+        except asyncpg.UniqueViolationError:
+            rows = []
+        if rows:
+            first = rows[0]["first"]
+            return [item.stored(Position(first + n), at) for n, item in enumerate(items)]
+        return await self._not_appended(user_id, conversation_id, items, at, key, last_position)
+
+    async def list(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        order: Order,
+        after: ItemId | None,
+        limit: int,
+    ) -> Sequence[Item]:
+        if after is None:
+            start = FIRST_POSITION - 1 if order is Order.ASC else LAST_POSITION
+            rows = await self._engine.fetch(PAGE[order], conversation_id, user_id, limit, start)
+            return _items(conversation_id, rows, order)[:limit]
+        message_id = message_id_in(after)
+        rows = await self._engine.fetch(
+            PAGE_AFTER[order],
+            conversation_id,
+            user_id,
+            limit + 1 if message_id else limit,
+            after,
+            message_id,
+        )
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        if rows[0]["place"] is None:
+            raise ItemNotFoundError(after)
+        found = _items(conversation_id, rows, order)
+        if found and found[0].position == rows[0]["place"]:
+            # The message that `after` is one item of has come once more.
+            same = [item.id for item in found if item.position == found[0].position]
+            if after not in same:
+                raise ItemNotFoundError(after)
+            found = found[same.index(after) + 1 :]
+        return found[:limit]
+
+    async def tail(self, user_id: UserId, conversation_id: ConversationId, *, limit: int) -> Tail:
+        rows = await self._engine.fetch(
+            PAGE[Order.DESC], conversation_id, user_id, limit, LAST_POSITION
+        )
+        items = _items(conversation_id, rows, Order.DESC)
+        return Tail(tuple(items[:limit]), Position(rows[0]["last_position"]))
+
+    async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
+        item, _ = await self._find(user_id, conversation_id, item_id)
+        return item
+
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
+    ) -> None:
+        _, message_id = await self._find(user_id, conversation_id, item_id)
+        if not await self._engine.delete(
+            DELETE, conversation_id, user_id, message_id, None if message_id else item_id
+        ):
+            raise ItemNotFoundError(item_id)
+
+    async def _find(
+        self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
+    ) -> tuple[Item, UUID | None]:
+        """Return the item, and the message that it is, or is one item of."""
+        rows = await self._engine.fetch(
+            GET, conversation_id, user_id, item_id, message_id_in(item_id)
+        )
+        for row in rows:
+            for item in _items_of_row(conversation_id, row):
+                if item.id == item_id:
+                    return item, row["id"]
+        raise ItemNotFoundError(item_id)
+
+    async def _not_appended(  # noqa: PLR0913, PLR0917 - the whole call
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        items: Sequence[NewItem],
+        at: datetime,
+        key: RequestKey | None,
+        last_position: Position | None,
+    ) -> Sequence[Item] | None:
+        """Return what was stored by the same call before, or say why nothing was stored."""
+        if key is not None and (stored := await self._keyed(user_id, conversation_id, key)):
+            first, last = stored
+            rows = await self._engine.fetch(
+                PAGE[Order.ASC], conversation_id, user_id, len(items), first - 1
+            )
+            found = _items(conversation_id, rows, Order.ASC)
+            return [item for item in found if item.position <= last]
+        tail = await self.tail(user_id, conversation_id, limit=1)
+        # The statement may have been run twice; what has our time is what the first time stored.
+        first_item = items[0]
+        try:
+            stored_first = await self.get(user_id, conversation_id, first_item.id)
+        except ItemNotFoundError:
+            pass
+        else:
+            if stored_first.created_at == at and stored_first.text == first_item.text:
+                first = stored_first.position
+                return [item.stored(Position(first + n), at) for n, item in enumerate(items)]
+        ids, message_ids = _identified(given_ids(items))
+        taken = await self._engine.fetch(TAKEN, conversation_id, user_id, ids, message_ids)
+        if taken:
+            raise ItemIdTakenError(taken[0]["id"])
+        if last_position is not None and last_position != tail.last_position:
+            return None
+        raise StoreUnavailableError("What had the id was deleted just now.")
+
+    async def _keyed(
+        self, user_id: UserId, conversation_id: ConversationId, key: RequestKey
+    ) -> tuple[Position, Position] | None:
+        """Return which positions the request of that key was given; None if there was none.
+
+        Raises `KeyTakenError` when it was another request.
+        """
+        rows = await self._engine.fetch(KEY, conversation_id, user_id, key.key)
+        if not rows:
+            return None
+        [row] = rows
+        if row["digest"] != key.digest:
+            raise KeyTakenError(key.key)
+        return row["first_position"], row["last_position"]
+
+
+def _arguments(
+    user_id: UserId, conversation_id: ConversationId, items: Sequence[NewItem], at: datetime
+) -> tuple[object, ...]:
+    """Return the parameters $1 to $17 of the statements that store items."""
+    messages = [(n, item, item.message) for n, item in enumerate(items) if item.message is not None]
+    others = [(n, item) for n, item in enumerate(items) if item.message is None]
+    return (
+        [str(message.id) for _, _, message in messages],
+        [message.role.value for _, _, message in messages],
+        [to_text(message.content) for _, _, message in messages],
+        [to_jsonb(message.tool_calls) for _, _, message in messages],
+        [to_text(message.tool_call_id) for _, _, message in messages],
+        [None if item.minted else item.id for _, item, _ in messages],
+        [item.text for _, item, _ in messages],
+        [str(n) for n, _, _ in messages],
+        [item.id for _, item in others],
+        [item.text for _, item in others],
+        [str(n) for n, _ in others],
+        conversation_id,
+        user_id,
+        len(messages),
+        len(items),
+        max(FIRST_POSITION, microseconds(at)),
+        at,
+    )
+
+
+def _identified(ids: list[ItemId]) -> tuple[list[ItemId], list[str | None]]:
+    """Return item ids, and the messages that ids of their form stand for."""
+    return ids, [str(found) if (found := message_id_in(each)) else None for each in ids]
+
+
+def _items(conversation_id: ConversationId, rows: Sequence[Row], order: Order) -> list[Item]:
+    """Return the items of a page in its order; a conversation without any has one empty row."""
+    if not rows:
+        raise ConversationNotFoundError(conversation_id)
+    found: list[Item] = []
+    for row in rows:
+        if row["position"] is not None:
+            items = _items_of_row(conversation_id, row)
+            found.extend(items if order is Order.ASC else reversed(items))
+    return found
+
+
+def _items_of_row(conversation_id: ConversationId, row: Row) -> tuple[Item, ...]:
+    text: str | None = row["item"]
+    if text is None:
+        return items_of(_native(conversation_id, row))
+    item_id: str | None = row["item_id"]
+    if item_id is None:
+        prefix = "fco" if row["role"] == Role.TOOL else "fc" if row["calls"] else "msg"
+        item_id = f"{prefix}_{row['id'].hex}"
+    return (
+        Item(
+            id=ItemId(item_id),
+            text=ItemText(text),
+            position=row["position"],
+            created_at=row["created_at"],
+        ),
+    )
+
+
+def _native(conversation_id: ConversationId, row: Row) -> Message:
+    content, tool_calls, tool_call_id = row["content"], row["tool_calls"], row["tool_call_id"]
+    return Message(
+        id=MessageId(row["id"]),
+        conversation_id=conversation_id,
+        role=Role(row["role"]),
+        content=None if content is None else from_text(content),
+        tool_calls=None if tool_calls is None else from_jsonb(tool_calls),
+        tool_call_id=None if tool_call_id is None else from_text(tool_call_id),
+        name=None,
+        metadata=EMPTY_OBJECT,
+        created_at=row["created_at"],
+        position=row["position"],
+    )

@@ -1,0 +1,127 @@
+"""Whether it stays as fast as data grows: the same operation on little data and on much."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Final
+
+from benchmarks.client import client
+from benchmarks.fill import Shape, fill
+from benchmarks.load import load
+from benchmarks.plan import Plan
+from benchmarks.planning import CONVERSATION, plan, planned
+from benchmarks.postgres import Server, disk, vacuum
+from benchmarks.programs import CHATKEEP, PAGE, Conversation, Operation, history, listing
+from benchmarks.results import Disk, Growth, Load, Ratio
+from benchmarks.scale import Scale
+from benchmarks.services import Service, running
+from benchmarks.speed import database, sample
+
+WITHIN_TABLE: Final = 1.2
+ACROSS_TABLES: Final = 1.5
+_SHORT_PAGE: Final = 10
+_ACROSS: Final = (Operation.APPEND, Operation.HISTORY, Operation.CONTEXT)
+
+
+def grow(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
+    """Fill a large table and a small one; return what growth costs, and the size of the plan."""
+    large = database(CHATKEEP, server, "large")
+    planned_for = fill(CHATKEEP, large, "plan", scale.plan)
+    vacuum(large)
+    on_disk = disk(large)
+
+    def filled(label: str, shape: Shape) -> list[Conversation]:
+        return fill(CHATKEEP, large, label, shape)
+
+    long, short = filled("long", scale.long), filled("short", scale.short)
+    [deep] = filled("deep", scale.deep)
+    many, few = filled("many", scale.many), filled("few", scale.few)
+    vacuum(large)
+    small = database(CHATKEEP, server, "small")
+    in_small = fill(CHATKEEP, small, "small", scale.small_table)
+    vacuum(small)
+    server.checkpoint()
+
+    found = []
+    with ExitStack() as stack:
+        one = stack.enter_context(running(CHATKEEP, large))
+        other = stack.enter_context(running(CHATKEEP, small))
+
+        def measure(
+            name: str, target: float, little: tuple[Service, Plan], much: tuple[Service, Plan]
+        ) -> None:
+            found.append(_measure(scale, name, target, little, much))
+
+        between = f"conversations of {scale.long.messages:,} messages to 10"
+        measure(
+            f"append, {between}",
+            WITHIN_TABLE,
+            (one, plan(CHATKEEP, Operation.APPEND, short)),
+            (one, plan(CHATKEEP, Operation.APPEND, long)),
+        )
+        measure(
+            f"history, last {_SHORT_PAGE}, {between}",
+            WITHIN_TABLE,
+            (one, _latest(short)),
+            (one, _latest(long)),
+        )
+        measure(
+            f"list, a user with {scale.many.conversations:,} conversations to 100",
+            WITHIN_TABLE,
+            (one, plan(CHATKEEP, Operation.LIST, few[:1])),
+            (one, plan(CHATKEEP, Operation.LIST, many[:1])),
+        )
+        first, last = _pages(one, deep, scale.deep_page)
+        measure(
+            f"history, page {scale.deep_page:,} to page 1", WITHIN_TABLE, (one, first), (one, last)
+        )
+        tables = f"{scale.large_table:,} messages in the table to {scale.small_table.rows:,}"
+        for operation in _ACROSS:
+            measure(
+                f"{operation.value}, {tables}",
+                ACROSS_TABLES,
+                (other, plan(CHATKEEP, operation, sample(in_small))),
+                (one, plan(CHATKEEP, operation, sample(planned_for))),
+            )
+        measure(
+            f"list, latest {_SHORT_PAGE}, {tables}",
+            ACROSS_TABLES,
+            (other, _conversations(sample(in_small))),
+            (one, _conversations(sample(planned_for))),
+        )
+    return found, on_disk
+
+
+def _measure(
+    scale: Scale,
+    name: str,
+    target: float,
+    little: tuple[Service, Plan],
+    much: tuple[Service, Plan],
+) -> Growth:
+    on_little: list[Load] = []
+    on_much: list[Load] = []
+    for number in range(scale.growth_rounds):
+        warm_up = 0 if number else scale.warm_up
+        on_little.append(load(*little, scale.growth_seconds, warm_up=warm_up))
+        on_much.append(load(*much, scale.growth_seconds, warm_up=warm_up))
+    values = tuple(b.p50 / a.p50 for a, b in zip(on_little, on_much, strict=True))
+    return Growth(name, on_little, on_much, Ratio(name, values, at_most=target))
+
+
+def _latest(conversations: Sequence[Conversation]) -> Plan:
+    return planned([[history(at, limit=_SHORT_PAGE, order="desc")] for at in conversations])
+
+
+def _conversations(conversations: Sequence[Conversation]) -> Plan:
+    calls = [[listing(at, limit=_SHORT_PAGE)] for at in conversations]
+    return planned(calls, marker=CONVERSATION)
+
+
+def _pages(service: Service, deep: Conversation, number: int) -> tuple[Plan, Plan]:
+    """Return the plans for page 1 and for page `number`, found by turning the pages."""
+    first = page = history(deep, limit=PAGE, order="asc")
+    with client(service) as calls:
+        for _ in range(number - 1):
+            cursor = calls.call(page)["next_cursor"]
+            page = history(deep, limit=PAGE, order="asc", cursor=cursor)
+    return planned([[first]]), planned([[page]])

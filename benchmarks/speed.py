@@ -1,0 +1,108 @@
+"""How fast chatkeep is, beside the peer and the limit, in alternation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.fill import Shape, fill
+from benchmarks.load import load
+from benchmarks.plan import Plan
+from benchmarks.planning import plan
+from benchmarks.postgres import Server, migrate, vacuum
+from benchmarks.programs import (
+    CHATKEEP,
+    LIMIT,
+    PEER,
+    Conversation,
+    Operation,
+    Program,
+)
+from benchmarks.results import Load, Ratio, Speed
+from benchmarks.scale import Scale
+from benchmarks.services import Service
+
+PLANNED: Final = 1_000  # conversations that a plan goes through
+PLANNED_BATCHES: Final = 100
+
+# What is to be reached against the peer and against the limit.
+TARGETS: Final = {
+    Operation.APPEND: (6.0, 0.70),
+    Operation.HISTORY: (6.0, 0.70),
+    Operation.CONTEXT: (6.0, 0.70),
+    Operation.LIST: (5.0, 0.70),
+    Operation.APPEND_AND_CONTEXT: (8.0, 0.70),
+    Operation.BATCH: (20.0, None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A program that runs on a database of its own, and the conversations in it.
+
+    `memory`: requests that it has been measured with so far, and its memory then, in bytes.
+    """
+
+    program: Program
+    database_url: str
+    service: Service
+    conversations: Sequence[Conversation]
+    memory: list[tuple[int, int]]
+
+
+def compare(scale: Scale, server: Server, programs: Sequence[Filled]) -> list[Speed]:
+    """Measure each operation on each of the programs, a round after the other."""
+    loads: dict[Operation, dict[str, list[Load]]] = {operation: {} for operation in Operation}
+    for number in range(scale.rounds):
+        for operation in Operation:
+            server.checkpoint()
+            turn = number % len(programs)
+            for each in (*programs[turn:], *programs[:turn]):
+                if TARGETS[operation][1] is None and each.program is LIMIT:
+                    continue
+                chosen = plan_for(each, operation)
+                warm_up = 0 if number else scale.warm_up
+                done = load(each.service, chosen, scale.seconds, warm_up=warm_up)
+                loads[operation].setdefault(each.program.name, []).append(done)
+                served = each.memory[-1][0] + done.requests
+                each.memory.append((served, each.service.memory()))
+    return [
+        Speed(operation.value, by_name, _ratios(operation, by_name))
+        for operation, by_name in loads.items()
+    ]
+
+
+def sample(conversations: Sequence[Conversation], wanted: int = PLANNED) -> Sequence[Conversation]:
+    """Return some of the conversations, evenly from all of them."""
+    return conversations[:: max(1, len(conversations) // wanted)]
+
+
+def plan_for(filled: Filled, operation: Operation) -> Plan:
+    wanted = PLANNED_BATCHES if operation is Operation.BATCH else PLANNED
+    return plan(filled.program, operation, sample(filled.conversations, wanted))
+
+
+def filled(program: Program, url: str, service: Service, shape: Shape) -> Filled:
+    """Fill the tables of a program that was just started."""
+    memory = service.memory()
+    conversations = fill(program, url, "compared", shape)
+    vacuum(url)
+    return Filled(program, url, service, conversations, [(0, memory)])
+
+
+def database(program: Program, server: Server, name: str) -> str:
+    """Make a database; the other programs make their tables themselves, when they start."""
+    url = server.create(f"bench_{name}")
+    if program is CHATKEEP:
+        migrate(url)
+    return url
+
+
+def _ratios(operation: Operation, loads: dict[str, list[Load]]) -> tuple[Ratio, ...]:
+    found = []
+    for program, target in zip((PEER, LIMIT), TARGETS[operation], strict=True):
+        if target is not None:
+            pairs = zip(loads[CHATKEEP.name], loads[program.name], strict=True)
+            values = tuple(ours.operations / theirs.operations for ours, theirs in pairs)
+            name = f"{operation.value}: chatkeep to {program.name}"
+            found.append(Ratio(name, values, at_least=target))
+    return tuple(found)

@@ -1,0 +1,303 @@
+"""What is sent as an item -> the item to store and the message it is; a message -> its items.
+
+The shapes are those of OpenAI's published specification of `/conversations`.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from domain.context import calls
+from domain.errors import InvalidValueError
+from domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, NewItem
+from domain.model import JsonText, Message, MessageId, NewMessage, Role, uuid7
+
+_BETWEEN: Final = re.compile(r"[ \t\n\r,:]*")
+# Nobody looks at numbers here. As floats they may have any number of digits; ints may not.
+_JSON: Final = json.JSONDecoder(parse_int=float)
+_ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
+# Roles that OpenAI's messages may have and native ones may not: such an item is no message here.
+_FOREIGN_ROLES: Final = frozenset({"unknown", "critic", "discriminator", "tool"})
+_WITH_STATUS: Final = frozenset({"message", "function_call", "function_call_output"})
+# What the Agents SDK writes where a model of another provider gave no id.
+_NO_IDS: Final = frozenset({None, "__fake_id__"})
+_PREFIXES: Final = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "additional_tools": "at",
+    "apply_patch_call": "apc",
+    "apply_patch_call_output": "apco",
+    "code_interpreter_call": "ci",
+    "compaction": "cmp",
+    "computer_call": "cu",
+    "computer_call_output": "cuo",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "file_search_call": "fs",
+    "image_generation_call": "ig",
+    "local_shell_call": "lsh",
+    "local_shell_call_output": "lsho",
+    "mcp_approval_request": "mcpr",
+    "mcp_approval_response": "mcpa",
+    "mcp_call": "mcp",
+    "mcp_list_tools": "mcpl",
+    "program": "prg",
+    "program_output": "prgo",
+    "reasoning": "rs",
+    "shell_call": "sh",
+    "shell_call_output": "sho",
+    "tool_search_call": "tsc",
+    "tool_search_output": "tso",
+    "web_search_call": "ws",
+}
+
+_Members = dict[str, tuple[object, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A normalised item: `text(id)` is what is stored. `id` is None until one is made.
+
+    `message` is what it is natively, without an id; None for an item that is no message.
+    """
+
+    id: ItemId | None
+    kind: str
+    message: NewMessage | None
+    _before_id: str
+    _after_id: str
+
+    def text(self, id: ItemId) -> ItemText:  # noqa: A002 - the word for it
+        return ItemText(f"{self._before_id}{id}{self._after_id}")
+
+    def new(self, at: datetime) -> NewItem:
+        """Return the item to store, with its ids: its own, or new ones."""
+        uuid = uuid7(at)
+        item_id = self.id or minted_id(self.kind, uuid)
+        return NewItem(
+            id=item_id,
+            minted=self.id is None,
+            text=ItemText(self._before_id) if self.id else self.text(item_id),
+            message=self.message and replace(self.message, id=MessageId(uuid)),
+        )
+
+    def equals(self, stored: Item) -> bool:
+        """Whether `stored` is what this would have become."""
+        if self.id is not None:
+            return stored.text == self._before_id
+        return stored.text == self.text(stored.id)
+
+    def canonical(self) -> str:
+        """Return what tells it apart from any other item."""
+        return self._before_id + self._after_id
+
+
+def minted_id(kind: str, uuid: UUID) -> ItemId:
+    return ItemId(f"{_PREFIXES.get(kind, 'item')}_{uuid.hex}")
+
+
+def drafted(text: ItemText, *, field: str) -> Draft:
+    """Return the item that a JSON text is, normalised: what OpenAI fills in, and nothing else.
+
+    A missing `type` beside a `role` is `message`; a string as a message's `content` becomes a list
+    with that text; `status` of messages, calls and outputs is `completed` unless it is said. What
+    is null counts as missing, for these and for `id`. All else stays as it is, in its order.
+    Raises `InvalidValueError`, naming the field below `field`.
+    """
+    members = _members(text)
+    if members is None:
+        raise InvalidValueError(field, "is not a JSON object")
+    item_id = _id(members, f"{field}.id")
+    kind = _kind(members, field)
+    message = _MESSAGES[kind](members, field) if kind in _MESSAGES else None
+
+    changes: dict[str, str] = {}
+    if _value(members, "type") is None:
+        changes["type"] = f'"{kind}"'
+    if kind in _WITH_STATUS and _value(members, "status") is None:
+        changes["status"] = '"completed"'
+    if kind == "message" and isinstance(_value(members, "content"), str):
+        said_by_model = _value(members, "role") == Role.ASSISTANT
+        changes["content"] = _part(members["content"][1], said_by_model=said_by_model)
+    if item_id is not None:
+        complete = _written(members, changes) if changes else text
+        return Draft(item_id, kind, message, complete, "")
+    before, after = _written(members, {"id": _ID_PLACE, **changes}).split(_ID_PLACE, 1)
+    return Draft(None, kind, message, f'{before}"', f'"{after}')
+
+
+def items_of(message: Message) -> tuple[Item, ...]:
+    """Return the items that a native message is: at least one, in their order.
+
+    A text is a message, each call of an assistant a call, the message of a tool an output.
+    """
+    found: list[tuple[str, str, dict[str, object]]] = []
+    hexed = message.id.hex
+    if message.role is Role.TOOL:
+        output = {"call_id": message.tool_call_id, "output": message.content or ""}
+        found.append(("function_call_output", hexed, {**output, "status": "completed"}))
+        return _items(message, found)
+    called = calls(message.tool_calls) if message.tool_calls is not None else []
+    if message.content or not called:
+        found.append(("message", hexed, _said(message)))
+    for index, call in enumerate(called):
+        members: dict[str, object] = {"call_id": call.id, "name": call.name}
+        if call.is_custom:
+            members["input"] = call.payload
+        else:
+            members |= {"arguments": call.payload, "status": "completed"}
+        kind = "custom_tool_call" if call.is_custom else "function_call"
+        found.append((kind, f"{hexed}_{index}", members))
+    return _items(message, found)
+
+
+def _items(
+    message: Message, found: Sequence[tuple[str, str, dict[str, object]]]
+) -> tuple[Item, ...]:
+    items = []
+    for kind, suffix, members in found:
+        item_id = ItemId(f"{_PREFIXES[kind]}_{suffix}")
+        items.append(
+            Item(
+                id=item_id,
+                text=ItemText(_dumped({"id": item_id, "type": kind, **members})),
+                position=message.position,
+                created_at=message.created_at,
+            )
+        )
+    return tuple(items)
+
+
+def _said(message: Message) -> dict[str, object]:
+    text = message.content or ""
+    part: dict[str, object] = {"type": "input_text", "text": text}
+    if message.role is Role.ASSISTANT:
+        part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"status": "completed", "role": message.role.value, "content": [part]}
+
+
+def _id(members: _Members, field: str) -> ItemId | None:
+    given = _value(members, "id")
+    if isinstance(given, str) and given not in _NO_IDS:
+        if not 0 < len(given) <= MAX_ITEM_ID_CHARS or "\x00" in given:
+            raise InvalidValueError(field, f"has from 1 to {MAX_ITEM_ID_CHARS} characters, no NUL")
+        return ItemId(given)
+    if given not in _NO_IDS:
+        raise InvalidValueError(field, "is a string")
+    return None
+
+
+def _kind(members: _Members, field: str) -> str:
+    kind = _value(members, "type")
+    if kind is None:
+        if _value(members, "role") is None:
+            raise InvalidValueError(f"{field}.type", "is missing")
+        return "message"
+    if not isinstance(kind, str) or not kind:
+        raise InvalidValueError(f"{field}.type", "is a string that is not empty")
+    return kind
+
+
+def _message(members: _Members, field: str) -> NewMessage | None:
+    role = _value(members, "role")
+    if not isinstance(role, str) or not (role in _ROLES or role in _FOREIGN_ROLES):
+        raise InvalidValueError(f"{field}.role", f"must be one of {', '.join(_ROLES)}")
+    content = _text(members, "content", field)
+    return NewMessage(role=_ROLES[role], content=content) if role in _ROLES else None
+
+
+def _function_call(members: _Members, field: str) -> NewMessage:
+    call_id, name, arguments = (
+        _string(members, key, field) for key in ("call_id", "name", "arguments")
+    )
+    function = {"name": name, "arguments": arguments}
+    call = {"id": call_id, "type": "function", "function": function}
+    return NewMessage(role=Role.ASSISTANT, content=None, tool_calls=JsonText(_dumped([call])))
+
+
+def _function_call_output(members: _Members, field: str) -> NewMessage | None:
+    output = _text(members, "output", field)
+    if _value(members, "call_id") is None:
+        return None
+    call_id = _string(members, "call_id", field)
+    return NewMessage(role=Role.TOOL, content=output, tool_call_id=call_id) if call_id else None
+
+
+_MESSAGES: Final = {
+    "message": _message,
+    "function_call": _function_call,
+    "function_call_output": _function_call_output,
+}
+
+
+def _string(members: _Members, key: str, field: str) -> str:
+    value = _value(members, key)
+    if not isinstance(value, str):
+        raise InvalidValueError(f"{field}.{key}", "is a string")
+    return value
+
+
+def _text(members: _Members, key: str, field: str) -> str:
+    """Return the text of a content: of all its parts, one directly after the other."""
+    content = _value(members, key)
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise InvalidValueError(f"{field}.{key}", "is a string or a list of parts")
+    texts = (part.get("text", part.get("refusal")) for part in content)
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _part(source: str, *, said_by_model: bool) -> str:
+    if said_by_model:
+        return f'[{{"type":"output_text","text":{source},"annotations":[],"logprobs":[]}}]'
+    return f'[{{"type":"input_text","text":{source}}}]'
+
+
+# Stands for the id while the text around it is written; no JSON holds it, but in a string.
+_ID_PLACE: Final = "\x00"
+
+
+def _written(members: _Members, changes: dict[str, str]) -> str:
+    """Write the members in their order with the changes in place; what is new opens or ends."""
+    first = [key for key in ("id", "type") if key in changes and key not in members]
+    last = [key for key in changes if key not in members and key not in first]
+    sources = (
+        f"{_dumped(key)}:{changes.get(key) or members[key][1]}" for key in [*first, *members, *last]
+    )
+    return f"{{{','.join(sources)}}}"
+
+
+def _value(members: _Members, key: str) -> object:
+    found = members.get(key)
+    return None if found is None else found[0]
+
+
+def _members(text: str) -> _Members | None:
+    """Return the members of a JSON object, each with its own text; None of anything else."""
+    text = text.strip(" \t\n\r")
+    if not text.startswith("{"):
+        return None
+    members: _Members = {}
+    at = _skip(text, 1)
+    while text[at] != "}":
+        key, at = _JSON.raw_decode(text, at)
+        start = _skip(text, at)
+        value, at = _JSON.raw_decode(text, start)
+        members[key] = (value, text[start:at])
+        at = _skip(text, at)
+    return members
+
+
+def _skip(text: str, at: int) -> int:
+    between = _BETWEEN.match(text, at)
+    return between.end() if between else at
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

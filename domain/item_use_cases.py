@@ -1,0 +1,221 @@
+"""What a caller of OpenAI's Conversations API can do, over the same ports as the rest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import Final
+from uuid import UUID, uuid5
+
+from domain.errors import InvalidValueError
+from domain.item_shapes import Draft, drafted
+from domain.items import (
+    MAX_KEY_CHARS,
+    Item,
+    ItemId,
+    ItemText,
+    RequestKey,
+    given_ids,
+    is_recent,
+    latest_append,
+)
+from domain.model import (
+    Changes,
+    Conversation,
+    ConversationId,
+    JsonText,
+    Limits,
+    Order,
+    Status,
+    UserId,
+    uuid7,
+)
+from domain.use_cases import Chatkeep
+
+MAX_PAGE: Final = 100
+MAX_METADATA_PAIRS: Final = 16
+MAX_METADATA_KEY_CHARS: Final = 64
+MAX_METADATA_VALUE_CHARS: Final = 512
+_APPEND_TRIES: Final = 5
+
+# The id of a conversation that was created with a key follows from it.
+_NAMESPACE: Final = UUID("3f0a7e0e-6f0b-4c5c-9d3b-0c1c2b9a7f55")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    items: tuple[Item, ...]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIConversations:
+    """Conversations as OpenAI's API has them, beside all that `chatkeep` does with them.
+
+    `retry_window`: a request that says it is a retry and equals the last append of its conversation
+    is not stored again when that is no longer ago than this; zero: it is.
+    All methods raise `StoreUnavailableError` when the store cannot answer.
+    """
+
+    chatkeep: Chatkeep
+    retry_window: timedelta = timedelta(seconds=60)
+
+    async def create(
+        self,
+        user_id: UserId,
+        texts: Sequence[ItemText],
+        *,
+        metadata: JsonText,
+        key: str | None = None,
+    ) -> Conversation:
+        """Create a conversation with its first items, all or nothing.
+
+        With a `key` it can be repeated: the same call answers what is stored. Raises
+        `KeyTakenError`, `ItemIdTakenError`, `UserNotProvisionedError`, and `InvalidValueError` or
+        `LimitExceededError` naming the field.
+        """
+        at = self.chatkeep.clock.now()
+        drafts = _drafts(texts, self.chatkeep.limits)
+        request = _request_key(key, drafts, metadata)
+        new_id = uuid5(_NAMESPACE, f"{user_id}\0{key}") if request else uuid7(at)
+        new = Conversation(
+            id=ConversationId(new_id),
+            user_id=user_id,
+            title=None,
+            status=Status.ACTIVE,
+            metadata=metadata,
+            message_count=0,
+            created_at=at,
+            updated_at=at,
+        )
+        provision = self.chatkeep.provision_users
+        if not drafts and request is None:
+            return (
+                await self.chatkeep.conversations.create(new, (), provision=provision)
+            ).conversation
+        items = [draft.new(at) for draft in drafts]
+        given_ids(items)
+        return await self.chatkeep.items.create(new, items, key=request, provision=provision)
+
+    async def append(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        texts: Sequence[ItemText],
+        *,
+        key: str | None = None,
+        is_retry: bool = False,
+    ) -> Sequence[Item]:
+        """Add items at the end, all or none, and return them as they are stored.
+
+        With a `key` it can be repeated. Without one, a call that says it `is_retry` answers what
+        is stored if it equals the last append within `retry_window`.
+        Raises `ConversationNotFoundError`, `ItemIdTakenError`, `KeyTakenError`, and
+        `InvalidValueError` or `LimitExceededError` naming the field.
+        """
+        store = self.chatkeep.items
+        drafts = _drafts(texts, self.chatkeep.limits)
+        if not drafts:
+            await self.chatkeep.get_conversation(user_id, conversation_id)
+            return ()
+        at = self.chatkeep.clock.now()
+        items = [draft.new(at) for draft in drafts]
+        given_ids(items)
+        request = _request_key(key, drafts, JsonText(""))
+        if request is None and is_retry and self.retry_window:
+            for _ in range(_APPEND_TRIES):
+                tail = await store.tail(user_id, conversation_id, limit=len(drafts) + 1)
+                stored = latest_append(tail, len(drafts))
+                if (
+                    stored
+                    and is_recent(stored[-1], at, self.retry_window)
+                    and all(map(Draft.equals, drafts, stored))
+                ):
+                    return stored
+                appended = await store.append(
+                    user_id, conversation_id, items, at, last_position=tail.last_position
+                )
+                if appended is not None:
+                    return appended
+                # Another append, perhaps the very one that this is the retry of, was faster.
+        return await store.append(user_id, conversation_id, items, at, key=request) or ()
+
+    async def list(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        order: Order = Order.DESC,
+        after: ItemId | None = None,
+        limit: int = 20,
+    ) -> ItemPage:
+        """Return a page; `limit` is brought between 1 and `MAX_PAGE`.
+
+        Raises `ConversationNotFoundError`, `ItemNotFoundError`.
+        """
+        limit = clamped(limit)
+        found = await self.chatkeep.items.list(
+            user_id, conversation_id, order=order, after=after, limit=limit + 1
+        )
+        return ItemPage(tuple(found[:limit]), has_more=len(found) > limit)
+
+    async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
+        """Return the item. Raises `ItemNotFoundError`."""
+        return await self.chatkeep.items.get(user_id, conversation_id, item_id)
+
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
+    ) -> Conversation:
+        """Delete the item and return its conversation. Raises `ItemNotFoundError`."""
+        await self.chatkeep.items.delete(user_id, conversation_id, item_id)
+        return await self.chatkeep.get_conversation(user_id, conversation_id)
+
+    async def change(
+        self, user_id: UserId, conversation_id: ConversationId, metadata: JsonText
+    ) -> Conversation:
+        """Replace the metadata. Raises `ConversationNotFoundError`."""
+        return await self.chatkeep.conversations.change(
+            user_id, conversation_id, Changes(metadata=metadata)
+        )
+
+
+def clamped(limit: int) -> int:
+    return min(max(limit, 1), MAX_PAGE)
+
+
+def check_openai_metadata(metadata: Mapping[str, str]) -> None:
+    """Raise `InvalidValueError` for more than OpenAI takes."""
+    if len(metadata) > MAX_METADATA_PAIRS:
+        raise InvalidValueError(
+            "metadata", f"has {len(metadata)} pairs; at most {MAX_METADATA_PAIRS}"
+        )
+    for key, value in metadata.items():
+        if len(key) > MAX_METADATA_KEY_CHARS:
+            raise InvalidValueError(
+                "metadata", f"has a key of {len(key)} characters; at most {MAX_METADATA_KEY_CHARS}"
+            )
+        if len(value) > MAX_METADATA_VALUE_CHARS:
+            raise InvalidValueError(
+                f"metadata.{key}",
+                f"has {len(value)} characters; at most {MAX_METADATA_VALUE_CHARS}",
+            )
+
+
+def _request_key(key: str | None, drafts: Sequence[Draft], metadata: JsonText) -> RequestKey | None:
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY_CHARS:
+        raise InvalidValueError("Idempotency-Key", f"has from 1 to {MAX_KEY_CHARS} characters")
+    digest = sha256(metadata.encode())
+    for draft in drafts:
+        digest.update(b"\0" + draft.canonical().encode())
+    return RequestKey(key, digest.hexdigest())
+
+
+def _drafts(texts: Sequence[ItemText], limits: Limits) -> list[Draft]:
+    for index, text in enumerate(texts):
+        # A character has at most four bytes; only what may be too long is counted.
+        if len(text) * 4 > limits.max_item_bytes:
+            size = len(text.encode())
+            limits.check("max_item_bytes", size, field=f"items[{index}]", unit="bytes")
+    return [drafted(text, field=f"items[{index}]") for index, text in enumerate(texts)]

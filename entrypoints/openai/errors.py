@@ -1,0 +1,78 @@
+"""Errors of everything below /openai, in the shape that OpenAI's clients read.
+
+They are those of the rest of the service, told in other words: whoever raises one need not know.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+from msgspec import UNSET
+
+from domain.errors import ItemIdTakenError
+from entrypoints.http.problems import TYPE_PREFIX, Problem
+from entrypoints.openai.schemas import Error, ErrorDetail
+from entrypoints.settings import variable
+
+PREFIX: Final = "/openai"
+# Clients send again what was answered with one of these, unless they are told not to.
+_RETRIED: Final = frozenset({408, 409, 429})
+_TYPES: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+_CODES: Final = {"not-found": None, "invalid-token": "invalid_api_key"}
+
+_AnyRequest = Request[Any, Any, Any]
+
+
+def shaped_for_openai(handlers: ExceptionHandlersMap) -> ExceptionHandlersMap:
+    """Return the handlers, which below /openai answer as OpenAI does."""
+    return {kind: _shaped(cast("_Handler", each)) for kind, each in handlers.items()}
+
+
+_Handler = Callable[[_AnyRequest, Any], Response[Problem]]
+
+
+def _shaped(handler: _Handler) -> Callable[[_AnyRequest, Any], Response[Any]]:
+    def shaped(request: _AnyRequest, error: Exception) -> Response[Any]:
+        response = handler(request, error)
+        path = request.scope["path"]
+        if path != PREFIX and not path.startswith(f"{PREFIX}/"):
+            return response
+        return _answer(request, error, response)
+
+    return shaped
+
+
+def _answer(request: _AnyRequest, error: Exception, response: Response[Problem]) -> Response[Error]:
+    problem = response.content
+    status = problem.status
+    message = problem.detail
+    code = problem.type.removeprefix(TYPE_PREFIX)
+    param = None if problem.errors is UNSET else problem.errors[0].field
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY or isinstance(error, ItemIdTakenError):
+        status = HTTPStatus.BAD_REQUEST
+    elif status == HTTPStatus.NOT_FOUND and isinstance(error, HTTPException):
+        message = f"Invalid URL ({request.method} {request.scope['path']})"
+    elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        message = message.replace(variable("max_body_bytes"), variable("openai_max_body_bytes"))
+    headers = dict(response.headers)
+    if status in _RETRIED and "Retry-After" not in headers:
+        headers["x-should-retry"] = "false"
+    detail = ErrorDetail(
+        message=message,
+        type=_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),  # noqa: PLR2004 - 5xx
+        param=param,
+        code=_CODES.get(code, code.replace("-", "_")),
+    )
+    return Response(
+        Error(error=detail),
+        status_code=status,
+        media_type="application/json",
+        headers=headers,
+    )

@@ -1,0 +1,190 @@
+"""/openai/v1/conversations: OpenAI's Conversations API, on conversations like all others."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Final
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from litestar import Router, delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.middleware import ASGIMiddleware
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from msgspec import Raw
+
+from domain.errors import InvalidValueError, NotFoundError
+from domain.item_use_cases import OpenAIConversations, clamped
+from domain.items import ItemId
+from domain.model import ConversationId, Order
+from domain.ports import LastSeen
+from domain.use_cases import Chatkeep
+from entrypoints.http.authentication import user_of
+from entrypoints.http.body import JsonRequest
+from entrypoints.openai.schemas import (
+    ConversationList,
+    ConversationOut,
+    CreateConversation,
+    CreateItems,
+    DeletedConversation,
+    ItemList,
+    UpdateConversation,
+    metadata,
+    texts,
+    written_id,
+)
+from entrypoints.settings import Settings
+
+_CONVERSATION: Final = re.compile(r"conv_([0-9a-f]{32})")
+_BEFORE_ITEM_ID: Final = b"/items/"
+_DEFAULT_LIMIT: Final = 20
+
+Limit = Annotated[int, Parameter(description="brought between 1 and 100")]
+After = Annotated[str | None, Parameter(description="only what comes after the one of this id")]
+
+
+class UnknownConversationError(NotFoundError):
+    """An id in a path that no conversation has."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(f"Conversation with id {given!r} not found.")
+
+
+def openai_api(chatkeep: Chatkeep, settings: Settings, guards: Sequence[ASGIMiddleware]) -> Router:
+    """Return the routes below /openai. `guards` are those that let callers in elsewhere."""
+    openai = OpenAIConversations(chatkeep, timedelta(seconds=settings.openai_retry_seconds))
+    return Router(
+        "/openai/v1/conversations",
+        include_in_schema=False,
+        middleware=list(guards),
+        request_max_body_size=settings.openai_max_body_bytes or None,
+        route_handlers=[*_conversation_routes(openai), *_item_routes(openai)],
+    )
+
+
+def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
+    @post("/", status_code=200)
+    async def create(
+        request: JsonRequest, data: JSONBody[CreateConversation | None] = None
+    ) -> ConversationOut:
+        given = data or CreateConversation()
+        return ConversationOut.of(
+            await openai.create(
+                user_of(request.user),
+                texts(given.items),
+                metadata=metadata(given.metadata),
+                key=request.headers.get("idempotency-key"),
+            )
+        )
+
+    @get("/")
+    async def list_conversations(
+        request: JsonRequest,
+        limit: FromQuery[Limit] = _DEFAULT_LIMIT,
+        after: FromQuery[After] = None,
+    ) -> ConversationList:
+        user_id = user_of(request.user)
+        start = None
+        if after:
+            last = await openai.chatkeep.get_conversation(user_id, _conversation_id(after))
+            start = LastSeen(last.updated_at, last.id)
+        page = await openai.chatkeep.list_conversations(user_id, after=start, limit=clamped(limit))
+        return ConversationList.of(page.items, has_more=page.next is not None)
+
+    @get("/{conversation_id:str}")
+    async def get_one(request: JsonRequest, conversation_id: FromPath[str]) -> ConversationOut:
+        return ConversationOut.of(
+            await openai.chatkeep.get_conversation(
+                user_of(request.user), _conversation_id(conversation_id)
+            )
+        )
+
+    @post("/{conversation_id:str}", status_code=200)
+    async def update(
+        request: JsonRequest, conversation_id: FromPath[str], data: JSONBody[UpdateConversation]
+    ) -> ConversationOut:
+        return ConversationOut.of(
+            await openai.change(
+                user_of(request.user), _conversation_id(conversation_id), metadata(data.metadata)
+            )
+        )
+
+    @delete("/{conversation_id:str}", status_code=200)
+    async def delete_one(
+        request: JsonRequest, conversation_id: FromPath[str]
+    ) -> DeletedConversation:
+        found = _conversation_id(conversation_id)
+        await openai.chatkeep.delete_conversation(user_of(request.user), found)
+        return DeletedConversation(id=written_id(found))
+
+    return [create, list_conversations, get_one, update, delete_one]
+
+
+def _item_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
+    @post("/{conversation_id:str}/items", status_code=200)
+    async def append(
+        request: JsonRequest, conversation_id: FromPath[str], data: JSONBody[CreateItems]
+    ) -> ItemList:
+        return ItemList.of(
+            await openai.append(
+                user_of(request.user),
+                _conversation_id(conversation_id),
+                texts(data.items),
+                key=request.headers.get("idempotency-key"),
+                is_retry=request.headers.get("x-stainless-retry-count", "0") != "0",
+            )
+        )
+
+    @get("/{conversation_id:str}/items")
+    async def list_items(
+        request: JsonRequest,
+        conversation_id: FromPath[str],
+        limit: FromQuery[Limit] = _DEFAULT_LIMIT,
+        order: FromQuery[Order] = Order.DESC,
+        after: FromQuery[After] = None,
+    ) -> ItemList:
+        return ItemList.of_page(
+            await openai.list(
+                user_of(request.user),
+                _conversation_id(conversation_id),
+                order=order,
+                after=ItemId(after) if after else None,
+                limit=limit,
+            )
+        )
+
+    @get("/{conversation_id:str}/items/{item_id:path}")
+    async def get_item(request: JsonRequest, conversation_id: FromPath[str]) -> Raw:
+        item = await openai.get(
+            user_of(request.user), _conversation_id(conversation_id), _item_id(request)
+        )
+        return Raw(item.text)
+
+    @delete("/{conversation_id:str}/items/{item_id:path}", status_code=200)
+    async def delete_item(request: JsonRequest, conversation_id: FromPath[str]) -> ConversationOut:
+        return ConversationOut.of(
+            await openai.delete(
+                user_of(request.user), _conversation_id(conversation_id), _item_id(request)
+            )
+        )
+
+    return [append, list_items, get_item, delete_item]
+
+
+def _conversation_id(given: str) -> ConversationId:
+    found = _CONVERSATION.fullmatch(given)
+    if found is None:
+        raise UnknownConversationError(given)
+    return ConversationId(UUID(found[1]))
+
+
+def _item_id(request: JsonRequest) -> ItemId:
+    """Return the item's id at the end of the path, exactly as it was encoded.
+
+    As a parameter of the path it would lose slashes.
+    """
+    _, _, encoded = request.scope["raw_path"].partition(_BEFORE_ITEM_ID)
+    try:
+        return ItemId(unquote_to_bytes(encoded).decode())
+    except UnicodeDecodeError:
+        raise InvalidValueError("item_id", "is not percent-encoded UTF-8") from None

@@ -1,0 +1,144 @@
+"""The whole application on the memory adapters, and who calls it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partialmethod
+from typing import Any, cast
+
+import httpx
+from litestar import Litestar
+
+from domain.use_cases import Chatkeep
+from entrypoints.bootstrap import memory_app, memory_chatkeep
+from entrypoints.http.tokens import sign
+from entrypoints.settings import Settings
+from tests.api.contract import Contract
+
+SECRET = "a-secret-of-at-least-thirty-two-bytes"
+SERVICE_KEY = "sk_one_0123456789abcdef0123456789"
+
+Headers = Mapping[str, str] | list[tuple[str, str | bytes]]
+
+
+def settings(**changes: Any) -> Settings:  # noqa: ANN401 - any setting
+    return Settings(**{"jwt_secret": SECRET, "service_keys": (SERVICE_KEY,), **changes})
+
+
+def token(user_id: str = "alice", *, expires_in: float = 900) -> str:
+    return f"Bearer {sign(SECRET, user_id, expires_in=expires_in)}"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who calls; every answer is held to the contract."""
+
+    http: httpx.AsyncClient
+    contract: Contract
+    headers: Headers
+    user_id: str = ""
+    may_fail: bool = False
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        headers: Headers | None = None,
+        **options: Any,  # noqa: ANN401 - httpx's own
+    ) -> httpx.Response:
+        sent = [*_encoded(self.headers), *_encoded(headers or {})]
+        response = await self.http.request(method, path, headers=sent, **options)
+        self.contract.check(response, may_fail=self.may_fail)
+        return response
+
+    get = partialmethod(request, "GET")
+    post = partialmethod(request, "POST")
+    put = partialmethod(request, "PUT")
+    patch = partialmethod(request, "PATCH")
+    delete = partialmethod(request, "DELETE")
+
+
+@dataclass(frozen=True)
+class Service:
+    app: Litestar
+    http: httpx.AsyncClient
+    contract: Contract
+
+    def user(self, user_id: str = "alice", *, may_fail: bool = False) -> Caller:
+        return self._caller({"Authorization": token(user_id)}, user_id, may_fail=may_fail)
+
+    def key(self, acting_for: str | None = None) -> Caller:
+        """Return a caller with the service key, acting for a user or for none."""
+        headers = {"Authorization": f"Bearer {SERVICE_KEY}"}
+        if acting_for is not None:
+            headers["X-User-Id"] = acting_for
+        return self._caller(headers, acting_for or "")
+
+    def nobody(self) -> Caller:
+        return self._caller({})
+
+    def _caller(self, headers: Headers, user_id: str = "", *, may_fail: bool = False) -> Caller:
+        return Caller(self.http, self.contract, headers, user_id, may_fail)
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, chatkeep: Chatkeep | None = None, app: Litestar | None = None
+) -> AsyncIterator[Service]:
+    """Yield the application, started, in this very event loop."""
+    app = app or memory_app(settings, chatkeep)
+    transport = httpx.ASGITransport(app=cast("Any", app))
+    async with (
+        _started(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as http,
+    ):
+        document = (await http.get("/docs/openapi.json")).json()
+        yield Service(app, http, Contract(document))
+
+
+@asynccontextmanager
+async def _started(app: Litestar) -> AsyncIterator[None]:
+    """Run the application's lifespan in one task; pytest leaves fixtures in another one."""
+    up, over = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            up.set()
+            await over.wait()
+
+    life = asyncio.create_task(live())
+    # An application that does not start is over at once.
+    life.add_done_callback(lambda _: up.set())
+    await up.wait()
+    try:
+        if not life.done():
+            yield
+    finally:
+        over.set()
+        await life
+
+
+def failing(error: Exception) -> Chatkeep:
+    """Return a service whose store raises `error`, whatever it is asked."""
+    ports: Any = _Failing(error)
+    return replace(memory_chatkeep(), users=ports, conversations=ports, messages=ports)
+
+
+class _Failing:
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any method of any port
+        async def fail(*_args: object, **_options: object) -> None:
+            raise self._error
+
+        return fail
+
+
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return [
+        (name.encode(), value.encode() if isinstance(value, str) else value)
+        for name, value in pairs
+    ]

@@ -1,0 +1,195 @@
+"""What every answer carries, what the log says of it, and what is counted."""
+
+import logging
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.api.builders import (
+    CONVERSATIONS,
+    an_id,
+    appended,
+    at,
+    listed,
+    numbered,
+    says,
+    started,
+)
+from tests.api.service import Caller, Service, serving, settings
+
+REQUEST_ID = "X-Request-ID"
+PAGE = "https://chat.example"
+ACCESS_LOG = "chatkeep.access"
+
+
+@pytest.fixture
+async def fresh() -> AsyncIterator[Service]:
+    """Yield a service that nobody has called yet."""
+    async with serving(settings()) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+async def for_pages() -> AsyncIterator[Service]:
+    async with serving(settings(cors_origins=(PAGE,))) as service:
+        yield service
+
+
+@pytest.mark.parametrize("request_id", ["a", "7f3c-9", "x" * 128, "!~:/?#[]@", "trace=1;span=2"])
+async def test_a_request_keeps_its_id(alice: Caller, request_id: str) -> None:
+    for path in ("/v1/me", "/health/live", "/nowhere", "/metrics"):
+        response = await alice.get(path, {REQUEST_ID: request_id})
+        assert response.headers.get_list(REQUEST_ID) == [request_id]
+
+
+@pytest.mark.parametrize("request_id", ["", "a b", "x" * 129, "caf\u00e9", "a\tb", "\x01"])
+async def test_an_id_that_could_harm_a_log_is_replaced(alice: Caller, request_id: str) -> None:
+    response = await alice.get("/v1/me", {REQUEST_ID: request_id})
+
+    [made] = response.headers.get_list(REQUEST_ID)
+    assert re.fullmatch("[0-9a-f]{32}", made)
+
+
+async def test_every_request_without_an_id_gets_its_own(alice: Caller) -> None:
+    made = {(await alice.get("/v1/me")).headers[REQUEST_ID] for _ in range(5)}
+
+    assert len(made) == 5
+
+
+async def test_only_what_belongs_to_somebody_may_not_be_stored_on_the_way(alice: Caller) -> None:
+    for path in ("/v1/me", CONVERSATIONS, f"{CONVERSATIONS}/{an_id()}", "/v1/nowhere"):
+        assert (await alice.get(path)).headers["cache-control"] == "no-store"
+    for path in ("/health/live", "/metrics", "/docs"):
+        assert "cache-control" not in (await alice.get(path)).headers
+    asset = await alice.get("/docs-assets/swagger-ui.css")
+    assert asset.headers["cache-control"] == "public, max-age=86400"
+
+
+async def test_the_log_has_a_line_for_a_request_and_nothing_of_its_matter(
+    alice: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, ACCESS_LOG)
+    conversation = await started(alice, says("secret words"), title="secret title")
+    await alice.get(f"{at(conversation, 'messages')}?limit=5", {REQUEST_ID: "trace-7"})
+    await alice.get(f"{CONVERSATIONS}/{an_id()}")
+    await alice.get("/nowhere/secret")
+    await alice.request("BREW", CONVERSATIONS)
+
+    lines = [each.getMessage() for each in caplog.records if each.name == ACCESS_LOG]
+
+    shape = re.compile(r"(\S+) ([A-Z]+|-) (\S+) (\d{3}) \d+\.\dms")
+    found = [match.groups() for line in lines if (match := shape.fullmatch(line))]
+    assert [each[1:] for each in found] == [
+        ("POST", CONVERSATIONS, "201"),
+        ("GET", CONVERSATIONS + "/{conversation_id}/messages", "200"),
+        ("GET", CONVERSATIONS + "/{conversation_id}", "404"),
+        ("GET", "-", "404"),
+        ("-", "-", "405"),
+    ]
+    assert found[1][0] == "trace-7"
+    for private in ("secret", conversation["id"], alice.user_id, "Bearer", "limit"):
+        assert private not in "\n".join(lines)
+
+
+async def test_metrics_count_requests_by_route_and_hold_no_ids(fresh: Service) -> None:
+    alice = fresh.user("alice-the-user")
+    conversation = await started(alice, says("secret words"))
+    path = at(conversation, "messages")
+    [message] = await listed(alice, path)
+    for _ in range(3):
+        await alice.get(at(conversation, "messages", message["id"]))
+    await alice.get(at(conversation, "messages", an_id()))
+    await fresh.nobody().get("/v1/me")
+    await alice.get("/nowhere")
+    await alice.request("BREW", "/nowhere")
+
+    response = await fresh.nobody().get("/metrics")
+
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    families = {each.name: each for each in text_string_to_metric_families(response.text)}
+    counted = {
+        (each.labels["method"], each.labels["route"], each.labels["status"]): each.value
+        for each in families["chatkeep_request_duration_seconds"].samples
+        if each.name.endswith("_count")
+    }
+    route = CONVERSATIONS + "/{conversation_id}/messages"
+    # The documentation is what the tests themselves have read.
+    assert counted == {
+        ("GET", "/docs/openapi.json", "200"): 1,
+        ("POST", CONVERSATIONS, "201"): 1,
+        ("GET", route, "200"): 1,
+        ("GET", route + "/{message_id}", "200"): 3,
+        ("GET", route + "/{message_id}", "404"): 1,
+        ("GET", "/v1/me", "401"): 1,
+        ("GET", "-", "404"): 1,
+        ("-", "-", "404"): 1,
+    }
+    for private in ("secret", conversation["id"], message["id"], "alice-the-user"):
+        assert private not in response.text
+
+
+async def test_metrics_count_appended_messages(fresh: Service) -> None:
+    alice = fresh.user("alice")
+    conversation = await started(alice)
+    await appended(alice, conversation, *numbered(3))
+    await appended(alice, conversation, says("one more"))
+    await alice.post(at(conversation, "messages"), json={"role": "user"})
+
+    text = (await fresh.nobody().get("/metrics")).text
+
+    assert "chatkeep_appended_messages_total 4.0" in text
+    assert "chatkeep_soft_limit_warnings_total 0.0" in text
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_a_page_that_is_allowed_may_call(for_pages: Service, method: str) -> None:
+    preflight = await for_pages.nobody().request(
+        "OPTIONS",
+        CONVERSATIONS,
+        {
+            "Origin": PAGE,
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": "authorization, content-type, x-request-id",
+        },
+    )
+
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == PAGE
+    assert method in preflight.headers["access-control-allow-methods"]
+    allowed = preflight.headers["access-control-allow-headers"].lower()
+    for name in ("authorization", "content-type", "x-request-id"):
+        assert name in allowed
+
+
+async def test_a_page_that_is_allowed_may_read(for_pages: Service) -> None:
+    for path, status in ((CONVERSATIONS, 200), (f"{CONVERSATIONS}/{an_id()}", 404)):
+        response = await for_pages.user().get(path, {"Origin": PAGE})
+        assert response.status_code == status
+        assert response.headers["access-control-allow-origin"] == PAGE
+        exposed = response.headers["access-control-expose-headers"].lower()
+        for name in ("x-request-id", "chatkeep-warning", "retry-after"):
+            assert name in exposed
+    unauthenticated = await for_pages.nobody().get(CONVERSATIONS, {"Origin": PAGE})
+    assert unauthenticated.headers["access-control-allow-origin"] == PAGE
+
+
+def of_page(origin: str) -> dict[str, str]:
+    return {"Origin": origin, "Access-Control-Request-Method": "GET"}
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", f"{PAGE}.evil.example", "null"])
+async def test_another_page_may_not(for_pages: Service, origin: str) -> None:
+    preflight = await for_pages.http.request("OPTIONS", CONVERSATIONS, headers=of_page(origin))
+    response = await for_pages.user().get(CONVERSATIONS, {"Origin": origin})
+
+    assert preflight.status_code == 400
+    for each in (preflight, response):
+        assert each.headers.get("access-control-allow-origin") is None
+
+
+async def test_no_page_may_unless_one_is_set(service: Service) -> None:
+    for method in ("OPTIONS", "GET"):
+        response = await service.user().request(method, CONVERSATIONS, of_page(PAGE))
+        assert not [name for name in response.headers if name.startswith("access-control-")]

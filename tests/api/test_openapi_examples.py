@@ -1,0 +1,140 @@
+"""The examples of the OpenAPI document: bodies that are accepted, problems as they are answered."""
+
+import json
+import re
+
+from entrypoints.http.model_formats import Format
+from tests.api.builders import CONVERSATIONS, an_id, at, says, started
+from tests.api.contract import PARAMETER, PROBLEM_JSON
+from tests.api.json_schema import JsonObject, faults
+from tests.api.operations import call, native, somebody_for
+from tests.api.service import Caller, Service, serving, settings, token
+
+
+async def test_every_operation_does_as_documented_when_called_as_documented(
+    service: Service, alice: Caller
+) -> None:
+    conversation = await started(alice, says("a"))
+    messages = (await alice.get(at(conversation, "messages"))).json()["items"]
+    ids = {
+        "conversation_id": conversation["id"],
+        "message_id": messages[0]["id"],
+        "user_id": an_id(),
+    }
+    order = ["POST", "GET", "PUT", "PATCH", "DELETE"]
+    by_depth = sorted(
+        native(service.contract),
+        key=lambda each: (order.index(each.method), -each.path.count("/")),
+    )
+    for operation in by_depth:
+        caller = somebody_for(operation, service, alice.user_id)
+        assert (await call(operation, caller, ids)).is_success
+
+
+def test_every_body_has_examples_that_fit_it(service: Service, document: JsonObject) -> None:
+    for operation in native(service.contract):
+        if "requestBody" not in operation.described:
+            continue
+        body = operation.described["requestBody"]
+        assert body["required"] is (operation.method != "PUT")
+        [(media_type, content)] = body["content"].items()
+        assert media_type == "application/json"
+        assert content["examples"]
+        for name, example in content["examples"].items():
+            found = list(faults(example["value"], content["schema"], document))
+            assert not found, f"{operation.path} {name}: {found}"
+
+
+async def test_every_example_of_a_body_is_accepted(service: Service, alice: Caller) -> None:
+    for operation in native(service.contract):
+        if "requestBody" not in operation.described:
+            continue
+        content = operation.described["requestBody"]["content"]["application/json"]
+        for example in content["examples"].values():
+            conversation = await started(alice)
+            path = PARAMETER.sub(conversation["id"], operation.path)
+            response = await alice.request(operation.method, path, json=example["value"])
+            assert response.is_success, response.text
+
+
+async def test_the_examples_of_appends_make_a_context(service: Service, alice: Caller) -> None:
+    conversation = await started(alice)
+    [append] = [
+        each
+        for each in native(service.contract)
+        if each.described["operationId"] == "appendMessages"
+    ]
+    content = append.described["requestBody"]["content"]["application/json"]
+    for example in content["examples"].values():
+        await alice.post(at(conversation, "messages"), json=example["value"])
+
+    for form in Format:
+        context = await alice.get(f"{at(conversation, 'context')}?format={form}")
+        assert "find_order" in context.text
+
+
+async def test_every_example_of_a_problem_is_a_real_answer() -> None:
+    """One request for each kind: its answer is the example, but for the ids in it."""
+    one_message = at({"id": an_id()}, "messages")
+    async with (
+        serving(settings()) as service,
+        serving(settings(provision_users=False)) as members_only,
+    ):
+        alice, nobody = service.user("alice"), service.nobody()
+        conversation = await started(alice, says("a", id=(taken := an_id())))
+        path = at(conversation, "messages")
+        two = {"messages": [says("a"), {"content": "b"}]}
+        real = [
+            await alice.post(path, content=b"{}{}", headers={"Content-Type": "application/json"}),
+            await service.key().get("/v1/me"),
+            await nobody.get("/v1/me"),
+            await nobody.get("/v1/me", {"Authorization": token(expires_in=-60)}),
+            await alice.put("/v1/users/alice"),
+            await alice.get(one_message),
+            await alice.post(path, json=says("b", id=taken)),
+            await alice.post(
+                path, content=b" " * 1_048_577, headers={"Content-Type": "application/json"}
+            ),
+            await alice.post(path, content=b"a", headers={"Content-Type": "text/plain"}),
+            await alice.post(path, json=two),
+            await alice.post(path, json=says("a" * 1_001)),
+        ]
+        document = service.contract.document
+        not_provisioned = await members_only.user("alice").post(CONVERSATIONS, json={})
+    examples = {
+        (each["value"]["status"], name): each["value"]
+        for response in document["components"]["responses"].values()
+        for name, each in response["content"][PROBLEM_JSON]["examples"].items()
+    }
+
+    for response in real:
+        problem = response.json()
+        kind = problem["type"].rpartition(":")[2]
+        assert without_ids(problem) == without_ids(examples.pop((response.status_code, kind)))
+    # How a store adds users is its own matter, so that the words differ.
+    example = examples.pop((403, "user-not-provisioned"))
+    assert not_provisioned.json() == example | {"detail": not_provisioned.json()["detail"]}
+    # These have tests of their own, where what they tell of can be brought about.
+    assert {kind for _, kind in examples} == {
+        "too-many-requests",
+        "internal-error",
+        "database-unavailable",
+        "temporarily-unavailable",
+        "overloaded",
+        "not-ready",
+        "too-slow",
+    }
+
+
+def without_ids(problem: JsonObject) -> str:
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", json.dumps(problem))
+
+
+def test_every_example_of_a_problem_is_one(document: JsonObject) -> None:
+    for response in document["components"]["responses"].values():
+        [content] = response["content"].values()
+        assert content["examples"]
+        for name, example in content["examples"].items():
+            problem = example["value"]
+            assert not list(faults(problem, content["schema"], document))
+            assert problem["type"] == f"urn:chatkeep:problem:{name}"

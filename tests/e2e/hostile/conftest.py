@@ -1,0 +1,42 @@
+"""One service for all of these tests: that they do not harm each other is part of what they show."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.api.contract import Contract
+from tests.e2e.processes import SECRET
+from tests.e2e.running import SERVICE_KEY, Service, running
+from tests.postgres import Server
+
+
+@pytest.fixture(scope="package")
+async def service(postgres_server: Server) -> AsyncIterator[Service]:
+    """Yield the service; whatever was sent to it, it must not have been at a loss."""
+    async with (
+        postgres_server.database() as url,
+        running(
+            DATABASE_URL=url,
+            CHATKEEP_JWT_SECRET=SECRET,
+            CHATKEEP_SERVICE_KEYS=SERVICE_KEY,
+            CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="0",
+        ) as service,
+    ):
+        contract = Contract((await service.http.get("/docs/openapi.json")).json())
+
+        async def check(answer: httpx.Response) -> None:
+            await answer.aread()
+            contract.check(answer)
+
+        service.http.event_hooks = {"response": [check]}
+        yield service
+        assert await service.end() == 0
+        assert "Traceback" not in service.log
+        assert "ERROR" not in service.log
+
+
+@pytest.fixture
+def alice(request: pytest.FixtureRequest) -> str:
+    """Return a user of this test's own."""
+    return f"alice of {request.node.name}"[:255]

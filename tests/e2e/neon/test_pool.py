@@ -1,0 +1,229 @@
+"""The pool of connections: never waited for without end, and whole after whatever happened."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from random import Random
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from adapters.piccolo.conversations import PiccoloConversations
+from adapters.piccolo.engine import CANCEL_TIMEOUT, MAX_CONNECTIONS, Engine
+from adapters.piccolo.items import PiccoloItems
+from adapters.piccolo.messages import PiccoloMessages
+from adapters.piccolo.retries import Timing
+from adapters.piccolo.users import PiccoloUsers
+from tests import postgres
+from tests.contract.builders import ALICE, NOON, again, history, says_all, started
+from tests.contract.store import Store
+from tests.e2e.neon.service import AS_ALICE, problem, service, timed, until
+from tests.relay import Relay
+
+AT_ONCE = 0.5  # seconds; a slow machine is to be reckoned with
+BUSY = "SELECT pg_sleep(0.2)"
+
+
+@asynccontextmanager
+async def locked(database_url: str, conversation: UUID) -> AsyncIterator[None]:
+    connection = await asyncpg.connect(**postgres.connect_args(database_url))
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "SELECT FROM conversations WHERE id = $1 FOR UPDATE", conversation
+            )
+            yield
+    finally:
+        await connection.close()
+
+
+async def assert_whole(engine: Engine) -> None:
+    """Assert that every connection of the pool can be used, all at once."""
+    started_at = time.perf_counter()
+    await asyncio.gather(*(engine.fetch(BUSY) for _ in range(MAX_CONNECTIONS)))
+    assert time.perf_counter() - started_at < 5
+    assert engine.pool is not None
+    assert engine.pool.get_size() == engine.pool.get_idle_size() == MAX_CONNECTIONS
+
+
+async def test_when_all_connections_are_in_use_requests_are_refused_in_time_and_then_served(
+    database_url: str,
+) -> None:
+    async with service(database_url, Timing(acquire=0.5)) as caller:
+        conversation = await caller.start()
+        async with locked(database_url, conversation):
+            blocked = [
+                asyncio.create_task(caller.say(conversation, "blocked"))
+                for _ in range(MAX_CONNECTIONS)
+            ]
+            await asyncio.sleep(0.5)
+            refused, seconds = await timed(*(caller.list() for _ in range(10)))
+            ready = await caller.is_ready()
+        served = await asyncio.gather(*blocked)
+        after, soon = await timed(caller.list())
+
+    for answer in refused:
+        assert "in use" in problem(answer)["detail"]
+    assert seconds < 0.5 + AT_ONCE
+    assert ready  # it is busy, not away
+    assert {answer.status_code for answer in served} == {201}
+    assert after[0].status_code == 200
+    assert soon < AT_ONCE
+
+
+async def test_a_statement_that_waits_too_long_for_a_lock_is_refused_and_undone(
+    database_url: str,
+) -> None:
+    async with service(database_url, Timing(command=0.5)) as caller:
+        conversation = await caller.start()
+        async with locked(database_url, conversation):
+            [refused], seconds = await timed(caller.say(conversation, "blocked"))
+            [other], soon = await timed(caller.list())
+        page = await caller.call("GET", f"/v1/conversations/{conversation}/messages")
+
+    assert "too long" in problem(refused)["detail"]
+    assert seconds < 0.5 + AT_ONCE
+    assert other.status_code == 200
+    assert soon < AT_ONCE
+    assert page.json()["items"] == []
+
+
+async def test_a_request_on_a_connection_that_went_dead_unnoticed_is_served_on_a_new_one(
+    relay: Relay,
+) -> None:
+    timing = Timing(command=0.5)
+    async with service(relay.url(), timing) as caller:
+        await asyncio.gather(*(caller.list() for _ in range(20)))
+        relay.freeze()
+
+        [answer], seconds = await timed(caller.list())
+        healed, soon = await timed(*(caller.list() for _ in range(20)))
+
+    assert answer.status_code == 200
+    assert seconds < timing.command + CANCEL_TIMEOUT + AT_ONCE
+    assert {each.status_code for each in healed} == {200}
+    assert soon < AT_ONCE
+
+
+async def test_thirty_requests_on_dead_connections_are_all_served_in_time(relay: Relay) -> None:
+    timing = Timing(command=0.5)
+    async with service(relay.url(), timing) as caller:
+        conversation = await caller.start()
+        async with locked(relay.upstream_url, conversation):
+            first = [asyncio.create_task(caller.say(conversation, "a")) for _ in range(30)]
+            await until(lambda: len(relay.open) == MAX_CONNECTIONS)
+        await asyncio.gather(*first)
+        relay.freeze()
+
+        answers, seconds = await timed(*(caller.say(conversation, "b") for _ in range(30)))
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert seconds < timing.command + CANCEL_TIMEOUT + 1.5
+
+
+async def test_there_are_never_more_than_thirty_connections(relay: Relay) -> None:
+    async with postgres.pool(relay.url()) as engine:
+        await asyncio.gather(*(engine.fetch("SELECT pg_sleep(0.02)") for _ in range(200)))
+
+    assert relay.most == MAX_CONNECTIONS
+
+
+async def test_cancelled_statements_leave_the_pool_whole(database_url: str, *, full: bool) -> None:
+    dice = Random(7)
+
+    async def cancelled(engine: Engine) -> None:
+        running = asyncio.create_task(engine.fetch("SELECT pg_sleep($1::float)", dice.random() / 9))
+        await asyncio.sleep(dice.random() / 10)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    async with postgres.pool(database_url) as engine:
+        for _ in range(50 if full else 8):
+            await asyncio.gather(*(cancelled(engine) for _ in range(60)))
+        await assert_whole(engine)
+
+
+async def test_a_cancelled_append_is_stored_wholly_or_not_at_all(
+    database_url: str, *, full: bool
+) -> None:
+    dice = Random(7)
+    async with postgres.pool(database_url) as engine:
+        store = Store(
+            PiccoloUsers(engine),
+            PiccoloConversations(engine),
+            PiccoloMessages(engine),
+            PiccoloItems(engine),
+        )
+        conversation = await started(store)
+        took = []
+
+        async def cancelled(number: int) -> None:
+            batch = says_all(*(f"{number} {part}" for part in "abc"))
+            running = asyncio.create_task(
+                store.messages.append(ALICE, conversation.id, batch, NOON)
+            )
+            await asyncio.sleep(dice.random() * 0.03)
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+                took.append(number)
+
+        for _ in range(50 if full else 5):
+            await asyncio.gather(*(cancelled(uuid4().int) for _ in range(20)))
+        stored = [
+            message.content or "" for message in await history(store, conversation, limit=9999)
+        ]
+        counted = (await again(store, conversation)).message_count
+        await assert_whole(engine)
+
+    batches = [content.split()[0] for content in stored[::3]]
+    assert stored == [f"{number} {part}" for number in batches for part in "abc"]
+    assert len(set(batches)) == len(batches)
+    assert {str(number) for number in took} <= set(batches)
+    assert counted == len(stored)
+    assert batches
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["in a statement", "while it begins"])
+async def test_cancelled_transactions_leave_the_pool_whole(
+    database_url: str, *, begun: bool, full: bool
+) -> None:
+    dice = Random(7)
+
+    async def cancelled(engine: Engine) -> None:
+        async def transact() -> None:
+            async with engine.transaction():
+                if begun:
+                    await engine.fetch("SELECT pg_sleep(0.01)")
+
+        running = asyncio.create_task(transact())
+        await asyncio.sleep(dice.random() * (0.02 if begun else 0.003))
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    async with postgres.pool(database_url) as engine:
+        for _ in range(100 if full else 5):
+            await asyncio.gather(*(cancelled(engine) for _ in range(30)))
+        await assert_whole(engine)
+
+
+async def test_callers_that_hang_up_leave_the_pool_whole(database_url: str, *, full: bool) -> None:
+    dice = Random(7)
+    engine = Engine(postgres.connect_args(database_url))
+    async with service(database_url, engine=engine) as caller:
+        address = caller.http.base_url.host, caller.http.base_url.port
+        headers = "".join(f"{name}: {value}\r\n" for name, value in AS_ALICE.items())
+
+        async def hang_up() -> None:
+            _, writer = await asyncio.open_connection(*address)
+            writer.write(f"GET /v1/conversations HTTP/1.1\r\nHost: t\r\n{headers}\r\n".encode())
+            await asyncio.sleep(dice.random() * 0.05)
+            writer.transport.abort()
+
+        for _ in range(50 if full else 5):
+            await asyncio.gather(*(hang_up() for _ in range(60)))
+        await assert_whole(engine)

@@ -1,0 +1,77 @@
+"""The command line as an operator runs it: a process of its own, in an environment of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+CHATKEEP = Path(sys.executable).with_name("chatkeep")
+PROJECT = Path(__file__).parents[2]
+SECRET = "an-example-secret-of-at-least-thirty-two-bytes"
+
+
+def environment(**given: str) -> dict[str, str]:
+    """Return the environment with these settings and no others."""
+    ours = {"DATABASE_URL", "DATABASE_URL_DIRECT"}
+    rest = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("CHATKEEP_")}
+    return rest | given
+
+
+def chatkeep(
+    *arguments: str | Path, stdin: str = "", **settings: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end. It never shows a traceback."""
+    done = subprocess.run(
+        [CHATKEEP, *arguments],
+        cwd=PROJECT,
+        env=environment(**settings),
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def processes_about(home: Path) -> set[int]:
+    """Return the processes that name the directory in their command or work in it."""
+    return {int(each.name) for each in Path("/proc").iterdir() if _is_about(each, home)}
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the process with its children, and theirs."""
+    parents: dict[int, int] = {}
+    for each in Path("/proc").iterdir():
+        if each.name.isdecimal():
+            try:
+                stat = (each / "stat").read_text()
+            except OSError:
+                continue
+            parents[int(each.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def _is_about(process: Path, home: Path) -> bool:
+    if not process.name.isdecimal():
+        return False
+    try:
+        command = (process / "cmdline").read_bytes()
+        return os.fsencode(home) in command or (process / "cwd").readlink().is_relative_to(home)
+    except OSError:
+        return False
+
+
+def catches(pid: int, caught: signal.Signals) -> bool:
+    """Whether the process has a handler of its own for the signal."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    [mask] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(mask, 16) >> (caught - 1) & 1)

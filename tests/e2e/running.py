@@ -1,0 +1,146 @@
+"""The service as it is in production: `chatkeep serve`, called over HTTP and over bare sockets."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from entrypoints.http.tokens import sign
+from tests.e2e.processes import PROJECT, SECRET, descendants, environment
+
+FULL = os.environ.get("CHATKEEP_TEST_FULL") == "1"
+"""Whether to run the full counts; else tests do as little as shows that something is wrong."""
+
+SERVICE_KEY = "sk_of_the_tests_0123456789abcdef0123456789"
+
+# The command line, after whatever a test wants to be different.
+_MAIN = "\nfrom entrypoints.cli import main\nmain()\n"
+
+
+def as_user(user_id: str, *, secret: str = SECRET) -> dict[str, str]:
+    return {"Authorization": f"Bearer {sign(secret, user_id, expires_in=900)}"}
+
+
+def as_service(user_id: str | None = None, *, key: str = SERVICE_KEY) -> dict[str, str]:
+    acting_for = {} if user_id is None else {"X-User-Id": user_id}
+    return {"Authorization": f"Bearer {key}"} | acting_for
+
+
+@dataclass
+class Service:
+    """A service in a process of its own. `log` is what it wrote to stderr."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    log_file: Path
+    http: httpx.AsyncClient = field(repr=False)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        status: int | None = None,
+    ) -> Any:  # noqa: ANN401 - any JSON
+        """Return the JSON of an answer of that status, or of any successful one; None if empty."""
+        content = {} if body is None else {"json": body}
+        answer = await self.http.request(method, path, headers=headers, **content)
+        assert answer.status_code == status if status else answer.is_success, answer.text[:1000]
+        return answer.json() if answer.content else None
+
+    async def raw(self, request: bytes, *, wait: float = 5.0) -> bytes:
+        """Return what is answered to these bytes until the service closes the connection."""
+        reader, writer = await asyncio.open_connection(*self.address)
+        try:
+            writer.write(request)
+            await writer.drain()
+            async with asyncio.timeout(wait):
+                return await reader.read()
+        finally:
+            writer.close()
+
+    def memory(self) -> int:
+        """Return how many bytes of memory the process has taken, all its children included."""
+        return sum(_resident(pid) for pid in descendants(self.pid))
+
+    async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal, unless it is over already; return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return await asyncio.to_thread(self.process.wait, 30)
+
+
+@asynccontextmanager
+async def running(
+    *arguments: str, before: str = "", timeout: float = 30, **settings: str
+) -> AsyncIterator[Service]:
+    """Run the service on a free port until the end of the block.
+
+    `before` is Python that its process runs first; with several workers they do not see it.
+    """
+    with tempfile.TemporaryDirectory(prefix="chatkeep-test-") as directory:
+        log = Path(directory) / "log"
+        with log.open("w", encoding="utf-8") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-c", before + _MAIN, "serve", "--port", "0", *arguments],
+                cwd=PROJECT,
+                env=environment(**settings),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                encoding="utf-8",
+            )
+        assert process.stdout is not None
+        with process:
+            try:
+                first = await asyncio.to_thread(process.stdout.readline)
+                found = re.search(r"http://\S+(?=,)", first)
+                assert found, log.read_text(encoding="utf-8")
+                async with httpx.AsyncClient(
+                    base_url=found[0],
+                    timeout=timeout,
+                    limits=httpx.Limits(max_connections=None),
+                    trust_env=False,
+                ) as http:
+                    service = Service(process, found[0], log, http)
+                    yield service
+                await service.end()
+            finally:
+                process.kill()
+
+
+def _resident(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0

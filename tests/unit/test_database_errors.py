@@ -1,0 +1,119 @@
+"""What the errors that Postgres, Neon's proxy, PgBouncer and the driver raise are taken for."""
+
+import socket
+import ssl
+
+import asyncpg
+import pytest
+
+from adapters.piccolo.errors import Again, described, trouble, unavailable
+
+
+def postgres_error(state: str, text: str) -> asyncpg.PostgresError:
+    error: asyncpg.PostgresError = asyncpg.PostgresError.new({"C": state, "M": text})
+    return error
+
+
+PASSING = [
+    ConnectionRefusedError(111, "Connect call failed"),
+    ConnectionResetError(104, "Connection reset by peer"),
+    FileNotFoundError(2, "No such file or directory"),
+    socket.gaierror(-3, "Temporary failure in name resolution"),
+    TimeoutError(),
+    ssl.SSLError("[SSL: UNEXPECTED_EOF]"),
+    asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+    asyncpg.InterfaceError("connection is closed"),
+    asyncpg.InterfaceError(
+        "cannot call Connection.fetch(): connection has been released back to the pool"
+    ),
+    asyncpg.InternalClientError("cannot switch to state 2; another operation (1) is in progress"),
+    postgres_error("57P01", "terminating connection due to administrator command"),
+    postgres_error("57P02", "terminating connection because of crash of another server process"),
+    postgres_error("57P03", "the database system is starting up"),
+    postgres_error("53300", "sorry, too many clients already"),
+    postgres_error("XX000", "Couldn't connect to compute node"),
+    postgres_error("XX000", "Control plane request failed"),
+    postgres_error("XX000", "Failed to acquire permit to connect to the database. Too many "),
+    postgres_error("08P01", "server login has been failing, try again later (server_login_retry)"),
+    postgres_error("08P01", "query_wait_timeout"),
+    postgres_error("08P01", "no more connections allowed (max_client_conn)"),
+]
+REFUSING = [
+    postgres_error("28P01", 'password authentication failed for user "neondb_owner"'),
+    postgres_error("XX000", 'password authentication failed for user "neondb_owner"'),
+    postgres_error("XX000", "The endpoint is disabled. Enable it using Neon API and retry."),
+    postgres_error("XX000", "The requested endpoint could not be found, or you don't have access"),
+    postgres_error("XX000", "Your account or project has exceeded the compute time quota."),
+    postgres_error("53300", "Your account or project has exceeded the compute time quota."),
+    postgres_error("XX000", "Endpoint ID is not specified."),
+    postgres_error("08P01", "no such database: neondb"),
+    postgres_error("3D000", 'database "neondb" does not exist'),
+    postgres_error("53100", "could not extend file: No space left on device"),
+    postgres_error("42P01", 'relation "messages" does not exist'),
+    postgres_error("42501", "permission denied for table messages"),
+    postgres_error("26000", 'prepared statement "__asyncpg_stmt_1__" does not exist'),
+    postgres_error("57014", "canceling statement due to statement timeout"),
+    ssl.SSLCertVerificationError("certificate verify failed: self-signed certificate"),
+]
+SOON = [
+    postgres_error("40001", "could not serialize access due to concurrent update"),
+    postgres_error("40P01", "deadlock detected"),
+    postgres_error("25006", "cannot execute INSERT in a read-only transaction"),
+    asyncpg.InvalidCachedStatementError("cached statement plan is invalid"),
+    asyncpg.OutdatedSchemaCacheError("cached schema is out of date"),
+]
+OURS = [
+    postgres_error("23505", "duplicate key value violates unique constraint"),
+    postgres_error("42601", "syntax error"),
+    postgres_error("54001", "stack depth limit exceeded"),
+    postgres_error("XX000", "unexpected data beyond EOF"),
+    postgres_error("08P01", "bind message supplies 1 parameters, but it requires 2"),
+    asyncpg.InterfaceError("the server expects 2 arguments for this query, 1 was passed"),
+    ValueError("no error of a database"),
+]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=described)
+def test_what_passes_is_waited_for(error: Exception) -> None:
+    found = trouble(error)
+    assert found is not None
+    assert found.again is Again.WHEN_BACK
+
+
+@pytest.mark.parametrize("error", SOON, ids=described)
+def test_what_the_server_has_undone_is_tried_again_soon(error: Exception) -> None:
+    found = trouble(error)
+    assert found is not None
+    assert found.again is Again.SOON
+
+
+@pytest.mark.parametrize("error", REFUSING, ids=described)
+def test_what_an_operator_has_to_mend_is_not_tried_again(error: Exception) -> None:
+    found = trouble(error)
+    assert found is not None
+    assert found.again is Again.NEVER
+
+
+@pytest.mark.parametrize("error", OURS, ids=described)
+def test_what_is_no_trouble_of_the_database_is_left_alone(error: Exception) -> None:
+    assert trouble(error) is None
+    assert unavailable(error) is None
+
+
+@pytest.mark.parametrize("error", [*PASSING, *SOON, *REFUSING], ids=described)
+def test_callers_are_told_when_to_come_back_and_nothing_of_what_the_driver_said(
+    error: Exception,
+) -> None:
+    told = unavailable(error)
+    assert told is not None
+    assert told.retry_after >= 1
+    assert "neondb" not in told.reason
+    assert str(error) == "" or str(error) not in told.reason
+
+
+def test_what_the_server_said_before_it_closed_decides() -> None:
+    error = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+    error.__cause__ = postgres_error("28P01", "password authentication failed")
+    found = trouble(error)
+    assert found is not None
+    assert found.again is Again.NEVER
