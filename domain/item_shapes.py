@@ -24,7 +24,7 @@ _ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
 _FOREIGN_ROLES: Final = frozenset({"unknown", "critic", "discriminator", "tool"})
 _WITH_STATUS: Final = frozenset({"message", "function_call", "function_call_output"})
 # What the Agents SDK writes where a model of another provider gave no id.
-_NO_IDS: Final = frozenset({None, "__fake_id__"})
+_NO_ID: Final = "__fake_id__"
 _PREFIXES: Final = {
     "message": "msg",
     "function_call": "fc",
@@ -109,7 +109,10 @@ def drafted(text: ItemText, *, field: str) -> Draft:
     is null counts as missing, for these and for `id`. All else stays as it is, in its order.
     Raises `InvalidValueError`, naming the field below `field`.
     """
-    members = _members(text)
+    try:
+        members = _members(text)
+    except RecursionError:
+        raise InvalidValueError(field, "is nested too deep") from None
     if members is None:
         raise InvalidValueError(field, "is not a JSON object")
     item_id = _id(members, f"{field}.id")
@@ -183,13 +186,13 @@ def _said(message: Message) -> dict[str, object]:
 
 def _id(members: _Members, field: str) -> ItemId | None:
     given = _value(members, "id")
-    if isinstance(given, str) and given not in _NO_IDS:
-        if not 0 < len(given) <= MAX_ITEM_ID_CHARS or "\x00" in given:
-            raise InvalidValueError(field, f"has from 1 to {MAX_ITEM_ID_CHARS} characters, no NUL")
-        return ItemId(given)
-    if given not in _NO_IDS:
+    if given is None or given == _NO_ID:
+        return None
+    if not isinstance(given, str):
         raise InvalidValueError(field, "is a string")
-    return None
+    if not 0 < len(given) <= MAX_ITEM_ID_CHARS or "\x00" in given:
+        raise InvalidValueError(field, f"has from 1 to {MAX_ITEM_ID_CHARS} characters, no NUL")
+    return ItemId(given)
 
 
 def _kind(members: _Members, field: str) -> str:

@@ -26,14 +26,15 @@ class Relay:
 
     `delay` is in seconds, each way. `accepted` counts the connections there ever were, `open` has
     those there are, `most` is how many there were at a time. `requests` is what clients sent in one
-    go and then waited for an answer to, connecting aside: one round trip each. With `tls` clients
-    may speak TLS, else not.
+    go and then waited for an answer to, connecting aside: one round trip each; `swallowed` counts
+    what they sent on frozen connections. With `tls` clients may speak TLS, else not.
     """
 
     def __init__(self, database_url: str, *, tls: ssl.SSLContext | None = None) -> None:
         self.delay = 0.0
         self.accepted = 0
         self.most = 0
+        self.swallowed = 0
         self.open: set[Link] = set()
         self.requests: list[bytes] = []
         self.cuts: Callable[[bytes], bool] | None = None
@@ -208,9 +209,10 @@ class Link:
         async with self._pass_on(writer) as send:
             send(opening)
             while chunk := await self.reader.read(CHUNK):
-                if self.frozen:
-                    continue
                 requests = list(self._client.requests(chunk))
+                if self.frozen:
+                    self.relay.swallowed += len(requests)
+                    continue
                 self.relay.requests += requests
                 if self.allowance is not None:
                     self.allowance -= len(chunk)

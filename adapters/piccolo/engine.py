@@ -118,6 +118,7 @@ class Engine(PostgresEngine):
             timeout=self._timing.connect,
             command_timeout=self._timing.command,
             connect=self._connect,
+            connection_class=_Connection,
             reset=_no_reset,
             **kwargs,
         )
@@ -300,6 +301,20 @@ class Engine(PostgresEngine):
         while self.pool is not None:
             await sleep(self._timing.recycle * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
             await self.pool.expire_connections()
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg is untyped
+    """One that closes without a word.
+
+    The pool has the connections that it replaces closed by tasks whose errors nobody looks at, and
+    those that went dead unnoticed do raise one.
+    """
+
+    __slots__ = ()
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's
+        with contextlib.suppress(*_OF_BROKEN_CONNECTIONS):
+            await super().close(timeout=timeout)
 
 
 async def _no_reset(_connection: object) -> None:

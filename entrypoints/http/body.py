@@ -1,5 +1,6 @@
 """Bodies are decoded once, straight into what the handler takes."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from itertools import islice
@@ -13,6 +14,9 @@ from litestar.exceptions import InternalServerException
 from entrypoints.http.authentication import Caller
 from entrypoints.http.problems import FieldError, ProblemError, invalid, invalid_fields
 from entrypoints.http.validation import shortened
+
+PATIENCE: Final = 30.0
+"""So many seconds may a body take, or else whoever trickles it holds one of the places for ever."""
 
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 # msgspec's words for a body that stops in the middle.
@@ -29,7 +33,15 @@ class JsonRequest(Request[Caller, None, State]):
 
     async def body(self) -> bytes:
         try:
-            return await super().body()
+            async with asyncio.timeout(PATIENCE):
+                return await super().body()
+        except TimeoutError:
+            raise ProblemError(
+                408,
+                "too-slow",
+                f"The body was not complete after {PATIENCE:.0f} seconds.",
+                headers={"Connection": "close"},
+            ) from None
         except InternalServerException:
             # Nobody reads the answer, but it is not a fault of ours either.
             raise _malformed("The client left before the body had ended.") from None

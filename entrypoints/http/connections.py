@@ -43,6 +43,7 @@ class Connection(HttpToolsProtocol):
     _deadline: TimerHandle | None = None
     _in_head = False
     _head_bytes = 0
+    _is_deaf = False
     _served: RequestResponseCycle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn's
@@ -59,6 +60,8 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
         self._unset_keepalive_if_required()
         self._head_bytes += len(data)
         while data:
@@ -141,7 +144,7 @@ class Connection(HttpToolsProtocol):
         """Answer, and close the connection; what came before in order is answered first."""
         if not self._is_idle() and not self.cycle.more_body:
             self.cycle.keep_alive = False
-            self.flow.pause_reading()
+            self._is_deaf = True
             return
         request_id = uuid4().hex
         logger.info("%s - - %d -", request_id, problem.status)

@@ -17,6 +17,7 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from entrypoints.http.openapi import published
+from entrypoints.openai.openapi import with_openai
 from entrypoints.settings import Settings
 
 _AnyRequest = Request[Any, Any, Any]
@@ -88,7 +89,7 @@ class _Document:
 
     def of(self, generated: dict[str, Any]) -> dict[str, Any]:
         if not self._made:
-            self._made = published(generated, self._settings)
+            self._made = with_openai(published(generated, self._settings))
         return self._made
 
 

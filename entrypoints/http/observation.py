@@ -48,7 +48,7 @@ class Observation:
             return
         started = perf_counter()
         request_id = _request_id(scope["headers"])
-        private = scope["path"].startswith("/v1/")
+        private = scope["path"].startswith(("/v1/", "/openai/"))
         fields = _HEADERS_OF_PAGE if scope["path"].rstrip("/") == _PAGE else HEADERS
         status = 500
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Raw, Struct
 
+from domain.errors import InvalidValueError
 from domain.item_use_cases import ItemPage, check_openai_metadata
 from domain.items import Item, ItemText
 from domain.model import EMPTY_OBJECT, Conversation, ConversationId, JsonText
@@ -122,8 +123,14 @@ def written_id(conversation_id: ConversationId) -> str:
 
 
 def texts(items: Sequence[Raw] | None) -> list[ItemText]:
-    """Return the items as they were sent. Raises `UnicodeDecodeError`."""
-    return [ItemText(bytes(item).decode()) for item in items or ()]
+    """Return the items as they were sent, or raise `InvalidValueError`."""
+    found = []
+    for index, item in enumerate(items or ()):
+        try:
+            found.append(ItemText(bytes(item).decode()))
+        except UnicodeDecodeError:
+            raise InvalidValueError(f"items[{index}]", "is not UTF-8") from None
+    return found
 
 
 def metadata(given: Metadata | None) -> JsonText:

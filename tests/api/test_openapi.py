@@ -32,7 +32,7 @@ def parts(value: Json, at_: str = "#") -> Iterator[tuple[str, JsonObject]]:
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, each in items:
         if isinstance(each, dict | list) and key not in {"example", "examples", "default"}:
-            yield from parts(each, f"{at_}/{key}")
+            yield from parts(each, f"{at_}/{str(key).replace('/', '~1')}")
 
 
 def schemas(document: JsonObject) -> Iterator[tuple[str, JsonObject]]:

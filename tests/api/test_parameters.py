@@ -120,7 +120,7 @@ BAD_CURSORS = {
     "empty": "",
     "garbage": "abc",
     "no base64": "!!!",
-    "base64 and more": f"{cursor(None, A_TIME, an_id())}!",
+    "base64 and more": f"{cursor(None, A_TIME, an_id())}!!!!",
     "not ASCII": "é",
     "no UTF-8": base64.urlsafe_b64encode(b'["\xff"]').decode(),
     "no JSON": base64.urlsafe_b64encode(b"[").decode(),

@@ -174,7 +174,7 @@ async def test_messages_are_items(store: Store) -> None:
 
     found = await page(store, conversation)
 
-    part = {"annotations": [], "logprobs": []}
+    part: dict[str, object] = {"annotations": [], "logprobs": []}
     assert [json.loads(item.text) for item in found[1:]] == [
         {
             "id": f"msg_{asked.id.hex}",

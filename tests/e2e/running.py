@@ -1,6 +1,7 @@
 """The service as it is in production: `chatkeep serve`, called over HTTP and over bare sockets."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -71,8 +72,12 @@ class Service:
         status: int | None = None,
     ) -> Any:  # noqa: ANN401 - any JSON
         """Return the JSON of an answer of that status, or of any successful one; None if empty."""
-        content = {} if body is None else {"json": body}
-        answer = await self.http.request(method, path, headers=headers, **content)
+        answer = await self.http.request(
+            method,
+            path,
+            headers={"Content-Type": "application/json"} | dict(headers or {}),
+            content=None if body is None else json.dumps(body),
+        )
         assert answer.status_code == status if status else answer.is_success, answer.text[:1000]
         return answer.json() if answer.content else None
 
@@ -99,9 +104,7 @@ class Service:
 
 
 @asynccontextmanager
-async def running(
-    *arguments: str, before: str = "", timeout: float = 30, **settings: str
-) -> AsyncIterator[Service]:
+async def running(*arguments: str, before: str = "", **settings: str) -> AsyncIterator[Service]:
     """Run the service on a free port until the end of the block.
 
     `before` is Python that its process runs first; with several workers they do not see it.
@@ -109,7 +112,7 @@ async def running(
     with tempfile.TemporaryDirectory(prefix="chatkeep-test-") as directory:
         log = Path(directory) / "log"
         with log.open("w", encoding="utf-8") as stderr:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: ASYNC220 - to start one takes milliseconds
                 [sys.executable, "-c", before + _MAIN, "serve", "--port", "0", *arguments],
                 cwd=PROJECT,
                 env=environment(**settings),
@@ -126,7 +129,7 @@ async def running(
                 assert found, log.read_text(encoding="utf-8")
                 async with httpx.AsyncClient(
                     base_url=found[0],
-                    timeout=timeout,
+                    timeout=60,
                     limits=httpx.Limits(max_connections=None),
                     trust_env=False,
                 ) as http:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.errors import InvalidValueError
 from domain.item_shapes import drafted, items_of
 from domain.items import Item, ItemId, ItemText, NewItem, message_id_in
-from domain.model import Position, Role
+from domain.model import Message, Position, Role
 from tests.unit.histories import AT, conversation, histories, tool
 
 MADE = ItemId("made")
@@ -31,25 +31,35 @@ def stored(text: str) -> NewItem:
     [
         (
             '{"role":"user","content":"Hi"}',
-            '{"id":"made","type":"message","role":"user",'
-            '"content":[{"type":"input_text","text":"Hi"}],"status":"completed"}',
+            (
+                '{"id":"made","type":"message","role":"user",'
+                '"content":[{"type":"input_text","text":"Hi"}],"status":"completed"}'
+            ),
         ),
         (
             '{"content":"Hi","role":"assistant","phase":"commentary"}',
-            '{"id":"made","type":"message","content":[{"type":"output_text","text":"Hi",'
-            '"annotations":[],"logprobs":[]}],"role":"assistant","phase":"commentary",'
-            '"status":"completed"}',
+            (
+                '{"id":"made","type":"message","content":[{"type":"output_text","text":"Hi",'
+                '"annotations":[],"logprobs":[]}],"role":"assistant","phase":"commentary",'
+                '"status":"completed"}'
+            ),
         ),
         (
             '{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}',
-            '{"id":"made","type":"function_call","call_id":"c","name":"f","arguments":"{}",'
-            '"status":"completed"}',
+            (
+                '{"id":"made","type":"function_call","call_id":"c","name":"f","arguments":"{}",'
+                '"status":"completed"}'
+            ),
         ),
         (
-            '{ "output": "1" , "type":"function_call_output", "call_id":"c", "id": null,'
-            ' "status":"incomplete"}',
-            '{"output":"1","type":"function_call_output","call_id":"c","id":"made",'
-            '"status":"incomplete"}',
+            (
+                '{ "output": "1" , "type":"function_call_output", "call_id":"c", "id": null,'
+                ' "status":"incomplete"}'
+            ),
+            (
+                '{"output":"1","type":"function_call_output","call_id":"c","id":"made",'
+                '"status":"incomplete"}'
+            ),
         ),
         ('{"type":"reasoning","summary":[]}', '{"id":"made","type":"reasoning","summary":[]}'),
         (
@@ -110,8 +120,10 @@ def test_an_id_is_made_by_type(sent: str, prefix: str) -> None:
     [
         ('{"role":"developer","content":"a"}', Role.DEVELOPER, "a"),
         (
-            '{"role":"user","content":[{"type":"input_text","text":"a"},{"type":"input_image"},'
-            '{"type":"input_text","text":"b"}]}',
+            (
+                '{"role":"user","content":[{"type":"input_text","text":"a"},{"type":"input_image"},'
+                '{"type":"input_text","text":"b"}]}'
+            ),
             Role.USER,
             "ab",
         ),
@@ -181,6 +193,11 @@ def test_what_is_wrong_is_named(sent: str, field: str) -> None:
     assert refusal.value.field == field
 
 
+def test_what_is_nested_too_deep_is_refused() -> None:
+    with pytest.raises(InvalidValueError):
+        normalised(f'{{"type":"later","a":{"[" * 5_000}{"]" * 5_000}}}')
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -194,7 +211,7 @@ _JSON = st.recursive(
     indent=st.none() | st.integers(0, 2),
 )
 def test_of_any_other_item_all_comes_back_in_its_order(
-    members: dict[str, Any], ascii_only: bool, indent: int | None
+    *, members: dict[str, Any], ascii_only: bool, indent: int | None
 ) -> None:
     sent = {**members, "type": "later"}
     sent.pop("id", None)
@@ -205,7 +222,9 @@ def test_of_any_other_item_all_comes_back_in_its_order(
 
 
 @given(history=histories())
-def test_every_message_is_at_least_one_item_and_none_twice(history: Any) -> None:
+def test_every_message_is_at_least_one_item_and_none_twice(
+    history: tuple[Message, ...],
+) -> None:
     ids = [item.id for message in history for item in items_of(message)]
 
     assert len(set(ids)) == len(ids) >= len(history)
@@ -216,7 +235,9 @@ def test_every_message_is_at_least_one_item_and_none_twice(history: Any) -> None
 
 
 @given(history=histories())
-def test_the_items_of_messages_can_be_sent_again_as_they_are(history: Any) -> None:
+def test_the_items_of_messages_can_be_sent_again_as_they_are(
+    history: tuple[Message, ...],
+) -> None:
     for message in history:
         for item in items_of(message):
             if json.loads(item.text).get("call_id") != "":

@@ -1,4 +1,4 @@
-"""One service for all of these tests: that they do not harm each other is part of what they show."""
+"""One service for all of these tests: that they do not harm each other is part of it."""
 
 from collections.abc import AsyncIterator
 

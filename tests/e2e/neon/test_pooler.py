@@ -69,7 +69,9 @@ async def test_two_processes_with_24_callers_share_four_server_connections_witho
 ) -> None:
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(pgbouncer(database_url, connections=4))
-        processes = [await stack.enter_async_context(service_process(url)) for _ in range(2)]
+        processes = await asyncio.gather(
+            *(stack.enter_async_context(service_process(url)) for _ in range(2))
+        )
         callers = [caller for caller in processes for _ in range(12)]
         pause = asyncio.create_task(asyncio.sleep(15 if full else 1.5))
 

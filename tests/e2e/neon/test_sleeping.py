@@ -12,7 +12,7 @@ from tests.relay import Relay
 
 async def poll(caller: Caller) -> None:
     """Ask what load balancers and orchestrators ask, for a while."""
-    for _ in range(20):
+    for _ in range(10):
         assert await caller.is_live()
         assert await caller.is_ready()
         await asyncio.sleep(0.02)

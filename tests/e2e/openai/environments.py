@@ -4,6 +4,7 @@
 made once, below the project's own one, from requirements with hashes (`make lock`).
 """
 
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -21,21 +22,47 @@ SECONDS = 300
 def python(name: str) -> Path:
     """Return the interpreter of an environment; skip the test when it cannot be made."""
     requirements = FOLDER / f"{name}.txt"
-    digest = sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
-    environment = ENVIRONMENTS / f"{name}-{digest[:12]}"
+    environment = _folder(name, requirements.read_bytes() + sys.version.encode())
     interpreter = environment / "bin" / "python"
-    done = environment / "done"
-    if not done.exists():
-        install = ("-m", "pip", "install", "--quiet", "--require-hashes", "--requirement")
-        try:
-            _run(sys.executable, "-m", "venv", "--clear", environment)
-            _run(interpreter, *install, requirements)
-        except (subprocess.SubprocessError, OSError) as error:
-            reason = getattr(error, "stderr", None) or str(error)
-            pytest.skip(f"OpenAI's packages cannot be installed: {reason[-300:]}")
-        done.touch()
+    install = ("-m", "pip", "install", "--quiet", "--require-hashes", "--requirement")
+    _once(
+        environment,
+        (sys.executable, "-m", "venv", "--clear", environment),
+        (interpreter, *install, requirements),
+    )
     return interpreter
 
 
-def _run(*command: str | Path) -> None:
-    subprocess.run(command, check=True, timeout=SECONDS, capture_output=True, encoding="utf-8")
+@cache
+def node_folder() -> Path:
+    """Return a folder with the npm package; skip the test when there is no Node or it fails."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("there is no Node here")
+    files = [FOLDER / name for name in ("package.json", "package-lock.json")]
+    folder = _folder("npm", b"".join(file.read_bytes() for file in files))
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copy(file, folder)
+    _once(folder, (npm, "ci", "--prefix", folder, "--omit=peer", "--no-audit", "--no-fund"))
+    return folder
+
+
+def _folder(name: str, contents: bytes) -> Path:
+    return ENVIRONMENTS / f"{name}-{sha256(contents).hexdigest()[:12]}"
+
+
+def _once(folder: Path, *commands: tuple[str | Path, ...]) -> None:
+    """Run the commands that fill a folder, unless they did before."""
+    done = folder / "done"
+    if done.exists():
+        return
+    try:
+        for command in commands:
+            subprocess.run(
+                command, check=True, timeout=SECONDS, capture_output=True, encoding="utf-8"
+            )
+    except (subprocess.SubprocessError, OSError) as error:
+        reason = getattr(error, "stderr", None) or str(error)
+        pytest.skip(f"OpenAI's packages cannot be installed: {reason[-300:]}")
+    done.touch()

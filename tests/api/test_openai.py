@@ -1,0 +1,424 @@
+"""OpenAI's API below /openai/v1, as it goes over the wire, beside the native one."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from entrypoints.bootstrap import memory_app, memory_chatkeep
+from entrypoints.settings import Settings
+from tests.api.service import SERVICE_KEY, Service, serving, settings, token
+from tests.contract.builders import NOON, SECOND
+
+HELLO = {"role": "user", "content": "Hello"}
+CONVERSATIONS = "/openai/v1/conversations"
+
+
+class Wire:
+    """A caller of the service; what is wrong has OpenAI's shape, always."""
+
+    def __init__(self, service: Service, user_id: str) -> None:
+        self.http = service.http
+        self.contract = service.contract
+        self.headers = {"Authorization": token(user_id)}
+
+    async def call(self, method: str, path: str, body: object = None, **headers: str) -> Any:  # noqa: ANN401 - any JSON
+        """Return the body of an answer that must be 200."""
+        answer = await self.try_to(method, path, body, **headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def try_to(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        answer = await self.http.request(
+            method,
+            path,
+            content=content,
+            headers={"Content-Type": "application/json", **self.headers, **named},
+        )
+        self.contract.check(answer)
+        assert answer.headers["content-type"] == "application/json", answer.text
+        assert answer.headers["cache-control"] == "no-store"
+        if answer.is_error:
+            error = answer.json()["error"]
+            assert set(error) == {"message", "type", "param", "code"}
+            assert "urn:" not in answer.text
+        return answer
+
+    async def refused(
+        self, status: int, method: str, path: str, body: object = None, **headers: str
+    ) -> dict[str, Any]:
+        answer = await self.try_to(method, path, body, **headers)
+        assert answer.status_code == status, answer.text
+        error: dict[str, Any] = answer.json()["error"]
+        return error
+
+    async def started(self, *items: object) -> str:
+        made = await self.call("POST", CONVERSATIONS, {"items": items})
+        return f"{CONVERSATIONS}/{made['id']}"
+
+
+@pytest.fixture(scope="module")
+async def service() -> AsyncIterator[Service]:
+    async with serving(settings(openai_max_body_bytes=200_000, max_item_bytes=100_000)) as service:
+        yield service
+
+
+@pytest.fixture
+def alice(service: Service, request: pytest.FixtureRequest) -> Wire:
+    return Wire(service, f"alice of {request.node.name}")
+
+
+async def test_a_conversation_of_one_api_is_one_of_the_other(alice: Wire) -> None:
+    made = await alice.call("POST", CONVERSATIONS, {"metadata": {"a": "b"}, "items": [HELLO]})
+
+    native = f"/v1/conversations/{made['id'].removeprefix('conv_')}"
+    [message] = (await alice.call("GET", f"{native}/messages"))["items"]
+    assert (message["role"], message["content"]) == ("user", "Hello")
+    assert (await alice.call("GET", native))["metadata"] == {"a": "b"}
+
+    answer = await alice.http.post(
+        f"{native}/messages",
+        json={"role": "assistant", "content": "Hi"},
+        headers=alice.headers,
+    )
+    assert answer.status_code == 201
+    page = await alice.call("GET", f"{CONVERSATIONS}/{made['id']}/items?order=asc")
+    assert [item["content"][0]["text"] for item in page["data"]] == ["Hello", "Hi"]
+
+
+async def test_calls_sent_as_items_are_a_valid_context(alice: Wire) -> None:
+    call = {"type": "function_call", "name": "f", "arguments": "{}"}
+    output = {"type": "function_call_output", "output": "1"}
+    path = await alice.started(
+        HELLO,
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        *({**call, "call_id": call_id} for call_id in "ab"),
+        *({**output, "call_id": call_id} for call_id in "ab"),
+    )
+
+    native = path.replace("/openai/v1", "/v1").replace("conv_", "")
+    messages = (await alice.call("GET", f"{native}/context"))["messages"]
+
+    assert [each["role"] for each in messages] == ["user", "assistant", "tool", "tool"]
+    assert [each["id"] for each in messages[1]["tool_calls"]] == ["a", "b"]
+
+
+async def test_created_at_is_in_seconds(alice: Wire) -> None:
+    made = await alice.call("POST", CONVERSATIONS, {})
+
+    assert isinstance(made["created_at"], int)
+    assert set(made) == {"id", "object", "created_at", "metadata"}
+
+
+async def test_a_create_needs_no_body(alice: Wire) -> None:
+    made = await alice.call("POST", CONVERSATIONS)
+
+    assert made["metadata"] == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"items": 5}',
+        b'{"items": [{"type": "later", "a": "\\ud800"}]}',
+        b'{"items": [{"type": "later", "a": "\xff"}]}',
+        b'{"items": [{"type": "later", "a": NaN}]}',
+        b'{"itmes": []}',
+        b"{}",
+        b'{"items": null}',
+        b'{"items": [' + b"[" * 5_000 + b"]" * 5_000 + b"]}",
+        b'{"items": [{"type": "later", "a": ' + b"[" * 990 + b"]" * 990 + b"}, 5]}",
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+async def test_a_body_that_makes_no_sense_is_a_bad_request(alice: Wire, body: bytes) -> None:
+    path = await alice.started(HELLO)
+
+    error = await alice.refused(400, "POST", f"{path}/items", body)
+
+    assert error["type"] == "invalid_request_error"
+    assert len((await alice.call("GET", f"{path}/items"))["data"]) == 1
+
+
+async def test_an_error_names_the_parameter(alice: Wire) -> None:
+    path = await alice.started()
+
+    error = await alice.refused(400, "POST", f"{path}/items", {"items": [HELLO, {"role": "user"}]})
+
+    assert error["param"] == "items[1].content"
+    assert error["code"] == "invalid_value"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {str(n): "" for n in range(17)},
+        {"k" * 65: ""},
+        {"k": "v" * 513},
+        {"k": 5},
+        {"k": None},
+        [],
+    ],
+)
+async def test_metadata_has_openais_limits(alice: Wire, metadata: object) -> None:
+    path = await alice.started()
+
+    for where in (CONVERSATIONS, path):
+        error = await alice.refused(400, "POST", where, {"metadata": metadata})
+        assert error["param"].startswith("metadata")
+    most = {f"{n:064}": "v" * 512 for n in range(16)}
+    assert (await alice.call("POST", path, {"metadata": most}))["metadata"] == most
+
+
+async def test_an_update_says_what_it_updates(alice: Wire) -> None:
+    path = await alice.started()
+
+    assert (await alice.refused(400, "POST", path, {}))["param"] == "metadata"
+
+
+async def test_items_and_bodies_have_limits_of_their_own(alice: Wire) -> None:
+    path = await alice.started()
+    long = {"role": "user", "content": "x" * 90_000}
+    await alice.call("POST", f"{path}/items", {"items": [long]})
+
+    error = await alice.refused(
+        400, "POST", f"{path}/items", {"items": [HELLO, {**long, "content": "é" * 20_000}]}
+    )
+    assert error["param"] == "items[1]"
+    assert "CHATKEEP_MAX_ITEM_BYTES" in error["message"]
+    error = await alice.refused(413, "POST", f"{path}/items", {"items": [long] * 3})
+    assert "CHATKEEP_OPENAI_MAX_BODY_BYTES" in error["message"]
+    assert len((await alice.call("GET", f"{path}/items"))["data"]) == 1
+
+
+@pytest.mark.parametrize("limit", ["-1", "0", "1"])
+async def test_a_small_limit_is_one(alice: Wire, limit: str) -> None:
+    path = await alice.started(HELLO, HELLO)
+
+    page = await alice.call("GET", f"{path}/items?limit={limit}")
+
+    assert (len(page["data"]), page["has_more"]) == (1, True)
+    assert page["first_id"] == page["last_id"] == page["data"][0]["id"]
+
+
+async def test_a_large_limit_is_a_hundred(alice: Wire) -> None:
+    path = await alice.started(*[HELLO] * 101)
+
+    page = await alice.call("GET", f"{path}/items?limit=1000000")
+
+    assert (len(page["data"]), page["has_more"]) == (100, True)
+
+
+async def test_an_empty_page_has_no_ids(alice: Wire) -> None:
+    path = await alice.started()
+
+    query = "include[]=a&include[]=b&unknown=c"
+    page = (await alice.http.get(f"{path}/items?{query}", headers=alice.headers)).json()
+
+    assert page == {"object": "list", "data": [], "first_id": "", "last_id": "", "has_more": False}
+
+
+@pytest.mark.parametrize("query", ["limit=many", "order=up"])
+async def test_a_parameter_that_makes_no_sense_is_a_bad_request(alice: Wire, query: str) -> None:
+    path = await alice.started()
+
+    error = await alice.refused(400, "GET", f"{path}/items?{query}")
+
+    assert error["param"] == query.partition("=")[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/openai", 404),
+        ("GET", "/openai/v1/responses", 404),
+        ("POST", "/openai/v1/conversations/conv_1/items/a", 405),
+        ("PUT", CONVERSATIONS, 405),
+        ("GET", f"{CONVERSATIONS}/018f4e9e-9c1a-7cc3-b1f0-3a1c2d4e5f60", 404),
+        ("GET", f"{CONVERSATIONS}/conv_{'0' * 32}/items", 404),
+        ("GET", f"{CONVERSATIONS}?after=conv_{'0' * 32}", 404),
+    ],
+)
+async def test_what_is_not_there_says_so_in_openais_words(
+    service: Service, method: str, path: str, status: int
+) -> None:
+    answer = await service.http.request(method, path, headers={"Authorization": token()})
+
+    assert answer.status_code == status
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+async def test_without_a_token_nothing_is_told(service: Service) -> None:
+    answer = await service.http.get(f"{CONVERSATIONS}/conv_{'0' * 32}")
+
+    assert answer.status_code == 401
+    assert answer.json()["error"]["type"] == "authentication_error"
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_service_that_acts_for_nobody_is_a_bad_request(service: Service) -> None:
+    answer = await service.http.post(
+        CONVERSATIONS, headers={"Authorization": f"Bearer {SERVICE_KEY}"}
+    )
+
+    assert answer.status_code == 400
+    assert "X-User-Id" in answer.json()["error"]["message"]
+
+
+async def test_an_item_of_any_id_has_a_path(alice: Wire) -> None:
+    path = await alice.started({"type": "later", "id": "a/b c%20?d=\U0001f9f5"})
+
+    quoted = "a%2Fb%20c%2520%3Fd%3D%F0%9F%A7%B5"
+    item = await alice.call("GET", f"{path}/items/{quoted}")
+
+    assert item == {"type": "later", "id": "a/b c%20?d=\U0001f9f5"}
+    await alice.call("DELETE", f"{path}/items/{quoted}")
+    await alice.refused(404, "GET", f"{path}/items/{quoted}")
+    await alice.refused(400, "GET", f"{path}/items/%FF")
+
+
+async def test_a_doubled_id_is_a_bad_request_and_no_conflict(alice: Wire) -> None:
+    path = await alice.started({"type": "later", "id": "a"})
+
+    error = await alice.refused(
+        400, "POST", f"{path}/items", {"items": [{"type": "reasoning", "id": "a"}]}
+    )
+
+    assert "'a'" in error["message"]
+
+
+async def test_a_key_of_another_request_is_a_conflict_not_worth_a_retry(alice: Wire) -> None:
+    path = await alice.started()
+    await alice.call("POST", f"{path}/items", {"items": [HELLO]}, Idempotency_Key="k")
+
+    answer = await alice.try_to(
+        "POST", f"{path}/items", {"items": [HELLO, HELLO]}, Idempotency_Key="k"
+    )
+
+    assert answer.status_code == 409
+    assert answer.headers["x-should-retry"] == "false"
+    await alice.refused(400, "POST", f"{path}/items", {"items": [HELLO]}, Idempotency_Key="k" * 256)
+
+
+async def test_a_key_may_come_with_other_spaces_and_another_order_of_bodies(alice: Wire) -> None:
+    path = await alice.started()
+    body = json.dumps({"items": [HELLO]}, indent=1).encode()
+    first = await alice.call("POST", f"{path}/items", {"items": [HELLO]}, Idempotency_Key="k")
+
+    assert await alice.call("POST", f"{path}/items", body, Idempotency_Key="k") == first
+
+
+async def test_an_append_of_nothing_answers_an_empty_list(alice: Wire) -> None:
+    path = await alice.started(HELLO)
+
+    assert (await alice.call("POST", f"{path}/items", {"items": []}))["data"] == []
+    await alice.refused(404, "POST", f"{CONVERSATIONS}/conv_0/items", {"items": []})
+
+
+async def test_conversations_are_listed_in_pages(alice: Wire) -> None:
+    made = [(await alice.call("POST", CONVERSATIONS, {}))["id"] for _ in range(5)]
+    found: list[str] = []
+    page: dict[str, Any] = {"has_more": True, "last_id": ""}
+    while page["has_more"]:
+        page = await alice.call("GET", f"{CONVERSATIONS}?limit=2&after={page['last_id']}")
+        found += [each["id"] for each in page["data"]]
+
+    assert found == made[::-1]
+
+
+class Watch:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.at = NOON
+
+    def now(self) -> datetime:
+        return self.at
+
+
+RETRY = {"x_stainless_retry_count": "1"}
+
+
+@pytest.fixture
+async def watched() -> AsyncIterator[tuple[Watch, Wire]]:
+    clock = Watch()
+    async with serving(settings(), memory_chatkeep(clock=clock)) as service:
+        yield clock, Wire(service, "alice")
+
+
+async def append(wire: Wire, path: str, *items: object, **headers: str) -> list[str]:
+    page = await wire.call("POST", f"{path}/items", {"items": items}, **headers)
+    return [item["id"] for item in page["data"]]
+
+
+async def test_a_retry_soon_enough_is_the_same_append(watched: tuple[Watch, Wire]) -> None:
+    clock, wire = watched
+    path = await wire.started(HELLO)
+    clock.at += SECOND
+    own = {"type": "reasoning", "id": "rs_1", "summary": []}
+    first = await append(wire, path, HELLO, own, HELLO)
+
+    clock.at += 60 * SECOND
+    assert await append(wire, path, HELLO, own, HELLO, **RETRY) == first
+    assert len((await wire.call("GET", f"{path}/items"))["data"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("items", "seconds"),
+    [
+        ([HELLO, HELLO], 61),
+        ([HELLO], 1),
+        ([HELLO, HELLO, HELLO], 1),
+        ([HELLO, {**HELLO, "phase": "x"}], 1),
+    ],
+)
+async def test_what_is_not_the_last_append_is_another_one(
+    watched: tuple[Watch, Wire], items: list[object], seconds: int
+) -> None:
+    clock, wire = watched
+    path = await wire.started(HELLO)
+    clock.at += SECOND
+    first = await append(wire, path, HELLO, HELLO)
+
+    clock.at += seconds * SECOND
+    second = await append(wire, path, *items, **RETRY)
+
+    assert not set(first) & set(second)
+    assert len((await wire.call("GET", f"{path}/items"))["data"]) == 3 + len(items)
+
+
+async def test_after_another_append_a_retry_is_an_append(watched: tuple[Watch, Wire]) -> None:
+    clock, wire = watched
+    path = await wire.started()
+    await append(wire, path, HELLO)
+    clock.at += SECOND
+    await append(wire, path, {**HELLO, "content": "Another"})
+
+    await append(wire, path, HELLO, **RETRY)
+
+    assert len((await wire.call("GET", f"{path}/items"))["data"]) == 3
+
+
+async def test_retries_can_be_taken_at_their_word() -> None:
+    configured = settings(openai_retry_seconds=0)
+    async with serving(configured, app=memory_app(configured)) as service:
+        wire = Wire(service, "alice")
+        path = await wire.started()
+        await append(wire, path, HELLO)
+
+        await append(wire, path, HELLO, **RETRY)
+
+        assert len((await wire.call("GET", f"{path}/items"))["data"]) == 2
+
+
+def test_a_minute_is_what_the_documentation_says() -> None:
+    assert Settings().openai_retry_seconds == 60
