@@ -34,7 +34,8 @@ def main() -> int:
         token = chatkeep(environment, "token", "--user", USER).strip()
         replay = Path(__file__).with_name("openai_replay.py")
         command = [interpreter, replay, url, token, *files]
-        return subprocess.run(command, timeout=SECONDS, check=False).returncode
+        done = subprocess.run(command, timeout=SECONDS, check=False)  # noqa: S603 - our own program
+        return done.returncode
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Sends real conversations through the `openai` package, reads them back, compares exactly.
 
 Runs where that package is: `check_openai_replay.py` starts it. With OpenAI's specification every
@@ -58,7 +59,7 @@ class Replay:
         self.body(parent, "ConversationResource", where)
         self.body(raw.delete(made["id"]), "DeletedConversationResource", where)
 
-    def body(self, answer: Any, schema: str, where: str) -> Any:
+    def body(self, answer: Any, schema: str, where: str) -> Any:  # noqa: ANN401 - the package's
         found = json.loads(answer.http_response.text)
         if self.validators:
             self.validated += 1

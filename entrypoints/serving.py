@@ -184,6 +184,7 @@ def _introduction(url: str, settings: Settings, *, with_token: bool) -> str:
         return where
     token = bootstrap.token(settings, FIRST_USER, seconds=FIRST_TOKEN_SECONDS)
     conversation_id = uuid4()
+    curl = "curl -sS -w '\\n'"
     headers = """-H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json'"""
     create = f'{{"id": "{conversation_id}", "title": "First steps"}}'
     append = '{"role": "user", "content": "Hello"}'
@@ -192,8 +193,8 @@ A first token, of user {FIRST_USER} and good for a day, and calls to try it on.
 `chatkeep token --user NAME` makes others.
 
 TOKEN={token}
-curl {headers} -d '{create}' {url}/v1/conversations
-curl {headers} -d '{append}' '{url}/v1/conversations/{conversation_id}/messages?context=20'
-curl {headers} {url}/v1/conversations
+{curl} {headers} -d '{create}' {url}/v1/conversations
+{curl} {headers} -d '{append}' '{url}/v1/conversations/{conversation_id}/messages?context=20'
+{curl} {headers} {url}/v1/conversations
 
 """

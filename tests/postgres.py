@@ -62,7 +62,9 @@ def server(*, durable: bool = False) -> Iterator[Server]:
 def migrate(url: str) -> None:
     """Migrate as an operator does, in a process of its own: Piccolo is configured only once."""
     code = "import asyncio; from adapters.piccolo.migrate import migrate; asyncio.run(migrate())"
-    run([sys.executable, "-c", code], env={**os.environ, "DATABASE_URL": url}, check=True)
+    # Neither settings of the machine nor those of the tests are those of the service.
+    rest = {name: it for name, it in os.environ.items() if not name.startswith("CHATKEEP_")}
+    run([sys.executable, "-c", code], env={**rest, "DATABASE_URL": url}, check=True)
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """The migrations, run as an operator runs them: by Piccolo's own command and by ours."""
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -12,6 +11,7 @@ import pytest
 from piccolo.columns import JSON, JSONB, UUID, BigInt, Integer, Text, Timestamptz, Varchar
 
 from adapters.piccolo.piccolo_app import APP_CONFIG
+from tests.e2e.processes import environment
 from tests.postgres import Server, connect_args
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ async def run(url: str, *command: str) -> tuple[int, str]:
         str(Path(sys.executable).parent / command[0]),
         *command[1:],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url},
+        env=environment(DATABASE_URL=url),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

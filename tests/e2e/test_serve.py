@@ -116,7 +116,7 @@ def until(happened: Callable[[], bool]) -> None:
 def test_what_is_printed_works_when_it_is_pasted(home: Path) -> None:
     with Service(CHATKEEP_HOME=str(home)) as service:
         pasted = "\n".join(
-            f"{line} -sS --fail-with-body -w '\\n'" if line.startswith("curl") else line
+            f"{line} --fail-with-body" if line.startswith("curl") else line
             for line in service.printed.splitlines()
             if line.startswith(("TOKEN=", "curl "))
         )
