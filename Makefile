@@ -13,7 +13,7 @@ migrate: .venv/serve
 	@exec $(BIN)/chatkeep migrate
 
 test: .venv/test
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: .venv/test
 	$(BIN)/ruff format --check .
@@ -51,6 +51,8 @@ lock:
 	$(LOCK) --extra build --output-file requirements.txt
 	$(LOCK) --extra build --extra dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(LOCK) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt
+	$(subst pyproject.toml,tests/e2e/openai/current.in,$(LOCK)) --output-file tests/e2e/openai/current.txt
+	$(subst pyproject.toml,tests/e2e/openai/first.in,$(LOCK)) --output-file tests/e2e/openai/first.txt
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

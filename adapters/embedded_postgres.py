@@ -12,6 +12,7 @@ A watchdog, a shell that reads a pipe from the process, cleans up after one that
 """
 
 import hashlib
+import logging
 import os
 import secrets
 import shlex
@@ -26,6 +27,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from threading import Event, Thread
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -48,10 +50,13 @@ __all__ = [
     "secret",
 ]
 
+logger = logging.getLogger("chatkeep.database")
+
 ROLE: Final = "chatkeep"
 START_TIMEOUT: Final = 600  # seconds; recovery after a crash may take minutes
 MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107  # bytes
 MAX_LOG: Final = 1_000_000  # bytes, above which the log starts anew
+LOOK_EVERY: Final = 1.0  # seconds
 LOG_TAIL: Final = 12  # lines of it that an error shows
 
 _SOCKET: Final = ".s.PGSQL.5432"
@@ -116,6 +121,28 @@ class DurablePostgres:
             return
         self._cluster.leave(self._users)
         self._watchdog.communicate(b"\n")
+
+    @contextmanager
+    def kept_running(self) -> Iterator[None]:
+        """Within the block, start the server again whenever it has died."""
+        over = Event()
+        thread = Thread(target=self._keep_running, args=(over,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _keep_running(self, over: Event) -> None:
+        while not over.wait(LOOK_EVERY):
+            try:
+                with locked(self._cluster.home / "start.lock"):
+                    if self._cluster.is_gone():
+                        logger.error("the embedded Postgres has died; starting it again")
+                        self._cluster.ensure_running()
+            except (EmbeddedPostgresError, OSError) as error:
+                logger.error("the embedded Postgres does not start: %s", error)  # noqa: TRY400 - it says what to do
 
     def __enter__(self) -> Self:
         return self
@@ -265,6 +292,11 @@ class _Cluster:
                 if time.monotonic() > give_up:
                     raise self._failure("reached", f"It gave no answer in {START_TIMEOUT} seconds.")
                 time.sleep(0.05)
+
+    def is_gone(self) -> bool:
+        """Tell whether no process of the server is left. Nobody may be starting one meanwhile."""
+        with open_lock(self.home / "server.lock") as server:
+            return try_lock(server)
 
     def leave(self, users: FileIO) -> None:
         """Give up a share in the server; without another it stops."""

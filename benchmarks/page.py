@@ -135,7 +135,8 @@ def _cost(cost: Cost, scale: Scale) -> str:
   table, {in_indexes:.0f} in indexes), at {disk.average_chars:.0f} characters of text on average and
   user ids of 36. {_shape(scale.plan).capitalize()} are {disk.messages:,} messages and a database of
   {disk.database_bytes / MB:.0f} MB ({disk.database_bytes / 2**20:.0f} MiB).
-- **Two workers** to one, on the same cores as Postgres and the load generator: {_variants(cost.two_workers)}.
+- **Two workers** to one, on the same cores as Postgres and the load generator, in operations/s:
+  {_variants(cost.two_workers)}.
 - **As shipped**, `chatkeep serve` writes a line of log for each request; its throughput to that of
   uvicorn alone: {_variants(cost.as_shipped)}.
 

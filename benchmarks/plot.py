@@ -49,7 +49,7 @@ def speed_plot(results: Results) -> str:
             y += BAR
         y += GAP
     for power in range(low, high + 1):
-        shapes += _line(x(10.0**power), y, f"{10.0**power:,.0f}")
+        shapes += _line(x(10.0**power), y, f"{10.0**power:,g}")
     return _svg([*shapes, *bars], y + BOTTOM)
 
 
@@ -61,7 +61,7 @@ def growth_plot(results: Results) -> str:
         return LABELS + 190 + ratio / most * (WIDTH - LABELS - 190 - RIGHT)
 
     shapes = [_title("Median latency on much data, as a multiple of that on little (1 is flat)")]
-    y = TOP - 24
+    y = TOP - 12
     bars: list[str] = []
     for growth in results.growths:
         ratio = growth.ratio
@@ -103,7 +103,7 @@ def _bar(x: float, y: float, width: float, colour: str, height: int = BAR - 3) -
 
 def _line(x: float, bottom: float, label: str) -> list[str]:
     return [
-        f'<line x1="{x:.1f}" y1="{TOP - 30}" x2="{x:.1f}" y2="{bottom}" stroke="#dddddd"/>',
+        f'<line x1="{x:.1f}" y1="{TOP - 16}" x2="{x:.1f}" y2="{bottom}" stroke="#dddddd"/>',
         _text(x, bottom + 16, label, anchor="middle", size=12),
     ]
 

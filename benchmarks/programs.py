@@ -133,10 +133,11 @@ def _json(body: object) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-# The same for all of them: what `chatkeep serve` uses, without a line of log for each request.
+# The same for all of them: what `chatkeep serve` uses.
 _UVICORN: Final = (
-    *("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools"),
-    *("--no-access-log", "--log-level", "warning", "--host", "127.0.0.1"),
+    *("-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools"),
+    *("--ws", "none", "--no-proxy-headers", "--no-server-header"),
+    *("--no-access-log", "--log-level", "warning"),
 )
 
 CHATKEEP: Final = Program(

@@ -91,7 +91,6 @@ class _Relay:
                 await ask.drain()
         ask.close()
         await answers
-        answer.close()
 
     async def _answers(
         self,
@@ -104,6 +103,7 @@ class _Relay:
                 conversation.waiting = False
                 answer.write(data)
                 await answer.drain()
+        answer.close()
 
 
 class _Conversation:

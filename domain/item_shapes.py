@@ -23,8 +23,8 @@ _ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
 # Roles that OpenAI's messages may have and native ones may not: such an item is no message here.
 _FOREIGN_ROLES: Final = frozenset({"unknown", "critic", "discriminator", "tool"})
 _WITH_STATUS: Final = frozenset({"message", "function_call", "function_call_output"})
-# What the Agents SDK writes where a model of another provider gave no id.
-_NO_ID: Final = "__fake_id__"
+# The last is what the Agents SDK writes where a model of another provider gave no id.
+_NO_IDS: Final = (None, "", "__fake_id__")
 _PREFIXES: Final = {
     "message": "msg",
     "function_call": "fc",
@@ -106,7 +106,8 @@ def drafted(text: ItemText, *, field: str) -> Draft:
 
     A missing `type` beside a `role` is `message`; a string as a message's `content` becomes a list
     with that text; `status` of messages, calls and outputs is `completed` unless it is said. What
-    is null counts as missing, for these and for `id`. All else stays as it is, in its order.
+    is null counts as missing, for these and for `id`, and so does an empty `id`. All else stays as
+    it is, in its order.
     Raises `InvalidValueError`, naming the field below `field`.
     """
     try:
@@ -186,12 +187,12 @@ def _said(message: Message) -> dict[str, object]:
 
 def _id(members: _Members, field: str) -> ItemId | None:
     given = _value(members, "id")
-    if given is None or given == _NO_ID:
+    if given in _NO_IDS:
         return None
     if not isinstance(given, str):
         raise InvalidValueError(field, "is a string")
-    if not 0 < len(given) <= MAX_ITEM_ID_CHARS or "\x00" in given:
-        raise InvalidValueError(field, f"has from 1 to {MAX_ITEM_ID_CHARS} characters, no NUL")
+    if len(given) > MAX_ITEM_ID_CHARS or "\x00" in given:
+        raise InvalidValueError(field, f"has at most {MAX_ITEM_ID_CHARS} characters and no NUL")
     return ItemId(given)
 
 

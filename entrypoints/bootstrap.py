@@ -3,7 +3,7 @@
 import atexit
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -56,11 +56,12 @@ def home(settings: Settings) -> Path:
 
 
 @contextmanager
-def database(settings: Settings) -> Iterator[Settings]:
+def database(settings: Settings, *, keep_running: bool = False) -> Iterator[Settings]:
     """Yield the settings with a database in them: the embedded one where none is set.
 
     The embedded one is put into the environment too, where worker processes and Piccolo's commands
-    look for it, and comes with a secret that tokens are signed with.
+    look for it, and comes with a secret that tokens are signed with. With `keep_running` it is
+    started again when it dies.
     """
     if settings.database_url:
         yield settings
@@ -69,7 +70,8 @@ def database(settings: Settings) -> Iterator[Settings]:
     try:
         os.environ["DATABASE_URL"] = server.url
         os.environ["CHATKEEP_JWT_SECRET"] = signing_secret(settings)
-        yield Settings.from_env()
+        with server.kept_running() if keep_running else nullcontext():
+            yield Settings.from_env()
     finally:
         del os.environ["DATABASE_URL"]
         server.stop()

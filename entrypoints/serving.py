@@ -65,7 +65,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
     embedded = not settings.database_url
     with (
         _listening(host, port) as listener,
-        bootstrap.database(settings) as ready,
+        bootstrap.database(settings, keep_running=True) as ready,
         _undisturbed_end(),
     ):
         bootstrap.identity(ready)

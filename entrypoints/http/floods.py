@@ -13,7 +13,7 @@ from domain.model import UserId
 from entrypoints.http.problems import ProblemError
 
 WINDOW: Final = 60.0
-_PRUNE_ABOVE: Final = 10_000
+_FEW: Final = 10_000
 
 
 class Rate:
@@ -28,6 +28,11 @@ class Rate:
         self._clock = clock
         self._spacing = WINDOW / limit
         self._until: dict[UserId, float] = {}
+        self._prune_above = _FEW
+
+    def __len__(self) -> int:
+        """Return how many users are remembered: those of the last minute, and at most as many."""
+        return len(self._until)
 
     def take(self, user_id: UserId) -> tuple[int, float]:
         """Count a request. Return how many more there may be now and in how many seconds all.
@@ -43,8 +48,10 @@ class Rate:
                 retry_after=ceil(over),
                 headers=self.headers(0, until - self._spacing - now),
             )
-        if len(self._until) > _PRUNE_ABOVE:
+        if len(self._until) > self._prune_above:
             self._until = {user: end for user, end in self._until.items() if end > now}
+            # Not again with the next request, when all of them are of the last minute.
+            self._prune_above = max(_FEW, 2 * len(self._until))
         self._until[user_id] = until
         return int((WINDOW - (until - now)) / self._spacing + 1e-6), until - now
 

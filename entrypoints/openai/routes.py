@@ -14,7 +14,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from msgspec import Raw
 
 from domain.errors import InvalidValueError, NotFoundError
-from domain.item_use_cases import OpenAIConversations, clamped
+from domain.item_use_cases import MAX_PAGE, OpenAIConversations, clamped
 from domain.items import ItemId
 from domain.model import ConversationId, Order
 from domain.ports import LastSeen
@@ -88,7 +88,10 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         if after:
             last = await openai.chatkeep.get_conversation(user_id, _conversation_id(after))
             start = LastSeen(last.updated_at, last.id)
-        page = await openai.chatkeep.list_conversations(user_id, after=start, limit=clamped(limit))
+        most = openai.chatkeep.limits.max_page or MAX_PAGE
+        page = await openai.chatkeep.list_conversations(
+            user_id, after=start, limit=min(clamped(limit), most)
+        )
         return ConversationList.of(page.items, has_more=page.next is not None)
 
     @get("/{conversation_id:str}")

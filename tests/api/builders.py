@@ -50,6 +50,10 @@ def numbered(count: int) -> list[JsonObject]:
     return [says(f"message {number}") for number in range(count)]
 
 
+# For tests that are named after it: their names are the same in every run.
+SOME_ID = "5d0c8a3e-3f0b-4a6e-9a57-0f6f3c1f7c11"
+
+
 def an_id() -> str:
     return str(uuid4())
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.api.builders import (
     CONVERSATIONS,
+    SOME_ID,
     an_id,
     at,
     calls,
@@ -124,7 +125,7 @@ WRONG_CHANGES: list[tuple[object, str, str]] = [
     ({"status": None}, "status", "must be one of active, archived"),
     ({"title": {}}, "title", "must be a string or null, not an object"),
     ({"metadata": None}, "metadata", "must be an object, not null"),
-    ({"id": an_id()}, "id", UNKNOWN),
+    ({"id": SOME_ID}, "id", UNKNOWN),
     ({"message_count": 0}, "message_count", UNKNOWN),
     ({"messages": []}, "messages", UNKNOWN),
 ]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from domain.errors import ChatkeepError, StoreUnavailableError
-from tests.api.builders import CONVERSATIONS, an_id, at, refused, started
+from tests.api.builders import CONVERSATIONS, SOME_ID, an_id, at, refused, started
 from tests.api.operations import call, native, somebody_for
 from tests.api.service import Caller, failing, serving, settings
 
@@ -42,10 +42,10 @@ async def test_an_unknown_path_leads_to_the_documentation(alice: Caller, path: s
     ("path", "allowed"),
     [
         (CONVERSATIONS, "GET, OPTIONS, POST"),
-        (f"{CONVERSATIONS}/{an_id()}", "DELETE, GET, OPTIONS, PATCH, PUT"),
-        (f"{CONVERSATIONS}/{an_id()}/messages", "GET, OPTIONS, POST"),
-        (f"{CONVERSATIONS}/{an_id()}/messages/{an_id()}", "DELETE, GET, OPTIONS"),
-        (f"{CONVERSATIONS}/{an_id()}/context", "GET, OPTIONS"),
+        (f"{CONVERSATIONS}/{SOME_ID}", "DELETE, GET, OPTIONS, PATCH, PUT"),
+        (f"{CONVERSATIONS}/{SOME_ID}/messages", "GET, OPTIONS, POST"),
+        (f"{CONVERSATIONS}/{SOME_ID}/messages/{SOME_ID}", "DELETE, GET, OPTIONS"),
+        (f"{CONVERSATIONS}/{SOME_ID}/context", "GET, OPTIONS"),
         ("/v1/me", "DELETE, GET, OPTIONS"),
         ("/v1/users/alice", "DELETE, OPTIONS, PUT"),
         ("/health/live", "GET, OPTIONS"),

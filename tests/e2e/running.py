@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +138,15 @@ async def running(*arguments: str, before: str = "", **settings: str) -> AsyncIt
                 await service.end()
             finally:
                 process.kill()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something is so, for as long as a slow machine may need."""
+    async with asyncio.timeout(30):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.02)
 
 
 def _resident(pid: int) -> int:

@@ -1,5 +1,7 @@
 """How many requests a minute a user has, to the edge."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +67,41 @@ def test_a_refused_request_is_not_counted() -> None:
 
     watch.now += 30
     rate.take(ALICE)
+
+
+def test_of_many_users_those_who_have_gone_are_forgotten_and_those_who_have_not_are_not() -> None:
+    watch = Watch()
+    rate = Rate(1, watch)
+    for number in range(25_000):
+        rate.take(UserId(f"gone {number}"))
+    watch.now += WINDOW - 1
+    rate.take(ALICE)
+    watch.now += 2
+    for number in range(25_000):
+        rate.take(UserId(f"here {number}"))
+
+    assert len(rate) <= 50_001
+    with pytest.raises(ProblemError):
+        rate.take(ALICE)
+    watch.now += WINDOW
+    for number in range(50_000):
+        rate.take(UserId(f"back {number}"))
+    assert len(rate) <= 100_000
+
+
+def test_ten_thousands_of_active_users_cost_a_request_no_more_than_a_few() -> None:
+    rate = Rate(1_000_000, Watch())
+    for number in range(100_000):
+        rate.take(UserId(f"active {number}"))
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        for _ in range(2_000):
+            rate.take(ALICE)
+        return time.perf_counter() - started
+
+    # To look through all of them with every request takes some milliseconds each time.
+    assert min(seconds() for _ in range(3)) < 0.5
 
 
 @given(

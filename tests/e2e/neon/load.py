@@ -1,6 +1,7 @@
 """Writers that never let up, and what became of everything they were told was stored."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -10,6 +11,9 @@ import httpx
 
 from tests.e2e.neon.service import Caller
 from tests.postgres import connect_args
+
+# Shown by pytest with --log-cli-level=INFO: what docs/reliability.md reports.
+figures = logging.getLogger("chatkeep.tests.figures")
 
 
 @dataclass
@@ -24,7 +28,7 @@ class Ledger:
     def total(self) -> int:
         return sum(map(len, self.acknowledged.values()))
 
-    def figures(self) -> str:
+    def __str__(self) -> str:
         return f"{self.total} acknowledged, {self.repeated} sent twice, {len(self.errors)} errors"
 
 

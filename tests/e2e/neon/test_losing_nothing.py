@@ -1,18 +1,15 @@
 """Whatever happens to the database: what was acknowledged is stored, once, in order."""
 
 import asyncio
-from collections.abc import Callable
 from random import Random
 from uuid import uuid4
 
 import pytest
 
-from tests.e2e.neon.load import check, write_during
+from tests.e2e.neon.load import check, figures, write_during
 from tests.e2e.neon.servers import Suspendable, Way
 from tests.e2e.neon.service import AS_SERVICE, service
 from tests.relay import Relay, once
-
-Recorder = Callable[[str, object], None]
 
 ONCE_EACH: tuple[Way, ...] = ("fast", "immediate")
 FIVE: tuple[Way, ...] = ("fast", "immediate", "fast", "immediate", "immediate")
@@ -24,7 +21,6 @@ async def test_restarts_of_the_database_lose_nothing_and_show_no_error(
     suspendable_url: str,
     full: bool,  # noqa: FBT001 - a fixture
     behind_a_proxy: bool,  # noqa: FBT001 - a parameter of the test
-    record_property: Recorder,
 ) -> None:
     async def restarts() -> None:
         for way in FIVE if full else ONCE_EACH:
@@ -39,7 +35,7 @@ async def test_restarts_of_the_database_lose_nothing_and_show_no_error(
         ledger = await write_during(caller, restarts(), writers=12)
 
     await check(ledger, suspendable_url)
-    record_property("figures", ledger.figures())
+    figures.info("%s", ledger)
     assert ledger.total > 100
 
 
@@ -47,7 +43,6 @@ async def test_a_connection_that_breaks_before_the_answer_comes_loses_and_double
     relay: Relay,
     database_url: str,
     full: bool,  # noqa: FBT001 - a fixture
-    record_property: Recorder,
 ) -> None:
     dice = Random(7)
     cuts = 0
@@ -64,7 +59,7 @@ async def test_a_connection_that_breaks_before_the_answer_comes_loses_and_double
         relay.cut_when(None)
 
     await check(ledger, database_url)
-    record_property("figures", f"{cuts} connections cut; {ledger.figures()}")
+    figures.info("%d connections broken; %s", cuts, ledger)
     assert cuts > 10
 
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from tests import postgres
-from tests.e2e.neon.load import check, write_during
+from tests.e2e.neon.load import check, figures, write_during
 from tests.e2e.neon.servers import PGBOUNCER, Suspendable, pgbouncer
 from tests.e2e.neon.service import Caller, service, service_process
 
@@ -78,6 +78,7 @@ async def test_two_processes_with_24_callers_share_four_server_connections_witho
         statuses = await chat_during(callers, pause)
         connections = await server_connections(database_url)
 
+    figures.info("%d requests, by status: %s", statuses.total(), dict(statuses))
     assert set(statuses) == {200, 201}
     assert statuses[201] >= 24
     assert connections <= 4
@@ -98,6 +99,7 @@ async def test_a_schema_that_changes_under_traffic_is_not_noticed(
 
         statuses = await chat_during([caller] * 12, changes)
 
+    figures.info("%d requests, by status: %s", statuses.total(), dict(statuses))
     assert set(statuses) == {200, 201}
 
 
@@ -114,6 +116,7 @@ async def test_restarts_of_the_database_behind_a_pooler_lose_nothing_and_show_no
     async with pgbouncer(suspendable_url, connections=4) as url, service(url) as caller:
         ledger = await write_during(caller, restarts(), writers=12)
 
+    figures.info("%s", ledger)
     await check(ledger, suspendable_url)
 
 

@@ -33,12 +33,20 @@ class Scripted(Model):
     def __init__(self) -> None:
         self.inputs: list[list[Any]] = []
 
-    async def get_response(self, system_instructions: Any, input: Any, *_: Any, **__: Any) -> Any:  # noqa: A002 - the SDK's
+    async def get_response(
+        self,
+        system_instructions: Any,
+        input: Any,  # noqa: A002 - the SDK's
+        model_settings: Any,
+        tools: Any,
+        *_: Any,
+        **__: Any,
+    ) -> Any:
         self.inputs.append(json.loads(json.dumps(input)))
         turn = len(self.inputs)
         results = [each for each in input if each.get("type") == "function_call_output"]
         output: list[Any]
-        if input[-1].get("type") != "function_call_output":
+        if tools and input[-1].get("type") != "function_call_output":
             output = [
                 ResponseReasoningItem(id=f"rs_{turn}", type="reasoning", summary=[]),
                 *(

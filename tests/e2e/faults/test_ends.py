@@ -1,0 +1,156 @@
+"""However the service ends under load, what was acknowledged is there, and it says what it did."""
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import AsyncExitStack
+from functools import partial
+
+import asyncpg
+import pytest
+
+from tests.e2e.faults.load import Stored, Writer
+from tests.e2e.processes import SECRET, catches, descendants
+from tests.e2e.running import FULL, Service, as_user, running, until
+from tests.postgres import Server, connect_args
+
+WRITERS = 12
+SECONDS = 5.0 if FULL else 1.0
+ROUNDS = 5 if FULL else 1
+OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+  AND backend_type = 'client backend'"""
+
+
+async def writers(service: Service, count: int = WRITERS) -> list[Writer]:
+    return [await Writer.of(service.http, f"user {number}") for number in range(count)]
+
+
+def workers(service: Service) -> set[int]:
+    """Return the processes that serve: they have a handler for the signal that ends them."""
+    children = descendants(service.pid) - {service.pid}
+    return {pid for pid in children if catches(pid, signal.SIGTERM)}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_told_to_end_it_finishes_what_it_accepted_and_refuses_the_rest(
+    postgres_server: Server, processes: int
+) -> None:
+    async with (
+        postgres_server.database() as url,
+        running(
+            *("--workers", str(processes)), DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET
+        ) as service,
+    ):
+        if processes > 1:
+            await until(lambda: len(workers(service)) == processes)
+        load = await writers(service)
+        # These are under way when the end comes, and could not be over before it.
+        slow = await writers(service, 8)
+        connection = await asyncpg.connect(**connect_args(url))
+        transaction = connection.transaction()
+        await transaction.start()
+        ids = [writer.conversation for writer in slow]
+        await connection.execute("SELECT FROM conversations WHERE id = ANY($1) FOR UPDATE", ids)
+        held = [asyncio.create_task(writer.append()) for writer in slow]
+        writing = asyncio.gather(*(writer.until_it_fails() for writer in load))
+        await asyncio.sleep(SECONDS)
+
+        service.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        await transaction.rollback()
+        await connection.close()
+
+        assert await asyncio.gather(*held) == [True] * len(slow)
+        await asyncio.wait_for(writing, 10)
+        started = time.monotonic()
+        assert await service.end() == 0
+        assert time.monotonic() - started < 10
+        assert "ERROR" not in service.log
+
+        (await Stored.of(url)).check([*load, *slow], answered_all=True)
+        assert sum(len(writer.acknowledged) for writer in load) > WRITERS
+        assert sum(writer.refused + writer.lost for writer in load) == WRITERS
+
+
+async def test_killed_under_load_it_loses_nothing_that_it_acknowledged(
+    postgres_server: Server,
+) -> None:
+    async with postgres_server.database() as url, AsyncExitStack() as stack:
+        load: list[Writer] = []
+        for _ in range(ROUNDS):
+            service = await stack.enter_async_context(
+                running(DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET)
+            )
+            these = await writers(service)
+            load += these
+            writing = asyncio.gather(*(writer.until_it_fails() for writer in these))
+            await asyncio.sleep(SECONDS)
+            service.process.kill()
+            await asyncio.wait_for(writing, 10)
+            # What the dead process had asked for, the database may still be doing.
+            await _until_alone(url)
+            (await Stored.of(url)).check(load)
+
+        service = await stack.enter_async_context(
+            running(DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET)
+        )
+        unsure = 0
+        for writer in load:
+            writer.http = service.http
+            for message in writer.sent:
+                if message not in writer.acknowledged:
+                    unsure += 1
+                    assert await writer.append(message)
+        assert unsure == len(load)
+        (await Stored.of(url)).check(load, answered_all=True)
+        assert sum(len(writer.acknowledged) for writer in load) > 2 * len(load)
+
+
+async def _until_alone(url: str) -> None:
+    connection = await asyncpg.connect(**connect_args(url))
+    try:
+        async with asyncio.timeout(15):
+            while True:
+                if not await connection.fetchval(OTHERS):
+                    return
+                await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+
+
+def _one_is_new(service: Service, known: set[int]) -> bool:
+    return len(workers(service) - known) == 1
+
+
+async def test_a_worker_that_dies_is_replaced_and_the_others_go_on(
+    postgres_server: Server,
+) -> None:
+    async with (
+        postgres_server.database() as url,
+        running("--workers", "2", DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET) as service,
+    ):
+        await until(lambda: len(workers(service)) == 2)
+        load = await writers(service)
+        over = asyncio.Event()
+        writing = asyncio.gather(*(writer.until(over) for writer in load))
+        for _ in range(ROUNDS):
+            before = workers(service)
+            victim = min(before)
+            acknowledged = sum(len(writer.acknowledged) for writer in load)
+            os.kill(victim, signal.SIGKILL)
+            await until(partial(_one_is_new, service, before))
+            assert workers(service) > before - {victim}
+            await asyncio.sleep(0.3)
+            assert sum(len(writer.acknowledged) for writer in load) > acknowledged
+        over.set()
+        await writing
+
+        answers = await asyncio.gather(
+            *(service.http.get("/v1/me", headers=as_user("user 0")) for _ in range(50))
+        )
+        assert {answer.status_code for answer in answers} == {200}
+        assert await service.end() == 0
+        (await Stored.of(url)).check(load, answered_all=True)

@@ -1,0 +1,115 @@
+"""One who sends too much is told so, in time; nobody else notices."""
+
+import asyncio
+import re
+import time
+from collections import Counter
+
+import asyncpg
+import httpx
+
+from tests.e2e.processes import SECRET
+from tests.e2e.running import SERVICE_KEY, Service, as_service, as_user, running
+from tests.postgres import Server, connect_args
+
+LIMIT = re.compile(r'"requests";r=(\d+);t=(\d+)')
+
+
+async def test_over_the_rate_a_user_is_told_when_to_come_back_and_others_are_served(
+    postgres_server: Server,
+) -> None:
+    async with (
+        postgres_server.database() as url,
+        running(
+            DATABASE_URL=url,
+            CHATKEEP_JWT_SECRET=SECRET,
+            CHATKEEP_SERVICE_KEYS=SERVICE_KEY,
+            CHATKEEP_REQUESTS_PER_MINUTE="120",
+            CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="0",
+        ) as service,
+    ):
+        flood = await asyncio.gather(
+            *(service.http.get("/v1/me", headers=as_user("alice")) for _ in range(200))
+        )
+
+        counts = Counter(answer.status_code for answer in flood)
+        assert counts[200] + counts[429] == 200
+        assert 120 <= counts[200] < 150
+        left = []
+        for answer in flood:
+            assert answer.headers["ratelimit-policy"] == '"requests";q=120;w=60'
+            found = LIMIT.fullmatch(answer.headers["ratelimit"])
+            assert found
+            left.append(int(found[1]))
+            if answer.status_code == 429:
+                assert answer.json()["type"] == "urn:chatkeep:problem:too-many-requests"
+                assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert {0, 119} <= set(left)
+
+        # The limit is Alice's, whoever acts for her, and nobody else's.
+        for _ in range(100):
+            answer = await service.http.get("/v1/me", headers=as_service("alice"))
+            if answer.status_code == 429:
+                break
+        assert answer.status_code == 429
+        await service.call("GET", "/v1/me", headers=as_user("bob"))
+        await service.call("PUT", "/v1/users/carol", headers=as_service())
+        await service.call("GET", "/health/ready")
+
+        await asyncio.sleep(int(answer.headers["retry-after"]))
+        await service.call("GET", "/v1/me", headers=as_user("alice"))
+        metrics = (await service.http.get("/metrics")).text
+        assert re.search(r'count\{method="GET",route="/v1/me",status="429"\} [1-9]', metrics)
+
+
+async def held(service: Service, user: str, path: str) -> httpx.Response:
+    message = {"role": "user", "content": "held up"}
+    return await service.http.post(f"{path}/messages", json=message, headers=as_user(user))
+
+
+async def test_at_once_a_user_has_a_share_and_all_together_have_a_bound(
+    postgres_server: Server,
+) -> None:
+    async with (
+        postgres_server.database() as url,
+        running(
+            DATABASE_URL=url,
+            CHATKEEP_JWT_SECRET=SECRET,
+            CHATKEEP_MAX_REQUESTS_AT_ONCE="8",
+            CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="5",
+        ) as service,
+    ):
+        paths = {}
+        for user in ("alice", "bob"):
+            created = await service.call("POST", "/v1/conversations", {}, headers=as_user(user))
+            paths[user] = f"/v1/conversations/{created['id']}"
+        connection = await asyncpg.connect(**connect_args(url))
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("SELECT FROM conversations FOR UPDATE")
+
+        of_alice = [asyncio.create_task(held(service, "alice", paths["alice"])) for _ in range(20)]
+        done, waiting = await asyncio.wait(of_alice, timeout=1)
+        assert Counter(task.result().status_code for task in done) == {429: 15}
+        assert len(waiting) == 5
+        assert all(task.result().headers["retry-after"] == "1" for task in done)
+
+        of_bob = [asyncio.create_task(held(service, "bob", paths["bob"])) for _ in range(5)]
+        done, waiting_too = await asyncio.wait(of_bob, timeout=1)
+        assert Counter(task.result().status_code for task in done) == {503: 2}
+        for task in done:
+            assert task.result().json()["type"] == "urn:chatkeep:problem:overloaded"
+            assert int(task.result().headers["retry-after"]) >= 1
+        started = time.monotonic()
+        await service.call("GET", "/v1/me", headers=as_user("carol"), status=503)
+        await service.call("GET", "/health/live")
+        await service.call("GET", "/health/ready")
+        assert time.monotonic() - started < 1
+
+        await transaction.rollback()
+        await connection.close()
+        answers = await asyncio.gather(*waiting, *waiting_too)
+        assert Counter(answer.status_code for answer in answers) == {201: 8}
+        await asyncio.gather(
+            *(service.call("GET", "/v1/me", headers=as_user("alice")) for _ in range(4))
+        )

@@ -1,0 +1,67 @@
+"""docs/openai.md shows code; it runs here as it stands there, against a service elsewhere."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.openai.conftest import checked
+from tests.e2e.openai.environments import FOLDER, node_folder, python
+from tests.e2e.processes import PROJECT
+
+PAGE = (PROJECT / "docs" / "openai.md").read_text()
+# The model of an agent is the only thing that the page takes from elsewhere.
+MODEL = """
+from agents.models.multi_provider import MultiProvider
+from agents_checks import Scripted
+model = Scripted()
+MultiProvider.get_model = lambda *_: model
+"""
+
+
+def examples(language: str, url: str) -> list[str]:
+    found = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    assert found
+    return [each.replace("http://127.0.0.1:8000", url) for each in found]
+
+
+def output(*command: str | Path, folder: Path, url: str) -> str:
+    environment = checked(url, "documentation")
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment, "TOKEN": environment["CHECKED_ALICE"]},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.timeout(600)
+def test_the_example_for_the_python_package_runs(url: str) -> None:
+    code, _ = examples("python", url)
+
+    for packages in ("first", "current"):
+        said = output(python(packages), "-c", code, folder=FOLDER, url=url)
+        assert said == "user Is there soup?\nassistant There is.\n"
+
+
+@pytest.mark.timeout(600)
+def test_the_example_for_the_agents_sdk_runs(url: str) -> None:
+    _, code = examples("python", url)
+
+    said = output(python("current"), "-c", MODEL + code, folder=FOLDER, url=url)
+
+    assert re.fullmatch(r"conv_[0-9a-f]{32} \d+\n", said)
+
+
+@pytest.mark.timeout(600)
+def test_the_example_for_the_npm_package_runs(url: str) -> None:
+    [code] = examples("js", url)
+
+    command = ("node", "--input-type=module", "--eval", code)
+    assert output(*command, folder=node_folder(), url=url) == "Soup?\n"

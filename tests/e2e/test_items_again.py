@@ -1,0 +1,73 @@
+"""A statement whose answer was lost is run again by the engine; with items too it stores once."""
+
+import pytest
+
+from domain.errors import ItemIdTakenError
+from domain.item_shapes import drafted
+from domain.items import ItemText, RequestKey
+from domain.model import Position
+from tests.contract.builders import ALICE, NOON, SECOND, a_conversation, says, started
+from tests.contract.store import Store
+
+MESSAGE = '{"role":"user","content":"hello"}'
+OWN_MESSAGE = '{"type":"message","id":"msg_own","role":"user","content":"hello"}'
+OTHER = '{"type":"reasoning","summary":[]}'
+OWN_OTHER = '{"type":"reasoning","id":"rs_own","summary":[]}'
+BATCHES = [
+    [MESSAGE, OTHER],
+    [OTHER],
+    [OWN_MESSAGE, MESSAGE],
+    [OWN_OTHER],
+    [MESSAGE, OWN_OTHER, OWN_MESSAGE],
+]
+
+
+@pytest.mark.parametrize("texts", BATCHES)
+@pytest.mark.parametrize("key", [None, RequestKey("key", "digest")])
+@pytest.mark.parametrize("next_one", [False, True])
+async def test_an_append_that_is_run_again_answers_what_the_first_one_stored(
+    postgres_store: Store, texts: list[str], key: RequestKey | None, *, next_one: bool
+) -> None:
+    store = postgres_store
+    conversation = await started(store, says("first"))
+    last = (await store.items.tail(ALICE, conversation.id, limit=1)).last_position
+    items = [drafted(ItemText(text), field="items").new(NOON) for text in texts]
+    condition: Position | None = last if next_one else None
+
+    first, second = [
+        await store.items.append(
+            ALICE, conversation.id, items, NOON + SECOND, key=key, last_position=condition
+        )
+        for _ in range(2)
+    ]
+
+    assert first is not None
+    assert second == first
+    assert len((await store.items.tail(ALICE, conversation.id, limit=100)).items) == 1 + len(texts)
+
+
+@pytest.mark.parametrize("texts", [[], *BATCHES])
+@pytest.mark.parametrize("key", [None, RequestKey("key", "digest")])
+async def test_a_create_that_is_run_again_answers_what_the_first_one_stored(
+    postgres_store: Store, texts: list[str], key: RequestKey | None
+) -> None:
+    store = postgres_store
+    new = a_conversation()
+    items = [drafted(ItemText(text), field="items").new(NOON) for text in texts]
+
+    first, second = [
+        await store.items.create(new, items, key=key, provision=True) for _ in range(2)
+    ]
+
+    assert second == first
+    assert len((await store.items.tail(ALICE, new.id, limit=100)).items) == len(texts)
+
+
+async def test_the_same_ids_at_another_time_are_no_second_run(postgres_store: Store) -> None:
+    store = postgres_store
+    conversation = await started(store)
+    items = [drafted(ItemText(text), field="items").new(NOON) for text in (OWN_OTHER, MESSAGE)]
+    await store.items.append(ALICE, conversation.id, items, NOON)
+
+    with pytest.raises(ItemIdTakenError):
+        await store.items.append(ALICE, conversation.id, items, NOON + SECOND)
