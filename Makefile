@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: serve test lint bench migrate lock clean
+.PHONY: serve test lint bench migrate schemathesis audit lock clean
 
 serve: .venv/serve
 	@exec $(BIN)/chatkeep serve --migrate
@@ -25,6 +25,14 @@ lint: .venv/test
 bench: .venv/bench
 	@exec $(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
+# Made-up requests of every kind, by the OpenAPI document; about a minute.
+schemathesis: .venv/test .venv-security/done
+	@exec $(BIN)/python .ci/check_schema.py $(ARGS)
+
+# Known vulnerabilities of what is installed with the product.
+audit: .venv/python .venv-security/done
+	@exec $(BIN)/python .ci/check_vulnerabilities.py requirements.txt
+
 # What each command needs is installed once, from hashes, and again only when the lock file changes.
 .venv/serve: requirements.txt pyproject.toml | .venv/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
@@ -37,6 +45,12 @@ bench: .venv/bench
 
 .venv/bench: requirements-bench.txt .venv/serve
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
+# In an environment of its own: nothing of it meets the product.
+.venv-security/done: requirements-security.txt
+	$(PYTHON) -m venv .venv-security
+	.venv-security/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-security.txt
 	@touch $@
 
 .venv/python:
@@ -53,6 +67,7 @@ lock:
 	$(LOCK) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt
 	$(subst pyproject.toml,tests/e2e/openai/current.in,$(LOCK)) --output-file tests/e2e/openai/current.txt
 	$(subst pyproject.toml,tests/e2e/openai/first.in,$(LOCK)) --output-file tests/e2e/openai/first.txt
+	$(subst pyproject.toml,.ci/security.in,$(LOCK)) --output-file requirements-security.txt
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-security build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

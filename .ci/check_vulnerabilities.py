@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Asks for known vulnerabilities of everything in a lock file; says so when nobody answers.
+
+    .venv/bin/python .ci/check_vulnerabilities.py LOCK_FILE
+
+Needs pip-audit in `.venv-security`: `make audit` sees to that.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PIP_AUDIT = Path(".venv-security/bin/pip-audit")
+
+
+def main(lock_file: str) -> None:
+    done = subprocess.run(
+        [
+            *(PIP_AUDIT, "--requirement", lock_file, "--require-hashes", "--disable-pip"),
+            *("--format", "json", "--progress-spinner", "off", "--timeout", "15"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        found = json.loads(done.stdout)["dependencies"]
+    except (ValueError, LookupError):
+        print(f"SKIPPED, not audited: {done.stderr.strip().splitlines()[-1:]}")
+        return
+    audited = [each for each in found if "skip_reason" not in each]
+    vulnerable = [each for each in audited if each["vulns"]]
+    if not audited:
+        print(f"SKIPPED, not audited: nobody answers for any of {len(found)} packages here")
+        return
+    for each in vulnerable:
+        ids = ", ".join(vulnerability["id"] for vulnerability in each["vulns"])
+        print(f"{each['name']} {each['version']}: {ids}")
+    print(f"{len(audited)} of {len(found)} packages audited, {len(vulnerable)} vulnerable")
+    sys.exit(bool(vulnerable))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,63 @@
+"""The service for checks to run against: on a database of its own that goes with it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CHATKEEP = Path(sys.executable).with_name("chatkeep")
+KEY = "sk_of_the_checks_0123456789abcdef0123456789"
+SECONDS = 60
+
+
+@dataclass
+class Running:
+    url: str
+    log: Path
+
+    def faults(self) -> list[str]:
+        """Return what the log says of faults of the service's own."""
+        found = re.compile(r"ERROR|Traceback|Error\b")
+        return [line for line in self.log.read_text().splitlines() if found.search(line)]
+
+
+@contextmanager
+def service(**settings: str) -> Iterator[Running]:
+    """Run it on a free port; it knows the service key `KEY`."""
+    rest = {name: it for name, it in os.environ.items() if not name.startswith("CHATKEEP_")}
+    rest.pop("DATABASE_URL", None)
+    home = Path(tempfile.mkdtemp(prefix="chatkeep-check-"))
+    home.chmod(0o711)  # the account that Postgres runs under passes through
+    ours = {"CHATKEEP_HOME": str(home / "home"), "CHATKEEP_SERVICE_KEYS": KEY}
+    log = home / "log"
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            [CHATKEEP, "serve", "--port", "0"],
+            env=rest | ours | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://\S+(?=,)", process.stdout.readline())
+            if found is None:
+                sys.exit(f"the service did not start:\n{log.read_text()}")
+            yield Running(found[0], log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(SECONDS)
+            finally:
+                process.kill()
+    shutil.rmtree(home)
