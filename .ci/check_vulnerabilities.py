@@ -11,11 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from service import say
+
 PIP_AUDIT = Path(".venv-security/bin/pip-audit")
 
 
 def main(lock_file: str) -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - a program of ours, with options of ours
         [
             *(PIP_AUDIT, "--requirement", lock_file, "--require-hashes", "--disable-pip"),
             *("--format", "json", "--progress-spinner", "off", "--timeout", "15"),
@@ -27,17 +29,17 @@ def main(lock_file: str) -> None:
     try:
         found = json.loads(done.stdout)["dependencies"]
     except (ValueError, LookupError):
-        print(f"SKIPPED, not audited: {done.stderr.strip().splitlines()[-1:]}")
+        say(f"SKIPPED, not audited: {done.stderr.strip().splitlines()[-1:]}")
         return
     audited = [each for each in found if "skip_reason" not in each]
     vulnerable = [each for each in audited if each["vulns"]]
     if not audited:
-        print(f"SKIPPED, not audited: nobody answers for any of {len(found)} packages here")
+        say(f"SKIPPED, not audited: nobody answers for any of {len(found)} packages here")
         return
     for each in vulnerable:
         ids = ", ".join(vulnerability["id"] for vulnerability in each["vulns"])
-        print(f"{each['name']} {each['version']}: {ids}")
-    print(f"{len(audited)} of {len(found)} packages audited, {len(vulnerable)} vulnerable")
+        say(f"{each['name']} {each['version']}: {ids}")
+    say(f"{len(audited)} of {len(found)} packages audited, {len(vulnerable)} vulnerable")
     sys.exit(bool(vulnerable))
 
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The service for checks to run against: on a database of its own that goes with it."""
 
 import os
@@ -39,7 +40,7 @@ def service(**settings: str) -> Iterator[Running]:
     log = home / "log"
     with (
         log.open("w") as stderr,
-        subprocess.Popen(
+        subprocess.Popen(  # noqa: S603 - our own program
             [CHATKEEP, "serve", "--port", "0"],
             env=rest | ours | settings,
             stdin=subprocess.DEVNULL,
@@ -49,8 +50,8 @@ def service(**settings: str) -> Iterator[Running]:
         ) as process,
     ):
         try:
-            assert process.stdout is not None
-            found = re.search(r"http://\S+(?=,)", process.stdout.readline())
+            first = process.stdout.readline() if process.stdout else ""
+            found = re.search(r"http://\S+(?=,)", first)
             if found is None:
                 sys.exit(f"the service did not start:\n{log.read_text()}")
             yield Running(found[0], log)
@@ -61,3 +62,8 @@ def service(**settings: str) -> Iterator[Running]:
             finally:
                 process.kill()
     shutil.rmtree(home)
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -22,7 +22,7 @@ from tests.e2e.running import FULL, Service, as_user, running, until
 from tests.postgres import Server, connect_args
 
 WRITERS = 12
-ROUNDS = 5 if FULL else 2
+ROUNDS = 5 if FULL else 1
 FULL_DISK = """
 CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
