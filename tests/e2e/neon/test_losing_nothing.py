@@ -36,7 +36,7 @@ async def test_restarts_of_the_database_lose_nothing_and_show_no_error(
 
     await check(ledger, suspendable_url)
     figures.info("%s", ledger)
-    assert ledger.total > 100
+    assert ledger.total > 12  # how many more depends on the machine
 
 
 async def test_a_connection_that_breaks_before_the_answer_comes_loses_and_doubles_nothing(
@@ -53,9 +53,14 @@ async def test_a_connection_that_breaks_before_the_answer_comes_loses_and_double
         cuts += found
         return found
 
+    async def enough() -> None:
+        await asyncio.sleep(10 if full else 1)
+        while cuts <= 10:  # noqa: ASYNC110 - whenever a request comes, which nobody announces
+            await asyncio.sleep(0.1)
+
     async with service(relay.url()) as caller:
         relay.cut_when(unlucky)
-        ledger = await write_during(caller, asyncio.sleep(10 if full else 1.5), writers=12)
+        ledger = await write_during(caller, enough(), writers=12)
         relay.cut_when(None)
 
     await check(ledger, database_url)
