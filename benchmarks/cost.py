@@ -15,7 +15,6 @@ from benchmarks.services import running
 from benchmarks.speed import Filled, plan_for
 from benchmarks.wire import relayed
 
-STARTS: Final = 3
 MODERATE: Final = 1 / 3
 """Of the throughput that was measured."""
 
@@ -38,7 +37,7 @@ def costs(scale: Scale, programs: Sequence[Filled], speeds: Sequence[Speed], dis
     }
     return Cost(
         memory=_memory(scale, ours),
-        start_seconds=_start_seconds(ours),
+        start_seconds=_start_seconds(scale, ours),
         moderate=_moderate(scale, ours, throughput),
         two_workers=_variant(scale, ours, CHATKEEP, workers=2),
         as_shipped=_variant(scale, ours, CHATKEEP_AS_SHIPPED, workers=1),
@@ -58,9 +57,9 @@ def _memory(scale: Scale, ours: Filled) -> list[tuple[int, int]]:
     return found
 
 
-def _start_seconds(ours: Filled) -> float:
+def _start_seconds(scale: Scale, ours: Filled) -> float:
     found = [ours.service.started_in]
-    for _ in range(STARTS - 1):
+    for _ in range(scale.starts - 1):
         with running(CHATKEEP, ours.database_url) as service:
             found.append(service.started_in)
     return median(found)
@@ -70,9 +69,9 @@ def _moderate(
     scale: Scale, ours: Filled, throughput: dict[Operation, float]
 ) -> dict[str, tuple[float, Load]]:
     found: dict[str, tuple[float, Load]] = {}
-    for operation in _MIXED:
+    for operation in scale.variants:
         rate = round(throughput[operation] * MODERATE)
-        done = load(ours.service, plan_for(ours, operation), scale.seconds, rate=rate)
+        done = load(ours.service, plan_for(ours, operation), max(1, scale.seconds), rate=rate)
         found[operation.value] = (rate, done)
     return found
 

@@ -1,11 +1,13 @@
 """A load generator in Python, for where wrk is not installed, and for loads at a given rate.
 
-python -m benchmarks.generator PORT PLAN CONNECTIONS WARM_UP SECONDS RATE
-
 Sends encoded requests over connections that stay open, each waiting for its answer before it
 sends again, and checks every answer; those of the warm-up are not measured. At a rate (requests a
-second; 0: as fast as answers come) a request's latency counts from when it was due. Prints one line
-of JSON, as `wrk.lua` does. It runs in a process of its own, on uvloop.
+second; 0: as fast as answers come) a request's latency counts from when it was due.
+
+It runs in a process of its own, on uvloop. For each line of its input it makes a load and prints a
+line of JSON, as `wrk.lua` does:
+
+    PORT PLAN CONNECTIONS WARM_UP SECONDS RATE
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 from statistics import quantiles
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final, cast
 
 import uvloop
@@ -149,25 +151,25 @@ async def generate(port: int, plan: Plan, pace: Pace) -> Generator:
     return generator
 
 
-def main(port: str, plan: str, connections: str, *times: str) -> None:
+def answer(port: str, plan: str, connections: str, *times: str) -> dict[str, object]:
     pace = Pace(int(connections), *map(float, times))
+    busy = process_time()
     generator = uvloop.run(generate(int(port), Plan.read(Path(plan)), pace))
     if generator.wrong:
-        sys.exit(generator.wrong)
+        return {"wrong": generator.wrong}
     cuts = quantiles(generator.latencies, n=100)
-    print(  # noqa: T201 - read by load.py
-        json.dumps(
-            {
-                "requests": len(generator.latencies),
-                "sent": generator.sent,
-                "seconds": pace.seconds,
-                "p50": cuts[49] * 1000,
-                "p95": cuts[94] * 1000,
-                "p99": cuts[98] * 1000,
-            }
-        )
-    )
+    return {
+        "requests": len(generator.latencies),
+        "sent": generator.sent,
+        "seconds": pace.seconds,
+        "busy": process_time() - busy,
+        "p50": cuts[49] * 1000,
+        "p95": cuts[94] * 1000,
+        "p99": cuts[98] * 1000,
+    }
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(answer(*line.split())) + "\n")
+        sys.stdout.flush()

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.plan import Plan
 from benchmarks.results import Load
@@ -49,28 +49,15 @@ def load(
     path = wrk()
     with tempfile.NamedTemporaryFile(suffix=".plan") as file:
         plan.write(Path(file.name))
+        before = service.busy()
         if path is None or rate or seconds < 1:
-            times = (str(warm_up), str(seconds), str(rate))
-            return _run(service, plan, _python(service, file.name, *times))
-        if warm_up:
-            _run(service, plan, _python(service, file.name, "0", str(warm_up), "0"))
-        command = [path, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", str(_SCRIPT)]
-        return _run(service, plan, [*command, f"http://{HOST}:{service.port}", "--", file.name])
-
-
-def _python(service: Service, plan: str, *times: str) -> list[str]:
-    generator = [sys.executable, "-m", "benchmarks.generator", str(service.port), plan]
-    return [*generator, str(CONNECTIONS), *times]
-
-
-def _run(service: Service, plan: Plan, command: list[str]) -> Load:
-    generator_before, before = _children_seconds(), service.busy()
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - one of ours
-    generator_busy = _children_seconds() - generator_before
-    busy = service.busy()
-    if ran.returncode:
-        raise WrongAnswerError("\n".join((ran.stderr or ran.stdout).splitlines()[-5:]))
-    said = json.loads(ran.stdout.splitlines()[-1])
+            said = _python(service.port, file.name, warm_up, seconds, rate)
+        else:
+            if warm_up:
+                _python(service.port, file.name, 0, warm_up, 0)
+                before = service.busy()
+            said = _wrk(path, service.port, file.name, seconds)
+        busy = service.busy()
     return Load(
         requests=said["requests"],
         operations=said["requests"] / said["seconds"] / plan.calls,
@@ -80,8 +67,43 @@ def _run(service: Service, plan: Plan, command: list[str]) -> Load:
         worker_ms=None
         if busy is None or before is None
         else (busy - before) / said["sent"] * plan.calls * 1000,
-        generator_share=generator_busy / said["seconds"],
+        generator_share=said["busy"] / said["seconds"],
     )
+
+
+def _python(port: int, plan: str, *times: float) -> dict[str, Any]:
+    generator = _generator()
+    if generator.stdin is None or generator.stdout is None:
+        raise TypeError("the generator is talked to through pipes")
+    generator.stdin.write(f"{port} {plan} {CONNECTIONS} {' '.join(map(str, times))}\n")
+    generator.stdin.flush()
+    line = generator.stdout.readline()
+    said: dict[str, Any] = json.loads(line or '{"wrong": "the load generator ended by itself"}')
+    if "wrong" in said:
+        raise WrongAnswerError(said["wrong"])
+    return said
+
+
+@cache
+def _generator() -> "subprocess.Popen[str]":
+    """Start the generator; it ends when this process does, and with it the pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.generator"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _wrk(path: str, port: int, plan: str, seconds: float) -> dict[str, Any]:
+    command = [path, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", str(_SCRIPT)]
+    command += [f"http://{HOST}:{port}", "--", plan]
+    before = _children_seconds()
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - as found
+    if ran.returncode:
+        raise WrongAnswerError((ran.stderr or ran.stdout).strip())
+    said: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return said | {"busy": _children_seconds() - before}
 
 
 def _children_seconds() -> float:

@@ -30,7 +30,8 @@ class Plan:
     def read(cls, path: Path) -> "Plan":
         marker, counts, sizes, rest = path.read_bytes().split(b"\n", 3)
         requests = []
+        at = 0
         for size in map(int, sizes.split()):
-            requests.append(rest[:size])
-            rest = rest[size:]
+            requests.append(rest[at : at + size])
+            at += size
         return cls(tuple(requests), marker, frozenset(map(int, counts.split())))

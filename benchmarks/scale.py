@@ -20,7 +20,7 @@ class Scale:
     growth_rounds: int
     growth_seconds: float
     variants: tuple[Operation, ...]
-    """What is measured of two workers, and of the service as it is shipped."""
+    """What is measured of two workers, of the service as it is shipped, and at a moderate rate."""
 
     plan: Shape
     """What the size on disk is measured with."""
@@ -37,6 +37,7 @@ class Scale:
     small_table: Shape
     """What the other database has, to which all of the above together is compared."""
 
+    starts: int
     requests: int
     """After so many requests the memory is to be what it was."""
 
@@ -47,12 +48,12 @@ class Scale:
 
 FULL: Final = Scale(
     rounds=3,
-    seconds=4,
+    seconds=3,
     warm_up=0.5,
     compared=Shape(50, 40, 50),
-    growth_rounds=5,
+    growth_rounds=3,
     growth_seconds=1,
-    variants=(Operation.APPEND, Operation.HISTORY),
+    variants=(Operation.APPEND, Operation.HISTORY, Operation.APPEND_AND_CONTEXT),
     plan=Shape(1_000, 10, 50),
     long=Shape(10, 5, 10_000),
     short=Shape(100, 10, 10),
@@ -61,16 +62,17 @@ FULL: Final = Scale(
     many=Shape(1, 100_000, 0),
     few=Shape(1, 100, 0),
     small_table=Shape(20, 10, 50),
+    starts=3,
     requests=200_000,
 )
 
 QUICK: Final = Scale(
     rounds=2,
-    seconds=0.5,
-    warm_up=0.2,
+    seconds=0.3,
+    warm_up=0.15,
     compared=Shape(50, 40, 20),
     growth_rounds=2,
-    growth_seconds=0.3,
+    growth_seconds=0.2,
     variants=(Operation.APPEND,),
     plan=Shape(100, 10, 50),
     long=Shape(5, 4, 1_000),
@@ -80,5 +82,6 @@ QUICK: Final = Scale(
     many=Shape(1, 10_000, 0),
     few=Shape(1, 100, 0),
     small_table=Shape(4, 10, 25),
+    starts=1,
     requests=20_000,
 )

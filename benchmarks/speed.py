@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from benchmarks.fill import Shape, fill
@@ -37,7 +38,7 @@ TARGETS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Filled:
     """A program that runs on a database of its own, and the conversations in it.
 
@@ -78,6 +79,7 @@ def sample(conversations: Sequence[Conversation], wanted: int = PLANNED) -> Sequ
     return conversations[:: max(1, len(conversations) // wanted)]
 
 
+@cache
 def plan_for(filled: Filled, operation: Operation) -> Plan:
     wanted = PLANNED_BATCHES if operation is Operation.BATCH else PLANNED
     return plan(filled.program, operation, sample(filled.conversations, wanted))
