@@ -5,7 +5,7 @@ The database is that of DATABASE_URL_DIRECT or DATABASE_URL, else the embedded o
 
 from piccolo.conf.apps import AppRegistry
 
-from entrypoints.bootstrap import migrations_engine
+from entrypoints.bootstrap.database import migrations_engine
 
 DB = migrations_engine()
 APP_REGISTRY = AppRegistry(apps=["adapters.piccolo.piccolo_app"])

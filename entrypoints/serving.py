@@ -22,6 +22,7 @@ from litestar import Litestar
 from uvicorn.supervisors import Multiprocess
 
 from entrypoints import bootstrap
+from entrypoints.bootstrap import database
 from entrypoints.http.connections import Connection
 from entrypoints.settings import Settings
 
@@ -65,12 +66,12 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
     embedded = not settings.database_url
     with (
         _listening(host, port) as listener,
-        bootstrap.database(settings, keep_running=True) as ready,
+        database.running(settings, keep_running=True) as ready,
         _undisturbed_end(),
     ):
         bootstrap.identity(ready)
         if embedded or migrate:
-            asyncio.run(bootstrap.migrate())
+            asyncio.run(database.migrate())
         sys.stdout.write(_introduction(_url(listener), ready, with_token=embedded))
         sys.stdout.flush()
         _run(listener, workers)

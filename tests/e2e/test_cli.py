@@ -16,7 +16,7 @@ import jwt
 import pytest
 
 from domain.errors import StoreUnavailableError
-from entrypoints.bootstrap import explained
+from entrypoints.bootstrap.errors import explained
 from entrypoints.cli import main
 from tests.e2e.processes import CHATKEEP, PROJECT, SECRET, chatkeep, environment
 from tests.postgres import Server, connect_args

@@ -1,14 +1,13 @@
 """`chatkeep import` and `chatkeep export`: straight on the database, through the use cases."""
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final
 
 import click
 
@@ -22,15 +21,14 @@ from domain.errors import (
 )
 from domain.model import Limits, UserId
 from domain.transfer import Transfer
-from entrypoints import bootstrap
-from entrypoints.cli_options import complain, progress, user_option
+from entrypoints.bootstrap.transfer import refresh_statistics, transfer_on
+from entrypoints.cli.options import complain, on_database, progress, user_option
 from entrypoints.settings import Settings
 from entrypoints.transfer import numbered, read, write
 
 MANY_MESSAGES: Final = 1_000
 """After an import of more than these the planner is told what there is now."""
 
-T = TypeVar("T")
 _REFUSALS: Final = (
     ConversationIdTakenError,
     InvalidValueError,
@@ -88,7 +86,7 @@ def import_(file: BinaryIO, user: UserId, **limits: int | None) -> None:
     the others go in; then the exit status is 1.
     """
     overrides = {name: limit for name, limit in limits.items() if limit is not None}
-    tally = _on_database(partial(_import, file, user, overrides))
+    tally = on_database(partial(_import, file, user, overrides))
     click.echo(str(tally))
     if tally.refused:
         sys.exit(1)
@@ -108,17 +106,8 @@ def import_(file: BinaryIO, user: UserId, **limits: int | None) -> None:
 def export(user: UserId, output: Path) -> None:
     """Write all conversations of a user, one a line, as `import` reads them."""
     with _opened(output) as file:
-        conversations, messages = _on_database(partial(_export, file, user))
+        conversations, messages = on_database(partial(_export, file, user))
     click.echo(f"{conversations} conversations, {messages} messages exported", err=True)
-
-
-def _on_database(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
-    """Do the work on the database of the settings; the embedded one is migrated first."""
-    settings = Settings.from_env()
-    with bootstrap.database(settings) as ready:
-        if not settings.database_url:
-            asyncio.run(bootstrap.migrate())
-        return asyncio.run(work(ready))
 
 
 async def _import(
@@ -126,7 +115,7 @@ async def _import(
 ) -> Tally:
     limits: Limits = replace(settings.limits, **overrides)
     tally = Tally()
-    async with bootstrap.transfer(settings, limits) as transfer:
+    async with transfer_on(settings, limits) as transfer:
         with progress("importing", _size(file)) as advance:
             for number, line in numbered(file):
                 try:
@@ -140,7 +129,7 @@ async def _import(
                 advance(len(line))
     if tally.messages > MANY_MESSAGES:
         try:
-            await bootstrap.refresh_statistics(settings)
+            await refresh_statistics(settings)
         except StoreUnavailableError as error:
             complain(f"All is in, but run ANALYZE on the database: {error}")
     return tally
@@ -158,7 +147,7 @@ async def _import_line(line: bytes, user: UserId, transfer: Transfer, tally: Tal
 async def _export(file: BinaryIO, user: UserId, settings: Settings) -> tuple[int, int]:
     """Return how many conversations and messages were written."""
     written = messages_written = 0
-    async with bootstrap.transfer(settings, settings.limits) as transfer:
+    async with transfer_on(settings, settings.limits) as transfer:
         with progress("exporting", await transfer.count(user)) as advance:
             async with aclosing(transfer.export(user)) as conversations:
                 async for conversation, messages in conversations:

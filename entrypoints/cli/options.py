@@ -1,14 +1,19 @@
 """What several commands ask for or show."""
 
+import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import click
 
 from domain.errors import InvalidValueError
 from domain.model import UserId, check_user_id
+from entrypoints.bootstrap import database
+from entrypoints.settings import Settings
 
+T = TypeVar("T")
 Advance = Callable[[int], object]
 
 
@@ -25,6 +30,15 @@ def _user_id(_context: click.Context, _parameter: click.Parameter, value: str) -
 user_option = click.option(
     "--user", required=True, callback=_user_id, metavar="ID", help="The user's id, as in `sub`."
 )
+
+
+def on_database(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
+    """Do the work on the database of the settings; the embedded one is migrated first."""
+    settings = Settings.from_env()
+    with database.running(settings) as ready:
+        if not settings.database_url:
+            asyncio.run(database.migrate())
+        return asyncio.run(work(ready))
 
 
 @contextmanager

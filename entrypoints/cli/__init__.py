@@ -6,8 +6,10 @@ import sys
 
 import click
 
-from entrypoints import bootstrap, cli_transfer, serving
-from entrypoints.cli_options import user_option
+from entrypoints import bootstrap, serving
+from entrypoints.bootstrap import database, errors
+from entrypoints.cli import transfer
+from entrypoints.cli.options import user_option
 from entrypoints.settings import Settings
 
 HOUR_SECONDS = 3_600
@@ -49,11 +51,11 @@ def serve(host: str, port: int, workers: int, *, migrate: bool) -> None:
 @click.option("--status", is_flag=True, help="Change nothing; show what is applied and what not.")
 def migrate(*, status: bool) -> None:
     """Bring the database to the newest schema."""
-    with bootstrap.database(Settings.from_env()):
+    with database.running(Settings.from_env()):
         if status:
             _show_status()
             return
-        applied = asyncio.run(bootstrap.migrate())
+        applied = asyncio.run(database.migrate())
     for each in applied:
         click.echo(f"applied {each.id}  {each.description}")
     if not applied:
@@ -73,8 +75,8 @@ def token(user: str, days: int | None, hours: int | None) -> None:
     click.echo(bootstrap.token(Settings.from_env(), user, seconds=good_for * HOUR_SECONDS))
 
 
-cli.add_command(cli_transfer.import_)
-cli.add_command(cli_transfer.export)
+cli.add_command(transfer.import_)
+cli.add_command(transfer.export)
 
 
 def main() -> None:
@@ -82,7 +84,7 @@ def main() -> None:
     try:
         cli(prog_name="chatkeep")
     except Exception as error:
-        explained = bootstrap.explained(error)
+        explained = errors.explained(error)
         if explained is None:
             raise
         click.echo(f"chatkeep: {explained}", err=True)
@@ -90,7 +92,7 @@ def main() -> None:
 
 
 def _show_status() -> None:
-    migrations = asyncio.run(bootstrap.migration_status())
+    migrations = asyncio.run(database.migration_status())
     applied = [each.id for each in migrations if each.ran_on is not None]
     pending = [each.id for each in migrations if each.ran_on is None]
     click.echo(f"current: {applied[-1] if applied else 'none'}")

@@ -1,0 +1,127 @@
+"""The composition root: only this package chooses adapters. Here, the service itself."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+
+from adapters.clock import SystemClock
+from adapters.memory import (
+    MemoryConversations,
+    MemoryItems,
+    MemoryMessages,
+    MemoryStore,
+    MemoryUsers,
+)
+from adapters.piccolo.conversations import PiccoloConversations
+from adapters.piccolo.engine import Engine
+from adapters.piccolo.items import PiccoloItems
+from adapters.piccolo.messages import PiccoloMessages
+from adapters.piccolo.users import PiccoloUsers
+from domain.model import Limits
+from domain.ports import Clock
+from domain.use_cases import Chatkeep
+from entrypoints.bootstrap.database import engine, signing_secret
+from entrypoints.bootstrap.errors import named
+from entrypoints.http.app import create_app
+from entrypoints.http.identity import Identity
+from entrypoints.http.jwks import Jwks
+from entrypoints.http.tokens import TokenVerifier, sign
+from entrypoints.settings import Settings, SettingsError
+
+
+def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
+    """Return the service on Postgres."""
+    return Chatkeep(
+        users=PiccoloUsers(engine),
+        conversations=PiccoloConversations(engine),
+        messages=PiccoloMessages(engine),
+        items=PiccoloItems(engine),
+        clock=SystemClock(),
+        limits=settings.limits,
+        provision_users=settings.provision_users,
+    )
+
+
+def memory_chatkeep(
+    *, clock: Clock | None = None, limits: Limits | None = None, provision_users: bool = True
+) -> Chatkeep:
+    """Return the service on dicts of this process, for tests: the same behaviour, no database."""
+    store = MemoryStore()
+    return Chatkeep(
+        users=MemoryUsers(store),
+        conversations=MemoryConversations(store),
+        messages=MemoryMessages(store),
+        items=MemoryItems(store),
+        clock=clock or SystemClock(),
+        limits=limits or Limits(),
+        provision_users=provision_users,
+    )
+
+
+def identity(settings: Settings) -> Identity:
+    """Return who lets callers in. Raises `SettingsError` when the settings let in nobody."""
+    if not (settings.jwt_secret or settings.jwks_url or settings.service_keys):
+        raise SettingsError(
+            "Nobody could call this service: set CHATKEEP_JWT_SECRET, CHATKEEP_JWKS_URL or "
+            "CHATKEEP_SERVICE_KEYS."
+        )
+    tokens = None
+    if settings.jwt_secret or settings.jwks_url:
+        with named("CHATKEEP_JWT_SECRET"):
+            tokens = TokenVerifier(
+                secret=settings.jwt_secret or None,
+                keys=Jwks(settings.jwks_url) if settings.jwks_url else None,
+                issuer=settings.jwt_issuer or None,
+                audience=settings.jwt_audience or None,
+            )
+    with named("CHATKEEP_SERVICE_KEYS"):
+        return Identity(tokens, settings.service_keys)
+
+
+def token(settings: Settings, user_id: str, *, seconds: float) -> str:
+    """Return a token of the user, good for so long. Raises `SettingsError`, `InvalidValueError`."""
+    key = signing_secret(settings)
+    with named("CHATKEEP_JWT_SECRET"):
+        return sign(
+            key,
+            user_id,
+            expires_in=seconds,
+            issuer=settings.jwt_issuer or None,
+            audience=settings.jwt_audience or None,
+        )
+
+
+def http_app(settings: Settings | None = None, *, database: Engine | None = None) -> Litestar:
+    """Return the HTTP application on the settings' Postgres: what uvicorn's workers run.
+
+    `database` is used instead of an engine of the settings' own.
+    """
+    settings = settings or Settings.from_env()
+    database = database or engine(settings)
+
+    @asynccontextmanager
+    async def pool(_app: Litestar) -> AsyncIterator[None]:
+        await database.start_connection_pool()
+        try:
+            yield
+        finally:
+            await database.close_connection_pool()
+
+    return create_app(
+        chatkeep(database, settings),
+        identity(settings),
+        ready=database.is_ready,
+        settings=settings,
+        lifespan=[pool],
+    )
+
+
+def memory_app(settings: Settings, chatkeep: Chatkeep | None = None) -> Litestar:
+    """Return the whole HTTP application on dicts of this process, for tests of its callers."""
+    return create_app(
+        chatkeep
+        or memory_chatkeep(limits=settings.limits, provision_users=settings.provision_users),
+        identity(settings),
+        settings=settings,
+    )

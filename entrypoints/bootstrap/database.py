@@ -1,0 +1,91 @@
+"""Which database, and what is done to it as a whole: find it, start it, migrate it."""
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from adapters.database_url import DatabaseUrl, parse_database_url
+from adapters.embedded_postgres import DurablePostgres, default_home, secret
+from adapters.piccolo import migrate as migrations
+from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
+from adapters.piccolo.errors import unavailable
+from adapters.piccolo.migrate import MigrationStatus
+from domain.errors import StoreUnavailableError
+from entrypoints.settings import Settings, SettingsError
+
+
+def home(settings: Settings) -> Path:
+    """Return where the embedded Postgres and its signing secret live."""
+    return Path(settings.home) if settings.home else default_home()
+
+
+@contextmanager
+def running(settings: Settings, *, keep_running: bool = False) -> Iterator[Settings]:
+    """Yield the settings with a database in them: the embedded one where none is set.
+
+    The embedded one is put into the environment too, where worker processes and Piccolo's commands
+    look for it, and comes with a secret that tokens are signed with. With `keep_running` it is
+    started again when it dies.
+    """
+    if settings.database_url:
+        yield settings
+        return
+    server = DurablePostgres.start(home(settings))
+    try:
+        os.environ["DATABASE_URL"] = server.url
+        os.environ["CHATKEEP_JWT_SECRET"] = signing_secret(settings)
+        with server.kept_running() if keep_running else nullcontext():
+            yield Settings.from_env()
+    finally:
+        del os.environ["DATABASE_URL"]
+        server.stop()
+
+
+def signing_secret(settings: Settings) -> str:
+    """Return what tokens are signed with; raise `SettingsError` when others sign them."""
+    if settings.jwt_secret:
+        return settings.jwt_secret
+    if not settings.database_url:
+        return secret(home(settings))
+    issuer = "your identity provider signs them" if settings.jwks_url else "nothing to sign with"
+    raise SettingsError(f"No tokens can be made here ({issuer}): set CHATKEEP_JWT_SECRET.")
+
+
+def engine(settings: Settings) -> Engine:
+    return Engine(parse_database_url(settings.database_url).connect_args)
+
+
+def migrations_engine() -> Engine:
+    """Return the engine of the settings' database, past the pooler; it connects when used."""
+    settings = Settings.from_env()
+    if not settings.database_url:
+        started = running(settings)
+        settings = started.__enter__()
+        atexit.register(started.__exit__, None, None, None)
+    return Engine(_direct(settings).connect_args | {"timeout": CONNECT_TIMEOUT})
+
+
+def _direct(settings: Settings) -> DatabaseUrl:
+    if settings.database_url_direct:
+        return parse_database_url(settings.database_url_direct)
+    return parse_database_url(settings.database_url).direct()
+
+
+async def migrate() -> list[MigrationStatus]:
+    """Apply what is pending and return it. Raises `MigrationError`, `StoreUnavailableError`."""
+    try:
+        return await migrations.migrate()
+    except StoreUnavailableError:
+        raise
+    except Exception as error:
+        away = unavailable(error)
+        if away is None:
+            raise
+        raise away from error
+
+
+async def migration_status() -> list[MigrationStatus]:
+    """Return every migration, oldest first. Raises `StoreUnavailableError`."""
+    return await migrations.status()

@@ -1,0 +1,43 @@
+"""Errors from every layer, as an operator is told of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from adapters.database_url import DatabaseUrlError
+from adapters.embedded_postgres import EmbeddedPostgresError
+from adapters.piccolo.errors import described
+from adapters.piccolo.migrate import MigrationError
+from domain.errors import ChatkeepError, StoreUnavailableError
+from entrypoints.settings import SettingsError
+
+
+def explained(error: Exception) -> str | None:
+    """Return what to tell an operator who can mend it; None when it is a fault of the program."""
+    match error:
+        case StoreUnavailableError():
+            reason, _, _ = error.reason.partition(". ")  # the rest is for callers over HTTP
+            cause = error.__cause__
+            return f"{reason} ({described(cause)})" if cause else reason
+        case asyncpg.PostgresError():
+            return f"The database refused: {error}"
+        case (
+            ChatkeepError()
+            | DatabaseUrlError()
+            | EmbeddedPostgresError()
+            | MigrationError()
+            | SettingsError()
+            | OSError()
+        ):
+            return str(error)
+    return None
+
+
+@contextmanager
+def named(setting: str) -> Iterator[None]:
+    """Raise `SettingsError`, with the name of the setting, for a value that does not serve."""
+    try:
+        yield
+    except ValueError as error:
+        raise SettingsError(f"{setting}: {error}") from error
