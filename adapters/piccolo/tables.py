@@ -6,7 +6,7 @@ indexes. Composite keys: `conversations (id, user_id)`, `messages (id, user_id)`
 `conversation_keys (conversation_id, key, user_id)`.
 """
 
-from piccolo.columns import JSON, JSONB, UUID, BigInt, Integer, Text, Timestamptz, Varchar
+from piccolo.columns import JSON, JSONB, UUID, BigInt, Boolean, Integer, Text, Timestamptz, Varchar
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.table import Table
@@ -23,6 +23,7 @@ class Conversations(Table, tablename="conversations"):
     title = Text(null=True, default=None)
     status = Varchar(length=20, default="active")
     metadata = JSONB(default="{}")
+    retain = Boolean(default=False)
     message_count = Integer(default=0)
     last_position = BigInt(default=0)
     created_at = Timestamptz(default=TimestamptzNow())
