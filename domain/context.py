@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, NamedTuple
 
@@ -158,7 +158,7 @@ def _answered(
     if asking is not None:
         if not whole:
             sources = ",".join(call.source for call in asked.values())
-            asking = replace(asking, tool_calls=JsonText(f"[{sources}]"))
+            asking = asking._replace(tool_calls=JsonText(f"[{sources}]"))
         kept_results = [result for result in answers.values() if result.tool_call_id in asked]
         chars = (
             len(asking.content or "")
@@ -167,7 +167,7 @@ def _answered(
         )
         yield _Unit((asking, *kept_results), chars)
     if unanswered is not None:
-        yield _Unit((replace(unanswered, tool_calls=None),), len(unanswered.content or ""))
+        yield _Unit((unanswered._replace(tool_calls=None),), len(unanswered.content or ""))
 
 
 def _calls(entries: Iterable[tuple[object, str]]) -> list[Call]:

@@ -26,9 +26,12 @@ def json_text(value: object, *, field: str) -> JsonText:
     Numbers are written out, as Postgres does, so that a limit counts what will be read again: else
     five bytes become 309. Raises `InvalidValueError` for one nested deeper than `MAX_DEPTH`.
     """
-    text = _encode(value).decode()
+    try:
+        text = _encode(value).decode()
+    except RecursionError:
+        raise _too_deep(field) from None
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
-        raise InvalidValueError(field, f"is nested more than {MAX_DEPTH} deep")
+        raise _too_deep(field)
     if _EXPONENT.search(text):
         text = _STRING_OR_EXPONENTIAL.sub(_written_out, text)
     return JsonText(text)
@@ -65,6 +68,10 @@ def _check_call(call: Mapping[str, Any], field: str) -> None:
         raise InvalidValueError(
             f"{field}.{kind}.{argument}", "is a text: JSON is handed over encoded, as models do"
         )
+
+
+def _too_deep(field: str) -> InvalidValueError:
+    return InvalidValueError(field, f"is nested more than {MAX_DEPTH} deep")
 
 
 def _is_deeper(value: object, depth: int) -> bool:

@@ -11,12 +11,16 @@ import math
 import random
 from asyncio import sleep
 from collections.abc import Sequence
+from functools import partial
+from time import perf_counter
 from typing import Any, Final, Literal
 
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
 
 from adapters.piccolo.errors import TOO_SLOW, Again, Trouble, described, trouble
+from adapters.piccolo.observed import RECONNECTED, Observed
+from adapters.piccolo.pool import BROKEN, Pool, PoolClosedError, PooledConnection
 from adapters.piccolo.retries import Retries, Timing
 from adapters.piccolo.watch import AwayError, Outage, Watch
 from domain.errors import StoreUnavailableError
@@ -32,12 +36,6 @@ RENEW_EVERY: Final = 0.25
 """Seconds; short enough for each request that is tried again to have it happen once."""
 
 PROBE: Final = "SELECT FROM messages LIMIT 0"
-_OF_BROKEN_CONNECTIONS: Final = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresError,
-)
 _LOOK_AGAIN: Final = (0.1, 0.5)
 
 
@@ -79,7 +77,7 @@ class Transaction(PostgresTransaction):
                 await self.transaction.commit()
             else:
                 # A connection that cannot roll back is dead, and the server has rolled back for it.
-                with contextlib.suppress(*_OF_BROKEN_CONNECTIONS):
+                with contextlib.suppress(*BROKEN):
                     await self.transaction.rollback()
         finally:
             await self.engine.giveback(self.connection)
@@ -94,9 +92,10 @@ class Engine(PostgresEngine):
     when idle, so that a serverless database may go to sleep.
     """
 
-    __slots__ = ("_recycling", "_renewed", "_timing", "_watch")
+    __slots__ = ("_recycling", "_renewed", "_timing", "_watch", "observed")
 
     def __init__(self, connect_args: dict[str, Any], timing: Timing | None = None) -> None:
+        self.observed = Observed()
         self._timing = timing or Timing()
         self._watch = Watch(self._is_migrated)
         self._recycling: asyncio.Task[None] | None = None
@@ -109,18 +108,19 @@ class Engine(PostgresEngine):
     async def prep_database(self) -> None:
         """Do nothing, for the same reason; no extension is needed."""
 
-    async def start_connection_pool(self, **kwargs: Any) -> None:  # noqa: ANN401 - Piccolo's own
+    async def start_connection_pool(self) -> None:  # type: ignore[override] # takes no options
         """Return at once: the first connection is made while requests come in already."""
-        await super().start_connection_pool(
-            min_size=0,
+        self.pool = Pool(
+            partial(
+                self._connect,
+                **self.config,
+                timeout=self._timing.connect,
+                command_timeout=self._timing.command,
+                connection_class=PooledConnection,
+            ),
             max_size=MAX_CONNECTIONS,
-            max_inactive_connection_lifetime=self._timing.idle,
-            timeout=self._timing.connect,
-            command_timeout=self._timing.command,
-            connect=self._connect,
-            connection_class=_Connection,
-            reset=_no_reset,
-            **kwargs,
+            idle=self._timing.idle,
+            rest=CANCEL_TIMEOUT,
         )
         self._recycling = asyncio.create_task(self._recycle())
         self._watch.start()
@@ -130,10 +130,12 @@ class Engine(PostgresEngine):
         await self._watch.stop()
         if self._recycling is not None:
             self._recycling.cancel()
+        pool: Pool | None = self.pool
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._timing.close):
-                    await super().close_connection_pool()
+            if pool is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._timing.close):
+                        await pool.close()
         finally:
             self._recycling = self.pool = None
 
@@ -144,6 +146,10 @@ class Engine(PostgresEngine):
         """
         return self._watch.is_ready
 
+    def away_seconds(self) -> float:
+        """Return for how long, in all, the database was away since the pool was started."""
+        return self._watch.away_seconds()
+
     def transaction(self, allow_nested: bool = True) -> Transaction:  # noqa: FBT001, FBT002 - Piccolo's own
         return Transaction(self, allow_nested)
 
@@ -153,29 +159,33 @@ class Engine(PostgresEngine):
         Raises `StoreUnavailableError`: when none becomes free in time, and when the database has
         been away for longer than anybody waits for it.
         """
+        if self.pool is not None and (idle := self.pool.take()) is not None:
+            return idle
         retries = retries or Retries(self._timing)
         while True:
             try:
                 if self.pool is None:
                     return await self._connect(**self.config)
-                return await self.pool.acquire(timeout=self._timing.acquire)
+                self.observed.waiting += 1
+                try:
+                    return await self.pool.acquire(timeout=self._timing.acquire)
+                finally:
+                    self.observed.waiting -= 1
             except AwayError as away:
                 await self._wait_until_back(retries, away)
             except TimeoutError as error:
                 reason = "All connections to the database are in use."
                 raise StoreUnavailableError(reason) from error
-            except asyncpg.InterfaceError as error:
-                if self.pool is None or not self.pool.is_closing():
-                    raise
+            except PoolClosedError as error:
                 raise StoreUnavailableError("The service is about to stop.") from error
 
     async def giveback(self, connection: Any) -> None:  # noqa: ANN401 - asyncpg is untyped
-        """Take the connection back; one that does not come to rest within seconds is dropped."""
-        with contextlib.suppress(*_OF_BROKEN_CONNECTIONS):
-            if self.pool is None:
-                await connection.close(timeout=CANCEL_TIMEOUT)
-            else:
-                await self.pool.release(connection, timeout=CANCEL_TIMEOUT)
+        """Take the connection back."""
+        if self.pool is not None:
+            self.pool.release(connection)
+            return
+        with contextlib.suppress(*BROKEN):
+            await connection.close(timeout=CANCEL_TIMEOUT)
 
     async def fetch(self, sql: str, *args: object, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109 - it is the driver's
         """Run one statement and return its rows: the way of every request.
@@ -207,15 +217,25 @@ class Engine(PostgresEngine):
         Then what is found may be what that attempt made.
         """
         transaction = self.current_transaction.get()
+        observed = self.observed
         if transaction is not None:
-            return await transaction.connection.fetch(sql, *args, timeout=timeout), False
+            started = perf_counter()
+            try:
+                rows = await transaction.connection.fetch(sql, *args, timeout=timeout)
+            except Exception as error:
+                observed.ran(sql, started, error)
+                raise
+            observed.ran(sql, started)
+            return rows, False
         retries = Retries(self._timing)
         again = False
         while True:
             connection = await self.checkout(retries)
+            started = perf_counter()
             try:
-                return await connection.fetch(sql, *args, timeout=retries.limit(timeout)), again
+                rows = await connection.fetch(sql, *args, timeout=retries.limit(timeout))
             except Exception as error:
+                observed.ran(sql, started, error)
                 found = await self._examined(connection, error)
                 if found is None:
                     raise
@@ -225,7 +245,11 @@ class Engine(PostgresEngine):
                 if pause is None:
                     logger.error("the database does not serve: %s", described(error))  # noqa: TRY400 - in short
                     raise found.error() from error
+                observed.retried(found)
                 again = again or found.again is Again.WHEN_BACK
+            else:
+                observed.ran(sql, started)
+                return rows, again
             finally:
                 await self.giveback(connection)
             await sleep(pause)
@@ -234,11 +258,11 @@ class Engine(PostgresEngine):
         """Find out what is wrong. After a timeout the connection may be slow, or gone unnoticed."""
         if not isinstance(error, TimeoutError):
             return trouble(error)
-        with contextlib.suppress(*_OF_BROKEN_CONNECTIONS):
+        with contextlib.suppress(*BROKEN):
             await connection.execute("SELECT", timeout=CANCEL_TIMEOUT)
             return TOO_SLOW
         if self.pool is not None:
-            await self.pool.expire_connections()  # its siblings may be gone as well
+            self.pool.expire_connections()  # its siblings may be gone as well
         return trouble(error)
 
     async def _renew(self) -> None:
@@ -246,7 +270,7 @@ class Engine(PostgresEngine):
         now = asyncio.get_running_loop().time()
         if self.pool is not None and now >= self._renewed + RENEW_EVERY:
             self._renewed = now
-            await self.pool.expire_connections()
+            self.pool.expire_connections()
 
     async def _wait_until_back(self, retries: Retries, away: AwayError) -> None:
         """Return when trying again makes sense; raise `away` when waiting does not any more."""
@@ -254,6 +278,7 @@ class Engine(PostgresEngine):
         left = away.since + self._timing.patience - asyncio.get_running_loop().time()
         if pause is None or left <= 0:
             raise away
+        self.observed.retries[RECONNECTED] += 1
         if self.pool is None:
             await sleep(pause)
         else:  # a connection that still works may become free before the database is back
@@ -300,22 +325,4 @@ class Engine(PostgresEngine):
         """Replace the connections every hour or so, as load balancers between us would."""
         while self.pool is not None:
             await sleep(self._timing.recycle * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
-            await self.pool.expire_connections()
-
-
-class _Connection(asyncpg.Connection):  # type: ignore[misc] # asyncpg is untyped
-    """One that closes without a word.
-
-    The pool has the connections that it replaces closed by tasks whose errors nobody looks at, and
-    those that went dead unnoticed do raise one.
-    """
-
-    __slots__ = ()
-
-    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's
-        with contextlib.suppress(*_OF_BROKEN_CONNECTIONS):
-            await super().close(timeout=timeout)
-
-
-async def _no_reset(_connection: object) -> None:
-    """Save the round trip of a reset: no request leaves anything behind on its connection."""
+            self.pool.expire_connections()

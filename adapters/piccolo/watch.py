@@ -58,6 +58,7 @@ class Watch:
     def __init__(self, ask: Callable[[], Awaitable[bool]]) -> None:
         self.outage: Outage | None = None
         self.is_ready = False
+        self._away = 0.0
         self._ask = ask
         self._watching = False
         self._asking: asyncio.Task[None] | None = None
@@ -75,6 +76,13 @@ class Watch:
             asking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asking
+
+    def away_seconds(self) -> float:
+        """Return how long all outages took together, this one until now included.
+
+        What passes before the database is heard of for the first time is none.
+        """
+        return self._away + self._lasts(asyncio.get_running_loop().time())
 
     def lost(self, outage: Outage) -> Outage:
         """Take note that a connection could not be made. Return the outage that this belongs to."""
@@ -126,7 +134,12 @@ class Watch:
             await _rest(pause)
             pause = min(pause * 2, LONGEST_PAUSE_WHEN_REFUSED if refused else LONGEST_PAUSE)
 
+    def _lasts(self, now: float) -> float:
+        known = self.outage
+        return 0.0 if known is None or known.error is None else now - known.since
+
     def _over(self, now: float, *, ready: bool) -> None:
+        self._away += self._lasts(now)
         outage, self.outage = self.outage, None
         if outage is not None and outage.error is not None:
             logger.warning("the database is back, after %.1f s", now - outage.since)

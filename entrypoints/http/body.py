@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
@@ -9,7 +10,9 @@ from typing import Any, Final
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
-from litestar.exceptions import InternalServerException
+from litestar.exceptions import ClientException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import Empty
 
 from entrypoints.http.authentication import Caller
 from entrypoints.http.problems import FieldError, ProblemError, invalid, invalid_fields
@@ -21,6 +24,7 @@ PATIENCE: Final = 30.0
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 # msgspec's words for a body that stops in the middle.
 _TRUNCATED: Final = "Input data was truncated"
+_JSON: Final = b"application/json"
 # Of a body that is wrong all over, one learns no more from more.
 _MAX_FIELDS: Final = 10
 
@@ -32,19 +36,41 @@ class JsonRequest(Request[Caller, None, State]):
     """
 
     async def body(self) -> bytes:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await super().body()
-        except TimeoutError:
-            raise ProblemError(
-                408,
-                "too-slow",
-                f"The body was not complete after {PATIENCE:.0f} seconds.",
-                headers={"Connection": "close"},
-            ) from None
-        except InternalServerException:
-            # Nobody reads the answer, but it is not a fault of ours either.
-            raise _malformed("The client left before the body had ended.") from None
+        if self._body is Empty:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    self._body = await self._read()
+            except TimeoutError:
+                raise ProblemError(
+                    408,
+                    "too-slow",
+                    f"The body was not complete after {PATIENCE:.0f} seconds.",
+                    headers={"Connection": "close"},
+                ) from None
+        return self._body
+
+    async def _read(self) -> bytes:
+        """Return the body. Most come in one piece, which is taken as it is."""
+        limit = self.route_handler.resolve_request_max_body_size() or math.inf
+        announced = self._header(b"content-length")
+        if announced is not None:
+            if not announced.isdigit():
+                raise ClientException("Content-Length is no number")
+            if int(announced) > limit:
+                raise RequestEntityTooLarge
+        parts = []
+        size = 0
+        while True:
+            event: Any = await self.receive()
+            if event["type"] == "http.disconnect":
+                # Nobody reads the answer, but it is not a fault of ours either.
+                raise _malformed("The client left before the body had ended.")
+            parts.append(event["body"])
+            size += len(event["body"])
+            if size > limit:
+                raise RequestEntityTooLarge
+            if not event.get("more_body", False):
+                return b"".join(parts) if len(parts) > 1 else parts[0]
 
     async def json(self) -> Any:  # noqa: ANN401 - Litestar's own
         self._check_content_type()
@@ -65,11 +91,18 @@ class JsonRequest(Request[Caller, None, State]):
         except msgspec.DecodeError as error:
             raise _undecodable(body, str(error)) from None
 
+    def _header(self, name: bytes) -> bytes | None:
+        """Return a header without making a mapping of all of them."""
+        for each, value in self.scope["headers"]:
+            if each == name:
+                return value
+        return None
+
     def _check_content_type(self) -> None:
-        given = self.headers.get("content-type")
-        if given is None:
+        given = self._header(b"content-type")
+        if given is None or given == _JSON:
             return
-        media_type = given.partition(";")[0].strip().lower()
+        media_type = given.decode("latin-1").partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise ProblemError(
                 415,

@@ -19,10 +19,11 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from entrypoints.http.observation import HEADERS
+from entrypoints.http.observation import HEADERS, Request
 from entrypoints.http.problems import PROBLEM_JSON, ProblemError
+from entrypoints.logs import ACCESS
 
-logger = logging.getLogger("chatkeep.access")
+logger = logging.getLogger(ACCESS)
 
 MAX_HEAD_BYTES: Final = 65_536
 """Of one request: its first line, headers and trailers. What comes in one read is let through."""
@@ -145,9 +146,11 @@ class Connection(HttpToolsProtocol):
         if not self._is_idle() and not self.cycle.more_body:
             self.cycle.keep_alive = False
             self._is_deaf = True
+            # Unread, the rest would have the system reset the connection, answers and all.
+            self.transport.resume_reading()
             return
         request_id = uuid4().hex
-        logger.info("%s - - %d -", request_id, problem.status)
+        logger.info(Request(request_id, "-", "-", problem.status, 0.0, 0, None))
         body = _encode(problem.problem())
         fields = [
             *self.server_state.default_headers,

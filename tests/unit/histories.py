@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Final
@@ -142,7 +141,7 @@ def tool(call_id: str, content: str | None) -> Message:
 def conversation(*messages: Message) -> tuple[Message, ...]:
     """Return the messages in this order, with the ids and positions 1, 2, 3 and so on."""
     return tuple(
-        replace(message, id=MessageId(UUID(int=place)), position=Position(place))
+        message._replace(id=MessageId(UUID(int=place)), position=Position(place))
         for place, message in enumerate(messages, start=1)
     )
 
@@ -186,9 +185,9 @@ def _exchanges_in_parts(draw: st.DrawFn) -> list[Message]:
     """Draw the same, where each call is a message of its own."""
     asks, *answers = draw(_exchanges())
     calls = json.loads(asks.tool_calls or "[]")
-    parts = [replace(asks, tool_calls=JsonText(json.dumps([call]))) for call in calls]
+    parts = [asks._replace(tool_calls=JsonText(json.dumps([call]))) for call in calls]
     silent = st.sampled_from([None, None, "", "And"])
-    return [parts[0], *(replace(part, content=draw(silent)) for part in parts[1:]), *answers]
+    return [parts[0], *(part._replace(content=draw(silent)) for part in parts[1:]), *answers]
 
 
 _ANYTHING: Final = (

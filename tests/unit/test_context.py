@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,7 +70,7 @@ def test_a_message_with_text_outlives_its_calls() -> None:
 
     context = select(window(history, 20))
 
-    assert context.messages == (history[0], replace(history[1], tool_calls=None))
+    assert context.messages == (history[0], history[1]._replace(tool_calls=None))
 
 
 def test_of_several_calls_those_with_a_result_stay_exactly_as_they_are() -> None:
@@ -120,7 +119,7 @@ def test_of_such_calls_those_without_a_result_are_left_out() -> None:
 
     context = select(window(history, 20))
 
-    assert context.messages == (replace(history[0], tool_calls=None), history[1], history[3])
+    assert context.messages == (history[0]._replace(tool_calls=None), history[1], history[3])
 
 
 def test_a_text_between_calls_keeps_them_apart() -> None:
@@ -197,7 +196,7 @@ def test_what_has_not_the_shape_of_calls_is_no_call(malformed: str) -> None:
         said(Role.ASSISTANT, None, tool_calls=malformed),
     )
 
-    assert select(window(history, 20)).messages == (replace(history[0], tool_calls=None),)
+    assert select(window(history, 20)).messages == (history[0]._replace(tool_calls=None),)
 
 
 def test_numbers_of_any_length_are_no_obstacle() -> None:
@@ -290,8 +289,8 @@ def test_a_context_is_taken_from_its_window_in_order(
     assert set(order) <= set(ids(given_window.head + given_window.tail))
     by_id = {message.id.int: message for message in history}
     for message in context.messages:
-        assert message is by_id[message.id.int] or message == replace(
-            by_id[message.id.int], tool_calls=message.tool_calls
+        assert message is by_id[message.id.int] or message == by_id[message.id.int]._replace(
+            tool_calls=message.tool_calls
         )
 
 

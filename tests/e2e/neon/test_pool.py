@@ -24,6 +24,7 @@ from tests.relay import Relay
 
 SLACK = 2.0  # seconds, for slow machines; what is timed would else take many more
 BUSY = "SELECT pg_sleep(0.2)"
+SLOWLY_ADDED = "INSERT INTO users (id) SELECT 'late' FROM pg_sleep(1)"
 
 
 @asynccontextmanager
@@ -182,6 +183,23 @@ async def test_a_cancelled_append_is_stored_wholly_or_not_at_all(
     assert {str(number) for number in took} <= set(batches)
     assert counted == len(stored)
     assert batches
+
+
+async def test_a_statement_that_nobody_waits_for_any_more_is_stopped_also_when_the_pool_closes(
+    database_url: str,
+) -> None:
+    async with postgres.pool(database_url) as engine:
+        await asyncio.gather(*(engine.fetch("SELECT") for _ in range(3)))
+        adding = asyncio.create_task(engine.fetch(SLOWLY_ADDED))
+        await asyncio.sleep(0.3)
+        adding.cancel()
+        with suppress(asyncio.CancelledError):
+            await adding
+    await asyncio.sleep(1)
+    async with postgres.pool(database_url) as engine:
+        [row] = await engine.fetch("SELECT count(*) AS found FROM users")
+
+    assert row["found"] == 0
 
 
 @pytest.mark.parametrize("begun", [True, False], ids=["in a statement", "while it begins"])

@@ -86,7 +86,8 @@ async def use_everything(caller: Caller) -> set[str]:
             method, path.format(**parameters), json=body, headers=headers
         )
         assert answer.is_success, f"{method} {path}: {answer.text}"
-        found = answer.json() if answer.content else {}
+        is_json = answer.headers.get("content-type") == "application/json"
+        found = answer.json() if is_json else {}
         return str(found.get("id") or found.get("next_cursor") or found.get("first_id", ""))
 
     one = "/v1/conversations/{conversation_id}"
@@ -127,6 +128,7 @@ async def use_everything(caller: Caller) -> set[str]:
 
     await call("DELETE", "/v1/conversations/{conversation_id}", conversation_id=native)
     await call("GET", "/v1/me")
+    await call("GET", "/v1/me/export")
     await call("DELETE", "/v1/me")
     await call("PUT", "/v1/users/{user_id}", user_id="alice")
     await call("DELETE", "/v1/users/{user_id}", user_id="alice")

@@ -1,0 +1,264 @@
+"""Connections are handed out, waited for, replaced and closed; none is lost on the way."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+import pytest
+
+from adapters.piccolo.pool import Pool, PoolClosedError, PooledConnection
+
+SOON = 0.05  # seconds; what is to happen at once has happened by then
+
+
+class FakeConnection:
+    """`state` is what it was left in: ready, cancelling, stuck in cancelling, in a transaction."""
+
+    generation: int
+    idle_since: float
+
+    def __init__(self) -> None:
+        self.state = "ready"
+        self.closed = False
+
+    def is_closed(self) -> bool:
+        return self.closed
+
+    def is_reusable(self) -> bool:
+        return self.state == "ready" and not self.closed
+
+    async def come_to_rest(self, timeout: float) -> None:  # noqa: ASYNC109 - as the real one
+        await asyncio.sleep(timeout if self.state == "stuck" else 0)
+        if self.state == "cancelling":
+            self.state = "ready"
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await asyncio.sleep(0)
+        self.closed = True
+
+    def terminate(self) -> None:
+        self.closed = True
+
+
+class House:
+    """A pool of two, and the connections that it made. `failures` are how the next attempts end."""
+
+    def __init__(self, *, idle: float = 60.0) -> None:
+        self.made: list[FakeConnection] = []
+        self.failures: list[Exception] = []
+        self.pool = Pool(self._connect, max_size=2, idle=idle, rest=SOON)
+
+    async def _connect(self) -> PooledConnection:
+        await asyncio.sleep(0)
+        if self.failures:
+            raise self.failures.pop()
+        self.made.append(FakeConnection())
+        return cast("PooledConnection", self.made[-1])
+
+    async def acquire(self, wait: float = 5.0) -> PooledConnection:
+        return await self.pool.acquire(timeout=wait)
+
+    async def waiting(self) -> "asyncio.Task[PooledConnection]":
+        task = asyncio.create_task(self.acquire())
+        await asyncio.sleep(0.001)
+        assert not task.done()
+        return task
+
+    @property
+    def open(self) -> int:
+        return sum(not each.closed for each in self.made)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.001)
+
+
+async def test_the_connection_that_came_back_last_goes_out_first() -> None:
+    house = House()
+    first, second = await house.acquire(), await house.acquire()
+    house.pool.release(second)
+    house.pool.release(first)
+
+    assert [house.pool.take(), house.pool.take(), house.pool.take()] == [first, second, None]
+
+
+async def test_who_waits_longest_gets_the_next_one_that_comes_back() -> None:
+    house = House()
+    first, second = await house.acquire(), await house.acquire()
+    waiting = [await house.waiting() for _ in range(3)]
+    house.pool.release(second)
+    house.pool.release(first)
+
+    assert await asyncio.gather(*waiting[:2]) == [second, first]
+    assert not waiting[2].done()
+    house.pool.release(first)
+    assert await waiting[2] is first
+    assert len(house.made) == 2
+
+
+async def test_nobody_waits_longer_than_told_and_who_gave_up_gets_none() -> None:
+    house = House()
+    first, _ = await house.acquire(), await house.acquire()
+    with pytest.raises(TimeoutError):
+        await house.acquire(0.01)
+    gone, still = await house.waiting(), await house.waiting()
+    gone.cancel()
+    await asyncio.sleep(0)
+    house.pool.release(first)
+
+    assert await still is first
+
+
+async def test_a_connection_that_came_in_the_moment_of_giving_up_goes_to_the_next_one() -> None:
+    house = House()
+    first, _ = await house.acquire(), await house.acquire()
+    gone, still = await house.waiting(), await house.waiting()
+    house.pool.release(first)
+    gone.cancel()
+
+    assert await still is first
+    with suppress(asyncio.CancelledError):
+        await gone
+    assert gone.cancelled()
+
+
+async def test_one_that_cannot_be_made_leaves_its_place_to_the_next_one() -> None:
+    house = House()
+    house.failures = [OSError("away")] * 2
+    asked = [asyncio.create_task(house.acquire()) for _ in range(3)]
+
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(each) for each in answers] == [OSError, OSError, FakeConnection]
+    assert await house.acquire()
+
+
+@pytest.mark.parametrize("state", ["in a transaction", "stuck"])
+async def test_one_that_is_not_as_it_was_is_closed_and_replaced(state: str) -> None:
+    house = House()
+    first, _ = await house.acquire(), await house.acquire()
+    waiting = await house.waiting()
+    house.made[0].state = state
+    house.pool.release(first)
+
+    replacement = await waiting
+    assert replacement is not first
+    assert [each.closed for each in house.made] == [True, False, False]
+
+
+async def test_one_that_is_being_cancelled_goes_out_when_it_has_come_to_rest() -> None:
+    house = House()
+    first = await house.acquire()
+    house.made[0].state = "cancelling"
+    house.pool.release(first)
+    assert house.pool.take() is None
+    await until(lambda: house.pool.get_idle_size() == 1)
+
+    assert house.pool.take() is first
+
+
+async def test_one_that_was_closed_while_idle_is_not_handed_out() -> None:
+    house = House()
+    first = await house.acquire()
+    house.pool.release(first)
+    house.made[0].closed = True
+
+    assert await house.acquire() is not first
+    assert house.pool.get_size() == 1
+
+
+async def test_connections_that_nobody_uses_are_closed() -> None:
+    house = House(idle=SOON)
+    first, second = await house.acquire(), await house.acquire()
+    house.pool.release(first)
+    await asyncio.sleep(SOON / 2)
+    house.pool.release(second)
+    await until(lambda: house.made[0].closed)
+
+    assert house.open == 1
+    await until(lambda: house.open == 0)
+    assert house.pool.get_size() == 0
+    assert await house.acquire()
+
+
+async def test_a_connection_in_use_is_never_taken_for_idle() -> None:
+    house = House(idle=SOON)
+    first = await house.acquire()
+    house.pool.release(first)
+    house.pool.take()
+    await asyncio.sleep(2 * SOON)
+
+    assert house.open == 1
+
+
+async def test_expired_connections_are_replaced_those_in_use_when_they_come_back() -> None:
+    house = House()
+    first, second = await house.acquire(), await house.acquire()
+    house.pool.release(second)
+    house.pool.expire_connections()
+    await until(lambda: house.made[1].closed)
+    assert not house.made[0].closed
+    house.pool.release(first)
+    await until(lambda: house.made[0].closed)
+
+    assert await house.acquire() not in {first, second}
+
+
+async def test_closing_waits_for_those_in_use_and_refuses_everybody_else() -> None:
+    house = House()
+    first, second = await house.acquire(), await house.acquire()
+    waiting = await house.waiting()
+    house.pool.release(second)
+    assert await waiting is second
+    still_waiting = await house.waiting()
+    closing = asyncio.create_task(house.pool.close())
+    with pytest.raises(PoolClosedError):
+        await still_waiting
+    with pytest.raises(PoolClosedError):
+        await house.acquire()
+    house.pool.release(second)
+    await asyncio.sleep(SOON)
+    assert not closing.done()
+    house.pool.release(first)
+
+    await closing
+    assert house.open == 0
+
+
+async def test_closing_that_is_cancelled_ends_all_connections() -> None:
+    house = House()
+    await house.acquire()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(SOON):
+            await house.pool.close()
+
+    assert house.open == 0
+
+
+async def test_however_callers_come_and_go_the_pool_stays_whole() -> None:
+    house = House()
+
+    async def use(number: int) -> None:
+        connection: Any = await house.acquire()
+        try:
+            await asyncio.sleep(0.0005 * (number % 3))
+        finally:
+            if number % 7 == 0:
+                connection.state = "cancelling"
+            if number % 11 == 0:
+                house.pool.expire_connections()
+            house.pool.release(connection)
+
+    tasks = [asyncio.create_task(use(number)) for number in range(300)]
+    for number, task in enumerate(tasks):
+        if number % 5 == 0:
+            await asyncio.sleep(0)
+            task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await until(lambda: house.open == house.pool.get_idle_size() == house.pool.get_size())
+
+    assert house.pool.get_size() <= 2
+    assert await house.acquire()
