@@ -3,6 +3,7 @@
 Each carries its data; its message is fit to show a caller.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 
@@ -83,6 +84,37 @@ class KeyTakenError(ConflictError):
             "Repeat the request as it was, or choose another key."
         )
         self.key = key
+
+
+class RetainedError(ConflictError):
+    """The conversation is on hold, so neither it nor anything in it is deleted."""
+
+    def __init__(self, conversation_id: UUID) -> None:
+        super().__init__(
+            f"Conversation {conversation_id} is on hold: nothing of it can be deleted. A service "
+            f'key lifts the hold first: PATCH /v1/conversations/{conversation_id} {{"retain": '
+            "false}."
+        )
+        self.conversation_id = conversation_id
+
+
+class UserRetainedError(ConflictError):
+    """Conversations of the user are on hold, so nothing of the user is deleted.
+
+    `retained` is how many there are; `conversation_ids` are those or the first few of them.
+    """
+
+    def __init__(self, user_id: str, retained: int, conversation_ids: Sequence[UUID]) -> None:
+        named = ", ".join(map(str, conversation_ids))
+        more = ", ..." if retained > len(conversation_ids) else ""
+        are = "conversation is" if retained == 1 else "conversations are"
+        super().__init__(
+            f"{retained} {are} on hold, so nothing was deleted: {named}{more}. A service key lifts "
+            'each hold first: PATCH /v1/conversations/{id} {"retain": false}.'
+        )
+        self.user_id = user_id
+        self.retained = retained
+        self.conversation_ids = tuple(conversation_ids)
 
 
 class InvalidValueError(ChatkeepError):

@@ -166,7 +166,10 @@ class OpenAIConversations:
     async def delete(
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
     ) -> Conversation:
-        """Delete the item and return its conversation. Raises `ItemNotFoundError`."""
+        """Delete the item and return its conversation.
+
+        Raises `ItemNotFoundError`, `RetainedError`.
+        """
         await self.chatkeep.items.delete(user_id, conversation_id, item_id)
         return await self.chatkeep.get_conversation(user_id, conversation_id)
 

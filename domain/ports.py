@@ -44,6 +44,9 @@ class Created:
     created: bool
 
 
+MAX_NAMED: Final = 5
+"""Of the conversations that stand in the way of an erasure, an error names this many."""
+
 MAX_HEAD: Final = 20
 """Of the system and developer messages that open a conversation, this many always stay in."""
 
@@ -105,8 +108,16 @@ class Users(Protocol):
         """Return what the user has stored; all zero for a user who does not exist."""
         ...
 
-    async def erase(self, user_id: UserId) -> bool:
-        """Delete the user and everything they own; return whether there was anything to delete."""
+    async def erasable(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
+        """Return what `erase` would now, and raise what it would; delete nothing."""
+        ...
+
+    async def erase(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
+        """Delete the user and everything they own; return what that was, None if no such user.
+
+        Raises `UserRetainedError`, and deletes nothing, while a conversation of theirs is on hold,
+        unless `even_retained`.
+        """
         ...
 
 
@@ -152,7 +163,10 @@ class Conversations(Protocol):
         ...
 
     async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        """Delete it with all its messages, or raise `ConversationNotFoundError`."""
+        """Delete it with all its messages.
+
+        Raises `ConversationNotFoundError`, `RetainedError` while it is on hold.
+        """
         ...
 
 
@@ -213,7 +227,10 @@ class Messages(Protocol):
     async def delete(
         self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
     ) -> None:
-        """Delete the message and count it no more, or raise `MessageNotFoundError`."""
+        """Delete the message and count it no more.
+
+        Raises `MessageNotFoundError`, `RetainedError` while its conversation is on hold.
+        """
         ...
 
 
@@ -288,5 +305,8 @@ class Items(Protocol):
     async def delete(
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
     ) -> None:
-        """Delete the item, with its message if it is one, or raise `ItemNotFoundError`."""
+        """Delete the item, with its message if it is one.
+
+        Raises `ItemNotFoundError`, `RetainedError` while its conversation is on hold.
+        """
         ...

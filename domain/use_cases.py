@@ -72,7 +72,7 @@ class Chatkeep:
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True
 
-    async def create_conversation(
+    async def create_conversation(  # noqa: PLR0913 - one for each field
         self,
         user_id: UserId,
         *,
@@ -80,6 +80,7 @@ class Chatkeep:
         title: str | None = None,
         metadata: JsonText = EMPTY_OBJECT,
         messages: Sequence[NewMessage] = (),
+        retain: bool = False,
     ) -> Created:
         """Create a conversation, with its first messages or none.
 
@@ -88,7 +89,7 @@ class Chatkeep:
         `InvalidValueError` or `LimitExceededError` naming the field.
         """
         at = self.clock.now()
-        new = self._new_conversation(user_id, conversation_id, title, metadata, at)
+        new = self._new_conversation(user_id, conversation_id, title, metadata, at, retain=retain)
         self._check_batch(messages)
         return await self.conversations.create(
             new, with_ids(messages, at, seed=conversation_id), provision=self.provision_users
@@ -101,12 +102,14 @@ class Chatkeep:
         *,
         title: str | None = None,
         metadata: JsonText = EMPTY_OBJECT,
+        retain: bool = False,
     ) -> Created:
         """Return the conversation of that id as it is; create it when there is none.
 
         Raises `UserNotProvisionedError`, `LimitExceededError`.
         """
-        new = self._new_conversation(user_id, conversation_id, title, metadata, self.clock.now())
+        at = self.clock.now()
+        new = self._new_conversation(user_id, conversation_id, title, metadata, at, retain=retain)
         return await self.conversations.get_or_create(new, provision=self.provision_users)
 
     async def get_conversation(
@@ -138,7 +141,7 @@ class Chatkeep:
     async def change_conversation(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes
     ) -> Conversation:
-        """Rename, archive, unarchive, or replace the metadata.
+        """Rename, archive, unarchive, replace the metadata, put on hold or lift the hold.
 
         Raises `ConversationNotFoundError`, `LimitExceededError`.
         """
@@ -149,7 +152,10 @@ class Chatkeep:
         return await self.conversations.change(user_id, conversation_id, changes)
 
     async def delete_conversation(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        """Delete the conversation with all its messages. Raises `ConversationNotFoundError`."""
+        """Delete the conversation with all its messages.
+
+        Raises `ConversationNotFoundError`, `RetainedError`.
+        """
         await self.conversations.delete(user_id, conversation_id)
 
     async def append(
@@ -234,7 +240,7 @@ class Chatkeep:
     async def delete_message(
         self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
     ) -> None:
-        """Delete the message. Raises `MessageNotFoundError`."""
+        """Delete the message. Raises `MessageNotFoundError`, `RetainedError`."""
         await self.messages.delete(user_id, conversation_id, message_id)
 
     async def usage(self, user_id: UserId) -> Usage:
@@ -244,22 +250,40 @@ class Chatkeep:
         """Make sure that the user exists; return whether they are new."""
         return await self.users.add(user_id)
 
+    async def erasable(self, user_id: UserId, *, even_retained: bool = False) -> Usage:
+        """Return what `erase_user` would delete now, and raise what it would; delete nothing."""
+        found = await self.users.erasable(user_id, even_retained=even_retained)
+        if found is None:
+            raise UserNotFoundError(user_id)
+        return found
+
     async def erase_me(self, user_id: UserId) -> None:
-        """Delete the caller and everything they own; nothing to delete is no error."""
+        """Delete the caller and everything they own; nothing to delete is no error.
+
+        Raises `UserRetainedError`, and deletes nothing, while a conversation of theirs is on hold.
+        """
         await self.users.erase(user_id)
 
-    async def erase_user(self, user_id: UserId) -> None:
-        """Delete a user and everything they own. Raises `UserNotFoundError`."""
-        if not await self.users.erase(user_id):
-            raise UserNotFoundError(user_id)
+    async def erase_user(self, user_id: UserId, *, even_retained: bool = False) -> Usage:
+        """Delete a user and everything they own; return what that was.
 
-    def _new_conversation(
+        Raises `UserNotFoundError`; `UserRetainedError`, and deletes nothing, while a conversation
+        of theirs is on hold, unless `even_retained`.
+        """
+        erased = await self.users.erase(user_id, even_retained=even_retained)
+        if erased is None:
+            raise UserNotFoundError(user_id)
+        return erased
+
+    def _new_conversation(  # noqa: PLR0913 - one for each field
         self,
         user_id: UserId,
         conversation_id: ConversationId | None,
         title: str | None,
         metadata: JsonText,
         at: datetime,
+        *,
+        retain: bool,
     ) -> Conversation:
         check_title(title, self.limits)
         check_metadata(metadata, self.limits)
@@ -272,6 +296,7 @@ class Chatkeep:
             message_count=0,
             created_at=at,
             updated_at=at,
+            retain=retain,
         )
 
     def _check_batch(self, messages: Sequence[NewMessage]) -> None:

@@ -8,6 +8,15 @@ from adapters.memory.conversations import MemoryConversations
 from adapters.memory.items import MemoryItems
 from adapters.memory.messages import MemoryMessages
 from adapters.memory.store import MemoryStore
+from adapters.memory.sweeps import MemoryDiary, MemorySweeps
 from adapters.memory.users import MemoryUsers
 
-__all__ = ["MemoryConversations", "MemoryItems", "MemoryMessages", "MemoryStore", "MemoryUsers"]
+__all__ = [
+    "MemoryConversations",
+    "MemoryDiary",
+    "MemoryItems",
+    "MemoryMessages",
+    "MemoryStore",
+    "MemorySweeps",
+    "MemoryUsers",
+]

@@ -69,11 +69,13 @@ class MemoryConversations:
             title=old.title if isinstance(new.title, Unset) else new.title,
             status=old.status if isinstance(new.status, Unset) else new.status,
             metadata=old.metadata if isinstance(new.metadata, Unset) else new.metadata,
+            retain=old.retain if isinstance(new.retain, Unset) else new.retain,
         )
         return kept.conversation
 
     async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
         kept = self.store.conversation(user_id, conversation_id)
+        kept.check_deletable()
         user = self.store.user(user_id)
         for message in kept.messages:
             del user.messages[message.id]

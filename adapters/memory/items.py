@@ -106,6 +106,7 @@ class MemoryItems:
     ) -> None:
         position = (await self.get(user_id, conversation_id, item_id)).position
         kept = self.store.conversation(user_id, conversation_id)
+        kept.check_deletable()
         for message in kept.messages:
             if message.position == position:
                 kept.remove(message)

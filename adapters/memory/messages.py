@@ -92,5 +92,7 @@ class MemoryMessages:
     ) -> None:
         user = self.store.user(user_id)
         message = user.message(conversation_id, message_id)
-        user.conversations[conversation_id].remove(message)
+        kept = user.conversations[conversation_id]
+        kept.check_deletable()
+        kept.remove(message)
         del user.messages[message_id]

@@ -8,7 +8,12 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import Final
 
-from domain.errors import ConversationNotFoundError, MessageIdTakenError, MessageNotFoundError
+from domain.errors import (
+    ConversationNotFoundError,
+    MessageIdTakenError,
+    MessageNotFoundError,
+    RetainedError,
+)
 from domain.items import Item, RequestKey
 from domain.model import (
     Conversation,
@@ -56,6 +61,11 @@ class KeptConversation:
             updated_at=max(at, self.conversation.updated_at),
         )
         return stored
+
+    def check_deletable(self) -> None:
+        """Raise `RetainedError` while it is on hold."""
+        if self.conversation.retain:
+            raise RetainedError(self.conversation.id)
 
     def remove(self, message: Message) -> None:
         del self.messages[bisect_left(self.messages, message.position, key=by_position)]

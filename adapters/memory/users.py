@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from adapters.memory.store import KeptUser, MemoryStore
+from domain.errors import UserRetainedError
 from domain.model import Status, Usage, UserId
+from domain.ports import MAX_NAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +20,26 @@ class MemoryUsers:
 
     async def usage(self, user_id: UserId) -> Usage:
         user = self.store.user(user_id)
-        statuses = [kept.conversation.status for kept in user.conversations.values()]
+        conversations = [kept.conversation for kept in user.conversations.values()]
+        statuses = [conversation.status for conversation in conversations]
         return Usage(
             user_id=user_id,
             conversations=len(statuses),
             active=statuses.count(Status.ACTIVE),
             archived=statuses.count(Status.ARCHIVED),
             messages=len(user.messages),
+            retained=sum(conversation.retain for conversation in conversations),
         )
 
-    async def erase(self, user_id: UserId) -> bool:
-        return self.store.users.pop(user_id, None) is not None
+    async def erasable(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
+        usage = await self.usage(user_id)
+        if usage.retained and not even_retained:
+            kept = self.store.user(user_id).conversations.values()
+            retained = [each.conversation.id for each in kept if each.conversation.retain]
+            raise UserRetainedError(user_id, usage.retained, retained[:MAX_NAMED])
+        return usage if user_id in self.store.users else None
+
+    async def erase(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
+        erased = await self.erasable(user_id, even_retained=even_retained)
+        self.store.users.pop(user_id, None)
+        return erased

@@ -13,6 +13,7 @@ from adapters.piccolo.users import ERASE_TIMEOUT, refused
 from domain.errors import (
     ConversationNotFoundError,
     MessageIdTakenError,
+    RetainedError,
     UserNotProvisionedError,
 )
 from domain.model import (
@@ -33,25 +34,25 @@ from domain.ports import Created, LastSeen
 
 CREATE: Final = f"""
 WITH provisioned AS (
-  INSERT INTO users (id) SELECT $10 WHERE $18 ON CONFLICT DO NOTHING
+  INSERT INTO users (id) SELECT $10 WHERE $19 ON CONFLICT DO NOTHING
 ), conversation AS (
-  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at,
+  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain,
                              message_count, last_position)
-  VALUES ($9, $10, $11, $12, $13, $14, $15,
-          $16, CASE WHEN $16 > 0 THEN $17::bigint + $16 - 1 ELSE 0 END)
+  VALUES ($9, $10, $11, $12, $13, $14, $15, $16,
+          $17, CASE WHEN $17 > 0 THEN $18::bigint + $17 - 1 ELSE 0 END)
 )
 INSERT INTO messages (conversation_id, user_id, position, {GIVEN_COLUMNS}, created_at)
-SELECT $9, $10, $17 + n - 1, {GIVEN_COLUMNS}, coalesce(given.created_at, $15) FROM {GIVEN}"""
+SELECT $9, $10, $18 + n - 1, {GIVEN_COLUMNS}, coalesce(given.created_at, $15) FROM {GIVEN}"""
 
 GET_OR_CREATE: Final = f"""
 WITH stored AS (
   SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE id = $1 AND user_id = $2
 ), provisioned AS (
-  INSERT INTO users (id) SELECT $2 WHERE $8 AND NOT EXISTS (SELECT FROM stored)
+  INSERT INTO users (id) SELECT $2 WHERE $9 AND NOT EXISTS (SELECT FROM stored)
   ON CONFLICT DO NOTHING
 ), made AS (
-  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at)
-  SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS (SELECT FROM stored)
+  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain)
+  SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT EXISTS (SELECT FROM stored)
   ON CONFLICT DO NOTHING RETURNING {CONVERSATION_COLUMNS}
 )
 SELECT *, false AS created FROM stored UNION ALL SELECT *, true FROM made"""
@@ -62,10 +63,18 @@ SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE id = $1 AND user_id = $2"
 CHANGE: Final = f"""
 UPDATE conversations
 SET title = CASE WHEN $3 THEN $4 ELSE title END, status = coalesce($5, status),
-    metadata = coalesce($6::jsonb, metadata)
+    metadata = coalesce($6::jsonb, metadata), retain = coalesce($7, retain)
 WHERE id = $1 AND user_id = $2 RETURNING {CONVERSATION_COLUMNS}"""
 
-DELETE: Final = "DELETE FROM conversations WHERE id = $1 AND user_id = $2 RETURNING id"
+# The row is locked before its hold is looked at, so that none is set meanwhile.
+DELETE: Final = """
+WITH locked AS (
+  SELECT id, retain FROM conversations WHERE id = $1 AND user_id = $2 FOR UPDATE
+), gone AS (
+  DELETE FROM conversations c USING locked
+  WHERE c.id = locked.id AND c.user_id = $2 AND NOT locked.retain
+)
+SELECT retain FROM locked"""
 
 
 def _list(*conditions: str) -> str:
@@ -148,6 +157,7 @@ class PiccoloConversations:
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes
     ) -> Conversation:
         title, status, metadata = changes.title, changes.status, changes.metadata
+        retain = changes.retain
         rows = await self._engine.fetch(
             CHANGE,
             conversation_id,
@@ -156,14 +166,20 @@ class PiccoloConversations:
             None if isinstance(title, Unset) else to_text(title),
             None if isinstance(status, Unset) else status.value,
             None if isinstance(metadata, Unset) else to_jsonb(metadata),
+            None if isinstance(retain, Unset) else retain,
         )
         if not rows:
             raise ConversationNotFoundError(conversation_id)
         return to_conversation(rows[0])
 
     async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        if not await self._engine.delete(DELETE, conversation_id, user_id, timeout=ERASE_TIMEOUT):
+        rows, again = await self._engine.fetch_noting(
+            DELETE, conversation_id, user_id, timeout=ERASE_TIMEOUT
+        )
+        if not (rows or again):
             raise ConversationNotFoundError(conversation_id)
+        if rows and rows[0]["retain"]:
+            raise RetainedError(conversation_id)
 
     async def _recreate(
         self,
@@ -197,6 +213,7 @@ def _columns(conversation: Conversation) -> tuple[object, ...]:
         to_jsonb(conversation.metadata),
         conversation.created_at,
         conversation.updated_at,
+        conversation.retain,
     )
 
 

@@ -191,15 +191,17 @@ WHERE i.conversation_id = $1 AND i.user_id = $2 AND i.item_id = $3"""
 # append and the deletion of a conversation do.
 DELETE: Final = """
 WITH locked AS (
-  SELECT id, user_id FROM conversations WHERE id = $1 AND user_id = $2 FOR UPDATE
+  SELECT id, retain FROM conversations WHERE id = $1 AND user_id = $2 FOR UPDATE
 ), gone AS (
   DELETE FROM messages m USING locked
-  WHERE m.id = $3 AND m.user_id = $2 AND m.conversation_id = locked.id RETURNING m.id
+  WHERE m.id = $3 AND m.user_id = $2 AND m.conversation_id = locked.id AND NOT locked.retain
+  RETURNING m.id
 ), gone_items AS (
   DELETE FROM conversation_items i USING locked
-  WHERE i.conversation_id = locked.id AND i.user_id = $2 AND i.item_id = $4 RETURNING i.item_id
+  WHERE i.conversation_id = locked.id AND i.user_id = $2 AND i.item_id = $4 AND NOT locked.retain
+  RETURNING i.item_id
+), counted AS (
+  UPDATE conversations SET message_count = message_count - 1
+  WHERE id = $1 AND user_id = $2 AND EXISTS (SELECT FROM gone)
 )
-UPDATE conversations SET message_count = message_count - (SELECT count(*) FROM gone)
-WHERE id = $1 AND user_id = $2
-  AND (EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM gone_items))
-RETURNING id"""
+SELECT retain, EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM gone_items) AS gone FROM locked"""

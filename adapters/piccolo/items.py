@@ -28,6 +28,7 @@ from domain.errors import (
     ItemIdTakenError,
     ItemNotFoundError,
     KeyTakenError,
+    RetainedError,
     StoreUnavailableError,
 )
 from domain.item_shapes import items_of
@@ -164,9 +165,12 @@ class PiccoloItems:
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
     ) -> None:
         _, message_id = await self._find(user_id, conversation_id, item_id)
-        if not await self._engine.delete(
+        rows, again = await self._engine.fetch_noting(
             DELETE, conversation_id, user_id, message_id, None if message_id else item_id
-        ):
+        )
+        if rows and rows[0]["retain"]:
+            raise RetainedError(conversation_id)
+        if not (again or (rows and rows[0]["gone"])):
             raise ItemNotFoundError(item_id)
 
     async def _find(

@@ -31,7 +31,7 @@ _ROLES: Final = {role.value: role for role in Role}
 _STATUSES: Final = {status.value: status for status in Status}
 
 CONVERSATION_COLUMNS: Final = (
-    "id, user_id, title, status, metadata, message_count, created_at, updated_at"
+    "id, user_id, title, status, metadata, message_count, created_at, updated_at, retain"
 )
 
 
@@ -53,6 +53,7 @@ def to_conversation(row: Row) -> Conversation:
         message_count=row["message_count"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        retain=row["retain"],
     )
 
 

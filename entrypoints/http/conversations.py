@@ -6,6 +6,7 @@ from uuid import UUID
 from litestar import Response, Router, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from msgspec import UnsetType
 
 from domain.model import ConversationId, Status
 from domain.ports import Created
@@ -15,6 +16,7 @@ from entrypoints.http import cursors
 from entrypoints.http.authentication import FOR_USERS, user_of
 from entrypoints.http.body import JsonRequest
 from entrypoints.http.cursors import ConversationsCursor
+from entrypoints.http.identity import Caller, IdentityError
 from entrypoints.http.problems import problems
 from entrypoints.http.schemas import (
     ConversationOut,
@@ -52,12 +54,14 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         With an `id` of yours the request can be sent again: it answers what is stored, or 409 when
         that is something else.
         """
+        _check_may_hold(request.user, data.retain)
         created = await chatkeep.create_conversation(
             user_of(request.user),
             conversation_id=None if data.id is None else ConversationId(data.id),
             title=data.title,
             metadata=metadata_text(data.metadata),
             messages=to_domain(data.messages),
+            retain=data.retain is True,
         )
         return _created(created)
 
@@ -81,11 +85,13 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         The body says how to create it; a conversation that is there stays as it is.
         """
         given = data or PutConversation()
+        _check_may_hold(request.user, given.retain)
         found = await chatkeep.get_or_create_conversation(
             user_of(request.user),
             ConversationId(conversation_id),
             title=given.title,
             metadata=metadata_text(given.metadata),
+            retain=given.retain is True,
         )
         return Response(
             ConversationOut.of(found.conversation), status_code=201 if found.created else 200
@@ -142,7 +148,12 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
     async def change(
         request: JsonRequest, conversation_id: ConversationPath, data: JSONBody[PatchConversation]
     ) -> ConversationOut:
-        """Change the title, the status or the metadata. None of it counts as activity."""
+        """Change the title, the status or the metadata. None of it counts as activity.
+
+        With a service key also `retain`: a conversation that is on hold goes on as ever, but cannot
+        be deleted, nor can its messages or its user.
+        """
+        _check_may_hold(request.user, data.retain)
         return ConversationOut.of(
             await chatkeep.change_conversation(
                 user_of(request.user), ConversationId(conversation_id), data.to_domain()
@@ -154,10 +165,10 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         operation_id="deleteConversation",
         summary="Delete a conversation",
         response_description="It is gone.",
-        responses=problems(404),
+        responses=problems(404, 409),
     )
     async def delete_one(request: JsonRequest, conversation_id: ConversationPath) -> None:
-        """Delete it with all its messages, for good."""
+        """Delete it with all its messages, for good; 409 while it is on hold."""
         await chatkeep.delete_conversation(user_of(request.user), ConversationId(conversation_id))
 
     return Router(
@@ -166,6 +177,16 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         security=FOR_USERS,
         route_handlers=[create, get_or_create, list_conversations, get_one, change, delete_one],
     )
+
+
+def _check_may_hold(caller: Caller, retain: bool | UnsetType) -> None:  # noqa: FBT001 - a field
+    """Raise `IdentityError` for a user who would set or lift a hold."""
+    if not (isinstance(retain, UnsetType) or caller.service):
+        raise IdentityError(
+            "Only a service key sets or lifts a hold: leave out `retain`.",
+            code="insufficient_scope",
+            status=403,
+        )
 
 
 def _created(created: Created) -> CreatedConversation:

@@ -7,6 +7,7 @@ from domain.errors import (
     ConversationNotFoundError,
     LimitExceededError,
     MessageIdTakenError,
+    RetainedError,
     UserNotProvisionedError,
 )
 from entrypoints.http.problems import (
@@ -55,6 +56,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "rename": {"title": "Where is order 1043?"},
         "archive": {"status": "archived"},
         "other metadata": {"metadata": {"channel": "web", "rating": 5}},
+        "put on hold, with a service key": {"retain": True},
     },
     "appendMessages": {
         "one message": _QUESTION,
@@ -79,6 +81,7 @@ PROBLEMS: Final[tuple[ProblemError, ...]] = (
     domain_problem(ConversationNotFoundError(UUID(_CONVERSATION))),
     ProblemError(408, "too-slow", "The body was not complete after 30 seconds."),
     domain_problem(MessageIdTakenError(UUID(_MESSAGE))),
+    domain_problem(RetainedError(UUID(_CONVERSATION))),
     body_too_large(1_048_576, 1_048_577),
     ProblemError(
         415, "unsupported-media-type", "The body is text/plain; send it as application/json."

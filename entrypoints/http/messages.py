@@ -12,6 +12,7 @@ from domain.context import Context
 from domain.model import ConversationId, MessageId, Order, Position
 from domain.use_cases import AppendResult, Chatkeep
 from entrypoints.http import cursors
+from entrypoints.http.answers import JsonResponse
 from entrypoints.http.authentication import FOR_USERS, user_of
 from entrypoints.http.body import JsonRequest
 from entrypoints.http.conversations import MAX_INTEGER, ConversationPath, Cursor, Limit
@@ -89,7 +90,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             max_chars=max_chars,
         )
         metrics.appended(len(result.messages), over_soft_limit=result.over_soft_limit)
-        return Response(
+        return JsonResponse(
             Appended(
                 messages=[MessageOut.of(message) for message in result.messages],
                 context=UNSET if result.context is None else _shaped(result.context, format),
@@ -199,12 +200,15 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         operation_id="deleteMessage",
         summary="Delete a message",
         response_description="It is gone.",
-        responses=problems(404),
+        responses=problems(404, 409),
     )
     async def delete_one(
         request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
     ) -> None:
-        """Delete it for good. The order of the others, and the last activity, stay."""
+        """Delete it for good; 409 while its conversation is on hold.
+
+        The order of the others, and the last activity, stay.
+        """
         await chatkeep.delete_message(
             user_of(request.user), ConversationId(conversation_id), MessageId(message_id)
         )

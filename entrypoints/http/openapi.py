@@ -43,7 +43,7 @@ _ERRORS: Final = {
     "401": ("Unidentified", "There is no token or service key, or it is not valid."),
     "403": ("Forbidden", "The caller may not do this."),
     "404": ("NotFound", "There is none, or it is somebody else's: the two look the same."),
-    "409": ("Conflict", "The id is in use for something else."),
+    "409": ("Conflict", "The id is in use for something else, or what is to go is on hold."),
     "408": ("TooSlow", "The body does not come in time; send the request again."),
     "413": ("TooLarge", "The body is larger than this service takes."),
     "415": ("NotJson", "The body is not JSON."),

@@ -17,8 +17,10 @@ from domain.errors import (
     InvalidValueError,
     LimitExceededError,
     NotFoundError,
+    RetainedError,
     StoreUnavailableError,
     UserNotProvisionedError,
+    UserRetainedError,
 )
 from entrypoints.http.identity import IdentityError
 from entrypoints.http.validation import invalid_body, invalid_parameter
@@ -171,6 +173,8 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
     match error:
         case NotFoundError():
             problem = ProblemError(404, "not-found", str(error))
+        case RetainedError() | UserRetainedError():
+            problem = ProblemError(409, "retained", str(error))
         case ConflictError():
             problem = ProblemError(409, "id-taken", str(error))
         case UserNotProvisionedError():

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -22,6 +22,8 @@ from domain.model import NewMessage as DomainNewMessage
 from entrypoints.documents import metadata_text, tool_calls_text
 from entrypoints.http.model_formats import AnthropicContext, OpenAIContext
 
+_T = TypeVar("_T")
+
 Metadata = Annotated[dict[str, Any], Meta(description="anything you want to keep with it")]
 ToolCalls = Annotated[
     list[dict[str, Any]],
@@ -37,6 +39,10 @@ Name = Annotated[
 ]
 OwnId = Annotated[UUID, Meta(description="one of your own, which makes it safe to send again")]
 Title = Annotated[str, Meta(description="what to show in a list")]
+Retain = Annotated[
+    bool,
+    Meta(description="on hold: cannot be deleted until that is lifted; only for service keys"),
+]
 
 # What is stored as JSON is passed on as it is.
 StoredMetadata = Annotated[
@@ -84,6 +90,10 @@ def to_domain(messages: Sequence[NewMessage]) -> list[DomainNewMessage]:
     ]
 
 
+def _or_none(given: _T | UnsetType) -> _T | None:
+    return None if isinstance(given, UnsetType) else given
+
+
 class Append(Struct, forbid_unknown_fields=True, kw_only=True):
     """Either one message, as it is, or several in `messages`."""
 
@@ -97,20 +107,25 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
     id: OwnId | UnsetType | None = UNSET
 
     def to_domain(self) -> list[DomainNewMessage]:
-        one = {
-            field: value
-            for field in NewMessage.__struct_fields__
-            if (value := getattr(self, field)) is not UNSET
-        }
         if self.messages is UNSET:
-            if self.role is UNSET:
-                raise InvalidValueError("role", "is missing: send one message, or messages")
-            return [NewMessage(**one).to_domain()]
-        if one:
-            raise InvalidValueError(
-                next(iter(one)), "stands beside messages: send one or the other"
-            )
+            return [self._one()]
+        for field in NewMessage.__struct_fields__:
+            if getattr(self, field) is not UNSET:
+                raise InvalidValueError(field, "stands beside messages: send one or the other")
         return to_domain(self.messages)
+
+    def _one(self) -> DomainNewMessage:
+        if self.role is UNSET:
+            raise InvalidValueError("role", "is missing: send one message, or messages")
+        return NewMessage(
+            role=self.role,
+            content=_or_none(self.content),
+            tool_calls=_or_none(self.tool_calls),
+            tool_call_id=_or_none(self.tool_call_id),
+            name=_or_none(self.name),
+            metadata=_or_none(self.metadata),
+            id=_or_none(self.id),
+        ).to_domain()
 
 
 class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -120,6 +135,7 @@ class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
     title: Title | None = None
     metadata: Metadata | None = None
     messages: list[NewMessage] = []
+    retain: Retain | UnsetType = UNSET
 
 
 class PutConversation(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -127,6 +143,7 @@ class PutConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 
     title: Title | None = None
     metadata: Metadata | None = None
+    retain: Retain | UnsetType = UNSET
 
 
 class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -137,6 +154,7 @@ class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
     metadata: Annotated[dict[str, Any], Meta(description="replaces the metadata")] | UnsetType = (
         UNSET
     )
+    retain: Retain | UnsetType = UNSET
 
     def to_domain(self) -> Changes:
         return Changes(
@@ -145,6 +163,7 @@ class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
             metadata=model.UNSET
             if isinstance(self.metadata, UnsetType)
             else metadata_text(self.metadata),
+            retain=model.UNSET if isinstance(self.retain, UnsetType) else self.retain,
         )
 
 
@@ -158,6 +177,7 @@ class ConversationOut(Struct, kw_only=True):
     message_count: int
     created_at: Moment
     updated_at: Annotated[Moment, Meta(description="the last activity: the latest append")]
+    retain: Annotated[bool, Meta(description="on hold: it cannot be deleted until that is lifted")]
 
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
@@ -169,6 +189,7 @@ class ConversationOut(Struct, kw_only=True):
             message_count=conversation.message_count,
             created_at=conversation.created_at,
             updated_at=conversation.updated_at,
+            retain=conversation.retain,
         )
 
 
@@ -235,6 +256,7 @@ class UsageOut(Struct, kw_only=True):
     active: int
     archived: int
     messages: int
+    retained: Annotated[int, Meta(description="how many of the conversations are on hold")]
 
     @classmethod
     def of(cls, usage: Usage) -> Self:
@@ -244,6 +266,7 @@ class UsageOut(Struct, kw_only=True):
             active=usage.active,
             archived=usage.archived,
             messages=usage.messages,
+            retained=usage.retained,
         )
 
 

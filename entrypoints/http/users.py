@@ -36,10 +36,13 @@ def user_routes(chatkeep: Chatkeep) -> Router:
         security=FOR_USERS,
         summary="Erase me",
         response_description="Nothing of the caller is left.",
-        responses=problems(),
+        responses=problems(409),
     )
     async def erase_me(request: JsonRequest) -> None:
-        """Delete the caller and everything they own, for good."""
+        """Delete the caller and everything they own, for good.
+
+        While a conversation of theirs is on hold, nothing is deleted: 409.
+        """
         await chatkeep.erase_me(user_of(request.user))
 
     @put(
@@ -66,10 +69,13 @@ def user_routes(chatkeep: Chatkeep) -> Router:
         security=FOR_SERVICES,
         summary="Erase a user",
         response_description="Nothing of the user is left.",
-        responses=problems(404),
+        responses=problems(404, 409),
     )
     async def erase(request: JsonRequest) -> None:
-        """Delete a user and everything they own, for good. For service keys only."""
+        """Delete a user and everything they own, for good. For service keys only.
+
+        While a conversation of theirs is on hold, nothing is deleted: 409.
+        """
         service_of(request.user)
         await chatkeep.erase_user(_named_in(request))
 

@@ -34,6 +34,7 @@ _OF_BODIES: Final = {
     "415": "The body is not JSON.",
 }
 _KEY_TAKEN: Final = {"409": "The idempotency key was sent with another request before."}
+_RETAINED: Final = {"409": "The conversation is on hold: a service key lifts the hold first."}
 
 
 def with_openai(document: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _paths() -> dict[str, Any]:
                 "Delete a conversation with all its items",
                 DeletedConversation,
                 one,
-                errors=_NOT_FOUND,
+                errors=_NOT_FOUND | _RETAINED,
             ),
         },
         items: {
@@ -148,7 +149,7 @@ def _paths() -> dict[str, Any]:
                 "Delete an item; the answer is its conversation",
                 ConversationOut,
                 which,
-                errors=_NOT_FOUND,
+                errors=_NOT_FOUND | _RETAINED,
             ),
         },
     }

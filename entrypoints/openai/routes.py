@@ -21,6 +21,7 @@ from domain.ports import LastSeen
 from domain.use_cases import Chatkeep
 from entrypoints.http.authentication import user_of
 from entrypoints.http.body import JsonRequest
+from entrypoints.http.metrics import Metrics
 from entrypoints.openai.schemas import (
     ConversationList,
     ConversationOut,
@@ -50,7 +51,9 @@ class UnknownConversationError(NotFoundError):
         super().__init__(f"Conversation with id {given!r} not found.")
 
 
-def openai_api(chatkeep: Chatkeep, settings: Settings, guards: Sequence[ASGIMiddleware]) -> Router:
+def openai_api(
+    chatkeep: Chatkeep, settings: Settings, guards: Sequence[ASGIMiddleware], metrics: Metrics
+) -> Router:
     """Return the routes below /openai. `guards` are those that let callers in elsewhere."""
     openai = OpenAIConversations(chatkeep, timedelta(seconds=settings.openai_retry_seconds))
     return Router(
@@ -58,7 +61,7 @@ def openai_api(chatkeep: Chatkeep, settings: Settings, guards: Sequence[ASGIMidd
         include_in_schema=False,
         middleware=list(guards),
         request_max_body_size=settings.openai_max_body_bytes or None,
-        route_handlers=[*_conversation_routes(openai), *_item_routes(openai)],
+        route_handlers=[*_conversation_routes(openai), *_item_routes(openai, metrics)],
     )
 
 
@@ -123,20 +126,21 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
     return [create, list_conversations, get_one, update, delete_one]
 
 
-def _item_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
+def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRouteHandler]:
     @post("/{conversation_id:str}/items", status_code=200)
     async def append(
         request: JsonRequest, conversation_id: FromPath[str], data: JSONBody[CreateItems]
     ) -> ItemList:
-        return ItemList.of(
-            await openai.append(
-                user_of(request.user),
-                _conversation_id(conversation_id),
-                texts(data.items),
-                key=request.headers.get("idempotency-key"),
-                is_retry=request.headers.get("x-stainless-retry-count", "0") != "0",
-            )
+        items = await openai.append(
+            user_of(request.user),
+            _conversation_id(conversation_id),
+            texts(data.items),
+            key=request.headers.get("idempotency-key"),
+            is_retry=request.headers.get("x-stainless-retry-count", "0") != "0",
         )
+        # How long the conversation is by now, this API does not ask.
+        metrics.appended(len(items), over_soft_limit=False)
+        return ItemList.of(items)
 
     @get("/{conversation_id:str}/items")
     async def list_items(

@@ -35,6 +35,7 @@ async def test_a_conversation_needs_nothing(alice: Caller) -> None:
         "message_count": 0,
         "created_at": made["created_at"],
         "updated_at": made["created_at"],
+        "retain": False,
     }
     assert abs((datetime.now(created_at.tzinfo) - created_at).total_seconds()) < 10
     assert (await alice.get(at(made))).json() == made

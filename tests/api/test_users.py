@@ -42,6 +42,7 @@ async def test_usage_counts_what_is_there(alice: Caller, bob: Caller) -> None:
         "active": 0,
         "archived": 0,
         "messages": 0,
+        "retained": 0,
     }
     await started(bob, says("not alice's"))
     first = await started(alice, *numbered(3))
@@ -56,6 +57,7 @@ async def test_usage_counts_what_is_there(alice: Caller, bob: Caller) -> None:
         "active": 1,
         "archived": 1,
         "messages": 3,
+        "retained": 0,
     }
 
 

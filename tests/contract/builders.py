@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Coroutine, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -178,8 +177,7 @@ async def refused(call: Coroutine[Any, Any, Any]) -> ChatkeepError | None:
 def plain(message: Message) -> Message:
     """Return the message with its JSON written in one way, so that `==` compares the documents."""
     calls = message.tool_calls
-    return replace(
-        message,
+    return message._replace(
         metadata=_plain(message.metadata),
         tool_calls=None if calls is None else _plain(calls),
     )

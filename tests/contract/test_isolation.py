@@ -52,6 +52,9 @@ CALLS_ON_A_CONVERSATION: dict[str, Call] = {
     "archive": lambda store, its, _: store.conversations.change(
         BOB, its.id, Changes(status=Status.ARCHIVED)
     ),
+    "put on hold": lambda store, its, _: store.conversations.change(
+        BOB, its.id, Changes(retain=True)
+    ),
     "delete": lambda store, its, _: store.conversations.delete(BOB, its.id),
     "append": lambda store, its, _: store.messages.append(
         BOB, its.id, [says("Bob was here")], NOON + HOUR

@@ -21,7 +21,7 @@ from tests.contract.builders import (
 )
 from tests.contract.store import Store
 
-NOTHING = Usage(user_id=ALICE, conversations=0, active=0, archived=0, messages=0)
+NOTHING = Usage(user_id=ALICE, conversations=0, active=0, archived=0, messages=0, retained=0)
 
 
 async def test_a_user_is_new_only_once(store: Store) -> None:
@@ -96,7 +96,7 @@ async def test_usage_counts_conversations_by_status_and_all_their_messages(store
     await store.conversations.change(ALICE, first.id, Changes(status=Status.ARCHIVED))
 
     assert await store.users.usage(ALICE) == Usage(
-        user_id=ALICE, conversations=3, active=2, archived=1, messages=9
+        user_id=ALICE, conversations=3, active=2, archived=1, messages=9, retained=0
     )
 
 
@@ -107,7 +107,7 @@ async def test_usage_counts_no_more_what_was_deleted(store: Store) -> None:
     await store.messages.delete(ALICE, kept.id, (await history(store, kept))[1].id)
 
     assert await store.users.usage(ALICE) == Usage(
-        user_id=ALICE, conversations=1, active=1, archived=0, messages=2
+        user_id=ALICE, conversations=1, active=1, archived=0, messages=2, retained=0
     )
 
 
@@ -116,7 +116,7 @@ async def test_usage_counts_nothing_of_other_users(store: Store) -> None:
     await started(store, *numbered(1))
 
     assert await store.users.usage(ALICE) == Usage(
-        user_id=ALICE, conversations=1, active=1, archived=0, messages=1
+        user_id=ALICE, conversations=1, active=1, archived=0, messages=1, retained=0
     )
 
 

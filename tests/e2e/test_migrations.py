@@ -1,6 +1,7 @@
 """The migrations, run as an operator runs them: by Piccolo's own command and by ours."""
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -8,7 +9,17 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from piccolo.columns import JSON, JSONB, UUID, BigInt, Integer, Text, Timestamptz, Varchar
+from piccolo.columns import (
+    JSON,
+    JSONB,
+    UUID,
+    BigInt,
+    Boolean,
+    Integer,
+    Text,
+    Timestamptz,
+    Varchar,
+)
 
 from adapters.piccolo.piccolo_app import APP_CONFIG
 from tests.e2e.processes import environment
@@ -17,6 +28,11 @@ from tests.postgres import Server, connect_args
 ROOT = Path(__file__).parents[2]
 BASELINE = "2026-11-22T05:00:00:000000"
 OPENAI_ITEMS = "2026-11-22T06:00:00:000000"
+RETAIN = "2026-11-22T09:00:00:000000"
+MIGRATIONS = sorted(
+    re.findall(r'^ID = "(.+)"$', file.read_text(), re.MULTILINE)[0]
+    for file in (ROOT / "piccolo_migrations").glob("chatkeep_*.py")
+)
 
 TODO_APPLICATION = """
 CREATE TABLE users (id varchar(255) PRIMARY KEY, email text NOT NULL DEFAULT '');
@@ -121,7 +137,7 @@ async def test_the_status_says_what_is_pending_and_what_ran_and_changes_nothing(
 
     status, output = await migrate(empty_url, "--status")
     assert status == 0, output
-    assert f"current: {OPENAI_ITEMS}" in output
+    assert f"current: {MIGRATIONS[-1]}" in output
     assert "pending: none" in output
 
 
@@ -132,7 +148,7 @@ async def test_eight_processes_at_once_apply_it_once(
 
     assert [status for status, _ in outcomes] == [0] * 8, outcomes
     assert sum(BASELINE in output for _, output in outcomes) == 1
-    assert await connection.fetchval("SELECT count(*) FROM migration") == 2
+    assert await connection.fetchval("SELECT count(*) FROM migration") == len(MIGRATIONS)
 
 
 async def test_the_items_are_added_to_a_database_that_has_messages_and_taken_away_again(
@@ -160,6 +176,23 @@ async def test_the_items_are_added_to_a_database_that_has_messages_and_taken_awa
     assert status == 0, output
     assert await connection.fetch("SELECT * FROM messages") == before
     assert (await migrate(empty_url))[0] == 0
+
+
+async def test_going_back_before_holds_and_forwards_again_keeps_the_conversations(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    await migrate(empty_url)
+    await connection.execute(
+        "INSERT INTO users VALUES ('ann'); "
+        "INSERT INTO conversations (user_id, title, retain) VALUES ('ann', 'held', true)"
+    )
+
+    status, output = await piccolo(empty_url, "backwards", "chatkeep", RETAIN, "--auto_agree")
+    assert status == 0, output
+    assert (await migrate(empty_url))[0] == 0
+
+    row = await connection.fetchrow("SELECT title, retain FROM conversations")
+    assert tuple(row) == ("held", False)
 
 
 async def test_tables_of_another_application_and_their_rows_stay_as_they_are(
@@ -271,6 +304,7 @@ async def test_the_tables_are_what_piccolo_believes_they_are(
 ) -> None:
     types = {
         BigInt: "bigint",
+        Boolean: "boolean",
         Integer: "integer",
         JSON: "json",
         JSONB: "jsonb",
@@ -284,11 +318,11 @@ async def test_the_tables_are_what_piccolo_believes_they_are(
 
     for table in APP_CONFIG.table_classes:
         meta = table._meta  # noqa: SLF001 - Piccolo's way of saying it
-        assert [
+        assert {
             (column._meta.name, types[type(column)], column._meta.null)  # noqa: SLF001
             for column in meta.columns
-        ] == [
+        } == {
             (row["column_name"], row["data_type"], row["is_nullable"] == "YES")
             for row in rows
             if row["table_name"] == meta.tablename
-        ]
+        }
