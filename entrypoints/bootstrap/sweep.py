@@ -1,0 +1,50 @@
+"""Sweeps on Postgres: asked for by an operator, or done by the service once a day."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from adapters.clock import SystemClock
+from adapters.piccolo.engine import Engine
+from adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
+from domain.sweep import Cutoffs, Policy, Sweep, Swept
+from entrypoints.bootstrap.database import engine
+from entrypoints.daily import DailySweep
+from entrypoints.settings import Settings
+
+
+@asynccontextmanager
+async def sweep_on(settings: Settings, policy: Policy) -> AsyncIterator[tuple[Sweep, Cutoffs]]:
+    """Yield sweeps of the settings' Postgres, and what the policy means by now."""
+    database = engine(settings)
+    await database.start_connection_pool()
+    try:
+        yield Sweep(PiccoloSweeps(database)), policy.cutoffs(SystemClock().now())
+    finally:
+        await database.close_connection_pool()
+
+
+@asynccontextmanager
+async def swept_daily(
+    database: Engine, policy: Policy, swept: Callable[[Swept], None]
+) -> AsyncIterator[None]:
+    """Sweep once a day for as long as the block lasts. A sweep under way is left at once."""
+    if policy.is_empty:
+        yield
+        return
+    daily = DailySweep(
+        policy=policy,
+        sweep=Sweep(PiccoloSweeps(database)),
+        diary=PiccoloDiary(database),
+        clock=SystemClock(),
+        ready=database.is_ready,
+        swept=swept,
+    )
+    task = asyncio.create_task(daily.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
