@@ -6,19 +6,46 @@ from typing import Final
 
 from adapters.clock import SystemClock
 from adapters.database_url import parse_database_url
+from adapters.memory import MemoryItems
+from adapters.memory.entries import MemoryEntries
 from adapters.piccolo import statistics
 from adapters.piccolo.conversations import PiccoloConversations
 from adapters.piccolo.engine import Engine
-from adapters.piccolo.messages import PiccoloMessages
+from adapters.piccolo.entries import PiccoloEntries
 from adapters.piccolo.retries import Timing
 from adapters.piccolo.users import PiccoloUsers
 from domain.model import Limits
 from domain.transfer import Transfer
+from domain.use_cases import Chatkeep
 from entrypoints.bootstrap.database import engine
 from entrypoints.settings import Settings
 
 WHOLE_CONVERSATION_SECONDS: Final = 300.0
 """To send a conversation of many thousand messages to a database far away takes its time."""
+
+
+def transfer(database: Engine, limits: Limits) -> Transfer:
+    """Return the import and export of whole conversations on a database."""
+    return Transfer(
+        users=PiccoloUsers(database),
+        conversations=PiccoloConversations(database),
+        entries=PiccoloEntries(database),
+        clock=SystemClock(),
+        limits=limits,
+    )
+
+
+def memory_transfer(chatkeep: Chatkeep) -> Transfer | None:
+    """Return the same on the dicts that this service is on; None when it is on something else."""
+    if not isinstance(chatkeep.items, MemoryItems):
+        return None
+    return Transfer(
+        users=chatkeep.users,
+        conversations=chatkeep.conversations,
+        entries=MemoryEntries(chatkeep.items.store),
+        clock=chatkeep.clock,
+        limits=chatkeep.limits,
+    )
 
 
 @asynccontextmanager
@@ -28,13 +55,7 @@ async def transfer_on(settings: Settings, limits: Limits) -> AsyncIterator[Trans
     database = Engine(parse_database_url(settings.database_url).connect_args, timing)
     await database.start_connection_pool()
     try:
-        yield Transfer(
-            users=PiccoloUsers(database),
-            conversations=PiccoloConversations(database),
-            messages=PiccoloMessages(database),
-            clock=SystemClock(),
-            limits=limits,
-        )
+        yield transfer(database, limits)
     finally:
         await database.close_connection_pool()
 

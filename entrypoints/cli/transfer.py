@@ -1,13 +1,12 @@
 """`chatkeep import` and `chatkeep export`: straight on the database, through the use cases."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import click
 
@@ -20,28 +19,44 @@ from domain.errors import (
     StoreUnavailableError,
 )
 from domain.model import Limits, UserId
-from domain.transfer import Transfer
+from domain.transfer import ConversationGrownError, GivenConversation, Transfer
 from entrypoints.bootstrap.transfer import refresh_statistics, transfer_on
-from entrypoints.cli.options import complain, on_database, progress, user_option
+from entrypoints.cli.options import Advance, complain, on_database, progress, user_option
+from entrypoints.cli.output import STDOUT, opened
+from entrypoints.formats import detection
+from entrypoints.formats.detection import READERS, Format
+from entrypoints.formats.elements import BrokenFileError, Element, Readable, elements
+from entrypoints.formats.jsonl import JsonLines
+from entrypoints.formats.markdown import Markdown
+from entrypoints.formats.openai_chat import OpenAIChat
 from entrypoints.settings import Settings
-from entrypoints.transfer import numbered, read, write
 
 MANY_MESSAGES: Final = 1_000
 """After an import of more than these the planner is told what there is now."""
 
+MAX_CONVERSATION_BYTES: Final = 64 * 1024 * 1024
+"""One conversation of a file is held in memory, some times its size there."""
+
+Writer = JsonLines | Markdown | OpenAIChat
+
+_AUTO: Final = "auto"
+_WRITERS: Final[dict[str, Callable[[], Writer]]] = {
+    "jsonl": JsonLines,
+    "markdown": Markdown,
+    "openai": OpenAIChat,
+}
 _REFUSALS: Final = (
+    ConversationGrownError,
     ConversationIdTakenError,
     InvalidValueError,
     LimitExceededError,
     MessageIdTakenError,
 )
-_STDOUT: Final = "-"
-_private = partial(os.open, mode=0o600)
 
 
 @dataclass
 class Tally:
-    """How the lines of an import fared; `messages` are those of the imported conversations."""
+    """How the conversations of an import fared; `messages` are those of the imported ones."""
 
     imported: int = 0
     already_there: int = 0
@@ -71,22 +86,56 @@ def _option(limit_name: str) -> str:
 @click.command("import")
 @click.argument("file", type=click.File("rb"))
 @user_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([_AUTO, *(each.value for each in Format)]),
+    default=_AUTO,
+    show_default=True,
+    help="What the file is. auto: told from each conversation in it.",
+)
+@click.option(
+    "--max-conversation-bytes",
+    type=click.IntRange(0),
+    default=MAX_CONVERSATION_BYTES,
+    show_default=True,
+    metavar="N",
+    help="Bytes of one conversation in the file, all of which are held in memory; 0 is no limit.",
+)
 @_limit("max_user_message_chars", "Characters of a message of role user")
 @_limit("max_message_chars", "Characters of any message")
 @_limit("max_title_chars", "Characters of a title")
 @_limit("max_metadata_bytes", "Bytes of metadata")
-def import_(file: BinaryIO, user: UserId, **limits: int | None) -> None:
+@_limit("max_item_bytes", "Bytes of an item of OpenAI's API")
+def import_(
+    file: BinaryIO,
+    user: UserId,
+    format_: str,
+    max_conversation_bytes: int,
+    **limits: int | None,
+) -> None:
     """Add conversations to those of a user, who is added too if absent. FILE may be -, for stdin.
 
-    It has one conversation a line, as JSON: {"source", "title", "created_at", "messages": [{"role",
-    "content", "tool_calls", "tool_call_id", "name", "created_at"}]}. All but messages and role may
-    be left out. What `export` writes is understood.
+    It may be of these formats; what each becomes is told in docs/transfer.md:
 
-    Importing a file again adds nothing. A line that is refused is reported with its number, and
-    the others go in; then the exit status is 1.
-    """
+    \b
+      jsonl      what `export` writes: {"source", "title", "created_at", "messages":
+                 [{"role", "content", "tool_calls", "tool_call_id", "name",
+                 "created_at"}]}. All but messages and role may be left out.
+      chatgpt    conversations.json of ChatGPT's data export
+      openai     OpenAI's chat format, as of fine-tuning: {"messages", "tools"}
+      sharegpt   {"id", "conversations": [{"from", "value"}]}
+      anthropic  {"system", "messages": [{"role", "content": text or blocks}]}
+
+    Each as JSON Lines, one conversation a line, or as a JSON array of conversations.
+
+    Importing a file again adds nothing. A conversation that is refused is reported with its place
+    in the file, and the others go in; then the exit status is 1. Histories of other services often
+    need --max-user-message-chars 0 --max-message-chars 0 --max-metadata-bytes 0.
+    """  # noqa: D301 - \b tells click to leave the lines as they are
     overrides = {name: limit for name, limit in limits.items() if limit is not None}
-    tally = on_database(partial(_import, file, user, overrides))
+    source = _Source(file, format_, max_conversation_bytes)
+    tally = on_database(partial(_import, source, user, overrides))
     click.echo(str(tally))
     if tally.refused:
         sys.exit(1)
@@ -95,38 +144,101 @@ def import_(file: BinaryIO, user: UserId, **limits: int | None) -> None:
 @click.command()
 @user_option
 @click.option(
-    "--format", type=click.Choice(["jsonl"]), default="jsonl", show_default=True, expose_value=False
+    "--format",
+    "format_",
+    type=click.Choice([*_WRITERS]),
+    default="jsonl",
+    show_default=True,
+    help="jsonl has everything, for `import`; markdown is to read; openai is OpenAI's chat format, "
+    "as of fine-tuning.",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    default=_STDOUT,
+    default=STDOUT,
     help="The file to write.  [default: stdout]",
 )
-def export(user: UserId, output: Path) -> None:
-    """Write all conversations of a user, one a line, as `import` reads them."""
-    with _opened(output) as file:
-        conversations, messages = on_database(partial(_export, file, user))
+def export(user: UserId, format_: str, output: Path) -> None:
+    """Write all conversations of a user.
+
+    A file gets its name when it is whole, and only its owner may read it. What a format has no
+    place for is counted on stderr; jsonl has a place for everything.
+    """
+    writer = _WRITERS[format_]()
+    with opened(output) as file:
+        conversations, messages = on_database(partial(_export, file, writer, user))
     click.echo(f"{conversations} conversations, {messages} messages exported", err=True)
+    if isinstance(writer, OpenAIChat) and (left_out := writer.left_out()):
+        click.echo(f"left out, having no place in this format: {left_out}", err=True)
+
+
+@dataclass
+class _Source:
+    """A file to import from, of a format."""
+
+    file: BinaryIO
+    format: str
+    max_bytes: int
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def elements(self, advance: Advance) -> Iterator[Element]:
+        return elements(
+            _Watched(cast("Readable", self.file), advance),
+            max_bytes=self.max_bytes,
+            lines=self.format == Format.JSONL,
+        )
+
+    def read(self, element: Element) -> GivenConversation:
+        if element.data is None:
+            raise InvalidValueError(
+                "conversation",
+                f"has {element.size} bytes; the limit is {self.max_bytes} "
+                "(raise it with --max-conversation-bytes)",
+            )
+        read = detection.read if self.format == _AUTO else READERS[Format(self.format)]
+        return read(element.data)
+
+
+@dataclass
+class _Watched:
+    """A file that tells how much of it was read."""
+
+    file: Readable
+    advance: Advance
+
+    def read1(self, size: int, /) -> bytes:
+        data = self.file.read1(size)
+        self.advance(len(data))
+        return data
 
 
 async def _import(
-    file: BinaryIO, user: UserId, overrides: dict[str, int], settings: Settings
+    source: _Source, user: UserId, overrides: dict[str, int], settings: Settings
 ) -> Tally:
     limits: Limits = replace(settings.limits, **overrides)
     tally = Tally()
+    place = ""
     async with transfer_on(settings, limits) as transfer:
-        with progress("importing", _size(file)) as advance:
-            for number, line in numbered(file):
-                try:
-                    await _import_line(line, user, transfer, tally)
-                except _REFUSALS as error:
-                    tally.refused += 1
-                    complain(f"{file.name}:{number}: {_reason(error)}")
-                except Exception:
-                    complain(f"{file.name}:{number}: stopped here: {tally}. Import again to go on.")
-                    raise
-                advance(len(line))
+        with progress("importing", _size(source.file)) as advance:
+            try:
+                for element in source.elements(advance):
+                    place = element.place
+                    try:
+                        await _import_one(source.read(element), user, transfer, tally)
+                    except _REFUSALS as error:
+                        tally.refused += 1
+                        complain(f"{source.name}:{place}: {_reason(error)}")
+            except BrokenFileError as error:
+                complain(f"{source.name}: {error}")
+                complain(f"{source.name}: stopped here: {tally}. Mend it and import again.")
+                tally.refused += 1
+            except Exception:
+                at = f"{source.name}:{place}"
+                complain(f"{at}: stopped here: {tally}. Import again to go on.")
+                raise
     if tally.messages > MANY_MESSAGES:
         try:
             await refresh_statistics(settings)
@@ -135,8 +247,9 @@ async def _import(
     return tally
 
 
-async def _import_line(line: bytes, user: UserId, transfer: Transfer, tally: Tally) -> None:
-    given = read(line)
+async def _import_one(
+    given: GivenConversation, user: UserId, transfer: Transfer, tally: Tally
+) -> None:
     if await transfer.import_conversation(user, given):
         tally.imported += 1
         tally.messages += len(given.messages)
@@ -144,17 +257,20 @@ async def _import_line(line: bytes, user: UserId, transfer: Transfer, tally: Tal
         tally.already_there += 1
 
 
-async def _export(file: BinaryIO, user: UserId, settings: Settings) -> tuple[int, int]:
+async def _export(
+    file: BinaryIO, writer: Writer, user: UserId, settings: Settings
+) -> tuple[int, int]:
     """Return how many conversations and messages were written."""
     written = messages_written = 0
     async with transfer_on(settings, settings.limits) as transfer:
         with progress("exporting", await transfer.count(user)) as advance:
-            async with aclosing(transfer.export(user)) as conversations:
-                async for conversation, messages in conversations:
-                    file.write(write(conversation, messages))
-                    written += 1
-                    messages_written += len(messages)
-                    advance(1)
+            async with aclosing(transfer.export(user)) as pieces:
+                async for piece in pieces:
+                    file.write(writer.write(piece))
+                    messages_written += sum(entry.message is not None for entry in piece.entries)
+                    if piece.is_last:
+                        written += 1
+                        advance(1)
     return written, messages_written
 
 
@@ -176,26 +292,3 @@ def _reason(error: ChatkeepError) -> str:
 def _size(file: BinaryIO) -> int | None:
     path = Path(file.name)
     return path.stat().st_size if path.is_file() else None
-
-
-@contextmanager
-def _opened(output: Path) -> Iterator[BinaryIO]:
-    """Open for writing. A file gets its name when it is whole; only its owner may read it."""
-    if str(output) == _STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    target = output.resolve()
-    if target.exists() and not target.is_file():  # a pipe, a terminal
-        with target.open("wb") as file:
-            yield file
-        return
-    part = target.with_name(f"{target.name}.part")
-    try:
-        with open(part, "wb", opener=_private) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -34,10 +34,16 @@ _OF_ANOTHER_TYPE: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<gi
 _OUT_OF_BOUNDS: Final = re.compile(r"Expected `int` (?P<sign>[<>])= (?P<bound>-?\d+)$")
 
 
-def invalid_body(error: msgspec.ValidationError) -> tuple[str, str]:
+def invalid_body(
+    error: msgspec.ValidationError,
+    *,
+    whole: str = "body",
+    unknown: str = "is no field of this request; check its spelling",
+) -> tuple[str, str]:
     """Return which field msgspec complains about, by its path in the body, and why.
 
-    Within a field that takes any JSON the path ends at that field.
+    Within a field that takes any JSON the path ends at that field. `whole` is what the body is
+    called, `unknown` what is said of a field that there is none of.
     """
     complaint = str(error)
     at = _AT.search(complaint)
@@ -49,8 +55,8 @@ def invalid_body(error: msgspec.ValidationError) -> tuple[str, str]:
         name = shortened(member["name"])
         field = f"{field}.{name}" if field else name
         missing = member["what"] == "missing"
-        return field, "is missing" if missing else "is no field of this request; check its spelling"
-    return field or "body", _reason(field, complaint)
+        return field, "is missing" if missing else unknown
+    return field or whole, _reason(field, complaint)
 
 
 def shortened(name: str) -> str:

@@ -10,6 +10,7 @@ import httpx
 from tests.api.json_schema import JsonObject, faults, is_valid, resolved
 
 PROBLEM_JSON = "application/problem+json"
+NDJSON = "application/x-ndjson"
 # Words of our insides, or of nobody: none of them helps a caller.
 JARGON = re.compile(r"Traceback|Error\b|Exception|msgspec|litestar|\bstr\b|\bint\b|\bNone\b|\n  ")
 PARAMETER = re.compile(r"\{[a-z_]+\}")
@@ -98,7 +99,8 @@ class Contract:
         else:
             media_type = response.headers["content-type"]
             schema = content[media_type]["schema"]
-            found = list(faults(response.json(), schema, self.document))
+            body = response.text if media_type == NDJSON else response.json()
+            found = list(faults(body, schema, self.document))
             assert not found, f"{where} {status}: {found}"
         self.seen.add((operation.described["operationId"], status))
 

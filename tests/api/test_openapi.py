@@ -11,7 +11,7 @@ from litestar.routes import HTTPRoute
 from domain.model import Limits, Order, Role, Status
 from entrypoints.http.model_formats import Format
 from tests.api.builders import answers, calls, says
-from tests.api.contract import PARAMETER, PROBLEM_JSON, Operation
+from tests.api.contract import NDJSON, PARAMETER, PROBLEM_JSON, Operation
 from tests.api.json_schema import Json, JsonObject, faults, is_valid, resolved
 from tests.api.service import Service, serving, settings
 
@@ -159,6 +159,8 @@ def test_every_answer_is_described(document: JsonObject, operations: list[Operat
             assert described["description"] not in {"", "Additional response"}
             content = described.get("content", {})
             media_types = set() if status == "204" else {"application/json"}
+            if operation.described["operationId"] == "exportMe":
+                media_types = {NDJSON}
             assert content.keys() == ({PROBLEM_JSON} if status >= "400" else media_types)
             for name, header in described.get("headers", {}).items():
                 assert header["description"], name

@@ -6,13 +6,20 @@ import json
 from dataclasses import replace
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.memory import MemoryConversations, MemoryMessages, MemoryStore, MemoryUsers
+from adapters.memory import (
+    MemoryConversations,
+    MemoryItems,
+    MemoryMessages,
+    MemoryStore,
+    MemoryUsers,
+)
+from adapters.memory.entries import MemoryEntries
 from domain.errors import (
     ConversationIdTakenError,
     InvalidValueError,
@@ -31,8 +38,16 @@ from domain.model import (
     Status,
     UserId,
 )
-from domain.transfer import CONVERSATIONS_PAGE, MESSAGES_PAGE, Transfer
-from entrypoints.transfer import numbered, read, write
+from domain.transfer import (
+    CONVERSATIONS_PAGE,
+    ENTRIES_PAGE,
+    ConversationGrownError,
+    GivenConversation,
+    Piece,
+    Transfer,
+)
+from entrypoints.formats.elements import elements
+from entrypoints.formats.jsonl import JsonLines, read
 
 ALICE = UserId("alice")
 NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
@@ -58,14 +73,18 @@ class House:
         self.clock = Clock()
         self.conversations = MemoryConversations(store)
         self.messages = MemoryMessages(store)
+        self.items = MemoryItems(store)
         self.users = MemoryUsers(store)
-        self.transfer = Transfer(self.users, self.conversations, self.messages, self.clock, limits)
+        self.entries = MemoryEntries(store)
+        self.transfer = Transfer(self.users, self.conversations, self.entries, self.clock, limits)
 
     async def take(self, line: dict[str, Any], user_id: UserId = ALICE) -> bool:
         return await self.transfer.import_conversation(user_id, read(encoded(line)))
 
     async def exported(self, user_id: UserId = ALICE) -> list[dict[str, Any]]:
-        return [decoded(write(*each)) async for each in self.transfer.export(user_id)]
+        writer = JsonLines()
+        text = b"".join([writer.write(piece) async for piece in self.transfer.export(user_id)])
+        return [decoded(line) for line in text.splitlines(keepends=True)]
 
 
 @pytest.fixture
@@ -173,22 +192,9 @@ def test_what_a_line_says_is_what_is_exported_again(line: dict[str, Any]) -> Non
 
 def test_lines_end_with_a_line_feed_and_nothing_else() -> None:
     text = "\u2028 \u2029 \u0085"
-    file = io.BytesIO(encoded({"messages": [says(text)]}))
-    [(number, line)] = numbered(file)
-    assert number == 1
-    assert read(line).messages[0].content == text
-
-
-def test_empty_lines_a_byte_order_mark_and_carriage_returns_are_passed_over() -> None:
-    file = b'\xef\xbb\xbf{"messages": []}\r\n\r\n  \n{"messages": []}'
-    lines = list(numbered(io.BytesIO(file)))
-    assert [number for number, _ in lines] == [1, 4]
-    assert [read(line).messages for _, line in lines] == [(), ()]
-
-
-def test_a_byte_order_mark_further_down_is_refused() -> None:
-    lines = dict(numbered(io.BytesIO(b'{"messages": []}\n\xef\xbb\xbf{"messages": []}\n')))
-    assert refused(lines[2])[0] == "line"
+    [element] = elements(io.BytesIO(encoded({"messages": [says(text)]})))
+    assert element.data is not None
+    assert read(element.data).messages[0].content == text
 
 
 def test_every_key_but_messages_and_role_may_be_null_or_absent() -> None:
@@ -204,20 +210,28 @@ def test_every_key_but_messages_and_role_may_be_null_or_absent() -> None:
 @pytest.mark.parametrize(
     ("line", "field", "reason"),
     [
-        ('{"messages": [], "titel": "x"}', "titel", "unknown field"),
-        ('{"messages": [{"role": "user", "text": "x"}]}', "messages[0].text", "unknown field"),
-        ('{"title": "x"}', "messages", "missing required field"),
-        ('{"messages": [{"content": "x"}]}', "messages[0].role", "missing required field"),
-        ('{"messages": [{"role": "robot"}]}', "messages[0].role", "robot"),
-        ('{"messages": [{"role": "user", "content": 5}]}', "messages[0].content", "str"),
+        ('{"messages": [], "titel": "x"}', "titel", "no key of this format"),
+        (
+            '{"messages": [{"role": "user", "text": "x"}]}',
+            "messages[0].text",
+            "no key of this format",
+        ),
+        ('{"title": "x"}', "messages", "missing"),
+        ('{"messages": [{"content": "x"}]}', "messages[0].role", "missing"),
+        ('{"messages": [{"role": "robot"}]}', "messages[0].role", "one of user, assistant"),
+        (
+            '{"messages": [{"role": "user", "content": 5}]}',
+            "messages[0].content",
+            "must be a string",
+        ),
         ('{"messages": {}}', "messages", "array"),
-        ('{"messages": [], "status": "gone"}', "status", "gone"),
+        ('{"messages": [], "status": "gone"}', "status", "one of active, archived"),
         ('{"messages": [], "id": "one"}', "id", "UUID"),
         ('{"messages": [], "created_at": "2024-05-01"}', "created_at", "RFC3339"),
         ('{"messages": [], "created_at": "2024-05-01T10:00:00"}', "created_at", "timezone"),
         ('{"messages": [], "created_at": "0001-01-01T00:00:00+05:00"}', "created_at", "range"),
         ('{"messages": [], "created_at": "9999-12-31T23:59:59.999999Z"}', "created_at", "range"),
-        ('{"messages": [], "created_at": 1714556400}', "created_at", "int"),
+        ('{"messages": [], "created_at": 1714556400}', "created_at", "an integer"),
         ('{"messages": [], "metadata": []}', "metadata", "array"),
         (
             '{"messages": [{"role": "assistant", "tool_calls": [{"id": "a"}]}]}',
@@ -229,11 +243,15 @@ def test_every_key_but_messages_and_role_may_be_null_or_absent() -> None:
             "metadata.source",
             "one of them",
         ),
-        ("[1]", "line", "array"),
-        ("{", "line", "not JSON"),
-        ('{"messages": []} {}', "line", "not JSON"),
-        ('{"messages": [{"role": "user", "content": "\\ud800"}]}', "line", "not JSON"),
-        ('{"messages": [], "metadata": ' + '{"a":' * 5000 + "1" + "}" * 5001, "line", "too deep"),
+        ("[1]", "conversation", "array"),
+        ("{", "conversation", "not JSON"),
+        ('{"messages": []} {}', "conversation", "not JSON"),
+        ('{"messages": [{"role": "user", "content": "\\ud800"}]}', "conversation", "not JSON"),
+        (
+            '{"messages": [], "metadata": ' + '{"a":' * 5000 + "1" + "}" * 5001,
+            "conversation",
+            "too deep",
+        ),
     ],
 )
 def test_a_line_that_does_not_fit_is_refused_by_the_name_of_the_field(
@@ -245,13 +263,13 @@ def test_a_line_that_does_not_fit_is_refused_by_the_name_of_the_field(
 
 def test_a_line_that_is_not_utf_8_is_refused_with_the_place() -> None:
     field, reason = refused(b'{"messages": [], "title": "caf\xe9"}')
-    assert field == "line"
+    assert field == "conversation"
     assert reason == "is not UTF-8: 0xe9 at byte 31"
 
 
 def test_a_metadata_source_that_is_no_text_stays_in_the_metadata() -> None:
     conversation = stored_conversation(JsonText('{"source": {"url": "x"}, "b": 1}'))
-    line = decoded(write(conversation, []))
+    line = decoded(JsonLines().write(Piece(conversation, (), is_first=True, is_last=True)))
     assert line["metadata"] == {"source": {"url": "x"}, "b": 1}
     assert "source" not in line
 
@@ -444,6 +462,81 @@ async def test_a_role_keeps_its_rules_in_an_import(house: House) -> None:
     assert caught.value.field == "messages[0].tool_call_id"
 
 
+async def test_a_hold_is_imported_and_exported(house: House) -> None:
+    for retain in (True, False, None):
+        await house.take({"title": str(retain), "retain": retain, "messages": []})
+    lines = await house.exported()
+    assert {line["title"]: line.get("retain") for line in lines} == {
+        "True": True,
+        "False": None,
+        "None": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("entry", "field", "reason"),
+    [
+        ({"item": "{"}, "messages[0].item", "not JSON in a string"),
+        ({"item": '{"id":"a","type":"x"} x'}, "messages[0].item", "not JSON in a string"),
+        ({"item": '{"id":"a","type":"x","y":"\\ud800"}'}, "messages[0].item", "not JSON"),
+        ({"item": "[" * 5000}, "messages[0].item", "not JSON in a string"),
+        ({"item": "[]"}, "messages[0].item", "not a JSON object"),
+        ({"item": '{"type":"reasoning"}'}, "messages[0].item.id", "missing"),
+        ({"item": '{"id":"a","role":"user","content":"x"}'}, "messages[0].role", "is a message"),
+        ({"item": '{"id":"a","type":"x"}', "content": "x"}, "messages[0].role", "missing beside"),
+        (
+            {"role": "user", "content": "x", "item": f'{{"id":"msg_{"0" * 32}","type":"x"}}'},
+            "messages[0].item.id",
+            "of the id of another message",
+        ),
+    ],
+)
+def test_an_item_that_does_not_fit_is_refused(
+    entry: dict[str, Any], field: str, reason: str
+) -> None:
+    found = refused(encoded({"messages": [entry]}))
+    assert found[0] == field
+    assert reason in found[1]
+
+
+async def test_an_item_that_stands_twice_is_refused(house: House) -> None:
+    item = {"item": '{"id":"rs_1","type":"reasoning"}'}
+    with pytest.raises(InvalidValueError) as caught:
+        await house.take({"messages": [item, says("a"), item]})
+    assert caught.value.field == "messages[2].item.id"
+
+
+async def test_a_message_that_says_other_than_its_item_keeps_the_rules_of_messages(
+    house: House,
+) -> None:
+    text = '{"id":"own","type":"function_call","call_id":"","name":"","arguments":""}'
+    call = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+    same = {"role": "assistant", "tool_calls": [call], "item": text}
+    assert await house.take({"messages": [same]})
+    call["function"] = {"name": "", "arguments": "other"}
+    assert refused(encoded({"messages": [same]}))[0] == "messages[0].tool_calls[0].id"
+    with pytest.raises(InvalidValueError) as caught:
+        await house.take({"messages": [says("x", "tool", item=text)]})
+    assert caught.value.field == "messages[0].tool_call_id"
+
+
+async def test_a_source_that_knows_more_messages_than_before_is_refused(house: House) -> None:
+    def of_source(count: int) -> GivenConversation:
+        messages = [says(str(n), id=str(UUID(int=n))) for n in range(count)]
+        return replace(read(encoded({"messages": messages})), canonical="x", may_grow=True)
+
+    assert await house.transfer.import_conversation(ALICE, of_source(2))
+    assert not await house.transfer.import_conversation(ALICE, of_source(2))
+    with pytest.raises(ConversationGrownError) as caught:
+        await house.transfer.import_conversation(ALICE, of_source(5))
+    assert (caught.value.missing, caught.value.given) == (3, 5)
+    assert not await house.transfer.import_conversation(ALICE, of_source(1))
+    [found] = await house.conversations.list(ALICE, status=None, after=None, limit=9)
+    new = NewMessage(role=Role.USER, content="went on here", id=MessageId(uuid4()))
+    await house.messages.append(ALICE, found.id, [new], NOW + HOUR)
+    assert not await house.transfer.import_conversation(ALICE, of_source(2))
+
+
 # Exporting
 
 
@@ -451,7 +544,7 @@ async def test_long_conversations_and_many_of_them_are_exported_whole(house: Hou
     count = CONVERSATIONS_PAGE + 1
     for number in range(count):
         await house.take({"title": str(number), "messages": []})
-    long = {"messages": [says(str(n)) for n in range(2 * MESSAGES_PAGE)]}
+    long = {"messages": [says(str(n)) for n in range(2 * ENTRIES_PAGE)]}
     await house.take(long)
     lines = await house.exported()
     assert {line["title"] for line in lines} == {None, *map(str, range(count))}
@@ -476,8 +569,8 @@ async def test_what_becomes_active_during_the_export_is_in_it_once(house: House)
         at = (NOW - 1000 * HOUR + number * HOUR).isoformat()
         await house.take({"title": str(number), "created_at": at, "messages": []})
     exported = []
-    async for conversation, _ in house.transfer.export(ALICE):
-        exported.append(conversation.title)
+    async for piece in house.transfer.export(ALICE):
+        exported.append(piece.conversation.title)
         if len(exported) == 1:
             for title in ("0", "1", "150", "199"):
                 await append(house, title)
@@ -490,9 +583,9 @@ async def test_a_conversation_that_is_deleted_during_the_export_is_left_out(hous
             {"title": title, "created_at": f"2024-01-01T0{hour}:00:00Z", "messages": []}
         )
     exported = []
-    async for conversation, _ in house.transfer.export(ALICE):
-        exported.append(conversation.title)
-        if conversation.title == "c":
+    async for piece in house.transfer.export(ALICE):
+        exported.append(piece.conversation.title)
+        if piece.conversation.title == "c":
             await house.conversations.delete(ALICE, (await named(house, "a")).id)
     assert exported == ["c", "b"]
 

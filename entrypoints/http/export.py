@@ -1,0 +1,89 @@
+"""/v1/me/export: everything of the caller, while it is read."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Final
+
+from litestar import Router, get
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Stream
+
+from domain.transfer import Piece, Transfer
+from entrypoints.formats.jsonl import JsonLines
+from entrypoints.http.authentication import FOR_USERS, user_of
+from entrypoints.http.body import JsonRequest
+from entrypoints.http.problems import problems
+
+logger = logging.getLogger("chatkeep.http")
+
+NDJSON: Final = "application/x-ndjson"
+CHUNK_BYTES: Final = 64 * 1024
+_HEADER: Final = ResponseHeader(
+    name="Content-Disposition",
+    description="a name for the file",
+    value='attachment; filename="conversations.jsonl"',
+)
+
+
+def export_routes(transfer: Transfer) -> Router:
+    @get(
+        "/export",
+        operation_id="exportMe",
+        security=FOR_USERS,
+        summary="Everything of mine",
+        media_type=NDJSON,
+        response_headers=[_HEADER],
+        responses={
+            **problems(),
+            200: ResponseSpec(
+                str,
+                media_type=NDJSON,
+                generate_examples=False,
+                description="A conversation a line; the last line, too, ends with a line feed.",
+            ),
+        },
+    )
+    async def export(request: JsonRequest) -> Stream:
+        """Return all conversations of the caller with all their messages, as JSON Lines.
+
+        `chatkeep import` reads them; see docs/transfer.md for what stands in a line. When the
+        answer cannot be finished, the connection is closed in the middle of it, before a line feed.
+        """
+        pieces = transfer.export(user_of(request.user))
+        # What goes wrong before the first byte is an answer like any other.
+        first = await anext(pieces, None)
+        return Stream(_chunks(first, pieces), media_type=NDJSON)
+
+    return Router("/me", tags=["users"], route_handlers=[export])
+
+
+async def _chunks(
+    first: Piece | None, pieces: AsyncGenerator[Piece, None]
+) -> AsyncGenerator[bytes, None]:
+    """Yield the lines in chunks, each but the last one byte behind what is known.
+
+    So what breaks off never ends with a line feed, which tells it from what is whole also where no
+    length of chunks does, as behind a proxy that speaks HTTP/1.0.
+    """
+    writer = JsonLines()
+    buffer = bytearray()
+    async with aclosing(pieces):
+        try:
+            async for piece in _from(first, pieces):
+                buffer += writer.write(piece)
+                if len(buffer) > CHUNK_BYTES:
+                    yield bytes(buffer[:-1])
+                    del buffer[:-1]
+        except Exception as error:
+            logger.error("an export broke off: %s: %s", type(error).__name__, error)  # noqa: TRY400 - in short; the server logs the rest
+            raise
+        yield bytes(buffer)
+
+
+async def _from(first: Piece | None, pieces: AsyncGenerator[Piece, None]) -> AsyncIterator[Piece]:
+    if first is not None:
+        yield first
+        async for piece in pieces:
+            yield piece

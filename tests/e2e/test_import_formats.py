@@ -1,0 +1,121 @@
+"""`chatkeep import` of files as other services write them, on a real Postgres."""
+
+import json
+from pathlib import Path
+
+from tests.e2e.processes import chatkeep
+from tests.unit.test_chatgpt import node, tree
+
+HELLO = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
+CHATGPT = tree(
+    node("q", "root", "user", "hello"),
+    node("old", "q", "assistant", "first"),
+    node("new", "q", "assistant", "hi"),
+    current="new",
+)
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+FILES: dict[str, str] = {
+    "chatgpt": json.dumps([CHATGPT]),
+    "openai": json.dumps({"messages": [*HELLO], "tools": [], "parallel_tool_calls": True}) + "\n",
+    "sharegpt": json.dumps(
+        [
+            {
+                "id": "a_0",
+                "conversations": [
+                    {"from": "human", "value": "hello"},
+                    {"from": "gpt", "value": "hi"},
+                ],
+            }
+        ],
+        indent=2,
+    ),
+    "anthropic": json.dumps(
+        {
+            "system": "Be kind.",
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "hello"}, IMAGE]},
+                HELLO[1],
+            ],
+        },
+        indent=1,
+    ),
+}
+
+
+def test_files_of_every_format_go_in_once_and_what_was_said_comes_out(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"DATABASE_URL": database_url}
+    for name, text in FILES.items():
+        file = tmp_path / f"{name}.json"
+        file.write_text(text, encoding="utf-8")
+        done = chatkeep("import", file, "--user", "alice", **settings)
+        assert (done.returncode, done.stderr) == (0, ""), name
+        assert done.stdout.startswith("1 imported, 0 already there, 0 refused")
+    again = ("import", tmp_path / "chatgpt.json", "--user", "alice", "--format", "chatgpt")
+    done = chatkeep(*again, **settings)
+    assert done.stdout == "0 imported, 1 already there, 0 refused; 0 messages imported\n"
+
+    done = chatkeep("export", "--user", "alice", **settings)
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(FILES)
+    for name in FILES:
+        [line] = [line for line in lines if f'"{name}' in line]
+        said = [(each["role"], each["content"]) for each in json.loads(line)["messages"]]
+        assert said[-2:] == [("user", "hello"), ("assistant", "hi")]
+
+
+def test_what_is_wrong_is_told_by_its_place_and_the_others_go_in(
+    database_url: str, tmp_path: Path
+) -> None:
+    grown = CHATGPT | {
+        "mapping": CHATGPT["mapping"] | {"more": node("more", "new", "user", "and?")},
+        "current_node": "more",
+    }
+    wide = tree(
+        node("q", "root", "user", "hello"),
+        node("old", "q", "assistant", "x" * 20_000),
+        node("new", "q", "assistant", "hi"),
+        conversation_id="other",
+    )
+    file = tmp_path / "conversations.json"
+    all_: list[object] = [CHATGPT, {"prompt": "x"}, grown, wide, {"messages": HELLO}]
+    file.write_text(json.dumps(all_)[:-1] + ', {"messages": [', encoding="utf-8")
+    settings = {"DATABASE_URL": database_url}
+    options = ("--user", "alice", "--max-conversation-bytes", "100000")
+    done = chatkeep("import", file, *options, **settings)
+    assert done.returncode == 1
+    assert done.stdout == "2 imported, 0 already there, 4 refused; 4 messages imported\n"
+    second, third, fourth, broken, stopped = done.stderr.splitlines()
+    assert second.startswith(f"{file}:conversation 2: conversation: is in none of the formats")
+    assert "keys 'prompt'" in second
+    assert third.startswith(f"{file}:conversation 3: 1 of its 3 messages are not in conversation")
+    assert fourth.startswith(f"{file}:conversation 4: metadata: has 20")
+    assert fourth.endswith("(raise it with --max-metadata-bytes)")
+    assert broken == f"{file}: ends in the middle of conversation 6"
+    assert "Mend it and import again" in stopped
+
+    done = chatkeep("import", file, *options, "--max-metadata-bytes", "0", **settings)
+    assert done.stdout.startswith("1 imported, 2 already there, 3 refused")
+
+
+def test_a_conversation_that_is_too_large_names_the_option(database_url: str) -> None:
+    done = chatkeep(
+        *("import", "-", "--user", "alice", "--max-conversation-bytes", "30"),
+        stdin=json.dumps({"messages": HELLO}),
+        DATABASE_URL=database_url,
+    )
+    assert done.returncode == 1
+    size = len(json.dumps({"messages": HELLO}))
+    assert done.stderr == (
+        f"<stdin>:1: conversation: has {size} bytes; the limit is 30 "
+        "(raise it with --max-conversation-bytes)\n"
+    )
+
+
+def test_a_zip_archive_is_told_to_be_one(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "export.zip"
+    file.write_bytes(b"PK\x03\x04" + bytes(100))
+    done = chatkeep("import", file, "--user", "alice", DATABASE_URL=database_url)
+    assert done.returncode == 1
+    assert "is a ZIP archive: unpack it" in done.stderr

@@ -1,0 +1,236 @@
+"""ChatGPT's data export: which nodes become messages, and what becomes of the others."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.errors import InvalidValueError
+from domain.model import NewMessage, Role, Status
+from domain.transfer import GivenConversation
+from entrypoints.formats.chatgpt import read
+
+CONVERSATION = "6815a3c2-7a54-800f-9d0e-0c8b1b5a7f10"
+
+
+def node(  # noqa: PLR0913 - one for each field
+    name: str,
+    parent: str | None,
+    role: str = "user",
+    content: Any = None,  # noqa: ANN401 - any JSON
+    *,
+    at: float | None = 1714556400.25,
+    tool: str | None = None,
+    **more: Any,  # noqa: ANN401 - any JSON
+) -> dict[str, Any]:
+    if isinstance(content, str):
+        content = {"content_type": "text", "parts": [content]}
+    message = {
+        "id": name,
+        "author": {"role": role, "name": tool, "metadata": {}},
+        "create_time": at,
+        "content": content,
+        "status": "finished_successfully",
+        "weight": 1.0,
+        "metadata": {},
+        "recipient": "all",
+        **more,
+    }
+    return {"id": name, "message": message, "parent": parent, "children": []}
+
+
+def tree(*nodes: dict[str, Any], current: str | None = None, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    root: dict[str, Any] = {"id": "root", "message": None, "parent": None, "children": []}
+    return {
+        "title": "A talk",
+        "create_time": 1714556000.5,
+        "update_time": 1714556500.0,
+        "mapping": {each["id"]: each for each in (root, *nodes)},
+        "current_node": current or nodes[-1]["id"],
+        "conversation_id": CONVERSATION,
+        "is_archived": False,
+        **more,
+    }
+
+
+def given(*nodes: dict[str, Any], **more: Any) -> GivenConversation:  # noqa: ANN401 - any JSON
+    return read(json.dumps(tree(*nodes, **more)).encode())
+
+
+def kept(of: GivenConversation | NewMessage) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(of.metadata).get("chatgpt", {})
+    return found
+
+
+def test_the_branch_of_the_current_node_is_the_conversation() -> None:
+    found = given(
+        node("q", "root", "user", "hello"),
+        node("old", "q", "assistant", "first answer"),
+        node("new", "q", "assistant", "second answer", at=1714556401.5),
+        current="new",
+    )
+    assert [(m.role, m.content) for m in found.messages] == [
+        (Role.USER, "hello"),
+        (Role.ASSISTANT, "second answer"),
+    ]
+    assert found.title == "A talk"
+    assert found.status is Status.ACTIVE
+    assert str(found.created_at) == "2024-05-01 09:33:20.500000+00:00"
+    assert str(found.messages[1].created_at) == "2024-05-01 09:40:01.500000+00:00"
+    assert json.loads(found.metadata)["source"] == f"chatgpt#{CONVERSATION}"
+
+
+def test_other_branches_are_kept_whole() -> None:
+    old = node("old", "q", "assistant", "first answer", extra={"a": [1]})
+    after = node("after", "old", "user", "and then?")
+    found = given(
+        node("q", "root", "user", "hello"),
+        old,
+        after,
+        node("new", "q", "assistant", "second answer"),
+        current="new",
+    )
+    assert kept(found)["branches"] == {"old": old, "after": after}
+
+
+def test_nodes_that_stand_for_nothing_are_passed_over() -> None:
+    found = given(
+        node("s", "root", "system", "", metadata={"is_visually_hidden_from_conversation": True}),
+        node("n", "s", "system", None),
+        node("q", "n", "user", "hello"),
+        node("e", "q", "assistant", ""),
+        node("a", "e", "assistant", "hi"),
+    )
+    assert [message.content for message in found.messages] == ["hello", "hi"]
+    assert "branches" not in kept(found)
+
+
+def test_hidden_instructions_become_a_system_message_that_says_so() -> None:
+    content = {
+        "content_type": "user_editable_context",
+        "user_profile": "I am Ada.",
+        "user_instructions": "Be brief.",
+    }
+    hidden = {"is_visually_hidden_from_conversation": True}
+    found = given(
+        node("i", "root", "user", content, metadata=hidden), node("q", "i", "user", "hello")
+    )
+    first = found.messages[0]
+    assert (first.role, first.content) == (Role.SYSTEM, "I am Ada.\nBe brief.")
+    assert kept(first) == {"content_type": "user_editable_context", "hidden": True}
+
+
+def test_a_call_of_a_tool_and_its_results_belong_together() -> None:
+    code = {"content_type": "code", "language": "python", "text": "print(6 * 7)"}
+    output = {"content_type": "execution_output", "text": "42"}
+    found = given(
+        node("q", "root", "user", "6 * 7?"),
+        node("c", "q", "assistant", code, recipient="python"),
+        node("r", "c", "tool", output, tool="python"),
+        node("r2", "r", "tool", {"content_type": "execution_output", "text": ""}, tool="python"),
+        node("a", "r2", "assistant", "42"),
+    )
+    _, call, result, second, _ = found.messages
+    assert call.content is None
+    assert json.loads(call.tool_calls or "") == [
+        {"id": "call_c", "type": "custom", "custom": {"name": "python", "input": "print(6 * 7)"}}
+    ]
+    assert kept(call)["content"] == {"language": "python"}
+    assert (result.role, result.content, result.tool_call_id) == (Role.TOOL, "42", "call_c")
+    assert (result.name, second.tool_call_id, second.content) == ("python", "call_c", "")
+
+
+def test_arguments_that_are_json_are_those_of_a_function() -> None:
+    found = given(
+        node("c", "root", "assistant", '{"prompt": "a cat"}', recipient="dalle.text2im"),
+        node("o", "c", "assistant", '{"other": 1}', recipient="browser"),
+        node("r", "o", "tool", "done", tool="dalle.text2im"),
+    )
+    [call] = json.loads(found.messages[0].tool_calls or "")
+    assert call["function"] == {"name": "dalle.text2im", "arguments": '{"prompt": "a cat"}'}
+    assert found.messages[2].tool_call_id == "call_c"
+
+
+def test_a_result_without_any_call_keeps_an_id_of_its_own() -> None:
+    found = given(node("r", "root", "tool", "remembered", tool="bio"))
+    assert found.messages[0].tool_call_id == "call_r"
+
+
+def test_parts_that_are_no_text_are_kept_in_the_metadata() -> None:
+    image = {"content_type": "image_asset_pointer", "asset_pointer": "file-service://x", "width": 1}
+    heard = {"content_type": "audio_transcription", "text": "spoken", "direction": "in"}
+    content = {"content_type": "multimodal_text", "parts": ["see", image, heard]}
+    found = given(
+        node("q", "root", "user", content, metadata={"attachments": [{"id": "x"}], "other": 1}),
+        node("p", "q", "user", {"content_type": "multimodal_text", "parts": [image]}),
+    )
+    first, only_image = found.messages
+    assert first.content == "see\nspoken"
+    assert kept(first) == {"attachments": [{"id": "x"}], "content": {"parts": [image]}}
+    assert (only_image.content, kept(only_image)) == ("", {"content": {"parts": [image]}})
+
+
+def test_reasoning_is_kept_with_the_message_that_it_led_to() -> None:
+    thoughts = {"content_type": "thoughts", "thoughts": [{"summary": "s", "content": "c"}]}
+    recap = {"content_type": "reasoning_recap", "content": "Thought for 3 s"}
+    found = given(
+        node("q", "root", "user", "why?"),
+        node("t", "q", "assistant", thoughts),
+        node("a", "t", "assistant", "because", metadata={"model_slug": "o1"}),
+        node("t2", "a", "assistant", recap),
+    )
+    assert [message.content for message in found.messages] == ["why?", "because"]
+    assert kept(found.messages[1]) == {"model_slug": "o1", "thoughts": [thoughts]}
+    assert kept(found)["thoughts"] == [recap]
+
+
+def test_a_content_of_an_unknown_type_is_kept_whole() -> None:
+    content = {"content_type": "of_tomorrow", "shape": {"a": 1}}
+    [message] = given(node("a", "root", "assistant", content)).messages
+    assert message.content == ""
+    assert kept(message) == {"content_type": "of_tomorrow", "content": {"shape": {"a": 1}}}
+
+
+def test_ids_follow_from_those_of_the_source() -> None:
+    one = given(node("q", "root", "user", "hello"))
+    more = given(node("q", "root", "user", "hello"), node("a", "q", "assistant", "hi"))
+    assert one.canonical == more.canonical
+    assert one.may_grow
+    assert one.messages[0].id == more.messages[0].id == UUID("d595134f-2c23-5b50-b087-1281125cc88b")
+
+
+def test_without_a_current_node_the_latest_leaf_is_taken() -> None:
+    found = given(
+        node("q", "root", "user", "hello"),
+        node("late", "q", "assistant", "late", at=20.0),
+        node("early", "q", "assistant", "early", at=10.0),
+        current="missing",
+    )
+    assert [message.content for message in found.messages] == ["hello", "late"]
+
+
+def test_an_archived_conversation_without_messages_is_one() -> None:
+    found = read(json.dumps({"mapping": {}, "title": None, "is_archived": True}).encode())
+    assert (found.messages, found.status, found.title) == ((), Status.ARCHIVED, None)
+
+
+@pytest.mark.parametrize(
+    ("broken", "field", "reason"),
+    [
+        (tree(node("a", "b"), node("b", "a")), "mapping.b", "a parent of its own parents"),
+        (tree(node("a", "root", "robot", "x")), "mapping.a.message.author.role", "'robot'"),
+        (tree(node("a", "root", "user", "x", at=1e300)), "mapping.a.message.create_time", "1e+300"),
+        (tree(node("a", "root", "user", 5)), "mapping.a.message.content", "must be an object"),
+        (tree(node("a", "root"), create_time="x"), "create_time", "must be a number"),
+        ({"mapping": []}, "mapping", "must be an object"),
+        ({"title": "x"}, "mapping", "is missing"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_the_name_of_the_field(
+    broken: dict[str, Any], field: str, reason: str
+) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        read(json.dumps(broken).encode())
+    assert caught.value.field == field
+    assert reason in caught.value.reason
