@@ -63,7 +63,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-header --no-annotate pyproject.toml
 lock:
 	$(LOCK) --extra build --output-file requirements.txt
-	$(LOCK) --extra build --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --extra build --extra otel --constraint requirements.txt --output-file requirements-otel.txt
+	$(LOCK) --extra build --extra dev --constraint requirements-otel.txt --output-file requirements-dev.txt
 	$(LOCK) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt
 	$(subst pyproject.toml,tests/e2e/openai/current.in,$(LOCK)) --output-file tests/e2e/openai/current.txt
 	$(subst pyproject.toml,tests/e2e/openai/first.in,$(LOCK)) --output-file tests/e2e/openai/first.txt

@@ -5,13 +5,16 @@ import errno
 import logging.config
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Thread
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -21,10 +24,12 @@ import uvicorn
 from litestar import Litestar
 from uvicorn.supervisors import Multiprocess
 
-from entrypoints import bootstrap
-from entrypoints.bootstrap import database
+from entrypoints import bootstrap, logs
+from entrypoints.bootstrap import database, monitoring
 from entrypoints.http.connections import Connection
 from entrypoints.settings import Settings
+
+logger = logging.getLogger("chatkeep")
 
 BACKLOG: Final = 2048
 GRACE: Final = 10
@@ -37,16 +42,10 @@ FIRST_USER: Final = "me"
 FIRST_TOKEN_SECONDS: Final = 86_400
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-_LOGGING: Final[dict[str, Any]] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {
-        "chatkeep": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}
+
+# Where workers look for the directory that they share. It is no setting: nobody else sets it.
+_WORKERS: Final = "_CHATKEEP_WORKERS"
+_LONGEST_DIRECTORY: Final = 80  # a socket's whole path has about 100 bytes
 
 
 class AddressError(OSError):
@@ -62,7 +61,9 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
     """
     for each in _SIGNALS:
         signal.signal(each, _leave)
-    logging.config.dictConfig(_LOGGING)
+    logging.config.dictConfig(logs.configuration(settings))
+    if (untraced := monitoring.untraced()) is not None:
+        logger.warning(untraced)
     embedded = not settings.database_url
     with (
         _listening(host, port) as listener,
@@ -74,7 +75,10 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
             asyncio.run(database.migrate())
         sys.stdout.write(_introduction(_url(listener), ready, with_token=embedded))
         sys.stdout.flush()
-        _run(listener, workers)
+        # Where nothing else decides it, all processes are to write the same hash of a user.
+        os.environ["CHATKEEP_LOG_SALT"] = logs.salt(ready)
+        with _shared_directory() if workers > 1 else nullcontext():
+            _run(listener, workers, logs.configuration(settings))
 
 
 def worker_app() -> Litestar:
@@ -82,10 +86,28 @@ def worker_app() -> Litestar:
     parent = multiprocessing.parent_process()
     if parent is not None:
         Thread(target=_end_with, args=(parent,), daemon=True).start()
-    return bootstrap.http_app()
+    shared = os.environ.get(_WORKERS)
+    return bootstrap.http_app(workers=Path(shared) if shared else None)
 
 
-def _run(listener: socket.socket, workers: int) -> None:
+@contextmanager
+def _shared_directory() -> Iterator[None]:
+    """Make a directory for the workers alone, in which they find each other's counts."""
+    if sys.platform == "win32":  # there are no sockets in directories
+        yield
+        return
+    long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_DIRECTORY
+    # A worker that is left alone takes the directory with it.
+    with tempfile.TemporaryDirectory(
+        prefix="chatkeep-",
+        dir="/tmp" if long else None,  # noqa: S108 - the directory in it is private
+        ignore_cleanup_errors=True,
+    ) as directory:
+        os.environ[_WORKERS] = directory
+        yield
+
+
+def _run(listener: socket.socket, workers: int, log: dict[str, Any]) -> None:
     application = "entrypoints.bootstrap:http_app" if workers == 1 else f"{__name__}:worker_app"
     config = uvicorn.Config(
         application,
@@ -95,7 +117,7 @@ def _run(listener: socket.socket, workers: int) -> None:
         http=Connection,
         ws="none",
         lifespan="on",
-        log_config=_LOGGING,
+        log_config=log,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -168,6 +190,7 @@ def _end_workers() -> None:
 
 def _end_with(parent: BaseProcess) -> None:
     parent.join()
+    shutil.rmtree(os.environ.get(_WORKERS, ""), ignore_errors=True)  # nobody else will
     os.kill(os.getpid(), signal.SIGTERM)
 
 

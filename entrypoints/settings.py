@@ -1,21 +1,27 @@
 """Everything that can be set, read once from the environment into one frozen struct."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from domain.errors import InvalidValueError
 from domain.model import Limits
+from domain.sweep import Policy, duration
 
 PREFIX: Final = "CHATKEEP_"
 MIN_SECRET_BYTES: Final = 32
 _UNPREFIXED: Final = frozenset({"database_url", "database_url_direct"})
 
 _LIMITS: Final = Limits()
+_UNITS: Final = ("", "K", "M", "G", "T")
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
 
 Count = Annotated[int, Meta(ge=0)]
 
@@ -101,9 +107,49 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="requests of one user, in one process; more get a 429; off by default"),
     ] = 0
 
+    archive_after: Annotated[
+        str,
+        Meta(description="archive, once a day, what was idle for so long (`90d`); empty: never"),
+    ] = ""
+    delete_after: Annotated[
+        str,
+        Meta(description="delete, once a day, what was idle for so long (`52w`); empty: never"),
+    ] = ""
+
+    log_format: Annotated[
+        str,
+        Meta(
+            pattern="^(console|json)$",
+            description="lines to read, or one JSON object a line: `json`",
+        ),
+    ] = "console"
+    log_salt: Annotated[
+        str,
+        Meta(description="hashes users in the log; absent: follows from CHATKEEP_JWT_SECRET"),
+    ] = ""
+    access_log: Annotated[bool, Meta(description="log a line for each request")] = True
+    slow_query_ms: Annotated[
+        Count, Meta(description="log statements that took so many milliseconds")
+    ] = 500
+    plan_bytes: Annotated[
+        Count,
+        Meta(description="room the database's plan has, as `512MB`; a metric to compare with"),
+    ] = 0
+
     @property
     def limits(self) -> Limits:
         return Limits(**{each.name: getattr(self, each.name) for each in fields(Limits)})
+
+    @property
+    def sweep_policy(self) -> Policy:
+        """What is swept once a day. Raises `SettingsError`."""
+        try:
+            return Policy(
+                _duration("archive_after", self.archive_after),
+                _duration("delete_after", self.delete_after),
+            )
+        except InvalidValueError as error:
+            raise SettingsError(f"{variable(error.field)} {error.reason}") from error
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -117,6 +163,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if text:
                 several = field.name in {"service_keys", "cors_origins"}
                 given[field.name] = _split(text) if several else text
+        if "plan_bytes" in given:
+            given["plan_bytes"] = _bytes("plan_bytes", given["plan_bytes"])
         known = {variable(field.name) for field in msgspec.structs.fields(cls)}
         if unknown := sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
             raise SettingsError(
@@ -129,6 +177,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             name = path.rstrip("`").split("[")[0]
             raise SettingsError(f"{variable(name)}: {reason}") from None
         settings._check_identity()  # noqa: SLF001 - its own class
+        _ = settings.sweep_policy  # durations are read to see that they are ones
         return settings
 
     def _check_identity(self) -> None:
@@ -144,6 +193,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def variable(field: str) -> str:
     """Return the environment variable of a field of `Settings` (or of `Limits`)."""
     return field.upper() if field in _UNPREFIXED else PREFIX + field.upper()
+
+
+def _duration(field: str, text: str) -> timedelta | None:
+    try:
+        return duration(text) if text else None
+    except ValueError as error:
+        raise SettingsError(f"{variable(field)}: {error}") from error
+
+
+def _bytes(field: str, text: str) -> int:
+    """Return a size as Postgres reads it: 1 kB is 1024 bytes."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise SettingsError(f"{variable(field)}: not a size; write one as 512MB, or in bytes")
+    return round(float(found[1]) * 1024.0 ** _UNITS.index(found[2].upper()))
 
 
 def _split(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from math import ceil
-from typing import Final
+from typing import Final, Self
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
@@ -66,22 +66,36 @@ class Rate:
 class FloodProtection(ASGIMiddleware):
     """Bounds how many requests are served at once, in all and for one user; 0 is no bound.
 
+    `refused` is told of each request that is not served: `overloaded`, `user_at_once`, `user_rate`.
     It stands behind the authentication, whose answers cost less than what it protects.
     """
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, *, at_once: int, at_once_per_user: int, rate: Rate | None) -> None:
+    def __init__(
+        self,
+        *,
+        at_once: int,
+        at_once_per_user: int,
+        rate: Rate | None,
+        refused: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
+        self._refused = refused
         self._at_once = at_once
         self._at_once_per_user = at_once_per_user
         self._rate = rate
         self._running = 0
         self._running_of: dict[UserId | None, int] = {}
 
+    def __deepcopy__(self, _memo: object) -> Self:
+        """Stay one: Litestar copies routers with all they have, and a bound is for all of them."""
+        return self
+
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         user_id: UserId | None = scope["user"].user_id
         running_of = self._running_of.get(user_id, 0)
         if 0 < self._at_once <= self._running:
+            self._refused("overloaded")
             raise ProblemError(
                 503,
                 "overloaded",
@@ -90,13 +104,19 @@ class FloodProtection(ASGIMiddleware):
                 headers={"Retry-After": "1"},
             )
         if user_id is not None and 0 < self._at_once_per_user <= running_of:
+            self._refused("user_at_once")
             raise _too_many(
                 f"{running_of} requests of yours are being served, as many as are taken at once "
                 "(CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER).",
                 retry_after=1,
             )
         if self._rate is not None and user_id is not None:
-            send = _with_headers(send, self._rate.headers(*self._rate.take(user_id)))
+            try:
+                left = self._rate.take(user_id)
+            except ProblemError:
+                self._refused("user_rate")
+                raise
+            send = _with_headers(send, self._rate.headers(*left))
         self._running += 1
         self._running_of[user_id] = running_of + 1
         try:

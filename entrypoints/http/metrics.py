@@ -1,18 +1,33 @@
-"""What Prometheus may scrape at /metrics, counted per process."""
+"""What Prometheus may scrape at /metrics: this process's counts, or those of all that serve."""
 
-from litestar import Response, get
+import platform
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from litestar import Litestar, Response, get
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from entrypoints.http.families import Family, Source, combined, exposition, of_registry
+from entrypoints.http.workers import Workers
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """The counters of one application."""
+    """The counters of one application, and what `sources` know.
 
-    def __init__(self) -> None:
+    `workers` is a directory of the processes that serve together: then a scrape of any of them
+    answers for all.
+    """
+
+    def __init__(self, sources: Sequence[Source] = (), workers: Path | None = None) -> None:
         self.registry = CollectorRegistry()
+        self._sources = sources
+        self._workers = None if workers is None else Workers(workers, self._own)
         self._requests = Histogram(
             "chatkeep_request_duration_seconds",
             "Time from a request's headers to the end of its answer",
@@ -28,6 +43,21 @@ class Metrics:
             "Appends to conversations longer than advised",
             registry=self.registry,
         )
+        self._swept = Counter(
+            "chatkeep_swept_conversations",
+            "Conversations that sweeps archived or deleted",
+            ("action",),
+            registry=self.registry,
+        )
+        self._archived, self._deleted = map(self._swept.labels, ("archived", "deleted"))
+        self._refused = Counter(
+            "chatkeep_refused_requests",
+            "Requests that flood protection refused",
+            ("reason",),
+            registry=self.registry,
+        )
+        for reason in ("overloaded", "user_at_once", "user_rate"):
+            self._refused.labels(reason)
         self._by_labels: dict[tuple[str, str, int], Histogram] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -42,12 +72,43 @@ class Metrics:
         if over_soft_limit:
             self._over_soft_limit.inc()
 
+    def swept(self, *, archived: int, deleted: int) -> None:
+        self._archived.inc(archived)
+        self._deleted.inc(deleted)
+
+    def refused(self, reason: str) -> None:
+        self._refused.labels(reason).inc()
+
+    async def text(self) -> bytes:
+        """Return all of it in Prometheus' text format."""
+        families = combined([self._own()])
+        return exposition(families if self._workers is None else await self._workers.families())
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
+        if self._workers is None:
+            yield
+            return
+        await self._workers.start()
+        try:
+            yield
+        finally:
+            await self._workers.stop()
+
+    def _own(self) -> Iterator[Family]:
+        about = {"version": version("chatkeep"), "python": platform.python_version()}
+        yield Family.gauge("chatkeep_build_info", "What runs here", 1, about, combine="max")
+        yield Family.gauge("chatkeep_workers", "Processes that this answer speaks for", 1)
+        yield from of_registry(self.registry)
+        for source in self._sources:
+            yield from source()
+
 
 def metrics_route(metrics: Metrics) -> HTTPRouteHandler:
-    @get("/metrics", include_in_schema=False, sync_to_thread=False)
-    def scrape() -> Response[bytes]:
+    @get("/metrics", include_in_schema=False)
+    async def scrape() -> Response[bytes]:
         # Litestar adds the charset to any text type by itself.
         media_type = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
-        return Response(generate_latest(metrics.registry), media_type=media_type)
+        return Response(await metrics.text(), media_type=media_type)
 
     return scrape

@@ -4,15 +4,17 @@ import logging
 import re
 from collections.abc import Iterable
 from time import perf_counter
-from typing import Final
+from typing import ClassVar, Final, Protocol
 from uuid import uuid4
 
+import msgspec
 from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrypoints.http.metrics import Metrics
+from entrypoints.logs import ACCESS, UNDER_WAY, Pseudonyms, UnderWay
 
-logger = logging.getLogger("chatkeep.access")
+logger = logging.getLogger(ACCESS)
 
 _REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 HEADERS: Final = [
@@ -31,16 +33,50 @@ _NO_STORE: Final = (b"cache-control", b"no-store")
 _METHODS: Final = frozenset(HttpMethod)
 
 
+class Request(msgspec.Struct, frozen=True):
+    """A line of the log. `queries`: statements sent to the database; `user`: a salted hash."""
+
+    event: ClassVar[str] = "request"
+
+    request_id: str
+    method: str
+    route: str
+    status: int
+    duration_ms: float
+    queries: int
+    user: str | None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.request_id} {self.method} {self.route} {self.status} {self.duration_ms:.1f}ms "
+            f"queries={self.queries} user={self.user or '-'}"
+        )
+
+
+class Span(Protocol):
+    def end(self, method: str, route: str, status: int) -> None:
+        """Say what became of the request. Called once, where the span was begun."""
+
+
+class Tracing(Protocol):
+    def begin(self, headers: Iterable[tuple[bytes, bytes]], request_id: str) -> Span:
+        """Begin the span of a request; until its end it is the parent of what happens."""
+
+
 class Observation:
     """Wraps the whole application, unknown paths included.
 
     `X-Request-ID` is taken from the request, or made, and returned. A line says the id, method,
-    route, status and time: nothing of bodies, tokens or users.
+    route, status, time, number of statements and a hash of the user: nothing of bodies or tokens.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, who: Pseudonyms, tracing: Tracing | None = None
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._who = who
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -48,6 +84,11 @@ class Observation:
             return
         started = perf_counter()
         request_id = _request_id(scope["headers"])
+        under_way = UnderWay(request_id.decode())
+        before = UNDER_WAY.set(under_way)
+        span = None
+        if self._tracing is not None:
+            span = self._tracing.begin(scope["headers"], under_way.id)
         private = scope["path"].startswith(("/v1/", "/openai/"))
         fields = _HEADERS_OF_PAGE if scope["path"].rstrip("/") == _PAGE else HEADERS
         status = 500
@@ -69,15 +110,23 @@ class Observation:
             route = scope.get("path_template") or "-"
             method = scope["method"] if scope["method"] in _METHODS else "-"
             self._metrics.request(method, route, status, seconds)
+            if span is not None:
+                span.end(method, route, status)
             if logger.isEnabledFor(logging.INFO):
+                caller = scope.get("user")
+                user_id = None if caller is None else caller.user_id
                 logger.info(
-                    "%s %s %s %d %.1fms",
-                    request_id.decode(),
-                    method,
-                    route,
-                    status,
-                    seconds * 1000,
+                    Request(
+                        under_way.id,
+                        method,
+                        route,
+                        status,
+                        round(seconds * 1000, 1),
+                        under_way.statements,
+                        None if user_id is None else self._who(user_id),
+                    )
                 )
+            UNDER_WAY.reset(before)
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

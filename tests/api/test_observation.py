@@ -1,12 +1,16 @@
 """What every answer carries, what the log says of it, and what is counted."""
 
+import asyncio
+import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from io import StringIO
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from entrypoints.logs import JsonFormatter
 from tests.api.builders import (
     CONVERSATIONS,
     an_id,
@@ -17,7 +21,7 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.service import Caller, Service, serving, settings
+from tests.api.service import Caller, Service, failing, serving, settings
 
 REQUEST_ID = "X-Request-ID"
 PAGE = "https://chat.example"
@@ -79,9 +83,11 @@ async def test_the_log_has_a_line_for_a_request_and_nothing_of_its_matter(
 
     lines = [each.getMessage() for each in caplog.records if each.name == ACCESS_LOG]
 
-    shape = re.compile(r"(\S+) ([A-Z]+|-) (\S+) (\d{3}) \d+\.\dms")
+    shape = re.compile(r"(\S+) ([A-Z]+|-) (\S+) (\d{3}) \d+\.\dms queries=0 user=([0-9a-f]{12}|-)")
     found = [match.groups() for line in lines if (match := shape.fullmatch(line))]
-    assert [each[1:] for each in found] == [
+    who = found[0][4]
+    assert [each[4] for each in found] == [who, who, who, "-", "-"]
+    assert [each[1:4] for each in found] == [
         ("POST", CONVERSATIONS, "201"),
         ("GET", CONVERSATIONS + "/{conversation_id}/messages", "200"),
         ("GET", CONVERSATIONS + "/{conversation_id}", "404"),
@@ -141,6 +147,75 @@ async def test_metrics_count_appended_messages(fresh: Service) -> None:
 
     assert "chatkeep_appended_messages_total 4.0" in text
     assert "chatkeep_soft_limit_warnings_total 0.0" in text
+
+
+async def test_metrics_count_what_is_appended_through_openai_s_api(fresh: Service) -> None:
+    alice = fresh.user("alice")
+    item = {"type": "message", "role": "user", "content": "Hello"}
+    created = await alice.post("/openai/v1/conversations", json={})
+    path = f"/openai/v1/conversations/{created.json()['id']}/items"
+    await alice.post(path, json={"items": [item, item]})
+    await alice.post(path, json={"items": []})
+
+    text = (await fresh.nobody().get("/metrics")).text
+
+    assert "chatkeep_appended_messages_total 2.0" in text
+
+
+async def test_an_unexpected_error_is_logged_with_the_id_of_its_request() -> None:
+    lines = StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("chatkeep.http")
+    logger.addHandler(handler)
+    try:
+        async with serving(settings(), failing(RuntimeError("a fault"))) as service:
+            alice = service.user(may_fail=True)
+            for request_id in ("trace-7", "trace-8"):
+                response = await alice.get("/v1/me", {REQUEST_ID: request_id})
+                assert response.status_code == 500
+    finally:
+        logger.removeHandler(handler)
+
+    found = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [line["request_id"] for line in found] == ["trace-7", "trace-8"]
+    assert all(line["error"].endswith("RuntimeError: a fault") for line in found)
+
+
+async def test_what_flood_protection_refuses_is_counted_and_its_bounds_are_for_all_paths() -> None:
+    async with serving(settings(requests_per_minute=2)) as service:
+        alice = service.user(may_fail=True)
+        paths = ("/v1/me", "/openai/v1/conversations", "/v1/me", "/openai/v1/conversations")
+        answers = [(await alice.get(path)).status_code for path in paths]
+        text = (await service.nobody().get("/metrics")).text
+    assert answers == [200, 200, 429, 429]
+    assert 'chatkeep_refused_requests_total{reason="user_rate"} 2.0' in text
+    assert 'chatkeep_refused_requests_total{reason="overloaded"} 0.0' in text
+
+
+@pytest.mark.parametrize(
+    ("bound", "reason"),
+    [("max_requests_at_once", "overloaded"), ("max_requests_at_once_per_user", "user_at_once")],
+)
+async def test_requests_beyond_those_served_at_once_are_counted(bound: str, reason: str) -> None:
+    async with serving(settings(**{bound: 1})) as service:
+        alice = service.user(may_fail=True)
+        under_way = asyncio.Event()
+
+        async def slow_body() -> AsyncIterator[bytes]:
+            yield b'{"title":'
+            under_way.set()
+            await asyncio.sleep(0.05)
+            yield b'"x"}'
+
+        first = asyncio.create_task(
+            alice.post(CONVERSATIONS, {"Content-Type": "application/json"}, content=slow_body())
+        )
+        await under_way.wait()
+        assert (await alice.get("/v1/me")).status_code in {429, 503}
+        assert (await first).status_code == 201
+        text = (await service.nobody().get("/metrics")).text
+    assert f'chatkeep_refused_requests_total{{reason="{reason}"}} 1.0' in text
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])

@@ -18,10 +18,15 @@ from tests.relay import Relay
 TALKATIVE = """
 import logging
 import uvicorn
-from entrypoints import serving
-for logger in serving._LOGGING["loggers"].values():
-    logger["level"] = "DEBUG"
-serving._LOGGING["root"] = {"handlers": ["stderr"], "level": "DEBUG"}
+from entrypoints import logs
+usual = logs.configuration
+def configuration(settings):
+    talkative = usual(settings)
+    for logger in talkative["loggers"].values():
+        logger["level"] = "DEBUG"
+    talkative["root"] = {"handlers": ["stderr"], "level": "DEBUG"}
+    return talkative
+logs.configuration = configuration
 class Config(uvicorn.Config):
     def __init__(self, *args, **options):
         super().__init__(*args, **options | {"log_level": "debug"})

@@ -1,0 +1,154 @@
+"""What the log looks like: lines for a terminal, or one JSON object a line for a log store.
+
+It never holds what users wrote, parameters of statements or tokens, and users only as hashes.
+"""
+
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from domain.model import UserId
+from entrypoints.settings import Settings
+
+ACCESS: Final = "chatkeep.access"
+_HASH_CHARS: Final = 12
+_MOST_REMEMBERED: Final = 10_000
+_PURPOSE: Final = b"chatkeep: users in the log"
+
+
+class UnderWay:
+    """The request under way: its id, and how many statements were sent to the database for it."""
+
+    __slots__ = ("id", "statements")
+
+    def __init__(self, id: str) -> None:  # noqa: A002 - the word for it
+        self.id = id
+        self.statements = 0
+
+
+UNDER_WAY: Final[ContextVar[UnderWay | None]] = ContextVar("under_way", default=None)
+
+
+class Pseudonyms:
+    """Who a user is in the log: 12 hexadecimal digits, the same for the same user and salt.
+
+    HMAC-SHA256, so that nobody finds the user who does not have the salt. Of the last users it
+    remembers the hash.
+    """
+
+    def __init__(self, salt: str) -> None:
+        self._salt = salt.encode()
+        self._known: dict[UserId, str] = {}
+
+    def __len__(self) -> int:
+        """Return of how many users the hash is remembered."""
+        return len(self._known)
+
+    def __call__(self, user_id: UserId) -> str:
+        found = self._known.get(user_id)
+        if found is None:
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            digest = hmac.digest(self._salt, user_id.encode(), "sha256")
+            found = self._known[user_id] = digest.hex()[:_HASH_CHARS]
+        return found
+
+
+def salt(settings: Settings) -> str:
+    """Return what users are hashed with: the setting, or what follows from a secret of ours.
+
+    Without any secret it is another one each time.
+    """
+    if settings.log_salt:
+        return settings.log_salt
+    if settings.jwt_secret:
+        return hmac.digest(settings.jwt_secret.encode(), _PURPOSE, "sha256").hex()
+    return secrets.token_hex()
+
+
+class ConsoleFormatter(logging.Formatter):
+    """A line to read; what was logged for a request says at its end which one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._time = ""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own
+        second = int(record.created)
+        if second != self._second:  # to write out the time takes longer than all the rest
+            self._second = second
+            self._time = time.strftime(self.default_time_format, time.localtime(second))
+        line = (
+            f"{self._time},{int(record.msecs):03} {record.levelname} {record.name}: "
+            f"{record.message}"
+        )
+        if record.name == ACCESS:
+            return line
+        request = UNDER_WAY.get()
+        return line if request is None else f"{line} (request {request.id})"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object: `time` (UTC), `level`, `logger`, then either `message` or `event` and more.
+
+    A message that is a dataclass or a struct with an `event` gives its fields. Where something was
+    logged for a request, `request_id` says for which; `error` is a traceback.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._encode = msgspec.json.Encoder().encode
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, Any] = {
+            "time": at.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        request = UNDER_WAY.get()
+        if request is not None:
+            line["request_id"] = request.id
+        message = record.msg
+        event = getattr(message, "event", None)
+        if event is not None:
+            line |= {"event": event, **msgspec.to_builtins(message)}
+        else:
+            # What comes from a driver or a client need not be text that UTF-8 can write.
+            line["message"] = record.getMessage().encode(errors="backslashreplace").decode()
+        if record.exc_info:
+            error = self.formatException(record.exc_info)
+            line["error"] = error.encode(errors="backslashreplace").decode()
+        return self._encode(line).decode()
+
+
+_FORMATTERS: Final[Mapping[str, type[logging.Formatter]]] = {
+    "console": ConsoleFormatter,
+    "json": JsonFormatter,
+}
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """Return what `logging.config.dictConfig` takes: everything goes to stderr."""
+    access = "INFO" if settings.access_log else "WARNING"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"ours": {"()": _FORMATTERS[settings.log_format]}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours"}},
+        "loggers": {
+            "chatkeep": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+            ACCESS: {"level": access},
+            "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+            # While nobody takes the spans it warns of each attempt.
+            "opentelemetry": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+        },
+    }
