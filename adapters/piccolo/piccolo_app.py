@@ -8,6 +8,7 @@ from adapters.piccolo.tables import (
     ConversationItems,
     ConversationKeys,
     Conversations,
+    ConversationSweeps,
     Messages,
     Users,
 )
@@ -15,5 +16,12 @@ from adapters.piccolo.tables import (
 APP_CONFIG = AppConfig(
     app_name="chatkeep",
     migrations_folder_path=str(Path(__file__).parents[2] / "piccolo_migrations"),
-    table_classes=[Users, Conversations, Messages, ConversationItems, ConversationKeys],
+    table_classes=[
+        Users,
+        Conversations,
+        Messages,
+        ConversationItems,
+        ConversationKeys,
+        ConversationSweeps,
+    ],
 )

@@ -63,3 +63,13 @@ class ConversationKeys(Table, tablename="conversation_keys"):
     first_position = BigInt(default=None)
     last_position = BigInt(default=None)
     created_at = Timestamptz(default=TimestamptzNow())
+
+
+class ConversationSweeps(Table, tablename="conversation_sweeps"):
+    due = Timestamptz(primary_key=True, default=None)
+    started_at = Timestamptz(default=None)
+    finished_at = Timestamptz(null=True, default=None)
+    archived = Integer(default=0)
+    deleted = Integer(default=0)
+    messages = BigInt(default=0)
+    retained = Integer(default=0)

@@ -1,0 +1,64 @@
+"""How much room chatkeep's own tables and indexes take. Another application's are not counted."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from adapters.piccolo.engine import Engine
+from adapters.piccolo.piccolo_app import APP_CONFIG
+
+OWN_TABLES: Final = {
+    *(table._meta.tablename for table in APP_CONFIG.table_classes),  # noqa: SLF001 - Piccolo's way of saying it
+    "adoptions",
+    "tasks",
+}
+
+# `users` and `tasks` may be another application's: then the comment of the migration is not there.
+# A partitioned table, or index, holds nothing itself: its leaves are added up.
+SIZES: Final = """
+WITH own AS (
+  SELECT to_regclass(name) AS id, name FROM unnest($1::text[]) AS name
+), tables AS (
+  SELECT id, name FROM own
+  WHERE id IS NOT NULL AND (
+    name NOT IN ('users', 'tasks') OR obj_description(id, 'pg_class') = 'made by chatkeep')
+), relations AS (
+  SELECT 'table' AS kind, name, name AS table, id FROM tables
+  UNION ALL
+  SELECT 'index', c.relname::text, tables.name, c.oid::regclass
+  FROM tables JOIN pg_index i ON i.indrelid = tables.id JOIN pg_class c ON c.oid = i.indexrelid
+)
+SELECT r.kind, r.name, r.table,
+       sum(CASE WHEN r.kind = 'table' THEN pg_table_size(c.oid)
+                ELSE pg_relation_size(c.oid) END)::bigint AS bytes,
+       CASE WHEN r.kind = 'table' AND min(c.reltuples) >= 0
+            THEN sum(c.reltuples)::bigint END AS rows
+FROM relations r
+LEFT JOIN LATERAL pg_partition_tree(r.id) AS part ON true
+JOIN pg_class c ON c.oid = coalesce(part.relid, r.id)
+WHERE part.isleaf IS NOT FALSE
+GROUP BY r.kind, r.name, r.table
+ORDER BY r.table, r.kind DESC, r.name"""
+
+
+@dataclass(frozen=True, slots=True)
+class RelationSize:
+    """One table or index.
+
+    `bytes` of a table include what is stored out of line (TOAST), not its indexes. `rows` is the
+    planner's estimate: None for an index, and before the first ANALYZE.
+    """
+
+    kind: Literal["table", "index"]
+    name: str
+    table: str
+    bytes: int
+    rows: int | None
+
+
+async def sizes(engine: Engine) -> list[RelationSize]:
+    """Return chatkeep's tables by name, each followed by its indexes. Reads no table.
+
+    Raises `StoreUnavailableError`.
+    """
+    rows = await engine.fetch(SIZES, sorted(OWN_TABLES))
+    return [RelationSize(**row) for row in rows]

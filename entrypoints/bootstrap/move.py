@@ -1,0 +1,117 @@
+"""From one database to another: all that is chatkeep's."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from adapters.database_url import DatabaseUrl, parse_database_url
+from adapters.piccolo import move as moving
+from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
+from adapters.piccolo.errors import unavailable
+from adapters.piccolo.move import Advance, Compared, Moved, Seen
+from adapters.piccolo.move_ends import MoveError
+from adapters.piccolo.retries import Timing
+from domain.errors import StoreUnavailableError
+from entrypoints.bootstrap.errors import explained
+from entrypoints.settings import Settings
+
+__all__ = [
+    "Compared",
+    "DatabaseUrl",
+    "MoveError",
+    "Moved",
+    "Seen",
+    "look",
+    "migrate_target",
+    "move",
+    "named",
+]
+
+LONGEST_STATEMENT_SECONDS: Final = 86_400.0
+_MIGRATE: Final = "from entrypoints.cli import main; main()"
+
+
+def named(url: str) -> DatabaseUrl:
+    """Return the database that a URL names, past the pooler. Raises `DatabaseUrlError`."""
+    return parse_database_url(url).direct()
+
+
+async def look(target: DatabaseUrl, settings: Settings) -> Seen:
+    """Return what there is to move, and change nothing.
+
+    Raises `MoveError` when the target cannot take it, or cannot be reached.
+    """
+    there = _engine(target)
+    try:
+        await there.fetch("SELECT")
+    except (StoreUnavailableError, asyncpg.PostgresError, OSError) as error:
+        raise MoveError(f"The target cannot be used. {explained(error)}") from error
+    with _told():
+        return await moving.look(_source(settings), there)
+
+
+async def migrate_target(url: str) -> None:
+    """Bring the database of that URL to the newest schema. Raises `MoveError`.
+
+    In a process of its own, since Piccolo can be set up for one database only.
+    """
+    ours = {"DATABASE_URL", "DATABASE_URL_DIRECT"}
+    rest = {name: it for name, it in os.environ.items() if name not in ours}
+    path = os.pathsep.join([str(Path(__file__).parents[2]), rest.get("PYTHONPATH", "")])
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _MIGRATE, "migrate"),
+        env=rest | {"DATABASE_URL": url, "PYTHONPATH": path.strip(os.pathsep)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    if process.returncode:
+        reason = said.decode(errors="replace").strip().removeprefix("chatkeep: ")
+        raise MoveError(f"The target could not be migrated. {reason}")
+
+
+async def move(target: DatabaseUrl, advance: Advance, settings: Settings) -> Moved:
+    """Copy and compare. Raises `MoveError`, `StoreUnavailableError`, and asyncpg's errors."""
+    with _told():
+        async with _pool(target) as there:
+            return await moving.move(_source(settings), there, advance)
+
+
+def _source(settings: Settings) -> Engine:
+    """Return an engine on the settings' database, whose sessions are long: past the pooler."""
+    return _engine(parse_database_url(settings.database_url).direct())
+
+
+def _engine(url: DatabaseUrl) -> Engine:
+    return Engine(url.connect_args | {"timeout": CONNECT_TIMEOUT})
+
+
+@asynccontextmanager
+async def _pool(url: DatabaseUrl) -> AsyncIterator[Engine]:
+    database = Engine(url.connect_args, Timing(command=LONGEST_STATEMENT_SECONDS))
+    await database.start_connection_pool()
+    try:
+        yield database
+    finally:
+        await database.close_connection_pool()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise `StoreUnavailableError` for whatever the driver says of a database that went away."""
+    try:
+        yield
+    except StoreUnavailableError:
+        raise
+    except Exception as error:
+        away = unavailable(error)
+        if away is None:
+            raise
+        raise away from error
