@@ -1,0 +1,1 @@
+"""`chatkeep doctor`: is this database what chatkeep needs, and does it keep the promises."""

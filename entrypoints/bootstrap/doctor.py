@@ -1,0 +1,22 @@
+"""The examination of a database, on Postgres."""
+
+from adapters.clock import SystemClock
+from adapters.database_url import parse_database_url
+from adapters.piccolo.doctor.examination import Examination
+from domain.ports import Clock
+from entrypoints.settings import Settings
+
+
+def examination(
+    settings: Settings, *, repair: bool = False, clock: Clock | None = None
+) -> Examination:
+    """Return the examination of the settings' database. Raises `DatabaseUrlError`."""
+    url = parse_database_url(settings.database_url)
+    direct = settings.database_url_direct
+    return Examination(
+        url=url,
+        direct=parse_database_url(direct) if direct else url.direct(),
+        clock=clock or SystemClock(),
+        provision_users=settings.provision_users,
+        repair=repair,
+    )

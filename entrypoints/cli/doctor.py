@@ -1,0 +1,96 @@
+"""`chatkeep doctor`: what was found, a line each, or all of it as JSON."""
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import aclosing
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from domain.findings import Finding, Outcome
+from entrypoints.bootstrap import database
+from entrypoints.bootstrap.doctor import examination
+from entrypoints.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Put right message_count and last_position where they are wrong; nothing else.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
+def doctor(*, repair: bool, as_json: bool) -> None:
+    """Examine the database: whether it is what chatkeep needs, and keeps its promises.
+
+    Looks at the connection, the server, migrations, every table, column, index and constraint;
+    then stores, reads and deletes conversations of users it makes up, in transactions that it rolls
+    back; then counts the messages of every conversation. It changes nothing, except with --repair,
+    and may be run while the service serves, and interrupted.
+
+    A line is ok, warning, failed or skipped, what was looked at, what was found, and after -> the
+    way out. Exit status 1 when something failed, 0 otherwise. See docs/doctor.md.
+    """
+    with database.running(Settings.from_env()) as settings:
+        findings = asyncio.run(
+            _examine(settings, repair=repair, show=_ignore if as_json else _show)
+        )
+    counts = Counter(finding.outcome for finding in findings)
+    if as_json:
+        click.echo(json.dumps(_document(findings, counts), ensure_ascii=False, indent=2))
+    else:
+        click.echo(", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome))
+    sys.exit(1 if counts[Outcome.FAILED] else 0)
+
+
+async def _examine(
+    settings: Settings, *, repair: bool, show: Callable[[Finding], None]
+) -> list[Finding]:
+    findings = []
+    async with aclosing(examination(settings, repair=repair).findings()) as found:
+        async for finding in found:
+            show(finding)
+            findings.append(finding)
+    return findings
+
+
+def _show(finding: Finding) -> None:
+    click.echo(line(finding))
+    for example in finding.examples:
+        click.echo(f"         {example}")
+
+
+def line(finding: Finding) -> str:
+    """Return the finding as one line."""
+    what = f"{finding.check} {finding.subject}".rstrip()
+    way_out = f" -> {finding.way_out}" if finding.way_out else ""
+    found = " ".join(f"{finding.found}{way_out}".split())
+    return f"{finding.outcome:<8} {what}: {found} ({finding.seconds * 1000:.0f} ms)"
+
+
+def _ignore(_: Finding) -> None:
+    """Show nothing: all is printed at the end."""
+
+
+def _document(findings: list[Finding], counts: Counter[Outcome]) -> dict[str, Any]:
+    return {
+        "chatkeep": version("chatkeep"),
+        "healthy": not counts[Outcome.FAILED],
+        "counts": {outcome: counts[outcome] for outcome in Outcome},
+        "findings": [
+            {
+                "check": finding.check,
+                "subject": finding.subject or None,
+                "outcome": finding.outcome,
+                "found": finding.found,
+                "way_out": finding.way_out or None,
+                "examples": finding.examples,
+                "seconds": round(finding.seconds, 6),
+            }
+            for finding in findings
+        ],
+    }

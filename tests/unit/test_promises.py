@@ -1,0 +1,202 @@
+"""The promises hold on the store in memory, and a store that breaks one is found out by it."""
+
+# ruff: noqa: ANN401 - what breaks a promise passes on whatever it is called with
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from adapters.memory import (
+    MemoryConversations,
+    MemoryItems,
+    MemoryMessages,
+    MemoryStore,
+    MemoryUsers,
+)
+from domain.errors import ChatkeepError, RetainedError
+from domain.items import Item
+from domain.model import (
+    Conversation,
+    ConversationId,
+    Message,
+    MessageId,
+    NewMessage,
+    Position,
+    Usage,
+    UserId,
+    microseconds,
+)
+from domain.ports import Appended, Created
+from domain.promises import PROMISES
+from domain.trial import BrokenPromiseError, Trial
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def a_trial(store: MemoryStore) -> Trial:
+    return Trial(
+        users=MemoryUsers(store),
+        conversations=MemoryConversations(store),
+        messages=MemoryMessages(store),
+        items=MemoryItems(store),
+        user=UserId("ann"),
+        stranger=UserId("bob"),
+        at=NOON,
+    )
+
+
+@pytest.fixture
+async def store() -> MemoryStore:
+    store = MemoryStore()
+    for user in ("ann", "bob"):
+        await MemoryUsers(store).add(UserId(user))
+    return store
+
+
+@pytest.fixture
+def trial(store: MemoryStore) -> Trial:
+    return a_trial(store)
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+async def test_the_store_in_memory_keeps_every_promise(promise: str, trial: Trial) -> None:
+    assert await PROMISES[promise](trial)
+
+
+class SwallowsMessages(MemoryMessages):
+    async def append(self, *args: Any, **kwargs: Any) -> Appended:
+        conversation_id, given, at = args[1], args[2], args[3]
+        found = await super().append(args[0], conversation_id, [], at, **kwargs)
+        stored = [
+            new.stored(conversation_id, Position(microseconds(at) + n), at)
+            for n, new in enumerate(given)
+        ]
+        return replace(found, messages=tuple(stored))
+
+
+class OrdersByClock(MemoryMessages):
+    async def history(self, *args: Any, **kwargs: Any) -> Sequence[Message]:
+        found = await super().history(*args, **kwargs)
+        return sorted(found, key=lambda each: (each.content or "", each.position), reverse=True)
+
+
+class StoresTwice(MemoryMessages):
+    async def append(self, *args: Any, **kwargs: Any) -> Appended:
+        user_id, conversation_id, given, at = args
+        anew: list[NewMessage] = [replace(new, id=MessageId(uuid4())) for new in given]
+        found = await super().append(user_id, conversation_id, anew, at, **kwargs)
+        return replace(
+            found,
+            messages=tuple(
+                message._replace(id=new.id)
+                for message, new in zip(found.messages, given, strict=True)
+                if new.id is not None
+            ),
+        )
+
+
+class CountsWrong(MemoryConversations):
+    async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
+        found = await super().get(user_id, conversation_id)
+        return replace(found, message_count=found.message_count + 1)
+
+
+class LeavesMessages(MemoryConversations):
+    async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
+        kept = self.store.conversation(user_id, conversation_id)
+        await super().delete(user_id, conversation_id)
+        _left[conversation_id] = list(kept.messages)
+
+    async def create(self, *args: Any, **kwargs: Any) -> Created:
+        created = await super().create(*args, **kwargs)
+        conversation = created.conversation
+        kept = self.store.conversation(conversation.user_id, conversation.id)
+        kept.messages += _left.pop(conversation.id, [])
+        return created
+
+
+class LeavesUsers(MemoryUsers):
+    async def erase(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
+        return await self.usage(user_id)
+
+
+class DeletesAnything(MemoryMessages):
+    async def delete(self, *args: Any) -> None:
+        with suppress(RetainedError):
+            await super().delete(*args)
+
+
+class TellsStrangers(MemoryConversations):
+    async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
+        for kept in self.store.users.values():
+            if conversation_id in kept.conversations:
+                return kept.conversations[conversation_id].conversation
+        return await super().get(user_id, conversation_id)
+
+
+class TakesAnything(MemoryMessages):
+    async def append(self, *args: Any, **kwargs: Any) -> Appended:
+        try:
+            return await super().append(*args, **kwargs)
+        except ChatkeepError:
+            return Appended((), 0, None)
+
+
+class KeepsHalf(MemoryMessages):
+    async def append(self, *args: Any, **kwargs: Any) -> Appended:
+        user_id, conversation_id, given, at = args
+        for new in given:
+            found = await super().append(user_id, conversation_id, [new], at, **kwargs)
+        return found
+
+
+class DropsNul(MemoryConversations):
+    async def create(
+        self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
+    ) -> Created:
+        title = conversation.title and conversation.title.replace("\0", "")
+        return await super().create(
+            replace(conversation, title=title), messages, provision=provision
+        )
+
+
+class RewritesItems(MemoryItems):
+    async def list(self, *args: Any, **kwargs: Any) -> Sequence[Item]:
+        found = await super().list(*args, **kwargs)
+        return [
+            replace(item, text=type(item.text)(item.text.replace("1.10", "1.1"))) for item in found
+        ]
+
+
+_left: dict[ConversationId, list[Message]] = {}
+
+
+@pytest.mark.parametrize(
+    ("promise", "part", "broken"),
+    [
+        ("create", "messages", OrdersByClock),
+        ("order", "messages", SwallowsMessages),
+        ("order", "messages", OrdersByClock),
+        ("counts", "conversations", CountsWrong),
+        ("retry", "messages", StoresTwice),
+        ("cascade", "conversations", LeavesMessages),
+        ("erasure", "users", LeavesUsers),
+        ("hold", "users", LeavesUsers),
+        ("hold", "messages", DeletesAnything),
+        ("isolation", "conversations", TellsStrangers),
+        ("refusal", "messages", TakesAnything),
+        ("atomicity", "messages", KeepsHalf),
+        ("text", "conversations", DropsNul),
+        ("items", "items", RewritesItems),
+    ],
+)
+async def test_a_store_that_breaks_a_promise_is_found_out(
+    promise: str, part: str, broken: type, trial: Trial, store: MemoryStore
+) -> None:
+    with pytest.raises(BrokenPromiseError):
+        await PROMISES[promise](replace(trial, **{part: broken(store)}))
