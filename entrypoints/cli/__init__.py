@@ -8,8 +8,13 @@ import click
 
 from entrypoints import bootstrap, serving
 from entrypoints.bootstrap import database, errors
-from entrypoints.cli import transfer
+from entrypoints.cli import sweep, transfer
+from entrypoints.cli.adopt import adopt
+from entrypoints.cli.doctor import doctor
+from entrypoints.cli.erase import erase
+from entrypoints.cli.move import move
 from entrypoints.cli.options import user_option
+from entrypoints.cli.stats import stats
 from entrypoints.settings import Settings
 
 HOUR_SECONDS = 3_600
@@ -77,6 +82,12 @@ def token(user: str, days: int | None, hours: int | None) -> None:
 
 cli.add_command(transfer.import_)
 cli.add_command(transfer.export)
+cli.add_command(doctor)
+cli.add_command(adopt)
+cli.add_command(sweep.sweep)
+cli.add_command(stats)
+cli.add_command(move)
+cli.add_command(erase)
 
 
 def main() -> None:

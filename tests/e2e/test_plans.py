@@ -51,8 +51,10 @@ KEY = "conversation_keys_pkey"
 BY_ITEM_ID = {MESSAGE, ITEM_ID, OTHER_ITEM_ID}
 
 STATEMENTS = {
-    "append": (messages.APPEND, {CONVERSATION}),
-    "append with window": (messages.APPEND_WINDOW, {CONVERSATION, IN_ORDER}),
+    "append": (messages.APPEND_ONE, {CONVERSATION}),
+    "append with window": (messages.APPEND_ONE_WINDOW, {CONVERSATION, IN_ORDER}),
+    "append several": (messages.APPEND, {CONVERSATION}),
+    "append several with window": (messages.APPEND_WINDOW, {CONVERSATION, IN_ORDER}),
     "window": (messages.WINDOW, {CONVERSATION, IN_ORDER}),
     "history asc": (messages.HISTORY[Order.ASC], {CONVERSATION, IN_ORDER}),
     "history desc": (messages.HISTORY[Order.DESC], {CONVERSATION, IN_ORDER}),
@@ -87,6 +89,7 @@ STATEMENTS = {
     "get item": (items.GET, BY_ITEM_ID),
     "delete item": (items.DELETE, {CONVERSATION, MESSAGE, OTHER_ITEM_ID}),
     "usage": (users.USAGE, {OF_USER}),
+    "erase conversations": (users.ERASE_CONVERSATIONS, {OF_USER}),
     "sweep of conversations": (
         "SELECT id FROM conversations WHERE updated_at < timestamptz '2026-01-01 18:00'",
         {"idx_conversations_updated_at"},
@@ -144,6 +147,16 @@ async def test_a_page_is_read_in_order_and_no_further(
     assert limits
     below = [node["Node Type"] for limit in limits for node in nodes(limit)]
     assert not {"Sort", "Incremental Sort", "Bitmap Heap Scan"} & set(below)
+
+
+@pytest.mark.parametrize("statement", [users.ERASE, users.ERASABLE])
+async def test_an_erasure_finds_the_user_and_their_conversations_by_indexes(
+    connection: asyncpg.Connection, statement: str
+) -> None:
+    plan = await planned(connection, statement)
+
+    used = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+    assert used == {OF_USER, "users_pkey"}
 
 
 async def test_the_cascade_finds_the_messages_by_an_index(connection: asyncpg.Connection) -> None:

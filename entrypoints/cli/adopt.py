@@ -1,0 +1,311 @@
+"""`chatkeep adopt`: conversations from tables that somebody made by hand, in the same database."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import click
+
+from domain.adoption import Ids, Rules
+from domain.adoption_check import Check
+from domain.adoption_layout import FIELDS, AdoptionError, Extra, Order, Side, Wanted
+from domain.adoption_run import Adoption, Refusal
+from domain.errors import InvalidValueError, StoreUnavailableError
+from domain.model import Role, Status, UserId, check_user_id
+from entrypoints.adoption import MAPPINGS, REFUSALS_SHOWN, SIDES, Mapped, Report, mapping
+from entrypoints.bootstrap.adopt import Layout, Sides, Survey, sides
+from entrypoints.bootstrap.transfer import refresh_statistics
+from entrypoints.cli.options import complain, on_database, progress
+from entrypoints.settings import Settings
+
+T = TypeVar("T")
+
+MANY_MESSAGES: Final = 1_000
+"""After an adoption of more than these the planner is told what there is now."""
+_LEFT: Final = "leave"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """What the operator asked for."""
+
+    wanted: Wanted
+    owner: UserId | None
+    roles: Mapping[str, Role]
+    statuses: Mapping[str, Status | None]
+    stops: bool
+    dry_run: bool
+    mapping: Path | None
+    as_json: bool
+
+
+def _pairs(parse: Callable[[str, str], T]) -> Callable[..., list[T]]:
+    def callback(
+        _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+    ) -> list[T]:
+        parsed = []
+        for each in given:
+            key, equals, value = each.partition("=")
+            if not equals or not key:
+                raise click.BadParameter(f"{each!r} is not of the form KEY=VALUE")
+            parsed.append(parse(key, value))
+        return parsed
+
+    return callback
+
+
+def _column(key: str, value: str) -> tuple[tuple[Side, str], str]:
+    for side in SIDES:
+        for name in FIELDS[side]:
+            if key == f"{side}.{name}":
+                return (side, name), value
+    known = ", ".join(f"{side}.{name}" for side in SIDES for name in FIELDS[side])
+    raise click.BadParameter(f"{key!r} is none of {known}")
+
+
+def _role(key: str, value: str) -> tuple[str, Role]:
+    try:
+        return key.strip().lower(), Role(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is none of {', '.join(Role)}") from None
+
+
+def _status(key: str, value: str) -> tuple[str, Status | None]:
+    try:
+        return key.strip().lower(), None if value == _LEFT else Status(value)
+    except ValueError:
+        known = ", ".join([*Status, _LEFT])
+        raise click.BadParameter(f"{value!r} is none of {known}") from None
+
+
+def _owner(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        given.encode()
+        return check_user_id(given)
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("is not UTF-8 text") from error
+    except InvalidValueError as error:
+        raise click.BadParameter(error.reason) from error
+
+
+def _name(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    if given is not None and (not given or "\0" in given or not given.isprintable()):
+        raise click.BadParameter("is not a name")
+    return given
+
+
+def _mapping(
+    _context: click.Context, _parameter: click.Parameter, given: Path | None
+) -> Path | None:
+    if given is not None and given.suffix.lower() not in MAPPINGS:
+        raise click.BadParameter(f"ends in none of {', '.join(MAPPINGS)}")
+    if given is not None and not given.resolve().parent.is_dir():
+        raise click.BadParameter(f"there is no directory {given.parent}")
+    return given
+
+
+@click.command()
+@click.option(
+    "--from-tables", is_flag=True, required=True, help="From tables of the same database."
+)
+@click.option("--schema", metavar="S", callback=_name, help="The schema of the old tables.")
+@click.option("--conversations", metavar="NAME", callback=_name, help="The old conversations.")
+@click.option("--messages", metavar="NAME", callback=_name, help="The old messages.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="TABLE.FIELD=NAME",
+    callback=_pairs(_column),
+    help="Which column is what, such as messages.content=body; without NAME: none. Repeatable.",
+)
+@click.option(
+    "--extra",
+    type=click.Choice([each.value for each in Extra]),
+    help="Columns that chatkeep has no place for: keep them in the metadata, or leave them behind.",
+)
+@click.option(
+    "--order",
+    type=click.Choice([each.value for each in Order]),
+    help="Order of messages: by time, and id where equal, or by id alone.  [default: time]",
+)
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    metavar="OLD=ROLE",
+    callback=_pairs(_role),
+    help="What an old role stands for, such as helper=assistant. Repeatable.",
+)
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    metavar="OLD=STATUS",
+    callback=_pairs(_status),
+    help="What an old status stands for: active, archived, or leave. Repeatable.",
+)
+@click.option(
+    "--user-id",
+    "owner",
+    metavar="ID",
+    callback=_owner,
+    help="Who owns the conversations that say no user themselves.",
+)
+@click.option(
+    "--on-bad",
+    type=click.Choice(["skip", "stop"]),
+    default="skip",
+    show_default=True,
+    help="At a row that must be refused: report it and go on, or stop.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing; report what would be done.")
+@click.option(
+    "--mapping",
+    "mapping_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_mapping,
+    help="Write old id -> new id of all that is here to this .csv or .jsonl file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Report as one JSON document on stdout.")
+def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
+    from_tables: bool,  # noqa: ARG001, FBT001 - says what to adopt from; there is one way so far
+    schema: str | None,
+    conversations: str | None,
+    messages: str | None,
+    columns: list[tuple[tuple[Side, str], str]],
+    extra: str | None,
+    order: str | None,
+    roles: list[tuple[str, Role]],
+    statuses: list[tuple[str, Status | None]],
+    owner: UserId | None,
+    on_bad: str,
+    dry_run: bool,  # noqa: FBT001 - click hands it over
+    mapping_file: Path | None,
+    as_json: bool,  # noqa: FBT001 - click hands it over
+) -> None:
+    """Bring the conversations of hand-made tables into chatkeep. The old tables stay as they are.
+
+    Looked for are old_conversations, conversation or chats, and old_messages, message or
+    chat_messages, in the search path; with --schema also conversations and messages, there. What
+    was found is told before anything is done.
+
+    Running it again adds what is new, after what is here already, and brings back nothing that was
+    deleted here. It may be interrupted: conversations are adopted wholly or not at all. At the end
+    both sides are compared, message by message.
+
+    A row that is refused is reported with its id and the others go in; then, or when the two sides
+    differ, the exit status is 1. Limits on lengths do not apply.
+    """
+    wanted = Wanted(
+        schema=schema,
+        conversations=conversations,
+        messages=messages,
+        columns=dict(columns),
+        extra=None if extra is None else Extra(extra),
+        order=None if order is None else Order(order),
+        has_owner=owner is not None,
+    )
+    call = _Call(
+        wanted=wanted,
+        owner=owner,
+        roles=dict(roles),
+        statuses=dict(statuses),
+        stops=on_bad == "stop",
+        dry_run=dry_run,
+        mapping=mapping_file,
+        as_json=as_json,
+    )
+    report = on_database(partial(_adopt, call))
+    if as_json:
+        click.echo(json.dumps(report.document(), ensure_ascii=False))
+    else:
+        for line in report.done():
+            click.echo(line)
+    if not report.is_good:
+        sys.exit(1)
+
+
+async def _adopt(call: _Call, settings: Settings) -> Report:
+    async with sides(settings, call.wanted) as both:
+        survey = await both.source.survey()
+        rules = _rules(call, both.layout, survey)
+        report = Report(both.layout, survey, rules, call.dry_run)
+        for line in report.found():
+            click.echo(line, err=call.as_json)
+        _check_users(survey)
+        with mapping(call.mapping) as mapped:
+            await _run(call, both, report, mapped)
+    if report.tally.messages["new"] > MANY_MESSAGES and not call.dry_run:
+        try:
+            await refresh_statistics(settings)
+        except StoreUnavailableError as error:
+            complain(f"All is in, but run ANALYZE on the database: {error}")
+    return report
+
+
+async def _run(call: _Call, both: Sides, report: Report, mapped: Mapped) -> None:
+    def refused(refusal: Refusal) -> None:
+        if call.stops:
+            raise AdoptionError(
+                f"Stopped at {refusal}. What was adopted before it stays; nothing else was."
+            )
+        complain(f"refused: {refusal}")
+        if len(report.refusals) < REFUSALS_SHOWN:
+            report.refusals.append(refusal)
+
+    survey = report.survey
+    rows = survey.conversations + survey.messages - survey.orphan_count
+    with progress("reading" if call.dry_run else "adopting", rows) as advance:
+        adoption = Adoption(
+            both.source,
+            both.target,
+            report.rules,
+            both.now,
+            on_refusal=refused,
+            on_adopted=mapped,
+            advance=advance,
+            tally=report.tally,
+        )
+        await (adoption.preview() if call.dry_run else adoption.adopt())
+    if not call.dry_run:
+        with progress("comparing", rows) as advance:
+            check = Check(both.source, both.target, report.rules, both.now, advance)
+            report.comparison = await check.compare()
+
+
+def _rules(call: _Call, layout: Layout, survey: Survey) -> Rules:
+    """Return the rules. Raises `AdoptionError` for a status that they do not know."""
+    old, said = layout.conversations, layout.messages
+    rules = Rules(
+        conversations=Ids(old.name, old.kind("id")),
+        messages=Ids(said.name, said.kind("id")),
+        owner=call.owner,
+        roles=call.roles,
+        statuses=call.statuses,
+    )
+    unknown = [each for each in survey.statuses if each is not None and not rules.knows(each)]
+    if unknown:
+        options = " ".join(f"--status {each}=..." for each in unknown)
+        raise AdoptionError(
+            f"{old.name}: nobody said what the status {', '.join(map(repr, unknown))} stands for. "
+            f"Say active, archived or leave (such conversations stay behind): {options}"
+        )
+    return rules
+
+
+def _check_users(survey: Survey) -> None:
+    """Raise `AdoptionError` when owners are to be added to a users table that takes none."""
+    if survey.owner_count and survey.users_need:
+        raise AdoptionError(
+            f"{survey.owner_count} owners are not in the table users "
+            f"({', '.join(survey.owners[:10])}), and a row there needs more than an id: "
+            f"{', '.join(survey.users_need)}. Let the application that owns the table add them "
+            "first; nothing was adopted."
+        )

@@ -1,0 +1,303 @@
+"""What rows of hand-made tables become, without a database."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.adoption import (
+    NAMESPACE,
+    Ids,
+    OldConversation,
+    OldMessage,
+    Rules,
+    conversation_of,
+    message_of,
+)
+from domain.adoption_check import Checksum
+from domain.adoption_documents import canonical, json_text
+from domain.adoption_layout import (
+    AdoptionError,
+    Column,
+    Extra,
+    Kind,
+    Order,
+    Wanted,
+    chosen,
+    order_of,
+    resolve,
+)
+from domain.errors import InvalidValueError
+from domain.model import JsonText, NewMessage, Role, Status, UserId, same_json
+
+NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ANN = UserId("ann")
+RULES = Rules(
+    conversations=Ids("public.old_conversations", Kind.INTEGER),
+    messages=Ids("public.old_messages", Kind.INTEGER),
+)
+ID = "5a0e2c2f-9d47-4c0b-8d3e-0d8f4b6a2f11"
+
+
+def message(**row: Any) -> NewMessage:  # noqa: ANN401 - any column
+    return message_of(
+        OldMessage(**({"id": "1", "role": "user", "content": "Hi"} | row)), ANN, RULES
+    )
+
+
+# Ids
+
+
+@pytest.mark.parametrize("kind", [Kind.UUID, Kind.TEXT])
+def test_a_uuid_is_kept(kind: Kind) -> None:
+    assert Ids("public.t", kind).new(ID) == UUID(ID)
+
+
+@pytest.mark.parametrize("old", [ID.upper(), ID.replace("-", ""), f"{{{ID}}}", "1", ""])
+def test_a_text_that_is_no_uuid_as_postgres_writes_them_is_derived(old: str) -> None:
+    """Else two rows that differ in nothing but capitals would become one."""
+    assert Ids("public.t", Kind.TEXT).new(old) == uuid5(NAMESPACE, f"public.t:{old}")
+
+
+def test_equal_numbers_of_different_tables_become_different_ids() -> None:
+    assert Ids("a.t", Kind.INTEGER).new("-7") != Ids("b.t", Kind.INTEGER).new("-7")
+
+
+# Roles and statuses
+
+
+@pytest.mark.parametrize(
+    ("given", "role"),
+    [
+        ("user", Role.USER),
+        ("HUMAN", Role.USER),
+        (" customer ", Role.USER),
+        ("Assistant", Role.ASSISTANT),
+        ("ai", Role.ASSISTANT),
+        ("bot", Role.ASSISTANT),
+        ("chatbot", Role.ASSISTANT),
+        ("model", Role.ASSISTANT),
+        ("system", Role.SYSTEM),
+        ("developer", Role.DEVELOPER),
+        ("tool", Role.TOOL),
+        ("function", Role.TOOL),
+    ],
+)
+def test_an_old_role_stands_for_one_of_ours(given: str, role: Role) -> None:
+    assert message(role=given).role is role
+
+
+def test_what_the_operator_says_of_a_role_comes_first() -> None:
+    rules = replace(RULES, roles={"bot": Role.SYSTEM})
+    old = OldMessage(id="1", role="Bot", content="Hi")
+    assert message_of(old, ANN, rules).role is Role.SYSTEM
+
+
+def test_a_tool_message_without_a_call_is_given_an_id_of_its_own_row() -> None:
+    assert message(role="function", tool_call_id="").tool_call_id == "old_1"
+    assert message(role="tool", tool_call_id="call_1").tool_call_id == "call_1"
+
+
+def test_an_old_status_stands_for_one_of_ours_or_is_refused() -> None:
+    old = OldConversation(id="1", user_id="ann")
+    for word, status in {None: "active", "Open": "active", "closed ": "archived"}.items():
+        made = conversation_of(replace(old, status=word), RULES, NOW)
+        assert made is not None
+        assert made.status is Status(status)
+    with pytest.raises(InvalidValueError, match="status"):
+        conversation_of(replace(old, status="deleted"), RULES, NOW)
+    left = replace(RULES, statuses={"deleted": None})
+    assert conversation_of(replace(old, status="Deleted"), left, NOW) is None
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("row", "created", "updated"),
+    [
+        ({}, 0, 0),
+        ({"created_at": NOW - HOUR}, -1, -1),
+        ({"created_at": NOW, "updated_at": NOW + HOUR}, 0, 1),
+        ({"first_at": NOW - HOUR, "last_at": NOW + HOUR}, -1, 1),
+        ({"created_at": NOW, "updated_at": NOW - HOUR, "last_at": NOW + HOUR}, 0, 1),
+        ({"updated_at": NOW + HOUR, "last_at": NOW - HOUR, "first_at": NOW - HOUR}, -1, 1),
+        ({"updated_at": NOW - HOUR}, -1, -1),
+    ],
+)
+def test_the_times_of_a_conversation_follow_from_what_there_is(
+    row: dict[str, Any], created: int, updated: int
+) -> None:
+    made = conversation_of(OldConversation(id="1", user_id="ann", **row), RULES, NOW)
+    assert made is not None
+    assert made.created_at == NOW + created * HOUR
+    assert made.updated_at == NOW + updated * HOUR
+
+
+@pytest.mark.parametrize("owner", ["", "x" * 256])
+def test_a_user_who_cannot_own_anything_is_refused(owner: str) -> None:
+    with pytest.raises(InvalidValueError, match="user_id"):
+        conversation_of(OldConversation(id="1", user_id=owner), RULES, NOW)
+
+
+# Documents
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=10,
+)
+
+
+@given(values, st.booleans())
+def test_a_document_stays_the_same_and_loses_its_needless_escapes(
+    value: object,
+    escaped: bool,  # noqa: FBT001 - hypothesis hands it over
+) -> None:
+    text = json.dumps(value, ensure_ascii=escaped)
+    kept = json_text(f" {text}\n")
+    assert same_json(kept, JsonText(text))
+    assert kept == json_text(json.dumps(value, ensure_ascii=not escaped))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "Expecting value"),
+        ("{'a': 1}", "Expecting property name"),
+        ("[NaN]", "NaN"),
+        ("[-Infinity]", "-Infinity"),
+        ('"\\ud800"', "half a character"),
+        ("1e20000", "too many digits"),
+        ("9" * 20_000, "too many digits"),
+        ("[" * 501 + "]" * 501, "nested more than 500"),
+        ("[" * 200_000, "too deep"),
+        ('"a\nb"', "control character"),
+    ],
+)
+def test_what_is_no_document_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        json_text(text)
+
+
+def test_brackets_in_texts_do_not_nest() -> None:
+    text = json.dumps(["[" * 600, '\\"' + "{" * 600])
+    assert json_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_equal"),
+    [
+        ('{"a": 1, "b": 2}', '{"b":2,"a":1}', True),
+        ("[1.50]", "[1.5]", True),
+        ("[100]", "[1e2]", True),
+        ("[0]", "[-0.0]", True),
+        ("[1]", '["1"]', False),
+        ("[12345678901234567890123456789012345]", "[12345678901234567890123456789012346]", False),
+        ("[0.1000000000000000000000000000000001]", "[0.1]", False),
+        ("[true]", "[1]", False),
+    ],
+)
+def test_documents_are_compared_by_what_they_say(one: str, other: str, *, are_equal: bool) -> None:
+    assert (canonical(JsonText(one)) == canonical(JsonText(other))) is are_equal
+
+
+def test_a_checksum_depends_on_every_part_of_a_message_and_on_the_order() -> None:
+    first = NewMessage(role=Role.USER, content="a", created_at=NOW)
+    changed = [
+        first,
+        replace(first, role=Role.SYSTEM),
+        replace(first, content="b"),
+        replace(first, content=None),
+        replace(first, tool_calls=JsonText("[1]")),
+        replace(first, tool_call_id="c"),
+        replace(first, name="n"),
+        replace(first, metadata=JsonText('{"a":1}')),
+        replace(first, created_at=NOW + HOUR),
+    ]
+    sums = [_checksum(each) for each in changed]
+    sums += [_checksum(changed[0], changed[2]), _checksum(changed[2], changed[0]), _checksum()]
+    assert len(set(sums)) == len(sums)
+
+
+def _checksum(*messages: NewMessage) -> str:
+    checksum = Checksum()
+    for each in messages:
+        checksum.add(each, timed=True)
+    return str(checksum)
+
+
+# Layouts
+
+ID_COLUMN = Column("id", Kind.INTEGER, "integer")
+CONVERSATION_COLUMN = Column("chat_id", Kind.INTEGER, "integer")
+ROLE = Column("role", Kind.TEXT, "text")
+CONTENT = Column("content", Kind.TEXT, "text")
+MESSAGES = [ID_COLUMN, CONVERSATION_COLUMN, ROLE, CONTENT]
+
+
+def test_the_usual_names_are_known_and_the_better_one_wins() -> None:
+    text = Column("text", Kind.TEXT, "text")
+    found = resolve("messages", "t", [*MESSAGES, text], Wanted(extra=Extra.LEAVE))
+    assert found.fields["conversation_id"] == CONVERSATION_COLUMN
+    assert found.fields["content"] == CONTENT
+    assert found.extra == (text,)
+
+
+def test_what_the_operator_says_of_a_column_comes_first() -> None:
+    text = Column("text", Kind.TEXT, "text")
+    wanted = Wanted(columns={("messages", "content"): "text"}, extra=Extra.LEAVE)
+    found = resolve("messages", "t", [*MESSAGES, text], wanted)
+    assert (found.fields["content"], found.extra) == (text, (CONTENT,))
+
+
+def test_a_column_can_be_said_to_be_none_of_ours() -> None:
+    name = Column("name", Kind.JSON, "jsonb")
+    with pytest.raises(AdoptionError, match=r"messages\.name=\)"):
+        resolve("messages", "t", [*MESSAGES, name], Wanted(extra=Extra.LEAVE))
+    wanted = Wanted(columns={("messages", "name"): ""}, extra=Extra.LEAVE)
+    assert resolve("messages", "t", [*MESSAGES, name], wanted).extra == (name,)
+
+
+def test_all_that_is_unclear_is_told_at_once() -> None:
+    wanted = Wanted(columns={("messages", "role"): "speaker"})
+    with pytest.raises(AdoptionError) as caught:
+        resolve("messages", "s.t", [ID_COLUMN, Column("mood", Kind.TEXT, "text")], wanted)
+    said = str(caught.value)
+    assert said.startswith("s.t: ")
+    for part in ("conversation_id=NAME", "no column 'speaker'", "content=NAME", "for, mood:"):
+        assert part in said
+
+
+def test_what_chatkeep_counts_itself_needs_no_place() -> None:
+    columns = [
+        ID_COLUMN,
+        Column("user_id", Kind.TEXT, "text"),
+        Column("message_count", Kind.INTEGER, "integer"),
+    ]
+    assert resolve("conversations", "t", columns, Wanted()).extra == ()
+
+
+def test_the_order_is_that_of_times_else_of_numbers_else_unknown() -> None:
+    timed = {"id": ID_COLUMN, "created_at": Column("created_at", Kind.TIME, "timestamptz")}
+    assert order_of("t", timed, Wanted()) is Order.TIME
+    assert order_of("t", timed, Wanted(order=Order.ID)) is Order.ID
+    assert order_of("t", {"id": ID_COLUMN}, Wanted()) is Order.ID
+    with pytest.raises(AdoptionError, match="--order id"):
+        order_of("t", {"id": Column("id", Kind.UUID, "uuid")}, Wanted())
+
+
+def test_one_table_is_chosen_and_several_are_told() -> None:
+    assert chosen("messages", [("public", "old_messages")], Wanted()) == ("public", "old_messages")
+    with pytest.raises(AdoptionError, match=r"a\.message, b\.message.*--messages NAME"):
+        chosen("messages", [("a", "message"), ("b", "message")], Wanted())
