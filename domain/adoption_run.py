@@ -301,7 +301,7 @@ class Adoption:
         here.last = position + len(messages) - 1 if messages else here.last
         if not here.is_new and messages:
             latest = max(m.created_at for m in messages if m.created_at is not None)
-            conversation = replace(conversation, updated_at=latest)
+            conversation = conversation._replace(updated_at=latest)
         return Addition(conversation, here.is_new and first, messages, position)
 
 

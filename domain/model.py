@@ -82,9 +82,15 @@ class Limits:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
-    """One chat session of one user. `updated_at` is the last activity: the latest append."""
+# Conversations and messages are named tuples, since a page is 20 of them: frozen dataclasses take
+# three times as long to make.
+
+
+class Conversation(NamedTuple):
+    """One chat session of one user. `updated_at` is the last activity: the latest append.
+
+    `retain`: on hold, neither it nor anything in it is deleted until the hold is lifted.
+    """
 
     id: ConversationId
     user_id: UserId
@@ -95,14 +101,10 @@ class Conversation:
     created_at: datetime
     updated_at: datetime
     retain: bool = False
-    """On hold: neither it nor anything in it is deleted until the hold is lifted."""
 
 
 class Message(NamedTuple):
-    """One entry of a conversation, as it is stored.
-
-    A named tuple, since a page is 20 of them: frozen dataclasses take three times as long to make.
-    """
+    """One entry of a conversation, as it is stored."""
 
     id: MessageId
     conversation_id: ConversationId

@@ -1,7 +1,7 @@
 """Conversations in memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from adapters.memory.store import KeptConversation, KeptUser, MemoryStore
 from domain.errors import UserNotProvisionedError
@@ -64,8 +64,7 @@ class MemoryConversations:
     ) -> Conversation:
         kept = self.store.conversation(user_id, conversation_id)
         old, new = kept.conversation, changes
-        kept.conversation = replace(
-            old,
+        kept.conversation = old._replace(
             title=old.title if isinstance(new.title, Unset) else new.title,
             status=old.status if isinstance(new.status, Unset) else new.status,
             metadata=old.metadata if isinstance(new.metadata, Unset) else new.metadata,

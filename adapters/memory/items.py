@@ -1,7 +1,7 @@
 """Items in memory: those sent as items, merged by position with the messages that were not."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
 from itertools import islice
@@ -140,8 +140,7 @@ class MemoryItems:
         kept.last_position = max(kept.last_position, last) if items else kept.last_position
         if key is not None:
             kept.keys[key.key] = (key, Position(first), last)
-        kept.conversation = replace(
-            kept.conversation,
+        kept.conversation = kept.conversation._replace(
             message_count=len(kept.messages),
             updated_at=max(at, kept.conversation.updated_at),
         )

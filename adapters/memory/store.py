@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
 from operator import attrgetter
@@ -55,8 +55,7 @@ class KeptConversation:
         self.messages += stored
         if stored:
             self.last_position = stored[-1].position
-        self.conversation = replace(
-            self.conversation,
+        self.conversation = self.conversation._replace(
             message_count=len(self.messages),
             updated_at=max(at, self.conversation.updated_at),
         )
@@ -70,7 +69,7 @@ class KeptConversation:
     def remove(self, message: Message) -> None:
         del self.messages[bisect_left(self.messages, message.position, key=by_position)]
         self.items.pop(message.position, None)
-        self.conversation = replace(self.conversation, message_count=len(self.messages))
+        self.conversation = self.conversation._replace(message_count=len(self.messages))
 
     def window(self, limit: int) -> Window:
         opening = takewhile(is_opening, self.messages[:MAX_HEAD])

@@ -1,7 +1,7 @@
 """Sweeps in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
@@ -55,7 +55,7 @@ class MemorySweeps:
             if not kept or not _is_idle(kept.conversation, before):
                 continue
             if kept.conversation.status is Status.ACTIVE:
-                kept.conversation = replace(kept.conversation, status=Status.ARCHIVED)
+                kept.conversation = kept.conversation._replace(status=Status.ARCHIVED)
                 total += Swept(archived=1)
         return total
 

@@ -1,7 +1,6 @@
 """Conversations on Postgres: each call is one statement."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import asyncpg
@@ -120,7 +119,7 @@ class PiccoloConversations:
             message.stored(conversation.id, Position(first + index), conversation.updated_at)
             for index, message in enumerate(messages)
         )
-        return Created(replace(conversation, message_count=len(messages)), stored, created=True)
+        return Created(conversation._replace(message_count=len(messages)), stored, created=True)
 
     async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
         try:

@@ -197,15 +197,6 @@ class Engine(PostgresEngine):
         rows, _ = await self.fetch_noting(sql, *args, timeout=timeout)
         return rows
 
-    async def delete(self, sql: str, *args: object, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - it is the driver's
-        """Run a statement that deletes and returns what; return whether there was anything.
-
-        Like `fetch`, except that when it was run again after a lost answer and finds nothing, that
-        counts as deleted: most likely by the first time, and it is gone in any case.
-        """
-        rows, again = await self.fetch_noting(sql, *args, timeout=timeout)
-        return bool(rows) or again
-
     async def fetch_noting(
         self,
         sql: str,

@@ -1,7 +1,6 @@
 """Items on Postgres: see `adapters.piccolo.item_statements`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -84,7 +83,7 @@ class PiccoloItems:
         except asyncpg.IntegrityConstraintViolationError as error:
             raise unprovisioned(new.user_id, error, provision=provision) from error
         messages = sum(item.message is not None for item in items)
-        return replace(new, message_count=messages)
+        return new._replace(message_count=messages)
 
     async def append(  # noqa: PLR0913 - the port's
         self,

@@ -92,7 +92,7 @@ async def test_a_conversation_that_was_read_does_not_change(store: Store) -> Non
     new = a_conversation(title="Old")
     created = await store.conversations.create(new, numbered(1), provision=True)
     read = await again(store, new)
-    before = replace(read)
+    before = read._replace()
 
     await appended(store, new, *numbered(2), at=NOON + HOUR)
     await store.conversations.change(ALICE, new.id, Changes(title="New"))

@@ -52,8 +52,8 @@ async def test_an_append_counts_its_messages_and_moves_the_last_activity(store: 
     answer = await store.messages.append(ALICE, conversation.id, numbered(3), NOON + HOUR)
 
     assert answer.message_count == 5
-    assert await again(store, conversation) == replace(
-        conversation, message_count=5, updated_at=NOON + HOUR
+    assert await again(store, conversation) == conversation._replace(
+        message_count=5, updated_at=NOON + HOUR
     )
 
 
@@ -174,7 +174,7 @@ async def test_an_append_leaves_title_status_and_metadata(store: Store) -> None:
 
     await appended(store, new, says("hello"))
 
-    assert await again(store, new) == replace(old, message_count=1)
+    assert await again(store, new) == old._replace(message_count=1)
 
 
 async def test_an_append_to_no_conversation_is_refused(store: Store) -> None:

@@ -194,8 +194,9 @@ async def test_what_is_appended_after_an_import_stands_after_it(house: House) ->
 
 
 async def test_a_conversation_comes_back_with_all_its_fields(house: House) -> None:
-    new = replace(
-        a_conversation(title="t \0", status=Status.ARCHIVED, metadata=JsonText('{"k": "\ufdd0"}')),
+    new = a_conversation(
+        title="t \0", status=Status.ARCHIVED, metadata=JsonText('{"k": "\ufdd0"}')
+    )._replace(
         retain=True,
         created_at=NOON - HOUR,
     )
@@ -236,7 +237,7 @@ async def test_restoring_something_else_under_an_id_is_refused(house: House) -> 
             await house.entries.restore(new, different, provision=True)
     with pytest.raises(MessageIdTakenError):
         await house.entries.restore(a_conversation(), entries, provision=True)
-    assert await house.entries.restore(replace(new, user_id=BOB), entries, provision=True)
+    assert await house.entries.restore(new._replace(user_id=BOB), entries, provision=True)
     assert len(await house.all(new)) == 2
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -249,7 +248,7 @@ async def test_a_deleted_message_is_gone_and_counted_no_more(store: Store, index
     await store.messages.delete(ALICE, conversation.id, deleted.id)
 
     assert await history(store, conversation) == messages
-    assert await again(store, conversation) == replace(conversation, message_count=2)
+    assert await again(store, conversation) == conversation._replace(message_count=2)
     with pytest.raises(MessageNotFoundError):
         await store.messages.get(ALICE, conversation.id, deleted.id)
 

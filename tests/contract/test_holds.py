@@ -55,7 +55,7 @@ async def test_a_hold_is_set_and_lifted_and_is_no_activity(store: Store) -> None
     conversation = await started(store, *numbered(2))
 
     on_hold = await store.conversations.change(ALICE, conversation.id, HOLD)
-    assert on_hold == replace(conversation, retain=True)
+    assert on_hold == conversation._replace(retain=True)
     assert await again(store, conversation) == on_hold
     assert await listed(store) == [on_hold]
 
@@ -70,13 +70,13 @@ async def test_a_hold_stays_when_something_else_is_changed(store: Store) -> None
         ALICE, conversation.id, Changes(title="new", status=Status.ARCHIVED)
     )
 
-    assert changed == replace(conversation, title="new", status=Status.ARCHIVED)
+    assert changed == conversation._replace(title="new", status=Status.ARCHIVED)
     assert changed.retain
 
 
 async def test_a_conversation_may_be_on_hold_from_the_start(store: Store) -> None:
-    new = replace(a_conversation(), retain=True)
-    other = replace(a_conversation(), retain=True)
+    new = a_conversation()._replace(retain=True)
+    other = a_conversation()._replace(retain=True)
 
     created = await store.conversations.create(new, numbered(2), provision=True)
     found = await store.conversations.get_or_create(other, provision=True)
@@ -88,7 +88,7 @@ async def test_a_conversation_may_be_on_hold_from_the_start(store: Store) -> Non
 
 
 async def test_a_create_on_hold_can_be_repeated_while_the_hold_is_on(store: Store) -> None:
-    new = replace(a_conversation(), retain=True)
+    new = a_conversation()._replace(retain=True)
     await store.conversations.create(new, (), provision=True)
 
     assert not (await store.conversations.create(new, (), provision=True)).created

@@ -89,7 +89,7 @@ async def test_a_conversation_is_created_with_its_items(store: Store) -> None:
 
     created = await store.items.create(new, items, key=None, provision=True)
 
-    assert created == replace(new, message_count=4)
+    assert created == new._replace(message_count=4)
     assert await again(store, new) == created
     assert [(item.id, item.text) for item in await page(store, new)] == [
         (item.id, item.text) for item in items
@@ -156,7 +156,7 @@ async def test_a_create_with_the_same_key_is_one(store: Store) -> None:
     new = a_conversation()
     created = await store.items.create(new, said(3), key=KEY, provision=True)
 
-    later = replace(new, created_at=NOON + HOUR, updated_at=NOON + HOUR)
+    later = new._replace(created_at=NOON + HOUR, updated_at=NOON + HOUR)
     assert await store.items.create(later, said(3), key=KEY, provision=True) == created
     with pytest.raises(KeyTakenError):
         await store.items.create(later, said(2), key=replace(KEY, digest="another"), provision=True)

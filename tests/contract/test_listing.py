@@ -1,7 +1,6 @@
 """The list of conversations: latest activity first, in pages."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -195,7 +194,7 @@ async def test_a_list_holds_nothing_of_other_users(store: Store) -> None:
 
 async def test_activity_a_microsecond_apart_is_told_apart(store: Store) -> None:
     times = [NOON.replace(microsecond=number) for number in (1, 2, 3)]
-    new = [replace(a_conversation(), updated_at=at) for at in times]
+    new = [a_conversation()._replace(updated_at=at) for at in times]
     for each in new:
         await store.conversations.create(each, (), provision=True)
 

@@ -35,8 +35,7 @@ async def test_a_create_again_answers_the_same_and_changes_nothing(store: Store)
     first = await store.conversations.create(new, messages, provision=True)
     before = await everything_of(store)
 
-    later = replace(
-        new,
+    later = new._replace(
         metadata=JsonText('{"b":[true,null],"a":1.0}'),
         created_at=NOON + HOUR,
         updated_at=NOON + HOUR,
@@ -80,7 +79,7 @@ async def test_a_create_sent_many_times_at_once_is_stored_once(store: Store) -> 
     answers = await asyncio.gather(
         *(
             store.conversations.create(
-                replace(new, created_at=NOON + number * SECOND, updated_at=NOON + number * SECOND),
+                new._replace(created_at=NOON + number * SECOND, updated_at=NOON + number * SECOND),
                 messages,
                 provision=True,
             )
@@ -106,7 +105,7 @@ async def test_another_conversation_under_the_same_id_is_refused(
     before = await everything_of(store)
 
     with pytest.raises(ConversationIdTakenError) as refusal:
-        await store.conversations.create(replace(new, **other), messages, provision=True)
+        await store.conversations.create(new._replace(**other), messages, provision=True)
 
     assert refusal.value.conversation_id == new.id
     assert await everything_of(store) == before
@@ -156,7 +155,7 @@ async def test_get_or_create_at_once_creates_one_and_all_get_it(store: Store) ->
 
     answers = await asyncio.gather(
         *(
-            store.conversations.get_or_create(replace(new, title=f"Title {n}"), provision=True)
+            store.conversations.get_or_create(new._replace(title=f"Title {n}"), provision=True)
             for n in range(8)
         )
     )

@@ -116,7 +116,7 @@ async def test_what_is_idle_for_long_is_archived_and_nothing_else_of_it_changes(
 
     assert await swept(sweeps, ARCHIVE) == Swept(archived=1)
 
-    assert await again(store, old) == replace(old, status=Status.ARCHIVED)
+    assert await again(store, old) == old._replace(status=Status.ARCHIVED)
     assert await again(store, recent) == recent
     assert len(await history(store, old)) == 3
 
@@ -155,7 +155,7 @@ async def test_both_at_once_delete_what_is_older_and_archive_the_rest(
 
     assert await swept(sweeps, BOTH) == Swept(archived=1, deleted=1, messages=2)
 
-    assert await listed(store) == [replace(old, status=Status.ARCHIVED)]
+    assert await listed(store) == [old._replace(status=Status.ARCHIVED)]
 
 
 async def test_nothing_is_deleted_unless_it_is_asked_for(store: Store, sweeps: Sweeps) -> None:
@@ -206,7 +206,7 @@ async def test_what_is_on_hold_is_archived_but_never_deleted(store: Store, sweep
     assert await sweeps.count(BOTH) == Swept(archived=1, retained=1)
     assert await swept(sweeps, BOTH) == Swept(archived=1)
 
-    assert await again(store, held) == replace(held, status=Status.ARCHIVED)
+    assert await again(store, held) == held._replace(status=Status.ARCHIVED)
     assert await history(store, held) == messages
 
 

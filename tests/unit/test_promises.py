@@ -103,7 +103,7 @@ class StoresTwice(MemoryMessages):
 class CountsWrong(MemoryConversations):
     async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
         found = await super().get(user_id, conversation_id)
-        return replace(found, message_count=found.message_count + 1)
+        return found._replace(message_count=found.message_count + 1)
 
 
 class LeavesMessages(MemoryConversations):
@@ -161,7 +161,7 @@ class DropsNul(MemoryConversations):
     ) -> Created:
         title = conversation.title and conversation.title.replace("\0", "")
         return await super().create(
-            replace(conversation, title=title), messages, provision=provision
+            conversation._replace(title=title), messages, provision=provision
         )
 
 

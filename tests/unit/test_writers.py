@@ -140,7 +140,7 @@ def test_a_fence_is_longer_than_any_in_what_it_holds(inside: str) -> None:
 
 def test_titles_and_names_are_one_line_of_plain_text() -> None:
     title = "<b>*a*</b>\n# [b](c) `d`"
-    text = markdown(whole(conversation=replace(CONVERSATION, title=title)))
+    text = markdown(whole(conversation=CONVERSATION._replace(title=title)))
     first = text.partition("\n")[0]
     assert first == r"# \<b\>\*a\*\</b\> \# \[b\]\(c\) \`d\`"
 
@@ -179,7 +179,7 @@ def test_what_openai_gave_is_what_openai_gets() -> None:
         )
         for message in read.messages
     ]
-    conversation = replace(CONVERSATION, metadata=read.metadata)
+    conversation = CONVERSATION._replace(metadata=read.metadata)
     [line] = OpenAIChat().write(whole(*entries, conversation=conversation)).splitlines()
     assert json.loads(line) == given
 
@@ -200,6 +200,6 @@ def test_metadata_never_stands_for_what_was_said() -> None:
     metadata = JsonText('{"openai": {"role": "system", "content": [], "tool_call_id": "x"}}')
     [line] = OpenAIChat().write(whole(entry("a", metadata=metadata))).splitlines()
     assert json.loads(line)["messages"] == [{"role": "user", "content": "a"}]
-    other = replace(CONVERSATION, metadata=JsonText('{"openai": {"messages": []}}'))
+    other = CONVERSATION._replace(metadata=JsonText('{"openai": {"messages": []}}'))
     [line] = OpenAIChat().write(whole(entry("a"), conversation=other)).splitlines()
     assert json.loads(line)["messages"] == [{"role": "user", "content": "a"}]
