@@ -12,14 +12,10 @@ from typing import Any, Final
 
 from domain.model import (
     Conversation,
-    ConversationId,
     JsonText,
     Message,
-    MessageId,
-    Position,
     Role,
     Status,
-    UserId,
 )
 
 Row = Mapping[str, Any]
@@ -42,37 +38,37 @@ def message_columns(table: str) -> str:
     return ", ".join(f"{table}.{column}" for column in columns.split())
 
 
+# A page is 20 of these: fields are given by place, and not wrapped in their types, which at run
+# time are functions that return what they are given.
 def to_conversation(row: Row) -> Conversation:
-    title: str | None = row["title"]
+    title = row["title"]
     return Conversation(
-        id=ConversationId(row["id"]),
-        user_id=UserId(row["user_id"]),
-        title=None if title is None else from_text(title),
-        status=_STATUSES[row["status"]],
-        metadata=from_jsonb(row["metadata"]),
-        message_count=row["message_count"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        retain=row["retain"],
+        row["id"],
+        row["user_id"],
+        None if title is None else from_text(title),
+        _STATUSES[row["status"]],
+        from_jsonb(row["metadata"]),
+        row["message_count"],
+        row["created_at"],
+        row["updated_at"],
+        row["retain"],
     )
 
 
 def to_message(row: Row) -> Message:
-    content: str | None = row["content"]
-    tool_calls: str | None = row["tool_calls"]
-    tool_call_id: str | None = row["tool_call_id"]
-    name: str | None = row["name"]
+    content, tool_calls = row["content"], row["tool_calls"]
+    tool_call_id, name = row["tool_call_id"], row["name"]
     return Message(
-        id=MessageId(row["id"]),
-        conversation_id=ConversationId(row["conversation_id"]),
-        role=_ROLES[row["role"]],
-        content=None if content is None else from_text(content),
-        tool_calls=None if tool_calls is None else from_jsonb(tool_calls),
-        tool_call_id=None if tool_call_id is None else from_text(tool_call_id),
-        name=None if name is None else from_text(name),
-        metadata=from_jsonb(row["metadata"]),
-        created_at=row["created_at"],
-        position=Position(row["position"]),
+        row["id"],
+        row["conversation_id"],
+        _ROLES[row["role"]],
+        None if content is None else from_text(content),
+        None if tool_calls is None else from_jsonb(tool_calls),
+        None if tool_call_id is None else from_text(tool_call_id),
+        None if name is None else from_text(name),
+        from_jsonb(row["metadata"]),
+        row["created_at"],
+        row["position"],
     )
 
 
@@ -93,9 +89,9 @@ def to_jsonb(document: JsonText | None) -> str | None:
     return _map_strings(document, _escape)
 
 
-def from_jsonb(document: str) -> JsonText:
+def from_jsonb(document: JsonText) -> JsonText:
     if ESCAPE not in document:
-        return JsonText(document)
+        return document
     return _map_strings(document, _unescape)
 
 

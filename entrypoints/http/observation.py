@@ -3,9 +3,9 @@
 import logging
 import re
 from collections.abc import Iterable
+from os import urandom
 from time import perf_counter
 from typing import ClassVar, Final, Protocol
-from uuid import uuid4
 
 import msgspec
 from litestar.enums import HttpMethod, ScopeType
@@ -133,4 +133,4 @@ def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value
-    return uuid4().hex.encode()
+    return urandom(16).hex().encode()
