@@ -13,7 +13,7 @@ migrate: .venv/serve
 	@exec $(BIN)/chatkeep migrate
 
 test: .venv/test
-	@exec $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@exec $(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 lint: .venv/test
 	$(BIN)/ruff format --check .

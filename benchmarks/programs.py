@@ -142,7 +142,7 @@ _UVICORN: Final = (
 
 CHATKEEP: Final = Program(
     name="chatkeep",
-    command=(*_UVICORN, "--factory", "entrypoints.bootstrap:http_app"),
+    command=(*_UVICORN, "--factory", "entrypoints.bootstrap.service:http_app"),
     url_scheme="postgresql",
     ready="/health/ready",
     calls=chatkeep_calls,

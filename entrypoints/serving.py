@@ -24,8 +24,10 @@ import uvicorn
 from litestar import Litestar
 from uvicorn.supervisors import Multiprocess
 
-from entrypoints import bootstrap, logs
+from entrypoints import logs
 from entrypoints.bootstrap import database, monitoring
+from entrypoints.bootstrap.service import http_app, identity
+from entrypoints.bootstrap.tokens import token
 from entrypoints.http.connections import Connection
 from entrypoints.settings import Settings
 
@@ -70,7 +72,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
         database.running(settings, keep_running=True) as ready,
         _undisturbed_end(),
     ):
-        bootstrap.identity(ready)
+        identity(ready)
         if embedded or migrate:
             asyncio.run(database.migrate())
         sys.stdout.write(_introduction(_url(listener), ready, with_token=embedded))
@@ -87,7 +89,7 @@ def worker_app() -> Litestar:
     if parent is not None:
         Thread(target=_end_with, args=(parent,), daemon=True).start()
     shared = os.environ.get(_WORKERS)
-    return bootstrap.http_app(workers=Path(shared) if shared else None)
+    return http_app(workers=Path(shared) if shared else None)
 
 
 @contextmanager
@@ -108,7 +110,9 @@ def _shared_directory() -> Iterator[None]:
 
 
 def _run(listener: socket.socket, workers: int, log: dict[str, Any]) -> None:
-    application = "entrypoints.bootstrap:http_app" if workers == 1 else f"{__name__}:worker_app"
+    application = (
+        "entrypoints.bootstrap.service:http_app" if workers == 1 else f"{__name__}:worker_app"
+    )
     config = uvicorn.Config(
         application,
         factory=True,
@@ -206,7 +210,7 @@ def _introduction(url: str, settings: Settings, *, with_token: bool) -> str:
     where = f"chatkeep {version('chatkeep')} on {url}, its documentation on {url}/docs\n"
     if not with_token:
         return where
-    token = bootstrap.token(settings, FIRST_USER, seconds=FIRST_TOKEN_SECONDS)
+    first_token = token(settings, FIRST_USER, seconds=FIRST_TOKEN_SECONDS)
     conversation_id = uuid4()
     curl = "curl -sS -w '\\n'"
     headers = """-H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json'"""
@@ -216,7 +220,7 @@ def _introduction(url: str, settings: Settings, *, with_token: bool) -> str:
 A first token, of user {FIRST_USER} and good for a day, and calls to try it on.
 `chatkeep token --user NAME` makes others.
 
-TOKEN={token}
+TOKEN={first_token}
 {curl} {headers} -d '{create}' {url}/v1/conversations
 {curl} {headers} -d '{append}' '{url}/v1/conversations/{conversation_id}/messages?context=20'
 {curl} {headers} {url}/v1/conversations

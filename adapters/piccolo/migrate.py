@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from piccolo.apps.migrations.commands.base import BaseMigrationManager
-from piccolo.apps.migrations.commands.forwards import run_forwards
 from piccolo.engine import engine_finder
 
 from adapters.piccolo.engine import Engine
-from adapters.piccolo.piccolo_app import APP_CONFIG
 
 # Any number will do, as long as nobody else uses it in this database: "chatkeep" in ASCII.
 LOCK: Final = int.from_bytes(b"chatkeep")
 LOCK_TIMEOUT: Final = "60s"
 
+APP: Final = "chatkeep"
 RAN: Final = "SELECT name, ran_on FROM migration WHERE app_name = $1"
 
 
@@ -40,6 +38,8 @@ class MigrationStatus:
 
 async def migrate() -> list[MigrationStatus]:
     """Apply what is pending; return it as it stands afterwards. Raises `MigrationError`."""
+    from piccolo.apps.migrations.commands.forwards import run_forwards  # noqa: PLC0415 - see below
+
     engine = _engine()
     async with engine.transaction():
         await engine.fetch(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
@@ -48,7 +48,7 @@ async def migrate() -> list[MigrationStatus]:
         if pending:
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
-                    result = await run_forwards(APP_CONFIG.app_name)
+                    result = await run_forwards(APP)
             except Exception as error:
                 raise MigrationError(str(error)) from error
             if not result.success:
@@ -58,11 +58,17 @@ async def migrate() -> list[MigrationStatus]:
 
 async def status() -> list[MigrationStatus]:
     """Return every migration, oldest first. Changes nothing."""
+    # Piccolo's commands bring a code formatter along: most of our own commands are done sooner than
+    # it is loaded.
+    from piccolo.apps.migrations.commands.base import BaseMigrationManager  # noqa: PLC0415
+
+    from adapters.piccolo.piccolo_app import APP_CONFIG  # noqa: PLC0415
+
     engine = _engine()
     [row] = await engine.fetch("SELECT to_regclass('migration') IS NOT NULL AS exists")
     ran: dict[str, Any] = {}
     if row["exists"]:
-        rows = await engine.fetch(RAN, APP_CONFIG.app_name)
+        rows = await engine.fetch(RAN, APP)
         ran = {row["name"]: row["ran_on"] for row in rows}
     modules = BaseMigrationManager().get_migration_modules(
         APP_CONFIG.resolved_migrations_folder_path

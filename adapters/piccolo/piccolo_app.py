@@ -4,24 +4,10 @@ from pathlib import Path
 
 from piccolo.conf.apps import AppConfig
 
-from adapters.piccolo.tables import (
-    ConversationItems,
-    ConversationKeys,
-    Conversations,
-    ConversationSweeps,
-    Messages,
-    Users,
-)
+from adapters.piccolo.tables import TABLES
 
 APP_CONFIG = AppConfig(
     app_name="chatkeep",
     migrations_folder_path=str(Path(__file__).parents[2] / "piccolo_migrations"),
-    table_classes=[
-        Users,
-        Conversations,
-        Messages,
-        ConversationItems,
-        ConversationKeys,
-        ConversationSweeps,
-    ],
+    table_classes=[*TABLES],
 )

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from adapters.piccolo.engine import Engine
-from adapters.piccolo.piccolo_app import APP_CONFIG
+from adapters.piccolo.tables import TABLES
 
 OWN_TABLES: Final = {
-    *(table._meta.tablename for table in APP_CONFIG.table_classes),  # noqa: SLF001 - Piccolo's way of saying it
-    "adoptions",
+    *(table._meta.tablename for table in TABLES),  # noqa: SLF001 - Piccolo's way of saying it
     "tasks",
 }
 

@@ -6,6 +6,8 @@ indexes. Composite keys: `conversations (id, user_id)`, `messages (id, user_id)`
 `conversation_keys (conversation_id, key, user_id)`.
 """
 
+from typing import Final
+
 from piccolo.columns import JSON, JSONB, UUID, BigInt, Boolean, Integer, Text, Timestamptz, Varchar
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.defaults.uuid import UUID4
@@ -73,3 +75,19 @@ class ConversationSweeps(Table, tablename="conversation_sweeps"):
     deleted = Integer(default=0)
     messages = BigInt(default=0)
     retained = Integer(default=0)
+
+
+class Adoptions(Table, tablename="adoptions"):
+    id = UUID(primary_key=True, default=None)
+    run = Timestamptz(default=None)
+
+
+TABLES: Final = (
+    Users,
+    Conversations,
+    Messages,
+    ConversationItems,
+    ConversationKeys,
+    ConversationSweeps,
+    Adoptions,
+)

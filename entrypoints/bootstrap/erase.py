@@ -3,7 +3,7 @@
 from adapters.database_url import parse_database_url
 from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
 from domain.use_cases import Chatkeep
-from entrypoints.bootstrap import chatkeep
+from entrypoints.bootstrap.use_cases import chatkeep
 from entrypoints.settings import Settings
 
 

@@ -31,6 +31,9 @@ MAX_HEAD_BYTES: Final = 65_536
 PATIENCE: Final = 30.0
 """For so many seconds a connection may bring nothing that becomes a request."""
 
+LINGER: Final = 2.0
+"""For so many seconds a client that was refused may go on sending before it is cut off."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -145,9 +148,8 @@ class Connection(HttpToolsProtocol):
         """Answer, and close the connection; what came before in order is answered first."""
         if not self._is_idle() and not self.cycle.more_body:
             self.cycle.keep_alive = False
+            self.cycle.transport = _Lingering(self.transport, self._hang_up)
             self._is_deaf = True
-            # Unread, the rest would have the system reset the connection, answers and all.
-            self.transport.resume_reading()
             return
         request_id = uuid4().hex
         logger.info(Request(request_id, "-", "-", problem.status, 0.0, 0, None))
@@ -162,7 +164,36 @@ class Connection(HttpToolsProtocol):
         ]
         head = [STATUS_LINE[problem.status], *(b"%b: %b\r\n" % field for field in fields)]
         self.transport.write(b"".join([*head, b"\r\n", body]))
-        self.transport.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close our side of the connection, and the other one a little later.
+
+        What still comes in is dropped; unread, it would have the system reset the connection, and
+        the client would lose the answers that it has not read yet.
+        """
+        self._is_deaf = True
+        self.transport.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.close)
+
+
+class _Lingering(Transport):
+    """What a request that is the last one has for a transport: its end is `hang_up`."""
+
+    def __init__(self, transport: Transport, hang_up: Callable[[], None]) -> None:
+        super().__init__()
+        self._transport = transport
+        self._hang_up = hang_up
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self._hang_up()
 
 
 class _OneAtATime(FlowControl):

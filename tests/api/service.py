@@ -11,7 +11,8 @@ import httpx
 from litestar import Litestar
 
 from domain.use_cases import Chatkeep
-from entrypoints.bootstrap import memory_app, memory_chatkeep
+from entrypoints.bootstrap.service import memory_app
+from entrypoints.bootstrap.use_cases import memory_chatkeep
 from entrypoints.http.tokens import sign
 from entrypoints.settings import Settings
 from tests.api.contract import Contract

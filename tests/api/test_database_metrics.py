@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.piccolo.engine import MAX_CONNECTIONS, Engine
 from adapters.piccolo.retries import Timing
-from entrypoints.bootstrap import http_app, monitoring
+from entrypoints.bootstrap import monitoring
 from entrypoints.bootstrap.monitoring import Storage
+from entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
 from tests.api.service import Caller, Service, serving, settings
 from tests.e2e.running import until

@@ -16,8 +16,9 @@ from domain.errors import StoreUnavailableError
 from domain.model import Conversation, ConversationId, JsonText, Position, UserId
 from domain.transfer import ENTRIES_PAGE, Piece, Transfer
 from domain.use_cases import Chatkeep
-from entrypoints.bootstrap import identity, memory_chatkeep
+from entrypoints.bootstrap.service import identity
 from entrypoints.bootstrap.transfer import memory_transfer
+from entrypoints.bootstrap.use_cases import memory_chatkeep
 from entrypoints.http.app import create_app
 from entrypoints.http.export import CHUNK_BYTES, _chunks
 from tests.api.service import Caller, Service, serving, settings, token

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from entrypoints.bootstrap import memory_app, memory_chatkeep
+from entrypoints.bootstrap.service import memory_app
+from entrypoints.bootstrap.use_cases import memory_chatkeep
 from entrypoints.settings import Settings
 from tests.api.service import SERVICE_KEY, Service, serving, settings, token
 from tests.contract.builders import NOON, SECOND

@@ -213,7 +213,8 @@ def test_the_settings_that_compose_gives_are_settings(compose: dict[str, Any]) -
         for name, text in given.items()
     }
     code = (
-        "from entrypoints.settings import Settings; from entrypoints.bootstrap import identity; "
+        "from entrypoints.settings import Settings; "
+        "from entrypoints.bootstrap.service import identity; "
         "from adapters.database_url import parse_database_url; s = Settings.from_env(); "
         "identity(s); print(parse_database_url(s.database_url))"
     )

@@ -63,6 +63,13 @@ async def connection(empty_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
+@pytest.fixture
+async def migrated(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(**connect_args(database_url))
+    yield connection
+    await connection.close()
+
+
 async def run(url: str, *command: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / command[0]),
@@ -258,8 +265,8 @@ async def test_ids_of_any_text_type_fit(
     assert (await migrate(empty_url))[0] == 0
 
 
-async def test_plain_inserts_by_hand_work(empty_url: str, connection: asyncpg.Connection) -> None:
-    await migrate(empty_url)
+async def test_plain_inserts_by_hand_work(migrated: asyncpg.Connection) -> None:
+    connection = migrated
     await connection.execute("INSERT INTO users (id) VALUES ('ann')")
     conversation = await connection.fetchval(
         "INSERT INTO conversations (user_id) VALUES ('ann') RETURNING id"
@@ -287,21 +294,18 @@ async def test_plain_inserts_by_hand_work(empty_url: str, connection: asyncpg.Co
     ],
 )
 async def test_the_database_itself_refuses_what_must_not_be(
-    empty_url: str, connection: asyncpg.Connection, statement: str
+    migrated: asyncpg.Connection, statement: str
 ) -> None:
-    await migrate(empty_url)
-    await connection.execute(
+    await migrated.execute(
         "INSERT INTO users VALUES ('ann'), ('bob'); "
         "INSERT INTO conversations (user_id) VALUES ('ann')"
     )
 
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
-        await connection.execute(statement)
+        await migrated.execute(statement)
 
 
-async def test_the_tables_are_what_piccolo_believes_they_are(
-    empty_url: str, connection: asyncpg.Connection
-) -> None:
+async def test_the_tables_are_what_piccolo_believes_they_are(migrated: asyncpg.Connection) -> None:
     types = {
         BigInt: "bigint",
         Boolean: "boolean",
@@ -313,8 +317,7 @@ async def test_the_tables_are_what_piccolo_believes_they_are(
         UUID: "uuid",
         Varchar: "character varying",
     }
-    await migrate(empty_url)
-    rows = await connection.fetch(COLUMNS)
+    rows = await migrated.fetch(COLUMNS)
 
     for table in APP_CONFIG.table_classes:
         meta = table._meta  # noqa: SLF001 - Piccolo's way of saying it

@@ -9,7 +9,7 @@ from domain.item_shapes import drafted
 from domain.item_use_cases import OpenAIConversations
 from domain.items import Item, ItemText, NewItem, RequestKey
 from domain.model import EMPTY_OBJECT, ConversationId, Order, Position, UserId
-from entrypoints.bootstrap import memory_chatkeep
+from entrypoints.bootstrap.use_cases import memory_chatkeep
 from tests.contract.builders import ALICE
 
 HELLO = ItemText('{"role":"user","content":"Hello"}')

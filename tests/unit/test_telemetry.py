@@ -14,7 +14,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from adapters import telemetry
 from adapters.piccolo.engine import Engine
 from adapters.telemetry import Telemetry
-from entrypoints.bootstrap import http_app, monitoring
+from entrypoints.bootstrap import monitoring
+from entrypoints.bootstrap.service import http_app
 from entrypoints.settings import SettingsError
 from tests.api.builders import appended, says, started
 from tests.api.service import Service, serving, settings

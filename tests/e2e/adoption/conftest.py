@@ -15,7 +15,7 @@ import asyncpg
 import httpx
 import pytest
 
-from entrypoints.bootstrap import http_app
+from entrypoints.bootstrap.service import http_app
 from entrypoints.cli import main
 from entrypoints.settings import Settings
 from tests.e2e.processes import environment

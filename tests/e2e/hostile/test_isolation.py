@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from litestar.routes import HTTPRoute
 
-from entrypoints.bootstrap import memory_app
+from entrypoints.bootstrap.service import memory_app
 from entrypoints.settings import Settings
 from tests.e2e.processes import SECRET
 from tests.e2e.running import SERVICE_KEY, Service, as_service, as_user, running

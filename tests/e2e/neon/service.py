@@ -17,7 +17,7 @@ import uvicorn
 
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.retries import Timing
-from entrypoints.bootstrap import http_app
+from entrypoints.bootstrap.service import http_app
 from entrypoints.settings import Settings
 from tests.postgres import connect_args
 
@@ -94,7 +94,7 @@ async def service_process(database_url: str) -> AsyncIterator[Caller]:
     """Run the service in a process of its own, as it is in production."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "uvicorn", "--factory", "entrypoints.bootstrap:http_app"),
+        *(sys.executable, "-m", "uvicorn", "--factory", "entrypoints.bootstrap.service:http_app"),
         *("--port", str(port), "--log-level", "warning"),
         cwd=PROJECT,
         env={**_environment(), "DATABASE_URL": database_url, "CHATKEEP_SERVICE_KEYS": KEY},

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from entrypoints.bootstrap import memory_app
+from entrypoints.bootstrap.service import memory_app
 from entrypoints.settings import Settings
 from tests import postgres
 from tests.e2e.neon.service import AS_SERVICE, KEY, Caller, service

@@ -1,0 +1,48 @@
+"""The use cases, on Postgres or in memory."""
+
+from adapters.clock import SystemClock
+from adapters.memory import (
+    MemoryConversations,
+    MemoryItems,
+    MemoryMessages,
+    MemoryStore,
+    MemoryUsers,
+)
+from adapters.piccolo.conversations import PiccoloConversations
+from adapters.piccolo.engine import Engine
+from adapters.piccolo.items import PiccoloItems
+from adapters.piccolo.messages import PiccoloMessages
+from adapters.piccolo.users import PiccoloUsers
+from domain.model import Limits
+from domain.ports import Clock
+from domain.use_cases import Chatkeep
+from entrypoints.settings import Settings
+
+
+def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
+    """Return the service on Postgres."""
+    return Chatkeep(
+        users=PiccoloUsers(engine),
+        conversations=PiccoloConversations(engine),
+        messages=PiccoloMessages(engine),
+        items=PiccoloItems(engine),
+        clock=SystemClock(),
+        limits=settings.limits,
+        provision_users=settings.provision_users,
+    )
+
+
+def memory_chatkeep(
+    *, clock: Clock | None = None, limits: Limits | None = None, provision_users: bool = True
+) -> Chatkeep:
+    """Return the service on dicts of this process, for tests: the same behaviour, no database."""
+    store = MemoryStore()
+    return Chatkeep(
+        users=MemoryUsers(store),
+        conversations=MemoryConversations(store),
+        messages=MemoryMessages(store),
+        items=MemoryItems(store),
+        clock=clock or SystemClock(),
+        limits=limits or Limits(),
+        provision_users=provision_users,
+    )

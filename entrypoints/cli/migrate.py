@@ -1,0 +1,34 @@
+"""`chatkeep migrate`."""
+
+import asyncio
+
+import click
+
+from entrypoints.bootstrap import database
+from entrypoints.settings import Settings
+
+
+@click.command()
+@click.option("--status", is_flag=True, help="Change nothing; show what is applied and what not.")
+def migrate(*, status: bool) -> None:
+    """Bring the database to the newest schema."""
+    with database.running(Settings.from_env()):
+        if status:
+            _show_status()
+            return
+        applied = asyncio.run(database.migrate())
+    for each in applied:
+        click.echo(f"applied {each.id}  {each.description}")
+    if not applied:
+        click.echo("nothing was pending")
+
+
+def _show_status() -> None:
+    migrations = asyncio.run(database.migration_status())
+    applied = [each.id for each in migrations if each.ran_on is not None]
+    pending = [each.id for each in migrations if each.ran_on is None]
+    click.echo(f"current: {applied[-1] if applied else 'none'}")
+    click.echo(f"pending: {', '.join(pending) or 'none'}")
+    for each in migrations:
+        state = f"applied {each.ran_on:%Y-%m-%d %H:%M:%S}" if each.ran_on else "pending"
+        click.echo(f"{each.id}  {state}  {each.description}")

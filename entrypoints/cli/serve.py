@@ -1,0 +1,30 @@
+"""`chatkeep serve`."""
+
+from typing import Final
+
+import click
+
+from entrypoints import serving
+from entrypoints.settings import Settings
+
+MAX_PORT: Final = 65_535
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 is every address.")
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, MAX_PORT),
+    help="0 is any free one.",
+)
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes that serve."
+)
+@click.option(
+    "--migrate", is_flag=True, help="Migrate first; the embedded database always is migrated."
+)
+def serve(host: str, port: int, workers: int, *, migrate: bool) -> None:
+    """Serve over HTTP until Ctrl-C or SIGTERM."""
+    serving.serve(Settings.from_env(), host=host, port=port, workers=workers, migrate=migrate)

@@ -1,0 +1,24 @@
+"""`chatkeep token`."""
+
+from typing import Final
+
+import click
+
+from entrypoints.bootstrap import tokens
+from entrypoints.cli.options import user_option
+from entrypoints.settings import Settings
+
+HOUR_SECONDS: Final = 3_600
+
+
+@click.command()
+@user_option
+@click.option("--days", type=click.IntRange(1, 36_500), help="How long it is good.  [default: 1]")
+@click.option("--hours", type=click.IntRange(1, 876_000), help="The same, in hours; both add up.")
+def token(user: str, days: int | None, hours: int | None) -> None:
+    """Print a token that lets a user in, signed with CHATKEEP_JWT_SECRET.
+
+    On the embedded Postgres it is signed with the secret kept there.
+    """
+    good_for = (days or 0) * 24 + (hours or 0) or 24
+    click.echo(tokens.token(Settings.from_env(), user, seconds=good_for * HOUR_SECONDS))
