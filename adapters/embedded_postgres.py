@@ -55,11 +55,13 @@ logger = logging.getLogger("chatkeep.database")
 ROLE: Final = "chatkeep"
 START_TIMEOUT: Final = 600  # seconds; recovery after a crash may take minutes
 MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107  # bytes
+ROOM_IN_MEMORY: Final = 2**31  # bytes that must be free, for an ephemeral server to live there
 MAX_LOG: Final = 1_000_000  # bytes, above which the log starts anew
 LOOK_EVERY: Final = 1.0  # seconds
 LOG_TAIL: Final = 12  # lines of it that an error shows
 
 _SOCKET: Final = ".s.PGSQL.5432"
+_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of a new name is made in it
 _SETTINGS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -162,8 +164,7 @@ def ephemeral_postgres(
     Raises `EmbeddedPostgresError`.
     """
     binaries = postgres_binaries()
-    roomy = len(os.fsencode(tempfile.gettempdir())) + 40 < MAX_SOCKET_PATH
-    place = Path(tempfile.mkdtemp(prefix="chatkeep-", dir=None if roomy else "/tmp"))  # noqa: S108 - a new name in it
+    place = Path(tempfile.mkdtemp(prefix="chatkeep-", dir=_place_for_data(durable=durable)))
     try:
         binaries.give(place)
         cluster = _Cluster(binaries, place, place)
@@ -173,6 +174,19 @@ def ephemeral_postgres(
             yield cluster.url("postgres", "postgres")
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _place_for_data(*, durable: bool) -> Path:
+    """Return a folder whose names leave room for a socket: in memory, where that is large enough.
+
+    To make and drop databases takes a file system on disk several times as long.
+    """
+    if not durable and os.access(_IN_MEMORY, os.W_OK | os.X_OK):
+        found = os.statvfs(_IN_MEMORY)
+        if found.f_bavail * found.f_frsize >= ROOM_IN_MEMORY:
+            return _IN_MEMORY
+    place = Path(tempfile.gettempdir())
+    return place if len(os.fsencode(place)) + 40 < MAX_SOCKET_PATH else Path("/tmp")  # noqa: S108 - a new name in it
 
 
 def default_home() -> Path:
