@@ -10,13 +10,12 @@ from adapters.clock import SystemClock
 from adapters.database_url import parse_database_url
 from adapters.piccolo.adoptions import PiccoloAdoptions
 from adapters.piccolo.engine import Engine
-from adapters.piccolo.errors import unavailable
 from adapters.piccolo.hand_made_layout import Layout, detect
 from adapters.piccolo.hand_made_tables import HandMadeTables, Survey
 from adapters.piccolo.retries import Timing
 from domain.adoption_layout import Wanted
 from domain.adoption_run import Adopted
-from domain.errors import StoreUnavailableError
+from entrypoints.bootstrap.errors import unavailability
 from entrypoints.settings import Settings
 
 STATEMENT_SECONDS: Final = 3600.0
@@ -46,18 +45,12 @@ async def sides(settings: Settings, wanted: Wanted) -> AsyncIterator[Sides]:
     reading, writing = _engine(settings), _engine(settings)
     await writing.start_connection_pool()
     try:
-        target = PiccoloAdoptions(writing)
-        await target.check_migrated()
-        layout = await detect(writing, wanted)
-        async with HandMadeTables.reading(reading, layout) as source:
-            yield Sides(layout, source, target, SystemClock().now())
-    except StoreUnavailableError:
-        raise
-    except Exception as error:
-        away = unavailable(error)
-        if away is None:
-            raise
-        raise away from error
+        with unavailability():
+            target = PiccoloAdoptions(writing)
+            await target.check_migrated()
+            layout = await detect(writing, wanted)
+            async with HandMadeTables.reading(reading, layout) as source:
+                yield Sides(layout, source, target, SystemClock().now())
     finally:
         await writing.close_connection_pool()
 

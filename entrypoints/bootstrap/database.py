@@ -10,9 +10,8 @@ from adapters.database_url import DatabaseUrl, parse_database_url
 from adapters.embedded_postgres import DurablePostgres, default_home, secret
 from adapters.piccolo import migrate as migrations
 from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
-from adapters.piccolo.errors import unavailable
 from adapters.piccolo.migrate import MigrationStatus
-from domain.errors import StoreUnavailableError
+from entrypoints.bootstrap.errors import unavailability
 from entrypoints.settings import Settings, SettingsError
 
 
@@ -75,15 +74,8 @@ def _direct(settings: Settings) -> DatabaseUrl:
 
 async def migrate() -> list[MigrationStatus]:
     """Apply what is pending and return it. Raises `MigrationError`, `StoreUnavailableError`."""
-    try:
+    with unavailability():
         return await migrations.migrate()
-    except StoreUnavailableError:
-        raise
-    except Exception as error:
-        away = unavailable(error)
-        if away is None:
-            raise
-        raise away from error
 
 
 async def migration_status() -> list[MigrationStatus]:

@@ -7,7 +7,7 @@ import asyncpg
 
 from adapters.database_url import DatabaseUrlError
 from adapters.embedded_postgres import EmbeddedPostgresError
-from adapters.piccolo.errors import described
+from adapters.piccolo.errors import described, unavailable
 from adapters.piccolo.migrate import MigrationError
 from domain.errors import ChatkeepError, StoreUnavailableError
 from entrypoints.settings import SettingsError
@@ -41,3 +41,17 @@ def named(setting: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise SettingsError(f"{setting}: {error}") from error
+
+
+@contextmanager
+def unavailability() -> Iterator[None]:
+    """Raise `StoreUnavailableError` for whatever the driver says of a database that went away."""
+    try:
+        yield
+    except StoreUnavailableError:
+        raise
+    except Exception as error:
+        away = unavailable(error)
+        if away is None:
+            raise
+        raise away from error

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +13,11 @@ import asyncpg
 from adapters.database_url import DatabaseUrl, parse_database_url
 from adapters.piccolo import move as moving
 from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
-from adapters.piccolo.errors import unavailable
 from adapters.piccolo.move import Advance, Compared, Moved, Seen
 from adapters.piccolo.move_ends import MoveError
 from adapters.piccolo.retries import Timing
 from domain.errors import StoreUnavailableError
-from entrypoints.bootstrap.errors import explained
+from entrypoints.bootstrap.errors import explained, unavailability
 from entrypoints.settings import Settings
 
 __all__ = [
@@ -52,7 +51,7 @@ async def look(target: DatabaseUrl, settings: Settings) -> Seen:
         await there.fetch("SELECT")
     except (StoreUnavailableError, asyncpg.PostgresError, OSError) as error:
         raise MoveError(f"The target cannot be used. {explained(error)}") from error
-    with _told():
+    with unavailability():
         return await moving.look(_source(settings), there)
 
 
@@ -79,7 +78,7 @@ async def migrate_target(url: str) -> None:
 
 async def move(target: DatabaseUrl, advance: Advance, settings: Settings) -> Moved:
     """Copy and compare. Raises `MoveError`, `StoreUnavailableError`, and asyncpg's errors."""
-    with _told():
+    with unavailability():
         async with _pool(target) as there:
             return await moving.move(_source(settings), there, advance)
 
@@ -101,17 +100,3 @@ async def _pool(url: DatabaseUrl) -> AsyncIterator[Engine]:
         yield database
     finally:
         await database.close_connection_pool()
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Raise `StoreUnavailableError` for whatever the driver says of a database that went away."""
-    try:
-        yield
-    except StoreUnavailableError:
-        raise
-    except Exception as error:
-        away = unavailable(error)
-        if away is None:
-            raise
-        raise away from error
