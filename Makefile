@@ -31,7 +31,8 @@ schemathesis: .venv/test .venv-security/done
 
 # Known vulnerabilities of what is installed with the product.
 audit: .venv/python .venv-security/done
-	@exec $(BIN)/python .ci/check_vulnerabilities.py requirements.txt
+	@for file in requirements.txt requirements-otel.txt; do \
+		$(BIN)/python .ci/check_vulnerabilities.py $$file || exit 1; done
 
 # What each command needs is installed once, from hashes, and again only when the lock file changes.
 .venv/serve: requirements.txt pyproject.toml | .venv/python
