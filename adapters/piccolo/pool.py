@@ -218,17 +218,23 @@ class Pool:
 
     async def _settle(self, connection: PooledConnection) -> None:
         """Make it usable again, or else close it."""
-        with contextlib.suppress(*BROKEN):
-            await connection.come_to_rest(self._rest)
-        if connection.generation == self._generation and connection.is_reusable():
-            self._free(connection)
-        else:
-            await self._close(connection)
+        reusable = False
+        try:
+            with contextlib.suppress(*BROKEN):
+                await connection.come_to_rest(self._rest)
+            reusable = connection.generation == self._generation and connection.is_reusable()
+        finally:
+            if reusable:
+                self._free(connection)
+            else:
+                await self._close(connection)
 
     async def _close(self, connection: PooledConnection) -> None:
-        await connection.close(timeout=self._rest)
-        self._in_use.discard(connection)
-        self._left()
+        try:
+            await connection.close(timeout=self._rest)
+        finally:
+            self._in_use.discard(connection)
+            self._left()
 
     def _left(self) -> None:
         """Pass on the room of a connection that is gone, or could not be made."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
@@ -79,8 +80,9 @@ def found(said: str) -> dict[str, Any]:
 
 def tried(*arguments: str, database_url: str = UNUSED) -> Result:
     """Run the command in this process, which takes less time to start."""
+    others = {name: None for name in os.environ if name.startswith("CHATKEEP_")}
     return CliRunner().invoke(
-        sweep, arguments, env={"DATABASE_URL": database_url}, catch_exceptions=False
+        sweep, arguments, env={"DATABASE_URL": database_url, **others}, catch_exceptions=False
     )
 
 
