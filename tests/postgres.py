@@ -70,12 +70,8 @@ def migrate(url: str) -> None:
 @asynccontextmanager
 async def pool(url: str, timing: Timing | None = None) -> AsyncIterator[Engine]:
     """Yield an engine with a connection pool on the database of that URL."""
-    engine = Engine(connect_args(url), timing)
-    await engine.start_connection_pool()
-    try:
+    async with Engine(connect_args(url), timing).pooled() as engine:
         yield engine
-    finally:
-        await engine.close_connection_pool()
 
 
 def connect_args(url: str) -> dict[str, object]:

@@ -10,10 +10,10 @@ import logging
 import math
 import random
 from asyncio import sleep
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
@@ -88,7 +88,7 @@ class Engine(PostgresEngine):
     """The engine of one database. `connect_args` go to `asyncpg.connect` as they are.
 
     Without a pool each statement, and each transaction, has a connection of its own: what Piccolo's
-    commands do. With one (`start_connection_pool`), at most `MAX_CONNECTIONS`, none of them kept
+    commands do. With one (`pooled`), at most `MAX_CONNECTIONS`, none of them kept
     when idle, so that a serverless database may go to sleep.
     """
 
@@ -138,6 +138,15 @@ class Engine(PostgresEngine):
                         await pool.close()
         finally:
             self._recycling = self.pool = None
+
+    @contextlib.asynccontextmanager
+    async def pooled(self) -> AsyncIterator[Self]:
+        """Yield the engine, with a pool until the block ends."""
+        await self.start_connection_pool()
+        try:
+            yield self
+        finally:
+            await self.close_connection_pool()
 
     def is_ready(self) -> bool:
         """Whether the database could serve when it was last asked. Does not ask it.

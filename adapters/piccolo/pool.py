@@ -142,9 +142,6 @@ class Pool:
             self._in_use.add(connection)  # until it is closed it counts, on the server as well
             self._start(self._close(connection))
 
-    def is_closing(self) -> bool:
-        return self._is_closing
-
     async def close(self) -> None:
         """Close the connections as they come back. When this is cancelled: all of them, at once."""
         self._is_closing = True

@@ -42,17 +42,14 @@ async def sides(settings: Settings, wanted: Wanted) -> AsyncIterator[Sides]:
     `StoreUnavailableError`, also for what goes wrong within the block.
     """
     # Two of them: what is written is committed while the transaction that reads goes on.
-    reading, writing = _engine(settings), _engine(settings)
-    await writing.start_connection_pool()
-    try:
+    reading = _engine(settings)
+    async with _engine(settings).pooled() as writing:
         with unavailability():
             target = PiccoloAdoptions(writing)
             await target.check_migrated()
             layout = await detect(writing, wanted)
             async with HandMadeTables.reading(reading, layout) as source:
                 yield Sides(layout, source, target, SystemClock().now())
-    finally:
-        await writing.close_connection_pool()
 
 
 def _engine(settings: Settings) -> Engine:

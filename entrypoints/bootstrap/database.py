@@ -56,6 +56,11 @@ def engine(settings: Settings) -> Engine:
     return Engine(parse_database_url(settings.database_url).connect_args)
 
 
+def unpooled(url: DatabaseUrl) -> Engine:
+    """Return an engine without a pool: each statement, or transaction, makes a connection."""
+    return Engine(url.connect_args | {"timeout": CONNECT_TIMEOUT})
+
+
 def migrations_engine() -> Engine:
     """Return the engine of the settings' database, past the pooler; it connects when used."""
     settings = Settings.from_env()
@@ -63,7 +68,7 @@ def migrations_engine() -> Engine:
         started = running(settings)
         settings = started.__enter__()
         atexit.register(started.__exit__, None, None, None)
-    return Engine(_direct(settings).connect_args | {"timeout": CONNECT_TIMEOUT})
+    return unpooled(_direct(settings))
 
 
 def _direct(settings: Settings) -> DatabaseUrl:

@@ -1,8 +1,8 @@
 """The use cases on Postgres, for a command that calls one or two of them."""
 
 from adapters.database_url import parse_database_url
-from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
 from domain.use_cases import Chatkeep
+from entrypoints.bootstrap.database import unpooled
 from entrypoints.bootstrap.use_cases import chatkeep
 from entrypoints.settings import Settings
 
@@ -13,5 +13,4 @@ def chatkeep_on(settings: Settings) -> Chatkeep:
     Each call has a connection of its own. When it is interrupted, the server has undone what it did
     before the connection is closed.
     """
-    connect_args = parse_database_url(settings.database_url).connect_args
-    return chatkeep(Engine(connect_args | {"timeout": CONNECT_TIMEOUT}), settings)
+    return chatkeep(unpooled(parse_database_url(settings.database_url)), settings)

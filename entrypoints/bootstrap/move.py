@@ -3,8 +3,6 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +10,12 @@ import asyncpg
 
 from adapters.database_url import DatabaseUrl, parse_database_url
 from adapters.piccolo import move as moving
-from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
+from adapters.piccolo.engine import Engine
 from adapters.piccolo.move import Advance, Compared, Moved, Seen
 from adapters.piccolo.move_ends import MoveError
 from adapters.piccolo.retries import Timing
 from domain.errors import StoreUnavailableError
+from entrypoints.bootstrap.database import unpooled
 from entrypoints.bootstrap.errors import explained, unavailability
 from entrypoints.settings import Settings
 
@@ -46,7 +45,7 @@ async def look(target: DatabaseUrl, settings: Settings) -> Seen:
 
     Raises `MoveError` when the target cannot take it, or cannot be reached.
     """
-    there = _engine(target)
+    there = unpooled(target)
     try:
         await there.fetch("SELECT")
     except (StoreUnavailableError, asyncpg.PostgresError, OSError) as error:
@@ -78,25 +77,12 @@ async def migrate_target(url: str) -> None:
 
 async def move(target: DatabaseUrl, advance: Advance, settings: Settings) -> Moved:
     """Copy and compare. Raises `MoveError`, `StoreUnavailableError`, and asyncpg's errors."""
+    timing = Timing(command=LONGEST_STATEMENT_SECONDS)
     with unavailability():
-        async with _pool(target) as there:
+        async with Engine(target.connect_args, timing).pooled() as there:
             return await moving.move(_source(settings), there, advance)
 
 
 def _source(settings: Settings) -> Engine:
     """Return an engine on the settings' database, whose sessions are long: past the pooler."""
-    return _engine(parse_database_url(settings.database_url).direct())
-
-
-def _engine(url: DatabaseUrl) -> Engine:
-    return Engine(url.connect_args | {"timeout": CONNECT_TIMEOUT})
-
-
-@asynccontextmanager
-async def _pool(url: DatabaseUrl) -> AsyncIterator[Engine]:
-    database = Engine(url.connect_args, Timing(command=LONGEST_STATEMENT_SECONDS))
-    await database.start_connection_pool()
-    try:
-        yield database
-    finally:
-        await database.close_connection_pool()
+    return unpooled(parse_database_url(settings.database_url).direct())

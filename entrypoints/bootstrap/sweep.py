@@ -17,12 +17,8 @@ from entrypoints.settings import Settings
 @asynccontextmanager
 async def sweep_on(settings: Settings, policy: Policy) -> AsyncIterator[tuple[Sweep, Cutoffs]]:
     """Yield sweeps of the settings' Postgres, and what the policy means by now."""
-    database = engine(settings)
-    await database.start_connection_pool()
-    try:
+    async with engine(settings).pooled() as database:
         yield Sweep(PiccoloSweeps(database)), policy.cutoffs(SystemClock().now())
-    finally:
-        await database.close_connection_pool()
 
 
 @asynccontextmanager

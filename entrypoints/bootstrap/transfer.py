@@ -53,11 +53,8 @@ async def transfer_on(settings: Settings, limits: Limits) -> AsyncIterator[Trans
     """Yield the import and export of whole conversations on the settings' Postgres."""
     timing = Timing(command=WHOLE_CONVERSATION_SECONDS)
     database = Engine(parse_database_url(settings.database_url).connect_args, timing)
-    await database.start_connection_pool()
-    try:
+    async with database.pooled():
         yield transfer(database, limits)
-    finally:
-        await database.close_connection_pool()
 
 
 async def refresh_statistics(settings: Settings) -> None:

@@ -127,10 +127,9 @@ async def test_the_size_of_the_plan_is_there_when_it_is_set(engine: Engine) -> N
 
 @pytest.fixture
 async def used(engine: Engine) -> AsyncIterator[Engine]:
-    await engine.start_connection_pool()
-    await engine.fetch("SELECT 1")
-    yield engine
-    await engine.close_connection_pool()
+    async with engine.pooled():
+        await engine.fetch("SELECT 1")
+        yield engine
 
 
 def statements(engine: Engine) -> int:
