@@ -1,4 +1,4 @@
-"""Adopting conversations: reads them from their old tables, writes them, and compares both.
+"""Adopting conversations: reads them from their old tables and writes them.
 
 What was adopted is remembered by its id, so that running it again adds only what is new, and brings
 back nothing that was deleted here since.
@@ -143,7 +143,6 @@ class _Open:
     conversation: Conversation | None
     skipped: str = ""
     is_new: bool = False
-    joined: bool = False
     last: int = 0
     latest: datetime | None = None
 

@@ -2,11 +2,10 @@
 
 import csv
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final, TextIO
 from uuid import UUID
@@ -16,6 +15,7 @@ from domain.adoption_check import Comparison
 from domain.adoption_layout import Order, Side
 from domain.adoption_run import Refusal, Tally
 from entrypoints.bootstrap.adopt import Layout, Survey
+from entrypoints.cli.output import opened
 
 MAPPINGS: Final = (".csv", ".jsonl")
 SIDES: Final[tuple[Side, Side]] = ("conversations", "messages")
@@ -23,7 +23,6 @@ REFUSALS_SHOWN: Final = 100
 OWNERS_SHOWN: Final = 10
 
 Mapped = Callable[[Side, str, UUID], None]
-_private = partial(os.open, mode=0o600)
 
 
 @dataclass(slots=True)
@@ -156,15 +155,12 @@ def mapping(path: Path | None) -> Iterator[Mapped]:
     if path is None:
         yield lambda _side, _old, _new: None
         return
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with open(part, "w", encoding="utf-8", newline="", opener=_private) as file:
+    with opened(path) as binary:
+        file = TextIOWrapper(binary, encoding="utf-8", newline="")
+        try:
             yield _writer(path, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        finally:
+            file.detach()  # writes what it still holds
 
 
 def _writer(path: Path, file: TextIO) -> Mapped:

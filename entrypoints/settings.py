@@ -202,12 +202,19 @@ def _duration(field: str, text: str) -> timedelta | None:
         raise SettingsError(f"{variable(field)}: {error}") from error
 
 
-def _bytes(field: str, text: str) -> int:
-    """Return a size as Postgres reads it: 1 kB is 1024 bytes."""
+def size_of(text: str) -> int | None:
+    """Return a size in bytes as Postgres reads it, 1 kB being 1024; None when it is none."""
     found = _SIZE.fullmatch(text)
     if found is None:
-        raise SettingsError(f"{variable(field)}: not a size; write one as 512MB, or in bytes")
+        return None
     return round(float(found[1]) * 1024.0 ** _UNITS.index(found[2].upper()))
+
+
+def _bytes(field: str, text: str) -> int:
+    size = size_of(text)
+    if size is None:
+        raise SettingsError(f"{variable(field)}: not a size; write one as 512MB, or in bytes")
+    return size
 
 
 def _split(text: str) -> list[str]:

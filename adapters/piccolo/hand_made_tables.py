@@ -1,7 +1,7 @@
 """Reads conversations from tables that somebody made by hand; never writes there.
 
 All is read in one read-only transaction, as it was at its beginning, through cursors: whatever
-indexes those tables have, each is sorted once, and a page of it is held in memory.
+indexes those tables have, each reading sorts each once, and a page of it is held in memory.
 """
 
 from collections import deque
@@ -159,7 +159,9 @@ class _Cursor:
         return taken
 
     async def close(self) -> None:
-        await self._engine.fetch(f"CLOSE {self._name}")
+        if self._is_open:
+            await self._engine.fetch(f"CLOSE {self._name}")
+            self._is_open = False
 
     async def _read(self) -> bool:
         if not self._is_open:

@@ -120,7 +120,6 @@ _COLUMNS: Final = {
     table._meta.tablename: tuple(column._meta.name for column in table._meta.columns)  # noqa: SLF001 - Piccolo's way of saying it
     for table in APP_CONFIG.table_classes
 }
-_COLUMNS.setdefault("adoptions", ("id", "run"))  # which Piccolo is not told of
 _ID: Final = Key(("id",), ("uuid",))
 _PLACE: Final = Key(("conversation_id", "position"), ("uuid", "bigint"))
 

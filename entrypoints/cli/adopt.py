@@ -14,12 +14,12 @@ from domain.adoption import Ids, Rules
 from domain.adoption_check import Check
 from domain.adoption_layout import FIELDS, AdoptionError, Extra, Order, Side, Wanted
 from domain.adoption_run import Adoption, Refusal
-from domain.errors import InvalidValueError, StoreUnavailableError
-from domain.model import Role, Status, UserId, check_user_id
+from domain.errors import StoreUnavailableError
+from domain.model import Role, Status, UserId
 from entrypoints.adoption import MAPPINGS, REFUSALS_SHOWN, SIDES, Mapped, Report, mapping
 from entrypoints.bootstrap.adopt import Layout, Sides, Survey, sides
 from entrypoints.bootstrap.transfer import refresh_statistics
-from entrypoints.cli.options import complain, on_database, progress
+from entrypoints.cli.options import complain, on_database, progress, user_id
 from entrypoints.settings import Settings
 
 T = TypeVar("T")
@@ -80,18 +80,6 @@ def _status(key: str, value: str) -> tuple[str, Status | None]:
     except ValueError:
         known = ", ".join([*Status, _LEFT])
         raise click.BadParameter(f"{value!r} is none of {known}") from None
-
-
-def _owner(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
-    if given is None:
-        return None
-    try:
-        given.encode()
-        return check_user_id(given)
-    except UnicodeEncodeError as error:
-        raise click.BadParameter("is not UTF-8 text") from error
-    except InvalidValueError as error:
-        raise click.BadParameter(error.reason) from error
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
@@ -155,7 +143,7 @@ def _mapping(
     "--user-id",
     "owner",
     metavar="ID",
-    callback=_owner,
+    callback=user_id,
     help="Who owns the conversations that say no user themselves.",
 )
 @click.option(

@@ -17,7 +17,12 @@ T = TypeVar("T")
 Advance = Callable[[int], object]
 
 
-def _user_id(_context: click.Context, _parameter: click.Parameter, value: str) -> UserId:
+def user_id(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> UserId | None:
+    """Return an option's value when it can own conversations: a callback of click's."""
+    if value is None:
+        return None
     try:
         value.encode()  # what a shell hands over need not be text
         return check_user_id(value)
@@ -28,7 +33,7 @@ def _user_id(_context: click.Context, _parameter: click.Parameter, value: str) -
 
 
 user_option = click.option(
-    "--user", required=True, callback=_user_id, metavar="ID", help="The user's id, as in `sub`."
+    "--user", required=True, callback=user_id, metavar="ID", help="The user's id, as in `sub`."
 )
 
 

@@ -1,6 +1,5 @@
 """`chatkeep stats`: what the database holds, how it grows, and when a storage plan is full."""
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,9 +10,8 @@ import msgspec
 
 from entrypoints.bootstrap.stats import COUNTED_UP_TO, Count, Report, Wanted, report
 from entrypoints.cli.options import on_database
+from entrypoints.settings import size_of
 
-_UNITS: Final = {"": 0, "B": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _LONGEST_QUERY: Final = 100
 _SHORTEST_BAR: Final = 1
 _LONGEST_BAR: Final = 30
@@ -27,8 +25,7 @@ class Size(click.ParamType[int]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        found = _SIZE.fullmatch(str(value).strip())
-        size = round(float(found[1]) * 1024 ** _UNITS[found[2].upper()]) if found else 0
+        size = size_of(str(value).strip()) or 0
         if size <= 0:
             self.fail("is no size, such as 512MB or 10GB (units of 1024)", param, ctx)
         return size

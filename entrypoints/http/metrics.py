@@ -81,8 +81,9 @@ class Metrics:
 
     async def text(self) -> bytes:
         """Return all of it in Prometheus' text format."""
-        families = combined([self._own()])
-        return exposition(families if self._workers is None else await self._workers.families())
+        if self._workers is None:
+            return exposition(combined([self._own()]))
+        return exposition(await self._workers.families())
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:

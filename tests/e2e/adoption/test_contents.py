@@ -203,3 +203,10 @@ async def test_a_time_that_nobody_can_show_is_refused(place: Place) -> None:
         ("user", "Hello"),
         ("assistant", "Hi"),
     ]
+
+
+async def test_conversations_without_any_message_are_adopted(place: Place) -> None:
+    await place.old.execute("DELETE FROM old_messages")
+    assert (await place.adopted())["conversations"]["new"] == 2
+    await place.old.execute("DELETE FROM old_conversations")
+    assert (await place.adopted())["conversations"]["new"] == 0
