@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol, Self
 
+from domain.errors import ConversationIdTakenError
 from domain.items import ItemId, ItemText, message_id_in
 from domain.model import (
     FIRST_POSITION,
@@ -14,6 +15,7 @@ from domain.model import (
     NewMessage,
     Position,
     UserId,
+    recreated,
 )
 
 BEFORE_FIRST: Final = Position(FIRST_POSITION - 1)
@@ -100,3 +102,20 @@ class Entries(Protocol):
         is as `Conversations.create` has it, and so is what it raises.
         """
         ...
+
+
+def check_same(
+    new: Conversation, given: Sequence[GivenEntry], stored: Conversation, first: Sequence[Entry]
+) -> None:
+    """Raise `ConversationIdTakenError` unless what is stored begins with what is given.
+
+    `first` are the first entries of what is stored, as many as were given.
+    """
+    recreated(
+        new,
+        [entry.message for entry in given if entry.message is not None],
+        stored,
+        [entry.message for entry in first if entry.message is not None],
+    )
+    if [entry.item for entry in first] != [entry.item for entry in given]:
+        raise ConversationIdTakenError(new.id)

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 
 from adapters.memory.conversations import MemoryConversations
 from adapters.memory.store import KeptConversation, MemoryStore
-from domain.entries import BEFORE_FIRST, Entry, EntryPage, GivenEntry
-from domain.errors import ConversationIdTakenError
+from domain.entries import (
+    BEFORE_FIRST,
+    Entry,
+    EntryPage,
+    GivenEntry,
+    check_same,
+)
 from domain.items import Item
-from domain.model import Conversation, ConversationId, Position, UserId, microseconds, recreated
+from domain.model import Conversation, ConversationId, Position, UserId, microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +42,12 @@ class MemoryEntries:
     async def restore(
         self, conversation: Conversation, entries: Sequence[GivenEntry], *, provision: bool
     ) -> bool:
-        messages = [entry.message for entry in entries if entry.message is not None]
         existing = self.store.user(conversation.user_id).conversations.get(conversation.id)
         if existing is not None:
             first = _after(existing, BEFORE_FIRST)[: len(entries)]
-            stored = [entry.message for entry in first if entry.message is not None]
-            recreated(conversation, messages, existing.conversation, stored)
-            if [entry.item for entry in first] != [entry.item for entry in entries]:
-                raise ConversationIdTakenError(conversation.id)
+            check_same(conversation, entries, existing.conversation, first)
             return False
+        messages = [entry.message for entry in entries if entry.message is not None]
         conversations = MemoryConversations(self.store)
         await conversations.create(conversation, messages, provision=provision)
         user = self.store.user(conversation.user_id)

@@ -9,9 +9,14 @@ from adapters.piccolo.conversations import PiccoloConversations, unprovisioned
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.messages import GIVEN_COLUMNS, PiccoloMessages, given
 from adapters.piccolo.rows import Row, message_columns, to_jsonb, to_message, to_text
-from domain.entries import BEFORE_FIRST, Entry, EntryPage, GivenEntry
+from domain.entries import (
+    BEFORE_FIRST,
+    Entry,
+    EntryPage,
+    GivenEntry,
+    check_same,
+)
 from domain.errors import (
-    ConversationIdTakenError,
     ConversationNotFoundError,
     MessageIdTakenError,
 )
@@ -24,7 +29,6 @@ from domain.model import (
     Position,
     UserId,
     microseconds,
-    recreated,
 )
 
 _NO_BOUND: Final = 2**62
@@ -136,14 +140,7 @@ class PiccoloEntries:
             holders = await self._messages.holders(new.user_id, _messages(entries))
             raise MessageIdTakenError(holders[0].id) from error
         first = await self._first(new, len(entries))
-        recreated(
-            new,
-            _messages(entries),
-            stored,
-            [entry.message for entry in first if entry.message is not None],
-        )
-        if [entry.item for entry in first] != [entry.item for entry in entries]:
-            raise ConversationIdTakenError(new.id)
+        check_same(new, entries, stored, first)
 
     async def _first(self, new: Conversation, count: int) -> list[Entry]:
         """Return the first entries of what is stored under the id, of any size."""

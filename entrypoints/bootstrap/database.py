@@ -9,6 +9,7 @@ from pathlib import Path
 from adapters.database_url import DatabaseUrl, parse_database_url
 from adapters.embedded_postgres import DurablePostgres, default_home, secret
 from adapters.piccolo import migrate as migrations
+from adapters.piccolo import statistics
 from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
 from adapters.piccolo.migrate import MigrationStatus
 from entrypoints.bootstrap.errors import unavailability
@@ -68,10 +69,11 @@ def migrations_engine() -> Engine:
         started = running(settings)
         settings = started.__enter__()
         atexit.register(started.__exit__, None, None, None)
-    return unpooled(_direct(settings))
+    return unpooled(direct_url(settings))
 
 
-def _direct(settings: Settings) -> DatabaseUrl:
+def direct_url(settings: Settings) -> DatabaseUrl:
+    """Return where migrations go, past the pooler: what is set for that, else derived."""
     if settings.database_url_direct:
         return parse_database_url(settings.database_url_direct)
     return parse_database_url(settings.database_url).direct()
@@ -86,3 +88,8 @@ async def migrate() -> list[MigrationStatus]:
 async def migration_status() -> list[MigrationStatus]:
     """Return every migration, oldest first. Raises `StoreUnavailableError`."""
     return await migrations.status()
+
+
+async def refresh_statistics(settings: Settings) -> None:
+    """Tell the database to count its rows anew. Raises `StoreUnavailableError`."""
+    await statistics.refresh(engine(settings))

@@ -4,6 +4,7 @@ from adapters.clock import SystemClock
 from adapters.database_url import parse_database_url
 from adapters.piccolo.doctor.examination import Examination
 from domain.ports import Clock
+from entrypoints.bootstrap.database import direct_url
 from entrypoints.settings import Settings
 
 
@@ -11,11 +12,9 @@ def examination(
     settings: Settings, *, repair: bool = False, clock: Clock | None = None
 ) -> Examination:
     """Return the examination of the settings' database. Raises `DatabaseUrlError`."""
-    url = parse_database_url(settings.database_url)
-    direct = settings.database_url_direct
     return Examination(
-        url=url,
-        direct=parse_database_url(direct) if direct else url.direct(),
+        url=parse_database_url(settings.database_url),
+        direct=direct_url(settings),
         clock=clock or SystemClock(),
         provision_users=settings.provision_users,
         repair=repair,

@@ -8,7 +8,6 @@ from adapters.clock import SystemClock
 from adapters.database_url import parse_database_url
 from adapters.memory import MemoryItems
 from adapters.memory.entries import MemoryEntries
-from adapters.piccolo import statistics
 from adapters.piccolo.conversations import PiccoloConversations
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.entries import PiccoloEntries
@@ -17,7 +16,6 @@ from adapters.piccolo.users import PiccoloUsers
 from domain.model import Limits
 from domain.transfer import Transfer
 from domain.use_cases import Chatkeep
-from entrypoints.bootstrap.database import engine
 from entrypoints.settings import Settings
 
 WHOLE_CONVERSATION_SECONDS: Final = 300.0
@@ -55,8 +53,3 @@ async def transfer_on(settings: Settings, limits: Limits) -> AsyncIterator[Trans
     database = Engine(parse_database_url(settings.database_url).connect_args, timing)
     async with database.pooled():
         yield transfer(database, limits)
-
-
-async def refresh_statistics(settings: Settings) -> None:
-    """Tell the database to count its rows anew. Raises `StoreUnavailableError`."""
-    await statistics.refresh(engine(settings))

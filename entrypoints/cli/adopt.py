@@ -14,18 +14,14 @@ from domain.adoption import Ids, Rules
 from domain.adoption_check import Check
 from domain.adoption_layout import FIELDS, AdoptionError, Extra, Order, Side, Wanted
 from domain.adoption_run import Adoption, Refusal
-from domain.errors import StoreUnavailableError
 from domain.model import Role, Status, UserId
 from entrypoints.adoption import MAPPINGS, REFUSALS_SHOWN, SIDES, Mapped, Report, mapping
 from entrypoints.bootstrap.adopt import Layout, Sides, Survey, sides
-from entrypoints.bootstrap.transfer import refresh_statistics
-from entrypoints.cli.options import complain, on_database, progress, user_id
+from entrypoints.cli.options import complain, on_database, progress, tell_planner, user_id
 from entrypoints.settings import Settings
 
 T = TypeVar("T")
 
-MANY_MESSAGES: Final = 1_000
-"""After an adoption of more than these the planner is told what there is now."""
 _LEFT: Final = "leave"
 
 
@@ -230,11 +226,8 @@ async def _adopt(call: _Call, settings: Settings) -> Report:
         _check_users(survey)
         with mapping(call.mapping) as mapped:
             await _run(call, both, report, mapped)
-    if report.tally.messages["new"] > MANY_MESSAGES and not call.dry_run:
-        try:
-            await refresh_statistics(settings)
-        except StoreUnavailableError as error:
-            complain(f"All is in, but run ANALYZE on the database: {error}")
+    if not call.dry_run:
+        await tell_planner(settings, report.tally.messages["new"])
     return report
 
 

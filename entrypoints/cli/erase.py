@@ -7,10 +7,8 @@ import click
 
 from domain.errors import UserRetainedError
 from domain.model import Usage, UserId
-from entrypoints.bootstrap import database
 from entrypoints.bootstrap.erase import chatkeep_on
-from entrypoints.cli.options import complain, user_option
-from entrypoints.settings import Settings
+from entrypoints.cli.options import complain, migrated, user_option
 
 
 @click.command()
@@ -31,11 +29,8 @@ def erase(user: UserId, *, yes: bool, even_retained: bool) -> None:
     """
     if not (yes or sys.stdin.isatty()):
         raise click.UsageError("There is no terminal to ask on: add --yes to erase without asking.")
-    settings = Settings.from_env()
     try:
-        with database.running(settings) as ready:
-            if not settings.database_url:
-                asyncio.run(database.migrate())
+        with migrated() as ready:
             if not yes:
                 found = chatkeep_on(ready).erasable(user, even_retained=even_retained)
                 _ask(user, asyncio.run(found))

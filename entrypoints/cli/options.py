@@ -4,14 +4,16 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
-from domain.errors import InvalidValueError
+from domain.errors import InvalidValueError, StoreUnavailableError
 from domain.model import UserId, check_user_id
 from entrypoints.bootstrap import database
 from entrypoints.settings import Settings
+
+MANY_MESSAGES: Final = 1_000
 
 T = TypeVar("T")
 Advance = Callable[[int], object]
@@ -37,13 +39,29 @@ user_option = click.option(
 )
 
 
-def on_database(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
-    """Do the work on the database of the settings; the embedded one is migrated first."""
+@contextmanager
+def migrated() -> Iterator[Settings]:
+    """Yield the settings with a database in them; the embedded one is migrated first."""
     settings = Settings.from_env()
     with database.running(settings) as ready:
         if not settings.database_url:
             asyncio.run(database.migrate())
+        yield ready
+
+
+def on_database(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
+    """Do the work on the database of the settings; the embedded one is migrated first."""
+    with migrated() as ready:
         return asyncio.run(work(ready))
+
+
+async def tell_planner(settings: Settings, added: int) -> None:
+    """Have the planner told what there is now, when so many messages were added that it matters."""
+    if added > MANY_MESSAGES:
+        try:
+            await database.refresh_statistics(settings)
+        except StoreUnavailableError as error:
+            complain(f"All is in, but run ANALYZE on the database: {error}")
 
 
 @contextmanager

@@ -16,12 +16,18 @@ from domain.errors import (
     InvalidValueError,
     LimitExceededError,
     MessageIdTakenError,
-    StoreUnavailableError,
 )
 from domain.model import Limits, UserId
 from domain.transfer import ConversationGrownError, GivenConversation, Transfer
-from entrypoints.bootstrap.transfer import refresh_statistics, transfer_on
-from entrypoints.cli.options import Advance, complain, on_database, progress, user_option
+from entrypoints.bootstrap.transfer import transfer_on
+from entrypoints.cli.options import (
+    Advance,
+    complain,
+    on_database,
+    progress,
+    tell_planner,
+    user_option,
+)
 from entrypoints.cli.output import STDOUT, opened
 from entrypoints.formats import detection
 from entrypoints.formats.detection import READERS, Format
@@ -30,9 +36,6 @@ from entrypoints.formats.jsonl import JsonLines
 from entrypoints.formats.markdown import Markdown
 from entrypoints.formats.openai_chat import OpenAIChat
 from entrypoints.settings import Settings
-
-MANY_MESSAGES: Final = 1_000
-"""After an import of more than these the planner is told what there is now."""
 
 MAX_CONVERSATION_BYTES: Final = 64 * 1024 * 1024
 """One conversation of a file is held in memory, some times its size there."""
@@ -161,8 +164,9 @@ def import_(
 def export(user: UserId, format_: str, output: Path) -> None:
     """Write all conversations of a user.
 
-    A file gets its name when it is whole, and only its owner may read it. What a format has no
-    place for is counted on stderr; jsonl has a place for everything.
+    A file gets its name when it is whole, and only its owner may read it. jsonl has a place for
+    everything but idempotency keys. Of openai, items and conversations that are left out are
+    counted on stderr.
     """
     writer = _WRITERS[format_]()
     with opened(output) as file:
@@ -239,11 +243,7 @@ async def _import(
                 at = f"{source.name}:{place}"
                 complain(f"{at}: stopped here: {tally}. Import again to go on.")
                 raise
-    if tally.messages > MANY_MESSAGES:
-        try:
-            await refresh_statistics(settings)
-        except StoreUnavailableError as error:
-            complain(f"All is in, but run ANALYZE on the database: {error}")
+    await tell_planner(settings, tally.messages)
     return tally
 
 

@@ -309,3 +309,23 @@ async def test_what_comes_of_a_sweep_is_one_line(caplog: pytest.LogCaptureFixtur
 
     [line] = [each.message for each in caplog.records if each.message.startswith("swept: ")]
     assert "2 archived, 0 deleted with 0 messages, 0 on hold not deleted" in line
+
+
+class Slow(MemorySweeps):
+    async def archive(self, idle: Sequence[Idle], before: datetime) -> Swept:
+        await asyncio.sleep(0.05)
+        return await MemorySweeps.archive(self, idle, before)
+
+
+async def test_it_rests_after_a_batch_for_as_long_as_that_took() -> None:
+    world, rests = World(), list[float]()
+    await world.idle(100 * DAY)
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+
+    service = replace(world.service(), sweep=Sweep(Slow(world.store)), sleep=sleep)
+    await service.once(DUE)
+
+    [rest] = rests
+    assert rest >= 0.04

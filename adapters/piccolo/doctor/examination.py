@@ -101,21 +101,24 @@ async def _timed(name: str, check: Check, patient: Patient) -> AsyncGenerator[Fi
                 now = monotonic()
                 yield replace(finding, check=name, seconds=now - since)
                 since = now
-    except (asyncpg.QueryCanceledError, TimeoutError):
-        finding = failed(
-            f"took longer than {STATEMENT_TIMEOUT}", "try again when the database has less to do"
-        )
-        yield replace(finding, check=name, seconds=monotonic() - since)
-    except asyncpg.LockNotAvailableError as error:
-        finding = failed(
-            f"somebody holds a lock: {described(error)}", "see `activity`, and try again"
-        )
-        yield replace(finding, check=name, seconds=monotonic() - since)
     except Exception as error:  # noqa: BLE001 - one check that cannot be made is no reason to stop
-        finding = failed(
-            f"could not be checked: {described(error)}", "mend what failed above, and try again"
-        )
-        yield replace(finding, check=name, seconds=monotonic() - since)
+        yield replace(_failure(error), check=name, seconds=monotonic() - since)
+
+
+def _failure(error: Exception) -> Finding:
+    match error:
+        case asyncpg.QueryCanceledError() | TimeoutError():
+            return failed(
+                f"took longer than {STATEMENT_TIMEOUT}",
+                "try again when the database has less to do",
+            )
+        case asyncpg.LockNotAvailableError():
+            return failed(
+                f"somebody holds a lock: {described(error)}", "see `activity`, and try again"
+            )
+    return failed(
+        f"could not be checked: {described(error)}", "mend what failed above, and try again"
+    )
 
 
 async def _close(connection: asyncpg.Connection) -> None:
