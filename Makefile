@@ -36,22 +36,22 @@ audit: .venv/python .venv-security/done
 
 # What each command needs is installed once, from hashes, and again only when the lock file changes.
 .venv/serve: requirements.txt pyproject.toml | .venv/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/test: requirements-dev.txt .venv/serve
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
 
 .venv/bench: requirements-bench.txt .venv/serve
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.txt
 	@touch $@
 
 # In an environment of its own: nothing of it meets the product.
 .venv-security/done: requirements-security.txt
 	$(PYTHON) -m venv .venv-security
-	.venv-security/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-security.txt
+	.venv-security/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-security.txt
 	@touch $@
 
 .venv/python:
