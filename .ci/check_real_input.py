@@ -31,10 +31,6 @@ Line = dict[str, Any]
 
 CHATKEEP = Path(sys.executable).with_name("chatkeep")
 USER = "real"
-LIMITS_OFF = (
-    *("--max-user-message-chars", "0", "--max-message-chars", "0"),
-    *("--max-title-chars", "0", "--max-metadata-bytes", "0"),
-)
 SECONDS = 120
 PAGE = 100
 FEW = 7  # messages of a context that cuts most conversations somewhere
@@ -110,11 +106,11 @@ def check_transfer(
     """Import the file twice and return what is exported then."""
     count, messages = len(given), sum(len(line["messages"]) for line in given)
     begun = datetime.now(UTC)
-    first = chatkeep(environment, "import", file, "--user", USER, *LIMITS_OFF)
+    first = chatkeep(environment, "import", file, "--user", USER)
     ended = datetime.now(UTC)
     wanted = f"{count} imported, 0 already there, 0 refused; {messages} messages imported\n"
     checks.equal("import", str(file), first, wanted)
-    again = chatkeep(environment, "import", file, "--user", USER, *LIMITS_OFF)
+    again = chatkeep(environment, "import", file, "--user", USER)
     wanted = f"0 imported, {count} already there, 0 refused; 0 messages imported\n"
     checks.equal("import again", str(file), again, wanted)
 

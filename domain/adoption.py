@@ -16,7 +16,6 @@ from domain.errors import InvalidValueError
 from domain.model import (
     Conversation,
     ConversationId,
-    Limits,
     MessageId,
     NewMessage,
     Role,
@@ -27,9 +26,6 @@ from domain.model import (
 
 # The ids of what was adopted follow from it: with another one, adopting again would add it again.
 NAMESPACE: Final = UUID("1065de24-4e8f-4da1-9764-38c84f6e2254")
-NO_LIMITS: Final = Limits(
-    max_user_message_chars=0, max_message_chars=0, max_title_chars=0, max_metadata_bytes=0
-)
 ROLES: Final[Mapping[str, Role]] = {
     **{role.value: role for role in Role},
     "human": Role.USER,
@@ -199,7 +195,7 @@ def message_of(old: OldMessage, owner: UserId, rules: Rules) -> NewMessage:
         metadata=metadata(old.metadata, kept | columns(old.extra)),
         created_at=old.created_at,
     )
-    message.check(NO_LIMITS)
+    message.check(limits=None)
     return message
 
 

@@ -131,37 +131,40 @@ class NewMessage:
     id: MessageId | None = None
     created_at: datetime | None = None
 
-    def check(self, limits: Limits, *, within: str = "") -> None:
+    def check(self, limits: Limits | None, *, within: str = "") -> None:
         """Raise `InvalidValueError` or `LimitExceededError` for what breaks a rule.
 
-        `within` is put before the name of the field, such as `messages[3].`.
+        `within` is put before the name of the field, such as `messages[3].`. Without `limits`
+        anything may be of any length: the history of somebody else's service is as it is.
         """
-        self._check_content(limits, f"{within}content")
-        self._check_tools(limits, within)
-        for name, value in (("tool_call_id", self.tool_call_id), ("name", self.name)):
+        self._check_shape(within)
+        if limits is not None:
+            self._check_lengths(limits, within)
+
+    def _check_lengths(self, limits: Limits, within: str) -> None:
+        for field, text in (("content", self.content), ("tool_calls", self.tool_calls)):
+            if text is None:
+                continue
+            name, chars = f"{within}{field}", len(text)
+            if self.role is Role.USER:
+                limits.check("max_user_message_chars", chars, field=name, unit="characters")
+            limits.check("max_message_chars", chars, field=name, unit="characters")
+        for field, value in (("tool_call_id", self.tool_call_id), ("name", self.name)):
             if value is not None and len(value) > MAX_ID_CHARS:
                 raise InvalidValueError(
-                    f"{within}{name}", f"has {len(value)} characters; at most {MAX_ID_CHARS}"
+                    f"{within}{field}", f"has {len(value)} characters; at most {MAX_ID_CHARS}"
                 )
         check_metadata(self.metadata, limits, field=f"{within}metadata")
 
-    def _check_content(self, limits: Limits, field: str) -> None:
-        if self.content is None:
-            if self.tool_calls is None:
-                raise InvalidValueError(field, "may be null only beside tool_calls; give a text")
-            return
-        chars = len(self.content)
-        if self.role is Role.USER:
-            limits.check("max_user_message_chars", chars, field=field, unit="characters")
-        limits.check("max_message_chars", chars, field=field, unit="characters")
-
-    def _check_tools(self, limits: Limits, within: str) -> None:
-        if self.tool_calls is not None:
-            field = f"{within}tool_calls"
-            if self.role is not Role.ASSISTANT:
-                raise InvalidValueError(field, "only a message of role assistant has tool_calls")
-            chars = len(self.tool_calls)
-            limits.check("max_message_chars", chars, field=field, unit="characters")
+    def _check_shape(self, within: str) -> None:
+        if self.content is None and self.tool_calls is None:
+            raise InvalidValueError(
+                f"{within}content", "may be null only beside tool_calls; give a text"
+            )
+        if self.tool_calls is not None and self.role is not Role.ASSISTANT:
+            raise InvalidValueError(
+                f"{within}tool_calls", "only a message of role assistant has tool_calls"
+            )
         if self.role is Role.TOOL and not self.tool_call_id:
             raise InvalidValueError(
                 f"{within}tool_call_id", "a message of role tool names the call it answers"

@@ -87,7 +87,7 @@ def http_app(
     return create_app(
         chatkeep(database, settings),
         identity(settings),
-        transfer=transfer(database, settings.limits),
+        transfer=transfer(database),
         ready=database.is_ready,
         settings=settings,
         lifespan=[pool, sweeping, figures.storage.watched],

@@ -22,7 +22,7 @@ WHOLE_CONVERSATION_SECONDS: Final = 300.0
 """To send a conversation of many thousand messages to a database far away takes its time."""
 
 
-def transfer(database: Engine, limits: Limits) -> Transfer:
+def transfer(database: Engine, limits: Limits | None = None) -> Transfer:
     """Return the import and export of whole conversations on a database."""
     return Transfer(
         users=PiccoloUsers(database),
@@ -42,13 +42,15 @@ def memory_transfer(chatkeep: Chatkeep) -> Transfer | None:
         conversations=chatkeep.conversations,
         entries=MemoryEntries(chatkeep.items.store),
         clock=chatkeep.clock,
-        limits=chatkeep.limits,
     )
 
 
 @asynccontextmanager
-async def transfer_on(settings: Settings, limits: Limits) -> AsyncIterator[Transfer]:
-    """Yield the import and export of whole conversations on the settings' Postgres."""
+async def transfer_on(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Transfer]:
+    """Yield the import and export of whole conversations on the settings' Postgres.
+
+    `limits` are those that an import keeps.
+    """
     timing = Timing(command=WHOLE_CONVERSATION_SECONDS)
     database = Engine(parse_database_url(settings.database_url).connect_args, timing)
     async with database.pooled():

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -78,7 +78,7 @@ def _limit(limit_name: str, what: str) -> Callable[[Callable[..., None]], Callab
         _option(limit_name),
         type=click.IntRange(0),
         metavar="N",
-        help=f"{what}, for this import; 0 is no limit.  [default: the setting]",
+        help=f"At most so many {what}; 0 is no limit.",
     )
 
 
@@ -105,16 +105,23 @@ def _option(limit_name: str) -> str:
     metavar="N",
     help="Bytes of one conversation in the file, all of which are held in memory; 0 is no limit.",
 )
-@_limit("max_user_message_chars", "Characters of a message of role user")
-@_limit("max_message_chars", "Characters of any message")
-@_limit("max_title_chars", "Characters of a title")
-@_limit("max_metadata_bytes", "Bytes of metadata")
-@_limit("max_item_bytes", "Bytes of an item of OpenAI's API")
+@click.option(
+    "--enforce-limits",
+    is_flag=True,
+    help="Refuse what the API would refuse for its length, by the settings' limits.",
+)
+@_limit("max_user_message_chars", "characters of a message of role user")
+@_limit("max_message_chars", "characters of any message")
+@_limit("max_title_chars", "characters of a title")
+@_limit("max_metadata_bytes", "bytes of metadata")
+@_limit("max_item_bytes", "bytes of an item of OpenAI's API")
 def import_(
     file: BinaryIO,
     user: UserId,
     format_: str,
     max_conversation_bytes: int,
+    *,
+    enforce_limits: bool,
     **limits: int | None,
 ) -> None:
     """Add conversations to those of a user, who is added too if absent. FILE may be -, for stdin.
@@ -133,12 +140,12 @@ def import_(
     Each as JSON Lines, one conversation a line, or as a JSON array of conversations.
 
     Importing a file again adds nothing. A conversation that is refused is reported with its place
-    in the file, and the others go in; then the exit status is 1. Histories of other services often
-    need --max-user-message-chars 0 --max-message-chars 0 --max-metadata-bytes 0.
+    in the file, and the others go in; then the exit status is 1. Texts of any length are taken,
+    unless --enforce-limits or one of the --max options says otherwise.
     """  # noqa: D301 - \b tells click to leave the lines as they are
-    overrides = {name: limit for name, limit in limits.items() if limit is not None}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
     source = _Source(file, format_, max_conversation_bytes)
-    tally = on_database(partial(_import, source, user, overrides))
+    tally = on_database(partial(_import, source, user, given, enforce_limits=enforce_limits))
     click.echo(str(tally))
     if tally.refused:
         sys.exit(1)
@@ -220,9 +227,14 @@ class _Watched:
 
 
 async def _import(
-    source: _Source, user: UserId, overrides: dict[str, int], settings: Settings
+    source: _Source,
+    user: UserId,
+    given: dict[str, int],
+    settings: Settings,
+    *,
+    enforce_limits: bool,
 ) -> Tally:
-    limits: Limits = replace(settings.limits, **overrides)
+    limits = _limits(settings, given, enforced=enforce_limits)
     tally = Tally()
     place = ""
     async with transfer_on(settings, limits) as transfer:
@@ -247,6 +259,15 @@ async def _import(
     return tally
 
 
+def _limits(settings: Settings, given: dict[str, int], *, enforced: bool) -> Limits | None:
+    """Return the limits to keep: those given, and all others of the settings if `enforced`."""
+    if enforced:
+        return replace(settings.limits, **given)
+    if any(given.values()):
+        return Limits(**{each.name: 0 for each in fields(Limits)} | given)
+    return None
+
+
 async def _import_one(
     given: GivenConversation, user: UserId, transfer: Transfer, tally: Tally
 ) -> None:
@@ -262,7 +283,7 @@ async def _export(
 ) -> tuple[int, int]:
     """Return how many conversations and messages were written."""
     written = messages_written = 0
-    async with transfer_on(settings, settings.limits) as transfer:
+    async with transfer_on(settings) as transfer:
         with progress("exporting", await transfer.count(user)) as advance:
             async with aclosing(transfer.export(user)) as pieces:
                 async for piece in pieces:

@@ -47,13 +47,6 @@ from tests.contract.items import CALLS, append, items_of, mixed, page, said
 from tests.contract.store import Store
 
 MANY = 1_000_000
-NO_LIMITS = Limits(
-    max_user_message_chars=0,
-    max_message_chars=0,
-    max_title_chars=0,
-    max_metadata_bytes=0,
-    max_item_bytes=0,
-)
 
 
 @dataclass
@@ -63,7 +56,7 @@ class House:
     store: Store
     entries: Entries
 
-    def transfer(self, limits: Limits = NO_LIMITS) -> Transfer:
+    def transfer(self, limits: Limits | None = None) -> Transfer:
         clock = type("Clock", (), {"now": lambda _: NOON + HOUR})()
         return Transfer(self.store.users, self.store.conversations, self.entries, clock, limits)
 

@@ -102,7 +102,9 @@ def test_a_bad_line_is_reported_with_its_place_and_the_others_go_in(database_url
         jsonl(FULL).rstrip("\n"),
     ]
     done = chatkeep(
-        "import", "-", "--user", "alice", stdin="".join(lines), DATABASE_URL=database_url
+        *("import", "-", "--user", "alice", "--enforce-limits"),
+        stdin="".join(lines),
+        DATABASE_URL=database_url,
     )
     assert done.returncode == 1
     assert done.stdout == "3 imported, 0 already there, 5 refused; 5 messages imported\n"
@@ -125,14 +127,67 @@ def test_a_bad_line_is_reported_with_its_place_and_the_others_go_in(database_url
     assert sorted(titles, key=str) == [FULL["title"], None, "taken"]
 
 
-async def test_an_option_raises_a_limit_and_a_large_import_ends_with_new_statistics(
+LONG: dict[str, Any] = {
+    "title": "t" * 1_000,
+    "metadata": {"note": "m" * 100_000},
+    "messages": [
+        {"role": "user", "content": "u" * 50_000, "metadata": {"seen": "m" * 100_000}},
+        {"role": "assistant", "content": "a" * 50_000},
+        {
+            "role": "assistant",
+            "tool_calls": [
+                {
+                    "id": "c" * 2_000,
+                    "type": "function",
+                    "function": {"name": "find", "arguments": "x" * 50_000},
+                }
+            ],
+        },
+        {"role": "tool", "content": "t" * 50_000, "tool_call_id": "c" * 2_000, "name": "n" * 300},
+    ],
+}
+
+
+def test_the_history_of_somebody_else_is_taken_however_long_its_texts_are(
+    database_url: str,
+) -> None:
+    done = chatkeep("import", "-", "--user", "alice", stdin=jsonl(LONG), DATABASE_URL=database_url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "1 imported, 0 already there, 0 refused; 4 messages imported\n"
+    done = chatkeep("export", "--user", "alice", DATABASE_URL=database_url)
+    assert of_file(json.loads(done.stdout), LONG) == LONG
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (["--enforce-limits"], "title"),
+        (["--enforce-limits", "--max-title-chars", "0"], "metadata"),
+        (
+            ["--max-metadata-bytes", "200000", "--max-user-message-chars", "9"],
+            "messages[0].content",
+        ),
+        (["--max-message-chars", "60000"], "messages[3].tool_call_id"),
+    ],
+)
+def test_limits_are_kept_when_they_are_asked_for(
+    database_url: str, options: list[str], field: str
+) -> None:
+    done = chatkeep(
+        *("import", "-", "--user", "alice", *options), stdin=jsonl(LONG), DATABASE_URL=database_url
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"<stdin>:1: {field}: has ")
+
+
+async def test_a_large_import_ends_with_new_statistics(
     database_url: str, connection: asyncpg.Connection
 ) -> None:
     text = {"role": "user", "content": "x" * 1001}
     large = jsonl({"messages": [text] * 1001})
     done = await asyncio.to_thread(
         chatkeep,
-        *("import", "-", "--user", "alice", "--max-user-message-chars", "0"),
+        *("import", "-", "--user", "alice"),
         stdin=large,
         DATABASE_URL=database_url,
     )

@@ -82,7 +82,7 @@ def test_what_is_wrong_is_told_by_its_place_and_the_others_go_in(
     all_: list[object] = [CHATGPT, {"prompt": "x"}, grown, wide, {"messages": HELLO}]
     file.write_text(json.dumps(all_)[:-1] + ', {"messages": [', encoding="utf-8")
     settings = {"DATABASE_URL": database_url}
-    options = ("--user", "alice", "--max-conversation-bytes", "100000")
+    options = ("--user", "alice", "--enforce-limits", "--max-conversation-bytes", "100000")
     done = chatkeep("import", file, *options, **settings)
     assert done.returncode == 1
     assert done.stdout == "2 imported, 0 already there, 4 refused; 4 messages imported\n"

@@ -52,9 +52,6 @@ from entrypoints.formats.jsonl import JsonLines, read
 ALICE = UserId("alice")
 NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-NO_LIMITS = Limits(
-    max_user_message_chars=0, max_message_chars=0, max_title_chars=0, max_metadata_bytes=0
-)
 
 
 class Clock:
@@ -68,7 +65,7 @@ class Clock:
 class House:
     """A store with the import and export around it."""
 
-    def __init__(self, limits: Limits = NO_LIMITS) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         store = MemoryStore()
         self.clock = Clock()
         self.conversations = MemoryConversations(store)
@@ -439,7 +436,7 @@ async def test_an_id_that_stands_twice_in_a_line_is_refused(house: House) -> Non
         ({"messages": [says("x" * 16, "system")]}, "messages[0].content", "max_message_chars"),
     ],
 )
-async def test_limits_hold_for_imports_and_zero_switches_them_off(
+async def test_limits_hold_for_imports_that_have_them_and_zero_switches_one_off(
     line: dict[str, Any], field: str, limit: str
 ) -> None:
     strict = Limits(
@@ -449,6 +446,30 @@ async def test_limits_hold_for_imports_and_zero_switches_them_off(
         await House(strict).take(line)
     assert (caught.value.field, caught.value.limit_name) == (field, limit)
     assert await House(replace(strict, **{limit: 0})).take(line)
+
+
+async def test_without_limits_what_was_said_is_taken_at_any_length(house: House) -> None:
+    """As it is for every length that the API refuses."""
+    text = "x" * 1_000_000
+    call = {"id": text, "type": "function", "function": {"name": text, "arguments": text}}
+    line = {
+        "title": text,
+        "source": text,
+        "messages": [
+            *(says(text, role) | {"name": text} for role in ("user", "assistant", "system")),
+            {"role": "assistant", "tool_calls": [call]},
+            says(text, "tool", tool_call_id=text),
+            {"item": json.dumps({"id": "rs_1", "type": "reasoning", "text": text * 11})},
+        ],
+    }
+    assert await house.take(line)
+    [found] = await house.exported()
+    assert [message.get("content") for message in found["messages"]] == [
+        *[text] * 3,
+        None,
+        text,
+        None,
+    ]
 
 
 async def test_a_conversation_may_have_more_messages_than_a_batch(house: House) -> None:
