@@ -86,12 +86,6 @@ class Draft:
             message=self.message and replace(self.message, id=MessageId(uuid)),
         )
 
-    def equals(self, stored: Item) -> bool:
-        """Whether `stored` is what this would have become."""
-        if self.id is not None:
-            return stored.text == self._before_id
-        return stored.text == self.text(stored.id)
-
     def canonical(self) -> str:
         """Return what tells it apart from any other item."""
         return self._before_id + self._after_id

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid5
 
-from domain.errors import InvalidValueError
+from domain.errors import ConversationNotFoundError, InvalidValueError, ItemNotFoundError
 from domain.item_shapes import Draft, drafted
 from domain.items import (
     MAX_KEY_CHARS,
@@ -16,8 +15,6 @@ from domain.items import (
     ItemText,
     RequestKey,
     given_ids,
-    is_recent,
-    latest_append,
 )
 from domain.model import (
     Changes,
@@ -36,7 +33,6 @@ MAX_PAGE: Final = 100
 MAX_METADATA_PAIRS: Final = 16
 MAX_METADATA_KEY_CHARS: Final = 64
 MAX_METADATA_VALUE_CHARS: Final = 512
-_APPEND_TRIES: Final = 5
 
 # The id of a conversation that was created with a key follows from it.
 _NAMESPACE: Final = UUID("3f0a7e0e-6f0b-4c5c-9d3b-0c1c2b9a7f55")
@@ -52,13 +48,10 @@ class ItemPage:
 class OpenAIConversations:
     """Conversations as OpenAI's API has them, beside all that `chatkeep` does with them.
 
-    `retry_window`: a request that says it is a retry and equals the last append of its conversation
-    is not stored again when that is no longer ago than this; zero: it is.
     All methods raise `StoreUnavailableError` when the store cannot answer.
     """
 
     chatkeep: Chatkeep
-    retry_window: timedelta = timedelta(seconds=60)
 
     async def create(
         self,
@@ -104,16 +97,14 @@ class OpenAIConversations:
         texts: Sequence[ItemText],
         *,
         key: str | None = None,
-        is_retry: bool = False,
     ) -> Sequence[Item]:
         """Add items at the end, all or none, and return them as they are stored.
 
-        With a `key` it can be repeated. Without one, a call that says it `is_retry` answers what
-        is stored if it equals the last append within `retry_window`.
+        With a `key` it can be repeated. Without one every call stores its items: whether an equal
+        append is the lost first attempt of this one cannot be known.
         Raises `ConversationNotFoundError`, `ItemIdTakenError`, `KeyTakenError`, and
         `InvalidValueError` or `LimitExceededError` naming the field.
         """
-        store = self.chatkeep.items
         drafts = _drafts(texts, self.chatkeep.limits)
         if not drafts:
             await self.chatkeep.get_conversation(user_id, conversation_id)
@@ -122,23 +113,7 @@ class OpenAIConversations:
         items = [draft.new(at) for draft in drafts]
         given_ids(items)
         request = _request_key(key, drafts, JsonText(""))
-        if request is None and is_retry and self.retry_window:
-            for _ in range(_APPEND_TRIES):
-                tail = await store.tail(user_id, conversation_id, limit=len(drafts) + 1)
-                stored = latest_append(tail, len(drafts))
-                if (
-                    stored
-                    and is_recent(stored[-1], at, self.retry_window)
-                    and all(map(Draft.equals, drafts, stored))
-                ):
-                    return stored
-                appended = await store.append(
-                    user_id, conversation_id, items, at, last_position=tail.last_position
-                )
-                if appended is not None:
-                    return appended
-                # Another append, perhaps the very one that this is the retry of, was faster.
-        return await store.append(user_id, conversation_id, items, at, key=request) or ()
+        return await self.chatkeep.items.append(user_id, conversation_id, items, at, key=request)
 
     async def list(
         self,
@@ -164,14 +139,38 @@ class OpenAIConversations:
         return await self.chatkeep.items.get(user_id, conversation_id, item_id)
 
     async def delete(
-        self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        item_id: ItemId,
+        *,
+        is_retry: bool = False,
     ) -> Conversation:
         """Delete the item and return its conversation.
 
-        Raises `ItemNotFoundError`, `RetainedError`.
+        A retry that finds no such item succeeds: its first attempt may have deleted it.
+        Raises `ConversationNotFoundError`, `ItemNotFoundError`, `RetainedError`.
         """
-        await self.chatkeep.items.delete(user_id, conversation_id, item_id)
+        try:
+            await self.chatkeep.items.delete(user_id, conversation_id, item_id)
+        except ItemNotFoundError:
+            if not is_retry:
+                raise
         return await self.chatkeep.get_conversation(user_id, conversation_id)
+
+    async def delete_conversation(
+        self, user_id: UserId, conversation_id: ConversationId, *, is_retry: bool = False
+    ) -> None:
+        """Delete the conversation with all its items.
+
+        A retry that finds no such conversation succeeds: its first attempt may have deleted it.
+        Raises `ConversationNotFoundError`, `RetainedError`.
+        """
+        try:
+            await self.chatkeep.delete_conversation(user_id, conversation_id)
+        except ConversationNotFoundError:
+            if not is_retry:
+                raise
 
     async def change(
         self, user_id: UserId, conversation_id: ConversationId, metadata: JsonText

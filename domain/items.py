@@ -7,7 +7,7 @@ messages, calls of functions and their outputs are ordinary messages besides.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NewType
 from uuid import UUID
 
@@ -60,14 +60,6 @@ class RequestKey:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """The last items of a conversation, latest first, and the last position it ever gave away."""
-
-    items: tuple[Item, ...]
-    last_position: Position
-
-
 def message_id_in(item_id: ItemId) -> UUID | None:
     """Return the id of the message that an item of this id belongs to, unless it was given it."""
     found = _OF_A_MESSAGE.fullmatch(item_id)
@@ -80,23 +72,3 @@ def given_ids(items: Sequence[NewItem]) -> list[ItemId]:
     if len(set(ids)) < len(ids):
         raise ItemIdTakenError(next(id_ for id_ in ids if ids.count(id_) > 1))
     return ids
-
-
-def latest_append(tail: Tail, count: int) -> tuple[Item, ...]:
-    """Return the last `count` items, oldest first, if just these were appended in one go, else ().
-
-    What was appended together has consecutive positions and one time. `tail` has one item more.
-    """
-    latest = tail.items[:count]
-    if len(latest) < count or not latest:
-        return ()
-    at, last = latest[0].created_at, latest[0].position
-    for distance, item in enumerate(tail.items[: count + 1]):
-        belongs = item.created_at == at and item.position == last - distance
-        if belongs is not (distance < count):
-            return ()
-    return tuple(reversed(latest))
-
-
-def is_recent(item: Item, now: datetime, window: timedelta) -> bool:
-    return abs(now - item.created_at) <= window

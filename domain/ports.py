@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, Self
 
-from domain.items import Item, ItemId, NewItem, RequestKey, Tail
+from domain.items import Item, ItemId, NewItem, RequestKey
 from domain.model import (
     Changes,
     Conversation,
@@ -252,12 +252,13 @@ class Items(Protocol):
         """Store a conversation with its first items, in their order.
 
         A conversation of that id that was created with the same `key` is returned as it is stored.
-        Raises `KeyTakenError` when it was created otherwise, `ItemIdTakenError` when an id is given
-        twice, `UserNotProvisionedError` as `Conversations.create` does.
+        Raises `KeyTakenError` when it was created otherwise, be it without a key,
+        `ItemIdTakenError` when an id is given twice, `UserNotProvisionedError` as
+        `Conversations.create` does.
         """
         ...
 
-    async def append(  # noqa: PLR0913 - each is one independent part of the call
+    async def append(
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -265,13 +266,11 @@ class Items(Protocol):
         at: datetime,
         *,
         key: RequestKey | None = None,
-        last_position: Position | None = None,
-    ) -> Sequence[Item] | None:
+    ) -> Sequence[Item]:
         """Add items after the last one, in their order, all or none; return them.
 
         Positions and `updated_at` are as `Messages.append` has them; `message_count` counts the
-        messages among them. With `last_position`, only if that is still the last one ever given
-        away; otherwise None is returned.
+        messages among them.
         With a `key` that came before, with the same digest, what is still there of the items it
         brought is returned and nothing changes. Raises `KeyTakenError` when the digest differs,
         `ItemIdTakenError` when an item of this conversation, or another one of `items`, has an id,
@@ -292,10 +291,6 @@ class Items(Protocol):
 
         Raises `ConversationNotFoundError`, `ItemNotFoundError` when `after` is no item of it.
         """
-        ...
-
-    async def tail(self, user_id: UserId, conversation_id: ConversationId, *, limit: int) -> Tail:
-        """Return the last `limit` items. Raises `ConversationNotFoundError`."""
         ...
 
     async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:

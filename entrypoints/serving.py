@@ -29,7 +29,7 @@ from entrypoints.bootstrap import database, monitoring
 from entrypoints.bootstrap.service import http_app, identity
 from entrypoints.bootstrap.tokens import token
 from entrypoints.http.connections import Connection
-from entrypoints.settings import Settings
+from entrypoints.settings import Settings, retired_settings
 
 logger = logging.getLogger("chatkeep")
 
@@ -66,6 +66,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
     logging.config.dictConfig(logs.configuration(settings))
     if (untraced := monitoring.untraced()) is not None:
         logger.warning(untraced)
+    for sentence in retired_settings():
+        logger.warning(sentence)
     embedded = not settings.database_url
     with (
         _listening(host, port) as listener,

@@ -17,6 +17,12 @@ from domain.sweep import Policy, duration
 
 PREFIX: Final = "CHATKEEP_"
 MIN_SECRET_BYTES: Final = 32
+RETIRED: Final = {
+    "CHATKEEP_OPENAI_RETRY_SECONDS": "retries without an Idempotency-Key are always stored; see "
+    "docs/openai.md"
+}
+"""Former settings, and what holds without them. They are accepted, so that upgrades start."""
+
 _UNPREFIXED: Final = frozenset({"database_url", "database_url_direct"})
 
 _LIMITS: Final = Limits()
@@ -91,10 +97,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     openai_max_body_bytes: Annotated[
         Count, Meta(description="bytes of a request's body, below `/openai`")
     ] = 33_554_432
-    openai_retry_seconds: Annotated[
-        Count,
-        Meta(description="so long a retry that equals the last append is not stored again"),
-    ] = 60
 
     max_requests_at_once: Annotated[
         Count, Meta(description="requests served at once, in one process; more get a 503")
@@ -165,7 +167,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 given[field.name] = _split(text) if several else text
         if "plan_bytes" in given:
             given["plan_bytes"] = _bytes("plan_bytes", given["plan_bytes"])
-        known = {variable(field.name) for field in msgspec.structs.fields(cls)}
+        known = {variable(field.name) for field in msgspec.structs.fields(cls)} | RETIRED.keys()
         if unknown := sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
             raise SettingsError(
                 f"{', '.join(unknown)}: no such setting. See the table in the README."
@@ -188,6 +190,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             )
         if self.jwks_url and urlsplit(self.jwks_url).scheme not in {"http", "https"}:
             raise SettingsError("CHATKEEP_JWKS_URL is not an http or https URL")
+
+
+def retired_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a sentence for each variable that is set and no longer has an effect."""
+    return [
+        f"{name} has no effect any more: {reason}. Remove it."
+        for name, reason in RETIRED.items()
+        if environ.get(name, "").strip()
+    ]
 
 
 def variable(field: str) -> str:

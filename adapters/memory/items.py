@@ -15,7 +15,7 @@ from domain.errors import (
     KeyTakenError,
 )
 from domain.item_shapes import items_of
-from domain.items import Item, ItemId, NewItem, RequestKey, Tail, given_ids
+from domain.items import Item, ItemId, NewItem, RequestKey, given_ids
 from domain.model import (
     Conversation,
     ConversationId,
@@ -50,7 +50,7 @@ class MemoryItems:
         self._add(conversation.user_id, conversation.id, items, conversation.updated_at, key)
         return self.store.conversation(conversation.user_id, conversation.id).conversation
 
-    async def append(  # noqa: PLR0913 - the port's
+    async def append(
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -58,14 +58,11 @@ class MemoryItems:
         at: datetime,
         *,
         key: RequestKey | None = None,
-        last_position: Position | None = None,
-    ) -> Sequence[Item] | None:
+    ) -> Sequence[Item]:
         kept = self.store.conversation(user_id, conversation_id)
         if key is not None and key.key in kept.keys:
             first, last = _keyed(kept, key)
             return [item for item in _items(kept) if first <= item.position <= last]
-        if last_position is not None and last_position != kept.last_position:
-            return None
         given = set(given_ids(items))
         for item in _items(kept):
             if item.id in given:
@@ -88,11 +85,6 @@ class MemoryItems:
             if not any(item.id == after for item in found):
                 raise ItemNotFoundError(after)
         return [*islice(found, limit)]
-
-    async def tail(self, user_id: UserId, conversation_id: ConversationId, *, limit: int) -> Tail:
-        kept = self.store.conversation(user_id, conversation_id)
-        latest = tuple(reversed([*_items(kept)]))[:limit]
-        return Tail(latest, Position(kept.last_position))
 
     async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
         kept = self.store.user(user_id).conversations.get(conversation_id)

@@ -68,10 +68,9 @@ SELECT moved.id, moved.user_id, $18, $19, moved.first, moved.last, $17
 FROM moved WHERE $18::text IS NOT NULL"""
 
 _FREE: Final = f" AND NOT EXISTS ({_TAKEN})"
-_NEXT: Final = f"{_FREE} AND ($22::bigint IS NULL OR last_position = $22)"
 
 # Three texts, since what a statement does not do it need not plan: an append of items without ids
-# of their own, one of items with, and one with a key or for the next place only.
+# of their own, one of items with, and one with a key.
 APPEND_FREELY: Final = f"""
 WITH {_moved()}, added AS ({_ADDED}
 ), kept AS ({_KEPT}
@@ -84,8 +83,8 @@ WITH {_moved(_FREE.replace("$20", "$18").replace("$21", "$19"))}, added AS ({_AD
 )
 SELECT first FROM moved"""
 
-APPEND: Final = f"""
-WITH {_moved(_NEXT)}, added AS ({_ADDED}
+APPEND_WITH_KEY: Final = f"""
+WITH {_moved(_FREE)}, added AS ({_ADDED}
 ), kept AS ({_KEPT}
 ), keyed AS ({_KEYED}
 )
@@ -141,7 +140,7 @@ def _rows(condition: str, order: Order) -> str:
 def _page(order: Order) -> str:
     condition = "position > $4" if order is Order.ASC else "position < $4"
     return f"""
-SELECT c.last_position, page.* FROM conversations c
+SELECT page.* FROM conversations c
 LEFT JOIN LATERAL ({_rows(condition, order)}) AS page ON true
 WHERE c.id = $1 AND c.user_id = $2
 ORDER BY page.position {order.value}"""
@@ -166,7 +165,7 @@ def _page_after(order: Order) -> str:
     if order is Order.DESC:
         condition = "position < place.position + place.again::int"
     return f"""
-SELECT c.last_position, place.position AS place, page.* FROM conversations c
+SELECT place.position AS place, page.* FROM conversations c
 LEFT JOIN LATERAL ({_PLACE}
 ) AS place ON true
 LEFT JOIN LATERAL ({_rows(condition, order)}) AS page ON true

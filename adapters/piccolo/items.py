@@ -9,9 +9,9 @@ import asyncpg
 from adapters.piccolo.conversations import PiccoloConversations, unprovisioned
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.item_statements import (
-    APPEND,
     APPEND_FREELY,
     APPEND_WITH_IDS,
+    APPEND_WITH_KEY,
     CREATE,
     DELETE,
     GET,
@@ -31,7 +31,7 @@ from domain.errors import (
     StoreUnavailableError,
 )
 from domain.item_shapes import items_of
-from domain.items import Item, ItemId, ItemText, NewItem, RequestKey, Tail, given_ids, message_id_in
+from domain.items import Item, ItemId, ItemText, NewItem, RequestKey, given_ids, message_id_in
 from domain.model import (
     EMPTY_OBJECT,
     FIRST_POSITION,
@@ -74,9 +74,10 @@ class PiccoloItems:
                 provision,
             )
         except asyncpg.UniqueViolationError:
-            if key is not None:
-                await self._keyed(new.user_id, new.id, key)
+            keyed = key and await self._keyed(new.user_id, new.id, key)
             stored = await self._conversations.get(new.user_id, new.id)
+            if key is not None and keyed is None:  # it came with an import or a PUT, without a key
+                raise KeyTakenError(key.key) from None
             if key is None and stored.created_at != new.created_at:
                 raise ConversationIdTakenError(new.id) from None
             return stored
@@ -85,7 +86,7 @@ class PiccoloItems:
         messages = sum(item.message is not None for item in items)
         return new._replace(message_count=messages)
 
-    async def append(  # noqa: PLR0913 - the port's
+    async def append(
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -93,15 +94,13 @@ class PiccoloItems:
         at: datetime,
         *,
         key: RequestKey | None = None,
-        last_position: Position | None = None,
-    ) -> Sequence[Item] | None:
+    ) -> Sequence[Item]:
         given = given_ids(items)
         arguments = _arguments(user_id, conversation_id, items, at)
         try:
-            if key is not None or last_position is not None:
-                keyed = (key and key.key, key and key.digest)
+            if key is not None:
                 rows = await self._engine.fetch(
-                    APPEND, *arguments, *keyed, *_identified(given), last_position
+                    APPEND_WITH_KEY, *arguments, key.key, key.digest, *_identified(given)
                 )
             elif given:
                 rows = await self._engine.fetch(APPEND_WITH_IDS, *arguments, *_identified(given))
@@ -112,7 +111,7 @@ class PiccoloItems:
         if rows:
             first = rows[0]["first"]
             return [item.stored(Position(first + n), at) for n, item in enumerate(items)]
-        return await self._not_appended(user_id, conversation_id, items, at, key, last_position)
+        return await self._not_appended(user_id, conversation_id, items, at, key)
 
     async def list(
         self,
@@ -149,13 +148,6 @@ class PiccoloItems:
             found = found[same.index(after) + 1 :]
         return found[:limit]
 
-    async def tail(self, user_id: UserId, conversation_id: ConversationId, *, limit: int) -> Tail:
-        rows = await self._engine.fetch(
-            PAGE[Order.DESC], conversation_id, user_id, limit, LAST_POSITION
-        )
-        items = _items(conversation_id, rows, Order.DESC)
-        return Tail(tuple(items[:limit]), Position(rows[0]["last_position"]))
-
     async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
         item, _ = await self._find(user_id, conversation_id, item_id)
         return item
@@ -185,41 +177,43 @@ class PiccoloItems:
                     return item, row["id"]
         raise ItemNotFoundError(item_id)
 
-    async def _not_appended(  # noqa: PLR0913, PLR0917 - the whole call
+    async def _not_appended(
         self,
         user_id: UserId,
         conversation_id: ConversationId,
         items: Sequence[NewItem],
         at: datetime,
         key: RequestKey | None,
-        last_position: Position | None,
-    ) -> Sequence[Item] | None:
+    ) -> Sequence[Item]:
         """Return what was stored by the same call before, or say why nothing was stored."""
         if key is not None and (stored := await self._keyed(user_id, conversation_id, key)):
-            first, last = stored
-            rows = await self._engine.fetch(
-                PAGE[Order.ASC], conversation_id, user_id, len(items), first - 1
-            )
-            found = _items(conversation_id, rows, Order.ASC)
-            return [item for item in found if item.position <= last]
-        tail = await self.tail(user_id, conversation_id, limit=1)
-        # The statement may have been run twice; what has our time is what the first time stored.
-        first_item = items[0]
+            return await self._between(user_id, conversation_id, *stored)
+        await self._conversations.get(user_id, conversation_id)
+        # The statement may have been run twice; then what is stored has our ids and our time.
         try:
-            stored_first = await self.get(user_id, conversation_id, first_item.id)
+            first = (await self.get(user_id, conversation_id, items[0].id)).position
         except ItemNotFoundError:
             pass
         else:
-            if stored_first.created_at == at and stored_first.text == first_item.text:
-                first = stored_first.position
-                return [item.stored(Position(first + n), at) for n, item in enumerate(items)]
+            mine = [item.stored(Position(first + n), at) for n, item in enumerate(items)]
+            last = mine[-1].position
+            if mine == await self._between(user_id, conversation_id, first, last):
+                return mine
         ids, message_ids = _identified(given_ids(items))
         taken = await self._engine.fetch(TAKEN, conversation_id, user_id, ids, message_ids)
         if taken:
             raise ItemIdTakenError(taken[0]["id"])
-        if last_position is not None and last_position != tail.last_position:
-            return None
         raise StoreUnavailableError("What had the id was deleted just now.")
+
+    async def _between(
+        self, user_id: UserId, conversation_id: ConversationId, first: Position, last: Position
+    ) -> Sequence[Item]:
+        """Return the items of these positions, both included, oldest first."""
+        rows = await self._engine.fetch(
+            PAGE[Order.ASC], conversation_id, user_id, last - first + 1, first - 1
+        )
+        found = _items(conversation_id, rows, Order.ASC)
+        return [item for item in found if item.position <= last]
 
     async def _keyed(
         self, user_id: UserId, conversation_id: ConversationId, key: RequestKey

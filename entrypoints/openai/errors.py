@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from domain.errors import ItemIdTakenError
 from entrypoints.http.problems import TYPE_PREFIX, Problem
-from entrypoints.openai.schemas import Error, ErrorDetail
+from entrypoints.openai.schemas import Error, ErrorDetail, written_id
 from entrypoints.settings import variable
 
 PREFIX: Final = "/openai"
@@ -61,6 +61,8 @@ def _answer(request: _AnyRequest, error: Exception, response: Response[Problem])
         message = f"Invalid URL ({request.method} {request.scope['path']})"
     elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         message = message.replace(variable("max_body_bytes"), variable("openai_max_body_bytes"))
+    elif (conversation_id := getattr(error, "conversation_id", None)) is not None:
+        message = message.replace(f" {conversation_id}", f" {written_id(conversation_id)}")
     headers = dict(response.headers)
     if status in _RETRIED and "Retry-After" not in headers:
         headers["x-should-retry"] = "false"

@@ -77,7 +77,8 @@ def _paths() -> dict[str, Any]:
     )
     key = _header("Idempotency-Key", "makes the request safe to send again, for ever")
     retry = _header(
-        "x-stainless-retry-count", "what SDKs send: 1 or more for a retry, see docs/openai.md"
+        "x-stainless-retry-count",
+        "what SDKs send: with 1 or more, deleting what is not there answers 200",
     )
     which = [*one, _path("item_id", "which item")]
     return {
@@ -119,7 +120,7 @@ def _paths() -> dict[str, Any]:
                 "openaiDeleteConversation",
                 "Delete a conversation with all its items",
                 DeletedConversation,
-                one,
+                [*one, retry],
                 errors=_NOT_FOUND | _RETAINED,
             ),
         },
@@ -128,7 +129,7 @@ def _paths() -> dict[str, Any]:
                 "openaiCreateItems",
                 "Append items, all or none",
                 ItemList,
-                [*one, include, key, retry],
+                [*one, include, key],
                 body=CreateItems,
                 errors=_NOT_FOUND | _KEY_TAKEN,
             ),
@@ -148,7 +149,7 @@ def _paths() -> dict[str, Any]:
                 "openaiDeleteItem",
                 "Delete an item; the answer is its conversation",
                 ConversationOut,
-                which,
+                [*which, retry],
                 errors=_NOT_FOUND | _RETAINED,
             ),
         },

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -37,6 +36,7 @@ from entrypoints.openai.schemas import (
 from entrypoints.settings import Settings
 
 _CONVERSATION: Final = re.compile(r"conv_([0-9a-f]{32})")
+_RETRIES: Final = re.compile(r"0*[1-9][0-9]*")
 _BEFORE_ITEM_ID: Final = b"/items/"
 _DEFAULT_LIMIT: Final = 20
 
@@ -55,7 +55,7 @@ def openai_api(
     chatkeep: Chatkeep, settings: Settings, guards: Sequence[ASGIMiddleware], metrics: Metrics
 ) -> Router:
     """Return the routes below /openai. `guards` are those that let callers in elsewhere."""
-    openai = OpenAIConversations(chatkeep, timedelta(seconds=settings.openai_retry_seconds))
+    openai = OpenAIConversations(chatkeep)
     return Router(
         "/openai/v1/conversations",
         include_in_schema=False,
@@ -120,7 +120,7 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         request: JsonRequest, conversation_id: FromPath[str]
     ) -> DeletedConversation:
         found = _conversation_id(conversation_id)
-        await openai.chatkeep.delete_conversation(user_of(request.user), found)
+        await openai.delete_conversation(user_of(request.user), found, is_retry=_is_retry(request))
         return DeletedConversation(id=written_id(found))
 
     return [create, list_conversations, get_one, update, delete_one]
@@ -136,7 +136,6 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
             _conversation_id(conversation_id),
             texts(data.items),
             key=request.headers.get("idempotency-key"),
-            is_retry=request.headers.get("x-stainless-retry-count", "0") != "0",
         )
         # How long the conversation is by now, this API does not ask.
         metrics.appended(len(items), over_soft_limit=False)
@@ -171,7 +170,10 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
     async def delete_item(request: JsonRequest, conversation_id: FromPath[str]) -> ConversationOut:
         return ConversationOut.of(
             await openai.delete(
-                user_of(request.user), _conversation_id(conversation_id), _item_id(request)
+                user_of(request.user),
+                _conversation_id(conversation_id),
+                _item_id(request),
+                is_retry=_is_retry(request),
             )
         )
 
@@ -183,6 +185,11 @@ def _conversation_id(given: str) -> ConversationId:
     if found is None:
         raise UnknownConversationError(given)
     return ConversationId(UUID(found[1]))
+
+
+def _is_retry(request: JsonRequest) -> bool:
+    """Whether an SDK says that it has sent this request before."""
+    return _RETRIES.fullmatch(request.headers.get("x-stainless-retry-count", "")) is not None
 
 
 def _item_id(request: JsonRequest) -> ItemId:

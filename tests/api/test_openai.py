@@ -2,17 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from entrypoints.bootstrap.service import memory_app
-from entrypoints.bootstrap.use_cases import memory_chatkeep
-from entrypoints.settings import Settings
 from tests.api.service import SERVICE_KEY, Service, serving, settings, token
-from tests.contract.builders import NOON, SECOND
 
 HELLO = {"role": "user", "content": "Hello"}
 CONVERSATIONS = "/openai/v1/conversations"
@@ -336,90 +331,95 @@ async def test_conversations_are_listed_in_pages(alice: Wire) -> None:
     assert found == made[::-1]
 
 
-class Watch:
-    """A clock that is set by hand."""
+@pytest.mark.parametrize("count", ["0", "1", "2", "-1", "", "many", "1e3", "9" * 5_000])
+async def test_every_append_without_a_key_is_stored(alice: Wire, count: str) -> None:
+    """Whatever a retry says: that an equal append is its lost first attempt is only a guess."""
+    path = await alice.started()
+    yes = {"items": [{"role": "user", "content": "yes"}]}
+    await alice.call("POST", f"{path}/items", yes)
 
-    def __init__(self) -> None:
-        self.at = NOON
+    answer = await alice.http.post(
+        f"{path}/items",
+        json=yes,
+        headers={**alice.headers, "x-stainless-retry-count": count},
+    )
 
-    def now(self) -> datetime:
-        return self.at
-
-
-RETRY = {"x_stainless_retry_count": "1"}
-
-
-@pytest.fixture
-async def watched() -> AsyncIterator[tuple[Watch, Wire]]:
-    clock = Watch()
-    async with serving(settings(), memory_chatkeep(clock=clock)) as service:
-        yield clock, Wire(service, "alice")
-
-
-async def append(wire: Wire, path: str, *items: object, **headers: str) -> list[str]:
-    page = await wire.call("POST", f"{path}/items", {"items": items}, **headers)
-    return [item["id"] for item in page["data"]]
+    assert answer.status_code == 200
+    found = (await alice.call("GET", f"{path}/items"))["data"]
+    assert len({item["id"] for item in found}) == len(found) == 2
+    assert found[0]["id"] == answer.json()["last_id"]
 
 
-async def test_a_retry_soon_enough_is_the_same_append(watched: tuple[Watch, Wire]) -> None:
-    clock, wire = watched
-    path = await wire.started(HELLO)
-    clock.at += SECOND
-    own = {"type": "reasoning", "id": "rs_1", "summary": []}
-    first = await append(wire, path, HELLO, own, HELLO)
-
-    clock.at += 60 * SECOND
-    assert await append(wire, path, HELLO, own, HELLO, **RETRY) == first
-    assert len((await wire.call("GET", f"{path}/items"))["data"]) == 4
-
-
-@pytest.mark.parametrize(
-    ("items", "seconds"),
-    [
-        ([HELLO, HELLO], 61),
-        ([HELLO], 1),
-        ([HELLO, HELLO, HELLO], 1),
-        ([HELLO, {**HELLO, "phase": "x"}], 1),
-    ],
-)
-async def test_what_is_not_the_last_append_is_another_one(
-    watched: tuple[Watch, Wire], items: list[object], seconds: int
+@pytest.mark.parametrize("count", ["1", "2", "10"])
+async def test_deleting_again_what_is_gone_succeeds_when_it_is_a_retry(
+    alice: Wire, count: str
 ) -> None:
-    clock, wire = watched
-    path = await wire.started(HELLO)
-    clock.at += SECOND
-    first = await append(wire, path, HELLO, HELLO)
+    path = await alice.started(HELLO, HELLO)
+    gone, stays = (item["id"] for item in (await alice.call("GET", f"{path}/items"))["data"])
+    retry = {"x_stainless_retry_count": count}
+    parent = await alice.call("DELETE", f"{path}/items/{gone}")
 
-    clock.at += seconds * SECOND
-    second = await append(wire, path, *items, **RETRY)
+    assert await alice.call("DELETE", f"{path}/items/{gone}", **retry) == parent
+    await alice.refused(404, "DELETE", f"{path}/items/{gone}")
+    [left] = (await alice.call("GET", f"{path}/items"))["data"]
+    assert left["id"] == stays
 
-    assert not set(first) & set(second)
-    assert len((await wire.call("GET", f"{path}/items"))["data"]) == 3 + len(items)
-
-
-async def test_after_another_append_a_retry_is_an_append(watched: tuple[Watch, Wire]) -> None:
-    clock, wire = watched
-    path = await wire.started()
-    await append(wire, path, HELLO)
-    clock.at += SECOND
-    await append(wire, path, {**HELLO, "content": "Another"})
-
-    await append(wire, path, HELLO, **RETRY)
-
-    assert len((await wire.call("GET", f"{path}/items"))["data"]) == 3
+    deleted = await alice.call("DELETE", path)
+    assert await alice.call("DELETE", path, **retry) == deleted
+    await alice.refused(404, "DELETE", path)
+    await alice.refused(404, "DELETE", f"{path}/items/{stays}", **retry)
 
 
-async def test_retries_can_be_taken_at_their_word() -> None:
-    configured = settings(openai_retry_seconds=0)
-    async with serving(configured, app=memory_app(configured)) as service:
-        wire = Wire(service, "alice")
-        path = await wire.started()
-        await append(wire, path, HELLO)
+@pytest.mark.parametrize("count", ["0", "-1", "many", "1.5", "+1"])
+async def test_what_is_no_retry_finds_nothing_to_delete(alice: Wire, count: str) -> None:
+    path = await alice.started()
+    no_retry = {"x_stainless_retry_count": count}
 
-        await append(wire, path, HELLO, **RETRY)
-
-        assert len((await wire.call("GET", f"{path}/items"))["data"]) == 2
+    await alice.refused(404, "DELETE", f"{path}/items/msg_none", **no_retry)
+    await alice.refused(404, "DELETE", f"{CONVERSATIONS}/conv_{'0' * 32}", **no_retry)
 
 
-def test_a_minute_is_what_the_documentation_says() -> None:
-    assert Settings().openai_retry_seconds == 60
+async def test_a_retried_deletion_deletes_what_is_there(alice: Wire) -> None:
+    path = await alice.started(HELLO)
+    [item] = (await alice.call("GET", f"{path}/items"))["data"]
+    retry = {"x_stainless_retry_count": "1"}
+
+    await alice.call("DELETE", f"{path}/items/{item['id']}", **retry)
+    assert (await alice.call("GET", f"{path}/items"))["data"] == []
+    await alice.call("DELETE", path, **retry)
+    await alice.refused(404, "GET", path)
+
+
+async def test_a_keyed_create_after_an_import_is_a_conflict(alice: Wire) -> None:
+    """The id follows from user and key; what has it otherwise was not created with the key."""
+    key = {"Idempotency_Key": "lunch"}
+    made = await alice.call("POST", CONVERSATIONS, {"items": [HELLO]}, **key)
+    await alice.call("DELETE", f"{CONVERSATIONS}/{made['id']}")
+    native = f"/v1/conversations/{made['id'].removeprefix('conv_')}"
+    assert (await alice.http.put(native, headers=alice.headers)).status_code == 201
+
+    error = await alice.refused(409, "POST", CONVERSATIONS, {"items": [HELLO]}, **key)
+
+    assert "lunch" in error["message"]
+    assert (await alice.call("GET", f"{CONVERSATIONS}/{made['id']}/items"))["data"] == []
+
+
+async def test_errors_name_conversations_as_this_api_does(
+    alice: Wire, request: pytest.FixtureRequest
+) -> None:
+    path = await alice.started(HELLO)
+    conversation_id = path.rpartition("/")[2]
+    native = f"/v1/conversations/{conversation_id.removeprefix('conv_')}"
+    user_id = f"alice of {request.node.name}"
+    acting = {"Authorization": f"Bearer {SERVICE_KEY}", "X-User-Id": user_id}
+    held = await alice.http.patch(native, json={"retain": True}, headers=acting)
+    assert held.status_code == 200
+
+    error = await alice.refused(409, "DELETE", path)
+    assert error["message"].startswith(f"Conversation {conversation_id} is on hold")
+    unknown = f"conv_{'0' * 31}1"
+    for method, below in (("GET", ""), ("GET", "/items"), ("DELETE", ""), ("POST", "")):
+        body: object = {"metadata": {}} if method == "POST" else None
+        error = await alice.refused(404, method, f"{CONVERSATIONS}/{unknown}{below}", body)
+        assert unknown in error["message"]
+        assert "0000-" not in error["message"]

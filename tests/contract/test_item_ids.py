@@ -1,7 +1,6 @@
 """Ids of items, idempotency keys, and what is refused or answered again because of them."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,8 +10,7 @@ from domain.errors import (
     KeyTakenError,
     UserNotProvisionedError,
 )
-from domain.items import Item
-from domain.model import JsonText, Position, UserId
+from domain.model import JsonText, UserId
 from tests.contract.builders import (
     ALICE,
     HOUR,
@@ -165,15 +163,28 @@ async def test_a_create_with_the_same_key_is_one(store: Store) -> None:
     assert await listed(store) == [created]
 
 
-async def test_an_append_may_ask_to_be_the_next_one(store: Store) -> None:
-    conversation = await started(store, says("hello"))
-    last = (await store.items.tail(ALICE, conversation.id, limit=1)).last_position
+@pytest.mark.parametrize("items", [0, 3])
+async def test_a_create_with_a_key_is_never_a_conversation_that_came_without_it(
+    store: Store, items: int
+) -> None:
+    """Such as one that was imported, or made natively with the id that follows from the key."""
+    new = a_conversation()
+    await store.items.create(new, said(items), key=None, provision=True)
+    before = await everything_of(store)
 
-    async def next_one(last: Position) -> Sequence[Item] | None:
-        return await store.items.append(
-            ALICE, conversation.id, said(2), NOON + SECOND, last_position=last
-        )
+    for later in (new, new._replace(created_at=NOON + HOUR, updated_at=NOON + HOUR)):
+        with pytest.raises(KeyTakenError):
+            await store.items.create(later, said(items), key=KEY, provision=True)
 
-    assert await next_one(last) is not None
-    assert await next_one(last) is None
-    assert len(await page(store, conversation)) == 3
+    assert await everything_of(store) == before
+
+
+async def test_equal_appends_without_a_key_are_each_stored(store: Store) -> None:
+    conversation = await started(store)
+
+    answers = await asyncio.gather(
+        *(append(store, conversation, *said(2)) for _ in range(10)),
+    )
+
+    assert len({item.id for answer in answers for item in answer}) == 20
+    assert len(await page(store, conversation)) == 20

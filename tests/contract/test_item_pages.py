@@ -64,17 +64,6 @@ async def test_an_empty_conversation_has_no_items(store: Store) -> None:
     conversation = await started(store)
 
     assert await page(store, conversation) == []
-    assert (await store.items.tail(ALICE, conversation.id, limit=3)).items == ()
-
-
-async def test_the_tail_is_the_last_items_latest_first(store: Store) -> None:
-    conversation = await mixed(store)
-    everything = await page(store, conversation)
-
-    tail = await store.items.tail(ALICE, conversation.id, limit=5)
-
-    assert list(tail.items) == everything[:-6:-1]
-    assert tail.last_position == everything[-1].position
 
 
 @pytest.mark.parametrize(
@@ -116,8 +105,6 @@ async def test_an_unknown_conversation_is_not_found(store: Store) -> None:
         await page(store, unknown)
     with pytest.raises(ConversationNotFoundError):
         await page(store, unknown, after=ItemId("rs_1"))
-    with pytest.raises(ConversationNotFoundError):
-        await store.items.tail(ALICE, unknown.id, limit=1)
 
 
 async def test_many_appends_at_once_lose_double_and_mix_nothing(store: Store) -> None:

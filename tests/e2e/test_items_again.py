@@ -5,8 +5,8 @@ import pytest
 from domain.errors import ItemIdTakenError
 from domain.item_shapes import drafted
 from domain.items import ItemText, RequestKey
-from domain.model import Position
 from tests.contract.builders import ALICE, NOON, SECOND, a_conversation, says, started
+from tests.contract.items import append, items_of, page
 from tests.contract.store import Store
 
 MESSAGE = '{"role":"user","content":"hello"}'
@@ -24,26 +24,20 @@ BATCHES = [
 
 @pytest.mark.parametrize("texts", BATCHES)
 @pytest.mark.parametrize("key", [None, RequestKey("key", "digest")])
-@pytest.mark.parametrize("next_one", [False, True])
 async def test_an_append_that_is_run_again_answers_what_the_first_one_stored(
-    postgres_store: Store, texts: list[str], key: RequestKey | None, *, next_one: bool
+    postgres_store: Store, texts: list[str], key: RequestKey | None
 ) -> None:
     store = postgres_store
     conversation = await started(store, says("first"))
-    last = (await store.items.tail(ALICE, conversation.id, limit=1)).last_position
     items = [drafted(ItemText(text), field="items").new(NOON) for text in texts]
-    condition: Position | None = last if next_one else None
 
     first, second = [
-        await store.items.append(
-            ALICE, conversation.id, items, NOON + SECOND, key=key, last_position=condition
-        )
+        await store.items.append(ALICE, conversation.id, items, NOON + SECOND, key=key)
         for _ in range(2)
     ]
 
-    assert first is not None
     assert second == first
-    assert len((await store.items.tail(ALICE, conversation.id, limit=100)).items) == 1 + len(texts)
+    assert len(await page(store, conversation)) == 1 + len(texts)
 
 
 @pytest.mark.parametrize("texts", [[], *BATCHES])
@@ -60,7 +54,20 @@ async def test_a_create_that_is_run_again_answers_what_the_first_one_stored(
     ]
 
     assert second == first
-    assert len((await store.items.tail(ALICE, new.id, limit=100)).items) == len(texts)
+    assert len(await page(store, new)) == len(texts)
+
+
+async def test_another_request_that_begins_alike_at_the_same_time_is_no_second_run(
+    postgres_store: Store,
+) -> None:
+    store = postgres_store
+    conversation = await started(store)
+    await append(store, conversation, *items_of(OWN_OTHER))
+
+    with pytest.raises(ItemIdTakenError):
+        await append(store, conversation, *items_of(OWN_OTHER, MESSAGE))
+
+    assert len(await page(store, conversation)) == 1
 
 
 async def test_the_same_ids_at_another_time_are_no_second_run(postgres_store: Store) -> None:

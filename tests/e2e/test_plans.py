@@ -72,7 +72,7 @@ STATEMENTS = {
     "list archived": (conversations.LIST_STATUS[Status.ARCHIVED], {ARCHIVED}),
     "list archived after": (conversations.LIST_STATUS_AFTER[Status.ARCHIVED], {ARCHIVED}),
     "append items": (items.APPEND_FREELY, {CONVERSATION}),
-    "append items with ids": (items.APPEND, {CONVERSATION, *BY_ITEM_ID}),
+    "append items with ids": (items.APPEND_WITH_KEY, {CONVERSATION, *BY_ITEM_ID}),
     "create with items": (items.CREATE, set()),
     "taken item ids": (items.TAKEN, BY_ITEM_ID),
     "idempotency key": (items.KEY, {KEY}),

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidValueError
 from domain.item_shapes import drafted, items_of
-from domain.items import Item, ItemId, ItemText, NewItem, message_id_in
-from domain.model import Message, Position, Role
-from tests.unit.histories import AT, conversation, histories, tool
+from domain.items import ItemId, ItemText, NewItem, message_id_in
+from domain.model import Message, Role
+from tests.unit.histories import AT, histories
 
 MADE = ItemId("made")
 tried = settings(deadline=None)  # how long it takes says nothing here
@@ -247,15 +247,3 @@ def test_the_items_of_messages_can_be_sent_again_as_they_are(
         for item in items_of(message):
             if json.loads(item.text).get("call_id") != "":
                 assert normalised(item.text) == item.text
-
-
-def test_a_draft_knows_what_it_became() -> None:
-    draft = drafted(ItemText('{"role":"user","content":"Hi"}'), field="")
-    other = drafted(ItemText('{"role":"user","content":"Ho"}'), field="")
-    new = draft.new(AT)
-    item = Item(id=new.id, text=new.text, position=Position(1), created_at=AT)
-
-    assert draft.equals(item)
-    assert not other.equals(item)
-    [native] = items_of(conversation(tool("a", "b"))[0])
-    assert drafted(native.text, field="").equals(native)

@@ -63,6 +63,22 @@ test("pages of any size have everything once, in order", async () => {
   }
 });
 
+test("with keys, what loses its answer is stored once", async () => {
+  let lost = 0;
+  const losing = async (url, init) => {
+    const answer = await fetch(url, init);
+    if (lost++ === 0) throw new TypeError("the answer was lost");
+    return answer;
+  };
+  const once = client.withOptions({ fetch: losing, maxRetries: 2 });
+  once.idempotencyHeader = "Idempotency-Key";
+  const made = await client.conversations.create({});
+  const added = await once.conversations.items.create(made.id, { items });
+  assert.equal(lost, 2);
+  const found = await every(client.conversations.items.list(made.id, { order: "asc" }));
+  assert.deepEqual(found, added.data);
+});
+
 test("errors are of the right classes", async () => {
   const made = await client.conversations.create({});
   const append = (sent) => client.conversations.items.create(made.id, { items: sent });

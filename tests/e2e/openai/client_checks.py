@@ -225,16 +225,14 @@ async def check_a_key_makes_a_request_safe_to_send_again(client: Any) -> None:
     assert len(await every(client.conversations.items.list(made.id))) == len(ITEMS) - 2
 
 
-async def check_a_retry_is_not_stored_twice(client: Any) -> None:
-    made = await now(client.conversations.create(items=ITEMS[:1]))
+async def check_a_retry_without_a_key_is_an_append(client: Any) -> None:
+    made = await now(client.conversations.create())
     append = client.conversations.items.create
-    first = await now(append(made.id, items=ITEMS))
+    first = await now(append(made.id, items=ITEMS[:1]))
     retried = {"x-stainless-retry-count": "1"}
-    again = await now(append(made.id, items=ITEMS, extra_headers=retried))
-    assert [each.id for each in first.data] == [each.id for each in again.data]
-    await now(append(made.id, items=ITEMS[:1], extra_headers=retried))
-    await now(append(made.id, items=ITEMS[:1]))
-    assert len(await every(client.conversations.items.list(made.id))) == len(ITEMS) + 3
+    again = await now(append(made.id, items=ITEMS[:1], extra_headers=retried))
+    assert first.data[0].id != again.data[0].id
+    assert len(await every(client.conversations.items.list(made.id))) == 2
 
 
 class Losing(httpx.HTTPTransport):
@@ -263,19 +261,59 @@ class AsyncLosing(httpx.AsyncHTTPTransport):
         return response
 
 
-async def check_an_append_whose_answer_is_lost_is_stored_once(client: Any) -> None:
-    made = await now(client.conversations.create(items=ITEMS[:1]))
+def unlucky(client: Any) -> Any:
+    """Return a client whose first answer is lost, and which then sends the request again."""
     is_async = isinstance(client, openai.AsyncOpenAI)
-    unlucky = client.with_options(
+    return client.with_options(
         http_client=httpx.AsyncClient(transport=AsyncLosing())
         if is_async
         else httpx.Client(transport=Losing()),
         max_retries=2,
     )
-    answer = await now(unlucky.conversations.items.create(made.id, items=ITEMS))
+
+
+async def check_with_keys_what_loses_its_answer_is_stored_once(client: Any) -> None:
+    """One line of docs/openai.md has the package send a key with each request, as is."""
+    before = {each["id"] for each in (await conversations_of(client))["data"]}
+    once = unlucky(client)
+    once._idempotency_header = "Idempotency-Key"  # noqa: SLF001 - how the package is told
+    made = await now(once.conversations.create(items=ITEMS[:1]))
+    after = {each["id"] for each in (await conversations_of(client))["data"]}
+    assert after - before == {made.id}
+    await now(once.close())
+
+    once = unlucky(client)
+    once._idempotency_header = "Idempotency-Key"  # noqa: SLF001
+    answer = await now(once.conversations.items.create(made.id, items=ITEMS))
+    other = await now(once.conversations.items.create(made.id, items=ITEMS[:1]))
     found = await every(client.conversations.items.list(made.id, order="asc"))
-    assert [each.id for each in found[1:]] == [each.id for each in answer.data]
-    await now(unlucky.close())
+    expected = [each.id for each in (*answer.data, *other.data)]
+    assert [each.id for each in found[1:]] == expected
+    await now(once.close())
+
+
+async def check_without_a_key_a_lost_answer_doubles_and_loses_nothing(client: Any) -> None:
+    made = await now(client.conversations.create())
+    losing = unlucky(client)
+    answer = await now(losing.conversations.items.create(made.id, items=ITEMS[:2]))
+    found = await every(client.conversations.items.list(made.id, order="asc"))
+    assert len(found) == 4
+    assert [each.id for each in found[2:]] == [each.id for each in answer.data]
+    await now(losing.close())
+
+
+async def check_a_deletion_whose_answer_is_lost_succeeds(client: Any) -> None:
+    made = await now(client.conversations.create(items=ITEMS[:2]))
+    item, _ = await every(client.conversations.items.list(made.id))
+    losing = unlucky(client)
+    parent = await now(losing.conversations.items.delete(item.id, conversation_id=made.id))
+    assert parent.id == made.id
+    assert len(await every(client.conversations.items.list(made.id))) == 1
+    await now(losing.close())
+    losing = unlucky(client)
+    assert (await now(losing.conversations.delete(made.id))).deleted
+    await now(losing.close())
+    await refused(lambda: client.conversations.retrieve(made.id), openai.NotFoundError)
 
 
 async def check_a_token_may_be_made_for_each_request(client: Any) -> None:
@@ -293,6 +331,10 @@ async def check_more_than_twenty_items_are_taken_at_once(client: Any) -> None:
     made = await now(client.conversations.create())
     added = await now(client.conversations.items.create(made.id, items=items))
     assert len(added.data) == 250
+
+
+async def conversations_of(client: Any) -> Any:
+    return await now(client.get("/conversations?limit=100", cast_to=object))
 
 
 async def check_my_conversations_are_listed_by_activity(client: Any) -> None:

@@ -43,7 +43,8 @@ def output(*command: str | Path, folder: Path, url: str) -> str:
 
 @pytest.mark.timeout(600)
 def test_the_example_for_the_python_package_runs(url: str) -> None:
-    code, _ = examples("python", url)
+    code, _, with_keys = examples("python", url)
+    code = code.replace("\n\nchat", f"\n{with_keys}\nchat")
 
     for packages in ("first", "current"):
         said = output(python(packages), "-c", code, folder=FOLDER, url=url)
@@ -52,7 +53,7 @@ def test_the_example_for_the_python_package_runs(url: str) -> None:
 
 @pytest.mark.timeout(600)
 def test_the_example_for_the_agents_sdk_runs(url: str) -> None:
-    _, code = examples("python", url)
+    _, code, _ = examples("python", url)
 
     said = output(python("current"), "-c", MODEL + code, folder=FOLDER, url=url)
 
@@ -61,7 +62,8 @@ def test_the_example_for_the_agents_sdk_runs(url: str) -> None:
 
 @pytest.mark.timeout(600)
 def test_the_example_for_the_npm_package_runs(url: str) -> None:
-    [code] = examples("js", url)
+    code, with_keys = examples("js", url)
+    code = code.replace("\n\nconst chat", f"\n{with_keys}\nconst chat")
 
     command = ("node", "--input-type=module", "--eval", code)
     assert output(*command, folder=node_folder(), url=url) == "Soup?\n"

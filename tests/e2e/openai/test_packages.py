@@ -71,4 +71,4 @@ def test_the_npm_package_gets_what_it_expects(url: str) -> None:
     )
 
     assert done.returncode == 0, done.stdout
-    assert "# pass 3\n" in done.stdout
+    assert "# pass 4\n" in done.stdout
