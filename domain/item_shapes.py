@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.context import calls
 from domain.errors import InvalidValueError
-from domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, NewItem
+from domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, NewItem, is_item_id
 from domain.model import JsonText, Message, MessageId, NewMessage, Role, uuid7
 
 _BETWEEN: Final = re.compile(r"[ \t\n\r,:]*")
@@ -185,7 +185,7 @@ def _id(members: _Members, field: str) -> ItemId | None:
         return None
     if not isinstance(given, str):
         raise InvalidValueError(field, "is a string")
-    if len(given) > MAX_ITEM_ID_CHARS or "\x00" in given:
+    if not is_item_id(given):
         raise InvalidValueError(field, f"has at most {MAX_ITEM_ID_CHARS} characters and no NUL")
     return ItemId(given)
 

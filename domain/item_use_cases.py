@@ -206,8 +206,9 @@ def check_openai_metadata(metadata: Mapping[str, str]) -> None:
 def _request_key(key: str | None, drafts: Sequence[Draft], metadata: JsonText) -> RequestKey | None:
     if key is None:
         return None
-    if not 0 < len(key) <= MAX_KEY_CHARS:
-        raise InvalidValueError("Idempotency-Key", f"has from 1 to {MAX_KEY_CHARS} characters")
+    if not 0 < len(key) <= MAX_KEY_CHARS or "\x00" in key:
+        reason = f"has from 1 to {MAX_KEY_CHARS} characters and no NUL"
+        raise InvalidValueError("Idempotency-Key", reason)
     digest = sha256(metadata.encode())
     for draft in drafts:
         digest.update(b"\0" + draft.canonical().encode())

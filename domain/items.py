@@ -60,6 +60,15 @@ class RequestKey:
     digest: str
 
 
+def is_item_id(text: str) -> bool:
+    """Whether an item may have this id: Unicode without NUL, of a length that is allowed."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return 0 < len(text) <= MAX_ITEM_ID_CHARS and "\x00" not in text
+
+
 def message_id_in(item_id: ItemId) -> UUID | None:
     """Return the id of the message that an item of this id belongs to, unless it was given it."""
     found = _OF_A_MESSAGE.fullmatch(item_id)

@@ -31,7 +31,16 @@ from domain.errors import (
     StoreUnavailableError,
 )
 from domain.item_shapes import items_of
-from domain.items import Item, ItemId, ItemText, NewItem, RequestKey, given_ids, message_id_in
+from domain.items import (
+    Item,
+    ItemId,
+    ItemText,
+    NewItem,
+    RequestKey,
+    given_ids,
+    is_item_id,
+    message_id_in,
+)
 from domain.model import (
     EMPTY_OBJECT,
     FIRST_POSITION,
@@ -126,6 +135,9 @@ class PiccoloItems:
             start = FIRST_POSITION - 1 if order is Order.ASC else LAST_POSITION
             rows = await self._engine.fetch(PAGE[order], conversation_id, user_id, limit, start)
             return _items(conversation_id, rows, order)[:limit]
+        if not is_item_id(after):
+            await self._conversations.get(user_id, conversation_id)
+            raise ItemNotFoundError(after)
         message_id = message_id_in(after)
         rows = await self._engine.fetch(
             PAGE_AFTER[order],
@@ -168,6 +180,8 @@ class PiccoloItems:
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
     ) -> tuple[Item, UUID | None]:
         """Return the item, and the message that it is, or is one item of."""
+        if not is_item_id(item_id):  # Postgres would refuse the parameter
+            raise ItemNotFoundError(item_id)
         rows = await self._engine.fetch(
             GET, conversation_id, user_id, item_id, message_id_in(item_id)
         )

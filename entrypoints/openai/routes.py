@@ -21,6 +21,7 @@ from domain.use_cases import Chatkeep
 from entrypoints.http.authentication import user_of
 from entrypoints.http.body import JsonRequest
 from entrypoints.http.metrics import Metrics
+from entrypoints.http.validation import shortened
 from entrypoints.openai.schemas import (
     ConversationList,
     ConversationOut,
@@ -48,7 +49,7 @@ class UnknownConversationError(NotFoundError):
     """An id in a path that no conversation has."""
 
     def __init__(self, given: str) -> None:
-        super().__init__(f"Conversation with id {given!r} not found.")
+        super().__init__(f"Conversation with id {shortened(given)!r} not found.")
 
 
 def openai_api(

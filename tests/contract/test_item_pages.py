@@ -67,7 +67,11 @@ async def test_an_empty_conversation_has_no_items(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "unknown", ["", "rs_2", "msg_" + "0" * 32, "fc_" + "f" * 32 + "_7", "x" * 300, "\U0001f9f5"]
+    "unknown",
+    [
+        *("", "rs_2", "msg_" + "0" * 32, "fc_" + "f" * 32 + "_7", "x" * 300, "\U0001f9f5"),
+        *("\0", "rs_1\0", "\ud800", "msg_" + "0" * 32 + "\0"),
+    ],
 )
 async def test_an_unknown_item_is_not_found(store: Store, unknown: str) -> None:
     conversation = await mixed(store)
