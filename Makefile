@@ -1,6 +1,6 @@
 # The two commands are `make serve` and `make test`; the rest is for those who change the code.
 
-PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+PYTHON := $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
@@ -34,24 +34,29 @@ audit: .venv/python .venv-security/done
 	@for file in requirements.txt requirements-otel.txt; do \
 		$(BIN)/python .ci/check_vulnerabilities.py $$file || exit 1; done
 
-# What each command needs is installed once, from hashes, and again only when the lock file changes.
+# What each command needs is installed once, and again only when the lock file changes. A lock file is
+# complete, so it is installed as it is: without --no-deps pip would resolve it again, and stop or
+# take another version when a package it names has a newer release. A source package would be built
+# with whatever build tools are newest, so only wheels are taken.
+INSTALL := install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all:
+
 .venv/serve: requirements.txt pyproject.toml | .venv/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	$(BIN)/pip $(INSTALL) -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/test: requirements-dev.txt .venv/serve
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	$(BIN)/pip $(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 .venv/bench: requirements-bench.txt .venv/serve
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.txt
+	$(BIN)/pip $(INSTALL) -r requirements-bench.txt
 	@touch $@
 
 # In an environment of its own: nothing of it meets the product.
 .venv-security/done: requirements-security.txt
 	$(PYTHON) -m venv .venv-security
-	.venv-security/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-security.txt
+	.venv-security/bin/pip $(INSTALL) -r requirements-security.txt
 	@touch $@
 
 .venv/python:
@@ -60,8 +65,9 @@ audit: .venv/python .venv-security/done
 	@touch $@
 
 # Writes the lock files from pyproject.toml. Needs uv, which resolves for every platform and Python at once.
+# What is locked stays; ARGS="--upgrade-package NAME" takes a newer release of one.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-header --no-annotate pyproject.toml
+	--no-header --no-annotate $(ARGS) pyproject.toml
 lock:
 	$(LOCK) --extra build --output-file requirements.txt
 	$(LOCK) --extra build --extra otel --constraint requirements.txt --output-file requirements-otel.txt
@@ -70,6 +76,8 @@ lock:
 	$(subst pyproject.toml,tests/e2e/openai/current.in,$(LOCK)) --output-file tests/e2e/openai/current.txt
 	$(subst pyproject.toml,tests/e2e/openai/first.in,$(LOCK)) --output-file tests/e2e/openai/first.txt
 	$(subst pyproject.toml,.ci/security.in,$(LOCK)) --output-file requirements-security.txt
+	$(subst pyproject.toml,.ci/installers.in,$(LOCK)) --output-file .ci/installers.txt
+	$(subst pyproject.toml,.ci/oldest-pip.in,$(LOCK)) --output-file .ci/oldest-pip.txt
 
 clean:
 	rm -rf .venv .venv-security build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

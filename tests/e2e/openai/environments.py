@@ -26,11 +26,11 @@ def python(name: str) -> Path:
     requirements = FOLDER / f"{name}.txt"
     environment = _folder(name, requirements.read_bytes() + sys.version.encode())
     interpreter = environment / "bin" / "python"
-    install = ("-m", "pip", "install", "--quiet", "--require-hashes", "--requirement")
+    install = "-m pip install -q --no-deps --require-hashes --only-binary :all: --requirement"
     _once(
         environment,
         (sys.executable, "-m", "venv", "--clear", environment),
-        (interpreter, *install, requirements),
+        (interpreter, *install.split(), requirements),
     )
     return interpreter
 
