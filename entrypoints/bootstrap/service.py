@@ -11,13 +11,13 @@ from litestar import Litestar
 from adapters.piccolo.engine import Engine
 from domain.sweep import Swept
 from domain.use_cases import Chatkeep
+from entrypoints.app import create_app
 from entrypoints.bootstrap import monitoring
 from entrypoints.bootstrap.database import engine
 from entrypoints.bootstrap.errors import named
 from entrypoints.bootstrap.sweep import swept_daily
 from entrypoints.bootstrap.transfer import memory_transfer, transfer
 from entrypoints.bootstrap.use_cases import chatkeep, memory_chatkeep
-from entrypoints.http.app import create_app
 from entrypoints.http.identity import Identity
 from entrypoints.http.jwks import Jwks
 from entrypoints.http.tokens import TokenVerifier

@@ -15,8 +15,8 @@ from domain.adoption_check import Check
 from domain.adoption_layout import FIELDS, AdoptionError, Extra, Order, Side, Wanted
 from domain.adoption_run import Adoption, Refusal
 from domain.model import Role, Status, UserId
-from entrypoints.adoption import MAPPINGS, REFUSALS_SHOWN, SIDES, Mapped, Report, mapping
 from entrypoints.bootstrap.adopt import Layout, Sides, Survey, sides
+from entrypoints.cli.adoption_report import MAPPINGS, REFUSALS_SHOWN, SIDES, Mapped, Report, mapping
 from entrypoints.cli.options import complain, on_database, progress, tell_planner, user_id
 from entrypoints.settings import Settings
 

@@ -1,5 +1,6 @@
 """The page at /docs, with everything it needs served from here: no CDN."""
 
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +18,10 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from entrypoints.http.openapi import published
-from entrypoints.openai.openapi import with_openai
 from entrypoints.settings import Settings
 
 _AnyRequest = Request[Any, Any, Any]
+Completion = Callable[[dict[str, Any]], dict[str, Any]]
 
 ASSETS_PATH: Final = "/docs-assets"
 _ASSETS: Final = {
@@ -43,9 +44,12 @@ the model, append its answer.
 """
 
 
-def documentation(settings: Settings) -> OpenAPIConfig:
-    """Return what makes /docs, and /docs/openapi.json beside it."""
-    document = _Document(settings)
+def documentation(settings: Settings, complete: Completion) -> OpenAPIConfig:
+    """Return what makes /docs, and /docs/openapi.json beside it.
+
+    `complete` adds the routes that Litestar does not describe.
+    """
+    document = _Document(settings, complete)
     return OpenAPIConfig(
         title="chatkeep",
         version=version("chatkeep"),
@@ -83,13 +87,14 @@ def documentation(settings: Settings) -> OpenAPIConfig:
 class _Document:
     """The published document, made when it is first asked for."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, complete: Completion) -> None:
         self._settings = settings
+        self._complete = complete
         self._made: dict[str, Any] = {}
 
     def of(self, generated: dict[str, Any]) -> dict[str, Any]:
         if not self._made:
-            self._made = with_openai(published(generated, self._settings))
+            self._made = self._complete(published(generated, self._settings))
         return self._made
 
 

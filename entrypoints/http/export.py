@@ -1,9 +1,9 @@
 """/v1/me/export: everything of the caller, while it is read."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Final
+from typing import Final, Protocol
 
 from litestar import Router, get
 from litestar.datastructures import ResponseHeader
@@ -11,7 +11,6 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Stream
 
 from domain.transfer import Piece, Transfer
-from entrypoints.formats.jsonl import JsonLines
 from entrypoints.http.authentication import FOR_USERS, user_of
 from entrypoints.http.body import JsonRequest
 from entrypoints.http.problems import problems
@@ -27,7 +26,15 @@ _HEADER: Final = ResponseHeader(
 )
 
 
-def export_routes(transfer: Transfer) -> Router:
+class Writer(Protocol):
+    """Writes what an export consists of as lines of JSON."""
+
+    def write(self, piece: Piece) -> bytes:
+        """Return what comes next in the file."""
+        ...
+
+
+def export_routes(transfer: Transfer, writer: Callable[[], Writer]) -> Router:
     @get(
         "/export",
         operation_id="exportMe",
@@ -54,20 +61,19 @@ def export_routes(transfer: Transfer) -> Router:
         pieces = transfer.export(user_of(request.user))
         # What goes wrong before the first byte is an answer like any other.
         first = await anext(pieces, None)
-        return Stream(_chunks(first, pieces), media_type=NDJSON)
+        return Stream(_chunks(first, pieces, writer()), media_type=NDJSON)
 
     return Router("/me", tags=["users"], route_handlers=[export])
 
 
 async def _chunks(
-    first: Piece | None, pieces: AsyncGenerator[Piece, None]
+    first: Piece | None, pieces: AsyncGenerator[Piece, None], writer: Writer
 ) -> AsyncGenerator[bytes, None]:
     """Yield the lines in chunks, each but the last one byte behind what is known.
 
     So what breaks off never ends with a line feed, which tells it from what is whole also where no
     length of chunks does, as behind a proxy that speaks HTTP/1.0.
     """
-    writer = JsonLines()
     buffer = bytearray()
     async with aclosing(pieces):
         try:

@@ -16,10 +16,11 @@ from domain.errors import StoreUnavailableError
 from domain.model import Conversation, ConversationId, JsonText, Position, UserId
 from domain.transfer import ENTRIES_PAGE, Piece, Transfer
 from domain.use_cases import Chatkeep
+from entrypoints.app import create_app
 from entrypoints.bootstrap.service import identity
 from entrypoints.bootstrap.transfer import memory_transfer
 from entrypoints.bootstrap.use_cases import memory_chatkeep
-from entrypoints.http.app import create_app
+from entrypoints.formats.jsonl import JsonLines
 from entrypoints.http.export import CHUNK_BYTES, _chunks
 from tests.api.service import Caller, Service, serving, settings, token
 
@@ -152,7 +153,7 @@ async def test_only_what_is_whole_ends_with_a_line_feed(*, breaks: bool) -> None
 
     got = bytearray()
     with pytest.raises(StoreUnavailableError) if breaks else nullcontext():
-        await read(_chunks(first, pieces()), got)
+        await read(_chunks(first, pieces(), JsonLines()), got)
     assert len(got) > CHUNK_BYTES
     assert got.endswith(b"\n") is not breaks
 

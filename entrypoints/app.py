@@ -9,6 +9,7 @@ from litestar.config.cors import CORSConfig
 
 from domain.transfer import Transfer
 from domain.use_cases import Chatkeep
+from entrypoints.formats.jsonl import JsonLines
 from entrypoints.http.answers import JsonResponse
 from entrypoints.http.authentication import Authentication
 from entrypoints.http.body import JsonRequest
@@ -27,6 +28,7 @@ from entrypoints.http.routing import StrictRouting, check_query
 from entrypoints.http.users import user_routes
 from entrypoints.logs import Pseudonyms, salt
 from entrypoints.openai.errors import shaped_for_openai
+from entrypoints.openai.openapi import with_openai
 from entrypoints.openai.routes import openai_api
 from entrypoints.settings import Settings
 
@@ -58,7 +60,7 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
             conversation_routes(chatkeep),
             message_routes(chatkeep, metrics),
             user_routes(chatkeep),
-            *([export_routes(transfer)] if transfer is not None else []),
+            *([export_routes(transfer, JsonLines)] if transfer is not None else []),
         ],
         middleware=guards,
         before_request=check_query,
@@ -76,7 +78,7 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
         request_max_body_size=settings.max_body_bytes or None,
         exception_handlers=shaped_for_openai(EXCEPTION_HANDLERS),
         cors_config=_cors(settings),
-        openapi_config=documentation(settings),
+        openapi_config=documentation(settings, with_openai),
         plugins=[RawSchema(), StrictRouting()],
         lifespan=[*lifespan, metrics.lifespan],
         logging_config=None,

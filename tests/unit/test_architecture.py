@@ -1,0 +1,106 @@
+"""What may import what: the contracts of import-linter, and the domain's standard library.
+
+Each contract is tried with a fault of the kind that it is there for: one that lets it pass holds
+nothing.
+"""
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+ROOTS = ("domain", "adapters", "entrypoints")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the top-level packages that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "domain" if node.level else (node.module or "").partition(".")[0]
+
+
+def foreign(domain: Path) -> set[tuple[str, str]]:
+    """Return what modules of the domain import that is neither theirs nor standard library."""
+    allowed = sys.stdlib_module_names | {"domain"}
+    found = ((path.name, name) for path in domain.rglob("*.py") for name in imports(path))
+    return {(module, name) for module, name in found if name not in allowed}
+
+
+def test_the_domain_imports_the_standard_library_only() -> None:
+    assert foreign(PROJECT / "domain") == set()
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("copy")
+    for name in ROOTS:
+        shutil.copytree(PROJECT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "pyproject.toml", place)
+    return place
+
+
+def broken(place: Path) -> list[str]:
+    """Return the names of the contracts that are broken."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=place,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("Contracts: ") for line in lines), done.stdout + done.stderr
+    return [line.removesuffix(" BROKEN") for line in lines if line.endswith(" BROKEN")]
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "contract"),
+    [
+        ("entrypoints/http/new.py", "import asyncpg", "Only adapters know the database's driver"),
+        ("entrypoints/new/__init__.py", "import adapters.memory", "Only bootstrap picks"),
+        (
+            "entrypoints/new.py",
+            "from adapters.piccolo.engine import Engine",
+            "Only bootstrap picks",
+        ),
+        ("adapters/new.py", "import entrypoints.settings", "Hexagon"),
+        ("domain/new.py", "import adapters.clock", "Hexagon"),
+        ("adapters/memory/new.py", "import adapters.piccolo.rows", "Adapters do not know"),
+        ("entrypoints/http/new.py", "import entrypoints.openai.errors", "No cycles"),
+        ("domain/errors.py", "import domain.use_cases", "No cycles"),
+    ],
+)
+def test_an_import_that_is_not_allowed_breaks_a_contract(
+    copy: Path, module: str, text: str, contract: str
+) -> None:
+    path = copy / module
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{before or ''}\n{text}\n", encoding="utf-8")
+    try:
+        assert any(name.startswith(contract) for name in broken(copy))
+    finally:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before, encoding="utf-8")
+
+
+def test_as_it_is_no_contract_is_broken(copy: Path) -> None:
+    assert broken(copy) == []
+
+
+def test_a_package_of_others_in_the_domain_is_found(copy: Path) -> None:
+    path = copy / "domain" / "new.py"
+    path.write_text("def parse() -> None:\n    import httptools\n", encoding="utf-8")
+    try:
+        assert foreign(copy / "domain") == {("new.py", "httptools")}
+    finally:
+        path.unlink()
