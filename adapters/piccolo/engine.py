@@ -11,17 +11,19 @@ import math
 import random
 from asyncio import sleep
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
 from time import perf_counter
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import asyncpg
-from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
+from piccolo.engine.postgres import PostgresEngine
 
-from adapters.piccolo.errors import TOO_SLOW, Again, Trouble, described, trouble
+from adapters.piccolo.allowance import CrowdedError
+from adapters.piccolo.connection import BROKEN, PooledConnection
+from adapters.piccolo.errors import CROWDED, TOO_SLOW, Again, Trouble, described, trouble
 from adapters.piccolo.observed import RECONNECTED, Observed
-from adapters.piccolo.pool import BROKEN, Pool, PoolClosedError, PooledConnection
+from adapters.piccolo.pool import Pool, PoolClosedError
 from adapters.piccolo.retries import Retries, Timing
+from adapters.piccolo.transaction import Transaction
 from adapters.piccolo.watch import AwayError, Outage, Watch
 from domain.errors import StoreUnavailableError
 
@@ -37,51 +39,6 @@ RENEW_EVERY: Final = 0.25
 
 PROBE: Final = "SELECT FROM messages LIMIT 0"
 _LOOK_AGAIN: Final = (0.1, 0.5)
-
-
-class Transaction(PostgresTransaction):
-    """A transaction that always gives its connection back. Raise to roll back.
-
-    Piccolo's own leaks its connection, and leaves itself set as the current transaction, when
-    BEGIN or COMMIT fails or is cancelled.
-    """
-
-    __slots__ = ()
-
-    engine: "Engine"
-
-    async def __aenter__(self) -> PostgresTransaction:
-        if self._parent is not None:
-            return self._parent
-        self.connection = await self.engine.checkout()
-        try:
-            self.transaction = self.connection.transaction()
-            await self.transaction.start()
-        except BaseException:
-            await self.engine.giveback(self.connection)
-            raise
-        self.context = self.engine.current_transaction.set(self)
-        return self
-
-    async def __aexit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: object,
-    ) -> Literal[False]:
-        if self._parent is not None:
-            return False
-        self.engine.current_transaction.reset(self.context)
-        try:
-            if exception is None:
-                await self.transaction.commit()
-            else:
-                # A connection that cannot roll back is dead, and the server has rolled back for it.
-                with contextlib.suppress(*BROKEN):
-                    await self.transaction.rollback()
-        finally:
-            await self.engine.giveback(self.connection)
-        return False
 
 
 class Engine(PostgresEngine):
@@ -111,13 +68,7 @@ class Engine(PostgresEngine):
     async def start_connection_pool(self) -> None:  # type: ignore[override] # takes no options
         """Return at once: the first connection is made while requests come in already."""
         self.pool = Pool(
-            partial(
-                self._connect,
-                **self.config,
-                timeout=self._timing.connect,
-                command_timeout=self._timing.command,
-                connection_class=PooledConnection,
-            ),
+            self._connect_to_serve,
             max_size=MAX_CONNECTIONS,
             idle=self._timing.idle,
             rest=CANCEL_TIMEOUT,
@@ -174,7 +125,7 @@ class Engine(PostgresEngine):
         while True:
             try:
                 if self.pool is None:
-                    return await self._connect(**self.config)
+                    return await self._connect()
                 self.observed.waiting += 1
                 try:
                     return await self.pool.acquire(timeout=self._timing.acquire)
@@ -182,6 +133,9 @@ class Engine(PostgresEngine):
                     self.observed.waiting -= 1
             except AwayError as away:
                 await self._wait_until_back(retries, away)
+            except CrowdedError as crowded:  # and there is none to wait for
+                outage = Outage(asyncio.get_running_loop().time(), CROWDED, crowded)
+                await self._wait_until_back(retries, self._watch.lost(outage).raised())
             except TimeoutError as error:
                 reason = "All connections to the database are in use."
                 raise StoreUnavailableError(reason) from error
@@ -258,6 +212,7 @@ class Engine(PostgresEngine):
         """Find out what is wrong. After a timeout the connection may be slow, or gone unnoticed."""
         if not isinstance(error, TimeoutError):
             return trouble(error)
+        self.observed.own["probe"] += 1
         with contextlib.suppress(*BROKEN):
             await connection.execute("SELECT", timeout=CANCEL_TIMEOUT)
             return TOO_SLOW
@@ -284,24 +239,55 @@ class Engine(PostgresEngine):
         else:  # a connection that still works may become free before the database is back
             await self._watch.wait(min(left, random.uniform(*_LOOK_AGAIN)))  # noqa: S311 - jitter
 
-    async def _connect(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - asyncpg is untyped
-        if self._watch.outage is not None:
-            raise self._watch.outage.raised()
+    async def _connect(self) -> Any:  # noqa: ANN401 - asyncpg is untyped
+        """Return a connection that is not of the pool."""
         started = asyncio.get_running_loop().time()
         try:
-            return await asyncpg.connect(*args, **kwargs)
+            return await asyncpg.connect(**self.config)
         except Exception as error:
             found = trouble(error)
             if found is None:
                 raise
-            outage = Outage(started, found, error)
-            if self.pool is not None:
-                outage = self._watch.lost(outage)
-            raise outage.raised() from error
+            raise Outage(started, found, error).raised() from error
+
+    async def _connect_to_serve(self) -> PooledConnection:
+        """Return a connection for the pool, unless the database is known to be away."""
+        if self._watch.outage is not None:
+            raise self._watch.outage.raised()
+        started = asyncio.get_running_loop().time()
+        try:
+            return await self._connect_for_pool()
+        except CrowdedError:
+            raise
+        except Exception as error:
+            found = trouble(error)
+            if found is None:
+                raise
+            raise self._watch.lost(Outage(started, found, error)).raised() from error
+
+    async def _connect_for_pool(self) -> PooledConnection:
+        try:
+            connection: PooledConnection = await asyncpg.connect(
+                **self.config
+                | {"timeout": self._timing.connect, "command_timeout": self._timing.command},
+                connection_class=PooledConnection,
+            )
+        except Exception as error:
+            if trouble(error) is CROWDED:
+                raise CrowdedError(described(error)) from error
+            raise
+        return connection
 
     async def _is_migrated(self) -> bool:
-        timing = {"timeout": self._timing.connect, "command_timeout": self._timing.command}
-        connection = await asyncpg.connect(**{**self.config, **timing})
+        """Find out whether the database serves us, by a connection that requests then have."""
+        pool: Any = self.pool
+        self.observed.own["probe"] += 1
+        try:
+            connection = await pool.add(self._connect_for_pool)
+        except CrowdedError:
+            if not pool.get_size():
+                raise
+            connection = await pool.acquire(timeout=self._timing.acquire)
         try:
             await connection.fetch(PROBE)
         except asyncpg.PostgresError as error:
@@ -310,7 +296,7 @@ class Engine(PostgresEngine):
                 raise
             return False
         finally:
-            await connection.close(timeout=CANCEL_TIMEOUT)
+            pool.release(connection)
         return True
 
     async def _run_in_pool(self, query: str, args: Sequence[Any] | None = None) -> Any:  # noqa: ANN401

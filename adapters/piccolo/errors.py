@@ -44,6 +44,11 @@ AWAY: Final = Trouble(
     "only once.",
     Again.WHEN_BACK,
 )
+CROWDED: Final = Trouble(
+    "The database has no connection left for this service. Send the request again; what has an id "
+    "of yours is stored only once.",
+    Again.WHEN_BACK,
+)
 TOO_SLOW: Final = Trouble("The database took too long.", Again.NEVER, retry_after=2)
 _BUSY: Final = Trouble("The database is too busy to do this now.", Again.SOON)
 _READ_ONLY: Final = Trouble(
@@ -80,7 +85,7 @@ _BY_STATE: Final = {
     "53000": _BUSY,
     "53100": _FULL,
     "53200": _BUSY,  # memory
-    "53300": AWAY,  # too many connections
+    "53300": CROWDED,
     "55P03": TOO_SLOW,  # lock_timeout
     "57014": TOO_SLOW,  # statement_timeout
     "57P01": AWAY,  # shutting down
@@ -108,15 +113,22 @@ _PASSING_TEXTS: Final = (
     "server conn crashed",
     "server login has been failing",
     "server down",
-    "no more connections allowed",
     "query_wait_timeout",
     "shutting down",
     "starting up",
     "couldn't connect to compute",
     "control plane request failed",
-    "failed to acquire permit",
+)
+_CROWDED_TEXTS: Final = (
+    "too many clients",
+    "too many connections",  # of the role, the database; "... attempts" is Neon's
     "too many database connection attempts",
-    "too many connections attempts",
+    "failed to acquire permit",
+    "connection slots are reserved",
+    "no more connections allowed",  # PgBouncer's max_client_conn
+    "client connections exceeded",  # PgBouncer's, of the role, the database
+    "max clients reached",  # Supavisor's
+    "max client connections reached",
 )
 # The driver finds its connection gone when it is about to use it, or while it does; the last one is
 # what it says when a connection ends at an unlucky moment.
@@ -174,6 +186,8 @@ def _by_state(state: str, text: str) -> Trouble | None:
     if state in _STATES_OF_PROXIES:
         if any(known in text for known in _REFUSING_TEXTS):
             return _REFUSED
+        if any(known in text for known in _CROWDED_TEXTS):
+            return CROWDED
         if any(known in text for known in _PASSING_TEXTS):
             return AWAY
     return _BY_STATE.get(state)

@@ -8,11 +8,12 @@ import re
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from math import inf
 from time import perf_counter
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol, get_args
 
 from adapters.piccolo.errors import Again, Trouble
 from adapters.piccolo.pool import Pool
@@ -31,6 +32,23 @@ _LONGEST_NAME: Final = 60
 
 Traced = Callable[[str, float, Exception | None], None]
 """Told of each statement's name, of how many seconds it took until now, and of how it failed."""
+
+
+Purpose = Literal["probe", "sizes", "sweep"]
+"""What the service asks the database for by itself: to find out whether it serves, how large the
+tables are, and to archive and delete what is due."""
+
+_purpose: Final[ContextVar[Purpose | None]] = ContextVar("purpose", default=None)
+
+
+@contextmanager
+def own_work(purpose: Purpose) -> Iterator[None]:
+    """Within the block, count statements as the service's own, apart from those for its users."""
+    before = _purpose.set(purpose)
+    try:
+        yield
+    finally:
+        _purpose.reset(before)
 
 
 class Tally(Protocol):
@@ -55,8 +73,9 @@ class SlowStatement:
 class Observed:
     """What one engine did since it was made. Only the thread of its event loop may touch it.
 
-    `counts` has how many statements took as long as each of `BUCKETS`, and longer; `seconds` their
-    sum. `waiting`: who asks for a connection just now. `retries`: how often something was tried
+    `counts` has how many statements for users took as long as each of `BUCKETS`, and longer;
+    `seconds` their sum. `own`: how many statements the service sent by itself (`own_work`).
+    `waiting`: who asks for a connection just now. `retries`: how often something was tried
     again, by cause: `away` and `busy` and `read_only` for a statement, `connection` for a wait for
     a database that cannot be reached.
 
@@ -64,11 +83,12 @@ class Observed:
     way.
     """
 
-    __slots__ = ("counts", "retries", "seconds", "slow", "tally", "traced", "waiting")
+    __slots__ = ("counts", "own", "retries", "seconds", "slow", "tally", "traced", "waiting")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BUCKETS) + 1)
         self.seconds = 0.0
+        self.own: dict[Purpose, int] = dict.fromkeys(get_args(Purpose), 0)
         self.waiting = 0
         self.retries = dict.fromkeys(("away", "busy", "read_only", RECONNECTED), 0)
         self.slow = inf
@@ -78,8 +98,12 @@ class Observed:
     def ran(self, sql: str, started: float, error: Exception | None = None) -> None:
         """Count a statement that was sent at `started`, on the clock `perf_counter`."""
         seconds = perf_counter() - started
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.seconds += seconds
+        purpose = _purpose.get()
+        if purpose is None:
+            self.counts[bisect_left(BUCKETS, seconds)] += 1
+            self.seconds += seconds
+        else:
+            self.own[purpose] += 1
         tally = self.tally.get()
         if tally is not None:
             tally.statements += 1
@@ -98,18 +122,24 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class PoolFigures:
-    """How many connections there are, how many of them are idle, and how many there may be."""
+    """How many connections there are, how many of them are idle, and how many there may be.
+
+    `allowed_size`: by the server, as far as that is known.
+    """
 
     size: int
     idle: int
     max_size: int
+    allowed_size: int
 
 
 def pool_figures(pool: Pool | None) -> PoolFigures | None:
     """Return the figures of a pool; None when there is none, or none yet."""
     if pool is None:
         return None
-    return PoolFigures(pool.get_size(), pool.get_idle_size(), pool.get_max_size())
+    return PoolFigures(
+        pool.get_size(), pool.get_idle_size(), pool.get_max_size(), pool.get_allowed_size()
+    )
 
 
 _names: dict[str, str] = {}

@@ -15,7 +15,7 @@ from litestar import Litestar
 from adapters import telemetry
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.errors import described
-from adapters.piccolo.observed import BUCKETS, pool_figures
+from adapters.piccolo.observed import BUCKETS, own_work, pool_figures
 from adapters.piccolo.sizes import RelationSize, sizes
 from adapters.telemetry import Telemetry, TracesError
 from entrypoints.http.families import Family
@@ -43,10 +43,15 @@ class DatabaseFigures:
         observed = self._engine.observed
         yield Family.histogram(
             "chatkeep_statement_duration_seconds",
-            "Time from sending a statement to its answer",
+            "Time from sending a statement for a user to its answer",
             BUCKETS,
             observed.counts,
             observed.seconds,
+        )
+        yield Family.counter(
+            "chatkeep_own_statements",
+            "Statements that the service sent by itself",
+            [({"purpose": purpose}, count) for purpose, count in observed.own.items()],
         )
         yield Family.counter(
             "chatkeep_retries",
@@ -91,8 +96,13 @@ class DatabaseFigures:
         yield Family.gauge(
             "chatkeep_pool_max_connections", "Connections there may be", pool.max_size
         )
+        yield Family.gauge(
+            "chatkeep_pool_allowed_connections",
+            "Connections that the database lets us have, as far as known",
+            pool.allowed_size,
+        )
         waiting = self._engine.observed.waiting
-        yield Family.gauge("chatkeep_pool_waiting", "Requests that wait for a connection", waiting)
+        yield Family.gauge("chatkeep_pool_waiting", "Who waits for a connection", waiting)
 
 
 class Storage:
@@ -164,12 +174,12 @@ class Storage:
             if counted > seen and time.monotonic() >= due and self._engine.is_ready():
                 due = time.monotonic() + self._every
                 await self._look_once()
-                counted = sum(self._engine.observed.counts)  # one of them was its own
             seen = counted
 
     async def _look_once(self) -> None:
         try:
-            self._found = await sizes(self._engine)
+            with own_work("sizes"):
+                self._found = await sizes(self._engine)
         except Exception as error:  # noqa: BLE001 - nobody waits for it, and there is a next time
             logger.warning("the sizes of tables could not be read: %s", described(error))
         else:

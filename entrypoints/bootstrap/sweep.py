@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from adapters.clock import SystemClock
 from adapters.piccolo.engine import Engine
+from adapters.piccolo.observed import own_work
 from adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
 from domain.sweep import Cutoffs, Policy, Sweep, Swept
 from entrypoints.bootstrap.database import engine
@@ -37,7 +38,8 @@ async def swept_daily(
         ready=database.is_ready,
         swept=swept,
     )
-    task = asyncio.create_task(daily.run())
+    with own_work("sweep"):  # the task keeps the context that it is made in
+        task = asyncio.create_task(daily.run())
     try:
         yield
     finally:

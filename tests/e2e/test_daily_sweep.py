@@ -72,6 +72,10 @@ async def test_of_two_services_one_sweeps_and_starting_again_does_not(
     assert await statuses(connection) == {"archived": 4}
     assert swept_of(metrics[0]) == {"archived": 4, "deleted": 1}
     assert swept_of(metrics[1]) == {"archived": 0, "deleted": 0}
+    for text in metrics:  # no user has asked for anything
+        assert "chatkeep_statement_duration_seconds_count 0.0" in text
+    sent = [re.search(r'own_statements_total{purpose="sweep"} (\S+)', text) for text in metrics]
+    assert [float(each[1]) > 1 for each in sent if each] == [True, False]
     row = await connection.fetchrow("SELECT * FROM conversation_sweeps")
     assert (row["archived"], row["deleted"], row["messages"], row["retained"]) == (4, 1, 2, 1)
     assert row["due"] <= row["started_at"] <= row["finished_at"]

@@ -6,7 +6,7 @@ import ssl
 import asyncpg
 import pytest
 
-from adapters.piccolo.errors import Again, described, trouble, unavailable
+from adapters.piccolo.errors import CROWDED, Again, described, trouble, unavailable
 
 
 def postgres_error(state: str, text: str) -> asyncpg.PostgresError:
@@ -30,13 +30,21 @@ PASSING = [
     postgres_error("57P01", "terminating connection due to administrator command"),
     postgres_error("57P02", "terminating connection because of crash of another server process"),
     postgres_error("57P03", "the database system is starting up"),
-    postgres_error("53300", "sorry, too many clients already"),
     postgres_error("XX000", "Couldn't connect to compute node"),
     postgres_error("XX000", "Control plane request failed"),
-    postgres_error("XX000", "Failed to acquire permit to connect to the database. Too many "),
     postgres_error("08P01", "server login has been failing, try again later (server_login_retry)"),
     postgres_error("08P01", "query_wait_timeout"),
+]
+CROWDING = [
+    postgres_error("53300", "sorry, too many clients already"),
+    postgres_error("53300", 'too many connections for role "chatkeep"'),
+    postgres_error("53300", 'too many connections for database "neondb"'),
+    postgres_error("53300", "remaining connection slots are reserved for roles with SUPERUSER"),
+    postgres_error("XX000", "Failed to acquire permit to connect to the database. Too many "),
+    postgres_error("XX000", "Too many connections attempts"),
     postgres_error("08P01", "no more connections allowed (max_client_conn)"),
+    postgres_error("08P01", "client connections exceeded (max_user_client_connections)"),
+    postgres_error("XX000", "MaxClientsInSessionMode: max clients reached - in Session mode"),
 ]
 REFUSING = [
     postgres_error("28P01", 'password authentication failed for user "neondb_owner"'),
@@ -73,6 +81,12 @@ OURS = [
 ]
 
 
+@pytest.mark.parametrize("error", CROWDING, ids=described)
+def test_too_many_connections_are_no_outage_and_waited_out(error: Exception) -> None:
+    assert trouble(error) is CROWDED
+    assert CROWDED.again is Again.WHEN_BACK
+
+
 @pytest.mark.parametrize("error", PASSING, ids=described)
 def test_what_passes_is_waited_for(error: Exception) -> None:
     found = trouble(error)
@@ -100,7 +114,7 @@ def test_what_is_no_trouble_of_the_database_is_left_alone(error: Exception) -> N
     assert unavailable(error) is None
 
 
-@pytest.mark.parametrize("error", [*PASSING, *SOON, *REFUSING], ids=described)
+@pytest.mark.parametrize("error", [*PASSING, *CROWDING, *SOON, *REFUSING], ids=described)
 def test_callers_are_told_when_to_come_back_and_nothing_of_what_the_driver_said(
     error: Exception,
 ) -> None:

@@ -7,7 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from adapters.piccolo.pool import Pool, PoolClosedError, PooledConnection
+from adapters.piccolo import allowance
+from adapters.piccolo import pool as pool_module
+from adapters.piccolo.allowance import CrowdedError
+from adapters.piccolo.connection import PooledConnection
+from adapters.piccolo.pool import Pool, PoolClosedError
 
 SOON = 0.05  # seconds; what is to happen at once has happened by then
 
@@ -42,17 +46,25 @@ class FakeConnection:
 
 
 class House:
-    """A pool of two, and the connections that it made. `failures` are how the next attempts end."""
+    """A pool, and the connections that it made. `failures` are how the next attempts end.
 
-    def __init__(self, *, idle: float = 60.0) -> None:
+    `places`: so many connections has the server for it.
+    """
+
+    def __init__(self, *, size: int = 2, places: int = 100, idle: float = 60.0) -> None:
         self.made: list[FakeConnection] = []
         self.failures: list[Exception] = []
-        self.pool = Pool(self._connect, max_size=2, idle=idle, rest=SOON)
+        self.places = places
+        self.refused = 0
+        self.pool = Pool(self.connect, max_size=size, idle=idle, rest=SOON)
 
-    async def _connect(self) -> PooledConnection:
+    async def connect(self) -> PooledConnection:
         await asyncio.sleep(0)
         if self.failures:
             raise self.failures.pop()
+        if self.open >= self.places:
+            self.refused += 1
+            raise CrowdedError
         self.made.append(FakeConnection())
         return cast("PooledConnection", self.made[-1])
 
@@ -238,8 +250,131 @@ async def test_closing_that_is_cancelled_ends_all_connections() -> None:
     assert house.open == 0
 
 
-async def test_however_callers_come_and_go_the_pool_stays_whole() -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pools ask a server that refused a connection again almost at once."""
+    monkeypatch.setattr(allowance, "SHORTEST_PAUSE", SOON / 5)
+    monkeypatch.setattr(allowance, "LONGEST_PAUSE", SOON / 5)
+
+
+async def test_whoever_the_server_has_no_connection_for_waits_for_those_that_there_are() -> None:
+    house = House(size=9, places=2)
+    asked = [asyncio.create_task(house.acquire()) for _ in range(9)]
+    served = 0
+    for _ in range(9):
+        [done, *_], _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        asked.remove(done)
+        house.pool.release(await done)
+        served += 1
+
+    assert served == 9
+    assert len(house.made) == house.pool.get_allowed_size() == 2
+    assert house.refused <= 7 + 1  # once each, and nobody asks again at once
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_the_pool_grows_again_when_the_server_has_more_and_somebody_waits() -> None:
+    house = House(size=4, places=1)
+    first = await house.acquire()
+    waiting = [await house.waiting() for _ in range(3)]
+    await asyncio.sleep(SOON)
+    assert house.refused > 1
+    house.places = 3
+    await until(lambda: sum(task.done() for task in waiting) == 2)
+    assert len(house.made) == 3
+
+    house.pool.release(first)
+    await asyncio.gather(*waiting)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_of_two_pools_on_a_crowded_server_each_gets_a_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "GIVE_WAY_FOR", 2 * SOON)
+    rich, poor = House(size=4, places=3), House(size=4, places=0)
+    over = asyncio.Event()
+
+    async def use() -> None:
+        while not over.is_set():
+            connection = await rich.acquire()
+            await asyncio.sleep(0.001)
+            rich.pool.release(connection)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(8):
+            tasks.create_task(use())
+        await until(lambda: rich.open == 3)
+        await until(lambda: rich.open == 2)
+        poor.places, rich.places = 1, 2
+        assert await poor.acquire()
+        await asyncio.sleep(3 * SOON)
+        assert rich.open == 2  # it has asked again, and gives up no more for now
+        rich.places = 3
+        await until(lambda: rich.open == 3)
+        over.set()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_nobody_asks_a_crowded_server_for_more_than_is_needed() -> None:
+    house = House(size=4, places=1)
+    first = await house.acquire()
+    waiting = await house.waiting()
+    house.pool.release(first)
+    await waiting
+    await asyncio.sleep(SOON)
+    refused = house.refused
+    await asyncio.sleep(2 * SOON)
+
+    assert house.refused == refused
+
+
+async def test_where_there_is_no_connection_at_all_everybody_is_told() -> None:
+    house = House(places=0)
+    asked = [asyncio.create_task(house.acquire()) for _ in range(5)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert {type(each) for each in answers} == {CrowdedError}
+    house.places = 1
+    assert await house.acquire()
+
+
+async def test_on_a_crowded_server_idle_connections_but_the_last_are_closed_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "IDLE", SOON)
+    house = House(size=4, places=3)
+    taken = [await house.acquire() for _ in range(3)]
+    waiting = await house.waiting()
+    for connection in taken:
+        house.pool.release(connection)
+    house.pool.release(await waiting)
+    await until(lambda: house.open == 1)
+    await asyncio.sleep(2 * SOON)
+
+    assert house.open == house.pool.get_idle_size() == 1
+
+
+async def test_one_that_is_added_is_refused_when_there_may_be_no_more() -> None:
     house = House()
+    first = await house.pool.add(house.connect)
+    house.places = 1
+    with pytest.raises(CrowdedError):
+        await house.pool.add(house.connect)
+    house.places = 2
+    await house.pool.add(house.connect)
+    with pytest.raises(CrowdedError):
+        await house.pool.add(house.connect)
+    house.pool.release(first)
+
+    assert house.pool.take() is first
+    assert len(house.made) == 2
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("places", [100, 3])
+async def test_however_callers_come_and_go_the_pool_stays_whole(places: int) -> None:
+    house = House(size=5, places=places)
 
     async def use(number: int) -> None:
         connection: Any = await house.acquire()
@@ -260,5 +395,5 @@ async def test_however_callers_come_and_go_the_pool_stays_whole() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     await until(lambda: house.open == house.pool.get_idle_size() == house.pool.get_size())
 
-    assert house.pool.get_size() <= 2
+    assert house.pool.get_size() <= min(places, 5)
     assert await house.acquire()

@@ -117,22 +117,3 @@ async def test_a_database_that_is_not_migrated_is_not_ready_until_it_is(
     assert "chatkeep migrate" in problem(refused)["detail"]
     assert not ready
     assert served.status_code == 200
-
-
-async def test_too_many_connections_are_waited_out_with_those_that_there_are(
-    postgres_server: postgres.Server, database_url: str
-) -> None:
-    name = postgres.connect_args(database_url)["database"]
-    role = f"limited_{name}"
-    await postgres_server.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 2")
-    await execute(database_url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
-    url = database_url.replace("postgres@", f"{role}@")
-    try:
-        async with service(url) as caller:
-            answers, seconds = await timed(*(caller.list() for _ in range(60)))
-    finally:
-        await execute(database_url, f"DROP OWNED BY {role}")
-        await postgres_server.execute(f"DROP ROLE {role}")
-
-    assert {answer.status_code for answer in answers} == {200}
-    assert seconds < 5
