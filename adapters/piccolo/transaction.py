@@ -1,14 +1,11 @@
 """Transactions on the engine."""
 
 import contextlib
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from piccolo.engine.postgres import PostgresTransaction
 
 from adapters.piccolo.connection import BROKEN
-
-if TYPE_CHECKING:
-    from adapters.piccolo.engine import Engine
 
 
 class Transaction(PostgresTransaction):
@@ -20,7 +17,7 @@ class Transaction(PostgresTransaction):
 
     __slots__ = ()
 
-    engine: "Engine"
+    engine: Any  # an `Engine`: that module imports this one
 
     async def __aenter__(self) -> PostgresTransaction:
         if self._parent is not None:
