@@ -7,7 +7,7 @@ message with calls is followed directly by the tool messages that answer every o
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, NamedTuple
@@ -57,12 +57,13 @@ def select(window: Window, *, max_chars: int | None = None) -> Context:
     """Return the messages of the window that a model can be given.
 
     - A tool call stays only with its result, and a result only with its call. Results are the tool
-      messages directly after the call's message; the first one for each id counts, and ids may come
-      again later in the conversation. Messages with calls that follow each other directly, all but
-      the first without a text, are one: that is how calls at once are stored when each came as a
-      message of its own. Calls without a result are taken out of their message, and a
-      message in which that leaves neither a call nor a text goes as well, as does any other message
-      without content. A message whose calls all have results is given as it is stored.
+      messages directly after the assistant's messages that the call is among; the first one for
+      each id counts, and ids may come again later in the conversation. When the assistant's calls
+      and texts are messages of their own, as OpenAI's items are, the last text since the first call
+      carries all calls, or else the message of that call. Calls without a result are taken out of
+      their message, and a message in which that leaves neither a call nor a text goes as well, as
+      does any other message without content. A message whose calls all have results, and no others
+      are near, is given as it is stored.
     - What in `tool_calls` does not have the shape of OpenAI's calls (`{"id", "type": "function",
       "function": {"name", "arguments"}}`, all of them strings, or `"custom"` with `{"name",
       "input"}`) is no call, nor is a second one with the same id in one message.
@@ -115,27 +116,22 @@ def _units(messages: Sequence[Message]) -> Iterator[_Unit]:
         if message.role is Role.TOOL:
             results.append(message)
             continue
-        if message.tool_calls is not None and message.role is Role.ASSISTANT:
-            run = [(message, message.tool_calls)]
-            # Without a text of its own it may belong to the message before it.
-            while results and not run[-1][0].content and at > 0:
-                before = messages[at - 1]
-                if before.tool_calls is None or before.role is not Role.ASSISTANT:
-                    break
-                run.append((before, before.tool_calls))
+        if message.role is Role.ASSISTANT:
+            end = at + 1
+            while results and at > 0 and messages[at - 1].role is Role.ASSISTANT:
                 at -= 1
-            yield from _answered(run[::-1], results[::-1])
+            yield from _turn(messages[at:end], results[::-1])
         elif message.content is not None:
             yield _Unit((message,), len(message.content))
         results.clear()
 
 
-def _answered(
-    run: Sequence[tuple[Message, JsonText]], results: Sequence[Message]
-) -> Iterator[_Unit]:
-    """Yield what is left of messages with calls one after the other, and then results.
+def _turn(said: Sequence[Message], results: Sequence[Message]) -> Iterator[_Unit]:
+    """Yield what is left of the assistant's messages, and of the results after them, newest first.
 
-    All calls that have results become one message, the first that has such a call.
+    All calls that have results go to one message: to the last text since the first such call, or,
+    when nothing was said since, to the message of that call. So texts keep their order, and the
+    results follow their calls.
     """
     answers: dict[str, Message] = {}
     for result in results:
@@ -143,31 +139,41 @@ def _answered(
             answers.setdefault(result.tool_call_id, result)
     asked: dict[str, Call] = {}
     asking: Message | None = None
-    whole = True
-    unanswered: Message | None = None
-    for message, tool_calls in run:
-        entries = _entries(tool_calls)
+    whole = False
+    for message in said:
+        entries = [] if message.tool_calls is None else _entries(message.tool_calls)
         kept = [c for c in _calls(entries) if c.id in answers and c.id not in asked]
-        if kept:
-            whole = asking is None and len(kept) == len(entries)
-            asking = asking or message
-            asked.update((call.id, call) for call in kept)
-        elif message.content:  # only the first one may have a text
-            unanswered = message
+        if _says_something(message) if asking else kept:
+            asking = message
+            whole = not asked and len(kept) == len(entries)
+        elif kept:
+            whole = False
+        asked.update((call.id, call) for call in kept)
 
-    if asking is not None:
-        if not whole:
-            sources = ",".join(call.source for call in asked.values())
-            asking = asking._replace(tool_calls=JsonText(f"[{sources}]"))
-        kept_results = [result for result in answers.values() if result.tool_call_id in asked]
-        chars = (
-            len(asking.content or "")
-            + sum(len(call.name) + len(call.payload) for call in asked.values())
-            + sum(len(result.content or "") for result in kept_results)
-        )
-        yield _Unit((asking, *kept_results), chars)
-    if unanswered is not None:
-        yield _Unit((unanswered._replace(tool_calls=None),), len(unanswered.content or ""))
+    for message in reversed(said):
+        if message is asking:
+            yield _exchange(message if whole else _calling(message, asked.values()), asked, answers)
+        elif _says_something(message):
+            text = message if message.tool_calls is None else message._replace(tool_calls=None)
+            yield _Unit((text,), len(text.content or ""))
+
+
+def _says_something(message: Message) -> bool:
+    """Whether the message stays without its calls: an empty text does where there are none."""
+    return bool(message.content) or (message.content is not None and message.tool_calls is None)
+
+
+def _calling(message: Message, asked: Iterable[Call]) -> Message:
+    sources = ",".join(call.source for call in asked)
+    return message._replace(tool_calls=JsonText(f"[{sources}]"))
+
+
+def _exchange(asking: Message, asked: Mapping[str, Call], answers: Mapping[str, Message]) -> _Unit:
+    """Return the message with the calls, and their results; both are by the ids of the calls."""
+    results = [answer for call_id, answer in answers.items() if call_id in asked]
+    chars = sum(len(call.name) + len(call.payload) for call in asked.values())
+    chars += sum(len(message.content or "") for message in (asking, *results))
+    return _Unit((asking, *results), chars)
 
 
 def _calls(entries: Iterable[tuple[object, str]]) -> list[Call]:

@@ -106,6 +106,34 @@ async def test_calls_sent_as_items_are_a_valid_context(alice: Wire) -> None:
     assert [each["id"] for each in messages[1]["tool_calls"]] == ["a", "b"]
 
 
+@pytest.mark.parametrize("texts", [["f1", "say", "f2"], ["f1", "f2", "say"], ["f1", "say"]])
+async def test_a_text_between_a_call_and_its_result_is_a_valid_context(
+    alice: Wire, texts: list[str]
+) -> None:
+    called = [each for each in texts if each != "say"]
+    kinds: dict[str, object] = {
+        name: {"type": "function_call", "call_id": name, "name": "look", "arguments": "{}"}
+        for name in called
+    }
+    kinds["say"] = {"role": "assistant", "content": "One moment"}
+    path = await alice.started(
+        HELLO,
+        *(kinds[each] for each in texts),
+        *({"type": "function_call_output", "call_id": each, "output": each} for each in called),
+        {"role": "assistant", "content": "There"},
+    )
+
+    native = path.replace("/openai/v1", "/v1").replace("conv_", "")
+    _, asking, *results, last = (await alice.call("GET", f"{native}/context"))["messages"]
+
+    assert asking["content"] == "One moment"
+    assert [each["id"] for each in asking["tool_calls"]] == called
+    assert [(each["role"], each["content"]) for each in results] == [
+        ("tool", each) for each in called
+    ]
+    assert last["content"] == "There"
+
+
 async def test_created_at_is_in_seconds(alice: Wire) -> None:
     made = await alice.call("POST", CONVERSATIONS, {})
 

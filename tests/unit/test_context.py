@@ -122,10 +122,38 @@ def test_of_such_calls_those_without_a_result_are_left_out() -> None:
     assert context.messages == (history[0]._replace(tool_calls=None), history[1], history[3])
 
 
-def test_a_text_between_calls_keeps_them_apart() -> None:
-    history = conversation(assistant(None, "a"), assistant("And", "b"), *map(tool, "ab", "12"))
+@pytest.mark.parametrize(
+    ("said_by_model", "expected", "carrying"),
+    [
+        ([(None, "a"), ("checking",)], [2, 3, 4], 2),
+        ([("checking",), (None, "a")], [1, 2, 3, 4], 2),
+        ([("one",), (None, "a"), ("two",)], [1, 3, 4, 5], 3),
+        ([(None, "a"), ("one",), ("two",)], [2, 3, 4, 5], 3),
+        ([(None, "a"), ("one",), (None, "b"), ("",)], [2, 4, 5, 6, 7], 4),
+        ([("",), (None, "a"), ("",)], [1, 3, 4, 5], 3),
+        ([("one",), (None, "a"), ("two",), (None, "b")], [1, 3, 5, 6, 7], 3),
+        ([("one", "a"), ("two",)], [1, 2, 3, 4], 2),
+        ([("one", "a"), ("two", "b")], [1, 2, 3, 4, 5], 2),
+        ([("one", "a"), (None, "b"), (None, "c"), ("two",)], [1, 4, 5, 6, 7, 8], 4),
+    ],
+)
+def test_texts_among_calls_keep_their_order_and_no_result_is_lost(
+    said_by_model: list[tuple[str | None, ...]], expected: list[int], carrying: int
+) -> None:
+    """A model may say something after a call, before it gets the result."""
+    asked = [call_id for _, *called in said_by_model for call_id in called if call_id]
+    history = conversation(
+        *(assistant(text, *filter(None, called)) for text, *called in said_by_model),
+        *(tool(call_id, f"result of {call_id}") for call_id in asked),
+        user("Thanks"),
+    )
 
-    assert ids(select(window(history, 20)).messages) == [2, 4]
+    context = select(window(history, 20))
+
+    assert ids(context.messages) == expected
+    [asking] = [message for message in context.messages if message.tool_calls]
+    assert asking.id.int == carrying
+    assert [call["id"] for call in well_formed(asking.tool_calls)] == asked
 
 
 def test_calls_at_once_fit_together_or_not_at_all() -> None:
@@ -378,16 +406,26 @@ def valid(history: Sequence[Message]) -> list[Message]:
         message = history[at]
         run, results = [message], list[Message]()
         at += 1
-        if asks(message):
-            while at < len(history) and asks(history[at]) and not history[at].content:
+        if message.role is Role.ASSISTANT:
+            while at < len(history) and history[at].role is Role.ASSISTANT:
                 run.append(history[at])
                 at += 1
             while at < len(history) and history[at].role is Role.TOOL:
                 results.append(history[at])
                 at += 1
             answered = {each.tool_call_id for each in results if each.content is not None}
-            asking = next((each for each in run if answered & called(each)), None)
-            found += [each for each in run if each is asking or each.content]
+            since = next((n for n, each in enumerate(run) if answered & called(each)), len(run))
+            texts = [
+                each
+                for each in run
+                if each.content or (each.content is not None and each.tool_calls is None)
+            ]
+            said_since = any(each in texts for each in run[since:])
+            found += [
+                each
+                for n, each in enumerate(run)
+                if each in texts or (n == since and not said_since)
+            ]
             answered &= {call_id for each in run for call_id in called(each)}
             for result in results:
                 if result.content is not None and result.tool_call_id in answered:
