@@ -1,20 +1,18 @@
-"""What is sent as an item -> the item to store and the message it is; a message -> its items.
+"""What is sent as an item -> the item to store and the message it is.
 
 The shapes are those of OpenAI's published specification of `/conversations`.
 """
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from domain.context import calls
 from domain.errors import InvalidValueError
-from domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, NewItem, is_item_id
-from domain.model import JsonText, Message, MessageId, NewMessage, Role, uuid7
+from domain.items import MAX_ITEM_ID_CHARS, ItemId, ItemText, NewItem, is_item_id
+from domain.model import JsonText, MessageId, NewMessage, Role, uuid7
 
 _BETWEEN: Final = re.compile(r"[ \t\n\r,:]*")
 # Nobody looks at numbers here. As floats they may have any number of digits; ints may not.
@@ -25,7 +23,7 @@ _FOREIGN_ROLES: Final = frozenset({"unknown", "critic", "discriminator", "tool"}
 _WITH_STATUS: Final = frozenset({"message", "function_call", "function_call_output"})
 # The last is what the Agents SDK writes where a model of another provider gave no id.
 _NO_IDS: Final = (None, "", "__fake_id__")
-_PREFIXES: Final = {
+PREFIXES: Final = {
     "message": "msg",
     "function_call": "fc",
     "function_call_output": "fco",
@@ -92,7 +90,7 @@ class Draft:
 
 
 def minted_id(kind: str, uuid: UUID) -> ItemId:
-    return ItemId(f"{_PREFIXES.get(kind, 'item')}_{uuid.hex}")
+    return ItemId(f"{PREFIXES.get(kind, 'item')}_{uuid.hex}")
 
 
 def drafted(text: ItemText, *, field: str) -> Draft:
@@ -127,56 +125,6 @@ def drafted(text: ItemText, *, field: str) -> Draft:
         return Draft(item_id, kind, message, complete, "")
     before, after = _written(members, {"id": _ID_PLACE, **changes}).split(_ID_PLACE, 1)
     return Draft(None, kind, message, f'{before}"', f'"{after}')
-
-
-def items_of(message: Message) -> tuple[Item, ...]:
-    """Return the items that a native message is: at least one, in their order.
-
-    A text is a message, each call of an assistant a call, the message of a tool an output.
-    """
-    found: list[tuple[str, str, dict[str, object]]] = []
-    hexed = message.id.hex
-    if message.role is Role.TOOL:
-        output = {"call_id": message.tool_call_id, "output": message.content or ""}
-        found.append(("function_call_output", hexed, {**output, "status": "completed"}))
-        return _items(message, found)
-    called = calls(message.tool_calls) if message.tool_calls is not None else []
-    if message.content or not called:
-        found.append(("message", hexed, _said(message)))
-    for index, call in enumerate(called):
-        members: dict[str, object] = {"call_id": call.id, "name": call.name}
-        if call.is_custom:
-            members["input"] = call.payload
-        else:
-            members |= {"arguments": call.payload, "status": "completed"}
-        kind = "custom_tool_call" if call.is_custom else "function_call"
-        found.append((kind, f"{hexed}_{index}", members))
-    return _items(message, found)
-
-
-def _items(
-    message: Message, found: Sequence[tuple[str, str, dict[str, object]]]
-) -> tuple[Item, ...]:
-    items = []
-    for kind, suffix, members in found:
-        item_id = ItemId(f"{_PREFIXES[kind]}_{suffix}")
-        items.append(
-            Item(
-                id=item_id,
-                text=ItemText(_dumped({"id": item_id, "type": kind, **members})),
-                position=message.position,
-                created_at=message.created_at,
-            )
-        )
-    return tuple(items)
-
-
-def _said(message: Message) -> dict[str, object]:
-    text = message.content or ""
-    part: dict[str, object] = {"type": "input_text", "text": text}
-    if message.role is Role.ASSISTANT:
-        part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    return {"status": "completed", "role": message.role.value, "content": [part]}
 
 
 def _id(members: _Members, field: str) -> ItemId | None:
@@ -215,7 +163,7 @@ def _function_call(members: _Members, field: str) -> NewMessage:
     )
     function = {"name": name, "arguments": arguments}
     call = {"id": call_id, "type": "function", "function": function}
-    return NewMessage(role=Role.ASSISTANT, content=None, tool_calls=JsonText(_dumped([call])))
+    return NewMessage(role=Role.ASSISTANT, content=None, tool_calls=JsonText(dumped([call])))
 
 
 def _function_call_output(members: _Members, field: str) -> NewMessage | None:
@@ -266,7 +214,7 @@ def _written(members: _Members, changes: dict[str, str]) -> str:
     first = [key for key in ("id", "type") if key in changes and key not in members]
     last = [key for key in changes if key not in members and key not in first]
     sources = (
-        f"{_dumped(key)}:{changes.get(key) or members[key][1]}" for key in [*first, *members, *last]
+        f"{dumped(key)}:{changes.get(key) or members[key][1]}" for key in [*first, *members, *last]
     )
     return f"{{{','.join(sources)}}}"
 
@@ -297,5 +245,5 @@ def _skip(text: str, at: int) -> int:
     return between.end() if between else at
 
 
-def _dumped(value: object) -> str:
+def dumped(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

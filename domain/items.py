@@ -22,7 +22,7 @@ ItemText = NewType("ItemText", str)
 MAX_ITEM_ID_CHARS: Final = 255
 MAX_KEY_CHARS: Final = 255
 
-_OF_A_MESSAGE: Final = re.compile(r"(?:msg|fc|fco|ctc)_([0-9a-f]{32})(?:_[0-9]{1,9})?")
+_OF_A_MESSAGE: Final = re.compile(r"(?:msg|fc|fco|ctc|ctco)_([0-9a-f]{32})(?:_[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from domain.errors import (
     ItemNotFoundError,
     KeyTakenError,
 )
-from domain.item_shapes import items_of
 from domain.items import Item, ItemId, NewItem, RequestKey, given_ids
 from domain.model import (
     Conversation,
@@ -24,6 +23,7 @@ from domain.model import (
     UserId,
     microseconds,
 )
+from domain.native_items import NativeItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +141,12 @@ class MemoryItems:
 
 def _items(kept: KeptConversation) -> Iterator[Item]:
     """Yield all items, oldest first."""
+    as_items = NativeItems()
     native = (
         item
         for message in kept.messages
+        for item in as_items.of(message)
         if message.position not in kept.items
-        for item in items_of(message)
     )
     return merge(kept.items.values(), native, key=by_position)
 

@@ -186,6 +186,23 @@ UNION ALL
 SELECT {_OF_ITEM} FROM conversation_items i
 WHERE i.conversation_id = $1 AND i.user_id = $2 AND i.item_id = $3"""
 
+# The calls of these ids $4 that the last $5 messages before position $3 made, the last one last; of
+# calls with one id in a message the first counts.
+CALLS_BEFORE: Final = """
+SELECT call.value ->> 'id' AS id, call.value ->> 'type' = 'custom' AS is_custom
+FROM (
+  SELECT m.position, m.tool_calls FROM messages m
+  WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.position < $3
+  ORDER BY m.position DESC LIMIT $5
+) AS recent
+CROSS JOIN LATERAL jsonb_path_query(recent.tool_calls, '$[*] ? (
+  @.type == "function" && @.function.name.type() == "string" && @.function.name != ""
+    && @.function.arguments.type() == "string"
+  || @.type == "custom" && @.custom.name.type() == "string" && @.custom.name != ""
+    && @.custom.input.type() == "string")') WITH ORDINALITY AS call (value, n)
+WHERE jsonb_typeof(recent.tool_calls) = 'array' AND call.value ->> 'id' = ANY($4::text[])
+ORDER BY recent.position, call.n DESC"""
+
 # Either the message $3 or the item $4, found by `GET`. The conversation is locked first, as an
 # append and the deletion of a conversation do.
 DELETE: Final = """

@@ -8,6 +8,7 @@ import asyncpg
 
 from adapters.piccolo.conversations import PiccoloConversations, unprovisioned
 from adapters.piccolo.engine import Engine
+from adapters.piccolo.item_reader import ItemReader
 from adapters.piccolo.item_statements import (
     APPEND_FREELY,
     APPEND_WITH_IDS,
@@ -20,7 +21,7 @@ from adapters.piccolo.item_statements import (
     PAGE_AFTER,
     TAKEN,
 )
-from adapters.piccolo.rows import Row, from_jsonb, from_text, to_jsonb, to_text
+from adapters.piccolo.rows import to_jsonb, to_text
 from domain.errors import (
     ConversationIdTakenError,
     ConversationNotFoundError,
@@ -30,11 +31,9 @@ from domain.errors import (
     RetainedError,
     StoreUnavailableError,
 )
-from domain.item_shapes import items_of
 from domain.items import (
     Item,
     ItemId,
-    ItemText,
     NewItem,
     RequestKey,
     given_ids,
@@ -42,16 +41,12 @@ from domain.items import (
     message_id_in,
 )
 from domain.model import (
-    EMPTY_OBJECT,
     FIRST_POSITION,
     LAST_POSITION,
     Conversation,
     ConversationId,
-    Message,
-    MessageId,
     Order,
     Position,
-    Role,
     UserId,
     microseconds,
 )
@@ -61,6 +56,7 @@ class PiccoloItems:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._conversations = PiccoloConversations(engine)
+        self._reader = ItemReader(engine)
 
     async def create(
         self,
@@ -134,7 +130,7 @@ class PiccoloItems:
         if after is None:
             start = FIRST_POSITION - 1 if order is Order.ASC else LAST_POSITION
             rows = await self._engine.fetch(PAGE[order], conversation_id, user_id, limit, start)
-            return _items(conversation_id, rows, order)[:limit]
+            return (await self._reader.items(user_id, conversation_id, rows, order))[:limit]
         if not is_item_id(after):
             await self._conversations.get(user_id, conversation_id)
             raise ItemNotFoundError(after)
@@ -151,7 +147,7 @@ class PiccoloItems:
             raise ConversationNotFoundError(conversation_id)
         if rows[0]["place"] is None:
             raise ItemNotFoundError(after)
-        found = _items(conversation_id, rows, order)
+        found = await self._reader.items(user_id, conversation_id, rows, order)
         if found and found[0].position == rows[0]["place"]:
             # The message that `after` is one item of has come once more.
             same = [item.id for item in found if item.position == found[0].position]
@@ -186,7 +182,7 @@ class PiccoloItems:
             GET, conversation_id, user_id, item_id, message_id_in(item_id)
         )
         for row in rows:
-            for item in _items_of_row(conversation_id, row):
+            for item in await self._reader.items(user_id, conversation_id, [row], Order.ASC):
                 if item.id == item_id:
                     return item, row["id"]
         raise ItemNotFoundError(item_id)
@@ -226,7 +222,7 @@ class PiccoloItems:
         rows = await self._engine.fetch(
             PAGE[Order.ASC], conversation_id, user_id, last - first + 1, first - 1
         )
-        found = _items(conversation_id, rows, Order.ASC)
+        found = await self._reader.items(user_id, conversation_id, rows, Order.ASC)
         return [item for item in found if item.position <= last]
 
     async def _keyed(
@@ -275,49 +271,3 @@ def _arguments(
 def _identified(ids: list[ItemId]) -> tuple[list[ItemId], list[str | None]]:
     """Return item ids, and the messages that ids of their form stand for."""
     return ids, [str(found) if (found := message_id_in(each)) else None for each in ids]
-
-
-def _items(conversation_id: ConversationId, rows: Sequence[Row], order: Order) -> list[Item]:
-    """Return the items of a page in its order; a conversation without any has one empty row."""
-    if not rows:
-        raise ConversationNotFoundError(conversation_id)
-    found: list[Item] = []
-    for row in rows:
-        if row["position"] is not None:
-            items = _items_of_row(conversation_id, row)
-            found.extend(items if order is Order.ASC else reversed(items))
-    return found
-
-
-def _items_of_row(conversation_id: ConversationId, row: Row) -> tuple[Item, ...]:
-    text: str | None = row["item"]
-    if text is None:
-        return items_of(_native(conversation_id, row))
-    item_id: str | None = row["item_id"]
-    if item_id is None:
-        prefix = "fco" if row["role"] == Role.TOOL else "fc" if row["calls"] else "msg"
-        item_id = f"{prefix}_{row['id'].hex}"
-    return (
-        Item(
-            id=ItemId(item_id),
-            text=ItemText(text),
-            position=row["position"],
-            created_at=row["created_at"],
-        ),
-    )
-
-
-def _native(conversation_id: ConversationId, row: Row) -> Message:
-    content, tool_calls, tool_call_id = row["content"], row["tool_calls"], row["tool_call_id"]
-    return Message(
-        id=MessageId(row["id"]),
-        conversation_id=conversation_id,
-        role=Role(row["role"]),
-        content=None if content is None else from_text(content),
-        tool_calls=None if tool_calls is None else from_jsonb(tool_calls),
-        tool_call_id=None if tool_call_id is None else from_text(tool_call_id),
-        name=None,
-        metadata=EMPTY_OBJECT,
-        created_at=row["created_at"],
-        position=row["position"],
-    )

@@ -86,6 +86,7 @@ STATEMENTS = {
         items.PAGE_AFTER[Order.DESC],
         {CONVERSATION, IN_ORDER, ITEM_IN_ORDER, *BY_ITEM_ID},
     ),
+    "calls before": (items.CALLS_BEFORE, {IN_ORDER}),
     "get item": (items.GET, BY_ITEM_ID),
     "delete item": (items.DELETE, {CONVERSATION, MESSAGE, OTHER_ITEM_ID}),
     "usage": (users.USAGE, {OF_USER}),

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidValueError
-from domain.item_shapes import drafted, items_of
+from domain.item_shapes import drafted
 from domain.items import ItemId, ItemText, NewItem, message_id_in
 from domain.model import Message, Role
+from domain.native_items import items_of
 from tests.unit.histories import AT, histories
 
 MADE = ItemId("made")

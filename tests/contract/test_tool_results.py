@@ -1,0 +1,127 @@
+"""Results that were appended natively, as items: of the kind of the call that they answer."""
+
+import json
+
+import pytest
+
+from domain.errors import ItemNotFoundError
+from domain.items import ItemId
+from domain.model import Conversation, JsonText, Order, Role
+from tests.contract.builders import ALICE, appended, numbered, says, started
+from tests.contract.items import append, items_of, page, paged
+from tests.contract.store import Store
+
+CUSTOM = "custom_tool_call_output"
+FUNCTION = "function_call_output"
+
+
+def call(call_id: str, *, custom: bool) -> dict[str, object]:
+    if custom:
+        return {"id": call_id, "type": "custom", "custom": {"name": "python", "input": "1 + 1"}}
+    return {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def asks(*calls: object) -> JsonText:
+    return JsonText(json.dumps(calls))
+
+
+async def kinds(store: Store, conversation: Conversation) -> list[str]:
+    """Return the kinds of the results, which are the same in pages of any size and either order."""
+    everything = await page(store, conversation)
+    for order in Order:
+        for limit in (1, 2, 3, 50):
+            found = await paged(store, conversation, order, limit)
+            assert (found if order is Order.ASC else found[::-1]) == everything
+    parsed = [json.loads(item.text) for item in everything]
+    return [each["type"] for each in parsed if "output" in each]
+
+
+async def test_a_result_is_of_the_kind_of_its_call(store: Store) -> None:
+    conversation = await started(
+        store,
+        says("Add", Role.USER),
+        says(
+            None,
+            Role.ASSISTANT,
+            tool_calls=asks(call("a", custom=True), call("\0b\ufdd0", custom=False)),
+        ),
+        says("2", Role.TOOL, tool_call_id="a"),
+        says("ok", Role.TOOL, tool_call_id="\0b\ufdd0"),
+        says("lost", Role.TOOL, tool_call_id="nobody asked"),
+        says("late", Role.TOOL, tool_call_id="a"),
+    )
+
+    assert await kinds(store, conversation) == [CUSTOM, FUNCTION, FUNCTION, CUSTOM]
+    [first] = [
+        json.loads(item.text)
+        for item in await page(store, conversation)
+        if '"output":"2"' in item.text
+    ]
+    assert first == {"id": first["id"], "type": CUSTOM, "call_id": "a", "output": "2"}
+    assert first["id"].startswith("ctco_")
+
+
+async def test_a_result_answers_the_last_call_of_its_id(store: Store) -> None:
+    conversation = await started(store)
+    for custom in (True, False, True):
+        await appended(
+            store,
+            conversation,
+            says(None, Role.ASSISTANT, tool_calls=asks(call("a", custom=custom))),
+        )
+        await appended(store, conversation, says("1", Role.TOOL, tool_call_id="a"))
+
+    assert await kinds(store, conversation) == [CUSTOM, FUNCTION, CUSTOM]
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        "5",
+        '{"id":"a","type":"custom","custom":{"name":"p","input":""}}',
+        '[{"id":"a","type":"custom","custom":{"name":"","input":""}}]',
+        '[{"id":"a","type":"custom","custom":{"name":"p","input":5}}]',
+        '[{"id":"a","type":"custom"}]',
+        '[null, 5, [{"id":"a","type":"custom","custom":{"name":"p","input":""}}]]',
+        '[{"id":5,"type":"custom","custom":{"name":"p","input":""}}]',
+        f"[{json.dumps(call('a', custom=False))}, {json.dumps(call('a', custom=True))}]",
+    ],
+)
+async def test_what_is_no_call_has_no_result(store: Store, malformed: str) -> None:
+    conversation = await started(
+        store,
+        says("text", Role.ASSISTANT, tool_calls=JsonText(malformed)),
+        says("1", Role.TOOL, tool_call_id="a"),
+    )
+
+    assert await kinds(store, conversation) == [FUNCTION]
+
+
+async def test_a_call_on_an_earlier_page_is_found(store: Store) -> None:
+    calls = asks(*(call(f"call {n}", custom=True) for n in range(60)))
+    conversation = await started(
+        store,
+        says(None, Role.ASSISTANT, tool_calls=calls),
+        *(says(str(n), Role.TOOL, tool_call_id=f"call {n}") for n in range(60)),
+        *numbered(3),
+    )
+
+    assert await kinds(store, conversation) == [CUSTOM] * 60
+
+
+async def test_the_result_of_a_custom_tool_is_found_and_deleted_by_its_id(store: Store) -> None:
+    conversation = await started(
+        store,
+        says(None, Role.ASSISTANT, tool_calls=asks(call("a", custom=True))),
+        says("2", Role.TOOL, tool_call_id="a"),
+    )
+    _, output = await page(store, conversation)
+
+    assert await store.items.get(ALICE, conversation.id, output.id) == output
+    copy = items_of(output.text)
+    assert [each.text for each in await append(store, await started(store), *copy)] == [output.text]
+    await store.items.delete(ALICE, conversation.id, output.id)
+
+    assert len(await page(store, conversation)) == 1
+    with pytest.raises(ItemNotFoundError):
+        await store.items.get(ALICE, conversation.id, ItemId(output.id))
