@@ -5,26 +5,29 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from http.client import HTTPException, HTTPMessage
+from copy import copy
 from math import inf
-from typing import IO, Any, Final
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from entrypoints.http.fetch import check_url, fetch_url
+
 KEY_TYPES: Final[Mapping[str, tuple[str, str | None]]] = {
     "RS256": ("RSA", None),
     "ES256": ("EC", "P-256"),
+    "ESP256": ("EC", "P-256"),
     "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
 }
-"""The algorithms a key of a set may verify with, and the `kty` and `crv` each one demands."""
+"""The algorithms a key of a set may verify with, and the `kty` and `crv` each one demands.
 
-MAX_BODY_BYTES: Final = 2**20
-FETCH_SECONDS: Final = 5.0
+Those of one type and curve are one algorithm under two names, the latter of RFC 9864: a key or a
+token may have either. The first is PyJWT's.
+"""
+
 RETRY_SECONDS: Final = 5.0
 """The pause after a failed fetch while there are no keys, and so every token is refused."""
 
@@ -41,57 +44,6 @@ class JwksUnavailableError(Exception):
     def __init__(self) -> None:
         super().__init__("The keys that tokens are verified with cannot be fetched now.")
         self.retry_after = int(RETRY_SECONDS)
-
-
-async def fetch_url(url: str) -> bytes:
-    """Return what an http or https URL answers, at most 1 MiB, within 5 seconds.
-
-    Follows redirects that keep the scheme. Raises `OSError` when there is no such answer, and
-    `ValueError` when `url` is not fit to be fetched.
-    """
-    check_url(url)
-    # The timeout of the socket bounds each read, this one all of them together.
-    return await asyncio.wait_for(asyncio.to_thread(_read, url), FETCH_SECONDS)
-
-
-def check_url(url: str) -> None:
-    """Raise `ValueError` unless `url` is an absolute http or https URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not an http or https URL")
-
-
-def _read(url: str) -> bytes:
-    # Some content networks refuse the name that urllib goes by.
-    headers = {"Accept": "application/json", "User-Agent": "chatkeep"}
-    request = Request(url, headers=headers)  # noqa: S310 - the scheme has been checked
-    try:
-        with build_opener(_SameScheme).open(request, timeout=FETCH_SECONDS) as response:
-            body: bytes = response.read(MAX_BODY_BYTES + 1)
-    except HTTPError as error:
-        error.close()
-        raise
-    except HTTPException as error:
-        raise URLError(f"not an HTTP answer: {error!r}") from error
-    if len(body) > MAX_BODY_BYTES:
-        raise URLError(f"the answer has more than {MAX_BODY_BYTES} bytes")
-    return body
-
-
-class _SameScheme(HTTPRedirectHandler):
-    def redirect_request(  # noqa: PLR0913, PLR0917 - as in the class above it
-        self,
-        req: Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> Request | None:
-        if urlsplit(newurl).scheme != req.type:
-            fp.close()
-            raise URLError(f"redirected from {req.type} to another scheme")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def parse_jwks(body: bytes) -> tuple[PyJWK, ...]:
@@ -114,10 +66,10 @@ def _usable_key(member: Any) -> PyJWK | None:  # noqa: ANN401 - any JSON may sta
     if not isinstance(member, dict):
         return None
     kty, crv, operations = member.get("kty"), member.get("crv"), member.get("key_ops", ["verify"])
-    alg = next((a for a, needs in KEY_TYPES.items() if needs in ((kty, None), (kty, crv))), None)
+    algs = [name for name, needs in KEY_TYPES.items() if needs in ((kty, None), (kty, crv))]
     if (
-        alg is None
-        or member.get("alg") not in (None, alg)
+        not algs
+        or member.get("alg") not in (None, *algs)
         or member.get("use") not in (None, "sig")
         or not (isinstance(operations, list) and "verify" in operations)
         or not isinstance(member.get("kid"), str | None)
@@ -125,11 +77,20 @@ def _usable_key(member: Any) -> PyJWK | None:  # noqa: ANN401 - any JSON may sta
     ):
         return None
     try:
-        key = PyJWK(member, alg)
+        key = PyJWK(member, algs[0])
         too_short = key.Algorithm.check_key_length(key.key)
     except (PyJWTError, UnsupportedAlgorithm):  # the latter: Ed25519 under FIPS
         return None
     return None if too_short else key
+
+
+def _under(alg: str, key: PyJWK) -> PyJWK:
+    """Return the key under the name that a token has for its algorithm; PyJWT compares them."""
+    if key.algorithm_name == alg:
+        return key
+    renamed = copy(key)
+    renamed.algorithm_name = alg
+    return renamed
 
 
 class Jwks:
@@ -170,7 +131,8 @@ class Jwks:
     async def key(self, kid: str | None, alg: str) -> PyJWK:
         """Return the key named `kid` that verifies `alg`; without a name, the only one that does.
 
-        Raises `UnknownKeyError`, and `JwksUnavailableError` when there are no keys at all.
+        A key that is published without a name fits no token that names one, as in PyJWT, jose and
+        Nimbus. Raises `UnknownKeyError`, and `JwksUnavailableError` when there are no keys at all.
         """
         if alg not in KEY_TYPES:
             raise UnknownKeyError("The token is signed with an algorithm that has no keys here.")
@@ -192,10 +154,10 @@ class Jwks:
         return found
 
     def _find(self, kid: str | None, alg: str) -> PyJWK | None:
-        fitting = [key for key in self._keys if key.algorithm_name == alg]
-        if kid is None:
-            return fitting[0] if len(fitting) == 1 else None
-        return next((key for key in fitting if key.key_id == kid), None)
+        fitting = [key for key in self._keys if KEY_TYPES[key.algorithm_name] == KEY_TYPES[alg]]
+        if kid is not None:
+            fitting = [key for key in fitting if key.key_id == kid][:1]
+        return _under(alg, fitting[0]) if len(fitting) == 1 else None
 
     async def _keep_fresh(self) -> None:
         if not self._keys:

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -25,7 +22,6 @@ from entrypoints.http.jwks import (
     Jwks,
     JwksUnavailableError,
     UnknownKeyError,
-    fetch_url,
     parse_jwks,
 )
 
@@ -98,14 +94,38 @@ async def test_the_keys_are_fetched_when_first_needed_and_then_kept(clock: Clock
 async def test_each_algorithm_gets_keys_of_its_own_type_only(clock: Clock) -> None:
     members = rsa(kid="same"), ec(SECP256R1(), kid="same"), ed25519(kid="same")
     keys = Jwks(URL, fetch=Issuer(*members), clock=clock)
-    for alg, kty in ("RS256", "RSA"), ("ES256", "EC"), ("EdDSA", "OKP"):
+    for alg, kty in (
+        ("RS256", "RSA"),
+        ("ES256", "EC"),
+        ("ESP256", "EC"),
+        ("EdDSA", "OKP"),
+        ("Ed25519", "OKP"),
+    ):
         key = await keys.key("same", alg)
         assert (key.key_type, key.algorithm_name) == (kty, alg)
 
 
+@pytest.mark.parametrize("published", [None, "EdDSA", "Ed25519"])
+@pytest.mark.parametrize("asked", ["EdDSA", "Ed25519"])
+async def test_the_fully_specified_names_of_algorithms_are_names_of_the_same(
+    clock: Clock, published: str | None, asked: str
+) -> None:
+    keys = Jwks(URL, fetch=Issuer(ed25519(kid="a", alg=published)), clock=clock)
+    key = await keys.key("a", asked)
+    assert (key.key_id, key.algorithm_name) == ("a", asked)
+    assert (await keys.key(None, asked)).key_id == "a"
+
+
+async def test_a_key_without_a_name_fits_no_token_that_names_one(clock: Clock) -> None:
+    keys = Jwks(URL, fetch=Issuer(ed25519()), clock=clock)
+    assert (await keys.key(None, "EdDSA")).key_id is None
+    with pytest.raises(UnknownKeyError, match="does not publish"):
+        await keys.key("a", "EdDSA")
+
+
 async def test_a_key_is_not_given_for_another_algorithm_than_its_own(clock: Clock) -> None:
     keys = Jwks(URL, fetch=Issuer(rsa(kid="a")), clock=clock)
-    for alg in "HS256", "none", "RS512", "PS256", "ES256", "EdDSA":
+    for alg in "HS256", "none", "RS512", "PS256", "ES256", "ESP256", "EdDSA", "Ed25519":
         with pytest.raises(UnknownKeyError):
             await keys.key("a", alg)
 
@@ -290,6 +310,8 @@ def test_a_broken_or_unsupported_member_is_skipped(broken: object) -> None:
     "members",
     [
         {"alg": "ES256"},
+        {"alg": "ESP256"},
+        {"alg": "Ed448"},
         {"alg": ["EdDSA"]},
         {"use": "enc"},
         {"key_ops": ["sign"]},
@@ -302,7 +324,14 @@ def test_a_key_that_is_meant_for_something_else_is_skipped(members: dict[str, An
 
 
 @pytest.mark.parametrize(
-    "members", [{}, {"alg": "EdDSA"}, {"alg": None, "use": "sig"}, {"key_ops": ["verify"]}]
+    "members",
+    [
+        {},
+        {"alg": "EdDSA"},
+        {"alg": "Ed25519"},
+        {"alg": None, "use": "sig"},
+        {"key_ops": ["verify"]},
+    ],
 )
 def test_a_key_that_says_little_or_the_right_thing_is_taken(members: dict[str, Any]) -> None:
     assert len(parse_jwks(key_set(ed25519() | members))) == 1
@@ -326,93 +355,3 @@ def test_a_private_key_is_skipped() -> None:
     published = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True)
     assert "d" in published
     assert parse_jwks(key_set(published)) == ()
-
-
-@pytest.mark.parametrize("url", ["", "/jwks", "file:///etc/passwd", "ftp://x/y", "https:///jwks"])
-async def test_only_an_http_url_names_keys(url: str) -> None:
-    with pytest.raises(ValueError, match="not an http or https URL"):
-        Jwks(url)
-    with pytest.raises(ValueError, match="not an http or https URL"):
-        await fetch_url(url)
-
-
-class Site(BaseHTTPRequestHandler):
-    """A web server of many vices, one for each path."""
-
-    slow = threading.Event()
-
-    def do_GET(self) -> None:
-        redirects = {
-            "/moved": "/jwks.json",
-            "/elsewhere": "https://127.0.0.1/jwks.json",
-            "/ftp": "ftp://127.0.0.1/jwks.json",
-            "/file": "file:///etc/passwd",
-        }
-        if self.path == "/silent":
-            self.slow.wait(5)
-        if self.path == "/garbled":
-            self.wfile.write(b"what?\r\n\r\n")
-            return
-        if self.path in redirects:
-            self.send_response(302)
-            self.send_header("Location", redirects[self.path])
-            body = b""
-        elif self.path in ("/jwks.json", "/largest", "/larger"):
-            self.send_response(200)
-            sizes = {"/largest": jwks.MAX_BODY_BYTES, "/larger": jwks.MAX_BODY_BYTES + 1}
-            body = bytes(sizes[self.path]) if self.path in sizes else b'{"keys": []}'
-        else:
-            self.send_response(404)
-            body = b"nothing"
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it overrides
-        pass
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        Site.slow.set()
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(autouse=True)
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-async def test_fetching_returns_what_the_url_answers_also_after_a_redirect(site: str) -> None:
-    assert await fetch_url(f"{site}/jwks.json") == b'{"keys": []}'
-    assert await fetch_url(f"{site}/moved") == b'{"keys": []}'
-
-
-@pytest.mark.parametrize("path", ["/missing", "/garbled", "/elsewhere", "/ftp", "/file"])
-async def test_fetching_fails_for_anything_but_an_answer(site: str, path: str) -> None:
-    with pytest.raises(OSError, match=r"404|not an HTTP answer|(?i:redirect)"):
-        await fetch_url(site + path)
-
-
-async def test_fetching_takes_at_most_a_mebibyte(site: str) -> None:
-    assert len(await fetch_url(f"{site}/largest")) == 2**20
-    with pytest.raises(OSError, match="more than 1048576 bytes"):
-        await fetch_url(f"{site}/larger")
-
-
-async def test_fetching_gives_up_on_a_server_that_does_not_answer(
-    site: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.1)
-    with pytest.raises(TimeoutError):
-        await fetch_url(f"{site}/silent")
-
-
-async def test_fetching_fails_when_nobody_listens() -> None:
-    with pytest.raises(OSError, match="refused"):
-        await fetch_url("http://127.0.0.1:1/jwks.json")

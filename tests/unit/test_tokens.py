@@ -151,6 +151,24 @@ async def test_a_token_without_kid_is_tried_with_the_only_key_of_its_algorithm()
     assert (await by_keys().verify(token)).user_id == "alice"
 
 
+@pytest.mark.parametrize(
+    ("kid", "usual", "specified"), [("ed", "EdDSA", "Ed25519"), ("ec", "ES256", "ESP256")]
+)
+async def test_a_token_may_have_the_fully_specified_name_of_its_algorithm(
+    kid: str, usual: str, specified: str
+) -> None:
+    body = segment(json.dumps(claims()).encode())
+    header = segment(json.dumps({"alg": specified, "kid": kid}).encode())
+    key = ed_key() if kid == "ed" else ec_key()
+    sign = jwt.get_algorithm_by_name(usual).sign
+    for of, told in ((f"{header}.{body}", "alice"), (f"{header}.{body}A", None)):
+        token = f"{header}.{body}.{segment(sign(of.encode(), key))}"
+        if told:
+            assert (await by_keys().verify(token)).user_id == told
+        else:
+            assert "signature" in await refusal(by_keys(), token)
+
+
 async def test_secret_and_keys_may_be_used_side_by_side() -> None:
     both = verifier(keys=published())
     by_key = jwt.encode(claims(sub="bob"), ec_key(), algorithm="ES256", headers={"kid": "ec"})

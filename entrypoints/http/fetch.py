@@ -1,0 +1,193 @@
+"""GET of a URL that may be anybody's: bounded in time and bytes, whatever the other side does.
+
+The timeout of a socket bounds each read, not all of them: a server that sends a byte every two
+seconds never runs into it. So every read here gets what is left of the whole fetch's time, and
+counts against one number of bytes, redirects and their bodies included.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
+from io import BufferedReader, RawIOBase
+from socket import socket
+from threading import Thread
+from typing import IO, Any, Final, TypeVar
+from urllib.error import URLError
+from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    Request,
+    build_opener,
+)
+
+T = TypeVar("T")
+
+FETCH_SECONDS: Final = 5.0
+MAX_BODY_BYTES: Final = 2**20
+MAX_READ_BYTES: Final = 2 * MAX_BODY_BYTES
+"""Of one fetch: all heads and bodies on the way to the answer, and the answer."""
+
+THREAD: Final = "chatkeep-fetch"
+
+
+async def fetch_url(url: str) -> bytes:
+    """Return what an http or https URL answers, at most 1 MiB, within 5 seconds.
+
+    Follows redirects that keep the scheme. Raises `OSError` when there is no such answer, and
+    `ValueError` when `url` is not fit to be fetched.
+    """
+    check_url(url)
+    allowance = _Allowance(FETCH_SECONDS)
+    try:
+        # Names are looked up without any bound of ours: only this call gives up on that.
+        return await asyncio.wait_for(_in_own_thread(partial(_read, url, allowance)), FETCH_SECONDS)
+    except TimeoutError:
+        raise TimeoutError(f"no whole answer within {FETCH_SECONDS:g} seconds") from None
+
+
+def check_url(url: str) -> None:
+    """Raise `ValueError` unless `url` is an absolute http or https URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is not an http or https URL")
+
+
+def _in_own_thread(call: Callable[[], T]) -> "asyncio.Future[T]":
+    """Run `call` where it holds up nothing else: no other work of threads, no end of the process.
+
+    Threads of an executor do: there are few of them, and the process waits for them to end.
+    """
+    outcome = Future[T]()
+    outcome.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            outcome.set_exception(error)
+
+    Thread(target=run, name=THREAD, daemon=True).start()
+    return asyncio.wrap_future(outcome)
+
+
+@dataclass
+class _Allowance:
+    """What is left of a fetch's time and bytes. `opened` is closed at its end."""
+
+    seconds: float
+    bytes_left: int = MAX_READ_BYTES
+    opened: ExitStack = field(default_factory=ExitStack)
+    _began: float = field(default_factory=time.monotonic)
+
+    def seconds_left(self) -> float:
+        """Raise `TimeoutError` when there is nothing left."""
+        left = self._began + self.seconds - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def spend(self, count: int) -> None:
+        self.bytes_left -= count
+        if self.bytes_left < 0:
+            raise URLError(f"the answer has more than {MAX_BODY_BYTES} bytes")
+
+
+def _read(url: str, allowance: _Allowance) -> bytes:
+    # Some content networks refuse the name that urllib goes by.
+    headers = {"Accept": "application/json", "User-Agent": "chatkeep"}
+    request = Request(url, headers=headers)  # noqa: S310 - the scheme has been checked
+    opener = build_opener(_SameScheme, _Http(allowance), _Https(allowance))
+    with allowance.opened:
+        try:
+            response = opener.open(request, timeout=allowance.seconds_left())
+            body: bytes = response.read(MAX_BODY_BYTES + 1)
+        except HTTPException as error:
+            raise URLError(f"not an HTTP answer: {error!r}") from error
+    if len(body) > MAX_BODY_BYTES:
+        raise URLError(f"the answer has more than {MAX_BODY_BYTES} bytes")
+    if response.length:  # which http.client does not mind when asked for so many bytes
+        raise URLError("the answer ended too early")
+    return body
+
+
+class _SameScheme(HTTPRedirectHandler):
+    def redirect_request(  # noqa: PLR0913, PLR0917 - as in the class above it
+        self,
+        req: Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> Request | None:
+        if urlsplit(newurl).scheme != req.type:
+            fp.close()
+            raise URLError(f"redirected from {req.type} to another scheme")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class _Http(HTTPHandler):
+    def __init__(self, allowance: _Allowance) -> None:
+        super().__init__()
+        self._allowance = allowance
+
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(partial(_bounded, HTTPConnection, self._allowance), req)
+
+
+class _Https(HTTPSHandler):
+    def __init__(self, allowance: _Allowance) -> None:
+        super().__init__()
+        self._allowance = allowance
+
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(partial(_bounded, HTTPSConnection, self._allowance), req)
+
+
+def _bounded(
+    kind: type[HTTPConnection],
+    allowance: _Allowance,
+    host: str,
+    **options: Any,  # noqa: ANN401 - urllib's
+) -> HTTPConnection:
+    """Return a connection whose every answer, a proxy's too, is read within the allowance."""
+    connection = kind(host, **options | {"timeout": allowance.seconds_left()})
+    connection.response_class = partial(_Response, allowance)  # type: ignore[assignment] # makes one
+    return connection
+
+
+class _Response(HTTPResponse):
+    def __init__(self, allowance: _Allowance, sock: socket, *args: Any, **options: Any) -> None:  # noqa: ANN401 - http.client's
+        super().__init__(sock, *args, **options)
+        allowance.opened.callback(self.close)  # urllib leaves some open
+        self.fp = BufferedReader(_Reader(self.fp.detach(), sock, allowance))
+
+
+class _Reader(RawIOBase):
+    """Reads from a socket for as long, and as much, as is allowed in all."""
+
+    def __init__(self, raw: RawIOBase, sock: socket, allowance: _Allowance) -> None:
+        super().__init__()
+        self._raw = raw
+        self._sock = sock
+        self._allowance = allowance
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:  # noqa: ANN401 - io's
+        self._sock.settimeout(self._allowance.seconds_left())
+        count = self._raw.readinto(buffer)
+        self._allowance.spend(count or 0)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
