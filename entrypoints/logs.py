@@ -1,6 +1,7 @@
 """What the log looks like: lines for a terminal, or one JSON object a line for a log store.
 
-It never holds what users wrote, parameters of statements or tokens, and users only as hashes.
+It never holds what users wrote, parameters of statements or tokens, and users only as hashes; so
+a traceback says where an error came from, and its text only where that holds nothing of the kind.
 """
 
 import hmac
@@ -10,16 +11,21 @@ import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, Final
 
 import msgspec
 
 from domain.model import UserId
 from entrypoints.settings import Settings
+from entrypoints.tracebacks import without_values
 
 ACCESS: Final = "chatkeep.access"
 _HASH_CHARS: Final = 12
 _MOST_REMEMBERED: Final = 10_000
+ExceptionInfo = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
 _PURPOSE: Final = b"chatkeep: users in the log"
 
 
@@ -73,7 +79,13 @@ def salt(settings: Settings) -> str:
     return secrets.token_hex()
 
 
-class ConsoleFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802 - logging's own
+        error = ei[1]
+        return "" if error is None else without_values(error)
+
+
+class ConsoleFormatter(_Formatter):
     """A line to read; what was logged for a request says at its end which one."""
 
     def __init__(self) -> None:
@@ -96,7 +108,7 @@ class ConsoleFormatter(logging.Formatter):
         return line if request is None else f"{line} (request {request.id})"
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Formatter):
     """One JSON object: `time` (UTC), `level`, `logger`, then either `message` or `event` and more.
 
     A message that is a dataclass or a struct with an `event` gives its fields. Where something was
@@ -144,6 +156,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"ours": {"()": _FORMATTERS[settings.log_format]}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours"}},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},  # asyncio's, and what others warn of
         "loggers": {
             "chatkeep": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
             ACCESS: {"level": access},

@@ -12,11 +12,14 @@ from uuid import UUID
 import asyncpg
 
 from adapters.piccolo.engine import Engine
+from adapters.piccolo.errors import first_line
 from adapters.piccolo.messages import GIVEN_COLUMNS, given
 from adapters.piccolo.rows import message_columns, to_jsonb, to_message, to_text
+from adapters.piccolo.users import NO_USER
 from domain.adoption_layout import AdoptionError
 from domain.adoption_run import Addition, Stored
 from domain.model import Conversation, ConversationId, MessageId, Position, UserId
+from domain.ports import MAX_NAMED
 
 IS_MIGRATED: Final = "SELECT to_regclass('adoptions') IS NOT NULL AS migrated"
 
@@ -132,11 +135,12 @@ class PiccoloAdoptions:
     async def _add_users(self, users: Sequence[UserId]) -> int:
         try:
             return len(await self._engine.fetch(ADD_USERS, sorted(set(users))))
-        except asyncpg.IntegrityConstraintViolationError as error:
-            reason = " ".join(str(error).split())  # it comes in lines
+        except (*NO_USER, asyncpg.RaiseError) as error:  # the last one by a trigger
+            named = ", ".join(sorted(set(users))[:MAX_NAMED])
             raise AdoptionError(
-                f"The table users does not take a row with only an id ({reason}). Let the "
-                "application that owns the table add the owners first, then adopt again."
+                f"The table users does not take a row with only an id ({first_line(error)}). Let "
+                f"the application that owns the table add the owners first ({named}, ...), then "
+                "adopt again."
             ) from error
 
 

@@ -8,7 +8,7 @@ import asyncpg
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.messages import GIVEN, GIVEN_COLUMNS, PiccoloMessages, given
 from adapters.piccolo.rows import CONVERSATION_COLUMNS, to_conversation, to_jsonb, to_text
-from adapters.piccolo.users import ERASE_TIMEOUT, refused
+from adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, refused
 from domain.errors import (
     ConversationNotFoundError,
     MessageIdTakenError,
@@ -113,7 +113,7 @@ class PiccoloConversations:
             )
         except asyncpg.UniqueViolationError as error:
             return await self._recreate(conversation, messages, error)
-        except asyncpg.IntegrityConstraintViolationError as error:
+        except NO_USER as error:
             raise unprovisioned(conversation.user_id, error, provision=provision) from error
         stored = tuple(
             message.stored(conversation.id, Position(first + index), conversation.updated_at)
@@ -126,7 +126,7 @@ class PiccoloConversations:
             rows, again = await self._engine.fetch_noting(
                 GET_OR_CREATE, *_columns(conversation), provision
             )
-        except asyncpg.IntegrityConstraintViolationError as error:
+        except NO_USER as error:
             raise unprovisioned(conversation.user_id, error, provision=provision) from error
         if rows:
             found = to_conversation(rows[0])
@@ -216,7 +216,9 @@ def _columns(conversation: Conversation) -> tuple[object, ...]:
     )
 
 
-def unprovisioned(user_id: UserId, error: Exception, *, provision: bool) -> UserNotProvisionedError:
+def unprovisioned(
+    user_id: UserId, error: asyncpg.PostgresError, *, provision: bool
+) -> UserNotProvisionedError:
     if provision:
         return refused(user_id, error)
     return UserNotProvisionedError(

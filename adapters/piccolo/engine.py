@@ -19,7 +19,15 @@ from piccolo.engine.postgres import PostgresEngine
 
 from adapters.piccolo.allowance import CrowdedError
 from adapters.piccolo.connection import BROKEN, PooledConnection
-from adapters.piccolo.errors import CROWDED, TOO_SLOW, Again, Trouble, described, trouble
+from adapters.piccolo.errors import (
+    CROWDED,
+    TOO_SLOW,
+    Again,
+    EncodingError,
+    Trouble,
+    described,
+    trouble,
+)
 from adapters.piccolo.observed import RECONNECTED, Observed
 from adapters.piccolo.pool import Pool, PoolClosedError
 from adapters.piccolo.retries import Retries, Timing
@@ -37,6 +45,7 @@ CANCEL_TIMEOUT: Final = 2.0
 RENEW_EVERY: Final = 0.25
 """Seconds; short enough for each request that is tried again to have it happen once."""
 
+ENCODING: Final = "UTF8"
 PROBE: Final = "SELECT FROM messages LIMIT 0"
 _LOOK_AGAIN: Final = (0.1, 0.5)
 
@@ -243,7 +252,7 @@ class Engine(PostgresEngine):
         """Return a connection that is not of the pool."""
         started = asyncio.get_running_loop().time()
         try:
-            return await asyncpg.connect(**self.config)
+            return await _connected(self.config)
         except Exception as error:
             found = trouble(error)
             if found is None:
@@ -267,10 +276,13 @@ class Engine(PostgresEngine):
 
     async def _connect_for_pool(self) -> PooledConnection:
         try:
-            connection: PooledConnection = await asyncpg.connect(
-                **self.config
-                | {"timeout": self._timing.connect, "command_timeout": self._timing.command},
-                connection_class=PooledConnection,
+            connection: PooledConnection = await _connected(
+                self.config
+                | {
+                    "timeout": self._timing.connect,
+                    "command_timeout": self._timing.command,
+                    "connection_class": PooledConnection,
+                }
             )
         except Exception as error:
             if trouble(error) is CROWDED:
@@ -312,3 +324,15 @@ class Engine(PostgresEngine):
         while self.pool is not None:
             await sleep(self._timing.recycle * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
             self.pool.expire_connections()
+
+
+async def _connected(args: dict[str, Any]) -> Any:  # noqa: ANN401 - asyncpg is untyped
+    """Return a connection to a database that can hold every text."""
+    connection = await asyncpg.connect(**args)
+    # The server says this by itself while it connects.
+    encoding = getattr(connection.get_settings(), "server_encoding", ENCODING)
+    if encoding != ENCODING:
+        with contextlib.suppress(*BROKEN):
+            await connection.close(timeout=CANCEL_TIMEOUT)
+        raise EncodingError(encoding)
+    return connection

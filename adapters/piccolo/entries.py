@@ -9,6 +9,7 @@ from adapters.piccolo.conversations import PiccoloConversations, unprovisioned
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.messages import GIVEN_COLUMNS, PiccoloMessages, given
 from adapters.piccolo.rows import Row, message_columns, to_jsonb, to_message, to_text
+from adapters.piccolo.users import NO_USER
 from domain.entries import (
     BEFORE_FIRST,
     Entry,
@@ -125,7 +126,7 @@ class PiccoloEntries:
         except asyncpg.UniqueViolationError as error:
             await self._check_restored(conversation, entries, error)
             return False
-        except asyncpg.IntegrityConstraintViolationError as error:
+        except NO_USER as error:
             raise unprovisioned(conversation.user_id, error, provision=provision) from error
         return True
 

@@ -10,6 +10,14 @@ import asyncpg
 from domain.errors import StoreUnavailableError
 
 
+class EncodingError(Exception):
+    """The database's encoding cannot hold every text."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"server_encoding is {encoding}")
+        self.encoding = encoding
+
+
 class Again(Enum):
     """When the statement that failed may be run again."""
 
@@ -64,6 +72,10 @@ _MISPOOLED: Final = Trouble(
     "The database's pooler forgets prepared statements: add pgbouncer=true to DATABASE_URL.",
     Again.NEVER,
     retry_after=60,
+)
+
+IN_UTF8: Final = (
+    "make another (CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0) and move what is in it"
 )
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -143,6 +155,9 @@ _DRIVER_TEXTS: Final = (
 
 def trouble(error: BaseException) -> Trouble | None:
     """Return what it means that the database cannot serve; None when it means something else."""
+    if isinstance(error, EncodingError):
+        reason = f"The database's encoding is {error.encoding}, and must be UTF8: {IN_UTF8}."
+        return Trouble(reason, Again.NEVER, retry_after=60)
     found = _trouble(error)
     # The driver raises "connection was closed" from what the server said before it closed.
     if error.__cause__ is not None and (found is None or found is AWAY):
@@ -159,9 +174,15 @@ def unavailable(error: BaseException) -> StoreUnavailableError | None:
     return found.error() if found else None
 
 
+def first_line(error: BaseException) -> str:
+    """Return what the driver says, without the details, which quote rows."""
+    first, _, _ = str(error).partition("\n")
+    return first
+
+
 def described(error: BaseException) -> str:
     """Return the driver's words on one line, for the log."""
-    first, _, _ = str(error).partition("\n")
+    first = first_line(error)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 

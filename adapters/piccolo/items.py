@@ -22,6 +22,7 @@ from adapters.piccolo.item_statements import (
     TAKEN,
 )
 from adapters.piccolo.rows import to_jsonb, to_text
+from adapters.piccolo.users import NO_USER
 from domain.errors import (
     ConversationIdTakenError,
     ConversationNotFoundError,
@@ -86,7 +87,7 @@ class PiccoloItems:
             if key is None and stored.created_at != new.created_at:
                 raise ConversationIdTakenError(new.id) from None
             return stored
-        except asyncpg.IntegrityConstraintViolationError as error:
+        except NO_USER as error:
             raise unprovisioned(new.user_id, error, provision=provision) from error
         messages = sum(item.message is not None for item in items)
         return new._replace(message_count=messages)

@@ -14,6 +14,8 @@ from typing import Any, Final
 from piccolo.engine import engine_finder
 
 from adapters.piccolo.engine import Engine
+from adapters.piccolo.errors import first_line
+from adapters.piccolo.users import ID_COLUMN, TOO_LONG, WIDEN, narrower_ids
 
 # Any number will do, as long as nobody else uses it in this database: "chatkeep" in ASCII.
 LOCK: Final = int.from_bytes(b"chatkeep")
@@ -50,10 +52,19 @@ async def migrate() -> list[MigrationStatus]:
                 with contextlib.redirect_stdout(io.StringIO()):
                     result = await run_forwards(APP)
             except Exception as error:
-                raise MigrationError(str(error)) from error
+                raise MigrationError(first_line(error)) from error
             if not result.success:
                 raise MigrationError(result.message or "the migration failed")
         return [each for each in await status() if each.id in pending]
+
+
+async def warnings() -> list[str]:
+    """Return what the newest schema cannot mend, each with the way out. Changes nothing."""
+    rows = await _engine().fetch(ID_COLUMN)
+    narrow = narrower_ids(rows[0]["type"]) if rows else None
+    if narrow is None:
+        return []
+    return [f"users.id takes only {narrow} characters, {TOO_LONG}: {WIDEN}"]
 
 
 async def status() -> list[MigrationStatus]:

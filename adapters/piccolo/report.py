@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import asyncpg
 
 from adapters.piccolo.engine import Engine
+from adapters.piccolo.errors import first_line
 from adapters.piccolo.report_parts import (
     Count,
     Day,
@@ -237,7 +238,7 @@ class _Reporter:
             asyncpg.InsufficientPrivilegeError,
             asyncpg.UndefinedTableError,
         ) as error:
-            self._notes.append(f"slow queries: {error}")
+            self._notes.append(f"slow queries: {first_line(error)}")
             return None
         if rows is None:
             return None

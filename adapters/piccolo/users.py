@@ -1,5 +1,7 @@
 """Users on Postgres. Of their table only `id` is used: it may belong to another application."""
 
+import logging
+import re
 from typing import Final
 from uuid import UUID
 
@@ -8,10 +10,33 @@ import asyncpg
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.rows import Row
 from domain.errors import UserNotProvisionedError, UserRetainedError
-from domain.model import Usage, UserId
+from domain.model import MAX_ID_CHARS, Usage, UserId
 from domain.ports import MAX_NAMED
 
+logger = logging.getLogger("chatkeep.database")
+
 ERASE_TIMEOUT: Final = 300.0
+
+# The type of users.id, and whether a foreign key may point to it.
+ID_COLUMN: Final = """
+SELECT format_type(a.atttypid, a.atttypmod) AS type,
+       EXISTS (SELECT FROM pg_index i
+               WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
+                 AND i.indpred IS NULL AND i.indimmediate
+                 AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum) AS is_unique
+FROM pg_attribute a
+WHERE a.attrelid = to_regclass('users') AND a.attname = 'id' AND NOT a.attisdropped"""
+
+WIDEN: Final = f"ALTER TABLE users ALTER COLUMN id TYPE varchar({MAX_ID_CHARS})"
+TOO_LONG: Final = "and a user with a longer id is refused (403)"
+_WIDTH: Final = re.compile(r"character varying\((\d+)\)")
+
+NO_USER: Final = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.StringDataRightTruncationError,
+    asyncpg.GeneratedAlwaysError,
+)
+"""What is raised for a user whom the table does not have, or does not take."""
 
 ADD: Final = "INSERT INTO users (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id"
 
@@ -53,7 +78,7 @@ class PiccoloUsers:
     async def add(self, user_id: UserId) -> bool:
         try:
             return bool(await self._engine.fetch(ADD, user_id))
-        except asyncpg.IntegrityConstraintViolationError as error:
+        except (*NO_USER, asyncpg.RaiseError) as error:  # the last one by a trigger
             raise refused(user_id, error) from error
 
     async def usage(self, user_id: UserId) -> Usage:
@@ -81,6 +106,12 @@ class PiccoloUsers:
         return _usage(user_id, row) if known else None
 
 
+def narrower_ids(column_type: str) -> int | None:
+    """Return how many characters a column of that type takes; None if all that an id may have."""
+    found = _WIDTH.fullmatch(column_type)
+    return int(found[1]) if found and int(found[1]) < MAX_ID_CHARS else None
+
+
 def _check_holds(user_id: UserId, row: Row, *, even_retained: bool) -> None:
     if row["retained"] and not even_retained:
         held = [UUID(each) for each in row["held"].split()]
@@ -98,9 +129,21 @@ def _usage(user_id: UserId, row: Row) -> Usage:
     )
 
 
-def refused(user_id: UserId, error: Exception) -> UserNotProvisionedError:
+def refused(user_id: UserId, error: asyncpg.PostgresError) -> UserNotProvisionedError:
+    """Return the error for a caller: without the driver's words, which may quote others' rows."""
+    logger.warning(
+        "the table users does not take a row with only an id: %s, column %s",
+        type(error).__name__,
+        error.column_name or "unknown",
+    )
+    if isinstance(error, asyncpg.StringDataRightTruncationError):
+        return UserNotProvisionedError(
+            user_id,
+            f"the table users takes only shorter ids than this one of {len(user_id)} characters. "
+            f"Widen its column id: {WIDEN}.",
+        )
     return UserNotProvisionedError(
         user_id,
-        f"the table users does not take a row with only an id ({error}). "
+        "the table users does not take a row with only an id. "
         "Let the application that owns the table add the user first.",
     )

@@ -85,6 +85,11 @@ async def migrate() -> list[MigrationStatus]:
         return await migrations.migrate()
 
 
+async def migration_warnings() -> list[str]:
+    """Return what the newest schema cannot mend. Raises `StoreUnavailableError`."""
+    return await migrations.warnings()
+
+
 async def migration_status() -> list[MigrationStatus]:
     """Return every migration, oldest first. Raises `StoreUnavailableError`."""
     return await migrations.status()

@@ -7,7 +7,7 @@ import asyncpg
 
 from adapters.database_url import DatabaseUrlError
 from adapters.embedded_postgres import EmbeddedPostgresError
-from adapters.piccolo.errors import described, unavailable
+from adapters.piccolo.errors import described, first_line, unavailable
 from adapters.piccolo.migrate import MigrationError
 from domain.errors import ChatkeepError, StoreUnavailableError
 from entrypoints.settings import SettingsError
@@ -21,7 +21,7 @@ def explained(error: Exception) -> str | None:
             cause = error.__cause__
             return f"{reason} ({described(cause)})" if cause else reason
         case asyncpg.PostgresError():
-            return f"The database refused: {error}"
+            return f"The database refused: {first_line(error)}"
         case (
             ChatkeepError()
             | DatabaseUrlError()

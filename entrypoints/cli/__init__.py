@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from entrypoints.bootstrap import errors
+from entrypoints.tracebacks import without_values
 
 COMMANDS: Final = {
     "adopt": "adopt:adopt",
@@ -53,9 +54,10 @@ def main() -> None:
     """Run a command. What an operator can mend is one line on stderr and exit status 1."""
     try:
         cli(prog_name="chatkeep")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last place to say what went wrong
         explained = errors.explained(error)
-        if explained is None:
-            raise
-        click.echo(f"chatkeep: {explained}", err=True)
+        if explained is None:  # a fault of the program: its traceback is to be passed on
+            click.echo(without_values(error), err=True)
+        else:
+            click.echo(f"chatkeep: {explained}", err=True)
         sys.exit(1)

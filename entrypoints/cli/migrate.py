@@ -17,10 +17,13 @@ def migrate(*, status: bool) -> None:
             _show_status()
             return
         applied = asyncio.run(database.migrate())
+        warnings = asyncio.run(database.migration_warnings())
     for each in applied:
         click.echo(f"applied {each.id}  {each.description}")
     if not applied:
         click.echo("nothing was pending")
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def _show_status() -> None:

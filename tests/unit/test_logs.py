@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from adapters.piccolo.observed import SlowStatement
+from domain.errors import UserNotFoundError
 from domain.model import UserId
 from entrypoints.http.observation import Request
 from entrypoints.logs import (
@@ -93,15 +95,61 @@ def test_in_json_a_slow_statement_names_its_request(trace_7: None) -> None:
 
 def test_in_json_a_traceback_is_a_field(trace_7: None) -> None:
     try:
-        raise ValueError("two\nlines")  # noqa: TRY301 - to have a traceback
-    except ValueError as error:
+        raise RuntimeError("two\nlines")  # noqa: TRY301 - to have a traceback
+    except RuntimeError as error:
         line = record("unexpected error in %s", "GET")
-        line.exc_info = (ValueError, error, error.__traceback__)
+        line.exc_info = (RuntimeError, error, error.__traceback__)
     found = in_json(line)
     assert found["message"] == "unexpected error in GET"
     assert found["request_id"] == "trace-7"
     assert found["error"].startswith("Traceback")
-    assert found["error"].endswith("ValueError: two\nlines")
+    assert found["error"].endswith("RuntimeError: two\nlines")
+
+
+WHO = "Zora"
+
+
+def failing() -> ExceptionGroup[Exception]:
+    """Return errors of many kinds, each with the cause of the one before."""
+    fields = {
+        "C": "23502",
+        "M": f'null value in column "plan" of {WHO}',
+        "D": f"Failing row contains ({WHO}, null)",
+        "t": "users",
+        "c": "plan",
+    }
+    data = asyncpg.DataError(f"invalid input for query argument $1: {WHO!r}")
+    try:
+        try:
+            try:
+                raise asyncpg.PostgresError.new(fields, WHO)
+            except asyncpg.PostgresError as error:
+                raise UserNotFoundError(WHO) from error
+        except UserNotFoundError:
+            dict[str, str]()[WHO]
+    except KeyError as error:
+        return ExceptionGroup(WHO, [error, data, RuntimeError("of ours")])
+    raise AssertionError
+
+
+@pytest.mark.parametrize("formatter", [ConsoleFormatter, JsonFormatter])
+def test_a_traceback_says_where_and_what_but_no_values(formatter: type[logging.Formatter]) -> None:
+    line = record("unexpected error")
+    error = failing()
+    line.exc_info = (type(error), error, None)
+    text = formatter().format(line)
+
+    assert WHO not in text
+    for seen in (
+        "asyncpg.exceptions.NotNullViolationError",
+        "sqlstate 23502, table_name users, column_name plan",
+        "domain.errors.UserNotFoundError",
+        "KeyError",
+        "asyncpg.exceptions.DataError",
+        "RuntimeError: of ours",
+        "in failing",
+    ):
+        assert seen in text
 
 
 @pytest.mark.parametrize("text", ["half \ud800 of one", "two\nlines", 'a "quote"', "\x00"])
@@ -138,7 +186,7 @@ def test_the_salt_is_the_setting_or_follows_from_the_secret_or_is_new() -> None:
 
 @pytest.fixture
 def logging_as_it_was() -> Iterator[None]:
-    names = ("chatkeep", ACCESS, "uvicorn", "opentelemetry")
+    names = ("root", "chatkeep", ACCESS, "uvicorn", "opentelemetry")
     loggers = [logging.getLogger(name) for name in names]
     before = [(each.level, each.handlers[:], each.propagate) for each in loggers]
     yield

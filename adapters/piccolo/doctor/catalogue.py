@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.schema import Column, Table
+from adapters.piccolo.users import ID_COLUMN
 
 _OURS: Final = "ours AS (SELECT name, to_regclass(name) AS oid FROM unnest($1::text[]) AS name)"
 
@@ -68,16 +69,6 @@ SELECT ours.name, 'rule', r.rulename
 FROM ours JOIN pg_rewrite r ON r.ev_class = ours.oid AND r.rulename <> '_RETURN'
 ORDER BY 1, 2, 3"""
 
-# The type of users.id, and whether a foreign key may point to it.
-USERS_ID: Final = """
-SELECT format_type(a.atttypid, a.atttypmod) AS type,
-       EXISTS (SELECT FROM pg_index i
-               WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
-                 AND i.indpred IS NULL AND i.indimmediate
-                 AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum) AS is_unique
-FROM pg_attribute a
-WHERE a.attrelid = to_regclass('users') AND a.attname = 'id' AND NOT a.attisdropped"""
-
 _ON: Final = re.compile(r"CREATE (UNIQUE )?INDEX .*? ON .*?(?= USING )")
 _STATISTICS: Final = re.compile(r"CREATE STATISTICS .*?((?:\([^)]*\) )?ON .*) FROM .*")
 # What Postgres adds when it writes an expression down; more of it after a dump was restored.
@@ -111,7 +102,7 @@ async def read(engine: Engine, names: Iterable[str]) -> Catalogue:
     indexes = await engine.fetch(INDEXES, list(found))
     constraints = await engine.fetch(CONSTRAINTS, list(found))
     statistics = await engine.fetch(STATISTICS, list(found))
-    users = await engine.fetch(USERS_ID)
+    users = await engine.fetch(ID_COLUMN)
     return Catalogue(
         tables={
             name: Table(

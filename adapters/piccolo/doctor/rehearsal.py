@@ -140,4 +140,4 @@ async def _plain(engine: HeldConnection, trial: Trial) -> str:
 
 
 def _nobody() -> UserId:
-    return UserId(f"chatkeep-doctor-{uuid4()}")
+    return UserId(f"doctor-{uuid4().hex[:12]}")  # short: ids of another application may have to be

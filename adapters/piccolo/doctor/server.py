@@ -6,6 +6,7 @@ from typing import Final
 
 from adapters.piccolo.doctor.patient import Patient
 from adapters.piccolo.engine import MAX_CONNECTIONS
+from adapters.piccolo.errors import IN_UTF8
 from adapters.piccolo.schema import TABLES
 from domain.findings import Finding, failed, ok, skipped, warning
 from domain.transfer import CLOCKS_DIFFER
@@ -79,7 +80,7 @@ async def version(patient: Patient) -> AsyncGenerator[Finding, None]:
     if row["encoding"] != "UTF8":
         yield failed(
             f"the database's encoding is {row['encoding']}, which cannot hold every text",
-            "create another with ENCODING 'UTF8' and move what is in this one",
+            IN_UTF8,
             subject="encoding",
         )
     if row["replica"]:

@@ -6,6 +6,7 @@ from typing import Final
 from adapters.piccolo.doctor.catalogue import Catalogue, read, same_definition
 from adapters.piccolo.doctor.patient import Patient
 from adapters.piccolo.schema import TABLES, Column, Table
+from adapters.piccolo.users import TOO_LONG, WIDEN, narrower_ids
 from domain.findings import Finding, failed, ok, skipped, warning
 
 MIGRATE: Final = "run `chatkeep migrate`"
@@ -215,6 +216,9 @@ def _users_id(found: Catalogue) -> Finding | None:
         return failed(
             "is not unique", f"{wanted}: ALTER TABLE users ADD UNIQUE (id)", subject="users.id"
         )
+    narrow = narrower_ids(row["type"])
+    if narrow is not None:
+        return warning(f"takes only {narrow} characters, {TOO_LONG}", WIDEN, subject="users.id")
     return None
 
 

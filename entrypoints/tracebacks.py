@@ -1,0 +1,61 @@
+"""Tracebacks for the log: where an error came from, and nothing of what users wrote.
+
+The text of an error may hold a value: of a row, of a parameter, of a document. So it is left out,
+except of errors of which the program itself writes the text.
+"""
+
+import traceback
+from typing import Final
+
+from domain.errors import StoreUnavailableError
+
+_OF_THE_PROGRAM: Final = (
+    AssertionError,
+    AttributeError,
+    ImportError,
+    NameError,
+    OSError,
+    RuntimeError,
+    StoreUnavailableError,
+    SystemExit,
+    TypeError,
+)
+# What a driver's error says of itself in names, without values.
+_NAMES: Final = ("sqlstate", "table_name", "column_name", "constraint_name")
+
+_CAUSE: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
+_CONTEXT: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
+
+
+def without_values(error: BaseException) -> str:
+    """Return the traceback of an error, its causes and the members of a group included."""
+    return _formatted(error, set()).rstrip("\n")
+
+
+def _formatted(error: BaseException, seen: set[int]) -> str:
+    seen.add(id(error))
+    before = ""
+    cause, context = error.__cause__, error.__context__
+    if cause is not None and id(cause) not in seen:
+        before = _formatted(cause, seen) + _CAUSE
+    elif context is not None and not error.__suppress_context__ and id(context) not in seen:
+        before = _formatted(context, seen) + _CONTEXT
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    text = f"Traceback (most recent call last):\n{frames}{_summary(error)}\n"
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            if id(member) not in seen:
+                lines = _formatted(member, seen).splitlines(keepends=True)
+                text += "".join(f"  {line}" for line in lines)
+    return before + text
+
+
+def _summary(error: BaseException) -> str:
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__"):
+        name = f"{kind.__module__}.{name}"
+    if isinstance(error, _OF_THE_PROGRAM):
+        return f"{name}: {error}"
+    names = [f"{each} {found}" for each in _NAMES if (found := getattr(error, each, None))]
+    return f"{name} ({', '.join(names)})" if names else name
