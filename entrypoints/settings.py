@@ -2,11 +2,11 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,7 @@ from msgspec import Meta
 from domain.errors import InvalidValueError
 from domain.model import Limits
 from domain.sweep import Policy, duration
+from entrypoints import setting_values as values
 
 PREFIX: Final = "CHATKEEP_"
 MIN_SECRET_BYTES: Final = 32
@@ -26,10 +27,25 @@ RETIRED: Final = {
 _UNPREFIXED: Final = frozenset({"database_url", "database_url_direct"})
 
 _LIMITS: Final = Limits()
-_UNITS: Final = ("", "K", "M", "G", "T")
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
+_READERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "cors_origins": values.several(values.origin),
+    "jwks_url": values.http_url,
+    "jwt_secret": values.secret(MIN_SECRET_BYTES, "bytes"),
+    "log_format": values.one_of("console", "json"),
+    "service_keys": values.several(values.secret(MIN_SECRET_BYTES, "characters")),
+}
+"""Of the settings whose text is read in a way of its own; of all others the type decides."""
 
-Count = Annotated[int, Meta(ge=0)]
+_OPTIONS: Final = {
+    "CHATKEEP_HOST": "--host 0.0.0.0",
+    "CHATKEEP_PORT": "--port 8000",
+    "CHATKEEP_WORKERS": "--workers 2",
+}
+_SERVICE_URL: Final = re.compile(r"(?:tcp|udp|sctp)://")
+_SERVICE_LINK: Final = re.compile(
+    r"CHATKEEP(?:_[A-Z0-9_]+)?_"
+    r"(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
 
 
 class SettingsError(ValueError):
@@ -61,7 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     jwt_issuer: Annotated[str, Meta(description="the `iss` that tokens must have")] = ""
     jwt_audience: Annotated[str, Meta(description="the `aud` that tokens must have")] = ""
     service_keys: Annotated[
-        tuple[Annotated[str, Meta(min_length=MIN_SECRET_BYTES)], ...],
+        tuple[str, ...],
         Meta(description="keys, with commas between, that act for the user in `X-User-Id`"),
     ] = ()
     provision_users: Annotated[
@@ -72,40 +88,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="origins, with commas between, whose pages may call from a browser"),
     ] = ()
     max_user_message_chars: Annotated[
-        Count, Meta(description="characters of a message of role user")
+        int, Meta(description="characters of a message of role user")
     ] = _LIMITS.max_user_message_chars
     max_message_chars: Annotated[
-        Count, Meta(description="characters of any message, and of its tool_calls")
+        int, Meta(description="characters of any message, and of its tool_calls")
     ] = _LIMITS.max_message_chars
     soft_max_conversation_messages: Annotated[
-        Count, Meta(description="messages of a conversation, beyond which appends carry a warning")
+        int, Meta(description="messages of a conversation, beyond which appends carry a warning")
     ] = _LIMITS.soft_max_conversation_messages
-    max_title_chars: Annotated[Count, Meta(description="characters of a title")] = (
+    max_title_chars: Annotated[int, Meta(description="characters of a title")] = (
         _LIMITS.max_title_chars
     )
-    max_metadata_bytes: Annotated[Count, Meta(description="bytes of metadata, as JSON")] = (
+    max_metadata_bytes: Annotated[int, Meta(description="bytes of metadata, as JSON")] = (
         _LIMITS.max_metadata_bytes
     )
-    max_page: Annotated[Count, Meta(description="items of a page, messages of a context")] = (
+    max_page: Annotated[int, Meta(description="items of a page, messages of a context")] = (
         _LIMITS.max_page
     )
-    max_batch: Annotated[Count, Meta(description="messages of one append")] = _LIMITS.max_batch
-    max_body_bytes: Annotated[Count, Meta(description="bytes of a request's body")] = 1_048_576
+    max_batch: Annotated[int, Meta(description="messages of one append")] = _LIMITS.max_batch
+    max_body_bytes: Annotated[int, Meta(description="bytes of a request's body")] = 1_048_576
     max_item_bytes: Annotated[
-        Count, Meta(description="bytes of an item sent through OpenAI's API, as JSON")
+        int, Meta(description="bytes of an item sent through OpenAI's API, as JSON")
     ] = _LIMITS.max_item_bytes
     openai_max_body_bytes: Annotated[
-        Count, Meta(description="bytes of a request's body, below `/openai`")
+        int, Meta(description="bytes of a request's body, below `/openai`")
     ] = 33_554_432
 
     max_requests_at_once: Annotated[
-        Count, Meta(description="requests served at once, in one process; more get a 503")
+        int, Meta(description="requests served at once, in one process; more get a 503")
     ] = 1_000
     max_requests_at_once_per_user: Annotated[
-        Count, Meta(description="of those, requests of one user; more get a 429")
+        int, Meta(description="of those, requests of one user; more get a 429")
     ] = 100
     requests_per_minute: Annotated[
-        Count,
+        int,
         Meta(description="requests of one user, in one process; more get a 429; off by default"),
     ] = 0
 
@@ -120,10 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     log_format: Annotated[
         str,
-        Meta(
-            pattern="^(console|json)$",
-            description="lines to read, or one JSON object a line: `json`",
-        ),
+        Meta(description="lines to read, or one JSON object a line: `json`"),
     ] = "console"
     log_salt: Annotated[
         str,
@@ -131,10 +144,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = ""
     access_log: Annotated[bool, Meta(description="log a line for each request")] = True
     slow_query_ms: Annotated[
-        Count, Meta(description="log statements that took so many milliseconds")
+        int, Meta(description="log statements that took so many milliseconds")
     ] = 500
     plan_bytes: Annotated[
-        Count,
+        int,
         Meta(description="room the database's plan has, as `512MB`; a metric to compare with"),
     ] = 0
 
@@ -161,35 +174,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """
         given: dict[str, Any] = {}
         for field in msgspec.structs.fields(cls):
-            text = environ.get(variable(field.name), "").strip()
-            if text:
-                several = field.name in {"service_keys", "cors_origins"}
-                given[field.name] = _split(text) if several else text
-        if "plan_bytes" in given:
-            given["plan_bytes"] = _bytes("plan_bytes", given["plan_bytes"])
-        known = {variable(field.name) for field in msgspec.structs.fields(cls)} | RETIRED.keys()
-        if unknown := sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
-            raise SettingsError(
-                f"{', '.join(unknown)}: no such setting. See the table in the README."
-            )
-        try:
-            settings = msgspec.convert(given, cls, strict=False)
-        except msgspec.ValidationError as error:
-            reason, _, path = str(error).partition(" - at `$.")
-            name = path.rstrip("`").split("[")[0]
-            raise SettingsError(f"{variable(name)}: {reason}") from None
-        settings._check_identity()  # noqa: SLF001 - its own class
+            name = variable(field.name)
+            text = environ.get(name, "").strip()
+            if not text:
+                continue
+            try:
+                given[field.name] = _reader(field)(text)
+            except ValueError as error:
+                raise SettingsError(f"{name}: {error}") from None
+        _check_names(environ)
+        settings = cls(**given)
         _ = settings.sweep_policy  # durations are read to see that they are ones
         return settings
-
-    def _check_identity(self) -> None:
-        if self.jwt_secret and len(self.jwt_secret.encode()) < MIN_SECRET_BYTES:
-            raise SettingsError(
-                f"CHATKEEP_JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes; make one with "
-                "`python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`"
-            )
-        if self.jwks_url and urlsplit(self.jwks_url).scheme not in {"http", "https"}:
-            raise SettingsError("CHATKEEP_JWKS_URL is not an http or https URL")
 
 
 def retired_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -213,20 +209,38 @@ def _duration(field: str, text: str) -> timedelta | None:
         raise SettingsError(f"{variable(field)}: {error}") from error
 
 
-def size_of(text: str) -> int | None:
-    """Return a size in bytes as Postgres reads it, 1 kB being 1024; None when it is none."""
-    found = _SIZE.fullmatch(text)
-    if found is None:
-        return None
-    return round(float(found[1]) * 1024.0 ** _UNITS.index(found[2].upper()))
+def _reader(field: msgspec.structs.FieldInfo) -> Callable[[str], object]:
+    if field.name in _READERS:
+        return _READERS[field.name]
+    if isinstance(field.default, bool):
+        return values.flag
+    if isinstance(field.default, int):
+        return values.size if field.name.endswith("_bytes") else values.count
+    return str
 
 
-def _bytes(field: str, text: str) -> int:
-    size = size_of(text)
-    if size is None:
-        raise SettingsError(f"{variable(field)}: not a size; write one as 512MB, or in bytes")
-    return size
+def _check_names(environ: Mapping[str, str]) -> None:
+    known = {variable(field.name) for field in msgspec.structs.fields(Settings)}
+    unknown = [
+        f"{name}: no such setting{_meant_by(name, known)}."
+        for name in sorted(environ.keys() - known - RETIRED.keys())
+        if name.startswith(PREFIX) and not _is_service_link(name, environ[name])
+    ]
+    if unknown:
+        raise SettingsError(f"{' '.join(unknown)} See the table in the README.")
 
 
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _meant_by(name: str, known: Collection[str]) -> str:
+    if name in _OPTIONS:
+        return f"; say it as `chatkeep serve {_OPTIONS[name]}`"
+    similar = get_close_matches(name, known, 1, 0.8)
+    return f"; is it {similar[0]}" if similar else ""
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Whether Kubernetes made the variable, as it does in each pod beside a Service of that name.
+
+    `CHATKEEP_PORT=tcp://10.0.0.7:8000` and its like tell where a Service is to be reached.
+    """
+    has_url = name.endswith("_PORT") and _SERVICE_URL.match(value)
+    return bool(has_url or _SERVICE_LINK.fullmatch(name))

@@ -8,9 +8,9 @@ from typing import Final
 import click
 import msgspec
 
+from entrypoints import setting_values
 from entrypoints.bootstrap.stats import COUNTED_UP_TO, Count, Report, Wanted, report
 from entrypoints.cli.options import on_database
-from entrypoints.settings import size_of
 
 _LONGEST_QUERY: Final = 100
 _SHORTEST_BAR: Final = 1
@@ -25,9 +25,12 @@ class Size(click.ParamType[int]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        size = size_of(str(value).strip()) or 0
-        if size <= 0:
-            self.fail("is no size, such as 512MB or 10GB (units of 1024)", param, ctx)
+        try:
+            size = setting_values.size(str(value).strip())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not size:
+            self.fail("a plan has room; write it as 512MB, or in bytes", param, ctx)
         return size
 
 

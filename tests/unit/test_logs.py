@@ -214,7 +214,7 @@ def test_lines_of_requests_can_be_left_out(
 
 @pytest.mark.parametrize("given", ["xml", "JSON"])
 def test_another_format_is_refused_with_those_there_are(given: str) -> None:
-    with pytest.raises(SettingsError, match=r"CHATKEEP_LOG_FORMAT: .*console\|json"):
+    with pytest.raises(SettingsError, match=r"CHATKEEP_LOG_FORMAT: .*console, json"):
         Settings.from_env({"CHATKEEP_LOG_FORMAT": given})
 
 
