@@ -4,20 +4,15 @@ The rules on tool calls are those of OpenAI's chat API, whose shape `tool_calls`
 message with calls is followed directly by the tool messages that answer every one of them.
 """
 
-import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from domain.json_sources import elements
 from domain.model import JsonText, Message, Role, is_opening
 from domain.ports import MAX_HEAD, Window
-
-_BETWEEN_ENTRIES: Final = re.compile(r"[ \t\n\r,]*")
-# Nobody looks at numbers here. As floats they may have any number of digits; ints may not.
-_JSON: Final = json.JSONDecoder(parse_int=float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +98,7 @@ def select(window: Window, *, max_chars: int | None = None) -> Context:
 
 def calls(tool_calls: JsonText) -> list[Call]:
     """Return the calls of a message, without what is no call (see `select`)."""
-    return _calls(_entries(tool_calls))
+    return _calls(elements(tool_calls))
 
 
 def _units(messages: Sequence[Message]) -> Iterator[_Unit]:
@@ -141,7 +136,7 @@ def _turn(said: Sequence[Message], results: Sequence[Message]) -> Iterator[_Unit
     asking: Message | None = None
     whole = False
     for message in said:
-        entries = [] if message.tool_calls is None else _entries(message.tool_calls)
+        entries = [] if message.tool_calls is None else elements(message.tool_calls)
         kept = [c for c in _calls(entries) if c.id in answers and c.id not in asked]
         if _says_something(message) if asking else kept:
             asking = message
@@ -201,28 +196,3 @@ def _call(entry: object, source: str) -> Call | None:
             return Call(call_id, name, payload, source, is_custom=True)
         case _:
             return None
-
-
-def _entries(array: JsonText) -> list[tuple[object, str]]:
-    """Return the entries of a JSON array, each with its own text; of anything else, none.
-
-    The text makes it possible to take entries out and leave the others exactly as they are.
-    """
-    text = array.strip()
-    if not text.startswith("["):
-        return []
-    entries = []
-    try:
-        at = _skip(text, 1)
-        while text[at] != "]":
-            entry, end = _JSON.raw_decode(text, at)
-            entries.append((entry, text[at:end]))
-            at = _skip(text, end)
-    except (ValueError, IndexError, RecursionError):  # not JSON, not closed, nested too deeply
-        return []
-    return entries if at == len(text) - 1 else []
-
-
-def _skip(text: str, at: int) -> int:
-    between = _BETWEEN_ENTRIES.match(text, at)
-    return between.end() if between else at

@@ -3,23 +3,22 @@
 The shapes are those of OpenAI's published specification of `/conversations`.
 """
 
-import json
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from domain.errors import InvalidValueError
+from domain.item_completion import completion
 from domain.items import MAX_ITEM_ID_CHARS, ItemId, ItemText, NewItem, is_item_id
+from domain.json_sources import Members, dump, members, value_of, write
 from domain.model import JsonText, MessageId, NewMessage, Role, uuid7
 
-_BETWEEN: Final = re.compile(r"[ \t\n\r,:]*")
-# Nobody looks at numbers here. As floats they may have any number of digits; ints may not.
-_JSON: Final = json.JSONDecoder(parse_int=float)
 _ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
 # Roles that OpenAI's messages may have and native ones may not: such an item is no message here.
 _FOREIGN_ROLES: Final = frozenset({"unknown", "critic", "discriminator", "tool"})
+# What opens an item that lacks it.
+_FIRST: Final = ("id", "type")
 _WITH_STATUS: Final = frozenset({"message", "function_call", "function_call_output"})
 # The last is what the Agents SDK writes where a model of another provider gave no id.
 _NO_IDS: Final = (None, "", "__fake_id__")
@@ -54,8 +53,6 @@ PREFIXES: Final = {
     "web_search_call": "ws",
 }
 
-_Members = dict[str, tuple[object, str]]
-
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -69,6 +66,7 @@ class Draft:
     message: NewMessage | None
     _before_id: str
     _after_id: str
+    _incomplete: str | None = None
 
     def text(self, id: ItemId) -> ItemText:  # noqa: A002 - the word for it
         return ItemText(f"{self._before_id}{id}{self._after_id}")
@@ -85,7 +83,13 @@ class Draft:
         )
 
     def canonical(self) -> str:
-        """Return what tells it apart from any other item."""
+        """Return what tells it apart from any other item: what was sent, normalised.
+
+        It is without what `completion` adds, so that keys of requests, and exports, from before
+        something was added there, still hold.
+        """
+        if self._incomplete is not None:
+            return self._incomplete
         return self._before_id + self._after_id
 
 
@@ -96,39 +100,49 @@ def minted_id(kind: str, uuid: UUID) -> ItemId:
 def drafted(text: ItemText, *, field: str) -> Draft:
     """Return the item that a JSON text is, normalised: what OpenAI fills in, and nothing else.
 
-    A missing `type` beside a `role` is `message`; a string as a message's `content` becomes a list
-    with that text; `status` of messages, calls and outputs is `completed` unless it is said. What
-    is null counts as missing, for these and for `id`, and so does an empty `id`. All else stays as
-    it is, in its order.
+    A missing `type` beside a `role` is `message`, beside an `id` alone `item_reference`; a string
+    as a message's `content` becomes a list with that text; `status` of messages, calls and outputs
+    is `completed` unless it is said; and what `completion` adds. What is null counts as missing,
+    for these and for `id`, and so does an empty `id`. All else stays as it is, in its order.
     Raises `InvalidValueError`, naming the field below `field`.
     """
     try:
-        members = _members(text)
+        item = members(text)
     except RecursionError:
         raise InvalidValueError(field, "is nested too deep") from None
-    if members is None:
+    if item is None:
         raise InvalidValueError(field, "is not a JSON object")
-    item_id = _id(members, f"{field}.id")
-    kind = _kind(members, field)
-    message = _MESSAGES[kind](members, field) if kind in _MESSAGES else None
+    item_id = _id(item, f"{field}.id")
+    kind = _kind(item, field)
+    message = _MESSAGES[kind](item, field) if kind in _MESSAGES else None
 
     changes: dict[str, str] = {}
-    if _value(members, "type") is None:
+    if value_of(item, "type") is None:
         changes["type"] = f'"{kind}"'
-    if kind in _WITH_STATUS and _value(members, "status") is None:
+    if kind in _WITH_STATUS and value_of(item, "status") is None:
         changes["status"] = '"completed"'
-    if kind == "message" and isinstance(_value(members, "content"), str):
-        said_by_model = _value(members, "role") == Role.ASSISTANT
-        changes["content"] = _part(members["content"][1], said_by_model=said_by_model)
+    if kind == "message" and isinstance(value_of(item, "content"), str):
+        said_by_model = value_of(item, "role") == Role.ASSISTANT
+        changes["content"] = _part(item["content"][1], said_by_model=said_by_model)
+    added = completion(kind, item)
+    before, after = _around_id(text, item, item_id, changes | added)
+    incomplete = "".join(_around_id(text, item, item_id, changes)) if added else None
+    return Draft(item_id, kind, message, before, after, incomplete)
+
+
+def _around_id(
+    text: ItemText, item: Members, item_id: ItemId | None, changes: dict[str, str]
+) -> tuple[str, str]:
+    """Return the item's text up to its id, and after it; all of it and nothing when it has one."""
     if item_id is not None:
-        complete = _written(members, changes) if changes else text
-        return Draft(item_id, kind, message, complete, "")
-    before, after = _written(members, {"id": _ID_PLACE, **changes}).split(_ID_PLACE, 1)
-    return Draft(None, kind, message, f'{before}"', f'"{after}')
+        return write(item, changes, first=_FIRST) if changes else text, ""
+    written = write(item, {"id": _ID_PLACE, **changes}, first=_FIRST)
+    before, after = written.split(_ID_PLACE, 1)
+    return f'{before}"', f'"{after}'
 
 
-def _id(members: _Members, field: str) -> ItemId | None:
-    given = _value(members, "id")
+def _id(item: Members, field: str) -> ItemId | None:
+    given = value_of(item, "id")
     if given in _NO_IDS:
         return None
     if not isinstance(given, str):
@@ -138,10 +152,12 @@ def _id(members: _Members, field: str) -> ItemId | None:
     return ItemId(given)
 
 
-def _kind(members: _Members, field: str) -> str:
-    kind = _value(members, "type")
+def _kind(item: Members, field: str) -> str:
+    kind = value_of(item, "type")
     if kind is None:
-        if _value(members, "role") is None:
+        if value_of(item, "id") not in _NO_IDS and item.keys() <= {"id", "type"}:
+            return "item_reference"
+        if value_of(item, "role") is None:
             raise InvalidValueError(f"{field}.type", "is missing")
         return "message"
     if not isinstance(kind, str) or not kind:
@@ -149,28 +165,28 @@ def _kind(members: _Members, field: str) -> str:
     return kind
 
 
-def _message(members: _Members, field: str) -> NewMessage | None:
-    role = _value(members, "role")
+def _message(item: Members, field: str) -> NewMessage | None:
+    role = value_of(item, "role")
     if not isinstance(role, str) or not (role in _ROLES or role in _FOREIGN_ROLES):
         raise InvalidValueError(f"{field}.role", f"must be one of {', '.join(_ROLES)}")
-    content = _text(members, "content", field)
+    content = _text(item, "content", field)
     return NewMessage(role=_ROLES[role], content=content) if role in _ROLES else None
 
 
-def _function_call(members: _Members, field: str) -> NewMessage:
+def _function_call(item: Members, field: str) -> NewMessage:
     call_id, name, arguments = (
-        _string(members, key, field) for key in ("call_id", "name", "arguments")
+        _string(item, key, field) for key in ("call_id", "name", "arguments")
     )
     function = {"name": name, "arguments": arguments}
     call = {"id": call_id, "type": "function", "function": function}
-    return NewMessage(role=Role.ASSISTANT, content=None, tool_calls=JsonText(dumped([call])))
+    return NewMessage(role=Role.ASSISTANT, content=None, tool_calls=JsonText(dump([call])))
 
 
-def _function_call_output(members: _Members, field: str) -> NewMessage | None:
-    output = _text(members, "output", field)
-    if _value(members, "call_id") is None:
+def _function_call_output(item: Members, field: str) -> NewMessage | None:
+    output = _text(item, "output", field)
+    if value_of(item, "call_id") is None:
         return None
-    call_id = _string(members, "call_id", field)
+    call_id = _string(item, "call_id", field)
     return NewMessage(role=Role.TOOL, content=output, tool_call_id=call_id) if call_id else None
 
 
@@ -181,16 +197,16 @@ _MESSAGES: Final = {
 }
 
 
-def _string(members: _Members, key: str, field: str) -> str:
-    value = _value(members, key)
+def _string(item: Members, key: str, field: str) -> str:
+    value = value_of(item, key)
     if not isinstance(value, str):
         raise InvalidValueError(f"{field}.{key}", "is a string")
     return value
 
 
-def _text(members: _Members, key: str, field: str) -> str:
+def _text(item: Members, key: str, field: str) -> str:
     """Return the text of a content: of all its parts, one directly after the other."""
-    content = _value(members, key)
+    content = value_of(item, key)
     if isinstance(content, str):
         return content
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
@@ -207,43 +223,3 @@ def _part(source: str, *, said_by_model: bool) -> str:
 
 # Stands for the id while the text around it is written; no JSON holds it, but in a string.
 _ID_PLACE: Final = "\x00"
-
-
-def _written(members: _Members, changes: dict[str, str]) -> str:
-    """Write the members in their order with the changes in place; what is new opens or ends."""
-    first = [key for key in ("id", "type") if key in changes and key not in members]
-    last = [key for key in changes if key not in members and key not in first]
-    sources = (
-        f"{dumped(key)}:{changes.get(key) or members[key][1]}" for key in [*first, *members, *last]
-    )
-    return f"{{{','.join(sources)}}}"
-
-
-def _value(members: _Members, key: str) -> object:
-    found = members.get(key)
-    return None if found is None else found[0]
-
-
-def _members(text: str) -> _Members | None:
-    """Return the members of a JSON object, each with its own text; None of anything else."""
-    text = text.strip(" \t\n\r")
-    if not text.startswith("{"):
-        return None
-    members: _Members = {}
-    at = _skip(text, 1)
-    while text[at] != "}":
-        key, at = _JSON.raw_decode(text, at)
-        start = _skip(text, at)
-        value, at = _JSON.raw_decode(text, start)
-        members[key] = (value, text[start:at])
-        at = _skip(text, at)
-    return members
-
-
-def _skip(text: str, at: int) -> int:
-    between = _BETWEEN.match(text, at)
-    return between.end() if between else at
-
-
-def dumped(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

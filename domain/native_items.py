@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from domain.context import calls
-from domain.item_shapes import PREFIXES, dumped
+from domain.item_shapes import PREFIXES
 from domain.items import Item, ItemId, ItemText
+from domain.json_sources import dump
 from domain.model import Message, Role
 
 
@@ -82,7 +83,7 @@ def _items(
         items.append(
             Item(
                 id=item_id,
-                text=ItemText(dumped({"id": item_id, "type": kind, **members})),
+                text=ItemText(dump({"id": item_id, "type": kind, **members})),
                 position=message.position,
                 created_at=message.created_at,
             )

@@ -75,6 +75,132 @@ def test_what_openai_fills_in_is_filled_in(sent: str, kept: str) -> None:
     assert normalised(sent) == kept
 
 
+DONE = {"status": "completed"}
+ACTION = {"commands": ["ls"], "timeout_ms": None, "max_output_length": None}
+IMAGE = {"type": "input_image", "image_url": "https://example.com/a.png"}
+SEEN = {**IMAGE, "detail": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "added"),
+    [
+        ("computer_call", {"call_id": "c"}, {"pending_safety_checks": [], **DONE}),
+        ("computer_call_output", {"call_id": "c", "output": {}}, DONE),
+        ("local_shell_call", {"call_id": "c", "action": {}}, DONE),
+        ("web_search_call", {"action": {}}, DONE),
+        ("file_search_call", {"queries": []}, DONE),
+        ("code_interpreter_call", {"container_id": "c"}, {"code": None, "outputs": None, **DONE}),
+        ("image_generation_call", {"result": "a"}, DONE),
+        ("apply_patch_call", {"call_id": "c", "operation": {}}, DONE),
+        ("program_output", {"call_id": "c", "result": ""}, DONE),
+        ("shell_call", {"call_id": "c", "action": ACTION}, {"environment": None, **DONE}),
+        (
+            "shell_call",
+            {"call_id": "c", "action": {"commands": ["ls"]}, "environment": None, **DONE},
+            {"action": ACTION},
+        ),
+        (
+            "shell_call_output",
+            {"call_id": "c", "output": []},
+            {"max_output_length": None, **DONE},
+        ),
+        (
+            "tool_search_call",
+            {"arguments": {}},
+            {"call_id": None, **DONE, "execution": "server"},
+        ),
+        ("tool_search_call", {"arguments": {}, "call_id": "c"}, {**DONE, "execution": "client"}),
+        ("tool_search_output", {"tools": [], "call_id": "c", **DONE}, {"execution": "client"}),
+        (
+            "message",
+            {"role": "user", "content": [IMAGE, {"type": "input_text", "text": "a"}], **DONE},
+            {"content": [SEEN, {"type": "input_text", "text": "a"}]},
+        ),
+        (
+            "message",
+            {"role": "user", "content": [{"type": "input_image", "detail": None}], **DONE},
+            {"content": [{"type": "input_image", "detail": "auto"}]},
+        ),
+        (
+            "message",
+            {"role": "assistant", "content": [{"type": "output_text", "text": "a"}], **DONE},
+            {"content": [{"type": "output_text", "text": "a", "annotations": [], "logprobs": []}]},
+        ),
+        (
+            "message",
+            {"role": "user", "content": [{"type": "computer_screenshot"}], **DONE},
+            {
+                "content": [
+                    {
+                        "type": "computer_screenshot",
+                        "image_url": None,
+                        "file_id": None,
+                        "detail": "auto",
+                    }
+                ]
+            },
+        ),
+        ("function_call_output", {"call_id": "c", "output": [IMAGE], **DONE}, {"output": [SEEN]}),
+        ("custom_tool_call_output", {"call_id": "c", "output": [IMAGE]}, {"output": [SEEN]}),
+    ],
+)
+def test_what_the_specification_requires_is_there(
+    kind: str, sent: dict[str, Any], added: dict[str, Any]
+) -> None:
+    """What is sent stays in its order, and stays what it is when there is nothing to add."""
+    kept = normalised(json.dumps({"type": kind, "id": "own", **sent}))
+
+    assert json.dumps(json.loads(kept)) == json.dumps({"type": kind, "id": "own", **sent, **added})
+    assert normalised(kept) == kept
+    without = drafted(ItemText(json.dumps({"type": kind, **sent})), field="items[0]")
+    assert json.loads(without.text(MADE)) == {"type": kind, "id": "made", **sent, **added}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        '[ {"type":"input_image","detail":"low","n":1.10} , 5 ,null, "a", []]',
+        '[{"type":"later"},{"type":5},{"type":null},{"type":["input_image"]},{}]',
+        "5",
+        "null",
+        "{}",
+        '"text"',
+    ],
+)
+def test_parts_of_any_other_shape_stay_to_the_letter(parts: str) -> None:
+    text = f'{{"type":"custom_tool_call_output","id":"a","call_id":"c","output":{parts}}}'
+
+    assert normalised(text) == text
+
+
+def test_only_the_part_that_lacks_something_is_written_anew() -> None:
+    kept = normalised(
+        '{"type":"custom_tool_call_output","id":"a","output":[{ "type": "input_text", "n": 1.10},'
+        '{ "type": "input_image", "file_id": "\\u0066" }]}'
+    )
+
+    assert '[{ "type": "input_text", "n": 1.10},{"type":"input_image","file_id":"\\u0066",' in kept
+
+
+@pytest.mark.parametrize("own_id", ["", '"id":"own",'])
+def test_a_key_of_before_holds_when_more_is_filled_in(own_id: str) -> None:
+    """What a request's digest is made of does not follow what is added for clients."""
+    sent = f'{{{own_id}"type":"shell_call","call_id":"c","action":{{}}}}'
+    draft = drafted(ItemText(sent), field="items[0]")
+
+    place = own_id or '"id":"",'
+    assert draft.canonical() == f'{{{place}"type":"shell_call","call_id":"c","action":{{}}}}'
+    assert "environment" in draft.new(AT).text
+
+
+@pytest.mark.parametrize("sent", ['{"id":"msg_1"}', '{"type":null,"id":"msg_1"}'])
+def test_an_id_alone_refers_to_an_item(sent: str) -> None:
+    kept = json.loads(normalised(sent))
+
+    assert kept == {"type": "item_reference", "id": "msg_1"}
+    assert stored(sent).message is None
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -168,7 +294,10 @@ def test_what_has_no_native_shape_is_no_message(sent: str) -> None:
         ('"text"', "items[0]"),
         ("[]", "items[0]"),
         ("{}", "items[0].type"),
-        ('{"type":null,"id":"a"}', "items[0].type"),
+        ('{"type":null,"id":"a","name":"b"}', "items[0].type"),
+        ('{"type":null,"id":""}', "items[0].type"),
+        ('{"id":null}', "items[0].type"),
+        ('{"id":5}', "items[0].id"),
         ('{"type":5}', "items[0].type"),
         ('{"type":""}', "items[0].type"),
         ('{"type":"later","id":5}', "items[0].id"),
