@@ -56,7 +56,7 @@ ROLE: Final = "chatkeep"
 START_TIMEOUT: Final = 600  # seconds; recovery after a crash may take minutes
 MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107  # bytes
 ROOM_IN_MEMORY: Final = 2**31  # bytes that must be free, for an ephemeral server to live there
-MAX_LOG: Final = 1_000_000  # bytes, above which the log starts anew
+MAX_LOG: Final = 1_000_000  # bytes, above which the log starts anew; the one before is kept
 LOOK_EVERY: Final = 1.0  # seconds
 LOG_TAIL: Final = 12  # lines of it that an error shows
 
@@ -68,6 +68,10 @@ _SETTINGS: Final = {
     "timezone": "UTC",
     "max_connections": "200",
     "log_checkpoints": "off",
+    # What fails is told to whoever asked for it. In the log it would be two lines, the statement
+    # among them, for each id that comes again.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
 }
 _FAST: Final = {
     "fsync": "off",
@@ -126,7 +130,7 @@ class DurablePostgres:
 
     @contextmanager
     def kept_running(self) -> Iterator[None]:
-        """Within the block, start the server again whenever it has died."""
+        """Within the block, start the server again whenever it has died, and bound its log."""
         over = Event()
         thread = Thread(target=self._keep_running, args=(over,), daemon=True)
         thread.start()
@@ -140,6 +144,7 @@ class DurablePostgres:
         while not over.wait(LOOK_EVERY):
             try:
                 with locked(self._cluster.home / "start.lock"):
+                    self._cluster.bound_log()
                     if self._cluster.is_gone():
                         logger.error("the embedded Postgres has died; starting it again")
                         self._cluster.ensure_running()
@@ -250,6 +255,10 @@ class _Cluster:
         return self.place / "data"
 
     @property
+    def log(self) -> Path:
+        return self.place / "server.log"
+
+    @property
     def sockets(self) -> Path:
         """The data directory, or one with a short name if the socket's path would be too long."""
         if len(os.fsencode(self.data / _SOCKET)) < MAX_SOCKET_PATH:
@@ -279,17 +288,38 @@ class _Cluster:
         if self.sockets != self.data:
             _claim(self.sockets, self.binaries)
             sockets = str(self.sockets)
-        log = self.place / "server.log"
-        if log.exists() and log.stat().st_size > MAX_LOG:
-            log.replace(log.with_suffix(".log.1"))
+        self.bound_log()
         given = {**_SETTINGS, "unix_socket_directories": sockets}
         for some in settings:
             given |= some
         options = " ".join(f"-c {shlex.quote(f'{k}={v}')}" for k, v in given.items())
-        start = ("-D", "data", "-l", log.name, "-t", str(START_TIMEOUT), "-o", options, "start")
+        start = (
+            "-D",
+            "data",
+            "-l",
+            self.log.name,
+            "-t",
+            str(START_TIMEOUT),
+            "-o",
+            options,
+            "start",
+        )
         started = self.binaries.run("pg_ctl", *start, cwd=self.place, keep=keep)
         if started.returncode:
             raise self._failure("started", started.stderr)
+
+    def bound_log(self) -> None:
+        """Empty the log when it is too large, and keep the end of it in another file."""
+        with suppress(FileNotFoundError), open(self.log, "rb+", 0, opener=_no_link) as log:
+            if log.seek(0, os.SEEK_END) <= MAX_LOG:
+                return
+            log.seek(-MAX_LOG, os.SEEK_END)
+            kept = self.log.with_suffix(".log.1")
+            with suppress(OSError):  # on a full disk, above all, it must be emptied
+                kept.unlink(missing_ok=True)
+                with open(kept, "xb", opener=private) as file:
+                    file.write(log.read(MAX_LOG) or b"")
+            log.truncate(0)  # the server writes on at its end
 
     def ensure_running(self) -> None:
         """Start the server unless it runs, in whatever way the last one ended."""
@@ -347,7 +377,7 @@ class _Cluster:
     def _failure(self, what: str, said: str) -> EmbeddedPostgresError:
         lines = said.strip().splitlines()
         with suppress(OSError):
-            log = (self.place / "server.log").read_text(errors="replace")
+            log = self.log.read_text(errors="replace")
             lines += log.splitlines()[-LOG_TAIL:]
         hint = ""
         if self.binaries.nobody:
@@ -356,6 +386,11 @@ class _Cluster:
             f"The embedded Postgres in {self.home} could not be {what}: see below{hint}, "
             f"{OR_ANOTHER}.\n" + "\n".join(lines)
         )
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file of the server's account, which must not lead us to another."""
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def _claim(directory: Path, binaries: PostgresBinaries) -> None:

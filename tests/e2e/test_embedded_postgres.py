@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import asyncpg
 import pytest
 
-from adapters import postgres_binaries
+from adapters import embedded_postgres, postgres_binaries
 from adapters.database_url import parse_database_url
 from adapters.embedded_postgres import (
     DurablePostgres,
@@ -358,6 +358,45 @@ def test_a_server_that_does_not_start_says_what_its_log_says(home: Path) -> None
             DurablePostgres.start(home)
     finally:
         settings.write_text(before)
+
+
+def log_of(home: Path) -> Path:
+    return home / "postgres/server.log"
+
+
+def test_what_fails_leaves_nothing_in_the_log(home: Path) -> None:
+    with DurablePostgres.start(home) as server:
+        write(server.url, "once")
+        before = log_of(home).stat().st_size
+        with pytest.raises(asyncpg.UniqueViolationError):
+            ask(
+                server.url,
+                "CREATE TABLE twice (id text PRIMARY KEY)",
+                "INSERT INTO twice VALUES ('marker-of-an-id')",
+                "INSERT INTO twice VALUES ('marker-of-an-id')",
+            )
+        ask(server.url, "DO $$ BEGIN RAISE WARNING 'marker-of-a-warning'; END $$")
+        log = log_of(home)
+        assert "marker" not in log.read_text()
+        assert log.stat().st_size == before
+
+
+def test_the_log_is_bounded_while_the_server_runs_and_goes_on_at_its_beginning(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_postgres, "MAX_LOG", 20_000)
+    monkeypatch.setattr(embedded_postgres, "LOOK_EVERY", 0.05)
+    log = log_of(home)
+    line = "RAISE LOG 'line % %', i, repeat('x', 100);"
+    lines = f"DO $$ BEGIN FOR i IN 1..500 LOOP {line} END LOOP; END $$"
+    with DurablePostgres.start(home) as server, server.kept_running():
+        for _ in range(5):
+            ask(server.url, lines)
+            assert comes_true(lambda: log.stat().st_size < 20_000, within=20)
+        assert 0 < log.with_suffix(".log.1").stat().st_size <= 20_000
+        ask(server.url, "DO $$ BEGIN RAISE LOG 'the last'; END $$")
+        assert "the last" in log.read_text()
+        assert "\0" not in log.read_text()
 
 
 def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
