@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import asyncpg
 import pytest
 
-from adapters import embedded_postgres, postgres_binaries
+from adapters import embedded_cluster, embedded_postgres, postgres_binaries
 from adapters.database_url import parse_database_url
 from adapters.embedded_postgres import (
     DurablePostgres,
@@ -384,7 +384,7 @@ def test_what_fails_leaves_nothing_in_the_log(home: Path) -> None:
 def test_the_log_is_bounded_while_the_server_runs_and_goes_on_at_its_beginning(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded_postgres, "MAX_LOG", 20_000)
+    monkeypatch.setattr(embedded_cluster, "MAX_LOG", 20_000)
     monkeypatch.setattr(embedded_postgres, "LOOK_EVERY", 0.05)
     log = log_of(home)
     line = "RAISE LOG 'line % %', i, repeat('x', 100);"
