@@ -27,6 +27,7 @@ from entrypoints.http.problems import EXCEPTION_HANDLERS
 from entrypoints.http.routing import StrictRouting, check_query
 from entrypoints.http.users import user_routes
 from entrypoints.logs import Pseudonyms, salt
+from entrypoints.openai.azure import AzureRequests
 from entrypoints.openai.errors import shaped_for_openai
 from entrypoints.openai.openapi import with_openai
 from entrypoints.openai.routes import openai_api
@@ -87,7 +88,7 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
     app.state.metrics = metrics  # for what the lifespan does by itself
     # Litestar's own middleware does not see requests for paths that it does not know.
     who = Pseudonyms(salt(settings))
-    app.asgi_handler = Observation(app.asgi_handler, metrics, who, tracing)
+    app.asgi_handler = AzureRequests(Observation(app.asgi_handler, metrics, who, tracing))
     return app
 
 

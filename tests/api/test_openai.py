@@ -341,6 +341,30 @@ async def test_a_key_may_come_with_other_spaces_and_another_order_of_bodies(alic
     assert await alice.call("POST", f"{path}/items", body, Idempotency_Key="k") == first
 
 
+async def test_the_paths_and_the_header_of_azure_are_served(alice: Wire, service: Service) -> None:
+    path = await alice.started({"type": "later", "id": "a/b"}, HELLO)
+    token_alone = alice.headers["Authorization"].removeprefix("Bearer ")
+    azure = {"api-key": token_alone}
+    theirs = path.replace("/openai/v1/", "/openai/")
+
+    async def answer(where: str, **headers: str) -> httpx.Response:
+        return await service.http.get(f"{where}?api-version=2025-04-01", headers=headers)
+
+    for suffix in ("", "/items", "/items/a%2Fb"):
+        expected = await alice.call("GET", f"{path}{suffix}")
+        assert (await answer(f"{theirs}{suffix}", **azure)).json() == expected
+        assert (await answer(f"{path}{suffix}", **azure)).json() == expected
+    listed = await answer("/openai/conversations", **azure)
+    assert listed.json() == await alice.call("GET", CONVERSATIONS)
+    assert (await answer("/openai/conversations", **{"api-key": "nobody"})).status_code == 401
+    both = {"api-key": token_alone, "Authorization": "Bearer nobody"}
+    assert (await answer("/openai/conversations", **both)).status_code == 401
+    assert (await answer("/openai/conversationsx", **azure)).status_code == 404
+    assert (await answer("/v1/conversations", **azure)).status_code == 401  # only below /openai
+    service_key = {"api-key": SERVICE_KEY, "X-User-Id": "somebody"}
+    assert (await answer("/openai/conversations", **service_key)).status_code == 200
+
+
 async def test_an_append_of_nothing_answers_an_empty_list(alice: Wire) -> None:
     path = await alice.started(HELLO)
 

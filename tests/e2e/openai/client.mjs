@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import OpenAI from "openai";
+import OpenAI, { AzureOpenAI } from "openai";
 
 const client = new OpenAI({
   baseURL: `${process.env.CHECKED_URL}/openai/v1`,
@@ -77,6 +77,17 @@ test("with keys, what loses its answer is stored once", async () => {
   assert.equal(lost, 2);
   const found = await every(client.conversations.items.list(made.id, { order: "asc" }));
   assert.deepEqual(found, added.data);
+});
+
+test("the client for Azure is served as well", async () => {
+  const azure = new AzureOpenAI({
+    endpoint: process.env.CHECKED_URL,
+    apiKey: process.env.CHECKED_ALICE,
+    apiVersion: "2025-04-01",
+  });
+  const made = await azure.conversations.create({ items: items.slice(0, 1) });
+  assert.equal((await every(client.conversations.items.list(made.id))).length, 1);
+  assert.deepEqual(await azure.conversations.retrieve(made.id), made);
 });
 
 test("errors are of the right classes", async () => {

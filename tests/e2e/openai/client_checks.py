@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 
-from checks import ALICE, API, BOB, SERVICE_KEY, USER, equal, every, now, refused, run
+from checks import ALICE, API, BOB, SERVICE_KEY, URL, USER, equal, every, now, refused, run
 
 # What the package sends its requests with.
 httpx: Any = import_module("httpx2" if find_spec("httpx2") else "httpx")
@@ -314,6 +314,28 @@ async def check_a_deletion_whose_answer_is_lost_succeeds(client: Any) -> None:
     assert (await now(losing.conversations.delete(made.id))).deleted
     await now(losing.close())
     await refused(lambda: client.conversations.retrieve(made.id), openai.NotFoundError)
+
+
+async def check_the_client_for_azure_is_served_as_well(client: Any) -> None:
+    """Its requests have the token as `api-key`, and no /v1 in their paths."""
+    is_async = isinstance(client, openai.AsyncOpenAI)
+    azure = openai.AsyncAzureOpenAI if is_async else openai.AzureOpenAI
+    made = await now(client.conversations.create(items=ITEMS[:1]))
+    for options in ({}, {"azure_deployment": "gpt"}):
+        theirs = azure(azure_endpoint=URL, api_key=ALICE, api_version="2025-04-01", **options)
+        assert await now(theirs.conversations.retrieve(made.id)) == made
+        added = await now(theirs.conversations.items.create(made.id, items=[ITEMS[-1]]))
+        [item] = added.data
+        await now(theirs.conversations.items.retrieve(item.id, conversation_id=made.id))
+        await now(theirs.conversations.items.delete("later 1/2", conversation_id=made.id))
+        assert len(await every(theirs.conversations.items.list(made.id))) == 1
+        own = await now(theirs.conversations.create(metadata={"a": "b"}))
+        assert (await now(theirs.conversations.update(own.id, metadata={}))).metadata == {}
+        await now(theirs.conversations.delete(own.id))
+        await now(theirs.close())
+    stranger = azure(azure_endpoint=URL, api_key="nobody", api_version="2025-04-01", max_retries=0)
+    await refused(stranger.conversations.create, openai.AuthenticationError)
+    await now(stranger.close())
 
 
 async def check_a_token_may_be_made_for_each_request(client: Any) -> None:

@@ -11,13 +11,16 @@ import pytest
 from tests.e2e.openai.conftest import checked
 from tests.e2e.openai.environments import FOLDER, node_folder, python
 
-CHECKS = {"first": ["client_checks.py"], "current": ["client_checks.py", "agents_checks.py"]}
+CHECKS = {
+    "first": ["client_checks.py"],
+    "current": ["client_checks.py", "agents_checks.py", "strict_checks.py"],
+}
 
 
 def checks_of(module: str) -> list[str]:
     tree = ast.parse((FOLDER / module).read_text())
     names = [each.name for each in tree.body if isinstance(each, ast.AsyncFunctionDef)]
-    variants = ["async"] if module == "agents_checks.py" else ["sync", "async"]
+    variants = ["sync", "async"] if module == "client_checks.py" else ["async"]
     return [
         f"{name}[{variant}]" for name in names if name.startswith("check_") for variant in variants
     ]
@@ -71,4 +74,4 @@ def test_the_npm_package_gets_what_it_expects(url: str) -> None:
     )
 
     assert done.returncode == 0, done.stdout
-    assert "# pass 4\n" in done.stdout
+    assert "# pass 5\n" in done.stdout
