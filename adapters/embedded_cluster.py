@@ -30,6 +30,7 @@ MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107  # bytes
 MAX_LOG: Final = 1_000_000  # bytes, above which the log starts anew; the one before is kept
 LOG_TAIL: Final = 12  # lines of it that an error shows
 
+_BUILTIN_LOCALES_SINCE: Final = 17
 _SOCKET: Final = ".s.PGSQL.5432"
 _SETTINGS: Final = {
     "listen_addresses": "",
@@ -86,7 +87,14 @@ class Cluster:
     def create(self, name: str, *options: str, keep: int | None = None, script: str = "") -> None:
         """Make a data directory, and run a script in it, one statement a line."""
         access = ("-U", "postgres", "-A", "trust")
-        text = ("-E", "UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        text: tuple[str, ...] = ("-E", "UTF8", "--locale=C.UTF-8")
+        if self.binaries.major() >= _BUILTIN_LOCALES_SINCE:  # the same on every system
+            text = (
+                *text[:2],
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+            )
         made = self.binaries.run(
             "initdb", "-D", name, *access, *text, *options, cwd=self.place, keep=keep
         )
@@ -181,7 +189,7 @@ class Cluster:
             fresh.rename(self.data)
         made_by = (self.data / "PG_VERSION").read_text().strip()
         ours = self.binaries.version()
-        if made_by != ours.partition(".")[0]:
+        if made_by != str(self.binaries.major()):
             raise EmbeddedPostgresError(
                 f"{self.data} was made by Postgres {made_by}, and this is Postgres {ours}: go back "
                 "to the version of chatkeep that made it and dump the database, or move the "

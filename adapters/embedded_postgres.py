@@ -138,15 +138,18 @@ class DurablePostgres:
 
 @contextmanager
 def ephemeral_postgres(
-    *, durable: bool = False, settings: Mapping[str, str] | None = None
+    *,
+    durable: bool = False,
+    settings: Mapping[str, str] | None = None,
+    binaries: PostgresBinaries | None = None,
 ) -> Iterator[str]:
     """Yield the URL of a new server's superuser; the server goes afterwards, with all its data.
 
     It also goes when this process is killed. For speed it is not crash-safe and vacuums nothing by
-    itself, unless `durable`. `settings` are server parameters that override all others.
-    Raises `EmbeddedPostgresError`.
+    itself, unless `durable`. `settings` are server parameters that override all others, `binaries`
+    the programs of another Postgres than the embedded one. Raises `EmbeddedPostgresError`.
     """
-    binaries = postgres_binaries()
+    binaries = binaries or postgres_binaries()
     place = Path(tempfile.mkdtemp(prefix="chatkeep-", dir=_place_for_data(durable=durable)))
     try:
         binaries.give(place)

@@ -82,7 +82,15 @@ class PostgresBinaries:
         result = self.run("postgres", "-V")
         if result.returncode:
             raise OSError(result.stderr.strip())
-        return result.stdout.strip().rpartition(" ")[2]
+        return result.stdout.split()[2]
+
+    def major(self) -> int:
+        return int(self.version().partition(".")[0])
+
+
+def binaries_in(folder: Path) -> PostgresBinaries:
+    """Return the programs of a Postgres that is installed here. Raises `EmbeddedPostgresError`."""
+    return PostgresBinaries(folder, _nobody())
 
 
 @cache

@@ -1,7 +1,11 @@
-"""What tests of every kind ask for: a database of their own."""
+"""What tests of every kind ask for: a database of their own; and how a run goes and is reported."""
 
+import gc
+import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 
 from adapters.piccolo.conversations import PiccoloConversations
@@ -11,6 +15,52 @@ from adapters.piccolo.messages import PiccoloMessages
 from adapters.piccolo.users import PiccoloUsers
 from tests import postgres
 from tests.contract.store import Store
+
+# How long an example takes says nothing on a busy machine. A short run tries the same few examples
+# each time; a full one tries more, and new ones.
+hypothesis.settings.register_profile("short", deadline=None, max_examples=25, derandomize=True)
+hypothesis.settings.register_profile("full", deadline=None, max_examples=100)
+hypothesis.settings.load_profile("full" if os.environ.get("CHATKEEP_TEST_FULL") == "1" else "short")
+
+# The longest ones first: else one process works on them in the end while the others wait.
+_ORDER = ("e2e", "api", "contract", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "postgres_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.postgres)
+    ranks = {name: rank for rank, name in enumerate(_ORDER)}
+    items.sort(key=lambda item: ranks.get(_directory(item.nodeid), len(ranks)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there by now, all the modules, out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_report_header() -> str:
+    return f"Postgres: {postgres.BINARIES or 'the embedded one'}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long the tests of each directory took, waits for other processes included."""
+    seconds: dict[str, float] = defaultdict(float)
+    tests: dict[str, set[str]] = defaultdict(set)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[_directory(report.nodeid)] += report.duration
+                tests[_directory(report.nodeid)].add(report.nodeid)
+    terminalreporter.section("time per directory")
+    for name, total in sorted(seconds.items(), key=lambda each: -each[1]):
+        terminalreporter.write_line(f"{total:7.1f} s, {len(tests[name]):5} tests  tests/{name}")
+
+
+def _directory(nodeid: str) -> str:
+    """Return `unit` of `tests/unit/test_context.py::...`."""
+    return nodeid.split("/")[1] if nodeid.count("/") > 1 else ""
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from subprocess import run
 from urllib.parse import urlsplit
 
@@ -16,8 +17,12 @@ from adapters.database_url import parse_database_url
 from adapters.embedded_postgres import ephemeral_postgres
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.retries import Timing
+from adapters.postgres_binaries import binaries_in
 
 TEMPLATE = "chatkeep_template"
+
+# The programs of another Postgres than the embedded one, to run the tests on.
+BINARIES = os.environ.get("CHATKEEP_TEST_POSTGRES")
 
 
 @dataclass
@@ -52,7 +57,8 @@ class Server:
 @contextmanager
 def server(*, durable: bool = False) -> Iterator[Server]:
     """Yield a new server; one that survives crashes when `durable`."""
-    with ephemeral_postgres(durable=durable) as url:
+    binaries = binaries_in(Path(BINARIES)) if BINARIES else None
+    with ephemeral_postgres(durable=durable, binaries=binaries) as url:
         server = Server(url)
         asyncio.run(server.execute(f"CREATE DATABASE {TEMPLATE}"))
         migrate(server.of(TEMPLATE))

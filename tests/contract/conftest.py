@@ -12,7 +12,7 @@ from adapters.memory import (
 from tests.contract.store import Store
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         kept = MemoryStore()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.context import Context, select
@@ -25,7 +25,6 @@ from tests.unit.histories import (
     window,
 )
 
-tried = settings(max_examples=40, deadline=None)
 SEARCH = [assistant(None, "a"), tool("a", "Found.")]
 
 
@@ -295,7 +294,6 @@ def test_no_limit_keeps_more_than_the_first_twenty_of_an_endless_opening() -> No
 
 
 @given(history=histories())
-@tried
 def test_nothing_valid_is_lost_from_a_whole_history(history: tuple[Message, ...]) -> None:
     context = select(window(history, len(history) or 1))
 
@@ -304,7 +302,6 @@ def test_nothing_valid_is_lost_from_a_whole_history(history: tuple[Message, ...]
 
 
 @given(history=histories(), limit=limits, chars=max_chars)
-@tried
 def test_a_context_is_taken_from_its_window_in_order(
     history: tuple[Message, ...], limit: int, chars: int | None
 ) -> None:
@@ -323,7 +320,6 @@ def test_a_context_is_taken_from_its_window_in_order(
 
 
 @given(history=histories(), limit=limits, chars=max_chars)
-@tried
 def test_a_context_is_its_own_context(
     history: tuple[Message, ...], limit: int, chars: int | None
 ) -> None:
@@ -336,7 +332,6 @@ def test_a_context_is_its_own_context(
 
 
 @given(history=histories(), limit=limits, chars=st.integers(-1, 2_000))
-@tried
 def test_a_context_never_has_more_than_max_chars(
     history: tuple[Message, ...], limit: int, chars: int
 ) -> None:
@@ -346,7 +341,6 @@ def test_a_context_never_has_more_than_max_chars(
 
 
 @given(history=histories(), limit=limits)
-@tried
 def test_the_opening_always_stays(history: tuple[Message, ...], limit: int) -> None:
     context = select(window(history, limit))
 
@@ -355,7 +349,6 @@ def test_the_opening_always_stays(history: tuple[Message, ...], limit: int) -> N
 
 
 @given(history=histories(), limit=limits, narrow=st.integers(0, 300), more=st.integers(0, 300))
-@tried
 def test_fewer_characters_only_take_older_messages_away(
     history: tuple[Message, ...], limit: int, narrow: int, more: int
 ) -> None:
@@ -374,7 +367,6 @@ def test_fewer_characters_only_take_older_messages_away(
 
 
 @given(history=histories(), limit=limits, chars=max_chars)
-@tried
 def test_truncated_says_whether_limit_or_max_chars_left_something_out(
     history: tuple[Message, ...], limit: int, chars: int | None
 ) -> None:

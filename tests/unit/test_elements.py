@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from entrypoints.formats import elements as module
@@ -49,7 +49,6 @@ def broken(data: bytes | str) -> str:
     return str(caught.value)
 
 
-@settings(deadline=None)  # a busy machine is no error
 @given(st.lists(VALUES | OBJECTS, max_size=5), st.integers(1, 7), st.sampled_from([None, 1]))
 def test_an_array_is_cut_into_what_is_in_it(all_: list[Any], most: int, indent: int | None) -> None:
     for text in (json.dumps(all_, indent=indent), json.dumps(all_, ensure_ascii=False)):
@@ -60,7 +59,6 @@ def test_an_array_is_cut_into_what_is_in_it(all_: list[Any], most: int, indent: 
         ]
 
 
-@settings(deadline=None)  # a busy machine is no error
 @given(st.lists(OBJECTS, min_size=1, max_size=5), st.integers(1, 7))
 def test_lines_are_cut_whatever_stands_in_them(all_: list[Any], most: int) -> None:
     lines = [json.dumps(each, ensure_ascii=False) for each in all_]
@@ -69,7 +67,6 @@ def test_lines_are_cut_whatever_stands_in_them(all_: list[Any], most: int) -> No
     assert [each.place for each in found] == [str(n) for n in range(1, len(all_) + 1)]
 
 
-@settings(deadline=None)  # a busy machine is no error
 @given(st.lists(OBJECTS.filter(bool), min_size=1, max_size=4), st.integers(1, 7))
 def test_objects_over_several_lines_are_cut_where_they_end(all_: list[Any], most: int) -> None:
     text = "\n".join(json.dumps(each, indent=2) for each in all_)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidValueError
@@ -277,7 +277,6 @@ def test_what_does_not_fit_is_told_by_the_name_of_the_field(data: bytes, field: 
     assert caught.value.field == field
 
 
-@settings(deadline=None)  # a busy machine is no error
 @given(
     st.lists(
         st.fixed_dictionaries(

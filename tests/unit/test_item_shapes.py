@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidValueError
@@ -15,7 +15,6 @@ from domain.native_items import items_of
 from tests.unit.histories import AT, histories
 
 MADE = ItemId("made")
-tried = settings(deadline=None)  # how long it takes says nothing here
 
 
 def normalised(text: str) -> str:
@@ -342,7 +341,6 @@ _JSON = st.recursive(
     ascii_only=st.booleans(),
     indent=st.none() | st.integers(0, 2),
 )
-@tried
 def test_of_any_other_item_all_comes_back_in_its_order(
     *, members: dict[str, Any], ascii_only: bool, indent: int | None
 ) -> None:
@@ -355,7 +353,6 @@ def test_of_any_other_item_all_comes_back_in_its_order(
 
 
 @given(history=histories())
-@tried
 def test_every_message_is_at_least_one_item_and_none_twice(
     history: tuple[Message, ...],
 ) -> None:
@@ -369,7 +366,6 @@ def test_every_message_is_at_least_one_item_and_none_twice(
 
 
 @given(history=histories())
-@tried
 def test_the_items_of_messages_can_be_sent_again_as_they_are(
     history: tuple[Message, ...],
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from domain.context import Context, select
 from domain.model import Message, Role
@@ -25,7 +25,6 @@ from tests.unit.histories import (
 )
 from tests.unit.provider_rules import check_anthropic, check_openai
 
-tried = settings(max_examples=50, deadline=None)
 Shape = Callable[[Context], OpenAIContext | AnthropicContext]
 
 
@@ -299,7 +298,6 @@ def test_any_character_passes_untouched() -> None:
 
 
 @given(history=histories(), limit=limits, chars=max_chars)
-@tried
 def test_openai_accepts_the_context_of_any_history(
     history: tuple[Message, ...], limit: int, chars: int | None
 ) -> None:
@@ -314,7 +312,6 @@ def test_openai_accepts_the_context_of_any_history(
 
 
 @given(history=histories(), limit=limits, chars=max_chars)
-@tried
 def test_anthropic_accepts_the_context_of_any_history(
     history: tuple[Message, ...], limit: int, chars: int | None
 ) -> None:
@@ -324,7 +321,6 @@ def test_anthropic_accepts_the_context_of_any_history(
 
 
 @given(history=histories(), limit=limits)
-@tried
 def test_anthropic_is_told_everything_since_the_user_first_spoke(
     history: tuple[Message, ...], limit: int
 ) -> None:
