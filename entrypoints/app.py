@@ -5,7 +5,6 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from litestar import Litestar, Router
-from litestar.config.cors import CORSConfig
 
 from domain.transfer import Transfer
 from domain.use_cases import Chatkeep
@@ -14,16 +13,19 @@ from entrypoints.http.answers import JsonResponse
 from entrypoints.http.authentication import Authentication
 from entrypoints.http.body import JsonRequest
 from entrypoints.http.conversations import conversation_routes
+from entrypoints.http.cors import Preflights, cors
 from entrypoints.http.documentation import RawSchema, assets_routes, documentation
 from entrypoints.http.export import export_routes
 from entrypoints.http.families import Source
 from entrypoints.http.floods import FloodProtection, Rate
+from entrypoints.http.head import Head
 from entrypoints.http.health import health_routes
 from entrypoints.http.identity import Identity
-from entrypoints.http.messages import WARNING_HEADER, message_routes
+from entrypoints.http.messages import message_routes
 from entrypoints.http.metrics import Metrics, metrics_route
 from entrypoints.http.observation import Observation, Tracing
 from entrypoints.http.problems import EXCEPTION_HANDLERS
+from entrypoints.http.root import root_route
 from entrypoints.http.routing import StrictRouting, check_query
 from entrypoints.http.users import user_routes
 from entrypoints.logs import Pseudonyms, salt
@@ -54,6 +56,7 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
     same address, so that each of them can answer a scrape for all.
     """
     metrics = Metrics(sources, workers)
+    pages = cors(settings)
     guards = [Authentication(identity), _flood_protection(settings, metrics)]
     v1 = Router(
         "/v1",
@@ -74,11 +77,12 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
             health_routes(ready),
             metrics_route(metrics),
             assets_routes(),
+            root_route(),
         ],
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes or None,
         exception_handlers=shaped_for_openai(EXCEPTION_HANDLERS),
-        cors_config=_cors(settings),
+        cors_config=pages,
         openapi_config=documentation(settings, with_openai),
         plugins=[RawSchema(), StrictRouting()],
         lifespan=[*lifespan, metrics.lifespan],
@@ -88,7 +92,8 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
     app.state.metrics = metrics  # for what the lifespan does by itself
     # Litestar's own middleware does not see requests for paths that it does not know.
     who = Pseudonyms(salt(settings))
-    app.asgi_handler = AzureRequests(Observation(app.asgi_handler, metrics, who, tracing))
+    handler = app.asgi_handler if pages is None else Preflights(app.asgi_handler, pages)
+    app.asgi_handler = AzureRequests(Observation(Head(handler), metrics, who, tracing))
     return app
 
 
@@ -98,15 +103,4 @@ def _flood_protection(settings: Settings, metrics: Metrics) -> FloodProtection:
         at_once_per_user=settings.max_requests_at_once_per_user,
         rate=Rate(settings.requests_per_minute) if settings.requests_per_minute else None,
         refused=metrics.refused,
-    )
-
-
-def _cors(settings: Settings) -> CORSConfig | None:
-    if not settings.cors_origins:
-        return None
-    return CORSConfig(
-        allow_origins=list(settings.cors_origins),
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-        expose_headers=["RateLimit", "Retry-After", "X-Request-ID", WARNING_HEADER],
     )

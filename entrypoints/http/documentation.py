@@ -11,7 +11,7 @@ from litestar import Request, Response, Router, get
 from litestar.enums import MediaType
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, Schema, SecurityScheme, Tag
 from litestar.params import FromPath
 from litestar.plugins import OpenAPISchemaPlugin
@@ -26,9 +26,31 @@ Completion = Callable[[dict[str, Any]], dict[str, Any]]
 ASSETS_PATH: Final = "/docs-assets"
 _ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript",
-    "swagger-ui-standalone-preset.js": "text/javascript",
     "swagger-ui.css": "text/css",
 }
+_PAGE: Final = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>chatkeep</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="ROOT/docs-assets/swagger-ui.css">
+<script src="ROOT/docs-assets/swagger-ui-bundle.js"></script>
+<style>body { margin: 0 }</style>
+</head>
+<body>
+<div id="page"></div>
+<script>
+const spec = DOCUMENT;
+// Requests go to where this page came from, below the same path.
+spec.servers = [{url: new URL("ROOT/", location.href).pathname.replace(/(.)\\/$/, "$1")}];
+SwaggerUIBundle({spec, dom_id: "#page", deepLinking: true});
+</script>
+</body>
+</html>
+"""
 _INTRODUCTION: Final = """\
 Send a token with every request: `Authorization: Bearer <JWT>`; its `sub` is the user, who sees
 nothing but their own.
@@ -40,6 +62,7 @@ the model, append its answer.
   answers what is stored, or 409 when that is something else.
 - **Pages** go on with `cursor`, which is `next_cursor` of the page before.
 - **Errors** are problem details (RFC 9457): `type` tells kinds apart, `errors` names the fields.
+- **HEAD** works wherever GET does, and is answered with the same headers.
 - **Every answer** has an `X-Request-ID`, yours or one made here, to find it in the log.
 """
 
@@ -98,16 +121,17 @@ class _Document:
         return self._made
 
 
-class _Page(SwaggerRenderPlugin):
+class _Page(OpenAPIRenderPlugin):
+    """Swagger UI. All of its links are relative: a proxy may serve it below a path of its own."""
+
     def __init__(self, document: _Document) -> None:
-        bundle, preset, style = (f"{ASSETS_PATH}/{name}" for name in _ASSETS)
-        super().__init__(
-            js_url=bundle, standalone_preset_js_url=preset, css_url=style, path="/", favicon=""
-        )
+        super().__init__(path="/")
         self._document = document
 
     def render(self, request: _AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
-        return super().render(request, self._document.of(openapi_schema))
+        document = self.render_json(request, self._document.of(openapi_schema))
+        page = _PAGE.replace("ROOT", ".." if request.scope["raw_path"].endswith(b"/") else ".")
+        return page.encode().replace(b"DOCUMENT", document.replace(b"</", rb"<\/"))
 
 
 class _Json(JsonRenderPlugin):

@@ -22,6 +22,7 @@ from domain.errors import (
     UserNotProvisionedError,
     UserRetainedError,
 )
+from entrypoints.http.head import allowed
 from entrypoints.http.identity import IdentityError
 from entrypoints.http.validation import invalid_body, invalid_parameter
 from entrypoints.settings import variable
@@ -120,7 +121,7 @@ def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
                 "There is nothing at this path. Ids in a path are UUIDs; /docs shows every path.",
             )
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["allow"] = ", ".join(sorted(headers["allow"].split(", ")))
+            headers["allow"] = allowed(headers["allow"].split(", "))
             problem = ProblemError(
                 405,
                 "method-not-allowed",

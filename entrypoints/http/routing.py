@@ -9,6 +9,7 @@ from litestar.params import ParameterKwarg
 from litestar.plugins.base import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
+from entrypoints.http.head import allowed
 from entrypoints.http.problems import FieldError, invalid_fields
 from entrypoints.http.validation import shortened
 
@@ -26,10 +27,10 @@ class StrictRouting(ReceiveRoutePlugin):
             return
         for handler, _ in route.route_handler_map.values():
             handler.opt[_QUERY] = _query_parameters(handler, route)
-        allowed = ", ".join(sorted(route.methods))
+        methods = allowed(route.methods)
 
         async def tell(response: Response[Any]) -> Response[Any]:
-            response.headers["Allow"] = allowed
+            response.headers["Allow"] = methods
             return response
 
         options, _ = route.route_handler_map["OPTIONS"]

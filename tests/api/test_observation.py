@@ -18,6 +18,7 @@ from tests.api.builders import (
     at,
     listed,
     numbered,
+    refused,
     says,
     started,
 )
@@ -218,7 +219,7 @@ async def test_requests_beyond_those_served_at_once_are_counted(bound: str, reas
     assert f'chatkeep_refused_requests_total{{reason="{reason}"}} 1.0' in text
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 async def test_a_page_that_is_allowed_may_call(for_pages: Service, method: str) -> None:
     preflight = await for_pages.nobody().request(
         "OPTIONS",
@@ -236,6 +237,35 @@ async def test_a_page_that_is_allowed_may_call(for_pages: Service, method: str) 
     allowed = preflight.headers["access-control-allow-headers"].lower()
     for name in ("authorization", "content-type", "x-request-id"):
         assert name in allowed
+
+
+# What OpenAI's package for browsers sends with each request, and what our pages say may be sent.
+OF_SDKS = [
+    *("x-stainless-arch", "x-stainless-lang", "x-stainless-os", "x-stainless-package-version"),
+    *("x-stainless-retry-count", "x-stainless-runtime", "x-stainless-runtime-version"),
+    *("x-stainless-timeout", "x-stainless-helper-method", "openai-organization", "api-key"),
+    *("authorization", "content-type", "idempotency-key", "x-user-id", "x-request-id", "if-match"),
+]
+
+
+@pytest.mark.parametrize("path", [CONVERSATIONS, "/openai/v1/conversations", "/v1/me/export"])
+async def test_a_page_may_send_whatever_headers_its_sdk_sends(
+    for_pages: Service, path: str
+) -> None:
+    preflight = await for_pages.nobody().request(
+        "OPTIONS",
+        path,
+        {
+            "Origin": PAGE,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": ",".join(OF_SDKS),
+        },
+    )
+
+    assert preflight.status_code == 204
+    allowed = preflight.headers["access-control-allow-headers"].lower()
+    assert {name.strip() for name in allowed.split(",")} >= {*OF_SDKS}
+    assert "access-control-allow-credentials" not in preflight.headers
 
 
 async def test_a_page_that_is_allowed_may_read(for_pages: Service) -> None:
@@ -259,9 +289,20 @@ async def test_another_page_may_not(for_pages: Service, origin: str) -> None:
     preflight = await for_pages.http.request("OPTIONS", CONVERSATIONS, headers=of_page(origin))
     response = await for_pages.user().get(CONVERSATIONS, {"Origin": origin})
 
-    assert preflight.status_code == 400
+    problem = refused(preflight, 400, "origin-not-allowed")
+    assert f"Pages of {origin} may not" in problem["detail"]
+    assert "CHATKEEP_CORS_ORIGINS" in problem["detail"]
     for each in (preflight, response):
         assert each.headers.get("access-control-allow-origin") is None
+
+
+async def test_a_method_that_no_page_may_send_is_told_with_those_it_may(
+    for_pages: Service,
+) -> None:
+    asked = {"Origin": PAGE, "Access-Control-Request-Method": "TRACE"}
+    preflight = await for_pages.nobody().request("OPTIONS", CONVERSATIONS, asked)
+    problem = refused(preflight, 400, "method-not-allowed")
+    assert "TRACE, only GET, HEAD, POST" in problem["detail"]
 
 
 async def test_no_page_may_unless_one_is_set(service: Service) -> None:

@@ -32,7 +32,7 @@ async def test_what_is_no_uuid_names_nothing(alice: Caller, segment: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v2/conversations", "/v1/conversation", "/docs/x", "/docs-assets/x", "/x"]
+    "path", ["/v1", "/v2/conversations", "/v1/conversation", "/docs/x", "/docs-assets/x", "/x"]
 )
 async def test_an_unknown_path_leads_to_the_documentation(alice: Caller, path: str) -> None:
     assert "/docs" in refused(await alice.get(path), 404, "not-found")["detail"]
@@ -41,15 +41,17 @@ async def test_an_unknown_path_leads_to_the_documentation(alice: Caller, path: s
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        (CONVERSATIONS, "GET, OPTIONS, POST"),
-        (f"{CONVERSATIONS}/{SOME_ID}", "DELETE, GET, OPTIONS, PATCH, PUT"),
-        (f"{CONVERSATIONS}/{SOME_ID}/messages", "GET, OPTIONS, POST"),
-        (f"{CONVERSATIONS}/{SOME_ID}/messages/{SOME_ID}", "DELETE, GET, OPTIONS"),
-        (f"{CONVERSATIONS}/{SOME_ID}/context", "GET, OPTIONS"),
-        ("/v1/me", "DELETE, GET, OPTIONS"),
+        (CONVERSATIONS, "GET, HEAD, OPTIONS, POST"),
+        (f"{CONVERSATIONS}/{SOME_ID}", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        (f"{CONVERSATIONS}/{SOME_ID}/messages", "GET, HEAD, OPTIONS, POST"),
+        (f"{CONVERSATIONS}/{SOME_ID}/messages/{SOME_ID}", "DELETE, GET, HEAD, OPTIONS"),
+        (f"{CONVERSATIONS}/{SOME_ID}/context", "GET, HEAD, OPTIONS"),
+        ("/v1/me", "DELETE, GET, HEAD, OPTIONS"),
         ("/v1/users/alice", "DELETE, OPTIONS, PUT"),
-        ("/health/live", "GET, OPTIONS"),
-        ("/metrics", "GET, OPTIONS"),
+        ("/health/live", "GET, HEAD, OPTIONS"),
+        ("/metrics", "GET, HEAD, OPTIONS"),
+        ("/docs", "GET, HEAD, OPTIONS"),
+        ("/", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_a_method_that_a_path_has_not_is_told_which_it_has(
@@ -62,8 +64,9 @@ async def test_a_method_that_a_path_has_not_is_told_which_it_has(
         problem = refused(response, 405, "method-not-allowed")
         assert problem["detail"] == f"{method} is not possible here, only {allowed}."
         assert response.headers["allow"] == allowed
-    head = await alice.request("HEAD", path)
-    assert (head.status_code, head.headers["allow"], head.content) == (405, allowed, b"")
+    if "HEAD" not in allowed:
+        head = await alice.request("HEAD", path)
+        assert (head.status_code, head.headers["allow"], head.content) == (405, allowed, b"")
     options = await alice.request("OPTIONS", path)
     assert (options.status_code, options.headers["allow"]) == (204, allowed)
 

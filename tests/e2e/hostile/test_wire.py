@@ -92,6 +92,25 @@ async def test_what_is_no_http_gets_a_problem_and_no_connection(
     assert closed
 
 
+async def test_a_head_has_no_body_and_leaves_the_connection_to_the_next_request(
+    service: Service, alice: str
+) -> None:
+    """A body would be taken for the beginning of the next answer."""
+    reader, writer = await asyncio.open_connection(*service.address)
+    paths = ("/health/live", "/docs", "/v1/me", "/v1/me/export", "/openai/v1/conversations", "/x")
+    try:
+        async with asyncio.timeout(10):
+            for path in paths:
+                writer.write(request(f"HEAD {path}", user=alice))
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 404" if path == "/x" else b"HTTP/1.1 200"), head
+            writer.write(request("GET /health/live", "Connection: close"))
+            [last] = answers(await reader.read())
+    finally:
+        writer.close()
+    assert last.json() == {"status": "live"}
+
+
 @pytest.mark.parametrize(
     "chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}XX", b"-2\r\n{}\r\n", b"1" * 20 + b"\r\n{}"]
 )
@@ -218,7 +237,7 @@ async def test_other_methods_are_refused_with_those_that_there_are(
 ) -> None:
     [answer], _ = await sent(service, request(f"{method} /v1/me HTTP/1.0", user=alice))
     assert answer.status == 405
-    assert answer.headers["allow"] == "DELETE, GET, OPTIONS"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+"""/: whoever knows only the address finds everything else from here."""
+
+from importlib.metadata import version
+from typing import Any, Final
+
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Redirect
+
+# Relative, for a proxy may serve all of this below a path of its own.
+_DOCS: Final = "./docs"
+_LINKS: Final = {
+    "docs": _DOCS,
+    "openapi": "./docs/openapi.json",
+    "live": "./health/live",
+    "ready": "./health/ready",
+    "metrics": "./metrics",
+    "api": "./v1",
+    "openai_base_url": "./openai/v1",
+}
+
+
+def root_route() -> HTTPRouteHandler:
+    this = {"name": "chatkeep", "version": version("chatkeep"), **_LINKS}
+
+    @get("/", include_in_schema=False, sync_to_thread=False)
+    def root(request: Request[Any, Any, Any]) -> Response[Any]:
+        headers = {"Vary": "Accept"}
+        if _reads_pages(request.headers.get("accept", "")):
+            return Redirect(_DOCS, status_code=307, headers=headers)
+        return Response(this, headers=headers)
+
+    return root
+
+
+def _reads_pages(accept: str) -> bool:
+    """Whether a page is asked for before JSON is, as browsers do; programs mostly take anything."""
+    for each in accept.split(","):
+        media_type = each.partition(";")[0].strip().lower()
+        if media_type in {"text/html", "application/json"}:
+            return media_type == "text/html"
+    return False
