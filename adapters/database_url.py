@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-FORM: Final = "postgresql://USER:PASSWORD@HOST/DATABASE"
+from adapters.database_endpoint import FORM, DatabaseUrlError, endpoint
+
+__all__ = ["DatabaseUrl", "DatabaseUrlError", "parse_database_url"]
+
 APPLICATION_NAME: Final = "chatkeep"
-DEFAULT_PORT: Final = 5432
-MAX_PORT: Final = 65_535
 
 _NEON_DOMAINS: Final = (".neon.tech", ".neon.build")
 _POOLER: Final = "-pooler"
@@ -34,16 +35,15 @@ _AFTER_USERINFO: Final = re.compile(
 )
 _USER: Final = re.compile(r"[^:/?#\[\]]+")
 _MASK: Final = re.compile(r"[*•]{3,}")
-_PORT: Final = re.compile(r"[0-9]{1,5}")
 _NEON_ENDPOINT: Final = re.compile(r"(?:endpoint|project)=")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # Session settings that asyncpg lets a URL carry. A pooler refuses them, or drops them.
 _SESSION_SETTINGS: Final = (
-    "search_path",
     "statement_timeout",
     "lock_timeout",
     "idle_in_transaction_session_timeout",
 )
+_DEFAULT_SCHEMA: Final = "public"
 # How clients other than libpq say that they go through a pooler in transaction mode.
 _POOLED_SIGNS: Final = {
     "pgbouncer": "true",
@@ -61,10 +61,6 @@ _OTHER_SSL_MODES: Final = {
     "0": "disable",
     "off": "disable",
 }
-
-
-class DatabaseUrlError(ValueError):
-    """The text is no usable database URL. The message quotes nothing of it, as it has a secret."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -123,7 +119,7 @@ def parse_database_url(text: str) -> DatabaseUrl:
     password = params.pop("password", "") or _decoded(reading.password, "the password") or None
     database = params.pop("dbname", "") or params.pop("database", "")
     database = database or _decoded(reading.database, "the database")
-    host, port = _endpoint(
+    host, port = endpoint(
         params.pop("host", "") or _decoded(reading.host, "the host"),
         params.pop("port", "") or _decoded(reading.port, "the port"),
     )
@@ -255,26 +251,6 @@ def _decoded(encoded: str, what: str) -> str:
     )
 
 
-def _endpoint(host: str, port: str) -> tuple[str, int]:
-    """Return the host, an absolute path for a Unix socket, and the port."""
-    if not host:
-        raise DatabaseUrlError(
-            f"The database URL names no host: it should look like {FORM}, or, for a Unix socket, "
-            "postgresql://USER@/DATABASE?host=/DIRECTORY."
-        )
-    if "," in host or "," in port:
-        raise DatabaseUrlError("The database URL names several hosts: give one of them.")
-    number = int(port) if _PORT.fullmatch(port) else DEFAULT_PORT if not port else 0
-    if not 1 <= number <= MAX_PORT:
-        raise DatabaseUrlError(
-            f"The port in the database URL is not a number from 1 to {MAX_PORT}: correct it, or "
-            f"leave it out for {DEFAULT_PORT}; a ':' in the password is written %3A."
-        )
-    if not host.startswith("/"):
-        host = host.removeprefix("[").removesuffix("]").removesuffix(".").lower()
-    return host, number
-
-
 def _pop_pooled_signs(params: dict[str, str]) -> bool:
     signs = [name for name, value in _POOLED_SIGNS.items() if params.get(name) == value]
     for name in signs:
@@ -290,11 +266,31 @@ def _pop_server_settings(params: dict[str, str], *, neon: bool, pooled: bool) ->
         params["options"] = " ".join(options)
     if not params.get("options", "-"):
         del params["options"]
+    path = _pop_search_path(params)
+    if (path and (pooled or neon)) or (pooled and "search_path" in params.get("options", "")):
+        raise DatabaseUrlError(
+            "The database URL names a schema, which a pooler, or Neon, does not pass on: leave "
+            "that out and set it for the role once (ALTER ROLE name SET search_path = schema)."
+        )
+    if path:
+        settings["search_path"] = path
     if pooled:
         return settings
     # Neon's proxy passes on the options, and drops what else there is.
     taken = ("options",) if neon else ("options", *_SESSION_SETTINGS)
     return settings | {name: params.pop(name) for name in taken if name in params}
+
+
+def _pop_search_path(params: dict[str, str]) -> str:
+    """Return the search path that is asked for, in whatever client's words; empty when none is."""
+    path = params.pop("search_path", "")
+    schemas = params.pop("currentSchema", "")  # JDBC's
+    schema = params.pop("schema", "")  # Prisma's
+    if not path and schemas not in ("", _DEFAULT_SCHEMA):
+        path = schemas
+    if not path and schema not in ("", _DEFAULT_SCHEMA):
+        path = '"' + schema.replace('"', '""') + '"'
+    return path
 
 
 def _pop_tls(

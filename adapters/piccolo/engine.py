@@ -21,6 +21,7 @@ from adapters.piccolo.allowance import CrowdedError
 from adapters.piccolo.connection import BROKEN, PooledConnection
 from adapters.piccolo.errors import (
     CROWDED,
+    REFUSED,
     TOO_SLOW,
     Again,
     EncodingError,
@@ -269,9 +270,7 @@ class Engine(PostgresEngine):
         except CrowdedError:
             raise
         except Exception as error:
-            found = trouble(error)
-            if found is None:
-                raise
+            found = trouble(error) or REFUSED
             raise self._watch.lost(Outage(started, found, error)).raised() from error
 
     async def _connect_for_pool(self) -> PooledConnection:

@@ -63,7 +63,7 @@ _READ_ONLY: Final = Trouble(
     "The database lets us only read now.", Again.SOON, retry_after=5, stale=True
 )
 _FULL: Final = Trouble("The database has no space left.", Again.NEVER, retry_after=60)
-_REFUSED: Final = Trouble("The database refuses this service.", Again.NEVER, retry_after=60)
+REFUSED: Final = Trouble("The database refuses this service.", Again.NEVER, retry_after=60)
 _UNTRUSTED: Final = Trouble("The database's certificate is not valid.", Again.NEVER, retry_after=60)
 _UNMIGRATED: Final = Trouble(
     "The database has not been migrated: run `chatkeep migrate`.", Again.NEVER, retry_after=10
@@ -87,11 +87,11 @@ _BY_STATE: Final = {
     "08006": AWAY,
     "26000": _MISPOOLED,
     "42P05": _MISPOOLED,
-    "3D000": _REFUSED,  # no such database
+    "3D000": REFUSED,  # no such database
     "40001": _BUSY,  # serialisation
     "40P01": _BUSY,  # deadlock
     "25006": _READ_ONLY,  # a replica, or a primary that was replaced
-    "42501": _REFUSED,
+    "42501": REFUSED,
     "42703": _UNMIGRATED,
     "42P01": _UNMIGRATED,
     "53000": _BUSY,
@@ -203,10 +203,10 @@ def _trouble(error: BaseException) -> Trouble | None:
 
 def _by_state(state: str, text: str) -> Trouble | None:
     if state.startswith(_REFUSALS):
-        return _REFUSED
+        return REFUSED
     if state in _STATES_OF_PROXIES:
         if any(known in text for known in _REFUSING_TEXTS):
-            return _REFUSED
+            return REFUSED
         if any(known in text for known in _CROWDED_TEXTS):
             return CROWDED
         if any(known in text for known in _PASSING_TEXTS):

@@ -131,6 +131,20 @@ async def test_our_command_does_what_piccolo_does(
     assert (status, "No migrations need to be run" in output) == (0, True), output
 
 
+async def test_the_tables_are_made_in_the_schema_that_the_url_names(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    schema = f"{empty_url}{'&' if '?' in empty_url else '?'}schema=our%20chat"
+    status, output = await migrate(schema)
+    assert status == 1
+    assert "no schema" in output
+    await connection.execute('CREATE SCHEMA "our chat"')
+    status, output = await migrate(schema)
+    assert status == 0, output
+    assert not await tables(connection)
+    assert await connection.fetchval("""SELECT to_regclass('"our chat".messages') IS NOT NULL""")
+
+
 async def test_the_status_says_what_is_pending_and_what_ran_and_changes_nothing(
     empty_url: str, connection: asyncpg.Connection
 ) -> None:

@@ -175,7 +175,7 @@ def test_dropped_parameters_are_named() -> None:
     url = parse_database_url(
         f"{NEON}?sslmode=require&schema=public&channel_binding=require&connect_timeout=10"
     )
-    assert url.ignored == ("channel_binding", "connect_timeout", "schema")
+    assert url.ignored == ("channel_binding", "connect_timeout")
 
 
 @pytest.mark.parametrize(
@@ -188,6 +188,10 @@ def test_dropped_parameters_are_named() -> None:
             "?search_path=chat&statement_timeout=5s",
             {"search_path": "chat", "statement_timeout": "5s"},
         ),
+        ("?schema=public", {}),
+        ('?schema=our"chat', {"search_path": '"our""chat"'}),
+        ("?currentSchema=chat,public", {"search_path": "chat,public"}),
+        ("?schema=other&search_path=chat", {"search_path": "chat"}),
     ],
 )
 def test_elsewhere_the_session_is_set_up_as_the_url_asks(
@@ -318,6 +322,9 @@ def test_a_unix_socket_is_a_host_that_starts_with_a_slash(text: str) -> None:
         ("postgresql://u:p@my_db:65535/app", "my_db", 65535),
         ("postgresql://u:p@h:/app", "h", 5432),
         ("postgresql://u:p@h/app?port=6432", "h", 6432),
+        ("postgresql://u:p@DB.Example.ORG./app", "db.example.org", 5432),
+        ("postgresql://u:p@caf\u00e9.example/app", "xn--caf-dma.example", 5432),
+        ("postgresql://u:p@[fe80::1%25eth0]/app", "fe80::1%eth0", 5432),
     ],
 )
 def test_host_and_port_in_all_their_forms(text: str, host: str, port: int) -> None:
@@ -373,7 +380,24 @@ def test_an_at_sign_in_a_user_or_a_parameter_is_understood() -> None:
         ("postgresql://u:hush@h/app#hush", "not of the form"),
         ("postgresql://u:hush@h/app?hush", "not of the form"),
         ("postgresql://u:hush@h /app", "not of the form"),
-        ("postgresql://u:hush@::1/app", "names no host"),
+        ("postgresql://u:hush@::1/app", "in brackets"),
+        ("postgresql://u:hush@2001:db8::7/app", "in brackets"),
+        ("postgresql://u:hush@[::g]/app", "no IPv6 address"),
+        ("postgresql://u:hush@[]/app", "no IPv6 address"),
+        ("postgresql://u:hush@sta..ging.example.org/app", "no name"),
+        ("postgresql://u:hush@.example.org/app", "no name"),
+        (f"postgresql://u:hush@{'a' * 64}.example.org/app", "no name"),
+        (f"postgresql://u:hush@{'a.' * 130}org/app", "no name"),
+        ("postgresql://u:hush@caf\u00e9..example/app", "no name"),
+        ("postgresql://u:hush@\u200b/app", "no name"),
+        ("postgresql://u:hush@my%20host/app", "no name"),
+        ("postgresql://u:hush@ho%00st/app", "UTF-8"),
+        ("postgresql://u:hush@/app?host=var/run", "no name"),
+        ("postgresql://u:hush@/app?host=@abstract", "no name"),
+        ("postgresql://u:hush@h/app?schema=chat&pgbouncer=true", "search_path"),
+        ("postgresql://u:hush@h/app?search_path=chat&pgbouncer=true", "search_path"),
+        ("postgresql://u:hush@h/app?options=-csearch_path%3Dchat&pgbouncer=true", "search_path"),
+        ("postgresql://u:hush@ep-a.eu.aws.neon.tech/app?schema=chat", "search_path"),
         ("postgresql://u:hush@h", "names no database"),
         ("postgresql://u:hush@h/", "names no database"),
         ("postgresql://u:hush@h?sslmode=require", "names no database"),
