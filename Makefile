@@ -87,6 +87,7 @@ lock:
 	$(subst pyproject.toml,.ci/security.in,$(LOCK)) --output-file requirements-security.txt
 	$(subst pyproject.toml,.ci/installers.in,$(LOCK)) --output-file .ci/installers.txt
 	$(subst pyproject.toml,.ci/oldest-pip.in,$(LOCK)) --output-file .ci/oldest-pip.txt
+	$(subst pyproject.toml,.ci/postgres.in,$(LOCK)) --output-file .ci/postgres.txt
 
 clean:
 	rm -rf .venv .venv-security build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
