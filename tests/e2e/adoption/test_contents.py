@@ -92,7 +92,6 @@ async def test_a_row_that_cannot_be_kept_is_refused_by_its_id_and_the_others_go_
         "content: may be null only beside tool_calls": ("assistant", None, "no JSON", None, None),
         "tool_calls: ": ("user", "Hello", CALLS, None, None),
         "tool_call_id: only": ("user", "Hello", None, "call_1", None),
-        "tool_call_id: has 256 characters": ("tool", "Hello", None, "c" * 256, None),
         "metadata: has old_tool_calls": ("assistant", "Hello", "x", None, '{"old_tool_calls": 1}'),
     }
     for id_, row in enumerate(rows.values(), 10):

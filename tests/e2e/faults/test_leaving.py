@@ -36,13 +36,20 @@ def batch(user: str, conversation: UUID, ids: list[UUID]) -> tuple[bytes, bytes]
 
 
 async def leave(service: Service, request: tuple[bytes, bytes], chance: random.Random) -> None:
-    """Send as much of it as it happens, wait as long as it happens, and hang up, rudely or not."""
+    """Send as much of it as it happens, wait as long as it happens, and hang up, rudely or not.
+
+    A busy service may not even have read what came by then, so some wait for the answer to begin.
+    """
     whole = b"".join(request)
     cut = chance.choice([len(request[0]), chance.randrange(len(whole)), len(whole), len(whole)])
-    _, writer = await asyncio.open_connection(*service.address)
+    reader, writer = await asyncio.open_connection(*service.address)
     writer.write(whole[:cut])
     await writer.drain()
-    await asyncio.sleep(chance.choice([0, 0, 0.001, 0.003, 0.01, 0.03]))
+    pause = chance.choice([0, 0, 0.001, 0.003, 0.01, 0.03, None, None, None])
+    if pause is not None:
+        await asyncio.sleep(pause)
+    elif cut == len(whole):
+        await reader.read(1)
     if chance.random() < 0.5:
         writer.transport.abort()
     writer.close()

@@ -99,6 +99,7 @@ async def test_a_user_may_have_any_id_but_one_with_nul(service: Service) -> None
             problem = await service.call("PUT", path, headers=as_service(), status=422)
             assert [each["field"] for each in problem["errors"]] == ["user_id"]
             continue
+        await service.http.delete(path, headers=as_service())  # other tests may have left one
         added = await service.call("PUT", path, headers=as_service(), status=201)
         assert added == {"id": user_id}
         usage = await service.call("GET", "/v1/me", headers=as_user(user_id))
