@@ -64,7 +64,11 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
             conversation_routes(chatkeep),
             message_routes(chatkeep, metrics),
             user_routes(chatkeep),
-            *([export_routes(transfer, JsonLines)] if transfer is not None else []),
+            *(
+                [export_routes(transfer, JsonLines, refused=metrics.refused)]
+                if transfer is not None
+                else []
+            ),
         ],
         middleware=guards,
         before_request=check_query,
@@ -101,6 +105,7 @@ def _flood_protection(settings: Settings, metrics: Metrics) -> FloodProtection:
     return FloodProtection(
         at_once=settings.max_requests_at_once,
         at_once_per_user=settings.max_requests_at_once_per_user,
+        bytes_at_once=settings.max_bytes_at_once,
         rate=Rate(settings.requests_per_minute) if settings.requests_per_minute else None,
         refused=metrics.refused,
     )

@@ -28,7 +28,7 @@ from entrypoints import logs
 from entrypoints.bootstrap import database, monitoring
 from entrypoints.bootstrap.service import http_app, identity
 from entrypoints.bootstrap.tokens import token
-from entrypoints.http.connections import Connection
+from entrypoints.http.server.connections import Connection
 from entrypoints.settings import Settings, retired_settings
 
 logger = logging.getLogger("chatkeep")

@@ -120,6 +120,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_requests_at_once_per_user: Annotated[
         int, Meta(description="of those, requests of one user; more get a 429")
     ] = 100
+    max_bytes_at_once: Annotated[
+        Count,
+        Meta(
+            description="bytes of requests and answers above 64 KiB each, held at once, in one "
+            "process; more get a 503, one user's beyond a fourth of it a 429"
+        ),
+    ] = 134_217_728
     requests_per_minute: Annotated[
         int,
         Meta(description="requests of one user, in one process; more get a 429; off by default"),

@@ -11,6 +11,8 @@ from litestar import Request, Response
 from litestar.response.base import ASGIResponse, T
 from litestar.types import Receive, Scope, Send
 
+from entrypoints.http.memory import SMALL_BYTES, hold
+
 _encode: Final = msgspec.json.Encoder().encode
 _JSON: Final = (b"content-type", b"application/json")
 
@@ -32,6 +34,9 @@ class JsonResponse(Response[T]):
                 None, request, status_code=status_code, headers=headers, **others
             )
         body = _encode(self.content)
+        if len(body) > SMALL_BYTES:
+            # What has been changed cannot be refused any more.
+            hold(request.scope, len(body), may_refuse=request.scope["method"] in {"GET", "HEAD"})
         fields = [_JSON, (b"content-length", b"%d" % len(body))]
         for name, value in {**(headers or {}), **self.headers}.items():
             fields.append((name.lower().encode(), value.encode()))

@@ -17,8 +17,15 @@ FOR_USERS: Final[list[SecurityRequirement]] = [{"bearer": []}, {"bearer": [], "a
 FOR_SERVICES: Final[list[SecurityRequirement]] = [{"bearer": []}]
 
 
+# A proxy may have looked at the first of two of these, where we would take the last.
+_SENT_ONCE: Final = {
+    name.lower().encode(): name
+    for name in ("Authorization", "Content-Type", "Idempotency-Key", "X-User-Id")
+}
+
+
 class Authentication(ASGIMiddleware):
-    """Lets only identified callers in. Raises `IdentityError`."""
+    """Lets only identified callers in. Raises `IdentityError`, also for headers sent twice."""
 
     scopes = (ScopeType.HTTP,)
 
@@ -26,17 +33,16 @@ class Authentication(ASGIMiddleware):
         self._identity = identity
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        authorization: str | None = None
-        acting_for: str | None = None
+        found: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
-            if name == b"authorization":
-                if authorization is not None:
-                    raise _sent_twice("Authorization")
-                authorization = value.decode("latin-1")
-            elif name == b"x-user-id":
-                if acting_for is not None:
-                    raise _sent_twice("X-User-Id")
-                acting_for = _utf8(value)
+            if name in _SENT_ONCE:
+                if name in found:
+                    raise _sent_twice(_SENT_ONCE[name])
+                found[name] = value
+        given = found.get(b"authorization")
+        authorization = None if given is None else given.decode("latin-1")
+        user_id = found.get(b"x-user-id")
+        acting_for = None if user_id is None else _utf8(user_id)
         caller = None
         if authorization is not None and acting_for is None:
             caller = self._identity.cached(authorization)

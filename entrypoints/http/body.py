@@ -15,6 +15,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 
 from entrypoints.http.authentication import Caller
+from entrypoints.http.memory import SMALL_BYTES, hold
 from entrypoints.http.problems import FieldError, ProblemError, invalid, invalid_fields
 from entrypoints.http.validation import shortened
 
@@ -69,6 +70,8 @@ class JsonRequest(Request[Caller, None, State]):
             size += len(event["body"])
             if size > limit:
                 raise RequestEntityTooLarge
+            if size > SMALL_BYTES:
+                hold(self.scope, len(event["body"]))
             if not event.get("more_body", False):
                 return b"".join(parts) if len(parts) > 1 else parts[0]
 

@@ -13,12 +13,17 @@ from litestar.response import Stream
 from domain.transfer import Piece, Transfer
 from entrypoints.http.authentication import FOR_USERS, user_of
 from entrypoints.http.body import JsonRequest
+from entrypoints.http.floods import FewAtOnce, Places
 from entrypoints.http.problems import problems
 
 logger = logging.getLogger("chatkeep.http")
 
 NDJSON: Final = "application/x-ndjson"
 CHUNK_BYTES: Final = 64 * 1024
+AT_ONCE: Final = 10
+"""Exports that a process serves at once: each may take as long as its reader, and holds a page."""
+
+AT_ONCE_PER_USER: Final = 2
 _HEADER: Final = ResponseHeader(
     name="Content-Disposition",
     description="a name for the file",
@@ -34,9 +39,21 @@ class Writer(Protocol):
         ...
 
 
-def export_routes(transfer: Transfer, writer: Callable[[], Writer]) -> Router:
+def export_routes(
+    transfer: Transfer, writer: Callable[[], Writer], *, refused: Callable[[str], None]
+) -> Router:
+    """Return the route; `refused` is told of each request that is not served, and why."""
+    places = Places(
+        AT_ONCE,
+        AT_ONCE_PER_USER,
+        what="exports",
+        raised_by=("", ""),
+        refused=refused,
+    )
+
     @get(
         "/export",
+        middleware=[FewAtOnce(places)],
         operation_id="exportMe",
         security=FOR_USERS,
         summary="Everything of mine",
@@ -71,8 +88,8 @@ async def _chunks(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the lines in chunks, each but the last one byte behind what is known.
 
-    So what breaks off never ends with a line feed, which tells it from what is whole also where no
-    length of chunks does, as behind a proxy that speaks HTTP/1.0.
+    So what breaks off never ends with a line feed, which tells it from what is whole also over
+    HTTP/1.0, where only the end of the connection ends an answer.
     """
     buffer = bytearray()
     async with aclosing(pieces):
@@ -80,8 +97,8 @@ async def _chunks(
             async for piece in _from(first, pieces):
                 buffer += writer.write(piece)
                 if len(buffer) > CHUNK_BYTES:
-                    yield bytes(buffer[:-1])
-                    del buffer[:-1]
+                    chunk, buffer = bytes(buffer[:-1]), buffer[-1:]
+                    yield chunk
         except Exception as error:
             logger.error("an export broke off: %s: %s", type(error).__name__, error)  # noqa: TRY400 - in short; the server logs the rest
             raise

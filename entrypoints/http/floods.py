@@ -10,7 +10,8 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.model import UserId
-from entrypoints.http.problems import ProblemError
+from entrypoints.http.memory import KEY, Held, Memory
+from entrypoints.http.problems import ProblemError, overloaded, too_many
 
 WINDOW: Final = 60.0
 _FEW: Final = 10_000
@@ -43,7 +44,7 @@ class Rate:
         until = max(self._until.get(user_id, now), now) + self._spacing
         over = until - now - WINDOW
         if over > 1e-6:  # noqa: PLR2004 - the rounding of as many sums as there are in a burst
-            raise _too_many(
+            raise too_many(
                 f"More than {self.limit} requests a minute (CHATKEEP_REQUESTS_PER_MINUTE).",
                 retry_after=ceil(over),
                 headers=self.headers(0, until - self._spacing - now),
@@ -63,9 +64,62 @@ class Rate:
         }
 
 
-class FloodProtection(ASGIMiddleware):
-    """Bounds how many requests are served at once, in all and for one user; 0 is no bound.
+class Places:
+    """At most so many at once, in all and of one user; 0 is no bound.
 
+    `what` names them in a refusal; `setting` and `setting_per_user` are what raises the bounds.
+    """
+
+    def __init__(
+        self,
+        at_once: int,
+        at_once_per_user: int,
+        *,
+        what: str,
+        raised_by: tuple[str, str],
+        refused: Callable[[str], None],
+    ) -> None:
+        self._at_once = at_once
+        self._at_once_per_user = at_once_per_user
+        self._what = what
+        self._raised_by = raised_by
+        self._refused = refused
+        self._running = 0
+        self._running_of: dict[UserId | None, int] = {}
+
+    def check(self, user_id: UserId | None) -> None:
+        """Raise `ProblemError` (503, 429) where there is no place."""
+        if 0 < self._at_once <= self._running:
+            self._refused("overloaded")
+            raise overloaded(
+                f"{self._running} {self._what} are being served, as many as are taken at once"
+                f"{self._raised_by[0]}."
+            )
+        running_of = self._running_of.get(user_id, 0)
+        if user_id is not None and 0 < self._at_once_per_user <= running_of:
+            self._refused("user_at_once")
+            raise too_many(
+                f"{running_of} {self._what} of yours are being served, as many as are taken at "
+                f"once{self._raised_by[1]}.",
+                retry_after=1,
+            )
+
+    def take(self, user_id: UserId | None) -> None:
+        self._running += 1
+        self._running_of[user_id] = self._running_of.get(user_id, 0) + 1
+
+    def give_back(self, user_id: UserId | None) -> None:
+        self._running -= 1
+        if self._running_of[user_id] == 1:
+            del self._running_of[user_id]
+        else:
+            self._running_of[user_id] -= 1
+
+
+class FloodProtection(ASGIMiddleware):
+    """Bounds what is served at once: requests, and the bytes of the large ones among them.
+
+    A request counts until its answer has been handed to the system: `send` waits for that.
     `refused` is told of each request that is not served: `overloaded`, `user_at_once`, `user_rate`.
     It stands behind the authentication, whose answers cost less than what it protects.
     """
@@ -77,15 +131,23 @@ class FloodProtection(ASGIMiddleware):
         *,
         at_once: int,
         at_once_per_user: int,
+        bytes_at_once: int,
         rate: Rate | None,
         refused: Callable[[str], None] = lambda _reason: None,
     ) -> None:
-        self._refused = refused
-        self._at_once = at_once
-        self._at_once_per_user = at_once_per_user
+        self._places = Places(
+            at_once,
+            at_once_per_user,
+            what="requests",
+            raised_by=(
+                " (CHATKEEP_MAX_REQUESTS_AT_ONCE)",
+                " (CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER)",
+            ),
+            refused=refused,
+        )
+        self._memory = Memory(bytes_at_once, refused)
         self._rate = rate
-        self._running = 0
-        self._running_of: dict[UserId | None, int] = {}
+        self._refused = refused
 
     def __deepcopy__(self, _memo: object) -> Self:
         """Stay one: Litestar copies routers with all they have, and a bound is for all of them."""
@@ -93,23 +155,7 @@ class FloodProtection(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         user_id: UserId | None = scope["user"].user_id
-        running_of = self._running_of.get(user_id, 0)
-        if 0 < self._at_once <= self._running:
-            self._refused("overloaded")
-            raise ProblemError(
-                503,
-                "overloaded",
-                f"{self._running} requests are being served, as many as are taken at once "
-                "(CHATKEEP_MAX_REQUESTS_AT_ONCE).",
-                headers={"Retry-After": "1"},
-            )
-        if user_id is not None and 0 < self._at_once_per_user <= running_of:
-            self._refused("user_at_once")
-            raise _too_many(
-                f"{running_of} requests of yours are being served, as many as are taken at once "
-                "(CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER).",
-                retry_after=1,
-            )
+        self._places.check(user_id)
         if self._rate is not None and user_id is not None:
             try:
                 left = self._rate.take(user_id)
@@ -117,16 +163,35 @@ class FloodProtection(ASGIMiddleware):
                 self._refused("user_rate")
                 raise
             send = _with_headers(send, self._rate.headers(*left))
-        self._running += 1
-        self._running_of[user_id] = running_of + 1
+        held = Held(self._memory, user_id)
+        scope[KEY] = held  # type: ignore[typeddict-unknown-key] # ASGI allows for keys of others
+        self._places.take(user_id)
         try:
             await next_app(scope, receive, send)
         finally:
-            self._running -= 1
-            if self._running_of[user_id] == 1:
-                del self._running_of[user_id]
-            else:
-                self._running_of[user_id] -= 1
+            self._places.give_back(user_id)
+            held.give_back()
+
+
+class FewAtOnce(ASGIMiddleware):
+    """Bounds how many requests of a route that take long are served at once."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        user_id: UserId | None = scope["user"].user_id
+        self._places.check(user_id)
+        self._places.take(user_id)
+        try:
+            await next_app(scope, receive, send)
+        finally:
+            self._places.give_back(user_id)
 
 
 def _with_headers(send: Send, headers: dict[str, str]) -> Send:
@@ -138,14 +203,3 @@ def _with_headers(send: Send, headers: dict[str, str]) -> Send:
         await send(message)
 
     return send_on
-
-
-def _too_many(
-    detail: str, *, retry_after: int, headers: dict[str, str] | None = None
-) -> ProblemError:
-    return ProblemError(
-        429,
-        "too-many-requests",
-        detail,
-        headers={"Retry-After": str(retry_after), **(headers or {})},
-    )

@@ -27,8 +27,11 @@ _PAGE_POLICY: Final = (
     b"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
 )
 _HEADERS_OF_PAGE: Final = [*HEADERS[:-1], (b"content-security-policy", _PAGE_POLICY)]
+_SLASHES: Final = re.compile("/{2,}")
 _PAGE: Final = "/docs"
-_NO_STORE: Final = (b"cache-control", b"no-store")
+_FILES_OF_PAGE: Final = "/docs-assets/"
+NO_STORE: Final = (b"cache-control", b"no-store")
+_PRIVATE_HEADERS: Final = [*HEADERS, NO_STORE]
 # Any other word a client makes up counts as one: a metric has few labels.
 _METHODS: Final = frozenset(HttpMethod)
 
@@ -89,18 +92,16 @@ class Observation:
         span = None
         if self._tracing is not None:
             span = self._tracing.begin(scope["headers"], under_way.id)
-        private = scope["path"].startswith(("/v1/", "/openai/"))
-        fields = _HEADERS_OF_PAGE if scope["path"].rstrip("/") == _PAGE else HEADERS
+        if "//" in scope["path"]:  # which is routed like one slash, and is to be treated like it
+            scope["path"] = _SLASHES.sub("/", scope["path"])
+        fields = _fields(scope["path"])
         status = 500
 
         async def send_on(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], *fields, (b"x-request-id", request_id)]
-                if private:
-                    headers.append(_NO_STORE)
-                message["headers"] = headers
+                message["headers"] = [*message["headers"], *fields, (b"x-request-id", request_id)]
             await send(message)
 
         try:
@@ -127,6 +128,13 @@ class Observation:
                     )
                 )
             UNDER_WAY.reset(before)
+
+
+def _fields(path: str) -> list[tuple[bytes, bytes]]:
+    """Return what answers at a path carry. Only what is known as public may be stored."""
+    if path.rstrip("/") == _PAGE:
+        return _HEADERS_OF_PAGE
+    return HEADERS if path.startswith((_PAGE + "/", _FILES_OF_PAGE)) else _PRIVATE_HEADERS
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -218,6 +218,23 @@ def _over_limit(status: int, code: str, field: FieldError) -> ProblemError:
     return ProblemError(status, code, f"{field.field}: {field.detail}", errors=[field])
 
 
+def too_many(
+    detail: str, *, retry_after: int, headers: dict[str, str] | None = None
+) -> ProblemError:
+    """Return the problem of a user who asks for more than their share."""
+    return ProblemError(
+        429,
+        "too-many-requests",
+        detail,
+        headers={"Retry-After": str(retry_after), **(headers or {})},
+    )
+
+
+def overloaded(detail: str) -> ProblemError:
+    """Return the problem of a process that has as much to do as it takes on."""
+    return ProblemError(503, "overloaded", detail, headers={"Retry-After": "1"})
+
+
 def _unexpected(request: _AnyRequest, error: Exception) -> Response[Problem]:
     route = request.scope.get("path_template", "")
     logger.error("unexpected error in %s %s", request.method, route, exc_info=error)

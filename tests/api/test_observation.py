@@ -63,10 +63,12 @@ async def test_every_request_without_an_id_gets_its_own(alice: Caller) -> None:
     assert len(made) == 5
 
 
-async def test_only_what_belongs_to_somebody_may_not_be_stored_on_the_way(alice: Caller) -> None:
-    for path in ("/v1/me", CONVERSATIONS, f"{CONVERSATIONS}/{an_id()}", "/v1/nowhere"):
-        assert (await alice.get(path)).headers["cache-control"] == "no-store"
-    for path in ("/health/live", "/metrics", "/docs"):
+async def test_only_what_is_known_as_public_may_be_stored_on_the_way(alice: Caller) -> None:
+    somebodys = ("/v1/me", CONVERSATIONS, f"{CONVERSATIONS}/{an_id()}", "/v1/nowhere")
+    spellings = ("//v1/me", "/v1//me", "/%76%31/me", "/v1/me/")
+    for path in (*somebodys, *spellings, "/health/live", "/metrics", "/nowhere"):
+        assert (await alice.get(path)).headers.get_list("cache-control") == ["no-store"]
+    for path in ("/docs", "/docs/openapi.json"):
         assert "cache-control" not in (await alice.get(path)).headers
     asset = await alice.get("/docs-assets/swagger-ui.css")
     assert asset.headers["cache-control"] == "public, max-age=86400"

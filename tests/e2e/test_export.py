@@ -142,6 +142,38 @@ async def test_while_a_slow_client_reads_nothing_is_open_and_a_break_is_told_fro
     assert len(json.loads(answer.content)["messages"]) == LONG
 
 
+async def test_over_http_1_0_the_end_of_the_connection_is_that_of_the_export(
+    service: Service, connection: asyncpg.Connection
+) -> None:
+    await store_long(connection, messages=300)
+    fields = "".join(f"{name}: {value}\r\n" for name, value in as_user("alice").items())
+    head, _, body = (
+        await service.raw(f"GET /v1/me/export HTTP/1.0\r\n{fields}\r\n".encode())
+    ).partition(b"\r\n\r\n")
+    assert b"200 OK" in head
+    assert b"transfer-encoding" not in head
+    assert b"content-length" not in head
+    assert b"connection: close" in head
+    answer = await service.http.get("/v1/me/export", headers=as_user("alice"))
+    assert answer.headers["transfer-encoding"] == "chunked"
+    assert body == answer.content
+    assert len(json.loads(body)["messages"]) == 300
+
+
+async def test_over_http_1_0_what_breaks_off_does_not_end_in_order(
+    service: Service, connection: asyncpg.Connection
+) -> None:
+    await store_long(connection)
+    reader, writer = await asyncio.open_connection(*service.address)
+    fields = "".join(f"{name}: {value}\r\n" for name, value in as_user("alice").items())
+    writer.write(f"GET /v1/me/export HTTP/1.0\r\n{fields}\r\n".encode())
+    await reader.readexactly(65_536)
+    await connection.execute("ALTER TABLE messages RENAME TO lost")
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
+
+
 async def test_what_cannot_begin_is_a_problem_like_any_other(
     service: Service, connection: asyncpg.Connection
 ) -> None:

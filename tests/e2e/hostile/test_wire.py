@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.hostile.wire import Answer, answers, check_refusal, json_request, request
 from tests.e2e.processes import PROJECT
-from tests.e2e.running import Service, as_user
+from tests.e2e.running import Service, as_service, as_user
 
 ENOUGH = 3.0
 
@@ -79,8 +79,6 @@ JSON = "Content-Type: application/json"
         request("POST /v1/conversations", JSON, "Content-Length: 99999999999999999999999"),
         request("POST /v1/conversations", JSON, "Content-Length: 2", "Content-Length: 3"),
         request("POST /v1/conversations", *CHUNKED, "Content-Length: 2", body=b"{}"),
-        request("GET /v1/conversations/" + "a" * 66_000),
-        request("GET /v1/conversations?cursor=" + "a" * 66_000),
     ],
     ids=lambda raw: repr(raw[:40]),
 )
@@ -125,18 +123,144 @@ async def test_a_body_of_broken_chunks_is_refused_and_stores_nothing(
     assert usage["conversations"] == 0
 
 
+BROKEN_CHUNK = request("POST /v1/conversations", *CHUNKED) + b"zz\r\n{}\r\n0\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "after", [b"GARBAGE\r\n\r\n", b"\x00\xff" * 1_000, request("GET /", "a: " + "b" * 400_000)]
+    ("after", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"\x00\xff" * 1_000, 400),
+        (BROKEN_CHUNK, 400),
+        (BROKEN_CHUNK.replace(b"POST /v1/conversations", b"DELETE /v1/me"), 400),
+        (request("GET /", "a: " + "b" * 400_000), 431),
+        (request("GET /" + "a" * 100_000), 431),
+    ],
+    ids=["garbage", "bytes", "chunk", "chunk of a request that needs no body", "field", "path"],
 )
-async def test_what_was_accepted_is_answered_before_the_garbage_after_it_ends_the_connection(
-    service: Service, alice: str, after: bytes
+async def test_what_was_accepted_is_answered_before_what_ends_the_connection(
+    service: Service, alice: str, after: bytes, status: int
 ) -> None:
     create = json_request("POST /v1/conversations", b'{"title": "first"}', user=alice)
-    found, closed = await sent(service, create + create + after, wanted=2)
-    assert [answer.status for answer in found] == [201, 201]
+    found, closed = await sent(service, create + create + after, wanted=3)
+    assert [answer.status for answer in found] == [201, 201, status]
+    check_refusal(found[-1], status)
     assert closed
     usage = await service.call("GET", "/v1/me", headers=as_user(alice))
     assert usage["conversations"] == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"GET /health/live HTTP/1.1\r\n\r\n", 400),
+        (request("GET /health/live", "Host: other"), 400),
+        (request("GET /health/live HTTP/1.0", "Host: localhost"), 400),
+        (b"GET /health/live HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        (b"GET /health/live HTTP/1.1\r\nHost: a,b\r\n\r\n", 400),
+        (b"GET /health/live HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+        (request("POST /health/live", "Content-Length: 0", "Content-Length: 0"), 400),
+        (request("POST /health/live", "Content-Length: 0, 0"), 400),
+        (
+            request("POST /health/live HTTP/1.0", "Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+            400,
+        ),
+        (request("POST /health/live", "Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), 501),
+        (request("GET /health/live HTTP/0.9"), 505),
+        (request("GET /health/live HTTP/2.0"), 505),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+async def test_what_is_read_in_two_ways_or_not_spoken_here_is_refused(
+    service: Service, raw: bytes, status: int
+) -> None:
+    [answer], closed = await sent(service, raw)
+    check_refusal(answer, status)
+    assert closed
+
+
+@pytest.mark.parametrize("host", [b"localhost", b"example.com:8000", b"[::1]:80", b"", b" x\t"])
+async def test_any_host_will_do(service: Service, host: bytes) -> None:
+    [answer], _ = await sent(service, b"GET /health/live HTTP/1.1\r\nHost:%b\r\n\r\n" % host)
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("after", [" ", "\t", " \t ", ""])
+async def test_white_space_around_a_value_is_no_part_of_it(
+    service: Service, alice: str, after: str
+) -> None:
+    fields = [f"{name}: \t{value}" for name, value in as_service(alice).items()]
+    key = f"Idempotency-Key:  key{after}"
+    body = b'{"items": []}'
+    raw = request(
+        "POST /openai/v1/conversations",
+        *(field + after for field in fields),
+        f"Content-Type: application/json{after}",
+        f"Content-Length: {len(body)}{after}",
+        key,
+        f"X-Request-ID: a-request{after}",
+        body=body,
+    )
+    [first], _ = await sent(service, raw)
+    [second], _ = await sent(service, raw.replace(key.encode(), b"Idempotency-Key: key"))
+    assert first.status == second.status == 200
+    assert first.headers["x-request-id"] == "a-request"
+    assert first.json()["id"] == second.json()["id"]
+    usage = await service.call("GET", "/v1/me", headers=as_user(alice))
+    assert usage["conversations"] == 1
+
+
+async def test_trailers_are_dropped(service: Service, alice: str) -> None:
+    """A proxy that checks headers does not look at them."""
+    head = request("POST /openai/v1/conversations", *CHUNKED)
+    body = b'd\r\n{"items": []}\r\n0\r\n'
+    bearer = "\r\n".join(f"{name}: {value}" for name, value in as_user(alice).items())
+    [answer], _ = await sent(service, head + body + bearer.encode() + b"\r\n\r\n")
+    assert answer.status == 401
+
+    # Neither are they of the next request on the connection.
+    follow = request("GET /v1/me")
+    found, _ = await sent(service, head + body + bearer.encode() + b"\r\n\r\n" + follow, wanted=2)
+    assert [answer.status for answer in found] == [401, 401]
+
+    # A service does not become somebody else, and a request not another one's retry.
+    service_head = request(
+        "POST /openai/v1/conversations",
+        *CHUNKED,
+        *(f"{name}: {value}" for name, value in as_service(alice).items()),
+    )
+    trailers = b"X-User-Id: bob\r\nIdempotency-Key: k\r\nX-Request-ID: mine\r\n\r\n"
+    found, _ = await sent(service, (service_head + body + trailers) * 2, wanted=2)
+    assert [answer.status for answer in found] == [200, 200]
+    assert found[0].json()["id"] != found[1].json()["id"]
+    assert "mine" not in {answer.headers["x-request-id"] for answer in found}
+    usage = await service.call("GET", "/v1/me", headers=as_user(alice))
+    assert usage["conversations"] == 2
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-User-Id", "Idempotency-Key", "Content-Type"])
+async def test_a_header_that_decides_is_sent_once(service: Service, alice: str, name: str) -> None:
+    body = b'{"items": []}'
+    fields = as_service(alice) | {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    raw = request(
+        "POST /openai/v1/conversations",
+        *(f"{each}: {value}" for each, value in fields.items()),
+        f"{name}: {fields[name]}",
+        f"Content-Length: {len(body)}",
+        body=body,
+    )
+    [answer], _ = await sent(service, raw)
+    assert answer.status == 400
+    assert answer.json()["error"]["message"] == f"Send one {name} header."
+
+
+async def test_every_spelling_of_a_path_is_treated_alike(service: Service, alice: str) -> None:
+    for path in ("/v1/me", "//v1/me", "/v1//me", "///v1/me/", "/%76%31/me", "/openai//v1/nothing"):
+        for user in (alice, None):
+            [answer], _ = await sent(service, request(f"GET {path}", user=user))
+            assert answer.headers["cache-control"] == "no-store", path
+    [answer], _ = await sent(service, request("GET //openai/v1/conversations/x", user=alice))
+    assert "error" in answer.json()
 
 
 @pytest.mark.parametrize("length", [2, 17, 19, 40])
@@ -156,7 +280,9 @@ async def test_a_body_of_another_length_than_was_said_is_all_or_nothing(
     created = [answer for answer in answers(received) if answer.status == 201]
     usage = await service.call("GET", "/v1/me", headers=as_user(alice))
     assert usage["conversations"] == (1 if length == len(body) else 0)
-    assert len(created) <= usage["conversations"]
+    # A client that closes its side has asked, and may wait for the answer.
+    assert len(created) == usage["conversations"]
+    assert answers(received)[0].status == (201 if length == len(body) else 400)
 
 
 @pytest.mark.parametrize(
