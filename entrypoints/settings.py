@@ -121,7 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="of those, requests of one user; more get a 429")
     ] = 100
     max_bytes_at_once: Annotated[
-        Count,
+        int,
         Meta(
             description="bytes of requests and answers above 64 KiB each, held at once, in one "
             "process; more get a 503, one user's beyond a fourth of it a 429"
