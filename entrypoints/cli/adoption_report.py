@@ -66,7 +66,10 @@ class Report:
             yield f"statuses: {statuses}"
         if self.survey.owner_count:
             owners = _some(self.survey.owners[:OWNERS_SHOWN], of=self.survey.owner_count)
-            yield f"users to add: {self.survey.owner_count} ({owners})"
+            yield (
+                f"owners not in users yet: {self.survey.owner_count} ({owners}); "
+                "added are those who get a conversation"
+            )
         if self.survey.orphan_count:
             orphans = _some(self.survey.orphans, of=self.survey.orphan_count)
             yield (

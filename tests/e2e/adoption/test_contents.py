@@ -33,6 +33,18 @@ async def becoming(place: Place, *rows: tuple[object, ...]) -> list[Json]:
     return await messages_of_ann(place)
 
 
+async def test_owners_who_get_no_conversation_are_not_promised_to_be_added(place: Place) -> None:
+    await place.old.execute(
+        "INSERT INTO old_conversations (id, user_id) VALUES (8, repeat('long', 100)), (9, 'carol')"
+    )
+    done = await place.adopt()
+    lines = done.out.splitlines()
+
+    [found] = [line for line in lines if line.startswith("owners not in users yet: 4 (")]
+    assert found.endswith("; added are those who get a conversation")
+    assert "users: 3 added" in lines
+
+
 async def test_texts_are_kept_exactly(place: Place) -> None:
     texts = [
         "",
