@@ -79,7 +79,7 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
             v1,
             openai_api(chatkeep, settings, guards, metrics),
             health_routes(ready),
-            metrics_route(metrics),
+            metrics_route(metrics, settings.metrics_key),
             assets_routes(),
             root_route(),
         ],

@@ -78,6 +78,8 @@ def secret(at_least: int, unit: str) -> Callable[[str], str]:
                 f"too short with {length} {unit}, at least {at_least} are needed; make one with "
                 "`python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`"
             )
+        if unit == "characters" and not (text.isascii() and text.isprintable() and " " not in text):
+            raise ValueError("it holds other characters than visible ASCII")
         return text
 
     return read

@@ -32,6 +32,7 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "jwks_url": values.http_url,
     "jwt_secret": values.secret(MIN_SECRET_BYTES, "bytes"),
     "log_format": values.one_of("console", "json"),
+    "metrics_key": values.secret(MIN_SECRET_BYTES, "characters"),
     "service_keys": values.several(values.secret(MIN_SECRET_BYTES, "characters")),
 }
 """Of the settings whose text is read in a way of its own; of all others the type decides."""
@@ -153,6 +154,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     slow_query_ms: Annotated[
         int, Meta(description="log statements that took so many milliseconds")
     ] = 500
+    metrics_key: Annotated[
+        str, Meta(description="what a scrape of `/metrics` sends as its bearer token; absent: none")
+    ] = ""
     plan_bytes: Annotated[
         int,
         Meta(description="room the database's plan has, as `512MB`; a metric to compare with"),

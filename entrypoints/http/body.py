@@ -3,9 +3,10 @@
 import asyncio
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from litestar import Request
@@ -14,20 +15,31 @@ from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 
+from domain.threads import SMALL, run_aside
 from entrypoints.http.authentication import Caller
 from entrypoints.http.memory import SMALL_BYTES, hold
-from entrypoints.http.problems import FieldError, ProblemError, invalid, invalid_fields
-from entrypoints.http.validation import shortened
+from entrypoints.http.problems import (
+    MAX_FIELDS,
+    FieldError,
+    ProblemError,
+    invalid,
+    invalid_fields,
+)
+from entrypoints.http.validation import shorten
+
+_T = TypeVar("_T")
 
 PATIENCE: Final = 30.0
 """So many seconds may a body take, or else whoever trickles it holds one of the places for ever."""
 
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u(?:(?P<high>d[89ab][0-9a-f]{2})|(?P<low>d[c-f][0-9a-f]{2}))|.)",
+    re.DOTALL | re.IGNORECASE,
+)
 # msgspec's words for a body that stops in the middle.
 _TRUNCATED: Final = "Input data was truncated"
 _JSON: Final = b"application/json"
-# Of a body that is wrong all over, one learns no more from more.
-_MAX_FIELDS: Final = 10
 
 
 class JsonRequest(Request[Caller, None, State]):
@@ -77,6 +89,7 @@ class JsonRequest(Request[Caller, None, State]):
 
     async def json(self) -> Any:  # noqa: ANN401 - Litestar's own
         self._check_content_type()
+        self._check_content_encoding()
         body = await self.body()
         annotation = self.route_handler.parsed_fn_signature.parameters["data"].annotation
         decoder = _decoders.get(annotation)
@@ -89,10 +102,17 @@ class JsonRequest(Request[Caller, None, State]):
         except RecursionError:
             raise _nested_too_deep() from None
         except UnicodeDecodeError as error:
-            byte = error.object[error.start]
-            raise _malformed(f"The body is not UTF-8: it has a byte {byte:#x}.") from None
+            raise _not_utf8(error) from None
         except msgspec.DecodeError as error:
-            raise _undecodable(body, str(error)) from None
+            complaint = str(error)
+            raise await run_aside(len(body), lambda: _undecodable(body, complaint)) from None
+
+    async def convert(self, work: Callable[[], _T]) -> _T:
+        """Return what `work` makes of the body; a large one does not hold up other requests."""
+        try:
+            return await run_aside(len(await self.body()), work)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error) from None
 
     def _header(self, name: bytes) -> bytes | None:
         """Return a header without making a mapping of all of them."""
@@ -110,25 +130,53 @@ class JsonRequest(Request[Caller, None, State]):
             raise ProblemError(
                 415,
                 "unsupported-media-type",
-                f"The body is {media_type or 'of no type'}; send it as application/json.",
+                f"The body is {shorten(media_type) or 'of no type'}; send it as application/json.",
+            )
+
+    def _check_content_encoding(self) -> None:
+        given = self._header(b"content-encoding")
+        if given is None:
+            return
+        encoding = given.decode("latin-1").strip()
+        if encoding.lower() not in {"", "identity"}:
+            raise ProblemError(
+                415,
+                "unsupported-content-encoding",
+                f"The body is encoded (Content-Encoding: {shorten(encoding)}); send plain JSON, "
+                "without Content-Encoding.",
+                headers={"Accept-Encoding": "identity"},  # RFC 9110, section 15.5.16
             )
 
 
 def _undecodable(body: bytes, complaint: str) -> ProblemError:
     """Return what is wrong with a body: no JSON, or JSON with text that is none."""
-    try:
-        fields = list(islice(_lone_surrogates(json.loads(body.decode()), ""), _MAX_FIELDS))
-    except RecursionError:
-        return _nested_too_deep()
-    except ValueError:
-        fields = []
+    fields = []
+    if len(body) > SMALL:  # to look where it stands would hold up others
+        fields = ["body"] if _has_lone_surrogate(body) else []
+    else:
+        try:
+            fields = list(islice(_lone_surrogates(json.loads(body.decode()), ""), MAX_FIELDS))
+        except RecursionError:
+            return _nested_too_deep()
+        except ValueError:
+            pass
     if fields:
         reason = "holds half of a surrogate pair, which is no character"
-        return invalid_fields(
-            [FieldError(field=shortened(each) or "body", detail=reason) for each in fields]
-        )
+        return invalid_fields([FieldError(field=each or "body", detail=reason) for each in fields])
     complaint = "it ends too early" if complaint == _TRUNCATED else complaint
     return _malformed(f"The body is not JSON: {complaint.removeprefix('JSON is malformed: ')}.")
+
+
+def _has_lone_surrogate(body: bytes) -> bool:
+    """Whether an escape is half of a surrogate pair whose other half is not beside it."""
+    high_ended = None
+    for escape in _ESCAPE.finditer(body):
+        is_low = escape["low"] is not None
+        is_pair = is_low and high_ended == escape.start()
+        if not is_pair and (is_low or high_ended is not None):
+            return True
+        high_ended = escape.end() if escape["high"] is not None else None
+    return high_ended is not None
 
 
 def _lone_surrogates(value: object, field: str) -> Iterator[str]:
@@ -152,6 +200,11 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _not_utf8(error: UnicodeDecodeError) -> ProblemError:
+    byte = error.object[error.start]
+    return _malformed(f"The body is not UTF-8: it has a byte {byte:#x}.")
 
 
 def _malformed(detail: str) -> ProblemError:

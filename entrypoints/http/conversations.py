@@ -11,11 +11,11 @@ from msgspec import UnsetType
 from domain.model import ConversationId, Status
 from domain.ports import Created
 from domain.use_cases import Chatkeep
-from entrypoints.documents import metadata_text
 from entrypoints.http import cursors
 from entrypoints.http.authentication import FOR_USERS, user_of
 from entrypoints.http.body import JsonRequest
 from entrypoints.http.cursors import ConversationsCursor
+from entrypoints.http.documents import metadata_of
 from entrypoints.http.identity import Caller, IdentityError
 from entrypoints.http.problems import problems
 from entrypoints.http.schemas import (
@@ -55,12 +55,16 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         that is something else.
         """
         _check_may_hold(request.user, data.retain)
+        limits = chatkeep.limits
+        metadata, messages = await request.convert(
+            lambda: (metadata_of(data.metadata, limits), to_domain(data.messages, limits))
+        )
         created = await chatkeep.create_conversation(
             user_of(request.user),
             conversation_id=None if data.id is None else ConversationId(data.id),
             title=data.title,
-            metadata=metadata_text(data.metadata),
-            messages=to_domain(data.messages),
+            metadata=metadata,
+            messages=messages,
             retain=data.retain is True,
         )
         return _created(created)
@@ -90,7 +94,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
             user_of(request.user),
             ConversationId(conversation_id),
             title=given.title,
-            metadata=metadata_text(given.metadata),
+            metadata=await request.convert(lambda: metadata_of(given.metadata, chatkeep.limits)),
             retain=given.retain is True,
         )
         return Response(
@@ -154,9 +158,10 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         be deleted, nor can its messages or its user.
         """
         _check_may_hold(request.user, data.retain)
+        changes = await request.convert(lambda: data.to_domain(chatkeep.limits))
         return ConversationOut.of(
             await chatkeep.change_conversation(
-                user_of(request.user), ConversationId(conversation_id), data.to_domain()
+                user_of(request.user), ConversationId(conversation_id), changes
             )
         )
 

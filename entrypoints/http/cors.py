@@ -9,7 +9,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Method, Receive, Scope, Send
 
 from entrypoints.http.problems import PROBLEM_JSON, ProblemError
-from entrypoints.http.validation import shortened
+from entrypoints.http.validation import shorten
 from entrypoints.settings import Settings, variable
 
 _METHODS: Final[list[Method]] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -61,11 +61,11 @@ class Preflights:
         name = origin.decode("latin-1")
         if not self._config.is_origin_allowed(name):
             others = f"{variable('cors_origins')} names others"
-            detail = f"Pages of {shortened(name)} may not call this service; {others}."
+            detail = f"Pages of {shorten(name)} may not call this service; {others}."
             return ProblemError(400, "origin-not-allowed", detail)
         method = headers.get(b"access-control-request-method", b"GET").decode("latin-1")
         if method not in _METHODS:
-            detail = f"Pages may not call with {shortened(method)}, only {', '.join(_METHODS)}."
+            detail = f"Pages may not call with {shorten(method)}, only {', '.join(_METHODS)}."
             return ProblemError(400, "method-not-allowed", detail)
         return None
 

@@ -85,7 +85,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         result = await chatkeep.append(
             user_of(request.user),
             ConversationId(conversation_id),
-            data.to_domain(),
+            await request.convert(lambda: data.to_domain(chatkeep.limits)),
             context_limit=context,
             max_chars=max_chars,
         )

@@ -3,18 +3,24 @@
 import platform
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
+from hmac import compare_digest
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Final
 
-from litestar import Litestar, Response, get
+from litestar import Litestar, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from entrypoints.http.families import Family, Source, combined, exposition, of_registry
+from domain.threads import run_in_thread
+from entrypoints.http.families import Family, Source, exposition, of_registry
+from entrypoints.http.identity import IdentityError
+from entrypoints.http.snapshots import Snapshot
 from entrypoints.http.workers import Workers
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
@@ -59,6 +65,7 @@ class Metrics:
         for reason in ("overloaded", "user_at_once", "user_rate"):
             self._refused.labels(reason)
         self._by_labels: dict[tuple[str, str, int], Histogram] = {}
+        self._text = Snapshot(self._make_text)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         labels = (method, route, status)
@@ -80,10 +87,13 @@ class Metrics:
         self._refused.labels(reason).inc()
 
     async def text(self) -> bytes:
-        """Return all of it in Prometheus' text format."""
-        if self._workers is None:
-            return exposition(combined([self._own()]))
-        return exposition(await self._workers.families())
+        """Return all of it in Prometheus' text format, as of a second ago at most."""
+        return await self._text.get()
+
+    async def _make_text(self) -> bytes:
+        own = self._own() if self._workers is None else await self._workers.families()
+        families = list(own)
+        return await run_in_thread(lambda: exposition(families))
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
@@ -105,9 +115,29 @@ class Metrics:
             yield from source()
 
 
-def metrics_route(metrics: Metrics) -> HTTPRouteHandler:
+def metrics_route(metrics: Metrics, key: str) -> HTTPRouteHandler:
+    """Return the route. With a `key` it is only for those who send it."""
+    digest = sha256(key.encode()).digest()
+
+    def check_key(authorization: str) -> None:
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise IdentityError(
+                "Send the key of this service's metrics: Authorization: Bearer <key>.",
+                code="missing_credentials",
+                status=401,
+            )
+        if not compare_digest(sha256(given.strip().encode()).digest(), digest):
+            raise IdentityError(
+                "This is not the key of this service's metrics (CHATKEEP_METRICS_KEY).",
+                code="invalid_token",
+                status=401,
+            )
+
     @get("/metrics", include_in_schema=False)
-    async def scrape() -> Response[bytes]:
+    async def scrape(request: Request[Any, Any, Any]) -> Response[bytes]:
+        if key:
+            check_key(request.headers.get("authorization", ""))
         # Litestar adds the charset to any text type by itself.
         media_type = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
         return Response(await metrics.text(), media_type=media_type)

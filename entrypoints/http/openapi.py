@@ -46,7 +46,7 @@ _ERRORS: Final = {
     "409": ("Conflict", "The id is in use for something else, or what is to go is on hold."),
     "408": ("TooSlow", "The body does not come in time; send the request again."),
     "413": ("TooLarge", "The body is larger than this service takes."),
-    "415": ("NotJson", "The body is not JSON."),
+    "415": ("NotJson", "The body is not JSON, or is encoded, as by gzip."),
     "422": ("Invalid", "A value is wrong or over a limit; `errors` names the field."),
     "429": ("TooMany", "The caller sends more at once, or a minute, than this service takes."),
     "500": ("Unexpected", "A fault of this service."),

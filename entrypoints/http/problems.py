@@ -24,13 +24,20 @@ from domain.errors import (
 )
 from entrypoints.http.head import allowed
 from entrypoints.http.identity import IdentityError
-from entrypoints.http.validation import invalid_body, invalid_parameter
+from entrypoints.http.validation import invalid_body, invalid_parameter, shorten
 from entrypoints.settings import variable
 
 logger = logging.getLogger("chatkeep.http")
 
 PROBLEM_JSON: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:chatkeep:problem:"
+MAX_FIELDS: Final = 10
+"""Of a request that is wrong all over, one learns no more from more."""
+
+# In characters: whatever a caller sends, what is said of it is not much longer than our own words.
+_MAX_FIELD_DETAIL: Final = 300
+_MAX_DETAIL: Final = 1_000
+_MAX_HEADER: Final = 1_000
 
 
 class FieldError(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -79,7 +86,7 @@ class ProblemError(Exception):
             type=TYPE_PREFIX + self.code,
             title=self.code.replace("-", " ").capitalize(),
             status=self.status,
-            detail=self.detail,
+            detail=self.detail if self.errors else shorten(self.detail, _MAX_DETAIL),
             errors=self.errors or UNSET,
         )
 
@@ -92,7 +99,7 @@ def _answer(error: ProblemError) -> Response[Problem]:
         error.problem(),
         status_code=error.status,
         media_type=PROBLEM_JSON,
-        headers=error.headers,
+        headers={name: shorten(value, _MAX_HEADER) for name, value in error.headers.items()},
     )
 
 
@@ -103,8 +110,15 @@ def invalid(error: msgspec.ValidationError) -> ProblemError:
 
 
 def invalid_fields(errors: list[FieldError]) -> ProblemError:
-    detail = "; ".join(f"{error.field}: {error.detail}" for error in errors)
-    return ProblemError(422, "invalid-value", detail, errors=errors)
+    """Return the problem of fields that are wrong; it names the first `MAX_FIELDS` of them."""
+    named = [
+        FieldError(field=shorten(error.field), detail=shorten(error.detail, _MAX_FIELD_DETAIL))
+        for error in errors[:MAX_FIELDS]
+    ]
+    said = [f"{error.field}: {error.detail}" for error in named]
+    if more := len(errors) - len(named):
+        said.append(f"and {more} more")
+    return ProblemError(422, "invalid-value", "; ".join(said), errors=named)
 
 
 def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:

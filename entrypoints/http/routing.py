@@ -11,7 +11,9 @@ from litestar.routes import BaseRoute, HTTPRoute
 
 from entrypoints.http.head import allowed
 from entrypoints.http.problems import FieldError, invalid_fields
-from entrypoints.http.validation import shortened
+
+MAX_QUERY_BYTES: Final = 16_384
+MAX_PARAMETERS: Final = 100
 
 _QUERY: Final = "query_parameters"
 
@@ -37,6 +39,18 @@ class StrictRouting(ReceiveRoutePlugin):
         options.after_request = tell
 
 
+async def check_query_size(request: Request[Any, Any, Any]) -> None:
+    """Refuse a query that no route could want, before it is parsed: Litestar remembers many."""
+    query = request.scope["query_string"]
+    if len(query) > MAX_QUERY_BYTES:
+        reason = f"has {len(query)} bytes; at most {MAX_QUERY_BYTES}"
+    elif (parameters := query.count(b"&") + 1) > MAX_PARAMETERS:
+        reason = f"has {parameters} parameters; at most {MAX_PARAMETERS}"
+    else:
+        return
+    raise invalid_fields([FieldError(field="query", detail=reason)])
+
+
 async def check_query(request: Request[Any, Any, Any]) -> None:
     """Refuse parameters that the route does not have, has twice, or that are the word null.
 
@@ -45,6 +59,7 @@ async def check_query(request: Request[Any, Any, Any]) -> None:
     """
     if not request.scope["query_string"]:
         return
+    await check_query_size(request)
     known = request.route_handler.opt[_QUERY]
     given = request.query_params
     errors = []
@@ -58,7 +73,7 @@ async def check_query(request: Request[Any, Any, Any]) -> None:
             reason = "is null; leave it out instead"
         else:
             continue
-        errors.append(FieldError(field=shortened(name), detail=reason))
+        errors.append(FieldError(field=name, detail=reason))
     if errors:
         raise invalid_fields(errors)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -12,6 +12,7 @@ from domain.errors import InvalidValueError
 from domain.model import (
     Changes,
     Conversation,
+    Limits,
     Message,
     MessageId,
     Role,
@@ -19,15 +20,27 @@ from domain.model import (
     Usage,
 )
 from domain.model import NewMessage as DomainNewMessage
-from entrypoints.documents import metadata_text, tool_calls_text
+from entrypoints.http.documents import metadata_of, tool_calls_of
 from entrypoints.http.model_formats import AnthropicContext, OpenAIContext
 
 _T = TypeVar("_T")
 
-Metadata = Annotated[dict[str, Any], Meta(description="anything you want to keep with it")]
+# Documents are decoded, and checked, by `entrypoints.http.documents`: beside Raw a null goes too.
+_OBJECT: Final = {"type": "object"}
+_OBJECTS: Final = {"type": "array", "items": _OBJECT}
+Metadata = Annotated[
+    Raw,
+    Meta(
+        description="anything you want to keep with it",
+        extra_json_schema={"type": ["object", "null"], "default": None},
+    ),
+]
 ToolCalls = Annotated[
-    list[dict[str, Any]],
-    Meta(description="the calls of an assistant, in the shape of OpenAI's chat API"),
+    Raw,
+    Meta(
+        description="the calls of an assistant, in the shape of OpenAI's chat API",
+        extra_json_schema={**_OBJECTS, "type": ["array", "null"], "default": None},
+    ),
 ]
 Content = Annotated[
     str,
@@ -45,16 +58,8 @@ Retain = Annotated[
 ]
 
 # What is stored as JSON is passed on as it is.
-StoredMetadata = Annotated[
-    Raw, Meta(description="as it was given", extra_json_schema={"type": "object"})
-]
-StoredToolCalls = Annotated[
-    Raw,
-    Meta(
-        description="as they were given",
-        extra_json_schema={"type": "array", "items": {"type": "object"}},
-    ),
-]
+StoredMetadata = Annotated[Raw, Meta(description="as it was given", extra_json_schema=_OBJECT)]
+StoredToolCalls = Annotated[Raw, Meta(description="as they were given", extra_json_schema=_OBJECTS)]
 Moment = Annotated[datetime, Meta(tz=True)]
 NextCursor = Annotated[
     str, Meta(description="give it as `cursor` to get the next page; null on the last one")
@@ -66,27 +71,29 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
 
     role: Role
     content: Content | None = None
-    tool_calls: ToolCalls | None = None
+    tool_calls: ToolCalls | UnsetType = UNSET
     tool_call_id: ToolCallId | None = None
     name: Name | None = None
-    metadata: Metadata | None = None
+    metadata: Metadata | UnsetType = UNSET
     id: OwnId | None = None
 
-    def to_domain(self, *, within: str = "") -> DomainNewMessage:
+    def to_domain(self, limits: Limits, *, within: str = "") -> DomainNewMessage:
         return DomainNewMessage(
             id=None if self.id is None else MessageId(self.id),
             role=self.role,
             content=self.content,
-            tool_calls=tool_calls_text(self.tool_calls, field=f"{within}tool_calls"),
+            tool_calls=tool_calls_of(self.tool_calls, limits, field=f"{within}tool_calls"),
             tool_call_id=self.tool_call_id,
             name=self.name,
-            metadata=metadata_text(self.metadata, field=f"{within}metadata"),
+            metadata=metadata_of(self.metadata, limits, field=f"{within}metadata"),
         )
 
 
-def to_domain(messages: Sequence[NewMessage]) -> list[DomainNewMessage]:
+def to_domain(messages: Sequence[NewMessage], limits: Limits) -> list[DomainNewMessage]:
+    limits.check("max_batch", len(messages), field="messages", unit="messages")
     return [
-        message.to_domain(within=f"messages[{index}].") for index, message in enumerate(messages)
+        message.to_domain(limits, within=f"messages[{index}].")
+        for index, message in enumerate(messages)
     ]
 
 
@@ -100,32 +107,32 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
     messages: list[NewMessage] | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     content: Content | UnsetType | None = UNSET
-    tool_calls: ToolCalls | UnsetType | None = UNSET
+    tool_calls: ToolCalls | UnsetType = UNSET
     tool_call_id: ToolCallId | UnsetType | None = UNSET
     name: Name | UnsetType | None = UNSET
-    metadata: Metadata | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType = UNSET
     id: OwnId | UnsetType | None = UNSET
 
-    def to_domain(self) -> list[DomainNewMessage]:
+    def to_domain(self, limits: Limits) -> list[DomainNewMessage]:
         if self.messages is UNSET:
-            return [self._one()]
+            return [self._one(limits)]
         for field in NewMessage.__struct_fields__:
             if getattr(self, field) is not UNSET:
                 raise InvalidValueError(field, "stands beside messages: send one or the other")
-        return to_domain(self.messages)
+        return to_domain(self.messages, limits)
 
-    def _one(self) -> DomainNewMessage:
+    def _one(self, limits: Limits) -> DomainNewMessage:
         if self.role is UNSET:
             raise InvalidValueError("role", "is missing: send one message, or messages")
         return NewMessage(
             role=self.role,
             content=_or_none(self.content),
-            tool_calls=_or_none(self.tool_calls),
+            tool_calls=self.tool_calls,
             tool_call_id=_or_none(self.tool_call_id),
             name=_or_none(self.name),
-            metadata=_or_none(self.metadata),
+            metadata=self.metadata,
             id=_or_none(self.id),
-        ).to_domain()
+        ).to_domain(limits)
 
 
 class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -133,7 +140,7 @@ class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 
     id: OwnId | None = None
     title: Title | None = None
-    metadata: Metadata | None = None
+    metadata: Metadata | UnsetType = UNSET
     messages: list[NewMessage] = []
     retain: Retain | UnsetType = UNSET
 
@@ -142,7 +149,7 @@ class PutConversation(Struct, forbid_unknown_fields=True, kw_only=True):
     """How the conversation is created if there is none; one that is there stays as it is."""
 
     title: Title | None = None
-    metadata: Metadata | None = None
+    metadata: Metadata | UnsetType = UNSET
     retain: Retain | UnsetType = UNSET
 
 
@@ -151,18 +158,19 @@ class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 
     title: Title | UnsetType | None = UNSET
     status: Status | UnsetType = UNSET
-    metadata: Annotated[dict[str, Any], Meta(description="replaces the metadata")] | UnsetType = (
-        UNSET
-    )
+    metadata: (
+        Annotated[Raw, Meta(description="replaces the metadata", extra_json_schema=_OBJECT)]
+        | UnsetType
+    ) = UNSET
     retain: Retain | UnsetType = UNSET
 
-    def to_domain(self) -> Changes:
+    def to_domain(self, limits: Limits) -> Changes:
         return Changes(
             title=model.UNSET if isinstance(self.title, UnsetType) else self.title,
             status=model.UNSET if isinstance(self.status, UnsetType) else self.status,
             metadata=model.UNSET
             if isinstance(self.metadata, UnsetType)
-            else metadata_text(self.metadata),
+            else metadata_of(self.metadata, limits, may_be_null=False),
             retain=model.UNSET if isinstance(self.retain, UnsetType) else self.retain,
         )
 

@@ -25,7 +25,7 @@ _TYPES: Final = {
     "str": "a string",
     "uuid": "a UUID",
 }
-_MAX_NAME: Final = 100
+MAX_NAME: Final = 100
 _AT: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
 _ABOUT_A_MEMBER: Final = re.compile(
     r"Object (?P<what>missing|contains)[ a-z]* field `(?P<name>.*)`$", re.DOTALL
@@ -52,16 +52,16 @@ def invalid_body(
     field = at["path"] if at else "$"
     field = field.removeprefix("$").removeprefix(".").partition("[...]")[0]
     if member := _ABOUT_A_MEMBER.match(complaint):
-        name = shortened(member["name"])
+        name = shorten(member["name"])
         field = f"{field}.{name}" if field else name
         missing = member["what"] == "missing"
         return field, "is missing" if missing else unknown
     return field or whole, _reason(field, complaint)
 
 
-def shortened(name: str) -> str:
-    """Return a name that a caller made up, no longer than an answer should repeat it."""
-    return name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
+def shorten(text: str, most: int = MAX_NAME) -> str:
+    """Return what a caller made up, no longer than an answer should repeat it."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def invalid_parameter(name: str, complaint: str) -> tuple[str, str]:

@@ -16,7 +16,9 @@ from typing import Final
 
 import msgspec
 
+from domain.threads import run_in_thread
 from entrypoints.http.families import Family, combined, lasting
+from entrypoints.http.snapshots import Snapshot
 
 logger = logging.getLogger("chatkeep.http")
 
@@ -43,6 +45,7 @@ class Workers:
         self._inherited: list[Family] = []
         self._name = str(pid or os.getpid())
         self._server: asyncio.Server | None = None
+        self._told = Snapshot(self._tell)
 
     async def start(self) -> None:
         """Go on from one that ended, if there is any, and answer the others from now on."""
@@ -54,12 +57,13 @@ class Workers:
         if self._server is not None:
             self._server.close()
             self._path(_SOCKET).unlink(missing_ok=True)
-        self._told()
+        self._write(list(self._own()))
 
     async def families(self) -> list[Family]:
         """Return what all of them have counted, those that ended included."""
         others = await asyncio.gather(*map(self._asked, self._others()))
-        return combined([_decode(self._told()), *others])
+        own = _decode(await self._told.get())
+        return await run_in_thread(lambda: combined([own, *others]))
 
     def _others(self) -> list[str]:
         try:
@@ -69,9 +73,13 @@ class Workers:
         names = {path.stem for path in found if path.suffix in {_FILE, _SOCKET}}
         return sorted(names - {self._name})
 
-    def _told(self) -> bytes:
+    async def _tell(self) -> bytes:
+        own = list(self._own())
+        return await run_in_thread(lambda: self._write(own))
+
+    def _write(self, own: list[Family]) -> bytes:
         """Return what this one has counted, after it was written down."""
-        told = _encode(combined([self._own(), self._inherited]))
+        told = _encode(combined([own, self._inherited]))
         with contextlib.suppress(OSError):  # the directory is gone, or full: nothing to keep it in
             path = self._path(_FILE)
             new = path.with_suffix(".new")
@@ -81,7 +89,7 @@ class Workers:
 
     async def _answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            writer.write(self._told())
+            writer.write(await self._told.get())
             await writer.drain()
         writer.close()
 

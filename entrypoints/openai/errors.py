@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from domain.errors import ItemIdTakenError
 from entrypoints.http.problems import TYPE_PREFIX, Problem
+from entrypoints.http.validation import shorten
 from entrypoints.openai.schemas import Error, ErrorDetail, written_id
 from entrypoints.settings import variable
 
@@ -58,7 +59,7 @@ def _answer(request: _AnyRequest, error: Exception, response: Response[Problem])
     if status == HTTPStatus.UNPROCESSABLE_ENTITY or isinstance(error, ItemIdTakenError):
         status = HTTPStatus.BAD_REQUEST
     elif status == HTTPStatus.NOT_FOUND and isinstance(error, HTTPException):
-        message = f"Invalid URL ({request.method} {request.scope['path']})"
+        message = f"Invalid URL ({request.method} {shorten(request.scope['path'])})"
     elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         message = message.replace(variable("max_body_bytes"), variable("openai_max_body_bytes"))
     elif (conversation_id := getattr(error, "conversation_id", None)) is not None:

@@ -31,7 +31,7 @@ _NOT_FOUND: Final = {"404": "There is none, or it is somebody else's: the two lo
 _OF_BODIES: Final = {
     "408": "The body did not come in time.",
     "413": "The body is larger than this service takes.",
-    "415": "The body is not JSON.",
+    "415": "The body is not JSON, or is encoded, as by gzip.",
 }
 _KEY_TAKEN: Final = {"409": "The idempotency key was sent with another request before."}
 _RETAINED: Final = {"409": "The conversation is on hold: a service key lifts the hold first."}

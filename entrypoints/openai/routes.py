@@ -21,7 +21,8 @@ from domain.use_cases import Chatkeep
 from entrypoints.http.authentication import user_of
 from entrypoints.http.body import JsonRequest
 from entrypoints.http.metrics import Metrics
-from entrypoints.http.validation import shortened
+from entrypoints.http.routing import check_query_size
+from entrypoints.http.validation import shorten
 from entrypoints.openai.schemas import (
     ConversationList,
     ConversationOut,
@@ -49,7 +50,7 @@ class UnknownConversationError(NotFoundError):
     """An id in a path that no conversation has."""
 
     def __init__(self, given: str) -> None:
-        super().__init__(f"Conversation with id {shortened(given)!r} not found.")
+        super().__init__(f"Conversation with id {shorten(given)!r} not found.")
 
 
 def openai_api(
@@ -61,6 +62,7 @@ def openai_api(
         "/openai/v1/conversations",
         include_in_schema=False,
         middleware=list(guards),
+        before_request=check_query_size,
         request_max_body_size=settings.openai_max_body_bytes or None,
         route_handlers=[*_conversation_routes(openai), *_item_routes(openai, metrics)],
     )

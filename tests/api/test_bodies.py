@@ -1,5 +1,6 @@
 """Bodies that cannot be read, or hold what cannot be stored: refused, and never a fault of ours."""
 
+import gzip
 from collections.abc import Mapping
 from typing import Any
 
@@ -104,6 +105,35 @@ async def test_json_goes_by_several_names(alice: Caller, headers: Mapping[str, s
     assert response.status_code == 201
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP", "identity, gzip", "x-unknown"])
+async def test_an_encoded_body_is_refused_by_its_encoding(alice: Caller, encoding: str) -> None:
+    body = gzip.compress(b"{}")
+    for method, path in routes_with_a_body(await started(alice)):
+        response = await alice.request(
+            method, path, content=body, headers={**JSON, "Content-Encoding": encoding}
+        )
+        problem = refused(response, 415, "unsupported-content-encoding")
+        assert f"Content-Encoding: {encoding}" in problem["detail"]
+        assert response.headers["accept-encoding"] == "identity"
+
+    response = await alice.post(
+        "/openai/v1/conversations",
+        content=body,
+        headers={**JSON, "Content-Encoding": encoding},
+    )
+    assert response.status_code == 415
+    assert f"Content-Encoding: {encoding}" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+async def test_a_body_that_says_it_is_not_encoded_is_read(alice: Caller, encoding: str) -> None:
+    response = await alice.post(
+        CONVERSATIONS, content=b"{}", headers={**JSON, "Content-Encoding": encoding}
+    )
+
+    assert response.status_code == 201
+
+
 SURROGATES = [
     (CONVERSATIONS, '{"title": "%s"}', "title"),
     (CONVERSATIONS, '{"metadata": {"%s": 1}}', "metadata"),
@@ -145,6 +175,33 @@ async def test_half_a_surrogate_pair_is_refused_where_it_stands(
         ROLES,
         "must be an object, not a string",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "is_half"),
+    [
+        (r"\ud83e\uddf5", False),
+        (r"\\ud83e", False),
+        (r"\n\ud83e\uddf5\ud83e\uddf5\u0041", False),
+        (r"\ud83e", True),
+        (r"\uDDF5", True),
+        (r"\ud83e\n\uddf5", True),
+        (r"\ud83e a\n", True),
+        (r"\ud83e\ud83e\uddf5", True),
+        (r"\\\ud83e", True),
+    ],
+)
+async def test_half_a_surrogate_pair_is_refused_in_a_large_body_as_well(
+    alice: Caller, text: str, *, is_half: bool
+) -> None:
+    body = f'{{"title": "{text}", "metadata": {{"a": "{"x" * 100_000}"}}}}'
+
+    response = await alice.post(CONVERSATIONS, content=body, headers=JSON)
+
+    if is_half:
+        assert reason(refused(response, 422, "invalid-value", "body")) == HALF
+    else:
+        refused(response, 422, "limit-exceeded", "metadata")
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1" * 5_000, '[0, {"a": 1e999}]'])

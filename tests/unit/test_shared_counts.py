@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from entrypoints.http import snapshots
 from entrypoints.http.families import Family, combined, exposition
 from entrypoints.http.workers import Workers
 
@@ -48,6 +49,11 @@ def processes_in(directory: Path) -> set[int]:
 
 def move(directory: Path, to: Path) -> None:
     directory.rename(to)
+
+
+@pytest.fixture(autouse=True)
+def each_answer_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
 
 
 @pytest.fixture
