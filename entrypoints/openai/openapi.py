@@ -33,6 +33,12 @@ _OF_BODIES: Final = {
     "413": "The body is larger than this service takes.",
     "415": "The body is not JSON, or is encoded, as by gzip.",
 }
+_API_KEY: Final = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "api-key",
+    "description": "the same, as the clients of Azure's OpenAI send it; only below `/openai`",
+}
 _KEY_TAKEN: Final = {"409": "The idempotency key was sent with another request before."}
 _RETAINED: Final = {"409": "The conversation is on hold: a service key lifts the hold first."}
 
@@ -51,11 +57,19 @@ def with_openai(document: dict[str, Any]) -> dict[str, Any]:
     )
     _, schemas = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     components = document["components"]
+    schemes = {**components["securitySchemes"], "api_key": _API_KEY}
     named = {f"OpenAI{name}": schema for name, schema in schemas.items()}
-    about = "OpenAI's Conversations API, for its unmodified SDKs: set `base_url` to `/openai/v1`"
+    about = (
+        "OpenAI's Conversations API, for its unmodified SDKs: set `base_url` to `/openai/v1`. The "
+        "paths work without `/v1` too, for the clients of Azure's OpenAI"
+    )
     return {
         **document,
-        "components": {**components, "schemas": {**components["schemas"], **named}},
+        "components": {
+            **components,
+            "schemas": {**components["schemas"], **named},
+            "securitySchemes": schemes,
+        },
         "paths": {**document["paths"], **_paths()},
         "tags": [*document["tags"], {"name": TAG, "description": about}],
     }
@@ -173,7 +187,7 @@ def _operation(  # noqa: PLR0913 - one for each part of an operation
         "summary": summary,
         "description": f"{summary}, as OpenAI's Conversations API has it.",
         "tags": [TAG],
-        "security": FOR_USERS,
+        "security": [*FOR_USERS, {"api_key": []}, {"api_key": [], "acting_for": []}],
         "parameters": parameters,
         **({"requestBody": {"required": needed, "content": _json(_of(body))}} if body else {}),
         "responses": {

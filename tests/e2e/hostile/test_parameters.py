@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -11,38 +12,21 @@ import jwt
 import pytest
 
 from tests.api.contract import Contract, Operation
-from tests.e2e.hostile.wire import answers, request
+from tests.e2e.hostile.wire import request
 from tests.e2e.processes import SECRET
-from tests.e2e.running import Service, as_service, as_user
+from tests.e2e.running import FULL, Service, as_service, as_user
 
 NUL, HALF, NO_UTF8 = "%00", "%ED%A0%80", "%FF"
 VALUES = [
-    NUL,
-    "a%00b",
-    f"msg_{'0' * 31}%00",
-    f"conv_{'0' * 31}%00",
-    HALF,
-    NO_UTF8,
-    "%F4%8F%BF%BF%EF%B7%90",
-    "%F0%9F%A7%B5" * 64,
-    "a" * 20_000,
-    "0",
-    "-1",
-    str(2**31),
-    str(2**63),
-    str(-(2**63) - 1),
-    "9" * 5_000,
-    "1e400",
-    "NaN",
-    "null",
-    "",
-    "..%2F..",
-    "%2E%2E",
-    "%27%3B--",
-    "%24%7B1%7D",
-    "00000000-0000-0000-0000-000000000000",
-    "018f4e9e-9c1a-7cc3-b1f0-3a1c2d4e5f60%00",
+    *(NUL, "a%00b", f"msg_{'0' * 31}%00", f"conv_{'0' * 31}%00", HALF, NO_UTF8),
+    *("a" * 5_000, str(2**63), "9" * 5_000, "..%2F.."),
 ]
+if FULL:
+    VALUES += [
+        *("%F4%8F%BF%BF%EF%B7%90", "%F0%9F%A7%B5" * 64, "a" * 20_000, "%2E%2E", "%27%3B--"),
+        *("0", "-1", str(2**31), str(-(2**63) - 1), "1e400", "NaN", "null", "", "%24%7B1%7D"),
+        *("00000000-0000-0000-0000-000000000000", "018f4e9e-9c1a-7cc3-b1f0-3a1c2d4e5f60%00"),
+    ]
 SOME_ID = "018f4e9e-9c1a-7cc3-b1f0-3a1c2d4e5f60"
 POSITIONS = [0, -1, 2**63 - 1, 2**63, -(2**63), 2**64, 10**400, 1.5, "\0", None]
 TIMES = [
@@ -150,33 +134,56 @@ async def test_no_parameter_of_any_route_is_a_fault_of_the_service(
     # What deletes only by a valid path goes last: the others need what it deletes.
     await asyncio.gather(*(check(each) for each in authenticated if each.method != "DELETE"))
     await asyncio.gather(*(check(each) for each in authenticated if each.method == "DELETE"))
-    assert tried > 1_000
+    assert tried > 300
 
 
-HEADERS = [b"", b"a" * 4_000, b"\xff", b"\xed\xa0\x80", "\U0001f9f5".encode(), b"\x7f", b"'", b" "]
+HEADERS = [
+    *(b"", b"a" * 4_000, b"\xff", b"\xed\xa0\x80", "\U0001f9f5".encode(), b"'"),
+    *(b"\x7f", b"\x00", b"a\x00b", b"9" * 5_000, b'"1"', b"-1", str(2**63).encode()),
+]
 
 
-@pytest.mark.parametrize(
-    "name", ["X-User-Id", "Idempotency-Key", "x-stainless-retry-count", "X-Request-ID"]
-)
-async def test_no_header_is_a_fault_of_the_service(
-    service: Service, ids: dict[str, str], alice: str, name: str
+async def test_no_header_of_any_route_is_a_fault_of_the_service(
+    service: Service, contract: Contract, ids: dict[str, str], alice: str
 ) -> None:
-    path = f"/openai/v1/conversations/{ids['openai_id']}/items"
-    acting = as_service() if name == "X-User-Id" else as_user(alice)
-    body = b'{"items": [{"role": "user", "content": "Hello"}]}'
-    for value in (*HEADERS, b"\x00", b"a\x00b"):
-        for method, where in (("POST", path), ("POST", "/openai/v1/conversations")):
-            given: list[str | bytes] = [
-                f"Authorization: {acting['Authorization']}",
-                "Content-Type: application/json",
-                f"Content-Length: {len(body)}",
-                "Connection: close",
-                name.encode() + b": " + value,
-            ]
-            received = await service.raw(request(f"{method} {where}", *given, body=body))
-            [answer] = answers(received)
-            assert answer.status < 500, (name, value, answer)
+    """Those that a route documents, and those that all have."""
+
+    async def check(operation: Operation, name: str, value: bytes) -> None:
+        known = {**ids}
+        if operation.path.startswith("/openai/"):
+            known["conversation_id"] = ids["openai_id"]
+        service_only = operation.described["security"] == [{"bearer": []}]
+        acting = as_service(alice) if service_only else as_user(alice)
+        if name == "X-User-Id":
+            acting = as_service()
+        body = body_of(operation) or b""
+        given: list[str | bytes] = [
+            f"Authorization: {acting['Authorization']}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+            name.encode() + b": " + value,
+        ]
+        line = f"{operation.method} {operation.path.format_map(known)}"
+        answer = await service.raw(request(line, *given, body=body))
+        assert re.match(rb"HTTP/1.1 [234]", answer), (line, name, value, answer)
+
+    checks = [
+        check(operation, name, value)
+        for operation in contract.operations
+        if "security" in operation.described and operation.method != "DELETE"
+        for name in (
+            "X-User-Id",
+            *(
+                each["name"]
+                for each in operation.described.get("parameters", ())
+                if each["in"] == "header"
+            ),
+        )
+        for value in HEADERS
+    ]
+    for start in range(0, len(checks), 20):
+        await asyncio.gather(*checks[start : start + 20])
 
 
 @pytest.mark.parametrize(
