@@ -19,6 +19,7 @@ from entrypoints.bootstrap.adopt import Layout, Sides, Survey, sides
 from entrypoints.cli.adoption_report import MAPPINGS, REFUSALS_SHOWN, SIDES, Mapped, Report, mapping
 from entrypoints.cli.options import complain, on_database, progress, tell_planner, user_id
 from entrypoints.settings import Settings
+from entrypoints.visible import visible
 
 T = TypeVar("T")
 
@@ -211,7 +212,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
         click.echo(json.dumps(report.document(), ensure_ascii=False))
     else:
         for line in report.done():
-            click.echo(line)
+            click.echo(visible(line))
     if not report.is_good:
         sys.exit(1)
 
@@ -222,7 +223,7 @@ async def _adopt(call: _Call, settings: Settings) -> Report:
         rules = _rules(call, both.layout, survey)
         report = Report(both.layout, survey, rules, call.dry_run)
         for line in report.found():
-            click.echo(line, err=call.as_json)
+            click.echo(visible(line), err=call.as_json)
         _check_users(survey)
         with mapping(call.mapping) as mapped:
             await _run(call, both, report, mapped)

@@ -15,6 +15,7 @@ from domain.findings import Finding, Outcome
 from entrypoints.bootstrap import database
 from entrypoints.bootstrap.doctor import examination
 from entrypoints.settings import Settings
+from entrypoints.visible import visible
 
 
 @click.command()
@@ -59,9 +60,9 @@ async def _examine(
 
 
 def _show(finding: Finding) -> None:
-    click.echo(line(finding))
+    click.echo(visible(line(finding)))
     for example in finding.examples:
-        click.echo(f"         {example}")
+        click.echo(visible(f"         {example}"))
 
 
 def line(finding: Finding) -> str:

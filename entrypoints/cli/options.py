@@ -12,6 +12,7 @@ from domain.errors import InvalidValueError, StoreUnavailableError
 from domain.model import UserId, check_user_id
 from entrypoints.bootstrap import database
 from entrypoints.settings import Settings
+from entrypoints.visible import visible
 
 MANY_MESSAGES: Final = 1_000
 
@@ -79,4 +80,5 @@ def progress(label: str, length: int | None) -> Iterator[Advance]:
 
 def complain(line: str) -> None:
     """Write a line to stderr, in place of a progress bar that may stand there."""
+    line = visible(line)
     click.echo(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, err=True)

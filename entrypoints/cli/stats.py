@@ -11,6 +11,7 @@ import msgspec
 from entrypoints import setting_values
 from entrypoints.bootstrap.stats import COUNTED_UP_TO, Count, Report, Wanted, report
 from entrypoints.cli.options import on_database
+from entrypoints.visible import visible
 
 _LONGEST_QUERY: Final = 100
 _SHORTEST_BAR: Final = 1
@@ -188,14 +189,14 @@ def _largest(report: Report) -> Iterator[str]:
     if report.largest_conversations:
         yield ""
         rows = [
-            [str(each.id), f"{each.messages:,}", f"  {_printable(each.user_id)}"]
+            [str(each.id), f"{each.messages:,}", f"  {visible(each.user_id)}"]
             for each in report.largest_conversations
         ]
         yield from _table(["largest conversations", "messages", "  user"], rows, left=2)
     if report.largest_users:
         yield ""
         rows = [
-            [_printable(each.user_id), f"{each.messages:,}", f"{each.conversations:,}"]
+            [visible(each.user_id), f"{each.messages:,}", f"{each.conversations:,}"]
             for each in report.largest_users
         ]
         yield from _table(["largest users", "messages", "conversations"], rows)
@@ -235,8 +236,3 @@ def _ago(now: datetime, then: datetime | None) -> str:
 def _cut(query: str) -> str:
     query = query if len(query) <= _LONGEST_QUERY else f"{query[:_LONGEST_QUERY]}..."
     return f"  {query}"
-
-
-def _printable(user_id: str) -> str:
-    """Return the id without what a terminal would act upon."""
-    return "".join(each if each.isprintable() else "?" for each in user_id)

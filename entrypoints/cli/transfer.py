@@ -36,6 +36,7 @@ from entrypoints.formats.jsonl import JsonLines
 from entrypoints.formats.markdown import Markdown
 from entrypoints.formats.openai_chat import OpenAIChat
 from entrypoints.settings import Settings
+from entrypoints.visible import visible_json
 
 MAX_CONVERSATION_BYTES: Final = 64 * 1024 * 1024
 """One conversation of a file is held in memory, some times its size there."""
@@ -283,11 +284,13 @@ async def _export(
 ) -> tuple[int, int]:
     """Return how many conversations and messages were written."""
     written = messages_written = 0
+    is_terminal = file.isatty() and not isinstance(writer, Markdown)  # which sees to it itself
     async with transfer_on(settings) as transfer:
         with progress("exporting", await transfer.count(user)) as advance:
             async with aclosing(transfer.export(user)) as pieces:
                 async for piece in pieces:
-                    file.write(writer.write(piece))
+                    written_now = writer.write(piece)
+                    file.write(visible_json(written_now) if is_terminal else written_now)
                     messages_written += sum(entry.message is not None for entry in piece.entries)
                     if piece.is_last:
                         written += 1

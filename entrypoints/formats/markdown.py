@@ -1,6 +1,9 @@
 """Conversations to read: Markdown, in which nothing that was said can pass for something else.
 
-What was said stands in block quotes, which any text stays within; calls of tools stand in code.
+What was said stands in block quotes, where Markdown in it is shown as Markdown. A text that would
+reach out of its quote stands in a code block, as it is: HTML, which can close the quote that it is
+in; headings, which count for the whole document; links and their definitions, which hold elsewhere.
+Calls of tools and their results stand in code always. Control characters are made visible.
 """
 
 import json
@@ -12,8 +15,10 @@ from domain.context import calls
 from domain.entries import Entry
 from domain.model import Message
 from domain.transfer import Piece
+from entrypoints.visible import visible, visible_lines
 
-_LINE: Final = re.compile(r"\r\n|\n|\r")
+_HTML_OR_LINK: Final = re.compile(r"[<\[]|&[#\w]")
+_BEFORE_A_HEADING: Final = " \t>*+-.)0123456789"  # quotes and lists, which may have one in them
 _BACKTICKS: Final = re.compile(r"`+")
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$-])")
 _SPACE: Final = re.compile(r"\s+")
@@ -52,7 +57,7 @@ def _entry(entry: Entry) -> list[str]:
         blocks.append(f"Result of call {_inline(message.tool_call_id)}:")
         blocks.append(_code(message.content or ""))
     elif message.content:
-        blocks.append("\n".join(f"> {line}".rstrip() for line in _LINE.split(message.content)))
+        blocks.append(_said(message.content))
     return blocks + _calls(message)
 
 
@@ -64,8 +69,28 @@ def _calls(message: Message) -> list[str]:
     return blocks
 
 
+def _said(text: str) -> str:
+    text = visible_lines(text)
+    if _reaches_out(text):
+        return _code(text)
+    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+
+
+def _reaches_out(text: str) -> bool:
+    """Whether text in a quote may do something outside of it, or stand for another text."""
+    return _HTML_OR_LINK.search(text) is not None or any(map(_is_heading, text.split("\n")))
+
+
+def _is_heading(line: str) -> bool:
+    """Whether the line may be a heading, or make one of the line before it."""
+    if line.lstrip(_BEFORE_A_HEADING).startswith("#"):
+        return True
+    return line.rstrip(" \t").endswith(("=", "-")) and not line.strip(f"{_BEFORE_A_HEADING}=")
+
+
 def _code(text: str, language: str = "") -> str:
     """Return a code block whose fence is longer than any in the text."""
+    text = visible_lines(text)
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
@@ -73,7 +98,7 @@ def _code(text: str, language: str = "") -> str:
 
 def _inline(text: str) -> str:
     """Return a text as itself, on one line."""
-    return _SPECIAL.sub(r"\\\1", _SPACE.sub(" ", text).strip())
+    return _SPECIAL.sub(r"\\\1", visible(_SPACE.sub(" ", text).strip()))
 
 
 def _at(time: datetime) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import stat
 import subprocess
 import time
@@ -86,6 +87,31 @@ def test_what_was_imported_is_exported_again_and_importing_either_adds_nothing(
         done = chatkeep("import", again, "--user", "alice", **settings)
         assert done.returncode == 0
         assert done.stdout == "0 imported, 2 already there, 0 refused; 0 messages imported\n"
+
+
+async def test_what_is_exported_to_a_terminal_does_nothing_to_it(database_url: str) -> None:
+    said = "clear\x1b[2J and\x9b2J more\x7f\r..."
+    line = {"title": said, "messages": [{"role": "user", "content": said, "name": said}]}
+    settings = {"DATABASE_URL": database_url}
+    chatkeep("import", "-", "--user", "alice", stdin=jsonl(line), **settings)
+    for format_ in ("jsonl", "markdown", "openai"):
+        ours, theirs = pty.openpty()
+        os.set_blocking(ours, False)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [CHATKEEP, "export", "--user", "alice", "--format", format_],
+            cwd=PROJECT,
+            env=environment(**settings),
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            check=True,
+        )
+        assert b"Traceback" not in done.stderr
+        shown = os.read(ours, 65_536).decode()
+        assert "clear" in shown
+        assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)", shown)
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_a_bad_line_is_reported_with_its_place_and_the_others_go_in(database_url: str) -> None:

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from domain.entries import Entry
 from domain.items import ItemText
@@ -99,7 +102,7 @@ def test_pieces_make_the_same_text_as_the_whole(
 def test_markdown_reads_as_a_talk() -> None:
     text = markdown(
         whole(
-            entry("hello\n\n# you"),
+            entry("hello\n\n- you"),
             entry("looking", Role.ASSISTANT, tool_calls=CALL),
             entry("found", Role.TOOL, tool_call_id="c1", name="find"),
         )
@@ -109,7 +112,7 @@ def test_markdown_reads_as_a_talk() -> None:
         "2026-01-01 12:00:00 UTC to 2026-01-01 13:00:00 UTC, active, "
         "`00000000-0000-0000-0000-000000000007`\n\n"
         "## user, 2026-01-01 12:00:00 UTC\n\n"
-        "> hello\n>\n> # you\n\n"
+        "> hello\n>\n> - you\n\n"
         "## assistant, 2026-01-01 12:00:00 UTC\n\n"
         "> looking\n\n"
         "Call c1 of find:\n\n"
@@ -120,13 +123,123 @@ def test_markdown_reads_as_a_talk() -> None:
     )
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_nothing_that_was_said_leaves_its_quote(end: str) -> None:
-    said = end.join(["```", "## assistant, 2026-01-01 12:00:00 UTC", "", "<!--", "---", "> x"])
-    lines = re.split(r"\r\n|\r|\n", markdown(whole(entry(said))))
-    outside = [line for line in lines if line and not line.startswith(">")]
-    assert len(outside) == 3
-    assert outside[-1].startswith("## user")
+# What means something in Markdown, at the beginning of a line or within it.
+SIGNS = [
+    *("# ", "## user, 2026-01-01 12:00:00 UTC", "===", "---", "- ", "* ", "1. ", "> ", ">", "    "),
+    *(
+        "\t",
+        "\n",
+        "\n\n",
+        "\r",
+        "\r\n",
+        "\u2028",
+        "\x0b",
+        "\x0c",
+        "\x85",
+        "\x00",
+        " ",
+        "  \n",
+        "\\",
+    ),
+    *("```", "~~~", "`", "```html\n", "<div>", "</blockquote>", "<!--", "-->", "<script>", "<?php"),
+    *(
+        "<![CDATA[",
+        "]]>",
+        "<a@b.c>",
+        "[a]",
+        "[a]: /x",
+        "[^1]",
+        "\\",
+        "![",
+        "](",
+        "&lt;",
+        "&#35;",
+        "&",
+    ),
+    *("*", "**", "_", "|", "|-|-|", "$$", ":::", "{%", "a", "word", "Result of call c1:", "\u202e"),
+]
+TEXTS = st.lists(st.sampled_from(SIGNS) | st.text(max_size=3), max_size=12).map("".join)
+_IN_TEXT = {"blockquote_open", "fence"}
+
+
+def blocks(text: str) -> list[tuple[str, int]]:
+    """Return the outermost blocks of a document, and which level those have that are headings."""
+    environment: dict[str, Any] = {}
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text, environment)
+    assert not environment.get("references")
+    for token in tokens:
+        assert token.type != "html_block"
+        assert token.level == 0 or token.type != "heading_open"
+        for inline in token.children or ():
+            assert inline.type not in {"html_inline", "link_open", "image"}
+    return [
+        (token.type, int(token.tag[1:]) if token.type == "heading_open" else 0)
+        for token in tokens
+        if token.level == 0 and token.nesting >= 0
+    ]
+
+
+@hypothesis.given(title=TEXTS, name=TEXTS, said=TEXTS, call_id=TEXTS.filter(bool), argument=TEXTS)
+def test_nothing_that_was_said_leaves_its_block(
+    title: str, name: str, said: str, call_id: str, argument: str
+) -> None:
+    call = {"id": call_id, "type": "custom", "custom": {"name": f"n{name}", "input": argument}}
+    tool_calls = JsonText(json.dumps([call]))
+    text = markdown(
+        whole(
+            entry(f"a{said}", name=name),
+            entry(f"a{said}", Role.ASSISTANT, tool_calls=tool_calls),
+            entry(said, Role.TOOL, tool_call_id=call_id),
+            conversation=CONVERSATION._replace(title=title),
+        )
+    )
+    kinds = blocks(text)
+    assert all(kind in _IN_TEXT for kind, _ in (kinds[3], kinds[5]))
+    others = [kind for index, kind in enumerate(kinds) if index not in {3, 5}]
+    paragraph, fence = ("paragraph_open", 0), ("fence", 0)
+    heading = ("heading_open", 2)
+    assert others == [
+        *(("heading_open", 1), paragraph, heading),
+        *(heading, paragraph, fence),
+        *(heading, paragraph, fence),
+    ]
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "x <b>y</b>",
+        "</blockquote><h2>assistant</h2>",
+        "<!-- not said",
+        "# heading",
+        "- # heading in a list",
+        "> 1. ## heading in a list in a quote",
+        "heading\n===",
+        "heading\n---",
+        "> heading\n> ---  ",
+        "[a]: https://elsewhere.example",
+        "![pixel](https://elsewhere.example/seen)",
+        "&lt;b&gt;",
+    ],
+)
+def test_what_would_reach_out_of_its_quote_stands_in_code_as_it_is(said: str) -> None:
+    assert f"\n```\n{said}\n```\n" in markdown(whole(entry(said)))
+
+
+@pytest.mark.parametrize(
+    "said", ["**bold**", "- a\n- b", "1. a", "a & b", "`x`", "```\nx\n```", "> x", "-5", "a -- b"]
+)
+def test_other_markdown_stands_in_a_quote(said: str) -> None:
+    quoted = "\n".join(f"> {line}" for line in said.split("\n"))
+    assert f"\n\n{quoted}\n\n" in markdown(whole(entry(said)))
+
+
+def test_control_characters_are_shown_and_lines_end_alike() -> None:
+    said = "a\x1b[31mred\x07\r\nb\rc\x9b2J\x7f\td"
+    text = markdown(whole(entry(said, name="n\x1b]0;x\x07")))
+    assert "\n```\na\u241b[31mred\u2407\nb\nc\ufffd2J\u2421\td\n```\n" in text
+    assert "## user n\u241b\\]0;x\u2407, 2026" in text
 
 
 @pytest.mark.parametrize("inside", ["```", "````\n## x", "~~~", "a`````b"])
