@@ -6,6 +6,9 @@ BIN := .venv/bin
 # Files in the order of tests/conftest.py, which is by how long they take.
 AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 
+# Where it is set, every start of a process compiles all modules again, and there are hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: serve test check check-tests lint bench migrate schemathesis audit lock clean
 
 serve: .venv/serve
