@@ -130,9 +130,14 @@ class OpenAIConversations:
         """
         limit = clamped(limit)
         found = await self.chatkeep.items.list(
-            user_id, conversation_id, order=order, after=after, limit=limit + 1
+            user_id,
+            conversation_id,
+            order=order,
+            after=after,
+            limit=limit,
+            max_bytes=self.chatkeep.max_bytes,
         )
-        return ItemPage(tuple(found[:limit]), has_more=len(found) > limit)
+        return ItemPage(tuple(found.items), has_more=found.more)
 
     async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
         """Return the item. Raises `ItemNotFoundError`."""

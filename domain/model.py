@@ -72,6 +72,7 @@ class Limits:
     max_page: int = 100
     max_batch: int = 100
     max_item_bytes: int = 10_485_760
+    max_answer_bytes: int = 16_777_216
 
     def check(self, limit_name: str, actual: int, *, field: str, unit: str) -> None:
         """Raise `LimitExceededError` when `actual` is over the limit of that name."""

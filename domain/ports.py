@@ -5,6 +5,8 @@ Common to all stores:
 - Every call names the user. What belongs to somebody else is treated as if it did not exist.
 - Each call happens wholly or not at all, also when several processes make it at once.
 - What is returned is the caller's to keep: changing the store later does not change it.
+- A page ends before its texts and JSON have more than `max_bytes` bytes, about; but where there is
+  something it has at least one, however large. `more` says that there is more, for either reason.
 - A store that cannot answer now raises `StoreUnavailableError`; the same call may be made again.
 """
 
@@ -27,6 +29,7 @@ from domain.model import (
     Usage,
     UserId,
 )
+from domain.pages import NO_BOUND, Page
 
 
 class Clock(Protocol):
@@ -148,8 +151,14 @@ class Conversations(Protocol):
         ...
 
     async def list(
-        self, user_id: UserId, *, status: Status | None, after: LastSeen | None, limit: int
-    ) -> Sequence[Conversation]:
+        self,
+        user_id: UserId,
+        *,
+        status: Status | None,
+        after: LastSeen | None,
+        limit: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Conversation]:
         """Return at most `limit` conversations, latest activity first, ties by id, descending.
 
         Only those of `status`, if given; only those that come after `after`, if given.
@@ -171,7 +180,7 @@ class Conversations(Protocol):
 
 
 class Messages(Protocol):
-    async def append(
+    async def append(  # noqa: PLR0913 - each is one independent part of the call
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -179,12 +188,13 @@ class Messages(Protocol):
         at: datetime,
         *,
         window: int | None = None,
+        max_bytes: int = NO_BOUND,
     ) -> Appended:
         """Add messages, which have ids, after the last one, in their order, all or none.
 
         Their positions are consecutive and greater than any that the conversation ever had, even
         when the clock stands still or has gone back; `updated_at` moves to `at`, never backwards.
-        With `window`, also return the last that many messages, the new ones included.
+        With `window`, also return what `window` would afterwards, for that limit.
         Messages that are stored already, by the same append (`domain.model.replayed`), are
         returned and change nothing. Raises `ConversationNotFoundError`; `MessageIdTakenError` when
         an id is in use by any other message of the user.
@@ -200,7 +210,8 @@ class Messages(Protocol):
         after: Position | MessageId | None,
         before: Position | MessageId | None,
         limit: int,
-    ) -> Sequence[Message]:
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Message]:
         """Return at most `limit` messages strictly between `after` and `before`.
 
         With `Order.ASC` the first of them, oldest first; with `Order.DESC` the last, latest first.
@@ -210,10 +221,17 @@ class Messages(Protocol):
         ...
 
     async def window(
-        self, user_id: UserId, conversation_id: ConversationId, *, limit: int
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        limit: int,
+        max_bytes: int = NO_BOUND,
     ) -> Window:
         """Return the ends of the conversation: its head and its last `limit` messages.
 
+        Each end has at most half of `max_bytes`, about: the head ends earlier then, and the last
+        messages begin later, though the very last one is always there.
         Raises `ConversationNotFoundError`.
         """
         ...
@@ -278,7 +296,7 @@ class Items(Protocol):
         """
         ...
 
-    async def list(
+    async def list(  # noqa: PLR0913 - each is one independent part of the question
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -286,7 +304,8 @@ class Items(Protocol):
         order: Order,
         after: ItemId | None,
         limit: int,
-    ) -> Sequence[Item]:
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Item]:
         """Return the first `limit` items in `order`, those past `after` if given.
 
         Raises `ConversationNotFoundError`, `ItemNotFoundError` when `after` is no item of it.

@@ -175,15 +175,19 @@ class Transfer:
         after: LastSeen | None = None
         while True:
             page = await self.conversations.list(
-                user_id, status=None, after=after, limit=CONVERSATIONS_PAGE
+                user_id,
+                status=None,
+                after=after,
+                limit=CONVERSATIONS_PAGE,
+                max_bytes=PAGE_BYTES,
             )
-            for conversation in page:
+            for conversation in page.items:
                 if since is not None and conversation.updated_at < since:
                     return
                 yield conversation
-            if len(page) < CONVERSATIONS_PAGE:
+            if not page.more:
                 return
-            after = LastSeen(page[-1].updated_at, page[-1].id)
+            after = LastSeen(page.items[-1].updated_at, page.items[-1].id)
 
     async def _pieces(self, conversation: Conversation) -> AsyncIterator[Piece]:
         is_first = True

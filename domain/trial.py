@@ -102,7 +102,7 @@ class Trial:
     async def history(
         self, conversation: Conversation, order: Order = Order.ASC
     ) -> Sequence[Message]:
-        return await self.messages.history(
+        found = await self.messages.history(
             conversation.user_id,
             conversation.id,
             order=order,
@@ -110,14 +110,17 @@ class Trial:
             before=None,
             limit=ALL,
         )
+        return found.items
 
     async def listed(self, user: UserId) -> Sequence[Conversation]:
-        return await self.conversations.list(user, status=None, after=None, limit=ALL)
+        found = await self.conversations.list(user, status=None, after=None, limit=ALL)
+        return found.items
 
     async def listed_items(self, conversation: Conversation) -> Sequence[Item]:
-        return await self.items.list(
+        found = await self.items.list(
             conversation.user_id, conversation.id, order=Order.ASC, after=None, limit=ALL
         )
+        return found.items
 
     async def count(self, conversation: Conversation) -> int:
         found = await self.conversations.get(conversation.user_id, conversation.id)

@@ -27,6 +27,7 @@ from domain.model import (
     uuid7,
     with_ids,
 )
+from domain.pages import NO_BOUND
 from domain.ports import Clock, Conversations, Created, Items, LastSeen, Messages, Users
 
 
@@ -71,6 +72,11 @@ class Chatkeep:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of a page, or of a context."""
+        return self.limits.max_answer_bytes or NO_BOUND
 
     async def create_conversation(  # noqa: PLR0913 - one for each field
         self,
@@ -131,11 +137,12 @@ class Chatkeep:
         Raises `LimitExceededError` for a `limit` over `max_page`.
         """
         self._check_page(limit)
-        found = await self.conversations.list(user_id, status=status, after=after, limit=limit + 1)
-        items = tuple(found[:limit])
-        more = len(found) > limit
+        found = await self.conversations.list(
+            user_id, status=status, after=after, limit=limit, max_bytes=self.max_bytes
+        )
+        items = tuple(found.items)
         return ConversationPage(
-            items, LastSeen(items[-1].updated_at, items[-1].id) if more else None
+            items, LastSeen(items[-1].updated_at, items[-1].id) if found.more else None
         )
 
     async def change_conversation(
@@ -183,7 +190,12 @@ class Chatkeep:
             self._check_page(context_limit, field="context")
         at = self.clock.now()
         appended = await self.messages.append(
-            user_id, conversation_id, with_ids(messages, at), at, window=context_limit
+            user_id,
+            conversation_id,
+            with_ids(messages, at),
+            at,
+            window=context_limit,
+            max_bytes=self.max_bytes,
         )
         soft_limit = self.limits.soft_max_conversation_messages
         return AppendResult(
@@ -210,10 +222,16 @@ class Chatkeep:
         """
         self._check_page(limit)
         found = await self.messages.history(
-            user_id, conversation_id, order=order, after=after, before=before, limit=limit + 1
+            user_id,
+            conversation_id,
+            order=order,
+            after=after,
+            before=before,
+            limit=limit,
+            max_bytes=self.max_bytes,
         )
-        items = tuple(found[:limit])
-        return MessagePage(items, items[-1].position if len(found) > limit else None)
+        items = tuple(found.items)
+        return MessagePage(items, items[-1].position if found.more else None)
 
     async def context(
         self,
@@ -228,7 +246,9 @@ class Chatkeep:
         Raises `ConversationNotFoundError`, `LimitExceededError` for a `limit` over `max_page`.
         """
         self._check_page(limit)
-        window = await self.messages.window(user_id, conversation_id, limit=limit)
+        window = await self.messages.window(
+            user_id, conversation_id, limit=limit, max_bytes=self.max_bytes
+        )
         return select(window, max_chars=max_chars)
 
     async def get_message(

@@ -111,6 +111,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_item_bytes: Annotated[
         int, Meta(description="bytes of an item sent through OpenAI's API, as JSON")
     ] = _LIMITS.max_item_bytes
+    max_answer_bytes: Annotated[
+        int, Meta(description="bytes of a page or a context; it ends early then, with a cursor")
+    ] = _LIMITS.max_answer_bytes
     openai_max_body_bytes: Annotated[
         int, Meta(description="bytes of a request's body, below `/openai`")
     ] = 33_554_432

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.memory.store import KeptConversation, KeptUser, MemoryStore
+from adapters.memory.store import KeptConversation, KeptUser, MemoryStore, size
 from domain.errors import UserNotProvisionedError
 from domain.model import (
     Changes,
@@ -15,6 +15,7 @@ from domain.model import (
     UserId,
     recreated,
 )
+from domain.pages import NO_BOUND, Page, fitting
 from domain.ports import Created, LastSeen
 
 
@@ -49,15 +50,24 @@ class MemoryConversations:
         return self.store.conversation(user_id, conversation_id).conversation
 
     async def list(
-        self, user_id: UserId, *, status: Status | None, after: LastSeen | None, limit: int
-    ) -> Sequence[Conversation]:
+        self,
+        user_id: UserId,
+        *,
+        status: Status | None,
+        after: LastSeen | None,
+        limit: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Conversation]:
         found = [
             conversation
             for kept in self.store.user(user_id).conversations.values()
             if status in (None, (conversation := kept.conversation).status)
             and (after is None or _activity(conversation) < (after.updated_at, after.id))
         ]
-        return sorted(found, key=_activity, reverse=True)[:limit]
+        found.sort(key=_activity, reverse=True)
+        sizes = (size(each.title, each.metadata) for each in found[:limit])
+        fit = fitting(sizes, max_bytes)
+        return Page(found[:fit], more=len(found) > fit)
 
     async def change(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.memory.conversations import MemoryConversations
-from adapters.memory.store import KeptConversation, MemoryStore
+from adapters.memory.store import KeptConversation, MemoryStore, size, size_of_message
 from domain.entries import (
     BEFORE_FIRST,
     Entry,
@@ -89,8 +89,4 @@ def _after(kept: KeptConversation, after: Position) -> list[Entry]:
 
 
 def _bytes(entry: Entry) -> int:
-    message = entry.message
-    texts: list[str | None] = [entry.item]
-    if message is not None:
-        texts += [message.content, message.tool_calls, message.metadata]
-    return sum(len(text.encode()) for text in texts if text is not None)
+    return size(entry.item) + (size_of_message(entry.message) if entry.message else 0)

@@ -7,7 +7,7 @@ from heapq import merge
 from itertools import islice
 
 from adapters.memory.conversations import MemoryConversations
-from adapters.memory.store import KeptConversation, MemoryStore, by_position
+from adapters.memory.store import KeptConversation, MemoryStore, by_position, size
 from domain.errors import (
     ConversationIdTakenError,
     ItemIdTakenError,
@@ -24,6 +24,7 @@ from domain.model import (
     microseconds,
 )
 from domain.native_items import NativeItems
+from domain.pages import NO_BOUND, Page, fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class MemoryItems:
                 raise ItemIdTakenError(item.id)
         return self._add(user_id, conversation_id, items, at, key)
 
-    async def list(
+    async def list(  # noqa: PLR0913 - the port's
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -77,14 +78,17 @@ class MemoryItems:
         order: Order,
         after: ItemId | None,
         limit: int,
-    ) -> Sequence[Item]:
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Item]:
         kept = self.store.conversation(user_id, conversation_id)
         found: Iterable[Item] = _items(kept) if order is Order.ASC else reversed([*_items(kept)])
         if after is not None:
             found = iter(found)
             if not any(item.id == after for item in found):
                 raise ItemNotFoundError(after)
-        return [*islice(found, limit)]
+        some = [*islice(found, limit + 1)]
+        fit = fitting((size(item.text) for item in some[:limit]), max_bytes)
+        return Page(some[:fit], more=len(some) > fit)
 
     async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
         kept = self.store.user(user_id).conversations.get(conversation_id)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters.memory.store import MemoryStore, by_position
+from adapters.memory.store import MemoryStore, by_position, size_of_message
 from domain.model import (
     ConversationId,
     Message,
@@ -16,6 +16,7 @@ from domain.model import (
     UserId,
     replayed,
 )
+from domain.pages import NO_BOUND, Page, fitting
 from domain.ports import Appended, Window
 
 
@@ -23,7 +24,7 @@ from domain.ports import Appended, Window
 class MemoryMessages:
     store: MemoryStore
 
-    async def append(
+    async def append(  # noqa: PLR0913 - the port's
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -31,6 +32,7 @@ class MemoryMessages:
         at: datetime,
         *,
         window: int | None = None,
+        max_bytes: int = NO_BOUND,
     ) -> Appended:
         kept = self.store.conversation(user_id, conversation_id)
         user = self.store.user(user_id)
@@ -47,7 +49,7 @@ class MemoryMessages:
         return Appended(
             stored,
             kept.conversation.message_count,
-            None if window is None else kept.window(window),
+            None if window is None else kept.window(window, max_bytes),
         )
 
     async def history(  # noqa: PLR0913 - each is one independent part of the question
@@ -59,7 +61,8 @@ class MemoryMessages:
         after: Position | MessageId | None,
         before: Position | MessageId | None,
         limit: int,
-    ) -> Sequence[Message]:
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Message]:
         messages = self.store.conversation(user_id, conversation_id).messages
         user = self.store.user(user_id)
 
@@ -73,14 +76,21 @@ class MemoryMessages:
             start = bisect_right(messages, position(after), key=by_position)
         if before is not None:
             stop = bisect_left(messages, position(before), key=by_position)
-        if order is Order.ASC:
-            return messages[start : min(stop, start + limit)]
-        return messages[max(start, stop - limit) : stop][::-1]
+        found = messages[start:stop]
+        if order is Order.DESC:
+            found.reverse()
+        fit = fitting(map(size_of_message, found[:limit]), max_bytes)
+        return Page(found[:fit], more=len(found) > fit)
 
     async def window(
-        self, user_id: UserId, conversation_id: ConversationId, *, limit: int
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        limit: int,
+        max_bytes: int = NO_BOUND,
     ) -> Window:
-        return self.store.conversation(user_id, conversation_id).window(limit)
+        return self.store.conversation(user_id, conversation_id).window(limit, max_bytes)
 
     async def get(
         self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId

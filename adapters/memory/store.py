@@ -26,9 +26,19 @@ from domain.model import (
     is_opening,
     microseconds,
 )
+from domain.pages import fitting
 from domain.ports import MAX_HEAD, Window
 
 by_position: Final = attrgetter("position")
+
+
+def size(*texts: str | None) -> int:
+    """Return how many bytes texts have."""
+    return sum(len(text.encode()) for text in texts if text is not None)
+
+
+def size_of_message(message: Message) -> int:
+    return size(message.content, message.tool_calls, message.metadata)
 
 
 @dataclass(slots=True)
@@ -71,10 +81,15 @@ class KeptConversation:
         self.items.pop(message.position, None)
         self.conversation = self.conversation._replace(message_count=len(self.messages))
 
-    def window(self, limit: int) -> Window:
-        opening = takewhile(is_opening, self.messages[:MAX_HEAD])
+    def window(self, limit: int, max_bytes: int) -> Window:
+        half = max_bytes // 2
+        opening = tuple(takewhile(is_opening, self.messages[:MAX_HEAD]))
+        latest = self.messages[-limit:]
         return Window.of(
-            tuple(opening), self.messages[-limit:], limit=limit, message_count=len(self.messages)
+            opening[: fitting(map(size_of_message, opening), half, least=0)],
+            latest[-fitting(map(size_of_message, reversed(latest)), half) :],
+            limit=limit,
+            message_count=len(self.messages),
         )
 
 

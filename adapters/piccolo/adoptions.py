@@ -13,7 +13,8 @@ import asyncpg
 
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.errors import first_line
-from adapters.piccolo.messages import GIVEN_COLUMNS, given
+from adapters.piccolo.message_statements import GIVEN_COLUMNS
+from adapters.piccolo.messages import given
 from adapters.piccolo.rows import message_columns, to_jsonb, to_message, to_text
 from adapters.piccolo.users import NO_USER
 from domain.adoption_layout import AdoptionError

@@ -1,12 +1,15 @@
 """Conversations on Postgres: each call is one statement."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 import asyncpg
 
+from adapters.piccolo.bounds import json_bytes, text_bytes, within
 from adapters.piccolo.engine import Engine
-from adapters.piccolo.messages import GIVEN, GIVEN_COLUMNS, PiccoloMessages, given
+from adapters.piccolo.message_statements import GIVEN, GIVEN_COLUMNS
+from adapters.piccolo.messages import PiccoloMessages, given, given_bytes
 from adapters.piccolo.rows import CONVERSATION_COLUMNS, to_conversation, to_jsonb, to_text
 from adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, refused
 from domain.errors import (
@@ -20,6 +23,7 @@ from domain.model import (
     Changes,
     Conversation,
     ConversationId,
+    Message,
     NewMessage,
     Order,
     Position,
@@ -29,6 +33,7 @@ from domain.model import (
     microseconds,
     recreated,
 )
+from domain.pages import NO_BOUND, Page
 from domain.ports import Created, LastSeen
 
 CREATE: Final = f"""
@@ -78,19 +83,21 @@ SELECT retain FROM locked"""
 
 def _list(*conditions: str) -> str:
     where = " AND ".join(("user_id = $1", *conditions))
-    return (
-        f"SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE {where} "
-        "ORDER BY updated_at DESC, id DESC LIMIT $2"
-    )
+    size = f"{text_bytes('title')} + {json_bytes('metadata', '$3::bigint')}"
+    return f"""
+SELECT {within("$3::bigint", CONVERSATION_COLUMNS, ("title", "metadata"))} FROM (
+  SELECT {CONVERSATION_COLUMNS}, {size} AS bytes FROM conversations WHERE {where}
+  ORDER BY updated_at DESC, id DESC LIMIT $2
+) AS page
+ORDER BY updated_at DESC, id DESC"""
 
 
+_AFTER: Final = "(updated_at, id) < ($4, $5)"
 LIST: Final = _list()
-LIST_AFTER: Final = _list("(updated_at, id) < ($3, $4)")
+LIST_AFTER: Final = _list(_AFTER)
 # One text for each status, so that the index of the archived ones can be used.
 LIST_STATUS: Final = {status: _list(f"status = '{status}'") for status in Status}
-LIST_STATUS_AFTER: Final = {
-    status: _list(f"status = '{status}'", "(updated_at, id) < ($3, $4)") for status in Status
-}
+LIST_STATUS_AFTER: Final = {status: _list(f"status = '{status}'", _AFTER) for status in Status}
 
 
 class PiccoloConversations:
@@ -142,15 +149,31 @@ class PiccoloConversations:
         return to_conversation(rows[0])
 
     async def list(
-        self, user_id: UserId, *, status: Status | None, after: LastSeen | None, limit: int
-    ) -> Sequence[Conversation]:
+        self,
+        user_id: UserId,
+        *,
+        status: Status | None,
+        after: LastSeen | None,
+        limit: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Conversation]:
         if after is None:
             sql = LIST if status is None else LIST_STATUS[status]
-            rows = await self._engine.fetch(sql, user_id, limit)
+            start: tuple[object, ...] = ()
         else:
             sql = LIST_AFTER if status is None else LIST_STATUS_AFTER[status]
-            rows = await self._engine.fetch(sql, user_id, limit, after.updated_at, after.id)
-        return [to_conversation(row) for row in rows]
+            start = after.updated_at, after.id
+        share = max_bytes // limit
+        rows = await self._engine.fetch(sql, user_id, limit + 1, share, *start)
+        found = [
+            to_conversation(row)
+            for row in takewhile(lambda row: row["bytes"] <= share, rows[:limit])
+        ]
+        if found or not rows:
+            return Page(found, more=len(rows) > len(found))
+        # Only an import stores one this large. It is a page of its own.
+        large = await self._engine.fetch(sql, user_id, 1, NO_BOUND, *start)
+        return Page([to_conversation(row) for row in large], more=bool(large) and len(rows) > 1)
 
     async def change(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes
@@ -192,14 +215,19 @@ class PiccoloConversations:
             # Then it was the id of a message; ask which one, for the driver tells only in words.
             holders = await self._messages.holders(new.user_id, messages)
             raise MessageIdTakenError(holders[0].id) from error
-        first = await self._messages.history(
-            new.user_id,
-            new.id,
-            order=Order.ASC,
-            after=None,
-            before=None,
-            limit=len(messages),
-        )
+        first: Sequence[Message] = ()
+        if messages:
+            # One of what is stored that is larger ends the page, which is other content then.
+            page = await self._messages.history(
+                new.user_id,
+                new.id,
+                order=Order.ASC,
+                after=None,
+                before=None,
+                limit=len(messages),
+                max_bytes=given_bytes(messages),
+            )
+            first = page.items
         return Created(*recreated(new, messages, stored, first), created=False)
 
 

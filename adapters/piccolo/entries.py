@@ -7,7 +7,8 @@ import asyncpg
 
 from adapters.piccolo.conversations import PiccoloConversations, unprovisioned
 from adapters.piccolo.engine import Engine
-from adapters.piccolo.messages import GIVEN_COLUMNS, PiccoloMessages, given
+from adapters.piccolo.message_statements import GIVEN_COLUMNS
+from adapters.piccolo.messages import PiccoloMessages, given, given_bytes
 from adapters.piccolo.rows import Row, message_columns, to_jsonb, to_message, to_text
 from adapters.piccolo.users import NO_USER
 from domain.entries import (
@@ -31,8 +32,6 @@ from domain.model import (
     UserId,
     microseconds,
 )
-
-_NO_BOUND: Final = 2**62
 
 # The size of a text is known without reading it; of jsonb only how large it is stored.
 _MESSAGE_BYTES: Final = (
@@ -66,7 +65,7 @@ WHERE c.id = $1 AND c.user_id = $2
 ORDER BY page.position"""
 
 # The messages as $1 to $8 and $9 to $11, the items that are none as $12 to $15; see
-# `adapters.piccolo.messages.GIVEN`. `n` is the place among all of them, from 0.
+# `adapters.piccolo.message_statements.GIVEN`. `n` is the place among all of them, from 0.
 _MESSAGES: Final = (
     "unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::text[]::jsonb[], $5::text[], "
     "$6::text[], $7::text[]::jsonb[], $8::text[]::timestamptz[], $9::text[], $10::text[]::json[], "
@@ -140,15 +139,22 @@ class PiccoloEntries:
             # Then it was the id of a message; ask which one, for the driver tells only in words.
             holders = await self._messages.holders(new.user_id, _messages(entries))
             raise MessageIdTakenError(holders[0].id) from error
-        first = await self._first(new, len(entries))
+        first = await self._first(new, entries)
         check_same(new, entries, stored, first)
 
-    async def _first(self, new: Conversation, count: int) -> list[Entry]:
-        """Return the first entries of what is stored under the id, of any size."""
-        if count == 0:
+    async def _first(self, new: Conversation, entries: Sequence[GivenEntry]) -> list[Entry]:
+        """Return the first entries of what is stored under the id, as far as they may be the same.
+
+        One that is larger ends the page.
+        """
+        if not entries:
             return []
         page = await self.page(
-            new.user_id, new.id, after=BEFORE_FIRST, limit=count, max_bytes=_NO_BOUND
+            new.user_id,
+            new.id,
+            after=BEFORE_FIRST,
+            limit=len(entries),
+            max_bytes=given_bytes(_messages(entries)) + _item_bytes(entries),
         )
         return [*page.entries]
 
@@ -182,6 +188,11 @@ def _arguments(conversation: Conversation, entries: Sequence[GivenEntry]) -> tup
 
 def _messages(entries: Sequence[GivenEntry]) -> list[NewMessage]:
     return [entry.message for entry in entries if entry.message is not None]
+
+
+def _item_bytes(entries: Sequence[GivenEntry]) -> int:
+    """Return how many bytes the items have at most, and at least one."""
+    return 1 + sum(4 * len(entry.item) for entry in entries if entry.item is not None)
 
 
 def _entry(row: Row) -> Entry:

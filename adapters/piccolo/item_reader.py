@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from adapters.piccolo.engine import Engine
-from adapters.piccolo.item_statements import CALLS_BEFORE
+from adapters.piccolo.item_statements import AT, CALLS_BEFORE
 from adapters.piccolo.rows import Row, from_jsonb, from_text, to_text
-from domain.errors import ConversationNotFoundError
 from domain.items import Item, ItemId, ItemText
 from domain.model import (
     EMPTY_OBJECT,
@@ -31,12 +30,8 @@ class ItemReader:
     async def items(
         self, user_id: UserId, conversation_id: ConversationId, rows: Sequence[Row], order: Order
     ) -> Sequence[Item]:
-        """Return the items of a page in its order; a conversation without any has one empty row."""
-        if not rows:
-            raise ConversationNotFoundError(conversation_id)
-        oldest_first = [row for row in rows if row["position"] is not None]
-        if order is Order.DESC:
-            oldest_first.reverse()
+        """Return the items of a page in its order."""
+        oldest_first = rows if order is Order.ASC else rows[::-1]
         native = {
             row["position"]: _native(conversation_id, row)
             for row in oldest_first
@@ -55,6 +50,16 @@ class ItemReader:
             )
         ]
         return found if order is Order.ASC else found[::-1]
+
+    async def whole(
+        self, user_id: UserId, conversation_id: ConversationId, rows: Sequence[Row], share: int
+    ) -> Sequence[Row]:
+        """Return the rows, those in full whose texts were withheld, without those gone by now."""
+        large = [str(row["position"]) for row in rows if row["bytes"] > share]
+        found = await self._engine.fetch(AT, conversation_id, user_id, large)
+        whole = {row["position"]: row for row in rows if row["bytes"] <= share}
+        whole |= {row["position"]: row for row in found}
+        return [whole[row["position"]] for row in rows if row["position"] in whole]
 
     async def _calls_before(
         self,

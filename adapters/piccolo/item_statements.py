@@ -7,10 +7,11 @@ rows of `conversation_items`. Both take their positions from their conversation'
 from functools import reduce
 from typing import Final
 
+from adapters.piccolo.bounds import json_bytes, text_bytes, within
 from domain.model import Order
 
 # A batch: its messages as $1 to $8, its other items as $9 to $11, one array a column (of texts, see
-# `adapters.piccolo.messages`). `n` is the place in the batch, from 0.
+# `adapters.piccolo.message_statements`). `n` is the place in the batch, from 0.
 GIVEN_MESSAGES: Final = (
     "unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::text[]::jsonb[], $5::text[], "
     "$6::text[], $7::text[]::json[], $8::text[]::bigint[]) AS given "
@@ -124,14 +125,27 @@ _OF_ITEM: Final = """i.position, i.created_at, NULL::uuid, NULL, NULL, i.item_id
          NULL, NULL"""
 
 
-def _rows(condition: str, order: Order) -> str:
+def _of_page(share: str) -> str:
+    columns = "position created_at id role calls item_id item content tool_calls tool_call_id"
+    return within(
+        share,
+        ", ".join(f"page.{column}" for column in columns.split()),
+        ("item", "content", "tool_calls"),
+    )
+
+
+def _rows(condition: str, order: Order, share: str) -> str:
     """Return the query for the first $3 rows, of both tables, in one order."""
+    native = f"{text_bytes('m.content')} + {json_bytes('m.tool_calls', share)}"
+    sent = json_bytes("m.item", share)
     return f"""(
-    SELECT {_OF_MESSAGE} FROM messages m
+    SELECT {_OF_MESSAGE},
+         CASE WHEN m.item IS NULL THEN {native} ELSE {sent} END AS bytes
+    FROM messages m
     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.{condition}
     ORDER BY m.position {order.value} LIMIT $3
   ) UNION ALL (
-    SELECT {_OF_ITEM} FROM conversation_items i
+    SELECT {_OF_ITEM}, {json_bytes("i.item", share)} FROM conversation_items i
     WHERE i.conversation_id = $1 AND i.user_id = $2 AND i.{condition}
     ORDER BY i.position {order.value} LIMIT $3
   ) ORDER BY position {order.value} LIMIT $3"""
@@ -140,8 +154,8 @@ def _rows(condition: str, order: Order) -> str:
 def _page(order: Order) -> str:
     condition = "position > $4" if order is Order.ASC else "position < $4"
     return f"""
-SELECT page.* FROM conversations c
-LEFT JOIN LATERAL ({_rows(condition, order)}) AS page ON true
+SELECT {_of_page("$5::bigint")} FROM conversations c
+LEFT JOIN LATERAL ({_rows(condition, order, "$5::bigint")}) AS page ON true
 WHERE c.id = $1 AND c.user_id = $2
 ORDER BY page.position {order.value}"""
 
@@ -165,16 +179,28 @@ def _page_after(order: Order) -> str:
     if order is Order.DESC:
         condition = "position < place.position + place.again::int"
     return f"""
-SELECT place.position AS place, page.* FROM conversations c
+SELECT place.position AS place, {_of_page("$6::bigint")} FROM conversations c
 LEFT JOIN LATERAL ({_PLACE}
 ) AS place ON true
-LEFT JOIN LATERAL ({_rows(condition, order)}) AS page ON true
+LEFT JOIN LATERAL ({_rows(condition, order, "$6::bigint")}) AS page ON true
 WHERE c.id = $1 AND c.user_id = $2
 ORDER BY page.position {order.value}"""
 
 
 PAGE: Final = {order: _page(order) for order in Order}
 PAGE_AFTER: Final = {order: _page_after(order) for order in Order}
+
+# One probe for each, as of those above.
+AT: Final = f"""
+SELECT entry.* FROM unnest($3::text[]::bigint[]) AS asked (position)
+CROSS JOIN LATERAL (
+  (SELECT {_OF_MESSAGE} FROM messages m
+   WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.position = asked.position LIMIT 1)
+  UNION ALL
+  (SELECT {_OF_ITEM} FROM conversation_items i
+   WHERE i.conversation_id = $1 AND i.user_id = $2 AND i.position = asked.position LIMIT 1)
+) AS entry
+ORDER BY entry.position"""
 
 GET: Final = f"""
 SELECT {_OF_MESSAGE} FROM messages m
@@ -195,11 +221,11 @@ FROM (
   WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.position < $3
   ORDER BY m.position DESC LIMIT $5
 ) AS recent
-CROSS JOIN LATERAL jsonb_path_query(recent.tool_calls, '$[*] ? (
+CROSS JOIN LATERAL jsonb_path_query(recent.tool_calls, 'strict $[*] ? (
   @.type == "function" && @.function.name.type() == "string" && @.function.name != ""
     && @.function.arguments.type() == "string"
   || @.type == "custom" && @.custom.name.type() == "string" && @.custom.name != ""
-    && @.custom.input.type() == "string")') WITH ORDINALITY AS call (value, n)
+    && @.custom.input.type() == "string")', '{}', true) WITH ORDINALITY AS call (value, n)
 WHERE jsonb_typeof(recent.tool_calls) = 'array' AND call.value ->> 'id' = ANY($4::text[])
 ORDER BY recent.position, call.n DESC"""
 

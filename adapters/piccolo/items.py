@@ -13,6 +13,7 @@ from adapters.piccolo.item_statements import (
     APPEND_FREELY,
     APPEND_WITH_IDS,
     APPEND_WITH_KEY,
+    AT,
     CREATE,
     DELETE,
     GET,
@@ -21,7 +22,7 @@ from adapters.piccolo.item_statements import (
     PAGE_AFTER,
     TAKEN,
 )
-from adapters.piccolo.rows import to_jsonb, to_text
+from adapters.piccolo.rows import Row, to_jsonb, to_text
 from adapters.piccolo.users import NO_USER
 from domain.errors import (
     ConversationIdTakenError,
@@ -51,6 +52,7 @@ from domain.model import (
     UserId,
     microseconds,
 )
+from domain.pages import NO_BOUND, Page, fitting
 
 
 class PiccoloItems:
@@ -119,7 +121,7 @@ class PiccoloItems:
             return [item.stored(Position(first + n), at) for n, item in enumerate(items)]
         return await self._not_appended(user_id, conversation_id, items, at, key)
 
-    async def list(
+    async def list(  # noqa: PLR0913 - the port's
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -127,35 +129,53 @@ class PiccoloItems:
         order: Order,
         after: ItemId | None,
         limit: int,
-    ) -> Sequence[Item]:
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Item]:
+        share = max_bytes // (limit + 1)
         if after is None:
             start = FIRST_POSITION - 1 if order is Order.ASC else LAST_POSITION
-            rows = await self._engine.fetch(PAGE[order], conversation_id, user_id, limit, start)
-            return (await self._reader.items(user_id, conversation_id, rows, order))[:limit]
-        if not is_item_id(after):
+            rows = await self._engine.fetch(
+                PAGE[order], conversation_id, user_id, limit + 1, start, share
+            )
+        elif not is_item_id(after):
             await self._conversations.get(user_id, conversation_id)
             raise ItemNotFoundError(after)
-        message_id = message_id_in(after)
-        rows = await self._engine.fetch(
-            PAGE_AFTER[order],
-            conversation_id,
-            user_id,
-            limit + 1 if message_id else limit,
-            after,
-            message_id,
-        )
+        else:
+            message_id = message_id_in(after)
+            most = limit + 2 if message_id else limit + 1
+            rows = await self._engine.fetch(
+                PAGE_AFTER[order], conversation_id, user_id, most, after, message_id, share
+            )
         if not rows:
             raise ConversationNotFoundError(conversation_id)
-        if rows[0]["place"] is None:
+        if after is not None and rows[0]["place"] is None:
             raise ItemNotFoundError(after)
-        found = await self._reader.items(user_id, conversation_id, rows, order)
-        if found and found[0].position == rows[0]["place"]:
-            # The message that `after` is one item of has come once more.
+        # A conversation without any has one empty row.
+        rows = rows if rows[0]["position"] is not None else []
+        # The message that `after` is one item of comes once more.
+        again = int(bool(rows) and after is not None and rows[0]["position"] == rows[0]["place"])
+        page: Sequence[Row] = rows[: limit + again]
+        if is_large := any(row["bytes"] > share for row in page):
+            page = page[: again + fitting((row["bytes"] for row in page[again:]), max_bytes)]
+        is_cut = len(page) < len(rows)
+        if is_large:
+            page = await self._reader.whole(user_id, conversation_id, page, share)
+        found = await self._reader.items(user_id, conversation_id, page, order)
+        if after is not None and found and found[0].position == rows[0]["place"]:
             same = [item.id for item in found if item.position == found[0].position]
             if after not in same:
                 raise ItemNotFoundError(after)
             found = found[same.index(after) + 1 :]
-        return found[:limit]
+        if is_cut and not found:  # what was on the page was deleted just now
+            return await self.list(
+                user_id,
+                conversation_id,
+                order=order,
+                after=after,
+                limit=limit,
+                max_bytes=max_bytes,
+            )
+        return Page(found[:limit], more=is_cut or len(found) > limit)
 
     async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
         item, _ = await self._find(user_id, conversation_id, item_id)
@@ -202,13 +222,15 @@ class PiccoloItems:
         await self._conversations.get(user_id, conversation_id)
         # The statement may have been run twice; then what is stored has our ids and our time.
         try:
-            first = (await self.get(user_id, conversation_id, items[0].id)).position
+            found = await self.get(user_id, conversation_id, items[0].id)
         except ItemNotFoundError:
             pass
         else:
+            first = found.position
             mine = [item.stored(Position(first + n), at) for n, item in enumerate(items)]
-            last = mine[-1].position
-            if mine == await self._between(user_id, conversation_id, first, last):
+            if found == mine[0] and mine == await self._between(
+                user_id, conversation_id, first, mine[-1].position
+            ):
                 return mine
         ids, message_ids = _identified(given_ids(items))
         taken = await self._engine.fetch(TAKEN, conversation_id, user_id, ids, message_ids)
@@ -220,11 +242,9 @@ class PiccoloItems:
         self, user_id: UserId, conversation_id: ConversationId, first: Position, last: Position
     ) -> Sequence[Item]:
         """Return the items of these positions, both included, oldest first."""
-        rows = await self._engine.fetch(
-            PAGE[Order.ASC], conversation_id, user_id, last - first + 1, first - 1
-        )
-        found = await self._reader.items(user_id, conversation_id, rows, Order.ASC)
-        return [item for item in found if item.position <= last]
+        positions = [str(position) for position in range(first, last + 1)]
+        rows = await self._engine.fetch(AT, conversation_id, user_id, positions)
+        return await self._reader.items(user_id, conversation_id, rows, Order.ASC)
 
     async def _keyed(
         self, user_id: UserId, conversation_id: ConversationId, key: RequestKey

@@ -160,10 +160,11 @@ def _constants() -> Iterator[tuple[str, str]]:
     for name in sorted(sys.modules, reverse=True):
         if not name.startswith(package):
             continue
+        module = name.removeprefix(package).replace("_statements", "s")
         for constant, value in vars(sys.modules[name]).items():
             if not constant.isupper():
                 continue
-            called = f"{name.removeprefix(package)}.{constant.strip('_').lower()}"
+            called = f"{module}.{constant.strip('_').lower()}"
             if isinstance(value, str) and _STATEMENT.match(value):
                 yield value, called
             elif isinstance(value, dict):

@@ -142,7 +142,7 @@ async def history(  # noqa: PLR0913 - each is one independent part of the questi
         before=before,
         limit=limit,
     )
-    return list(found)
+    return list(found.items)
 
 
 async def again(store: Store, conversation: Conversation) -> Conversation:
@@ -154,7 +154,7 @@ async def listed(
     store: Store, user_id: UserId = ALICE, *, status: Status | None = None
 ) -> list[Conversation]:
     found = await store.conversations.list(user_id, status=status, after=None, limit=1_000)
-    return list(found)
+    return list(found.items)
 
 
 async def everything_of(

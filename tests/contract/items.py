@@ -81,7 +81,7 @@ async def page(
     found = await store.items.list(
         conversation.user_id, conversation.id, order=order, after=after, limit=limit
     )
-    return list(found)
+    return list(found.items)
 
 
 async def paged(store: Store, conversation: Conversation, order: Order, limit: int) -> list[Item]:
@@ -89,9 +89,11 @@ async def paged(store: Store, conversation: Conversation, order: Order, limit: i
     found: list[Item] = []
     after = None
     while True:
-        some = await page(store, conversation, order=order, after=after, limit=limit + 1)
-        found += some[:limit]
-        if len(some) <= limit:
+        some = await store.items.list(
+            conversation.user_id, conversation.id, order=order, after=after, limit=limit
+        )
+        found += some.items
+        if not some.more:
             return found
         after = found[-1].id
 

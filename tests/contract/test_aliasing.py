@@ -56,12 +56,12 @@ async def test_a_history_that_was_read_does_not_grow_or_shrink(store: Store) -> 
         found = await store.messages.history(
             ALICE, conversation.id, order=order, after=None, before=None, limit=100
         )
-        copy = tuple(found)
+        copy = tuple(found.items)
 
         await appended(store, conversation, says("later"))
         await store.messages.delete(ALICE, conversation.id, copy[0].id)
 
-        assert tuple(found) == copy
+        assert tuple(found.items) == copy
 
 
 async def test_a_window_that_was_read_does_not_change(store: Store) -> None:
@@ -85,7 +85,7 @@ async def test_a_list_that_was_read_does_not_change(store: Store) -> None:
     await store.conversations.change(ALICE, conversation.id, Changes(title="Renamed"))
     await appended(store, conversation, says("later"), at=NOON + HOUR)
 
-    assert list(found) == [conversation]
+    assert list(found.items) == [conversation]
 
 
 async def test_a_conversation_that_was_read_does_not_change(store: Store) -> None:

@@ -142,7 +142,8 @@ async def test_nothing_of_somebody_else_is_listed_counted_or_erased(
 
     assert await listed(store, BOB) == []
     later = LastSeen(alices.updated_at + HOUR, alices.id)
-    assert not await store.conversations.list(BOB, status=None, after=later, limit=10)
+    found = await store.conversations.list(BOB, status=None, after=later, limit=10)
+    assert not found.items
     usage = await store.users.usage(BOB)
     assert (usage.conversations, usage.messages) == (0, 0)
     assert not await store.users.erase(BOB)

@@ -11,8 +11,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from adapters.piccolo import conversations, messages, users
+from adapters.piccolo import conversations, users
 from adapters.piccolo import item_statements as items
+from adapters.piccolo import message_statements as messages
 from domain.model import Order, Status
 from tests.postgres import Server, connect_args
 
@@ -59,6 +60,7 @@ STATEMENTS = {
     "history asc": (messages.HISTORY[Order.ASC], {CONVERSATION, IN_ORDER}),
     "history desc": (messages.HISTORY[Order.DESC], {CONVERSATION, IN_ORDER}),
     "history between": (messages.HISTORY_BETWEEN[Order.ASC], {CONVERSATION, IN_ORDER, MESSAGE}),
+    "messages at positions": (messages.AT, {IN_ORDER}),
     "get message": (messages.GET, {MESSAGE}),
     "retry": (messages.STORED, {MESSAGE}),
     "delete message": (messages.DELETE, {CONVERSATION, MESSAGE}),
@@ -87,6 +89,7 @@ STATEMENTS = {
         {CONVERSATION, IN_ORDER, ITEM_IN_ORDER, *BY_ITEM_ID},
     ),
     "calls before": (items.CALLS_BEFORE, {IN_ORDER}),
+    "items at positions": (items.AT, {IN_ORDER, ITEM_IN_ORDER}),
     "get item": (items.GET, BY_ITEM_ID),
     "delete item": (items.DELETE, {CONVERSATION, MESSAGE, OTHER_ITEM_ID}),
     "usage": (users.USAGE, {OF_USER}),

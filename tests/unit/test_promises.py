@@ -31,6 +31,7 @@ from domain.model import (
     UserId,
     microseconds,
 )
+from domain.pages import Page
 from domain.ports import Appended, Created
 from domain.promises import PROMISES
 from domain.trial import BrokenPromiseError, Trial
@@ -80,9 +81,10 @@ class SwallowsMessages(MemoryMessages):
 
 
 class OrdersByClock(MemoryMessages):
-    async def history(self, *args: Any, **kwargs: Any) -> Sequence[Message]:
+    async def history(self, *args: Any, **kwargs: Any) -> Page[Message]:
         found = await super().history(*args, **kwargs)
-        return sorted(found, key=lambda each: (each.content or "", each.position), reverse=True)
+        by_text = sorted(found.items, key=lambda each: (each.content or "", each.position))
+        return replace(found, items=by_text[::-1])
 
 
 class StoresTwice(MemoryMessages):
@@ -166,11 +168,13 @@ class DropsNul(MemoryConversations):
 
 
 class RewritesItems(MemoryItems):
-    async def list(self, *args: Any, **kwargs: Any) -> Sequence[Item]:
+    async def list(self, *args: Any, **kwargs: Any) -> Page[Item]:
         found = await super().list(*args, **kwargs)
-        return [
-            replace(item, text=type(item.text)(item.text.replace("1.10", "1.1"))) for item in found
+        rewritten = [
+            replace(item, text=type(item.text)(item.text.replace("1.10", "1.1")))
+            for item in found.items
         ]
+        return replace(found, items=rewritten)
 
 
 _left: dict[ConversationId, list[Message]] = {}

@@ -8,7 +8,14 @@ from types import ModuleType
 
 import pytest
 
-from adapters.piccolo import conversations, entries, item_statements, messages, users
+from adapters.piccolo import (
+    conversations,
+    entries,
+    item_statements,
+    message_statements,
+    messages,
+    users,
+)
 
 FOLDER = Path(messages.__file__).parent
 # A table, and its alias if there is one: a word that is no keyword.
@@ -35,7 +42,7 @@ def statements_of(module: ModuleType) -> Iterator[tuple[str, str]]:
 
 STATEMENTS = [
     found
-    for module in (conversations, entries, messages, users, item_statements)
+    for module in (conversations, entries, message_statements, users, item_statements)
     for found in statements_of(module)
 ]
 

@@ -400,7 +400,7 @@ async def test_the_id_of_a_line_never_changes(house: House) -> None:
 async def test_what_was_done_to_an_imported_conversation_since_stays(house: House) -> None:
     line = {"title": "x", "messages": [says("a")]}
     await house.take(line)
-    [found] = await house.conversations.list(ALICE, status=None, after=None, limit=9)
+    [found] = (await house.conversations.list(ALICE, status=None, after=None, limit=9)).items
     await house.conversations.change(ALICE, found.id, Changes(title="renamed"))
     assert not await house.take(line)
     assert [each["title"] for each in await house.exported()] == ["renamed"]
@@ -552,7 +552,7 @@ async def test_a_source_that_knows_more_messages_than_before_is_refused(house: H
         await house.transfer.import_conversation(ALICE, of_source(5))
     assert (caught.value.missing, caught.value.given) == (3, 5)
     assert not await house.transfer.import_conversation(ALICE, of_source(1))
-    [found] = await house.conversations.list(ALICE, status=None, after=None, limit=9)
+    [found] = (await house.conversations.list(ALICE, status=None, after=None, limit=9)).items
     new = NewMessage(role=Role.USER, content="went on here", id=MessageId(uuid4()))
     await house.messages.append(ALICE, found.id, [new], NOW + HOUR)
     assert not await house.transfer.import_conversation(ALICE, of_source(2))
@@ -620,5 +620,5 @@ async def append(house: House, title: str) -> None:
 
 async def named(house: House, title: str) -> Conversation:
     found = await house.conversations.list(ALICE, status=None, after=None, limit=1_000)
-    [conversation] = [each for each in found if each.title == title]
+    [conversation] = [each for each in found.items if each.title == title]
     return conversation

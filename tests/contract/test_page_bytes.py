@@ -1,0 +1,284 @@
+"""Pages are bounded in bytes: they end early, are never empty, and lead to everything."""
+
+import json
+
+import pytest
+
+from domain.items import Item
+from domain.model import Conversation, JsonText, Message, NewMessage, Order, Position, Role
+from domain.ports import LastSeen
+from tests.contract.builders import (
+    ALICE,
+    HOUR,
+    NOON,
+    a_conversation,
+    again,
+    contents,
+    history,
+    numbered,
+    says,
+    started,
+)
+from tests.contract.items import CALLS, append, items_of, page
+from tests.contract.store import Store
+
+KB = 1_000
+# Some room for what is counted besides texts: metadata, and how JSON is stored.
+MOST = 3 * KB + KB // 2
+OF_ONE_LETTER = JsonText(
+    json.dumps(
+        [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "x" * 50 * KB}}]
+    )
+)
+"""What a database compresses to next to nothing, and answers in full length."""
+
+
+def sized(*kilobytes: float) -> list[NewMessage]:
+    return [says(f"{n}".ljust(int(size * KB), "x")) for n, size in enumerate(kilobytes)]
+
+
+def texts(*kilobytes: float) -> list[str]:
+    said = ("x" * int(size * KB - 40) for size in kilobytes)
+    return [json.dumps({"role": "user", "content": content}) for content in said]
+
+
+async def paged(
+    store: Store,
+    conversation: Conversation,
+    order: Order = Order.ASC,
+    *,
+    limit: int = 100,
+    max_bytes: int = MOST,
+) -> list[list[Message]]:
+    """Return all pages, each asked for from where the one before ended."""
+    found: list[list[Message]] = []
+    last: Position | None = None
+    while True:
+        page = await store.messages.history(
+            ALICE,
+            conversation.id,
+            order=order,
+            after=last if order is Order.ASC else None,
+            before=last if order is Order.DESC else None,
+            limit=limit,
+            max_bytes=max_bytes,
+        )
+        found.append(list(page.items))
+        if not page.more:
+            return found
+        last = page.items[-1].position
+
+
+async def paged_items(
+    store: Store, conversation: Conversation, order: Order, *, limit: int = 100
+) -> list[list[Item]]:
+    found: list[list[Item]] = []
+    after = None
+    while True:
+        page = await store.items.list(
+            ALICE, conversation.id, order=order, after=after, limit=limit, max_bytes=MOST
+        )
+        found.append(list(page.items))
+        if not page.more:
+            return found
+        after = page.items[-1].id
+
+
+@pytest.mark.parametrize("order", list(Order))
+@pytest.mark.parametrize(
+    ("kilobytes", "pages"),
+    [
+        ([1, 1, 1, 1, 1, 1, 1], [3, 3, 1]),
+        ([1, 1, 1], [3]),
+        ([50], [1]),
+        ([50, 50, 50], [1, 1, 1]),
+        ([1, 50, 1], [1, 1, 1]),
+        ([0.1] * 20, [20]),
+    ],
+)
+async def test_a_page_ends_before_it_has_more_bytes(
+    store: Store, kilobytes: list[float], pages: list[int], order: Order
+) -> None:
+    conversation = await started(store, *sized(*kilobytes))
+    everything = await history(store, conversation, order=order)
+
+    found = await paged(store, conversation, order)
+
+    assert [message for page in found for message in page] == everything
+    assert [len(page) for page in found] == pages
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+async def test_a_page_ends_at_what_comes_first(store: Store, limit: int) -> None:
+    conversation = await started(store, *sized(1, 1, 1, 2.8, 0.1, 0.1, 0.1, 0.1))
+    everything = await history(store, conversation)
+
+    found = await paged(store, conversation, limit=limit)
+
+    assert [message for page in found for message in page] == everything
+    assert all(0 < len(page) <= limit for page in found)
+
+
+async def test_bytes_are_counted_and_not_characters(store: Store) -> None:
+    conversation = await started(store, *(says("\N{SNOWMAN}" * (KB // 3)) for _ in range(4)))
+
+    assert [len(page) for page in await paged(store, conversation)] == [3, 1]
+
+
+async def test_what_is_stored_compressed_counts_as_it_is_answered(store: Store) -> None:
+    calls = says(None, Role.ASSISTANT, tool_calls=OF_ONE_LETTER)
+    notes = says("noted", metadata=JsonText(json.dumps({"note": "x" * 50 * KB})))
+    conversation = await started(store, says("a"), calls, says("b"), notes, says("c"))
+
+    assert [len(page) for page in await paged(store, conversation)] == [1, 1, 1, 1, 1]
+
+
+async def test_a_page_between_two_messages_is_bounded_too(store: Store) -> None:
+    first, *between, last = sized(1, 1, 1, 1, 1, 50, 1)
+    conversation = await started(store, first, *between, last)
+    everything = await history(store, conversation)
+
+    for order, expected in ((Order.ASC, everything[1:4]), (Order.DESC, everything[5:4:-1])):
+        page = await store.messages.history(
+            ALICE,
+            conversation.id,
+            order=order,
+            after=first.id,
+            before=last.id,
+            limit=100,
+            max_bytes=MOST,
+        )
+        assert (list(page.items), page.more) == (expected, True)
+    rest = await store.messages.history(
+        ALICE,
+        conversation.id,
+        order=Order.ASC,
+        after=everything[4].position,
+        before=last.id,
+        limit=100,
+        max_bytes=MOST,
+    )
+    assert (list(rest.items), rest.more) == ([everything[5]], False)
+
+
+@pytest.mark.parametrize("with_append", [False, True])
+async def test_both_ends_of_a_window_have_half_of_the_bytes(
+    store: Store,
+    with_append: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    opening = [says(f"{n}".ljust(KB), Role.SYSTEM) for n in range(3)]
+    latest = sized(1, 1, 1, 1, 1)
+    conversation = await started(store, *opening, *latest)
+
+    if with_append:
+        new = says("new".ljust(KB))
+        appended = await store.messages.append(
+            ALICE, conversation.id, [new], NOON + HOUR, window=10, max_bytes=5 * KB
+        )
+        window = appended.window
+        latest.append(new)
+    else:
+        window = await store.messages.window(ALICE, conversation.id, limit=10, max_bytes=5 * KB)
+
+    assert window is not None
+    assert contents(window.head) == [each.content for each in opening[:2]]
+    assert contents(window.tail) == [each.content for each in latest[-2:]]
+    assert window.message_count == len(opening) + len(latest)
+
+
+async def test_the_latest_message_is_in_the_window_however_large(store: Store) -> None:
+    conversation = await started(store, says("Be kind.", Role.SYSTEM), *sized(1, 50))
+
+    window = await store.messages.window(ALICE, conversation.id, limit=10, max_bytes=MOST)
+
+    assert contents(window.head) == ["Be kind."]
+    assert [len(each or "") for each in contents(window.tail)] == [50 * KB]
+
+
+async def test_instructions_that_are_too_large_are_not_in_the_window(store: Store) -> None:
+    large = says("x" * 50 * KB, Role.SYSTEM)
+    conversation = await started(store, says("Be kind.", Role.SYSTEM), large, *numbered(2))
+
+    window = await store.messages.window(ALICE, conversation.id, limit=3, max_bytes=MOST)
+
+    assert contents(window.head) == ["Be kind."]
+    assert contents(window.tail) == ["user 0", "user 1"]
+
+
+@pytest.mark.parametrize("order", list(Order))
+async def test_pages_of_items_are_bounded_too(store: Store, order: Order) -> None:
+    conversation = await started(store, *sized(1, 50, 1))
+    reasoning = json.dumps({"type": "reasoning", "summary": [], "encrypted_content": "x" * 50 * KB})
+    await append(store, conversation, *items_of(*texts(1, 1, 1, 1), reasoning, *texts(1, 50, 1)))
+    everything = await page(store, conversation, order=order)
+
+    found = await paged_items(store, conversation, order)
+
+    assert [item for page in found for item in page] == everything
+    assert [len(page) for page in found] == (
+        [1, 1, 3, 2, 1, 1, 1, 1] if order is Order.ASC else [1, 1, 1, 1, 3, 2, 1, 1]
+    )
+
+
+@pytest.mark.parametrize("order", list(Order))
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_a_large_message_of_several_items_leads_on(
+    store: Store, order: Order, limit: int
+) -> None:
+    """Past one of its items, it is read again, and must not fill the page."""
+    large = says("x" * 50 * KB, Role.ASSISTANT, tool_calls=CALLS)
+    conversation = await started(store, says("a"), large, says("b" * 50 * KB), large_again())
+    everything = await page(store, conversation, order=order)
+    assert len(everything) == 8
+
+    found = await paged_items(store, conversation, order, limit=limit)
+
+    assert [item for page in found for item in page] == everything
+    assert all(0 < len(page) <= limit for page in found)
+
+
+def large_again() -> NewMessage:
+    return says("y" * 50 * KB, Role.ASSISTANT, tool_calls=CALLS)
+
+
+async def test_a_list_of_conversations_is_bounded_too(store: Store) -> None:
+    """By its metadata and titles, which imports may bring in any size."""
+    expected = []
+    for number, size in enumerate((1, 1, 1, 1, 50, 1, 50)):
+        metadata = JsonText(json.dumps({"note": str(number).ljust(size * KB, "x")}))
+        new = a_conversation(metadata=metadata, at=NOON - number * HOUR)
+        await store.conversations.create(new, (), provision=True)
+        expected.append(await again(store, new))
+    found = []
+    after = None
+    while True:
+        some = await store.conversations.list(
+            ALICE, status=None, after=after, limit=4, max_bytes=5 * KB
+        )
+        found.append(list(some.items))
+        if not some.more:
+            break
+        after = LastSeen(some.items[-1].updated_at, some.items[-1].id)
+
+    assert [conversation for page in found for conversation in page] == expected
+    assert [len(page) for page in found] == [4, 1, 1, 1]
+
+
+async def test_a_create_sent_again_is_not_taken_for_a_larger_one(store: Store) -> None:
+    """What is compared is bounded by what was sent; what is the same is found all the same."""
+    full = says(
+        "\ufdd0\0" * 300,
+        Role.ASSISTANT,
+        tool_calls=CALLS,
+        metadata=JsonText(f"[{','.join('1' * 900)}]"),
+    )
+    new = a_conversation()
+    messages = [says("a"), full, *sized(50)]
+    made = await store.conversations.create(new, messages, provision=True)
+
+    again_made = await store.conversations.create(new, messages, provision=True)
+    again_appended = await store.messages.append(ALICE, new.id, messages, NOON + HOUR)
+
+    assert not again_made.created
+    assert [each.id for each in again_made.messages] == [each.id for each in made.messages]
+    assert len(again_appended.messages) == len(messages)
