@@ -14,7 +14,7 @@ import pytest
 from domain.adoption import NAMESPACE
 from tests.e2e.adoption.conftest import Place, said
 from tests.e2e.adoption.layouts import SMALL, UUIDS_AND_JSONB
-from tests.e2e.neon.servers import PGBOUNCER, pgbouncer
+from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
 from tests.e2e.processes import CHATKEEP, PROJECT, environment
 from tests.postgres import connect_args
 
@@ -213,7 +213,7 @@ async def test_two_at_once_are_refused(small: Place) -> None:
     ]
 
 
-@pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
+@needs_pgbouncer
 async def test_it_goes_through_a_pooler_in_transaction_mode(small: Place) -> None:
     async with pgbouncer(small.url, connections=2) as url:
         pooled = Place(url, small.old)

@@ -15,7 +15,7 @@ from adapters.piccolo.doctor import connecting, patient, server
 from domain.findings import Outcome
 from tests.e2e.doctor.examining import connected, examine, execute, promises
 from tests.e2e.neon.certificates import Authority
-from tests.e2e.neon.servers import PGBOUNCER, pgbouncer
+from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
 from tests.postgres import Server
 from tests.relay import Relay, once
 
@@ -204,7 +204,7 @@ async def test_a_certificate_that_is_not_trusted_is_named(
     assert "sslrootcert" in found.line("connection").way_out
 
 
-@pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
+@needs_pgbouncer
 async def test_all_of_it_works_through_a_pooler(database_url: str) -> None:
     async with pgbouncer(database_url, connections=1) as url:
         found = await examine(url, direct=database_url)

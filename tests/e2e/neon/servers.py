@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Literal
 
 import asyncpg
+import pytest
 
 from adapters.postgres_binaries import postgres_binaries
 from tests import postgres
 from tests.e2e.neon.service import free_port, is_listening, until
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+needs_pgbouncer = pytest.mark.skipif(
+    PGBOUNCER is None, reason="pgbouncer is not installed (Debian: apt-get install pgbouncer)"
+)
 
 Way = Literal["fast", "immediate"]
 
@@ -56,7 +61,9 @@ class Suspendable:
 
 
 @asynccontextmanager
-async def pgbouncer(database_url: str, *, connections: int) -> AsyncIterator[str]:
+async def pgbouncer(
+    database_url: str, *, connections: int, clients: int = 200
+) -> AsyncIterator[str]:
     """Yield the URL of the same database through PgBouncer in transaction mode."""
     assert PGBOUNCER is not None
     args = postgres.connect_args(database_url)
@@ -73,7 +80,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = {connections}
-max_client_conn = 200
+max_client_conn = {clients}
 server_login_retry = 1
 """
     )

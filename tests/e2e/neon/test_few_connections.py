@@ -12,6 +12,7 @@ from adapters.piccolo.engine import Engine
 from adapters.piccolo.retries import Timing
 from tests import postgres
 from tests.e2e.neon.load import check, figures, write_during
+from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
 from tests.e2e.neon.service import Caller, problem, service, timed, until
 
 LIMIT = 5
@@ -57,18 +58,24 @@ async def readiness(caller: Caller, over: asyncio.Event) -> set[bool]:
     return found
 
 
+@pytest.mark.parametrize("pooled", [pytest.param(True, marks=needs_pgbouncer), False])
 async def test_more_writers_than_connections_are_all_served_and_the_service_stays_ready(
-    few: str, database_url: str, *, full: bool
+    few: str, database_url: str, *, pooled: bool, full: bool
 ) -> None:
     over = asyncio.Event()
-    engine = Engine(postgres.connect_args(few))
-    async with service(few, engine=engine) as caller:
+    async with AsyncExitStack() as stack:
+        url = few
+        if pooled:
+            bouncer = pgbouncer(database_url, connections=LIMIT, clients=LIMIT)
+            url = await stack.enter_async_context(bouncer)
+        engine = Engine(postgres.connect_args(url))
+        caller = await stack.enter_async_context(service(url, engine=engine))
         await caller.until_ready()
         asking = asyncio.create_task(readiness(caller, over))
         ledger = await write_during(caller, asyncio.sleep(30 if full else 1), writers=24)
         over.set()
         assert engine.pool is not None
-        assert engine.pool.get_allowed_size() == LIMIT
+        assert 1 < engine.pool.get_allowed_size() <= LIMIT
 
         assert await asking == {True}
         assert await caller.is_ready()  # its own idle connections hold every place

@@ -10,12 +10,8 @@ import pytest
 
 from tests import postgres
 from tests.e2e.neon.load import check, figures, write_during
-from tests.e2e.neon.servers import PGBOUNCER, Suspendable, pgbouncer
+from tests.e2e.neon.servers import Suspendable, needs_pgbouncer, pgbouncer
 from tests.e2e.neon.service import Caller, service, service_process
-
-needs_pgbouncer = pytest.mark.skipif(
-    PGBOUNCER is None, reason="pgbouncer is not installed (Debian: apt-get install pgbouncer)"
-)
 
 # Each adds what statements do not ask for, or changes the type of what they return, and back.
 CHANGES = (
