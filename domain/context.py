@@ -5,13 +5,13 @@ message with calls is followed directly by the tool messages that answer every o
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
 
 from domain.json_sources import elements
-from domain.model import JsonText, Message, Role, is_opening
+from domain.model import JsonText, Message, Position, Role, is_opening
 from domain.ports import MAX_HEAD, Window
 
 
@@ -51,14 +51,14 @@ class _Unit(NamedTuple):
 def select(window: Window, *, max_chars: int | None = None) -> Context:
     """Return the messages of the window that a model can be given.
 
-    - A tool call stays only with its result, and a result only with its call. Results are the tool
-      messages directly after the assistant's messages that the call is among; the first one for
-      each id counts, and ids may come again later in the conversation. When the assistant's calls
-      and texts are messages of their own, as OpenAI's items are, the last text since the first call
-      carries all calls, or else the message of that call. Calls without a result are taken out of
-      their message, and a message in which that leaves neither a call nor a text goes as well, as
-      does any other message without content. A message whose calls all have results, and no others
-      are near, is given as it is stored.
+    - A tool call stays only with its result, and a result only with its call, which it follows
+      directly, whatever was said in between. A result answers the last call of its id before it;
+      the first result counts, and ids may come again later in the conversation. When the
+      assistant's calls and texts are messages of their own, as OpenAI's items are, the last text
+      since the first call carries all calls, or else the message of that call. Calls without a
+      result are taken out of their message, and a message in which that leaves neither a call nor a
+      text goes as well, as does any other message without content. A message whose calls all have
+      results, and no others are near, is given as it is stored.
     - What in `tool_calls` does not have the shape of OpenAI's calls (`{"id", "type": "function",
       "function": {"name", "arguments"}}`, all of them strings, or `"custom"` with `{"name",
       "input"}`) is no call, nor is a second one with the same id in one message.
@@ -103,41 +103,37 @@ def calls(tool_calls: JsonText) -> list[Call]:
 
 def _units(messages: Sequence[Message]) -> Iterator[_Unit]:
     """Yield what can be given to a model, newest first."""
-    results: list[Message] = []
+    results: dict[str, Message] = {}
     at = len(messages)
     while at > 0:
         at -= 1
         message = messages[at]
         if message.role is Role.TOOL:
-            results.append(message)
-            continue
-        if message.role is Role.ASSISTANT:
+            if message.content is not None and message.tool_call_id is not None:
+                results[message.tool_call_id] = message
+        elif message.role is Role.ASSISTANT:
             end = at + 1
             while results and at > 0 and messages[at - 1].role is Role.ASSISTANT:
                 at -= 1
-            yield from _turn(messages[at:end], results[::-1])
+            yield from _turn(messages[at:end], results)
         elif message.content is not None:
             yield _Unit((message,), len(message.content))
-        results.clear()
 
 
-def _turn(said: Sequence[Message], results: Sequence[Message]) -> Iterator[_Unit]:
-    """Yield what is left of the assistant's messages, and of the results after them, newest first.
+def _turn(said: Sequence[Message], results: dict[str, Message]) -> Iterator[_Unit]:
+    """Yield what is left of messages of the assistant in a row, newest first, with their results.
 
     All calls that have results go to one message: to the last text since the first such call, or,
     when nothing was said since, to the message of that call. So texts keep their order, and the
-    results follow their calls.
+    results follow their calls. `results` are those that came later, by the ids of their calls; what
+    is used of them is taken out.
     """
-    answers: dict[str, Message] = {}
-    for result in results:
-        if result.content is not None and result.tool_call_id is not None:
-            answers.setdefault(result.tool_call_id, result)
     asked: dict[str, Call] = {}
     asking: Message | None = None
     whole = False
     for message in said:
         entries = [] if message.tool_calls is None else elements(message.tool_calls)
-        kept = [c for c in _calls(entries) if c.id in answers and c.id not in asked]
+        kept = [c for c in _calls(entries) if c.id in results and c.id not in asked]
         if _says_something(message) if asking else kept:
             asking = message
             whole = not asked and len(kept) == len(entries)
@@ -145,12 +141,18 @@ def _turn(said: Sequence[Message], results: Sequence[Message]) -> Iterator[_Unit
             whole = False
         asked.update((call.id, call) for call in kept)
 
+    answers = sorted((results.pop(call_id) for call_id in asked), key=_position)
     for message in reversed(said):
         if message is asking:
-            yield _exchange(message if whole else _calling(message, asked.values()), asked, answers)
+            calling = message if whole else _calling(message, asked.values())
+            yield _exchange(calling, asked.values(), answers)
         elif _says_something(message):
             text = message if message.tool_calls is None else message._replace(tool_calls=None)
             yield _Unit((text,), len(text.content or ""))
+
+
+def _position(message: Message) -> Position:
+    return message.position
 
 
 def _says_something(message: Message) -> bool:
@@ -163,12 +165,11 @@ def _calling(message: Message, asked: Iterable[Call]) -> Message:
     return message._replace(tool_calls=JsonText(f"[{sources}]"))
 
 
-def _exchange(asking: Message, asked: Mapping[str, Call], answers: Mapping[str, Message]) -> _Unit:
-    """Return the message with the calls, and their results; both are by the ids of the calls."""
-    results = [answer for call_id, answer in answers.items() if call_id in asked]
-    chars = sum(len(call.name) + len(call.payload) for call in asked.values())
-    chars += sum(len(message.content or "") for message in (asking, *results))
-    return _Unit((asking, *results), chars)
+def _exchange(asking: Message, asked: Iterable[Call], answers: Sequence[Message]) -> _Unit:
+    """Return a message, its calls and their results as what stays or goes together."""
+    chars = sum(len(call.name) + len(call.payload) for call in asked)
+    chars += sum(len(message.content or "") for message in (asking, *answers))
+    return _Unit((asking, *answers), chars)
 
 
 def _calls(entries: Iterable[tuple[object, str]]) -> list[Call]:

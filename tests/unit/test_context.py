@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -188,10 +189,42 @@ def test_ids_may_come_again_later() -> None:
     assert select(window(history, 20)).messages == history
 
 
-def test_a_result_follows_its_call_directly() -> None:
-    history = conversation(assistant("Looking", "a"), user("Well?"), tool("a", "Found."))
+def test_a_result_follows_its_call_whatever_was_said_in_between() -> None:
+    history = conversation(
+        user("Find it"),
+        assistant("Looking", "a"),
+        user("Well?"),
+        assistant("A moment"),
+        system("Be patient."),
+        tool("a", "Found."),
+        user("Thanks"),
+    )
 
-    assert texts(select(window(history, 20))) == ["Looking", "Well?"]
+    context = select(window(history, 20))
+
+    assert ids(context.messages) == [1, 2, 6, 3, 4, 5, 7]
+    assert not context.truncated
+    # What does not fit goes together, though something newer stays.
+    assert ids(select(window(history, 20), max_chars=40).messages) == [3, 4, 5, 7]
+
+
+def test_a_late_result_is_of_the_last_call_before_it() -> None:
+    history = conversation(
+        assistant(None, "a"),
+        user("Again"),
+        assistant(None, "a"),
+        user("Well?"),
+        tool("a", "Found."),
+        tool("a", "Found again."),
+    )
+
+    assert ids(select(window(history, 20)).messages) == [2, 3, 5, 4]
+
+
+def test_a_result_before_its_call_is_none_of_it() -> None:
+    history = conversation(tool("a", "Found."), user("Find it"), assistant("Looking", "a"))
+
+    assert texts(select(window(history, 20))) == ["Find it", "Looking"]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +343,12 @@ def test_a_context_is_taken_from_its_window_in_order(
     context = select(given_window, max_chars=chars)
 
     order = ids(context.messages)
-    assert order == sorted(order)
+    said = [message for message in context.messages if message.role is not Role.TOOL]
+    assert ids(said) == sorted(ids(said))
+    for before, message in pairwise(context.messages):
+        if message.role is Role.TOOL:
+            assert before.role in {Role.TOOL, Role.ASSISTANT}
+            assert message.id.int > before.id.int
     assert set(order) <= set(ids(given_window.head + given_window.tail))
     by_id = {message.id.int: message for message in history}
     for message in context.messages:
@@ -392,44 +430,32 @@ def is_same(one: Message, other: Message) -> bool:
 
 def valid(history: Sequence[Message]) -> list[Message]:
     """Return what a model can be given of a history: the rules again, from the first message on."""
-    found = []
-    at = 0
-    while at < len(history):
-        message = history[at]
-        run, results = [message], list[Message]()
-        at += 1
-        if message.role is Role.ASSISTANT:
-            while at < len(history) and history[at].role is Role.ASSISTANT:
-                run.append(history[at])
-                at += 1
-            while at < len(history) and history[at].role is Role.TOOL:
-                results.append(history[at])
-                at += 1
-            answered = {each.tool_call_id for each in results if each.content is not None}
-            since = next((n for n, each in enumerate(run) if answered & called(each)), len(run))
-            texts = [
-                each
-                for each in run
-                if each.content or (each.content is not None and each.tool_calls is None)
-            ]
-            said_since = any(each in texts for each in run[since:])
-            found += [
-                each
-                for n, each in enumerate(run)
-                if each in texts or (n == since and not said_since)
-            ]
-            answered &= {call_id for each in run for call_id in called(each)}
-            for result in results:
-                if result.content is not None and result.tool_call_id in answered:
-                    answered.remove(result.tool_call_id)
-                    found.append(result)
-        elif message.role is not Role.TOOL and message.content is not None:
-            found.append(message)
+    turns = [
+        [*messages]
+        for _, messages in groupby(history, key=lambda each: each.role is Role.ASSISTANT)
+    ]
+    answers: list[dict[str, Message]] = [{} for _ in turns]
+    asked_in: dict[str, int] = {}
+    for n, turn in enumerate(turns):
+        for message in turn:
+            asked_in.update(dict.fromkeys(called(message), n))
+            call_id = message.tool_call_id
+            if message.role is Role.TOOL and message.content is not None and call_id in asked_in:
+                answers[asked_in[call_id]].setdefault(call_id, message)
+    found: list[Message] = []
+    for turn, results in zip(turns, answers, strict=True):
+        texts = [
+            each
+            for each in turn
+            if each.role is not Role.TOOL
+            and each.content is not None
+            and (each.content or each.role is not Role.ASSISTANT or each.tool_calls is None)
+        ]
+        since = next((n for n, each in enumerate(turn) if results.keys() & called(each)), len(turn))
+        silent = not any(each in texts for each in turn[since:])
+        found += [each for n, each in enumerate(turn) if each in texts or (n == since and silent)]
+        found += sorted(results.values(), key=lambda each: each.position)
     return found
-
-
-def asks(message: Message) -> bool:
-    return message.role is Role.ASSISTANT and message.tool_calls is not None
 
 
 def called(message: Message) -> set[str]:
