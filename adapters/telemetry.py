@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
+    from requests import Session
 
 MISSING: Final = (
     "traces are asked for (OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER), but OpenTelemetry "
@@ -21,6 +22,7 @@ LAST_EXPORT: Final = 3.0
 
 _PACKAGES: Final = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 _SERVER_ERRORS: Final = 500
+_CREDENTIALS: Final = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_"
 
 
 class TracesError(ValueError):
@@ -170,4 +172,23 @@ def _exporter() -> "SpanExporter":
         OTLPSpanExporter,
     )
 
-    return OTLPSpanExporter()
+    if any(name.startswith(_CREDENTIALS) for name in os.environ):  # they bring their own session
+        return OTLPSpanExporter()
+    return OTLPSpanExporter(session=_headers_only())
+
+
+def _headers_only() -> "Session":
+    """Return what sends requests and leaves the bodies of their answers unread.
+
+    Nothing in them is of use here, and a collector, or what stands in its place, could send one
+    without an end: it would be read for as long as it comes, into memory.
+    """
+    from requests import Response, Session  # noqa: PLC0415 - it is an extra's
+
+    class HeadersOnly(Session):
+        def request(self, *args: Any, **options: Any) -> Response:  # noqa: ANN401 - its own
+            response = super().request(*args, **options | {"stream": True})
+            response.close()
+            return response
+
+    return HeadersOnly()

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -19,6 +19,7 @@ from entrypoints.bootstrap.service import http_app
 from entrypoints.settings import SettingsError
 from tests.api.builders import appended, says, started
 from tests.api.service import Service, serving, settings
+from tests.peers import FULL, peer
 from tests.postgres import connect_args
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -228,3 +229,24 @@ def test_the_service_has_its_name_unless_it_is_given_another(
         assert attributes["service.name"] == name
         assert attributes["service.version"] == "1.2.3"
         made.close()
+
+
+def test_a_collector_whose_answer_has_no_end_is_not_listened_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+        while True:
+            sent += len(FULL)
+            yield FULL
+
+    with peer(endless, 0) as url:
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        made = Telemetry.from_environment("1.2.3")
+        made.begin([], "trace-7").end("GET", "/v1/me", 200)
+        made.close()
+    assert 0 < sent < 32 * 1024 * 1024  # what the buffers of the connection hold

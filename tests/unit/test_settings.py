@@ -109,6 +109,18 @@ def test_a_secret_that_is_too_short_is_not_shown(name: str) -> None:
     assert "swordfish" not in str(refused.value)
 
 
+def test_what_a_setting_demands_is_said_by_its_reader() -> None:
+    """The environment is read without msgspec: a constraint in an annotation would do nothing."""
+    described = msgspec.inspect.type_info(Settings)
+    assert isinstance(described, msgspec.inspect.StructType)
+    for field in described.fields:
+        assert isinstance(field.type, msgspec.inspect.Metadata)
+        constraints = {"gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length"}
+        assert not [
+            name for name in constraints if getattr(field.type.type, name, None) is not None
+        ]
+
+
 def test_every_number_of_bytes_may_be_given_in_larger_units() -> None:
     for field in msgspec.structs.fields(Settings):
         if field.name.endswith("_bytes"):
