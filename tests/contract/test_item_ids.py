@@ -163,6 +163,24 @@ async def test_a_create_with_the_same_key_is_one(store: Store) -> None:
     assert await listed(store) == [created]
 
 
+async def test_a_create_with_the_same_key_many_times_at_once_is_one(store: Store) -> None:
+    new = a_conversation()
+    times = [NOON + n * SECOND for n in range(10)]
+
+    answers = await asyncio.gather(
+        *(
+            store.items.create(
+                new._replace(created_at=at, updated_at=at), said(3), key=KEY, provision=True
+            )
+            for at in times
+        )
+    )
+
+    assert await listed(store) == [answers[0]]
+    assert answers == [answers[0]] * 10
+    assert len(await page(store, new)) == 3
+
+
 @pytest.mark.parametrize("items", [0, 3])
 async def test_a_create_with_a_key_is_never_a_conversation_that_came_without_it(
     store: Store, items: int
