@@ -1,0 +1,238 @@
+"""Who does not read, or sends slowly: takes neither the memory nor the places of others."""
+
+import asyncio
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.e2e.hostile.wire import json_request, request
+from tests.e2e.processes import SECRET
+from tests.e2e.running import FULL, Service, as_user, running
+from tests.postgres import Server, connect_args
+
+MEGABYTE = 1_000_000
+STALL = 1.0
+# As many exports as would take all 30 connections to the database, if they held one.
+EXPORTS = 33
+LIMIT = 24 * MEGABYTE
+LONG = 9 * MEGABYTE
+"""Of an answer: more than the system takes of it while nobody reads."""
+
+BEFORE = f"""
+from entrypoints.http import export
+from entrypoints.http.server.connections import Connection
+Connection.stall = {STALL}
+export.AT_ONCE = export.AT_ONCE_PER_USER = {EXPORTS}
+"""
+
+
+@asynccontextmanager
+async def serving(server: Server, before: str, **settings: str) -> AsyncIterator[Service]:
+    async with (
+        server.database() as url,
+        running(
+            before=before,
+            DATABASE_URL=url,
+            CHATKEEP_JWT_SECRET=SECRET,
+            CHATKEEP_MAX_BYTES_AT_ONCE=str(LIMIT),
+            **settings,
+        ) as service,
+    ):
+        connection = await asyncpg.connect(**connect_args(url))
+        for user in USERS:
+            await connection.execute("INSERT INTO users (id) VALUES ($1)", user)
+            [row] = await connection.fetch(
+                "INSERT INTO conversations (user_id) VALUES ($1) RETURNING id", user
+            )
+            await connection.execute(
+                "INSERT INTO messages (conversation_id, user_id, role, position, content) "
+                "VALUES ($1, $2, 'user', 1, repeat('x', $3))",
+                *(row["id"], user, LONG),
+            )
+            PATHS[user] = f"/v1/conversations/{row['id']}/messages"
+        await connection.execute("INSERT INTO users (id) VALUES ('erin')")
+        await connection.execute(
+            "WITH made AS (INSERT INTO conversations (user_id) VALUES ('erin') RETURNING id) "
+            "INSERT INTO messages (conversation_id, user_id, role, position, content) "
+            "SELECT id, 'erin', 'user', n, repeat('x', 1000) FROM made, generate_series(1, 6000) n"
+        )
+        await connection.close()
+        yield service
+        assert await service.end() == 0
+        assert "Traceback" not in service.log
+
+
+USERS = ("alice", "bob", "carol", "dave")
+PATHS: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module")
+async def service(postgres_server: Server) -> AsyncIterator[Service]:
+    async with serving(postgres_server, BEFORE) as service:
+        yield service
+
+
+@asynccontextmanager
+async def asking(
+    service: Service, *heads: bytes, buffer: int = 4096
+) -> AsyncIterator[list[socket.socket]]:
+    """Send each on a connection of its own that takes little before it is read."""
+    loop = asyncio.get_running_loop()
+    clients = []
+    try:
+        for head in heads:
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            client.settimeout(0)
+            clients.append(client)
+            await loop.sock_connect(client, service.address)
+            await loop.sock_sendall(client, head)
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+async def statuses(clients: list[socket.socket]) -> Counter[int]:
+    """Return the statuses of the answers, of which little is read."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(20):
+        starts = [await loop.sock_recv(client, 13) for client in clients]
+    return Counter(int(start.split(b" ")[1]) for start in starts)
+
+
+async def succeeds(call: Callable[[], Awaitable[httpx.Response]]) -> None:
+    """Call again until it succeeds."""
+    async with asyncio.timeout(20):
+        while (await call()).is_error:  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(0.05)
+
+
+async def is_cut(client: socket.socket) -> bool:
+    """Read on; return whether the connection was reset."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(20):
+            while await loop.sock_recv(client, MEGABYTE):
+                pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def page(user: str) -> bytes:
+    return request(f"GET {PATHS[user]}?limit=1", user=user)
+
+
+async def test_who_reads_nothing_is_cut_off_and_counts_until_then(postgres_server: Server) -> None:
+    per_user = {"CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER": "1"}
+    async with serving(postgres_server, BEFORE, **per_user) as service:
+        async with asking(service, page("alice")) as clients:
+            started = time.monotonic()
+            assert await statuses(clients) == {200: 1}
+            await service.call("GET", "/v1/me", headers=as_user("alice"), status=429)
+            await service.call("GET", "/v1/me", headers=as_user("bob"))
+            await succeeds(lambda: service.http.get("/v1/me", headers=as_user("alice")))
+            assert time.monotonic() - started >= STALL
+            assert await is_cut(clients[0])
+        assert "took nothing" in service.log
+
+
+async def test_who_reads_slowly_gets_all(service: Service) -> None:
+    loop = asyncio.get_running_loop()
+    async with asking(service, page("alice"), buffer=200_000) as [client]:
+        started = time.monotonic()
+        got = 0
+        while got < LONG:
+            await asyncio.sleep(STALL / 10)
+            async with asyncio.timeout(5):
+                got += len(await loop.sock_recv(client, 400_000))
+        assert time.monotonic() - started > STALL
+
+
+async def test_answers_that_nobody_reads_have_bounded_bytes(service: Service) -> None:
+    before = service.memory()
+    heads = [page(user) for user in USERS for _ in range(5 if FULL else 2)]
+    async with asking(service, *heads) as clients:
+        found = await statuses(clients)
+        # The first of a user is let through, and no more than there is room for.
+        assert found[200] == LIMIT // LONG
+        assert found[429] + found[503] == len(heads) - found[200]
+        assert found[429] >= 1
+        assert found[503] >= 1
+        assert service.memory() < before + 4 * LIMIT
+        # What is small is served, and what changes something is never refused.
+        for user in USERS:
+            await service.call("GET", "/v1/me", headers=as_user(user))
+            await service.call("POST", "/v1/conversations", {}, headers=as_user(user))
+    # When they are gone, there is room again.
+    await succeeds(lambda: service.http.get(f"{PATHS['dave']}?limit=1", headers=as_user("dave")))
+
+
+async def test_exports_that_nobody_reads_hold_no_connection_to_the_database(
+    postgres_server: Server,
+) -> None:
+    # Nobody is cut off while the test runs.
+    before = BEFORE.replace(f"stall = {STALL}", "stall = 60")
+    async with serving(postgres_server, before) as service:
+        export = request("GET /v1/me/export", user="erin")
+        async with asking(service, *[export] * EXPORTS) as clients:
+            assert await statuses(clients) == {200: EXPORTS}
+            async with asyncio.timeout(15):
+                await service.call("GET", "/v1/me", headers=as_user("bob"))
+            second = await service.http.get("/v1/me/export", headers=as_user("erin"))
+            assert second.status_code == 503
+
+
+async def test_exports_have_few_places_of_their_own(postgres_server: Server) -> None:
+    before = BEFORE.replace(f"{EXPORTS}", "2").replace("AT_ONCE = export", "AT_ONCE = 3; export")
+    async with serving(postgres_server, before) as service:
+        of_alice = [request("GET /v1/me/export", user="alice")] * 4
+        of_others = [request("GET /v1/me/export", user=user) for user in ("bob", "carol")]
+        async with asking(service, *of_alice) as clients:
+            assert await statuses(clients) == {200: 2, 429: 2}
+            async with asking(service, *of_others) as more:
+                assert await statuses(more) == {200: 1, 503: 1}
+                for user in USERS:
+                    await service.call("GET", "/v1/me", headers=as_user(user))
+
+
+async def test_bodies_that_come_slowly_have_bounded_bytes(service: Service) -> None:
+    size = 5 * MEGABYTE
+    body = b'{"items": [{"role": "user", "content": "' + b"x" * size + b'"}]}'
+    before = service.memory()
+    slow = [
+        json_request("POST /openai/v1/conversations", body, user=user)[:-1]
+        for user in ("alice", "alice", *(f"user {each}" for each in range(20 if FULL else 7)))
+    ]
+
+    async def send(head: bytes) -> int | None:
+        """Send all but the last byte; return the status, or None if there is none so far."""
+        reader, writer = await asyncio.open_connection(*service.address)
+        writers.append(writer)
+        writer.write(head)
+        await writer.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.5):
+                return int((await reader.readline()).split(b" ")[1])
+        return None
+
+    writers: list[asyncio.StreamWriter] = []
+    found = Counter(await asyncio.gather(*map(send, slow)))
+    assert found[429] == 1
+    assert found[503] >= len(slow) - 1 - LIMIT // size
+    assert 2 <= found[None] <= LIMIT // size
+    assert service.memory() < before + 3 * LIMIT
+    await service.call("POST", "/v1/conversations", {}, headers=as_user("alice"))
+    for writer in writers:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+    path = "/openai/v1/conversations"
+    await succeeds(lambda: service.http.post(path, content=body, headers=as_user("alice")))
