@@ -22,7 +22,6 @@ from uuid import uuid4
 
 import uvicorn
 from litestar import Litestar
-from uvicorn.supervisors import Multiprocess
 
 from entrypoints import logs
 from entrypoints.bootstrap import database, monitoring
@@ -30,6 +29,7 @@ from entrypoints.bootstrap.service import http_app, identity
 from entrypoints.bootstrap.tokens import token
 from entrypoints.http.server.connections import Connection
 from entrypoints.settings import Settings, retired_settings
+from entrypoints.supervisor import Supervisor
 
 logger = logging.getLogger("chatkeep")
 
@@ -137,14 +137,14 @@ def _run(listener: socket.socket, workers: int, log: dict[str, Any]) -> None:
             signal.signal(each, server.handle_exit)
         server.run(sockets=[listener])
         return
-    supervisor = Multiprocess(config, sockets=[listener])
+    supervisor = Supervisor(config, [listener])
     for each in _SIGNALS:  # it looks at them only between its checks of the workers
         signal.signal(each, _leave)
     try:
         supervisor.run()
     finally:
         _end_workers()
-    sys.exit(1)  # nobody asked for the end: the workers cannot start
+    sys.exit(1)  # nobody asked for the end: the workers cannot start, and the log says so
 
 
 @contextmanager

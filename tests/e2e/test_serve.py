@@ -249,3 +249,24 @@ def test_a_service_that_could_let_in_nobody_does_not_start(postgres_server: Serv
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert "CHATKEEP_JWT_SECRET" in line
+
+
+# Spawned processes, which the workers are, have this argument; Python runs the file at its start.
+DYING_WORKERS = """
+import os, sys
+if "--multiprocessing-fork" in sys.orig_argv:
+    os._exit(7)
+"""
+
+
+def test_workers_that_die_at_once_are_told_of_and_the_service_gives_up(
+    postgres_server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DYING_WORKERS, encoding="utf-8")
+    settings = {"DATABASE_URL": postgres_server.url, "CHATKEEP_JWT_SECRET": SECRET}
+    done = chatkeep("serve", "--port", "0", "--workers", "2", PYTHONPATH=str(tmp_path), **settings)
+    assert done.returncode == 1
+    *lines, last = done.stderr.splitlines()
+    said = "ended with exit status 7 before it served anything; another takes its place"
+    assert 5 <= sum(said in line for line in lines) <= 6
+    assert "workers in a row ended before they served anything; giving up" in last

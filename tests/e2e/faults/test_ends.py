@@ -147,6 +147,8 @@ async def test_a_worker_that_dies_is_replaced_and_the_others_go_on(
             assert sum(len(writer.acknowledged) for writer in load) > acknowledged
         over.set()
         await writing
+        assert service.log.count("; another takes its place") == ROUNDS
+        assert "giving up" not in service.log
 
         answers = await asyncio.gather(
             *(service.http.get("/v1/me", headers=as_user("user 0")) for _ in range(50))
