@@ -41,7 +41,7 @@ def _formatted(error: BaseException, seen: set[int]) -> str:
     elif context is not None and not error.__suppress_context__ and id(context) not in seen:
         before = _formatted(context, seen) + _CONTEXT
     frames = "".join(traceback.format_tb(error.__traceback__))
-    text = f"Traceback (most recent call last):\n{frames}{_summary(error)}\n"
+    text = f"Traceback (most recent call last):\n{frames}{summary(error)}\n"
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             if id(member) not in seen:
@@ -50,7 +50,8 @@ def _formatted(error: BaseException, seen: set[int]) -> str:
     return before + text
 
 
-def _summary(error: BaseException) -> str:
+def summary(error: BaseException) -> str:
+    """Return what went wrong, on one line: the text of an error only where it holds no values."""
     kind = type(error)
     name = kind.__qualname__
     if kind.__module__ not in ("builtins", "__main__"):

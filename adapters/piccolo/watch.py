@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from adapters.piccolo.errors import AWAY, Again, Trouble, described, trouble
+from adapters.piccolo.errors import AWAY, REFUSED, Again, Trouble, described, trouble
 from domain.errors import StoreUnavailableError
 
 logger = logging.getLogger("chatkeep.database")
@@ -123,7 +123,7 @@ class Watch:
             try:
                 ready = await self._ask()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is asked again
-                found = trouble(error) or AWAY
+                found = trouble(error) or REFUSED
                 self.lost(Outage(started, found, error))
                 refused = found.again is Again.NEVER
             else:

@@ -15,6 +15,7 @@ from entrypoints.http.authentication import FOR_USERS, user_of
 from entrypoints.http.body import JsonRequest
 from entrypoints.http.floods import FewAtOnce, Places
 from entrypoints.http.problems import problems
+from entrypoints.tracebacks import summary
 
 logger = logging.getLogger("chatkeep.http")
 
@@ -100,7 +101,7 @@ async def _chunks(
                     chunk, buffer = bytes(buffer[:-1]), buffer[-1:]
                     yield chunk
         except Exception as error:
-            logger.error("an export broke off: %s: %s", type(error).__name__, error)  # noqa: TRY400 - in short; the server logs the rest
+            logger.error("an export broke off: %s", summary(error))  # noqa: TRY400 - in short; the server logs the rest
             raise
         yield bytes(buffer)
 

@@ -69,6 +69,16 @@ async def test_what_passes_is_tried_a_few_times_and_what_does_not_is_said_at_onc
     assert len(history.json()["items"]) == 1
 
 
+async def test_a_server_that_refuses_the_session_is_told_of_at_once(database_url: str) -> None:
+    async with service(f"{database_url}&statement_timeout=soon") as caller:
+        [refused], seconds = await timed(caller.list())
+        ready = await caller.is_ready()
+
+    assert "refuses this service" in problem(refused)["detail"]
+    assert seconds < 5
+    assert not ready
+
+
 async def test_a_deadlock_that_passes_is_not_seen_by_the_caller(database_url: str) -> None:
     async with service(database_url) as caller:
         conversation = await caller.start()
