@@ -4,7 +4,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import cycle, repeat
+from socket import socket
 from socketserver import BaseRequestHandler, ThreadingTCPServer
+from ssl import SSLContext
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 HEAD = OK + b"Content-Length: 1000000\r\n\r\n"
@@ -38,7 +40,9 @@ ENDLESS: dict[str, tuple[Callable[[], Iterator[bytes]], float]] = {
 
 
 @contextmanager
-def peer(said: Callable[[], Iterator[bytes]], pause: float) -> Iterator[str]:
+def peer(
+    said: Callable[[], Iterator[bytes]], pause: float, tls: SSLContext | None = None
+) -> Iterator[str]:
     """Yield the URL of a server that answers each connection with what `said` yields.
 
     Between two parts it pauses for so many seconds.
@@ -49,17 +53,25 @@ def peer(said: Callable[[], Iterator[bytes]], pause: float) -> Iterator[str]:
         def handle(self) -> None:
             with suppress(OSError):
                 self.request.settimeout(1)  # some clients leave the rest unread
-                self.request.recv(65_536)
-                for part in said():
-                    self.request.sendall(part)
-                    if over.wait(pause):
-                        return
+                if tls is None:
+                    self.send(self.request)
+                else:
+                    with tls.wrap_socket(self.request, server_side=True) as connection:
+                        self.send(connection)
+
+        def send(self, connection: socket) -> None:
+            connection.recv(65_536)
+            for part in said():
+                connection.sendall(part)
+                if over.wait(pause):
+                    return
 
     with ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/"
+            port = server.server_address[1]
+            yield f"https://localhost:{port}/" if tls else f"http://127.0.0.1:{port}/"
         finally:
             over.set()
             server.shutdown()

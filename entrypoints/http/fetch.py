@@ -73,7 +73,10 @@ def _in_own_thread(call: Callable[[], T]) -> "asyncio.Future[T]":
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
             outcome.set_exception(error)
 
-    Thread(target=run, name=THREAD, daemon=True).start()
+    try:
+        Thread(target=run, name=THREAD, daemon=True).start()
+    except RuntimeError as error:
+        raise OSError("there is no thread to fetch in") from error
     return asyncio.wrap_future(outcome)
 
 

@@ -4,13 +4,16 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
+from pathlib import Path
 
 import pytest
 
 from entrypoints.http import fetch
 from entrypoints.http.fetch import fetch_url
 from entrypoints.http.jwks import Jwks
-from tests.peers import ENDLESS, FULL, MOVED, peer
+from tests.e2e.neon.certificates import Authority
+from tests.peers import ENDLESS, FULL, MOVED, OK, peer
 
 
 @pytest.mark.parametrize("url", ["", "/jwks", "file:///etc/passwd", "ftp://x/y", "https:///jwks"])
@@ -73,7 +76,7 @@ def site() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
 
 
 async def test_fetching_returns_what_the_url_answers_also_after_a_redirect(site: str) -> None:
@@ -127,6 +130,51 @@ async def test_no_server_holds_up_a_fetch_or_leaves_a_thread_behind(
         with pytest.raises(OSError, match=r"within 0.1 s|more than|not an HTTP|redirect|timed out"):
             await fetch_url(url)
         await until(lambda: fetching() == 0)
+
+
+JWKS = b'{"keys": []}'
+
+
+def whole() -> Iterator[bytes]:
+    yield OK + b"Content-Length: %d\r\n\r\n" % len(JWKS) + JWKS
+
+
+async def test_over_tls_it_is_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    authority = Authority.make(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    tls = authority.server("localhost")
+    with peer(whole, 0, tls) as url:
+        assert await fetch_url(url) == JWKS
+    monkeypatch.setattr(fetch, "FETCH_SECONDS", 0.3)
+    for what_it_does in ("says nothing", "drips its head", "drips its body"):
+        with peer(*ENDLESS[what_it_does], tls) as url, pytest.raises(OSError, match=r"within 0.3"):
+            await fetch_url(url)
+    await until(lambda: fetching() == 0)
+
+
+async def test_a_handshake_has_no_more_time_than_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "FETCH_SECONDS", 0.1)
+
+    def drip() -> Iterator[bytes]:
+        yield b"\x16\x03\x03\x40\x00"
+        yield from repeat(b"\x00")
+
+    for said in (drip, ENDLESS["says nothing"][0]):
+        with peer(said, 0.01) as url:
+            with pytest.raises(OSError, match=r"within 0.1|timed out"):
+                await fetch_url(url.replace("http://", "https://"))
+            await until(lambda: fetching() == 0)
+
+
+async def test_without_a_thread_to_spare_the_fetch_has_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(OSError, match="no thread"):
+        await fetch_url("http://127.0.0.1:1/")
 
 
 async def test_no_more_is_read_than_an_answer_may_have() -> None:
