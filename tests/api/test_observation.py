@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from entrypoints.logs import JsonFormatter
+from entrypoints.settings import Settings
 from tests.api.builders import (
     CONVERSATIONS,
     an_id,
@@ -296,6 +297,35 @@ async def test_another_page_may_not(for_pages: Service, origin: str) -> None:
     assert "CHATKEEP_CORS_ORIGINS" in problem["detail"]
     for each in (preflight, response):
         assert each.headers.get("access-control-allow-origin") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed", "refused_"),
+    [
+        ("*", ["https://any.example", "null"], []),
+        (
+            "https://*.app.example",
+            ["https://a.app.example", "https://a.b.app.example"],
+            ["https://app.example", "https://evilapp.example", "http://a.app.example"],
+        ),
+        ("http://localhost:*", ["http://localhost:5173"], ["http://localhost.evil.example:1"]),
+    ],
+)
+async def test_a_star_stands_for_pages_hosts_or_ports(
+    given: str, allowed: list[str], refused_: list[str]
+) -> None:
+    origins = Settings.from_env({"CHATKEEP_CORS_ORIGINS": given}).cors_origins
+    async with serving(settings(cors_origins=origins)) as service:
+        for origin in (*allowed, *refused_):
+            preflight = await service.nobody().request("OPTIONS", CONVERSATIONS, of_page(origin))
+            answer = await service.user().get(CONVERSATIONS, {"Origin": origin})
+            said = answer.headers.get("access-control-allow-origin")
+            if origin in allowed:
+                assert preflight.status_code == 204
+                assert said in {origin, "*"}
+            else:
+                refused(preflight, 400, "origin-not-allowed")
+                assert said is None
 
 
 async def test_a_method_that_no_page_may_send_is_told_with_those_it_may(

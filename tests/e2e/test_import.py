@@ -94,7 +94,7 @@ async def test_what_is_exported_to_a_terminal_does_nothing_to_it(database_url: s
     line = {"title": said, "messages": [{"role": "user", "content": said, "name": said}]}
     settings = {"DATABASE_URL": database_url}
     chatkeep("import", "-", "--user", "alice", stdin=jsonl(line), **settings)
-    for format_ in ("jsonl", "markdown", "openai"):
+    for format_ in ("jsonl", "markdown"):
         ours, theirs = pty.openpty()
         os.set_blocking(ours, False)
         done = await asyncio.to_thread(
