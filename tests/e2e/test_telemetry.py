@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,7 @@ from entrypoints.bootstrap.service import http_app
 from entrypoints.settings import SettingsError
 from tests.api.builders import appended, says, started
 from tests.api.service import Service, serving, settings
-from tests.peers import FULL, peer
+from tests.peers import ENDLESS, FULL, peer
 from tests.postgres import connect_args
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -229,6 +230,19 @@ def test_the_service_has_its_name_unless_it_is_given_another(
         assert attributes["service.name"] == name
         assert attributes["service.version"] == "1.2.3"
         made.close()
+
+
+@pytest.mark.parametrize("what_it_does", ENDLESS)
+def test_no_collector_holds_up_the_end(what_it_does: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "LAST_EXPORT", 0.2)
+    with peer(*ENDLESS[what_it_does]) as url:
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        made = Telemetry.from_environment("1.2.3")
+        made.begin([], "trace-7").end("GET", "/v1/me", 200)
+        began = time.monotonic()
+        made.close()
+        assert time.monotonic() - began < 5
 
 
 def test_a_collector_whose_answer_has_no_end_is_not_listened_to(
