@@ -1,4 +1,4 @@
-"""The command line: `chatkeep` and its commands, a module for each or for two of a kind."""
+"""The command line: `chatkeep` and its commands, a module for each."""
 
 import logging
 import sys
@@ -14,8 +14,8 @@ COMMANDS: Final = {
     "adopt": "adopt:adopt",
     "doctor": "doctor:doctor",
     "erase": "erase:erase",
-    "export": "transfer:export",
-    "import": "transfer:import_",
+    "export": "export:export",
+    "import": "import_:import_",
     "migrate": "migrate:migrate",
     "move": "move:move",
     "serve": "serve:serve",

@@ -1,8 +1,7 @@
-"""`chatkeep import` and `chatkeep export`: straight on the database, through the use cases."""
+"""`chatkeep import`: straight on the database, through the use cases."""
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -28,27 +27,15 @@ from entrypoints.cli.options import (
     tell_planner,
     user_option,
 )
-from entrypoints.cli.output import STDOUT, opened
 from entrypoints.formats import detection
 from entrypoints.formats.detection import READERS, Format
 from entrypoints.formats.elements import BrokenFileError, Element, Readable, elements
-from entrypoints.formats.jsonl import JsonLines
-from entrypoints.formats.markdown import Markdown
-from entrypoints.formats.openai_chat import OpenAIChat
 from entrypoints.settings import Settings
-from entrypoints.visible import visible_json
 
 MAX_CONVERSATION_BYTES: Final = 64 * 1024 * 1024
 """One conversation of a file is held in memory, some times its size there."""
 
-Writer = JsonLines | Markdown | OpenAIChat
-
 _AUTO: Final = "auto"
-_WRITERS: Final[dict[str, Callable[[], Writer]]] = {
-    "jsonl": JsonLines,
-    "markdown": Markdown,
-    "openai": OpenAIChat,
-}
 _REFUSALS: Final = (
     ConversationGrownError,
     ConversationIdTakenError,
@@ -152,38 +139,6 @@ def import_(
         sys.exit(1)
 
 
-@click.command()
-@user_option
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice([*_WRITERS]),
-    default="jsonl",
-    show_default=True,
-    help="jsonl has everything, for `import`; markdown is to read; openai is OpenAI's chat format, "
-    "as of fine-tuning.",
-)
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    default=STDOUT,
-    help="The file to write.  [default: stdout]",
-)
-def export(user: UserId, format_: str, output: Path) -> None:
-    """Write all conversations of a user.
-
-    A file gets its name when it is whole, and only its owner may read it. jsonl has a place for
-    everything but idempotency keys. Of openai, items and conversations that are left out are
-    counted on stderr.
-    """
-    writer = _WRITERS[format_]()
-    with opened(output) as file:
-        conversations, messages = on_database(partial(_export, file, writer, user))
-    click.echo(f"{conversations} conversations, {messages} messages exported", err=True)
-    if isinstance(writer, OpenAIChat) and (left_out := writer.left_out()):
-        click.echo(f"left out, having no place in this format: {left_out}", err=True)
-
-
 @dataclass
 class _Source:
     """A file to import from, of a format."""
@@ -277,25 +232,6 @@ async def _import_one(
         tally.messages += len(given.messages)
     else:
         tally.already_there += 1
-
-
-async def _export(
-    file: BinaryIO, writer: Writer, user: UserId, settings: Settings
-) -> tuple[int, int]:
-    """Return how many conversations and messages were written."""
-    written = messages_written = 0
-    is_terminal = file.isatty() and not isinstance(writer, Markdown)  # which sees to it itself
-    async with transfer_on(settings) as transfer:
-        with progress("exporting", await transfer.count(user)) as advance:
-            async with aclosing(transfer.export(user)) as pieces:
-                async for piece in pieces:
-                    written_now = writer.write(piece)
-                    file.write(visible_json(written_now) if is_terminal else written_now)
-                    messages_written += sum(entry.message is not None for entry in piece.entries)
-                    if piece.is_last:
-                        written += 1
-                        advance(1)
-    return written, messages_written
 
 
 def _reason(error: ChatkeepError) -> str:
