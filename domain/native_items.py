@@ -1,6 +1,6 @@
 """A native message -> the items that it is, in the shapes of `domain.item_shapes`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from domain.context import calls
@@ -8,6 +8,8 @@ from domain.item_shapes import PREFIXES
 from domain.items import Item, ItemId, ItemText
 from domain.json_sources import dump
 from domain.model import Message, Role
+
+_Found = tuple[str, str, dict[str, object]]  # an item's kind, its id without prefix, its members
 
 
 class NativeItems:
@@ -21,17 +23,42 @@ class NativeItems:
         self._custom = dict(earlier)
 
     def of(self, message: Message) -> tuple[Item, ...]:
-        """Return the items of the next message. A result answers the last call of its id."""
+        """Return the items of the next message: at least one, in their order.
+
+        A text is a message, each call of an assistant a call, the message of a tool an output: that
+        of the last call of its id.
+        """
         if message.role is Role.TOOL:
-            return items_of(message, answers_custom=self._custom.get(message.tool_call_id or ""))
-        if message.tool_calls is not None:
-            called = calls(message.tool_calls)
-            self._custom.update((call.id, call.is_custom) for call in called)
-        return items_of(message)
+            return _items(message, [self._output(message)])
+        found: list[_Found] = []
+        called = calls(message.tool_calls) if message.tool_calls is not None else []
+        self._custom.update((call.id, call.is_custom) for call in called)
+        if message.content or not called:
+            found.append(("message", message.id.hex, _said(message)))
+        for index, call in enumerate(called):
+            members: dict[str, object] = {"call_id": call.id, "name": call.name}
+            if call.is_custom:
+                members["input"] = call.payload
+            else:
+                members |= {"arguments": call.payload, "status": "completed"}
+            kind = "custom_tool_call" if call.is_custom else "function_call"
+            found.append((kind, f"{message.id.hex}_{index}", members))
+        return _items(message, found)
+
+    def _output(self, message: Message) -> _Found:
+        members: dict[str, object] = {
+            "call_id": message.tool_call_id,
+            "output": message.content or "",
+        }
+        if self._custom.get(message.tool_call_id or ""):
+            return "custom_tool_call_output", message.id.hex, members
+        return "function_call_output", message.id.hex, {**members, "status": "completed"}
 
 
-def calls_answered_from_before(messages: Iterable[Message]) -> set[str]:
+def calls_answered_from_before(messages: Collection[Message]) -> set[str]:
     """Return the ids of calls that these messages, in their order, answer and do not make."""
+    if not any(message.role is Role.TOOL for message in messages):
+        return set()
     called: set[str] = set()
     answered: set[str] = set()
     for message in messages:
@@ -42,41 +69,7 @@ def calls_answered_from_before(messages: Iterable[Message]) -> set[str]:
     return answered - {""}
 
 
-def items_of(message: Message, *, answers_custom: bool | None = False) -> tuple[Item, ...]:
-    """Return the items that a native message is: at least one, in their order.
-
-    A text is a message, each call of an assistant a call, the message of a tool an output: of a
-    custom tool when it `answers_custom`.
-    """
-    found: list[tuple[str, str, dict[str, object]]] = []
-    hexed = message.id.hex
-    if message.role is Role.TOOL:
-        output: dict[str, object] = {
-            "call_id": message.tool_call_id,
-            "output": message.content or "",
-        }
-        if answers_custom:
-            found.append(("custom_tool_call_output", hexed, output))
-        else:
-            found.append(("function_call_output", hexed, {**output, "status": "completed"}))
-        return _items(message, found)
-    called = calls(message.tool_calls) if message.tool_calls is not None else []
-    if message.content or not called:
-        found.append(("message", hexed, _said(message)))
-    for index, call in enumerate(called):
-        members: dict[str, object] = {"call_id": call.id, "name": call.name}
-        if call.is_custom:
-            members["input"] = call.payload
-        else:
-            members |= {"arguments": call.payload, "status": "completed"}
-        kind = "custom_tool_call" if call.is_custom else "function_call"
-        found.append((kind, f"{hexed}_{index}", members))
-    return _items(message, found)
-
-
-def _items(
-    message: Message, found: Sequence[tuple[str, str, dict[str, object]]]
-) -> tuple[Item, ...]:
+def _items(message: Message, found: Sequence[_Found]) -> tuple[Item, ...]:
     items = []
     for kind, suffix, members in found:
         item_id = ItemId(f"{PREFIXES[kind]}_{suffix}")

@@ -256,7 +256,7 @@ class Items(Protocol):
     """What is appended here and what `Messages` appends are one conversation, in one order.
 
     An item that is a message is one thing with it: deleting either deletes both. A message appended
-    natively is one item or several (`domain.native_items.items_of`), which go together.
+    natively is one item or several (`domain.native_items.NativeItems`), which go together.
     """
 
     async def create(

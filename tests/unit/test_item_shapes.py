@@ -11,7 +11,7 @@ from domain.errors import InvalidValueError
 from domain.item_shapes import drafted
 from domain.items import ItemId, ItemText, NewItem, message_id_in
 from domain.model import Message, Role
-from domain.native_items import items_of
+from domain.native_items import NativeItems
 from tests.unit.histories import AT, histories
 
 MADE = ItemId("made")
@@ -356,11 +356,11 @@ def test_of_any_other_item_all_comes_back_in_its_order(
 def test_every_message_is_at_least_one_item_and_none_twice(
     history: tuple[Message, ...],
 ) -> None:
-    ids = [item.id for message in history for item in items_of(message)]
+    ids = [item.id for message in history for item in NativeItems().of(message)]
 
     assert len(set(ids)) == len(ids) >= len(history)
     for message in history:
-        for item in items_of(message):
+        for item in NativeItems().of(message):
             assert message_id_in(item.id) == message.id
             assert json.loads(item.text)["id"] == item.id
 
@@ -370,6 +370,6 @@ def test_the_items_of_messages_can_be_sent_again_as_they_are(
     history: tuple[Message, ...],
 ) -> None:
     for message in history:
-        for item in items_of(message):
+        for item in NativeItems().of(message):
             if json.loads(item.text).get("call_id") != "":
                 assert normalised(item.text) == item.text
