@@ -15,7 +15,7 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from io import BufferedReader, RawIOBase
 from socket import socket
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import IO, Any, Final, TypeVar
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -35,6 +35,10 @@ MAX_READ_BYTES: Final = 2 * MAX_BODY_BYTES
 """Of one fetch: all heads and bodies on the way to the answer, and the answer."""
 
 THREAD: Final = "chatkeep-fetch"
+MAX_THREADS: Final = 8
+"""Looking up a name, and trying all of its addresses, may take longer than a fetch may."""
+
+_places = BoundedSemaphore(MAX_THREADS)
 
 
 async def fetch_url(url: str) -> bytes:
@@ -63,7 +67,10 @@ def _in_own_thread(call: Callable[[], T]) -> "asyncio.Future[T]":
     """Run `call` where it holds up nothing else: no other work of threads, no end of the process.
 
     Threads of an executor do: there are few of them, and the process waits for them to end.
+    Raises `OSError` when too many of earlier calls have not ended yet.
     """
+    if not _places.acquire(blocking=False):
+        raise OSError(f"{MAX_THREADS} earlier fetches have not ended yet")
     outcome = Future[T]()
     outcome.set_running_or_notify_cancel()
 
@@ -72,10 +79,13 @@ def _in_own_thread(call: Callable[[], T]) -> "asyncio.Future[T]":
             outcome.set_result(call())
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
             outcome.set_exception(error)
+        finally:
+            _places.release()
 
     try:
         Thread(target=run, name=THREAD, daemon=True).start()
     except RuntimeError as error:
+        _places.release()
         raise OSError("there is no thread to fetch in") from error
     return asyncio.wrap_future(outcome)
 

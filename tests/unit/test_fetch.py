@@ -196,8 +196,13 @@ async def test_no_more_is_read_than_an_answer_may_have() -> None:
 async def test_threads_of_others_go_on_while_servers_drip() -> None:
     with peer(*ENDLESS["drips its body"]) as url:
         fetches = [asyncio.create_task(fetch_url(url)) for _ in range(40)]
-        await until(lambda: fetching() == len(fetches))
+        await until(lambda: fetching() == fetch.MAX_THREADS)
         async with asyncio.timeout(4):  # less than the fetches take
             assert await asyncio.to_thread(lambda: "done") == "done"
     outcomes = await asyncio.gather(*fetches, return_exceptions=True)
     assert all(isinstance(each, OSError) for each in outcomes)
+    at_once = [each for each in outcomes if "have not ended yet" in str(each)]
+    assert len(at_once) == len(fetches) - fetch.MAX_THREADS
+    with peer(whole, 0) as url:
+        await until(lambda: fetching() == 0)
+        assert await fetch_url(url) == JWKS
