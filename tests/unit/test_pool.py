@@ -255,6 +255,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pools ask a server that refused a connection again almost at once."""
     monkeypatch.setattr(allowance, "SHORTEST_PAUSE", SOON / 5)
     monkeypatch.setattr(allowance, "LONGEST_PAUSE", SOON / 5)
+    monkeypatch.setattr(pool_module, "GIVE_WAY_FOR", SOON / 5)
 
 
 async def test_whoever_the_server_has_no_connection_for_waits_for_those_that_there_are() -> None:
