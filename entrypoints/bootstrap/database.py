@@ -12,7 +12,7 @@ from adapters.piccolo import migrate as migrations
 from adapters.piccolo import statistics
 from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
 from adapters.piccolo.migrate import MigrationStatus
-from entrypoints.bootstrap.errors import unavailability
+from entrypoints.bootstrap.errors import named, unavailability
 from entrypoints.settings import Settings, SettingsError
 
 
@@ -75,7 +75,8 @@ def migrations_engine() -> Engine:
 def direct_url(settings: Settings) -> DatabaseUrl:
     """Return where migrations go, past the pooler: what is set for that, else derived."""
     if settings.database_url_direct:
-        return parse_database_url(settings.database_url_direct)
+        with named("DATABASE_URL_DIRECT"):
+            return parse_database_url(settings.database_url_direct)
     return parse_database_url(settings.database_url).direct()
 
 

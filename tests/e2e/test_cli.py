@@ -166,9 +166,25 @@ def test_a_wrong_setting_is_one_clear_line(
     assert named in line
 
 
-def test_a_url_that_is_none_is_one_clear_line_without_the_password() -> None:
-    done = chatkeep("migrate", DATABASE_URL="mysql://me:mysecret@host/db")
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"DATABASE_URL": "mysql://me:mysecret@host/db"}, "postgresql://"),
+        ({"DATABASE_URL": "postgresql://me:mysecret@sta..ging/db"}, "no name"),
+        (
+            {
+                "DATABASE_URL": UNUSED,
+                "DATABASE_URL_DIRECT": "postgresql://me:mysecret@host:99999/db",
+            },
+            "DATABASE_URL_DIRECT: The port",
+        ),
+    ],
+)
+def test_a_url_that_is_none_is_one_clear_line_without_the_password(
+    settings: dict[str, str], says: str
+) -> None:
+    done = chatkeep("migrate", **settings)
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
-    assert "postgresql://" in line
+    assert says in line
     assert "mysecret" not in line
