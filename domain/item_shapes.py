@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.errors import InvalidValueError
 from domain.item_completion import completion
-from domain.items import MAX_ITEM_ID_CHARS, ItemId, ItemText, NewItem, is_item_id
+from domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, NewItem, is_item_id
 from domain.json_sources import Members, dump, members, value_of, write
 from domain.model import JsonText, MessageId, NewMessage, Role, uuid7
 
@@ -81,6 +81,10 @@ class Draft:
             text=ItemText(self._before_id) if self.id else self.text(item_id),
             message=self.message and replace(self.message, id=MessageId(uuid)),
         )
+
+    def is_stored_as(self, item: Item) -> bool:
+        """Whether `item` is what this is stored as, whatever id was made for it."""
+        return item.text == (self._before_id if self.id else self.text(item.id))
 
     def canonical(self) -> str:
         """Return what tells it apart from any other item: what was sent, normalised.

@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid5
 
-from domain.errors import ConversationNotFoundError, InvalidValueError, ItemNotFoundError
+from domain.errors import (
+    ConversationNotFoundError,
+    InvalidValueError,
+    ItemIdTakenError,
+    ItemNotFoundError,
+)
 from domain.item_shapes import Draft, drafted
 from domain.items import (
     MAX_KEY_CHARS,
@@ -97,11 +103,13 @@ class OpenAIConversations:
         texts: Sequence[ItemText],
         *,
         key: str | None = None,
+        is_retry: bool = False,
     ) -> Sequence[Item]:
         """Add items at the end, all or none, and return them as they are stored.
 
-        With a `key` it can be repeated. Without one every call stores its items: whether an equal
-        append is the lost first attempt of this one cannot be known.
+        With a `key` it can be repeated, and so can a retry of items of which one has an id of the
+        caller's: an id tells which append it was. Else every call stores its items: whether an
+        equal append is the lost first attempt of this one cannot be known.
         Raises `ConversationNotFoundError`, `ItemIdTakenError`, `KeyTakenError`, and
         `InvalidValueError` or `LimitExceededError` naming the field.
         """
@@ -113,7 +121,40 @@ class OpenAIConversations:
         items = [draft.new(at) for draft in drafts]
         given_ids(items)
         request = _request_key(key, drafts, JsonText(""))
-        return await self.chatkeep.items.append(user_id, conversation_id, items, at, key=request)
+        try:
+            return await self.chatkeep.items.append(
+                user_id, conversation_id, items, at, key=request
+            )
+        except ItemIdTakenError:
+            stored = await self._first_attempt(user_id, conversation_id, drafts) if is_retry else ()
+            if not stored:
+                raise
+            return stored
+
+    async def _first_attempt(
+        self, user_id: UserId, conversation_id: ConversationId, drafts: Sequence[Draft]
+    ) -> Sequence[Item]:
+        """Return what just these items were stored as, in one append; nothing if they were not."""
+        index, known = next((n, draft.id) for n, draft in enumerate(drafts) if draft.id is not None)
+        page = partial(self.chatkeep.items.list, user_id, conversation_id, after=known)
+        try:
+            item = await self.get(user_id, conversation_id, known)
+            before = await page(order=Order.DESC, limit=index + 1)
+            after = await page(order=Order.ASC, limit=len(drafts) - index)
+        except ItemNotFoundError:
+            return ()
+        # What was appended together has consecutive positions and one time.
+        offset = item.position - index
+        found = {
+            each.position - offset: each
+            for each in (*before.items, item, *after.items)
+            if each.created_at == item.created_at
+        }
+        is_whole = -1 not in found and len(drafts) not in found
+        stored = [found[n] for n in range(len(drafts)) if n in found]
+        if is_whole and len(stored) == len(drafts) and all(map(Draft.is_stored_as, drafts, stored)):
+            return stored
+        return ()
 
     async def list(
         self,

@@ -92,7 +92,8 @@ def _paths() -> dict[str, Any]:
     key = _header("Idempotency-Key", "makes the request safe to send again, for ever")
     retry = _header(
         "x-stainless-retry-count",
-        "what SDKs send: with 1 or more, deleting what is not there answers 200",
+        "what SDKs send: with 1 or more, deleting what is not there answers 200, and so does "
+        "appending what is there, if an item of it has an id",
     )
     which = [*one, _path("item_id", "which item")]
     return {
@@ -143,7 +144,7 @@ def _paths() -> dict[str, Any]:
                 "openaiCreateItems",
                 "Append items, all or none",
                 ItemList,
-                [*one, include, key],
+                [*one, include, key, retry],
                 body=CreateItems,
                 errors=_NOT_FOUND | _KEY_TAKEN,
             ),

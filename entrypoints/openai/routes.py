@@ -139,6 +139,7 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
             _conversation_id(conversation_id),
             texts(data.items),
             key=request.headers.get("idempotency-key"),
+            is_retry=_is_retry(request),
         )
         # How long the conversation is by now, this API does not ask.
         metrics.appended(len(items), over_soft_limit=False)

@@ -402,6 +402,69 @@ async def test_every_append_without_a_key_is_stored(alice: Wire, count: str) -> 
     assert found[0]["id"] == answer.json()["last_id"]
 
 
+OWN = {"type": "reasoning", "id": "rs_1", "summary": []}
+
+
+@pytest.mark.parametrize(
+    "items",
+    [[OWN], [HELLO, OWN], [OWN, HELLO], [HELLO, HELLO, OWN, {**OWN, "id": "rs_2"}, HELLO]],
+)
+async def test_a_retry_with_an_id_answers_what_is_stored(
+    alice: Wire, items: list[dict[str, Any]]
+) -> None:
+    """Also when more was appended since: an id comes once, so there is nothing to guess."""
+    path = await alice.started(HELLO, HELLO)
+    body = {"items": items}
+    retry = {"x_stainless_retry_count": "1"}
+    first = await alice.call("POST", f"{path}/items", body)
+    await alice.call("POST", f"{path}/items", {"items": [HELLO]})
+
+    assert await alice.call("POST", f"{path}/items", body, **retry) == first
+    await alice.refused(400, "POST", f"{path}/items", body)
+    await alice.refused(400, "POST", f"{path}/items", body, x_stainless_retry_count="0")
+    stored = (await alice.call("GET", f"{path}/items?limit=100"))["data"]
+    assert len(stored) == 3 + len(items)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [{**OWN, "summary": [1]}],
+        [OWN, HELLO],
+        [HELLO, OWN],
+        [HELLO, OWN, HELLO, HELLO],
+        [HELLO, HELLO, OWN, HELLO],
+        [{**HELLO, "content": "Hi"}, OWN, HELLO],
+        [HELLO, OWN, {**OWN, "id": "rs_2"}],
+        [HELLO, OWN, HELLO, {**OWN, "id": "rs_0"}],
+    ],
+)
+async def test_a_retry_of_anything_else_with_that_id_is_refused(
+    alice: Wire, other: list[dict[str, Any]]
+) -> None:
+    path = await alice.started({**OWN, "id": "rs_0"}, HELLO)
+    await alice.call("POST", f"{path}/items", {"items": [HELLO, OWN, HELLO]})
+    await alice.call("POST", f"{path}/items", {"items": [HELLO]})
+    before = await alice.call("GET", f"{path}/items?limit=100")
+
+    retry = {"x_stainless_retry_count": "1"}
+    await alice.refused(400, "POST", f"{path}/items", {"items": other}, **retry)
+
+    assert await alice.call("GET", f"{path}/items?limit=100") == before
+
+
+async def test_a_retry_of_what_was_deleted_in_part_is_refused(alice: Wire) -> None:
+    path = await alice.started()
+    body = {"items": [HELLO, OWN, HELLO]}
+    first = await alice.call("POST", f"{path}/items", body)
+    await alice.call("DELETE", f"{path}/items/{first['first_id']}")
+
+    await alice.refused(400, "POST", f"{path}/items", body, x_stainless_retry_count="1")
+    await alice.call("DELETE", f"{path}/items/rs_1")
+    again = await alice.call("POST", f"{path}/items", body, x_stainless_retry_count="1")
+    assert len(again["data"]) == 3
+
+
 @pytest.mark.parametrize("count", ["1", "2", "10"])
 async def test_deleting_again_what_is_gone_succeeds_when_it_is_a_retry(
     alice: Wire, count: str

@@ -302,6 +302,15 @@ async def check_without_a_key_a_lost_answer_doubles_and_loses_nothing(client: An
     await now(losing.close())
 
 
+async def check_with_ids_what_loses_its_answer_is_stored_once(client: Any) -> None:
+    made = await now(client.conversations.create(items=ITEMS[:2]))
+    losing = unlucky(client)
+    answer = await now(losing.conversations.items.create(made.id, items=ITEMS))
+    found = await every(client.conversations.items.list(made.id, order="asc"))
+    assert [each.id for each in found[2:]] == [each.id for each in answer.data]
+    await now(losing.close())
+
+
 async def check_a_deletion_whose_answer_is_lost_succeeds(client: Any) -> None:
     made = await now(client.conversations.create(items=ITEMS[:2]))
     item, _ = await every(client.conversations.items.list(made.id))
