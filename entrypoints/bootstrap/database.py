@@ -27,9 +27,10 @@ def running(settings: Settings, *, keep_running: bool = False) -> Iterator[Setti
 
     The embedded one is put into the environment too, where worker processes and Piccolo's commands
     look for it, and comes with a secret that tokens are signed with. With `keep_running` it is
-    started again when it dies.
+    started again when it dies. Raises `DatabaseUrlError` for a URL that is none.
     """
     if settings.database_url:
+        parse_database_url(settings.database_url)  # before anything else is done or started
         yield settings
         return
     server = DurablePostgres.start(home(settings))

@@ -180,10 +180,11 @@ def test_a_wrong_setting_is_one_clear_line(
         ),
     ],
 )
+@pytest.mark.parametrize("command", ["migrate", "serve --port 0 --workers 2 --migrate"])
 def test_a_url_that_is_none_is_one_clear_line_without_the_password(
-    settings: dict[str, str], says: str
+    command: str, settings: dict[str, str], says: str
 ) -> None:
-    done = chatkeep("migrate", **settings)
+    done = chatkeep(*command.split(), **settings | {"CHATKEEP_JWT_SECRET": SECRET})
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert says in line
