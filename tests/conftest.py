@@ -13,6 +13,7 @@ from adapters.piccolo.engine import Engine
 from adapters.piccolo.items import PiccoloItems
 from adapters.piccolo.messages import PiccoloMessages
 from adapters.piccolo.users import PiccoloUsers
+from entrypoints.http import snapshots
 from tests import postgres
 from tests.contract.store import Store
 
@@ -61,6 +62,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _directory(nodeid: str) -> str:
     """Return `unit` of `tests/unit/test_context.py::...`."""
     return nodeid.split("/")[1] if nodeid.count("/") > 1 else ""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_scrape_is_fresh() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshots, "FRESH_SECONDS", 0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,23 +3,15 @@
 That they share a service and do not notice is what isolation means.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
 
-from entrypoints.http import snapshots
 from tests.api.json_schema import JsonObject
 from tests.api.service import Caller, Service, serving, settings
 
 _numbers = count()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def each_scrape_is_fresh() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(snapshots, "FRESH_SECONDS", 0)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -61,12 +61,23 @@ async def pair(database_url: str) -> AsyncIterator[Service]:
         yield service
 
 
+async def all_answer(pair: Service, name: str, count: int) -> None:
+    """Wait until six scrapes in a row have this count: each may be as old as a snapshot is."""
+    async with asyncio.timeout(30):
+        while True:
+            found = [await scraped(pair, name) for _ in range(6)]
+            assert max(found) <= count
+            if found == [count] * 6:
+                return
+            await asyncio.sleep(0.1)
+
+
 async def test_any_worker_answers_for_all_no_counter_goes_back_and_nothing_is_left(
     pair: Service,
 ) -> None:
     name = "chatkeep_statement_duration_seconds_count"
     await create(pair, times=10)
-    assert [await scraped(pair, name) for _ in range(6)] == [10] * 6
+    await all_answer(pair, name, 10)
     assert await scraped(pair, "chatkeep_workers") == 2
     assert await scraped(pair, "chatkeep_pool_max_connections") == 60
 
@@ -74,7 +85,7 @@ async def test_any_worker_answers_for_all_no_counter_goes_back_and_nothing_is_le
     os.kill(min(first), signal.SIGKILL)
     await until(lambda: len(workers(pair)) == 2 and set(workers(pair)) != first)
     await create(pair, times=5)
-    assert [await scraped(pair, name) for _ in range(6)] == [15] * 6
+    await all_answer(pair, name, 15)
     assert await scraped(pair, "chatkeep_workers") == 2
 
     [directory] = {path.parent for path in workers(pair).values()}
