@@ -10,6 +10,7 @@ from adapters.piccolo.bounds import json_bytes, text_bytes, within
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.message_statements import GIVEN, GIVEN_COLUMNS
 from adapters.piccolo.messages import PiccoloMessages, given, given_bytes
+from adapters.piccolo.races import GoneError, repeated_when_gone
 from adapters.piccolo.rows import CONVERSATION_COLUMNS, to_conversation, to_jsonb, to_text
 from adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, refused
 from domain.errors import (
@@ -105,6 +106,7 @@ class PiccoloConversations:
         self._engine = engine
         self._messages = PiccoloMessages(engine)
 
+    @repeated_when_gone
     async def create(
         self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
     ) -> Created:
@@ -128,6 +130,7 @@ class PiccoloConversations:
         )
         return Created(conversation._replace(message_count=len(messages)), stored, created=True)
 
+    @repeated_when_gone
     async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
         try:
             rows, again = await self._engine.fetch_noting(
@@ -139,8 +142,11 @@ class PiccoloConversations:
             found = to_conversation(rows[0])
             made_before = again and found.created_at == conversation.created_at
             return Created(found, (), created=rows[0]["created"] or made_before)
-        # Somebody else made it while this statement ran: it was not in our snapshot, but is there.
-        return Created(await self.get(conversation.user_id, conversation.id), (), created=False)
+        # Somebody else made it while this statement ran: it was not in our snapshot.
+        try:
+            return Created(await self.get(conversation.user_id, conversation.id), (), created=False)
+        except ConversationNotFoundError as error:
+            raise GoneError from error
 
     async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
         rows = await self._engine.fetch(GET, conversation_id, user_id)
@@ -218,15 +224,18 @@ class PiccoloConversations:
         first: Sequence[Message] = ()
         if messages:
             # One of what is stored that is larger ends the page, which is other content then.
-            page = await self._messages.history(
-                new.user_id,
-                new.id,
-                order=Order.ASC,
-                after=None,
-                before=None,
-                limit=len(messages),
-                max_bytes=given_bytes(messages),
-            )
+            try:
+                page = await self._messages.history(
+                    new.user_id,
+                    new.id,
+                    order=Order.ASC,
+                    after=None,
+                    before=None,
+                    limit=len(messages),
+                    max_bytes=given_bytes(messages),
+                )
+            except ConversationNotFoundError as gone:
+                raise GoneError from gone
             first = page.items
         return Created(*recreated(new, messages, stored, first), created=False)
 
@@ -248,6 +257,8 @@ def unprovisioned(
     user_id: UserId, error: asyncpg.PostgresError, *, provision: bool
 ) -> UserNotProvisionedError:
     if provision:
+        if isinstance(error, asyncpg.ForeignKeyViolationError):  # the user was erased just now
+            raise GoneError(lambda: refused(user_id, error)) from error
         return refused(user_id, error)
     return UserNotProvisionedError(
         user_id, "users are added by a service key (PUT /v1/users/{id})."

@@ -9,6 +9,7 @@ from adapters.piccolo.conversations import PiccoloConversations, unprovisioned
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.message_statements import GIVEN_COLUMNS
 from adapters.piccolo.messages import PiccoloMessages, given, given_bytes
+from adapters.piccolo.races import GoneError, repeated_when_gone
 from adapters.piccolo.rows import Row, message_columns, to_jsonb, to_message, to_text
 from adapters.piccolo.users import NO_USER
 from domain.entries import (
@@ -117,6 +118,7 @@ class PiccoloEntries:
         found: int = rows[0]["found"] or 0
         return EntryPage(entries, more=len(entries) < found or found == limit)
 
+    @repeated_when_gone
     async def restore(
         self, conversation: Conversation, entries: Sequence[GivenEntry], *, provision: bool
     ) -> bool:
@@ -139,7 +141,10 @@ class PiccoloEntries:
             # Then it was the id of a message; ask which one, for the driver tells only in words.
             holders = await self._messages.holders(new.user_id, _messages(entries))
             raise MessageIdTakenError(holders[0].id) from error
-        first = await self._first(new, entries)
+        try:
+            first = await self._first(new, entries)
+        except ConversationNotFoundError as gone:
+            raise GoneError from gone
         check_same(new, entries, stored, first)
 
     async def _first(self, new: Conversation, entries: Sequence[GivenEntry]) -> list[Entry]:

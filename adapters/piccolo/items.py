@@ -22,6 +22,7 @@ from adapters.piccolo.item_statements import (
     PAGE_AFTER,
     TAKEN,
 )
+from adapters.piccolo.races import GoneError, repeated_when_gone
 from adapters.piccolo.rows import Row, to_jsonb, to_text
 from adapters.piccolo.users import NO_USER
 from domain.errors import (
@@ -31,7 +32,6 @@ from domain.errors import (
     ItemNotFoundError,
     KeyTakenError,
     RetainedError,
-    StoreUnavailableError,
 )
 from domain.items import (
     Item,
@@ -61,6 +61,7 @@ class PiccoloItems:
         self._conversations = PiccoloConversations(engine)
         self._reader = ItemReader(engine)
 
+    @repeated_when_gone
     async def create(
         self,
         conversation: Conversation,
@@ -83,7 +84,10 @@ class PiccoloItems:
             )
         except asyncpg.UniqueViolationError:
             keyed = key and await self._keyed(new.user_id, new.id, key)
-            stored = await self._conversations.get(new.user_id, new.id)
+            try:
+                stored = await self._conversations.get(new.user_id, new.id)
+            except ConversationNotFoundError as gone:
+                raise GoneError from gone
             if key is not None and keyed is None:  # it came with an import or a PUT, without a key
                 raise KeyTakenError(key.key) from None
             if key is None and stored.created_at != new.created_at:
@@ -94,6 +98,7 @@ class PiccoloItems:
         messages = sum(item.message is not None for item in items)
         return new._replace(message_count=messages)
 
+    @repeated_when_gone
     async def append(
         self,
         user_id: UserId,
@@ -236,7 +241,7 @@ class PiccoloItems:
         taken = await self._engine.fetch(TAKEN, conversation_id, user_id, ids, message_ids)
         if taken:
             raise ItemIdTakenError(taken[0]["id"])
-        raise StoreUnavailableError("What had the id was deleted just now.")
+        raise GoneError
 
     async def _between(
         self, user_id: UserId, conversation_id: ConversationId, first: Position, last: Position

@@ -28,13 +28,13 @@ from adapters.piccolo.message_statements import (
     STORED,
     WINDOW,
 )
+from adapters.piccolo.races import GoneError, repeated_when_gone
 from adapters.piccolo.rows import Row, to_jsonb, to_message, to_text
 from domain.errors import (
     ConversationNotFoundError,
     MessageIdTakenError,
     MessageNotFoundError,
     RetainedError,
-    StoreUnavailableError,
 )
 from domain.model import (
     EMPTY_OBJECT,
@@ -65,6 +65,7 @@ class PiccoloMessages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @repeated_when_gone
     async def append(  # noqa: PLR0913 - the port's
         self,
         user_id: UserId,
@@ -210,16 +211,16 @@ class PiccoloMessages:
         """Return the stored messages, at least one, that have an id of `messages`.
 
         For when an id was found to be taken. Raises `MessageIdTakenError` when it was one that
-        `messages` name twice, `StoreUnavailableError` when what had it is gone by now.
+        `messages` name twice, `GoneError` when what had it is gone by now.
         """
-        largest = max(given_bytes([each]) for each in messages)
+        largest = max((given_bytes([each]) for each in messages), default=0)
         rows = await self._engine.fetch(STORED, _ids(messages), user_id, largest)
         if not rows:
             counts = Counter(message.id for message in messages if message.id is not None)
-            [(id, count)] = counts.most_common(1)  # noqa: A001 - the word for it
-            if count > 1:
-                raise MessageIdTakenError(id)
-            raise StoreUnavailableError("What had the id was deleted just now.")
+            for message_id, count in counts.items():
+                if count > 1:
+                    raise MessageIdTakenError(message_id)
+            raise GoneError
         return [
             to_message(row if row["bytes"] <= largest else {**row, "metadata": EMPTY_OBJECT})
             for row in rows
@@ -252,8 +253,10 @@ class PiccoloMessages:
         if window is not None:
             ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
             return Appended(again, ends.message_count, ends)
-        [row] = await self._engine.fetch(COUNT, conversation_id, user_id)
-        return Appended(again, row["message_count"], None)
+        rows = await self._engine.fetch(COUNT, conversation_id, user_id)
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        return Appended(again, rows[0]["message_count"], None)
 
 
 def given(messages: Sequence[NewMessage]) -> tuple[list[object], ...]:

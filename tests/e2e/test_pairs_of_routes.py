@@ -1,0 +1,275 @@
+"""Every two requests at once on one conversation: no answer is a 5xx, and the counts are right.
+
+Once one request comes in between any two statements of another one, which finds for certain what
+takes for granted that something is still there; once both are really sent at once.
+"""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import httpx
+import pytest
+
+from adapters.piccolo.engine import Engine
+from entrypoints.bootstrap.service import http_app
+from tests.api.service import SERVICE_KEY, Service, serving, settings
+from tests.e2e.running import FULL
+from tests.postgres import Server, connect_args
+
+JSON = {"Content-Type": "application/json"}
+V1, OPENAI = "/v1/conversations/{conversation_id}", "/openai/v1/conversations/{conversation_id}"
+MESSAGES, ITEMS = f"{V1}/messages", f"{OPENAI}/items"
+ROUNDS = 40 if FULL else 1
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request; `route` has the names of its parameters, as the application's routes have."""
+
+    method: str
+    route: str
+    body: object = None
+    query: str = ""
+    key: str = ""
+    as_service: bool = False
+
+    def __str__(self) -> str:
+        given = json.dumps(self.body) if self.body is not None else ""
+        return f"{self.method} {self.route}{self.query} {given} {self.key}".strip()
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
+
+def said(*, own_id: bool) -> dict[str, str]:
+    message = {"role": "user", "content": "hello"}
+    return message | {"id": "{message_id}"} if own_id else message
+
+
+ITEM = {"type": "message", "role": "user", "content": "hello", "id": "msg_own"}
+OTHER = {"type": "reasoning", "summary": [], "id": "rs_own"}
+
+CALLS = [
+    Call("POST", "/v1/conversations", {"id": "{conversation_id}"}),
+    Call("POST", "/v1/conversations", {"id": "{conversation_id}", "messages": [said(own_id=True)]}),
+    Call("PUT", V1, {}),
+    Call("GET", V1),
+    Call("PATCH", V1, {"title": "renamed"}),
+    Call("DELETE", V1),
+    Call("GET", "/v1/conversations"),
+    Call("POST", MESSAGES, said(own_id=False)),
+    Call("POST", MESSAGES, said(own_id=True)),
+    Call("POST", MESSAGES, {"messages": [said(own_id=True), said(own_id=False)]}, "?context=5"),
+    Call("GET", MESSAGES),
+    Call("GET", MESSAGES, query="?after={message_id}"),
+    Call("GET", f"{V1}/context"),
+    Call("GET", f"{MESSAGES}/{{message_id}}"),
+    Call("DELETE", f"{MESSAGES}/{{message_id}}"),
+    Call("GET", "/v1/me"),
+    Call("GET", "/v1/me/export"),
+    Call("DELETE", "/v1/me"),
+    Call("PUT", "/v1/users/{user_id}", as_service=True),
+    Call("DELETE", "/v1/users/{user_id}", as_service=True),
+    Call("POST", "/openai/v1/conversations", {"items": [ITEM]}, key="key"),
+    Call("POST", "/openai/v1/conversations", {"metadata": {}}),
+    Call("GET", "/openai/v1/conversations"),
+    Call("GET", "/openai/v1/conversations", query="?after=conv_{hex}"),
+    Call("GET", OPENAI),
+    Call("POST", OPENAI, {"metadata": {"a": "b"}}),
+    Call("DELETE", OPENAI),
+    Call("POST", ITEMS, {"items": [{"role": "user", "content": "hello"}]}),
+    Call("POST", ITEMS, {"items": [ITEM, OTHER]}),
+    Call("POST", ITEMS, {"items": [ITEM]}, key="key"),
+    Call("POST", ITEMS, {"items": []}),
+    Call("GET", ITEMS),
+    Call("GET", ITEMS, query="?after=msg_own"),
+    Call("GET", f"{ITEMS}/{{item_id}}"),
+    Call("DELETE", f"{ITEMS}/{{item_id}}"),
+]
+COMING_BETWEEN = [
+    call
+    for call in CALLS
+    if (FULL and call.writes) or (call.method in {"DELETE", "PUT"} and not call.as_service)
+]
+BEFORE = {
+    "there": [
+        Call(
+            "POST",
+            "/v1/conversations",
+            {"id": "{conversation_id}", "messages": [said(own_id=True)]},
+        ),
+        Call("POST", ITEMS, {"items": [ITEM, OTHER]}),
+    ],
+    "made with a key": [
+        Call("POST", "/openai/v1/conversations", {"items": [ITEM]}, key="key"),
+        Call("POST", "/v1/conversations", {"id": "{conversation_id}"}),
+        Call("POST", ITEMS, {"items": [ITEM]}, key="key"),
+    ],
+    "empty": [Call("PUT", V1, {})],
+    "absent": [],
+}
+
+
+class Interrupted(Engine):
+    """An engine that does something else after one of its statements, whether it failed or not."""
+
+    def __init__(self, connect: dict[str, Any]) -> None:
+        super().__init__(connect)
+        self.statements = 0
+        self.interruption: tuple[int, Callable[[], Awaitable[object]]] | None = None
+
+    async def fetch_noting(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the engine's
+        self.statements += 1
+        number = self.statements
+        try:
+            return await super().fetch_noting(*args, **kwargs)
+        finally:
+            if self.interruption is not None and number == self.interruption[0]:
+                _, interrupt = self.interruption
+                self.interruption = None
+                await interrupt()
+
+
+@dataclass(frozen=True)
+class House:
+    engine: Interrupted
+    service: Service
+    users: Iterator[int]
+
+    def of_new_user(self) -> "User":
+        return User(self, f"user {next(self.users)}")
+
+    async def wrong_counts(self) -> list[str]:
+        """Return the users who have a conversation that has not as many messages as it says."""
+        rows = await self.engine.fetch(
+            "SELECT c.user_id FROM conversations c WHERE c.message_count <> (SELECT count(*) "
+            "FROM messages m WHERE m.conversation_id = c.id AND m.user_id = c.user_id)"
+        )
+        return [row["user_id"] for row in rows]
+
+
+@dataclass(frozen=True)
+class User:
+    house: House
+    user_id: str
+
+    async def send(self, call: Call) -> httpx.Response:
+        conversation_id = uuid5(NAMESPACE_URL, self.user_id)
+        openai = call.route.startswith("/openai")
+        named = {
+            "{user_id}": self.user_id.replace(" ", "%20"),
+            "{conversation_id}": f"conv_{conversation_id.hex}" if openai else str(conversation_id),
+            "{message_id}": str(uuid5(conversation_id, "message")),
+            "{item_id}": "msg_own",
+            "{hex}": conversation_id.hex,
+        }
+
+        def filled(text: str) -> str:
+            for name, value in named.items():
+                text = text.replace(name, value)
+            return text
+
+        headers = JSON | {"Authorization": f"Bearer {SERVICE_KEY}"}
+        if not call.as_service:
+            headers["X-User-Id"] = self.user_id
+        if call.key:
+            headers["Idempotency-Key"] = call.key
+        return await self.house.service.http.request(
+            call.method,
+            filled(call.route + call.query),
+            headers=headers,
+            content=None if call.body is None else filled(json.dumps(call.body)),
+        )
+
+
+@pytest.fixture(scope="module")
+async def house(postgres_server: Server) -> AsyncIterator[House]:
+    async with postgres_server.database() as url:
+        engine = Interrupted(connect_args(url))
+        app = http_app(settings(), database=engine)
+        async with serving(settings(), app=app) as service:
+            yield House(engine, service, itertools.count())
+
+
+async def prepared(house: House, state: str) -> User:
+    user = house.of_new_user()
+    for call in BEFORE[state]:
+        assert (await user.send(call)).is_success
+    return user
+
+
+def test_every_route_is_called(house: House) -> None:
+    called = {(call.method, call.route) for call in CALLS}
+
+    assert called == {
+        (method, template(route.path_format))
+        for route in house.service.app.routes
+        for method in route.methods - {"OPTIONS", "HEAD"}
+        if route.path_format.startswith(("/v1/", "/openai/"))
+    }
+
+
+def template(path: str) -> str:
+    return path.rstrip("/")
+
+
+@pytest.mark.parametrize("state", BEFORE)
+async def test_a_request_that_comes_between_two_statements_of_another_breaks_nothing(
+    house: House, state: str
+) -> None:
+    wrong = []
+    for call in CALLS:
+        user = await prepared(house, state)
+        house.engine.statements = 0
+        await user.send(call)
+        # The statement after which nothing more is asked is no place to come between.
+        for other in COMING_BETWEEN if house.engine.statements > 1 else ():
+            for number in itertools.count(1):
+                user = await prepared(house, state)
+                others: list[httpx.Response] = []
+
+                async def interrupt(
+                    user: User = user,
+                    other: Call = other,
+                    others: list[httpx.Response] = others,
+                ) -> None:
+                    others.append(await user.send(other))
+
+                house.engine.statements = 0
+                house.engine.interruption = (number, interrupt)
+                answer = await user.send(call)
+                house.engine.interruption = None
+                if not others:
+                    break
+                statuses = answer.status_code, others[0].status_code
+                if max(statuses) >= 500:
+                    wrong.append((str(call), number, str(other), statuses))
+
+    assert wrong == []
+    assert await house.wrong_counts() == []
+
+
+async def test_two_requests_at_once_break_nothing(house: House) -> None:
+    wrong = []
+    pairs = [
+        (one, other)
+        for one, other in itertools.combinations_with_replacement(CALLS, 2)
+        if (one.writes and other.writes) or (FULL and (one.writes or other.writes))
+    ]
+    states = itertools.cycle(BEFORE)
+    for one, other in pairs * ROUNDS:
+        user = await prepared(house, next(states))
+        statuses = [
+            answer.status_code for answer in await asyncio.gather(user.send(one), user.send(other))
+        ]
+        if max(statuses) >= 500:
+            wrong.append((str(one), str(other), statuses))
+
+    assert wrong == []
+    assert await house.wrong_counts() == []
