@@ -15,7 +15,6 @@ from adapters.piccolo.retries import Timing
 from entrypoints.bootstrap import monitoring
 from entrypoints.bootstrap.monitoring import Storage
 from entrypoints.bootstrap.service import http_app
-from entrypoints.http import snapshots
 from tests.api.builders import appended, says, started
 from tests.api.service import Caller, Service, serving, settings
 from tests.e2e.running import until
@@ -23,12 +22,6 @@ from tests.postgres import connect_args
 
 Labels = frozenset[tuple[str, str]]
 NOWHERE = {"host": "127.0.0.1", "port": 1, "user": "u", "password": "secret", "database": "d"}
-
-
-@pytest.fixture(autouse=True)
-def fresh_scrapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every scrape be made anew."""
-    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ from adapters.embedded_postgres import (
     secret,
 )
 from adapters.file_locks import open_lock, try_lock
+from adapters.piccolo.connection import BROKEN
 
 PROJECT = Path(__file__).parents[2]
 USES_IT = """
@@ -111,7 +112,7 @@ def ask(url: str, *statements: str) -> object:
 
 
 def answers(url: str) -> bool:
-    with suppress(OSError, asyncpg.PostgresError):
+    with suppress(*BROKEN):
         return ask(url, "SELECT 1") == 1
     return False
 
