@@ -1,12 +1,10 @@
 """The tables as Piccolo knows them: for its shell, its admin and the check of the schema.
 
 The schema itself is made by the migrations, in SQL, since Piccolo cannot declare composite keys and
-indexes. Composite keys: `conversations (id, user_id)`, `messages (id, user_id)`,
-`conversation_items (conversation_id, position, user_id)` and
-`conversation_keys (conversation_id, key, user_id)`.
+indexes.
 """
 
-from typing import Final
+from typing import Any, ClassVar, Final, NoReturn
 
 from piccolo.columns import JSON, JSONB, UUID, BigInt, Boolean, Integer, Text, Timestamptz, Varchar
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
@@ -14,12 +12,67 @@ from piccolo.columns.defaults.uuid import UUID4
 from piccolo.table import Table
 
 
+class CompositeKeyError(TypeError):
+    """A method of Piccolo's would reach every row that has one column of a composite key."""
+
+    def __init__(self, table: type["CompositeKey"], method: str) -> None:
+        key = ", ".join(table.key_columns)
+        where = ", ".join(f"{table.__name__}.{name} == ..." for name in table.key_columns)
+        super().__init__(
+            f"{method}() would reach rows of other users: {table.__name__} has the key ({key}), "
+            f"and Piccolo knows one column of it. Use {table.__name__}.insert(...), or "
+            f"select(), objects(), update() or delete() with .where({where})."
+        )
+
+
+class CompositeKey:
+    """Refuses what finds a row by the one column that Piccolo takes for the primary key.
+
+    `key_columns` are those of the real one.
+    """
+
+    key_columns: ClassVar[tuple[str, ...]]
+
+    def save(self, *_args: Any, **_options: Any) -> NoReturn:  # noqa: ANN401 - Piccolo's own
+        raise CompositeKeyError(type(self), "save")
+
+    def update_self(self, *_args: Any, **_options: Any) -> NoReturn:  # noqa: ANN401 - the same
+        raise CompositeKeyError(type(self), "update_self")
+
+    def remove(self, *_args: Any, **_options: Any) -> NoReturn:  # noqa: ANN401 - the same
+        raise CompositeKeyError(type(self), "remove")
+
+    def refresh(self, *_args: Any, **_options: Any) -> NoReturn:  # noqa: ANN401 - the same
+        raise CompositeKeyError(type(self), "refresh")
+
+    def get_related(self, *_args: Any, **_options: Any) -> NoReturn:  # noqa: ANN401 - the same
+        raise CompositeKeyError(type(self), "get_related")
+
+    def get_m2m(self, *_args: Any, **_options: Any) -> NoReturn:  # noqa: ANN401 - the same
+        raise CompositeKeyError(type(self), "get_m2m")
+
+    def add_m2m(self, *_args: Any, **_options: Any) -> NoReturn:  # noqa: ANN401 - the same
+        raise CompositeKeyError(type(self), "add_m2m")
+
+    def remove_m2m(self, *_args: Any, **_options: Any) -> NoReturn:  # noqa: ANN401 - the same
+        raise CompositeKeyError(type(self), "remove_m2m")
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are one row: of the same whole key."""
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.key_columns)
+
+    __hash__ = None  # type: ignore[assignment] # as Piccolo's tables
+
+
 class Users(Table, tablename="users"):
     id = Varchar(length=255, primary_key=True, default=None)
     created_at = Timestamptz(default=TimestamptzNow())
 
 
-class Conversations(Table, tablename="conversations"):
+class Conversations(CompositeKey, Table, tablename="conversations"):
+    key_columns = ("id", "user_id")
     id = UUID(primary_key=True, default=UUID4())
     user_id = Varchar(length=255, default=None)
     title = Text(null=True, default=None)
@@ -32,7 +85,8 @@ class Conversations(Table, tablename="conversations"):
     updated_at = Timestamptz(default=TimestamptzNow())
 
 
-class Messages(Table, tablename="messages"):
+class Messages(CompositeKey, Table, tablename="messages"):
+    key_columns = ("id", "user_id")
     id = UUID(primary_key=True, default=UUID4())
     conversation_id = UUID(default=None)
     user_id = Varchar(length=255, default=None)
@@ -48,7 +102,8 @@ class Messages(Table, tablename="messages"):
     item = JSON(null=True, default=None)
 
 
-class ConversationItems(Table, tablename="conversation_items"):
+class ConversationItems(CompositeKey, Table, tablename="conversation_items"):
+    key_columns = ("conversation_id", "position", "user_id")
     conversation_id = UUID(default=None)
     user_id = Varchar(length=255, default=None)
     position = BigInt(primary_key=True, default=None)
@@ -57,7 +112,8 @@ class ConversationItems(Table, tablename="conversation_items"):
     created_at = Timestamptz(default=TimestamptzNow())
 
 
-class ConversationKeys(Table, tablename="conversation_keys"):
+class ConversationKeys(CompositeKey, Table, tablename="conversation_keys"):
+    key_columns = ("conversation_id", "key", "user_id")
     conversation_id = UUID(default=None)
     user_id = Varchar(length=255, default=None)
     key = Text(primary_key=True, default=None)
