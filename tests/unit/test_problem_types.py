@@ -1,0 +1,193 @@
+"""Every exception that is raised on purpose has a problem type, or never reaches an answer.
+
+Deny by default: a new one is named here with its reason, or `entrypoints.http.problems` knows it.
+"""
+
+import ast
+import builtins
+import inspect
+import pkgutil
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+from litestar import Response
+
+import adapters
+import domain
+import entrypoints
+from domain.errors import ChatkeepError
+from entrypoints.http.examples import PROBLEMS
+from entrypoints.http.problems import EXCEPTION_HANDLERS, TYPE_PREFIX, Problem
+from entrypoints.openai.errors import shaped_for_openai
+from entrypoints.openai.schemas import Error
+
+NEVER_ANSWERED = {
+    "domain.errors.ChatkeepError": "the root: only its subclasses are raised",
+    "domain.adoption_layout.AdoptionError": "only `chatkeep adopt` raises it",
+    "domain.trial.BrokenPromiseError": "only `chatkeep doctor` raises it",
+    "adapters.database_endpoint.DatabaseUrlError": "the service does not start",
+    "adapters.telemetry.TracesError": "the service does not start",
+    "adapters.postgres_binaries.EmbeddedPostgresError": "the service does not start",
+    "adapters.piccolo.migrate.MigrationError": "only `chatkeep migrate` raises it",
+    "adapters.piccolo.move_ends.MoveError": "only `chatkeep move` raises it",
+    "adapters.piccolo.doctor.patient._Undone": "`chatkeep doctor` raises and catches it",
+    "adapters.piccolo.pool.PoolClosedError": "the engine makes a StoreUnavailableError of it",
+    "adapters.piccolo.errors.EncodingError": "it is the cause of a StoreUnavailableError",
+    "adapters.piccolo.allowance.CrowdedError": "the engine waits for a connection then",
+    "adapters.piccolo.races.GoneError": "the call is made again",
+    "adapters.piccolo.tables.CompositeKeyError": "the service does not use these methods",
+    "entrypoints.http.tokens.InvalidTokenError": "the identity makes an IdentityError of it",
+    "entrypoints.http.jwks.UnknownKeyError": "the identity makes an IdentityError of it",
+    "entrypoints.http.jwks.JwksUnavailableError": "the identity makes an IdentityError of it",
+    "entrypoints.settings.SettingsError": "the service does not start",
+    "entrypoints.serving.AddressError": "the service does not start",
+    "entrypoints.formats.elements.BrokenFileError": "only `chatkeep import` raises it",
+}
+
+# Modules that raise exceptions of Python itself, or of a library.
+NOT_OUR_OWN = {
+    "adapters.piccolo.migrate": "only `chatkeep migrate` uses it",
+    "adapters.piccolo.scripts": "only migrations use it",
+    "adapters.postgres_binaries": "before the service starts",
+    "domain.adoption_documents": "only `chatkeep adopt` uses it",
+    "domain.model": "a message without an id is a mistake of ours",
+    "domain.sweep": "the settings and the command line say what is wrong with a duration",
+    "entrypoints.http.body": "Litestar's own, which has a handler",
+    "entrypoints.http.documentation": "before the service starts",
+    "entrypoints.http.documents": "its callers make an InvalidValueError of it",
+    "entrypoints.http.fetch": "the keys of the identity provider are unavailable then",
+    "entrypoints.http.identity": "before the service starts",
+    "entrypoints.http.jwks": "a key that is none is left out",
+    "entrypoints.http.server.exchanges": "a mistake of an application, as ASGI has it",
+    "entrypoints.http.tokens": "before the service starts",
+    "entrypoints.setting_values": "the settings say what is wrong with a value",
+}
+OF_THE_CONSOLE = "entrypoints.cli."
+
+
+def modules() -> Iterator[ModuleType]:
+    for package in (domain, adapters, entrypoints):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            yield import_module(found.name)
+
+
+MODULES = list(modules())
+
+
+def full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+EXCEPTIONS = {
+    full_name(kind): kind
+    for module in MODULES
+    for kind in vars(module).values()
+    if isinstance(kind, type)
+    and issubclass(kind, BaseException)
+    and kind.__module__ == module.__name__
+}
+ANSWERED = [kind for name, kind in EXCEPTIONS.items() if name not in NEVER_ANSWERED]
+HANDLERS = cast("dict[type[Exception], Any]", EXCEPTION_HANDLERS)
+OPENAI_HANDLERS = cast("dict[type[Exception], Any]", shaped_for_openai(EXCEPTION_HANDLERS))
+DOCUMENTED = {problem.problem().type for problem in PROBLEMS}
+SAMPLES: dict[Any, object] = {
+    UUID: uuid4(),
+    str: "some_text",
+    int: 400,
+    Sequence[UUID]: [uuid4()],
+}
+
+
+class Request:
+    """As much of a request as handlers look at."""
+
+    method = "GET"
+
+    def __init__(self, path: str) -> None:
+        self.scope = {"path": path, "path_template": path}
+
+
+def sample(kind: type[BaseException]) -> BaseException:
+    """Return an exception of that kind, made as its first parent that takes plain values is."""
+    error = kind.__new__(kind)
+    for parent in kind.__mro__:
+        make = vars(parent).get("__init__")
+        if make is None:
+            continue
+        wanted = [
+            parameter
+            for parameter in list(inspect.signature(make).parameters.values())[1:]
+            if parameter.default is parameter.empty
+        ]
+        if all(parameter.annotation in SAMPLES for parameter in wanted):
+            named = {
+                p.name: "max_batch" if p.name == "limit_name" else SAMPLES[p.annotation]
+                for p in wanted
+            }
+            make(error, **named)
+            return error
+    return error
+
+
+@pytest.mark.parametrize("kind", ANSWERED)
+def test_an_exception_is_answered_with_its_problem_type(kind: type[Exception]) -> None:
+    handler = next(HANDLERS[each] for each in kind.__mro__ if each in HANDLERS)
+    response: Response[Problem] = handler(Request("/v1"), sample(kind))
+
+    assert response.content.status < 500 or response.content.status == 503
+    assert response.content.type.startswith(TYPE_PREFIX)
+    if issubclass(kind, ChatkeepError):  # the others bring their types
+        assert response.content.type in DOCUMENTED
+
+
+@pytest.mark.parametrize("kind", ANSWERED)
+def test_an_exception_below_openai_has_a_type_and_a_code(kind: type[Exception]) -> None:
+    handler = next(OPENAI_HANDLERS[each] for each in kind.__mro__ if each in OPENAI_HANDLERS)
+    response: Response[Error] = handler(Request("/openai/v1/conversations"), sample(kind))
+
+    assert response.content.error.type != "server_error" or response.status_code == 503
+    assert response.content.error.code or response.status_code == 404
+
+
+def test_only_exceptions_that_there_are_are_never_answered() -> None:
+    assert NEVER_ANSWERED.keys() <= EXCEPTIONS.keys()
+
+
+def test_only_named_modules_raise_exceptions_that_are_not_our_own() -> None:
+    ours = {kind.__name__ for kind in EXCEPTIONS.values()}
+    found = {
+        module.__name__
+        for module in MODULES
+        if not module.__name__.startswith(OF_THE_CONSOLE) and raised_in(module) - ours
+    }
+
+    assert found == NOT_OUR_OWN.keys()
+
+
+def raised_in(module: ModuleType) -> set[str]:
+    """Return the names of the classes that a module raises."""
+    assert module.__file__ is not None
+    names = set()
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if isinstance(raised, ast.Name) and (
+                raised.id in vars(builtins) or raised.id[0].isupper()
+            ):
+                names.add(raised.id)
+            if isinstance(raised, ast.Attribute) and raised.attr[0].isupper():
+                names.add(raised.attr)
+    return names
+
+
+def test_an_error_that_is_forgotten_is_found() -> None:
+    class ForgottenError(ChatkeepError):
+        """Nobody told `domain_problem` of it."""
+
+    with pytest.raises(AssertionError):
+        test_an_exception_is_answered_with_its_problem_type(ForgottenError)
