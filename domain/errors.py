@@ -130,10 +130,16 @@ class InvalidValueError(ChatkeepError):
 
 
 class LimitExceededError(ChatkeepError):
-    """A value is larger than a limit of `Limits` allows; `limit_name` is the field of `Limits`."""
+    """A value is larger than a limit of `Limits` allows; `limit_name` is the field of `Limits`.
 
-    def __init__(self, field: str, *, limit_name: str, limit: int, actual: int, unit: str) -> None:
-        super().__init__(f"{field} has {actual} {unit}; the limit is {limit}.")
+    `actual` is None where nobody counted to the end.
+    """
+
+    def __init__(
+        self, field: str, *, limit_name: str, limit: int, actual: int | None, unit: str
+    ) -> None:
+        size = f"more than {limit}" if actual is None else actual
+        super().__init__(f"{field} has {size} {unit}; the limit is {limit}.")
         self.field = field
         self.limit_name = limit_name
         self.limit = limit

@@ -47,13 +47,13 @@ def completion(kind: str, item: Members) -> dict[str, str]:
         by_server = value_of(item, "call_id") is None
         found["execution"] = '"server"' if by_server else '"client"'
     if kind == "shell_call" and isinstance(value_of(item, "action"), dict):
-        action = members(item["action"][1]) or {}
+        action = members(item["action"].text) or {}
         if missing := _missing(action, _OF_ACTIONS):
             found["action"] = write(action, missing)
     if key := _WITH_PARTS.get(kind):
         parts = value_of(item, key)
         if isinstance(parts, list) and any(map(_is_incomplete, parts)):
-            found[key] = f"[{','.join(_part(*each) for each in elements(item[key][1]))}]"
+            found[key] = f"[{','.join(_part(*each) for each in elements(item[key].text))}]"
     return found
 
 

@@ -12,6 +12,7 @@ from domain.errors import InvalidValueError
 from domain.item_completion import completion
 from domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, NewItem, is_item_id
 from domain.json_sources import Members, dump, members, value_of, write
+from domain.json_values import TooManyValuesError
 from domain.model import JsonText, MessageId, NewMessage, Role, uuid7
 
 _ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
@@ -111,9 +112,15 @@ def drafted(text: ItemText, *, field: str) -> Draft:
     Raises `InvalidValueError`, naming the field below `field`.
     """
     try:
-        item = members(text)
+        return _drafted(text, field)
     except RecursionError:
         raise InvalidValueError(field, "is nested too deep") from None
+    except TooManyValuesError as error:
+        raise InvalidValueError(field, str(error)) from None
+
+
+def _drafted(text: ItemText, field: str) -> Draft:
+    item = members(text)
     if item is None:
         raise InvalidValueError(field, "is not a JSON object")
     item_id = _id(item, f"{field}.id")
@@ -127,7 +134,7 @@ def drafted(text: ItemText, *, field: str) -> Draft:
         changes["status"] = '"completed"'
     if kind == "message" and isinstance(value_of(item, "content"), str):
         said_by_model = value_of(item, "role") == Role.ASSISTANT
-        changes["content"] = _part(item["content"][1], said_by_model=said_by_model)
+        changes["content"] = _part(item["content"].text, said_by_model=said_by_model)
     added = completion(kind, item)
     before, after = _around_id(text, item, item_id, changes | added)
     incomplete = "".join(_around_id(text, item, item_id, changes)) if added else None

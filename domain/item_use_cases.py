@@ -33,12 +33,16 @@ from domain.model import (
     UserId,
     uuid7,
 )
+from domain.threads import run_aside
 from domain.use_cases import Chatkeep
 
 MAX_PAGE: Final = 100
 MAX_METADATA_PAIRS: Final = 16
 MAX_METADATA_KEY_CHARS: Final = 64
 MAX_METADATA_VALUE_CHARS: Final = 512
+MAX_METADATA_CHARS: Final = MAX_METADATA_PAIRS * (
+    MAX_METADATA_KEY_CHARS + MAX_METADATA_VALUE_CHARS + len('"":"",')
+)
 
 # The id of a conversation that was created with a key follows from it.
 _NAMESPACE: Final = UUID("3f0a7e0e-6f0b-4c5c-9d3b-0c1c2b9a7f55")
@@ -74,8 +78,7 @@ class OpenAIConversations:
         `LimitExceededError` naming the field.
         """
         at = self.chatkeep.clock.now()
-        drafts = _drafts(texts, self.chatkeep.limits)
-        request = _request_key(key, drafts, metadata)
+        drafts, request = await self._prepare(texts, metadata, key)
         new_id = uuid5(_NAMESPACE, f"{user_id}\0{key}") if request else uuid7(at)
         new = Conversation(
             id=ConversationId(new_id),
@@ -113,14 +116,13 @@ class OpenAIConversations:
         Raises `ConversationNotFoundError`, `ItemIdTakenError`, `KeyTakenError`, and
         `InvalidValueError` or `LimitExceededError` naming the field.
         """
-        drafts = _drafts(texts, self.chatkeep.limits)
+        drafts, request = await self._prepare(texts, JsonText(""), key)
         if not drafts:
             await self.chatkeep.get_conversation(user_id, conversation_id)
             return ()
         at = self.chatkeep.clock.now()
         items = [draft.new(at) for draft in drafts]
         given_ids(items)
-        request = _request_key(key, drafts, JsonText(""))
         try:
             return await self.chatkeep.items.append(
                 user_id, conversation_id, items, at, key=request
@@ -226,6 +228,15 @@ class OpenAIConversations:
             user_id, conversation_id, Changes(metadata=metadata)
         )
 
+    async def _prepare(
+        self, texts: Sequence[ItemText], metadata: JsonText, key: str | None
+    ) -> tuple[Sequence[Draft], RequestKey | None]:
+        def prepare() -> tuple[Sequence[Draft], RequestKey | None]:
+            drafts = _drafts(texts, self.chatkeep.limits)
+            return drafts, _request_key(key, drafts, metadata)
+
+        return await run_aside(sum(map(len, texts)), prepare)
+
 
 def clamped(limit: int) -> int:
     return min(max(limit, 1), MAX_PAGE)
@@ -262,6 +273,7 @@ def _request_key(key: str | None, drafts: Sequence[Draft], metadata: JsonText) -
 
 
 def _drafts(texts: Sequence[ItemText], limits: Limits) -> list[Draft]:
+    limits.check("max_items", len(texts), field="items", unit="items")
     for index, text in enumerate(texts):
         # A character has at most four bytes; only what may be too long is counted.
         if len(text) * 4 > limits.max_item_bytes:

@@ -2,41 +2,86 @@
 
 import json
 import re
-from typing import Final
+from collections.abc import Iterable, Iterator
+from math import inf
+from typing import Final, TypeVar
+
+from domain import json_values
+from domain.json_values import TooManyValuesError
+from domain.threads import SMALL
+
+_T = TypeVar("_T")
+
+MAX_VALUES: Final = 100_000
+"""So many members and elements of a large text are looked at; there is no use for more."""
 
 # Number values are never used. Integers are read as floats, since `int` refuses very long ones.
 _JSON: Final = json.JSONDecoder(parse_int=float)
 _BETWEEN_MEMBERS: Final = re.compile(r"[ \t\n\r,:]*")
 _BETWEEN_ELEMENTS: Final = re.compile(r"[ \t\n\r,]*")
 _SPACE: Final = " \t\n\r"
+_UNKNOWN: Final = object()
 
-Members = dict[str, tuple[object, str]]
-"""The members of an object: of each its value and its text."""
+
+class Source:
+    """A value within a text. `value` is made when it is first asked for.
+
+    Of a large text it is an outline: lists and objects in it, and in those again, are whole; what
+    is nested deeper is `...`. Raises `TooManyValuesError`.
+    """
+
+    __slots__ = ("_value", "text")
+
+    def __init__(self, text: str, value: object = _UNKNOWN) -> None:
+        self.text = text
+        self._value = value
+
+    @property
+    def value(self) -> object:
+        if self._value is _UNKNOWN:
+            self._value = _Outline().of(self.text, depth=2)
+        return self._value
+
+
+Members = dict[str, Source]
 
 
 def members(text: str) -> Members | None:
-    """Return the members of the object that a well-formed text is; None of anything else."""
+    """Return the members of the object that a well-formed text is; None of anything else.
+
+    Raises `TooManyValuesError`.
+    """
     text = text.strip(_SPACE)
     if not text.startswith("{"):
         return None
     found: Members = {}
+    if len(text) > SMALL:
+        for name, source in _Outline().counted(json_values.members(text)):
+            found[name] = Source(source)
+        return found
     at = _skip(_BETWEEN_MEMBERS, text, 1)
     while text[at] != "}":
         key, at = _JSON.raw_decode(text, at)
         start = _skip(_BETWEEN_MEMBERS, text, at)
         value, at = _JSON.raw_decode(text, start)
-        found[key] = (value, text[start:at])
+        found[key] = Source(text[start:at], value)
         at = _skip(_BETWEEN_MEMBERS, text, at)
     return found
 
 
 def elements(text: str) -> list[tuple[object, str]]:
-    """Return the elements of an array, each with its text; none of anything else."""
+    """Return the elements of an array, each with its text; none of anything else.
+
+    Of a large text each is an outline, as `Source` has it, however many there are.
+    """
     text = text.strip()
     if not text.startswith("["):
         return []
     found = []
     try:
+        if len(text) > SMALL:
+            outline = _Outline(inf)
+            return [(outline.of(each, depth=2), each) for each in json_values.elements(text)]
         at = _skip(_BETWEEN_ELEMENTS, text, 1)
         while text[at] != "]":
             value, end = _JSON.raw_decode(text, at)
@@ -50,7 +95,7 @@ def elements(text: str) -> list[tuple[object, str]]:
 def value_of(found: Members, key: str) -> object:
     """Return the value of a member; None when there is none."""
     member = found.get(key)
-    return None if member is None else member[0]
+    return None if member is None else member.value
 
 
 def write(found: Members, changes: dict[str, str], *, first: tuple[str, ...] = ()) -> str:
@@ -60,12 +105,39 @@ def write(found: Members, changes: dict[str, str], *, first: tuple[str, ...] = (
     """
     new = [key for key in changes if key not in found]
     order = [*(key for key in first if key in new), *found, *(k for k in new if k not in first)]
-    sources = (f"{dump(key)}:{changes.get(key) or found[key][1]}" for key in order)
+    sources = (f"{dump(key)}:{changes.get(key) or found[key].text}" for key in order)
     return f"{{{','.join(sources)}}}"
 
 
 def dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class _Outline:
+    """Makes values in small steps, and at most so many in all."""
+
+    def __init__(self, most: float = MAX_VALUES) -> None:
+        self._left = most
+
+    def of(self, text: str, *, depth: int) -> object:
+        if text.startswith("["):
+            if depth == 0:
+                return ...
+            elements = self.counted(json_values.elements(text))
+            return [self.of(element, depth=depth - 1) for element in elements]
+        if text.startswith("{"):
+            if depth == 0:
+                return ...
+            named = self.counted(json_values.members(text))
+            return {name: self.of(value, depth=depth - 1) for name, value in named}
+        return _JSON.decode(text)
+
+    def counted(self, values: Iterable[_T]) -> Iterator[_T]:
+        for value in values:
+            self._left -= 1
+            if self._left < 0:
+                raise TooManyValuesError(f"has more than {MAX_VALUES} members and parts")
+            yield value
 
 
 def _skip(between: re.Pattern[str], text: str, at: int) -> int:

@@ -71,13 +71,17 @@ class Limits:
     max_metadata_bytes: int = 16_384
     max_page: int = 100
     max_batch: int = 100
+    max_items: int = 1_000
     max_item_bytes: int = 10_485_760
     max_answer_bytes: int = 16_777_216
 
-    def check(self, limit_name: str, actual: int, *, field: str, unit: str) -> None:
-        """Raise `LimitExceededError` when `actual` is over the limit of that name."""
+    def check(self, limit_name: str, actual: int | None, *, field: str, unit: str) -> None:
+        """Raise `LimitExceededError` when `actual` is over the limit of that name.
+
+        None is known to be over it.
+        """
         limit: int = getattr(self, limit_name)
-        if limit and actual > limit:
+        if limit and (actual is None or actual > limit):
             raise LimitExceededError(
                 field, limit_name=limit_name, limit=limit, actual=actual, unit=unit
             )

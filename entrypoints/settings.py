@@ -108,6 +108,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     max_batch: Annotated[int, Meta(description="messages of one append")] = _LIMITS.max_batch
     max_body_bytes: Annotated[int, Meta(description="bytes of a request's body")] = 1_048_576
+    max_items: Annotated[int, Meta(description="items of one request through OpenAI's API")] = (
+        _LIMITS.max_items
+    )
     max_item_bytes: Annotated[
         int, Meta(description="bytes of an item sent through OpenAI's API, as JSON")
     ] = _LIMITS.max_item_bytes

@@ -43,11 +43,11 @@ def metadata_of(
     if isinstance(given, UnsetType):
         return EMPTY_OBJECT
     document = bytes(given)
-    size = _least_size(document)
+    size = least_size(document)
     if size > limits.max_metadata_bytes:
         limits.check("max_metadata_bytes", len(document), field=field, unit="bytes")
     decode = _decode_object_or_null if may_be_null else _decode_object
-    return metadata_text(_decoded(decode, document, field), field=field, limits=limits)
+    return metadata_text(decoded(decode, document, field), field=field, limits=limits)
 
 
 def tool_calls_of(given: Raw | UnsetType, limits: Limits, *, field: str) -> JsonText | None:
@@ -55,14 +55,14 @@ def tool_calls_of(given: Raw | UnsetType, limits: Limits, *, field: str) -> Json
     if isinstance(given, UnsetType):
         return None
     document = bytes(given)
-    size = _least_size(document)
+    size = least_size(document)
     if size > limits.max_message_chars:
         limits.check("max_message_chars", len(document), field=field, unit="characters")
-    calls = _decoded(_decode_objects_or_null, document, field)
+    calls = decoded(_decode_objects_or_null, document, field)
     return tool_calls_text(calls, field=field, limits=limits)
 
 
-def _least_size(document: bytes) -> int:
+def least_size(document: bytes) -> int:
     """Return how many characters there are at least once it is compact, and so how many values.
 
     No way of writing them makes these any fewer, within texts or between values.
@@ -70,7 +70,7 @@ def _least_size(document: bytes) -> int:
     return document.count(b",") + document.count(b"[") + document.count(b"{")
 
 
-def _decoded(decode: Callable[[bytes], _T], document: bytes, field: str) -> _T:
+def decoded(decode: Callable[[bytes], _T], document: bytes, field: str) -> _T:
     try:
         return decode(document)
     except msgspec.ValidationError as error:

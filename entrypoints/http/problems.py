@@ -199,11 +199,12 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
         case LimitExceededError():
             # A page does not have its limit, it asks for it.
             has = "asks for" if error.limit_name == "max_page" else "has"
+            size = f"more than {error.limit}" if error.actual is None else error.actual
             field = FieldError(
                 field=error.field,
-                detail=f"{has} {error.actual} {error.unit}",
+                detail=f"{has} {size} {error.unit}",
                 limit=error.limit,
-                actual=error.actual,
+                actual=UNSET if error.actual is None else error.actual,
                 setting=variable(error.limit_name),
             )
             problem = _over_limit(422, "limit-exceeded", field)

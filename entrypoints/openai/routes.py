@@ -74,11 +74,17 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         request: JsonRequest, data: JSONBody[CreateConversation | None] = None
     ) -> ConversationOut:
         given = data or CreateConversation()
+        items, pairs = await request.convert(
+            lambda: (
+                texts(given.items, openai.chatkeep.limits, may_be_null=True),
+                metadata(given.metadata),
+            )
+        )
         return ConversationOut.of(
             await openai.create(
                 user_of(request.user),
-                texts(given.items),
-                metadata=metadata(given.metadata),
+                items,
+                metadata=pairs,
                 key=request.headers.get("idempotency-key"),
             )
         )
@@ -112,10 +118,9 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
     async def update(
         request: JsonRequest, conversation_id: FromPath[str], data: JSONBody[UpdateConversation]
     ) -> ConversationOut:
+        pairs = await request.convert(lambda: metadata(data.metadata))
         return ConversationOut.of(
-            await openai.change(
-                user_of(request.user), _conversation_id(conversation_id), metadata(data.metadata)
-            )
+            await openai.change(user_of(request.user), _conversation_id(conversation_id), pairs)
         )
 
     @delete("/{conversation_id:str}", status_code=200)
@@ -137,7 +142,7 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
         items = await openai.append(
             user_of(request.user),
             _conversation_id(conversation_id),
-            texts(data.items),
+            await request.convert(lambda: texts(data.items, openai.chatkeep.limits)),
             key=request.headers.get("idempotency-key"),
             is_retry=_is_retry(request),
         )

@@ -1,37 +1,58 @@
 """What goes over the wire, in the shapes of OpenAI's Conversations API."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from itertools import islice
+from typing import Annotated, Final, Literal, Self
 
-from msgspec import Meta, Raw, Struct
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from domain import json_values
 from domain.errors import InvalidValueError
-from domain.item_use_cases import ItemPage, check_openai_metadata
+from domain.item_use_cases import (
+    MAX_METADATA_CHARS,
+    MAX_METADATA_PAIRS,
+    ItemPage,
+    check_openai_metadata,
+)
 from domain.items import Item, ItemText
-from domain.model import EMPTY_OBJECT, Conversation, ConversationId, JsonText
+from domain.model import EMPTY_OBJECT, Conversation, ConversationId, JsonText, Limits
 from entrypoints.documents import metadata_text
+from entrypoints.http.documents import decoded, least_size
 
 AnyItem = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
-Metadata = dict[str, str]
+_LIST: Final = {"type": "array", "items": {"type": "object"}}
+_PAIRS: Final = {"type": ["object", "null"], "additionalProperties": {"type": "string"}}
+# Both are decoded by `texts` and `metadata`, once what they hold is counted.
+Items = Annotated[Raw, Meta(extra_json_schema=_LIST)]
+ItemsOrNull = Annotated[Raw, Meta(extra_json_schema={**_LIST, "type": ["array", "null"]})]
+Metadata = Annotated[Raw, Meta(extra_json_schema=_PAIRS)]
+
+_MANY: Final = 50_000
+"""So many items at most are made objects before they are counted."""
+
+_decode_items: Final = msgspec.json.Decoder(list[Raw]).decode
+_decode_items_or_null: Final = msgspec.json.Decoder(list[Raw] | None).decode
+_decode_metadata: Final = msgspec.json.Decoder(dict[str, str] | None).decode
 
 
 class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
     """A conversation to create, with its first items if you like."""
 
-    items: list[AnyItem] | None = None
-    metadata: Metadata | None = None
+    items: ItemsOrNull | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
 
 
 class UpdateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
     """What replaces the metadata; null empties it."""
 
-    metadata: Metadata | None
+    metadata: Metadata
 
 
 class CreateItems(Struct, forbid_unknown_fields=True, kw_only=True):
     """Items to append, all or none, in this order."""
 
-    items: list[AnyItem]
+    items: Items
 
 
 class ConversationOut(Struct, kw_only=True):
@@ -122,10 +143,16 @@ def written_id(conversation_id: ConversationId) -> str:
     return f"conv_{conversation_id.hex}"
 
 
-def texts(items: Sequence[Raw] | None) -> list[ItemText]:
-    """Return the items as they were sent, or raise `InvalidValueError`."""
+def texts(given: Raw | UnsetType, limits: Limits, *, may_be_null: bool = False) -> list[ItemText]:
+    """Return the items as they were sent. Raises what is wrong with them, naming the field."""
+    if isinstance(given, UnsetType):
+        return []
+    document = bytes(given)
+    if limits.max_items and document.count(b",") > _MANY and _are_more(document, limits.max_items):
+        limits.check("max_items", None, field="items", unit="items")
+    decode = _decode_items_or_null if may_be_null else _decode_items
     found = []
-    for index, item in enumerate(items or ()):
+    for index, item in enumerate(decoded(decode, document, "items") or ()):
         try:
             found.append(ItemText(bytes(item).decode()))
         except UnicodeDecodeError:
@@ -133,9 +160,28 @@ def texts(items: Sequence[Raw] | None) -> list[ItemText]:
     return found
 
 
-def metadata(given: Metadata | None) -> JsonText:
+def metadata(given: Raw | UnsetType) -> JsonText:
     """Return metadata within OpenAI's limits, or raise `InvalidValueError`."""
-    if not given:
+    if isinstance(given, UnsetType):
         return EMPTY_OBJECT
-    check_openai_metadata(given)
-    return metadata_text(given)
+    document = bytes(given)
+    if least_size(document) > MAX_METADATA_CHARS:
+        raise InvalidValueError(
+            "metadata", f"has more than {MAX_METADATA_PAIRS} pairs, or very long ones"
+        )
+    pairs = decoded(_decode_metadata, document, "metadata")
+    if not pairs:
+        return EMPTY_OBJECT
+    check_openai_metadata(pairs)
+    return metadata_text(pairs)
+
+
+def _are_more(document: bytes, most: int) -> bool:
+    """Whether a list has more than so many elements."""
+    try:  # nothing of JSON but texts holds other characters than ASCII: Latin-1 is as good
+        elements = json_values.elements(document.decode("latin-1"))
+        return next(islice(elements, most, None), None) is not None
+    except json_values.TooManyValuesError as error:
+        raise InvalidValueError("items", f"holds an item that {error}") from None
+    except ValueError:  # is no list
+        return False
