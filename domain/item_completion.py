@@ -7,7 +7,7 @@ the usual detail. `null` says of a member that may be null that it was not given
 from collections.abc import Mapping
 from typing import Final
 
-from domain.json_sources import Members, elements, members, value_of, write
+from domain.json_sources import Members, members, parts, value_of, write
 
 _COMPLETED: Final = {"status": '"completed"'}
 _OF_TOOL_SEARCH: Final = {"call_id": "null", **_COMPLETED}
@@ -51,9 +51,9 @@ def completion(kind: str, item: Members) -> dict[str, str]:
         if missing := _missing(action, _OF_ACTIONS):
             found["action"] = write(action, missing)
     if key := _WITH_PARTS.get(kind):
-        parts = value_of(item, key)
-        if isinstance(parts, list) and any(map(_is_incomplete, parts)):
-            found[key] = f"[{','.join(_part(*each) for each in elements(item[key].text))}]"
+        content = value_of(item, key)
+        if isinstance(content, list) and any(map(_is_incomplete, content)):
+            found[key] = f"[{','.join(_part(*each) for each in parts(item[key].text))}]"
     return found
 
 

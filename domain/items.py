@@ -5,6 +5,7 @@ messages, calls of functions and their outputs are ordinary messages besides.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,6 +79,7 @@ def message_id_in(item_id: ItemId) -> UUID | None:
 def given_ids(items: Sequence[NewItem]) -> list[ItemId]:
     """Return the ids that were not made here. Raises `ItemIdTakenError` when one comes twice."""
     ids = [item.id for item in items if not item.minted]
-    if len(set(ids)) < len(ids):
-        raise ItemIdTakenError(next(id_ for id_ in ids if ids.count(id_) > 1))
+    [(id_, times)] = Counter(ids).most_common(1) or [(ItemId(""), 0)]
+    if times > 1:
+        raise ItemIdTakenError(id_)
     return ids

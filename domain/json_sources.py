@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
-from math import inf
 from typing import Final, TypeVar
 
 from domain import json_values
@@ -70,18 +69,12 @@ def members(text: str) -> Members | None:
 
 
 def elements(text: str) -> list[tuple[object, str]]:
-    """Return the elements of an array, each with its text; none of anything else.
-
-    Of a large text each is an outline, as `Source` has it, however many there are.
-    """
+    """Return the elements of an array, each with its text; none of anything else."""
     text = text.strip()
     if not text.startswith("["):
         return []
     found = []
     try:
-        if len(text) > SMALL:
-            outline = _Outline(inf)
-            return [(outline.of(each, depth=2), each) for each in json_values.elements(text)]
         at = _skip(_BETWEEN_ELEMENTS, text, 1)
         while text[at] != "]":
             value, end = _JSON.raw_decode(text, at)
@@ -90,6 +83,18 @@ def elements(text: str) -> list[tuple[object, str]]:
     except (ValueError, IndexError, RecursionError):  # not JSON, not closed, nested too deeply
         return []
     return found if at == len(text) - 1 else []
+
+
+def parts(text: str) -> list[tuple[object, str]]:
+    """Return the elements of an array, each with its text; of a large one in small steps.
+
+    Then each is an outline, as `Source` has it. Raises `TooManyValuesError`.
+    """
+    if len(text) <= SMALL:
+        return elements(text)
+    outline = _Outline()
+    sources = outline.counted(json_values.elements(text))
+    return [(outline.of(source, depth=1), source) for source in sources]
 
 
 def value_of(found: Members, key: str) -> object:
@@ -114,10 +119,10 @@ def dump(value: object) -> str:
 
 
 class _Outline:
-    """Makes values in small steps, and at most so many in all."""
+    """Makes values in small steps, and at most `MAX_VALUES` in all."""
 
-    def __init__(self, most: float = MAX_VALUES) -> None:
-        self._left = most
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
 
     def of(self, text: str, *, depth: int) -> object:
         if text.startswith("["):

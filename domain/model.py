@@ -281,8 +281,11 @@ def same_json(one: JsonText | None, other: JsonText | None) -> bool:
 
 
 def _exactly(document: JsonText) -> object:
-    """Decode with numbers as the decimals they are: as floats, different ones could be equal."""
-    return json.loads(document, parse_int=Decimal, parse_float=Decimal)
+    """Decode with numbers as they are: as floats, different ones could be equal."""
+    try:
+        return json.loads(document, parse_float=Decimal)
+    except ValueError:  # Python refuses very long integers; decimals take ten times as long
+        return json.loads(document, parse_int=Decimal, parse_float=Decimal)
 
 
 def is_opening(message: Message) -> bool:

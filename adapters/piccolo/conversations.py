@@ -36,6 +36,7 @@ from domain.model import (
 )
 from domain.pages import NO_BOUND, Page
 from domain.ports import Created, LastSeen
+from domain.threads import run_aside
 
 CREATE: Final = f"""
 WITH provisioned AS (
@@ -237,7 +238,10 @@ class PiccoloConversations:
             except ConversationNotFoundError as gone:
                 raise GoneError from gone
             first = page.items
-        return Created(*recreated(new, messages, stored, first), created=False)
+        same = await run_aside(
+            given_bytes(messages), lambda: recreated(new, messages, stored, first)
+        )
+        return Created(*same, created=False)
 
 
 def _columns(conversation: Conversation) -> tuple[object, ...]:

@@ -53,6 +53,7 @@ from domain.model import (
 )
 from domain.pages import NO_BOUND, Page, fitting
 from domain.ports import MAX_HEAD, Appended, Window
+from domain.threads import run_aside
 
 _MOST_BYTES: Final = 8
 """Of a character, about: four in a text; in JSON, a digit and its comma are stored in twelve."""
@@ -249,7 +250,10 @@ class PiccoloMessages:
         window: int | None,
         max_bytes: int,
     ) -> Appended:
-        again = replayed(conversation_id, messages, await self.holders(user_id, messages))
+        stored = await self.holders(user_id, messages)
+        again = await run_aside(
+            given_bytes(messages), lambda: replayed(conversation_id, messages, stored)
+        )
         if window is not None:
             ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
             return Appended(again, ends.message_count, ends)

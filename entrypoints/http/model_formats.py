@@ -147,10 +147,10 @@ def _openai_message(message: Message) -> OpenAIMessage:
 def _tool_uses(message: Message, used_ids: set[str]) -> dict[str | None, ToolUseBlock]:
     """Return the blocks for the calls of a message, by the ids that its results name."""
     uses: dict[str | None, ToolUseBlock] = {}
+    # An id of our own comes from the message's, so that it stays the same from request to request:
+    # providers cache prompts by their beginning.
+    own_ids = (f"toolu_{message.id.hex}_{n}" for n in count())
     for call in calls(message.tool_calls) if message.tool_calls is not None else ():
-        # An id of our own comes from the message's, so that it stays the same from request to
-        # request: providers cache prompts by their beginning.
-        own_ids = (f"toolu_{message.id.hex}_{n}" for n in count())
         block_id = next(
             call_id
             for call_id in chain([call.id], own_ids)

@@ -1,0 +1,73 @@
+"""What is done with much of one kind takes as many times as long as there is more of it."""
+
+import json
+from collections.abc import Callable
+from time import thread_time
+
+import pytest
+
+from domain.context import Context
+from domain.errors import ItemIdTakenError
+from domain.items import ItemId, ItemText, NewItem, given_ids
+from domain.model import JsonText, Role, same_json
+from entrypoints.http.model_formats import anthropic
+from tests.unit.histories import said
+
+FEW, MANY = 500, 4_000
+
+
+def seconds(work: Callable[[], object]) -> float:
+    taken = []
+    for _ in range(3):
+        began = thread_time()
+        work()
+        taken.append(thread_time() - began)
+    return min(taken)
+
+
+def check_linear(work: Callable[[int], Callable[[], object]]) -> None:
+    assert seconds(work(MANY)) < 3 * MANY / FEW * seconds(work(FEW))
+
+
+def test_calls_whose_ids_anthropic_refuses() -> None:
+    def work(count: int) -> Callable[[], object]:
+        calls = [
+            {"id": f"no id {n}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+            for n in range(count)
+        ]
+        asked = said(Role.ASSISTANT, "a")._replace(tool_calls=JsonText(json.dumps(calls)))
+        context = Context((said(Role.USER, "a"), asked), truncated=False)
+        return lambda: anthropic(context)
+
+    check_linear(work)
+
+
+def test_an_id_that_comes_twice() -> None:
+    def work(count: int) -> Callable[[], object]:
+        ids = [*(f"id {n}" for n in range(count)), "last", "last"]
+        items = [
+            NewItem(id=ItemId(id_), minted=False, text=ItemText("{}"), message=None) for id_ in ids
+        ]
+
+        def refuse() -> None:
+            with pytest.raises(ItemIdTakenError) as taken:
+                given_ids(items)
+            assert taken.value.item_id == "last"
+
+        return refuse
+
+    check_linear(work)
+
+
+def test_documents_with_numbers_of_any_length_are_compared() -> None:
+    long = "1" * 6_000
+    for one, other, same in (
+        (long, long, True),
+        (long, f"{long}.0", True),
+        (long, f"{long[:-1]}2", False),
+        ("1", "1.0", True),
+        ("12345678901234567890", "12345678901234567891", False),
+        ("0.1", "0.10", True),
+        ("0.1", "0.10000000000000000001", False),
+    ):
+        assert same_json(JsonText(f'{{"a":{one}}}'), JsonText(f'{{"a": {other}}}')) is same
