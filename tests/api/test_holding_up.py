@@ -109,7 +109,7 @@ def taking(app: Litestar) -> Iterator[Taking]:
     for route in app.routes:
         if not isinstance(route, HTTPRoute):
             continue
-        for method, (handler, _) in route.route_handler_map.items():
+        for method, (handler, _) in sorted(route.route_handler_map.items()):
             data = handler.parsed_fn_signature.parameters.get("data")
             if data is not None:
                 [kind] = structs(data.annotation)
