@@ -88,7 +88,8 @@ async def check(service: Service, seed: int, user: str) -> list[Answer]:
     requests = [valid(dice, name, user) for name in names]
     for _ in range(dice.choice([1, 1, 2])):
         at = dice.randrange(len(requests))
-        requests[at] = mutated(dice, requests[at])
+        if requests[at]:  # else the one before took all of it away
+            requests[at] = mutated(dice, requests[at])
     if not (data := b"".join(requests)):
         return []
     found = [each for each in await sent(service, cut(dice, data)) if each.status != 100]
