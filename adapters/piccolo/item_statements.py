@@ -137,7 +137,9 @@ def _of_page(share: str) -> str:
 def _rows(condition: str, order: Order, share: str) -> str:
     """Return the query for the first $3 rows, of both tables, in one order."""
     native = f"{text_bytes('m.content')} + {json_bytes('m.tool_calls', share)}"
-    sent = json_bytes("m.item", share)
+    # Where the text alone is too large, the item that it is of need not be read to know.
+    sent = f"""CASE WHEN octet_length(m.content) > {share} THEN {text_bytes("m.content")}
+              ELSE {json_bytes("m.item", share)} END"""
     return f"""(
     SELECT {_OF_MESSAGE},
          CASE WHEN m.item IS NULL THEN {native} ELSE {sent} END AS bytes

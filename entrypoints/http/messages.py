@@ -122,7 +122,8 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
     ) -> MessagePage:
         """All messages, page by page: from the first on, or with `order=desc` from the latest back.
 
-        `after` and `before` belong into the first request; the cursor carries them on.
+        `after` and `before` belong into the first request; the cursor carries them on. A page of
+        large messages ends early, at 16 MiB unless the operator chose otherwise.
         """
         lower: Position | MessageId | None = None if after is None else MessageId(after)
         upper: Position | MessageId | None = None if before is None else MessageId(before)
