@@ -1,0 +1,85 @@
+"""Documents of a body: refused before they are decoded where they are too large, and only then."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import LimitExceededError
+from domain.model import Limits
+from entrypoints import documents
+from entrypoints.documents import json_text
+from entrypoints.http.documents import least_size, metadata_of
+
+LIMITS = Limits(max_metadata_bytes=100)
+DOCUMENTS: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(
+    value=st.dictionaries(st.text(), DOCUMENTS),
+    how=st.sampled_from([{}, {"indent": 4}, {"separators": (" , ", " : ")}]),
+)
+def test_no_document_is_taken_for_larger_than_it_is(
+    value: dict[str, Any], how: dict[str, Any]
+) -> None:
+    sent = json.dumps(value, **how).encode()
+
+    assert least_size(sent) <= len(json_text(value, field="metadata"))
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_the_size_of_a_number_that_is_written_out_is_known_before(number: float) -> None:
+    sizes: list[int] = []
+    text = json_text({"e5": [number, "1e5", 1e300]}, field="metadata", check_size=sizes.append)
+
+    assert sizes == [len(text)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"a":[%s1]}' % ("1," * 100),
+        '{"a":"%s"}' % ("x" * 2_000),
+        '{"a":%s}' % ("1" * 2_000),
+        '{"a":1%s}' % (" " * 10 + "," * 200),  # not even JSON any more, and nobody looks
+    ],
+    ids=["values", "text", "digits", "commas"],
+)
+def test_what_is_certainly_too_large_is_not_decoded(
+    document: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_given: object) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr("entrypoints.http.documents._decode_object_or_null", fail)
+
+    with pytest.raises(LimitExceededError) as refused:
+        metadata_of(msgspec.Raw(document.encode()), LIMITS)
+
+    assert (refused.value.field, refused.value.limit) == ("metadata", 100)
+    assert refused.value.actual == len(document)
+
+
+def test_what_grows_too_large_is_not_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_given: object) -> None:
+        raise AssertionError("it was written out")
+
+    monkeypatch.setattr(documents, "_written_out", fail)
+
+    with pytest.raises(LimitExceededError) as refused:
+        metadata_of(msgspec.Raw(b'{"a":1e300}'), LIMITS)
+
+    assert refused.value.actual == len('{"a":.0}') + 301
+
+
+@pytest.mark.parametrize("spaces", [1, 100_000])
+def test_white_space_does_not_count(spaces: int) -> None:
+    sent = msgspec.Raw(b'{"a":' + b" " * spaces + b"1.50}")
+
+    assert metadata_of(sent, LIMITS) == '{"a":1.5}'
