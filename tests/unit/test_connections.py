@@ -1,7 +1,6 @@
 """The connection in uvicorn's own server, around applications that go wrong.
 
-It rests on what `Server` and `Configuration` in `entrypoints.http.server.connections` name of
-uvicorn: another release that lacks any of it fails here.
+It rests on what `entrypoints.http.server.uvicorn_parts` names: a uvicorn without it fails here.
 """
 
 import asyncio
@@ -17,7 +16,8 @@ import uvicorn
 from litestar.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from entrypoints.http.server.connections import Configuration, Connection, Server
+from entrypoints.http.server.connections import Connection
+from entrypoints.http.server.uvicorn_parts import Configuration, Server
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

@@ -7,7 +7,7 @@ off. docs/decisions.md says why this is not uvicorn's own.
 
 import asyncio
 from collections import deque
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import httptools
 from litestar.types import ASGIApp
@@ -17,32 +17,13 @@ from entrypoints.http.server.deadlines import Deadline
 from entrypoints.http.server.exchanges import Exchange
 from entrypoints.http.server.heads import Head
 from entrypoints.http.server.outlets import Outlet
+from entrypoints.http.server.uvicorn_parts import Configuration, Server
 
 MAX_HEAD_BYTES: Final = 65_536
 """Of one request: its first line, headers and trailers; up to `SLICE_BYTES` more get through."""
 
 SLICE_BYTES: Final = 16_384
 """So much is parsed at a time: what is in it cannot be left for later."""
-
-
-class Server(Protocol):
-    """What this module needs of uvicorn's server, which counts and ends its connections by it."""
-
-    connections: set[Any]
-    tasks: set[asyncio.Task[None]]
-    default_headers: list[tuple[bytes, bytes]]
-    total_requests: int
-
-
-class Configuration(Protocol):
-    """What this module needs of uvicorn's configuration."""
-
-    loaded: bool
-    loaded_app: Any
-    root_path: str
-    timeout_keep_alive: int
-
-    def load(self) -> None: ...
 
 
 class Connection(asyncio.Protocol):

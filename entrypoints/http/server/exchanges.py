@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 from uuid import uuid4
 
 import msgspec
@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, HTTPScope, Message
 from entrypoints.http.observation import HEADERS, NO_STORE, Request
 from entrypoints.http.problems import PROBLEM_JSON, ProblemError, internal_error
 from entrypoints.http.server.outlets import Outlet
+from entrypoints.http.server.uvicorn_parts import Server
 from entrypoints.logs import ACCESS
 
 logger = logging.getLogger("chatkeep.http")
@@ -28,12 +29,6 @@ _STATUS_LINES: Final = {
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _encode = msgspec.json.Encoder().encode
-
-
-class Server(Protocol):
-    """What an exchange needs of uvicorn's server."""
-
-    default_headers: list[tuple[bytes, bytes]]
 
 
 class Exchange:

@@ -1,10 +1,14 @@
 """Requests as bytes, for what no client library would send, and what was answered to them."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.running import as_user
+from tests.e2e.running import Service, as_user
+
+ENOUGH = 3.0
+"""Seconds for an answer."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,37 @@ def check_refusal(answer: Answer, status: int) -> None:
     assert answer.headers["content-security-policy"]
     assert answer.headers["x-request-id"]
     assert answer.headers["connection"] == "close"
+
+
+async def sent(service: Service, *pieces: bytes, wanted: int = 1) -> tuple[list[Answer], bool]:
+    """Return so many answers, or all if fewer, and whether the service has hung up by then."""
+    reader, writer = await asyncio.open_connection(*service.address)
+    received = b""
+    closed = False
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        while received.count(b"HTTP/1.1 ") < wanted or not _is_whole(received):
+            async with asyncio.timeout(ENOUGH):
+                chunk = await reader.read(65_536)
+            if not chunk:
+                closed = True
+                break
+            received += chunk
+        if not closed:
+            try:
+                async with asyncio.timeout(0.2):
+                    closed = not await reader.read(1)
+            except TimeoutError:
+                closed = False
+    finally:
+        writer.close()
+    return answers(received), closed
+
+
+def _is_whole(received: bytes) -> bool:
+    try:
+        return bool(answers(received)) and b"\r\n\r\n" in received
+    except (AssertionError, IndexError):
+        return False
