@@ -18,6 +18,7 @@ import uvicorn
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.retries import Timing
 from entrypoints.bootstrap.service import http_app
+from entrypoints.http.server.connections import Connection
 from entrypoints.settings import Settings
 from tests.postgres import connect_args
 
@@ -76,7 +77,7 @@ async def service(
     )
     app = http_app(settings, database=engine or Engine(connect_args(database_url), timing))
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False, loop="none")
+    config = uvicorn.Config(app, http=Connection, lifespan="on", log_config=None, loop="none")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -95,7 +96,8 @@ async def service_process(database_url: str) -> AsyncIterator[Caller]:
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "--factory", "entrypoints.bootstrap.service:http_app"),
-        *("--port", str(port), "--log-level", "warning"),
+        *("--port", str(port), "--log-level", "warning", "--ws", "none"),
+        *("--http", f"{Connection.__module__}:{Connection.__name__}"),
         cwd=PROJECT,
         env={**_environment(), "DATABASE_URL": database_url, "CHATKEEP_SERVICE_KEYS": KEY},
     )
