@@ -41,6 +41,7 @@ NEVER_ANSWERED = {
     "adapters.piccolo.allowance.CrowdedError": "the engine waits for a connection then",
     "adapters.piccolo.races.GoneError": "the call is made again",
     "adapters.piccolo.tables.CompositeKeyError": "the service does not use these methods",
+    "domain.json_values.TooManyValuesError": "an item's shape makes an InvalidValueError of it",
     "entrypoints.http.tokens.InvalidTokenError": "the identity makes an IdentityError of it",
     "entrypoints.http.jwks.UnknownKeyError": "the identity makes an IdentityError of it",
     "entrypoints.http.jwks.JwksUnavailableError": "the identity makes an IdentityError of it",
@@ -55,6 +56,7 @@ NOT_OUR_OWN = {
     "adapters.piccolo.scripts": "only migrations use it",
     "adapters.postgres_binaries": "before the service starts",
     "domain.adoption_documents": "only `chatkeep adopt` uses it",
+    "domain.json_values": "an item's shape makes an InvalidValueError of it",
     "domain.model": "a message without an id is a mistake of ours",
     "domain.sweep": "the settings and the command line say what is wrong with a duration",
     "entrypoints.http.body": "Litestar's own, which has a handler",
@@ -99,6 +101,7 @@ SAMPLES: dict[Any, object] = {
     UUID: uuid4(),
     str: "some_text",
     int: 400,
+    int | None: 400,
     Sequence[UUID]: [uuid4()],
 }
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.e2e.running import Service, as_user
 
-ENOUGH = 3.0
-"""Seconds for an answer."""
+ENOUGH = 30.0
+"""Seconds for an answer, on a busy machine too."""
 
 
 @dataclass(frozen=True)
