@@ -166,6 +166,12 @@ async def test_who_asks_whether_to_continue_is_told_to_or_refused_at_once(
         assert await reader.readuntil(b"\r\n") == b"HTTP/1.1 201 Created\r\n"
     writer.close()
 
+    # Who does not wait need not be told (RFC 9110, section 10.1.1).
+    whole = json_request("POST /v1/conversations", body, expect, "Connection: close", user=alice)
+    found, closed = await sent(service, whole[: -len(body)], body, wanted=2)
+    assert [answer.status for answer in found] in ([100, 201], [201])
+    assert closed
+
     huge = "Content-Length: 104857600"
     head = request("POST /v1/conversations", JSON, huge, expect, user=alice)
     [answer], _ = await sent(service, head)
