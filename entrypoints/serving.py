@@ -34,6 +34,13 @@ from entrypoints.supervisor import Supervisor
 logger = logging.getLogger("chatkeep")
 
 BACKLOG: Final = 2048
+KEEP_ALIVE: Final = 75
+"""For so many seconds a connection may rest between requests: longer than proxies keep theirs.
+
+Whoever closes first while the other one sends has a request fail. Load balancers and nginx keep
+idle connections for 60 seconds.
+"""
+
 GRACE: Final = 10
 """For so many seconds requests that are under way may go on after the service is told to stop."""
 
@@ -128,6 +135,7 @@ def _run(listener: socket.socket, workers: int, log: dict[str, Any]) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
         timeout_worker_healthcheck=HEALTHCHECK,
     )

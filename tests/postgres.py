@@ -17,7 +17,7 @@ from adapters.database_url import parse_database_url
 from adapters.embedded_postgres import ephemeral_postgres
 from adapters.piccolo.engine import Engine
 from adapters.piccolo.retries import Timing
-from adapters.postgres_binaries import binaries_in
+from adapters.postgres_binaries import binaries_in, postgres_binaries
 
 TEMPLATE = "chatkeep_template"
 
@@ -52,6 +52,11 @@ class Server:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+
+def programs() -> Path:
+    """Return the folder of the programs of the Postgres that the tests run on."""
+    return Path(BINARIES) if BINARIES else postgres_binaries().folder
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from adapters.postgres_binaries import postgres_binaries
 from tests import postgres
 from tests.e2e.processes import SECRET, chatkeep
 from tests.e2e.running import as_user, running
@@ -34,8 +33,8 @@ async def restored(postgres_server: Server) -> AsyncIterator[str]:
 
 
 def run(program: str, *arguments: str | Path, text: bytes = b"") -> bytes:
-    """Run a program that comes with Postgres, to its end; return what it wrote."""
-    command = [postgres_binaries().folder / program, *arguments]
+    """Run a program that comes with the Postgres of the tests, to its end; return what it wrote."""
+    command = [postgres.programs() / program, *arguments]
     done = subprocess.run(command, input=text, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout

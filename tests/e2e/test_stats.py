@@ -106,6 +106,9 @@ async def test_too_few_messages_tell_nothing_of_their_size(database_url: str) ->
 async def test_large_tables_are_estimated_unless_all_are_to_be_counted(
     filled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    connection = await asyncpg.connect(**connect_args(filled))
+    await connection.execute("ANALYZE conversations, messages")
+    await connection.close()
     monkeypatch.setattr(reports, "COUNTED_UP_TO", 100)
     estimated = await reported(filled)
     assert estimated.messages is not None

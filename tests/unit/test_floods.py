@@ -101,7 +101,7 @@ def test_ten_thousands_of_active_users_cost_a_request_no_more_than_a_few() -> No
         return time.perf_counter() - started
 
     # To look through all of them with every request takes some milliseconds each time.
-    assert min(seconds() for _ in range(3)) < 0.5
+    assert min(seconds() for _ in range(3)) < 3
 
 
 @given(

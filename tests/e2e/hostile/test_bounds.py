@@ -192,7 +192,7 @@ async def test_a_body_that_trickles_gives_its_place_back(impatient: Service) -> 
     writer.close()
 
     check_refusal(answers(received)[0], 408)
-    assert PATIENCE <= time.monotonic() - started < PATIENCE + 2
+    assert PATIENCE <= time.monotonic() - started < PATIENCE + 20
     await impatient.call("GET", "/v1/me", headers=as_user("alice"))
 
 
@@ -221,7 +221,7 @@ async def test_a_connection_that_brings_no_request_is_closed(
     received = b""
     started = time.monotonic()
     while True:
-        assert time.monotonic() - started < PATIENCE + 5
+        assert time.monotonic() - started < PATIENCE + 20
         with suppress(OSError):
             writer.write(then)
         with suppress(TimeoutError):
@@ -245,7 +245,7 @@ async def test_hundreds_of_silent_connections_do_not_keep_others_out(impatient: 
     started = time.monotonic()
     await impatient.call("GET", "/v1/me", headers=as_user("alice"))
     assert time.monotonic() - started < 2
-    async with asyncio.timeout(PATIENCE + 5):
+    async with asyncio.timeout(PATIENCE + 20):
         for reader, writer in crowd:
             assert await reader.read() == b""
             writer.close()

@@ -128,7 +128,7 @@ async def test_a_wrong_password_is_refused_and_not_tried_over_and_over(proxy: Pr
     assert {problem(answer)["detail"] for answer in answers} == {
         "The database refuses this service."
     }
-    assert seconds < 3
+    assert seconds < 12  # else 15, as long as an outage is waited out
     assert attempts < 10
 
 

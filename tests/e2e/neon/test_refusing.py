@@ -63,7 +63,7 @@ async def test_what_passes_is_tried_a_few_times_and_what_does_not_is_said_at_onc
     assert reason in problem(refused)["detail"]
     assert "ERRCODE" not in refused.text
     assert made == attempts
-    assert seconds < 5
+    assert seconds < 12  # else 15, as long as an outage is waited out
     assert (read.status_code, ready) == (200, True)
     assert after.status_code == 201
     assert len(history.json()["items"]) == 1
@@ -75,7 +75,7 @@ async def test_a_server_that_refuses_the_session_is_told_of_at_once(database_url
         ready = await caller.is_ready()
 
     assert "refuses this service" in problem(refused)["detail"]
-    assert seconds < 5
+    assert seconds < 12  # else 15, as long as an outage is waited out
     assert not ready
 
 
