@@ -15,7 +15,7 @@ OLD_COLUMNS: Final = "old_columns"
 MAX_DEPTH: Final = 500
 """As deep as documents may be nested that come in over HTTP."""
 
-_STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _MAX_DIGITS: Final = 10_000
 _CALLS: Final = {"function": ("name", "arguments"), "custom": ("name", "input")}
 _EXACT: Final = Context(prec=MAX_PREC)

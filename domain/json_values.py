@@ -12,14 +12,14 @@ from typing import Final
 MAX_CONTAINERS: Final = 500_000
 """So many lists and objects are looked through within one value; models' answers have a third."""
 
-_SPACE: Final = re.compile(r"[ \t\n\r]*+")
-_SCALAR: Final = re.compile(r"[^ \t\n\r,\]}]++")
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_SCALAR: Final = re.compile(r"[^ \t\n\r,\]}]+")
 # What is no bracket up to the next one: at most so many strings, none of them with many escapes,
 # since a match lets no other thread run.
 _UP_TO_BRACKET: Final = re.compile(
-    r'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+){0,100}+"[^"\[\]{}]*+){0,100}+', re.DOTALL
+    r'[^"\[\]{}]*(?:"[^"\\]*(?:\\.[^"\\]*){0,100}"[^"\[\]{}]*){0,100}', re.DOTALL
 )
-_IN_STRING: Final = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+){0,10000}+', re.DOTALL)
+_IN_STRING: Final = re.compile(r'[^"\\]*(?:\\.[^"\\]*){0,10000}', re.DOTALL)
 
 
 class TooManyValuesError(ValueError):

@@ -20,7 +20,7 @@ _NO_LIMITS: Final = Limits(max_metadata_bytes=0, max_message_chars=0)
 _EXPONENT: Final = re.compile(r"\de[-+]?\d")
 # A number is tried at its first digit only: at each of them, long ones would take quadratic time.
 _STRING_OR_EXPONENTIAL: Final = re.compile(
-    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?<![\d.])\d++(?:\.\d++)?+e[-+]?\d++'
+    r'"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.])\d+(?:\.\d+)?e[-+]?\d+'
 )
 
 

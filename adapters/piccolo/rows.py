@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 NUL: Final = "\x00"
 ESCAPE: Final = "\ufdd0"
-_STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _ROLES: Final = {role.value: role for role in Role}
 _STATUSES: Final = {status.value: status for status in Status}
 

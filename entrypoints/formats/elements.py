@@ -20,8 +20,8 @@ _BEGINNING: Final = b'[{"'
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
 _SCALAR: Final = re.compile(rb"[^ \t\r\n,\]]*")
 # A whole string, or a bracket, or a quote whose string does not end here.
-_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{}]', re.DOTALL)
-_IN_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
+_IN_STRING: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _OTHER_FILES: Final = {
     b"PK\x03\x04": "is a ZIP archive: unpack it, and give the file of conversations that is in it",
     b"\x1f\x8b": "is compressed: unpack it, or pipe it in (gzip -dc FILE | chatkeep import -)",

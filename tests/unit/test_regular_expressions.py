@@ -107,3 +107,18 @@ def test_a_text_eight_times_as_long_takes_about_eight_times_as_long(name: str) -
         # What takes linear time is done with this much in less than a millisecond.
         if took > 0.002:
             assert took < 24 * seconds(pattern, short), (name, long[:60])
+
+
+def test_no_pattern_is_possessive() -> None:
+    """Python 3.11.0 to 3.11.4 match possessive groups wrongly, so that texts would be cut amiss."""
+    escape, letters, possessive = r"\\.", r"\[\]?[^]]*\]", re.compile(r"[*+?}]\+|\(\?>")
+    found = {}
+    for name, pattern in PATTERNS.items():
+        text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode()
+        plain = re.sub(letters, "a", re.sub(escape, "a", text, flags=re.DOTALL))
+        if possessive.search(plain):
+            found[name] = text
+
+    assert found == {}
+    assert possessive.search("a*+")
+    assert possessive.search("(?>a)")
