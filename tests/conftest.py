@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 
@@ -22,6 +23,9 @@ from tests.contract.store import Store
 hypothesis.settings.register_profile("short", deadline=None, max_examples=25, derandomize=True)
 hypothesis.settings.register_profile("full", deadline=None, max_examples=100)
 hypothesis.settings.load_profile("full" if os.environ.get("CHATKEEP_TEST_FULL") == "1" else "short")
+
+# A background run of a script ignores Ctrl-C, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The longest ones first: else one process works on them in the end while the others wait.
 _ORDER = ("e2e", "api", "contract", "unit")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.file_locks import locked
 from tests.e2e.running import FULL
 
 FOLDER = Path(__file__).parent
@@ -57,16 +58,18 @@ def _folder(name: str, contents: bytes) -> Path:
 def _once(folder: Path, *commands: tuple[str | Path, ...]) -> None:
     """Run the commands that fill a folder, unless they did before."""
     done = folder / "done"
-    if done.exists():
-        return
-    if not FULL:
+    if not done.exists() and not FULL:
         pytest.skip("only with CHATKEEP_TEST_FULL=1: installs OpenAI's packages")
-    try:
-        for command in commands:
-            subprocess.run(
-                command, check=True, timeout=SECONDS, capture_output=True, encoding="utf-8"
-            )
-    except (subprocess.SubprocessError, OSError) as error:
-        reason = getattr(error, "stderr", None) or str(error)
-        pytest.skip(f"OpenAI's packages cannot be installed: {reason[-300:]}")
-    done.touch()
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with locked(folder.with_suffix(".lock")):  # tests in other processes wait for it
+        if done.exists():
+            return
+        try:
+            for command in commands:
+                subprocess.run(
+                    command, check=True, timeout=SECONDS, capture_output=True, encoding="utf-8"
+                )
+        except (subprocess.SubprocessError, OSError) as error:
+            reason = getattr(error, "stderr", None) or str(error)
+            pytest.skip(f"OpenAI's packages cannot be installed: {reason[-300:]}")
+        done.touch()
