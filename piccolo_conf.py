@@ -1,11 +1,5 @@
-"""What Piccolo's own commands read: `piccolo migrations forwards chatkeep`.
+"""For Piccolo's own commands in this folder: `piccolo migrations forwards chatkeep`."""
 
-The database is that of DATABASE_URL_DIRECT or DATABASE_URL, else the embedded one.
-"""
+from chatkeep.piccolo_conf import APP_REGISTRY, DB
 
-from piccolo.conf.apps import AppRegistry
-
-from entrypoints.bootstrap.database import migrations_engine
-
-DB = migrations_engine()
-APP_REGISTRY = AppRegistry(apps=["adapters.piccolo.piccolo_app"])
+__all__ = ["APP_REGISTRY", "DB"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from adapters.database_endpoint import FORM, DatabaseUrlError, endpoint
+from chatkeep.adapters.database_endpoint import FORM, DatabaseUrlError, endpoint
 
 __all__ = ["DatabaseUrl", "DatabaseUrlError", "parse_database_url"]
 

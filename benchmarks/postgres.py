@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from adapters.database_url import parse_database_url
-from adapters.embedded_postgres import ephemeral_postgres
 from benchmarks.results import Disk
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 
 FILL_TIMEOUT: Final = 600.0  # seconds
 
@@ -55,7 +55,11 @@ def durable_server() -> Iterator[Server]:
 
 def migrate(url: str) -> None:
     """Migrate as an operator does, in a process of its own: Piccolo is configured only once."""
-    code = "import asyncio; from adapters.piccolo.migrate import migrate; asyncio.run(migrate())"
+    code = (
+        "import asyncio\n"
+        "from chatkeep.adapters.piccolo.migrate import migrate\n"
+        "asyncio.run(migrate())"
+    )
     environ = {**os.environ, "DATABASE_URL": url, "DATABASE_URL_DIRECT": ""}
     subprocess.run([sys.executable, "-c", code], env=environ, check=True)  # noqa: S603 - ours
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 from uuid import UUID
 
-from entrypoints.http.tokens import sign
+from chatkeep.entrypoints.http.auth.tokens import sign
 
 SECRET: Final = "the secret of the benchmark, on loopback only"  # noqa: S105 - protects nothing
 PAGE: Final = 20
@@ -142,7 +142,7 @@ _UVICORN: Final = (
 
 CHATKEEP: Final = Program(
     name="chatkeep",
-    command=(*_UVICORN, "--factory", "entrypoints.bootstrap.service:http_app"),
+    command=(*_UVICORN, "--factory", "chatkeep.entrypoints.bootstrap.service:http_app"),
     url_scheme="postgresql",
     ready="/health/ready",
     calls=chatkeep_calls,
@@ -162,7 +162,7 @@ LIMIT: Final = Program(
     calls=other_calls,
 )
 CHATKEEP_AS_SHIPPED: Final = replace(
-    CHATKEEP, command=("-c", "from entrypoints.cli import main; main()", "serve")
+    CHATKEEP, command=("-c", "from chatkeep.entrypoints.cli import main; main()", "serve")
 )
 TRIVIAL: Final = Program(
     name="trivial",

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
 
-from domain.json_sources import elements
-from domain.model import JsonText, Message, Position, Role, is_opening
-from domain.ports import MAX_HEAD, Window
+from chatkeep.domain.json_sources import elements
+from chatkeep.domain.model import JsonText, Message, Position, Role, is_opening
+from chatkeep.domain.ports import MAX_HEAD, Window
 
 
 @dataclass(frozen=True, slots=True)

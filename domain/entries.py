@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol, Self
 
-from domain.errors import ConversationIdTakenError
-from domain.items import ItemId, ItemText, message_id_in
-from domain.model import (
+from chatkeep.domain.errors import ConversationIdTakenError
+from chatkeep.domain.items import ItemId, ItemText, message_id_in
+from chatkeep.domain.model import (
     FIRST_POSITION,
     Conversation,
     ConversationId,

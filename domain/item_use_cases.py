@@ -7,14 +7,14 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid5
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ConversationNotFoundError,
     InvalidValueError,
     ItemIdTakenError,
     ItemNotFoundError,
 )
-from domain.item_shapes import Draft, drafted
-from domain.items import (
+from chatkeep.domain.formats.openai_items import Draft, drafted
+from chatkeep.domain.items import (
     MAX_KEY_CHARS,
     Item,
     ItemId,
@@ -22,7 +22,7 @@ from domain.items import (
     RequestKey,
     given_ids,
 )
-from domain.model import (
+from chatkeep.domain.model import (
     Changes,
     Conversation,
     ConversationId,
@@ -33,8 +33,8 @@ from domain.model import (
     UserId,
     uuid7,
 )
-from domain.threads import run_aside
-from domain.use_cases import Chatkeep
+from chatkeep.domain.threads import run_aside
+from chatkeep.domain.use_cases import Chatkeep
 
 MAX_PAGE: Final = 100
 MAX_METADATA_PAIRS: Final = 16

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Final, NewType
 from uuid import UUID
 
-from domain.errors import ItemIdTakenError
-from domain.model import NewMessage, Position
+from chatkeep.domain.errors import ItemIdTakenError
+from chatkeep.domain.model import NewMessage, Position
 
 ItemId = NewType("ItemId", str)
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeVar
 
-from domain import json_values
-from domain.json_values import TooManyValuesError
-from domain.threads import SMALL
+from chatkeep.domain import json_values
+from chatkeep.domain.json_values import TooManyValuesError
+from chatkeep.domain.threads import SMALL
 
 _T = TypeVar("_T")
 

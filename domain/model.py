@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, NewType
 from uuid import UUID, uuid5
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ConversationIdTakenError,
     InvalidValueError,
     LimitExceededError,

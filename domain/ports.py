@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, Self
 
-from domain.items import Item, ItemId, NewItem, RequestKey
-from domain.model import (
+from chatkeep.domain.items import Item, ItemId, NewItem, RequestKey
+from chatkeep.domain.model import (
     Changes,
     Conversation,
     ConversationId,
@@ -29,7 +29,7 @@ from domain.model import (
     Usage,
     UserId,
 )
-from domain.pages import NO_BOUND, Page
+from chatkeep.domain.pages import NO_BOUND, Page
 
 
 class Clock(Protocol):
@@ -256,7 +256,7 @@ class Items(Protocol):
     """What is appended here and what `Messages` appends are one conversation, in one order.
 
     An item that is a message is one thing with it: deleting either deletes both. A message appended
-    natively is one item or several (`domain.native_items.NativeItems`), which go together.
+    natively is one item or several (`domain.formats.native_items.NativeItems`), which go together.
     """
 
     async def create(

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from domain.context import Context, select
-from domain.errors import InvalidValueError, UserNotFoundError
-from domain.model import (
+from chatkeep.domain.context import Context, select
+from chatkeep.domain.errors import InvalidValueError, UserNotFoundError
+from chatkeep.domain.model import (
     EMPTY_OBJECT,
     Changes,
     Conversation,
@@ -27,8 +27,8 @@ from domain.model import (
     uuid7,
     with_ids,
 )
-from domain.pages import NO_BOUND
-from domain.ports import Clock, Conversations, Created, Items, LastSeen, Messages, Users
+from chatkeep.domain.pages import NO_BOUND
+from chatkeep.domain.ports import Clock, Conversations, Created, Items, LastSeen, Messages, Users
 
 
 @dataclass(frozen=True, slots=True)

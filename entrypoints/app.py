@@ -6,34 +6,34 @@ from pathlib import Path
 
 from litestar import Litestar, Router
 
-from domain.transfer import Transfer
-from domain.use_cases import Chatkeep
-from entrypoints.formats.jsonl import JsonLines
-from entrypoints.http.answers import JsonResponse
-from entrypoints.http.authentication import Authentication
-from entrypoints.http.body import JsonRequest
-from entrypoints.http.conversations import conversation_routes
-from entrypoints.http.cors import Preflights, cors
-from entrypoints.http.documentation import RawSchema, assets_routes, documentation
-from entrypoints.http.export import export_routes
-from entrypoints.http.families import Source
-from entrypoints.http.floods import FloodProtection, Rate
-from entrypoints.http.head import Head
-from entrypoints.http.health import health_routes
-from entrypoints.http.identity import Identity
-from entrypoints.http.messages import message_routes
-from entrypoints.http.metrics import Metrics, metrics_route
-from entrypoints.http.observation import Observation, Tracing
-from entrypoints.http.problems import EXCEPTION_HANDLERS
-from entrypoints.http.root import root_route
-from entrypoints.http.routing import StrictRouting, check_query
-from entrypoints.http.users import user_routes
-from entrypoints.logs import Pseudonyms, salt
-from entrypoints.openai.azure import AzureRequests
-from entrypoints.openai.errors import shaped_for_openai
-from entrypoints.openai.openapi import with_openai
-from entrypoints.openai.routes import openai_api
-from entrypoints.settings import Settings
+from chatkeep.domain.operations.transfer import Transfer
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.formats.jsonl import JsonLines
+from chatkeep.entrypoints.http.auth.authentication import Authentication
+from chatkeep.entrypoints.http.auth.identity import Identity
+from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.head import Head
+from chatkeep.entrypoints.http.metrics.metric_families import Source
+from chatkeep.entrypoints.http.metrics.observation import Observation, Tracing
+from chatkeep.entrypoints.http.metrics.request_metrics import Metrics, metrics_route
+from chatkeep.entrypoints.http.middleware.cors import Preflights, cors
+from chatkeep.entrypoints.http.middleware.rate_limiting import FloodProtection, Rate
+from chatkeep.entrypoints.http.openapi.pages import RawSchema, assets_routes, documentation
+from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS
+from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.routes.conversations import conversation_routes
+from chatkeep.entrypoints.http.routes.export import export_routes
+from chatkeep.entrypoints.http.routes.health import health_routes
+from chatkeep.entrypoints.http.routes.messages import message_routes
+from chatkeep.entrypoints.http.routes.root import root_route
+from chatkeep.entrypoints.http.routes.users import user_routes
+from chatkeep.entrypoints.http.routing import StrictRouting, check_query
+from chatkeep.entrypoints.logs import Pseudonyms, salt
+from chatkeep.entrypoints.openai.azure import AzureRequests
+from chatkeep.entrypoints.openai.errors import shaped_for_openai
+from chatkeep.entrypoints.openai.openapi import with_openai
+from chatkeep.entrypoints.openai.routes import openai_api
+from chatkeep.entrypoints.settings import Settings
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 

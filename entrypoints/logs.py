@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
-from domain.model import UserId
-from entrypoints.settings import Settings
-from entrypoints.tracebacks import without_values
+from chatkeep.domain.model import UserId
+from chatkeep.entrypoints.settings import Settings
+from chatkeep.entrypoints.tracebacks import without_values
 
 ACCESS: Final = "chatkeep.access"
 _HASH_CHARS: Final = 12

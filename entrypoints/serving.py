@@ -23,13 +23,13 @@ from uuid import uuid4
 import uvicorn
 from litestar import Litestar
 
-from entrypoints import logs
-from entrypoints.bootstrap import database, monitoring
-from entrypoints.bootstrap.service import http_app, identity
-from entrypoints.bootstrap.tokens import token
-from entrypoints.http.server.connections import Connection
-from entrypoints.settings import Settings, retired_settings
-from entrypoints.supervisor import Supervisor
+from chatkeep.entrypoints import logs
+from chatkeep.entrypoints.bootstrap import database, monitoring
+from chatkeep.entrypoints.bootstrap.service import http_app, identity
+from chatkeep.entrypoints.bootstrap.tokens import token
+from chatkeep.entrypoints.http.server.connections import Connection
+from chatkeep.entrypoints.settings import Settings, retired_settings
+from chatkeep.entrypoints.supervisor import Supervisor
 
 logger = logging.getLogger("chatkeep")
 
@@ -120,7 +120,9 @@ def _shared_directory() -> Iterator[None]:
 
 def _run(listener: socket.socket, workers: int, log: dict[str, Any]) -> None:
     application = (
-        "entrypoints.bootstrap.service:http_app" if workers == 1 else f"{__name__}:worker_app"
+        "chatkeep.entrypoints.bootstrap.service:http_app"
+        if workers == 1
+        else f"{__name__}:worker_app"
     )
     config = uvicorn.Config(
         application,

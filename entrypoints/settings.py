@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from domain.errors import InvalidValueError
-from domain.model import Limits
-from domain.sweep import Policy, duration
-from entrypoints import setting_values as values
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import Limits
+from chatkeep.domain.operations.sweep import Policy, duration
+from chatkeep.entrypoints import setting_values as values
 
 PREFIX: Final = "CHATKEEP_"
 MIN_SECRET_BYTES: Final = 32

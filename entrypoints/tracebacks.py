@@ -7,7 +7,7 @@ except of errors of which the program itself writes the text.
 import traceback
 from typing import Final
 
-from domain.errors import StoreUnavailableError
+from chatkeep.domain.errors import StoreUnavailableError
 
 _OF_THE_PROGRAM: Final = (
     AssertionError,

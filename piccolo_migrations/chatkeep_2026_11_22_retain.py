@@ -5,7 +5,7 @@ Going back forgets which ones were.
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from adapters.piccolo.scripts import scripted
+from chatkeep.adapters.piccolo.sql_migration import scripted
 
 ID = "2026-11-22T09:00:00:000000"
 VERSION = "1.38.0"

@@ -5,7 +5,7 @@ Going back forgets them; a sweep that was done today may then be done again, whi
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from adapters.piccolo.scripts import scripted
+from chatkeep.adapters.piccolo.sql_migration import scripted
 
 ID = "2026-11-22T10:00:00:000000"
 VERSION = "1.38.0"

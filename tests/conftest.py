@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Iterator
 import hypothesis
 import pytest
 
-from adapters.piccolo.conversations import PiccoloConversations
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.items import PiccoloItems
-from adapters.piccolo.messages import PiccoloMessages
-from adapters.piccolo.users import PiccoloUsers
-from entrypoints.http import snapshots
+from chatkeep.adapters.piccolo.conversations import PiccoloConversations
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.items import PiccoloItems
+from chatkeep.adapters.piccolo.messages import PiccoloMessages
+from chatkeep.adapters.piccolo.users import PiccoloUsers
+from chatkeep.entrypoints.http import snapshots
 from tests import postgres
 from tests.contract.store import Store
 

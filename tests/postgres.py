@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from adapters.database_url import parse_database_url
-from adapters.embedded_postgres import ephemeral_postgres
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.retries import Timing
-from adapters.postgres_binaries import binaries_in, postgres_binaries
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.adapters.embedded.binaries import binaries_in, postgres_binaries
+from chatkeep.adapters.embedded.postgres import ephemeral_postgres
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.retries import Timing
 
 TEMPLATE = "chatkeep_template"
 
@@ -72,7 +72,11 @@ def server(*, durable: bool = False) -> Iterator[Server]:
 
 def migrate(url: str) -> None:
     """Migrate as an operator does, in a process of its own: Piccolo is configured only once."""
-    code = "import asyncio; from adapters.piccolo.migrate import migrate; asyncio.run(migrate())"
+    code = (
+        "import asyncio\n"
+        "from chatkeep.adapters.piccolo.migrate import migrate\n"
+        "asyncio.run(migrate())"
+    )
     # Neither settings of the machine nor those of the tests are those of the service.
     rest = {name: it for name, it in os.environ.items() if not name.startswith("CHATKEEP_")}
     run([sys.executable, "-c", code], env={**rest, "DATABASE_URL": url}, check=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import quote
 
-from adapters.database_url import parse_database_url
+from chatkeep.adapters.database_url import parse_database_url
 
 CHUNK = 65_536
 

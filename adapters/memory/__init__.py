@@ -4,12 +4,12 @@ It keeps the promises of `domain.ports` within one process and one event loop: n
 for anything, so each call happens as a whole.
 """
 
-from adapters.memory.conversations import MemoryConversations
-from adapters.memory.items import MemoryItems
-from adapters.memory.messages import MemoryMessages
-from adapters.memory.store import MemoryStore
-from adapters.memory.sweeps import MemoryDiary, MemorySweeps
-from adapters.memory.users import MemoryUsers
+from chatkeep.adapters.memory.conversations import MemoryConversations
+from chatkeep.adapters.memory.items import MemoryItems
+from chatkeep.adapters.memory.messages import MemoryMessages
+from chatkeep.adapters.memory.store import MemoryStore
+from chatkeep.adapters.memory.sweeps import MemoryDiary, MemorySweeps
+from chatkeep.adapters.memory.users import MemoryUsers
 
 __all__ = [
     "MemoryConversations",

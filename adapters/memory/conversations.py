@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.memory.store import KeptConversation, KeptUser, MemoryStore, size
-from domain.errors import UserNotProvisionedError
-from domain.model import (
+from chatkeep.adapters.memory.store import KeptConversation, KeptUser, MemoryStore, size
+from chatkeep.domain.errors import UserNotProvisionedError
+from chatkeep.domain.model import (
     Changes,
     Conversation,
     ConversationId,
@@ -15,8 +15,8 @@ from domain.model import (
     UserId,
     recreated,
 )
-from domain.pages import NO_BOUND, Page, fitting
-from domain.ports import Created, LastSeen
+from chatkeep.domain.pages import NO_BOUND, Page, fitting
+from chatkeep.domain.ports import Created, LastSeen
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.memory.conversations import MemoryConversations
-from adapters.memory.store import KeptConversation, MemoryStore, size, size_of_message
-from domain.entries import (
+from chatkeep.adapters.memory.conversations import MemoryConversations
+from chatkeep.adapters.memory.store import KeptConversation, MemoryStore, size, size_of_message
+from chatkeep.domain.entries import (
     BEFORE_FIRST,
     Entry,
     EntryPage,
     GivenEntry,
     check_same,
 )
-from domain.items import Item
-from domain.model import Conversation, ConversationId, Position, UserId, microseconds
+from chatkeep.domain.items import Item
+from chatkeep.domain.model import Conversation, ConversationId, Position, UserId, microseconds
 
 
 @dataclass(frozen=True, slots=True)

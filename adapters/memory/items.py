@@ -6,16 +6,17 @@ from datetime import datetime
 from heapq import merge
 from itertools import islice
 
-from adapters.memory.conversations import MemoryConversations
-from adapters.memory.store import KeptConversation, MemoryStore, by_position, size
-from domain.errors import (
+from chatkeep.adapters.memory.conversations import MemoryConversations
+from chatkeep.adapters.memory.store import KeptConversation, MemoryStore, by_position, size
+from chatkeep.domain.errors import (
     ConversationIdTakenError,
     ItemIdTakenError,
     ItemNotFoundError,
     KeyTakenError,
 )
-from domain.items import Item, ItemId, NewItem, RequestKey, given_ids
-from domain.model import (
+from chatkeep.domain.formats.native_items import NativeItems
+from chatkeep.domain.items import Item, ItemId, NewItem, RequestKey, given_ids
+from chatkeep.domain.model import (
     Conversation,
     ConversationId,
     Order,
@@ -23,8 +24,7 @@ from domain.model import (
     UserId,
     microseconds,
 )
-from domain.native_items import NativeItems
-from domain.pages import NO_BOUND, Page, fitting
+from chatkeep.domain.pages import NO_BOUND, Page, fitting
 
 
 @dataclass(frozen=True, slots=True)

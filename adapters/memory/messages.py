@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters.memory.store import MemoryStore, by_position, size_of_message
-from domain.model import (
+from chatkeep.adapters.memory.store import MemoryStore, by_position, size_of_message
+from chatkeep.domain.model import (
     ConversationId,
     Message,
     MessageId,
@@ -16,8 +16,8 @@ from domain.model import (
     UserId,
     replayed,
 )
-from domain.pages import NO_BOUND, Page, fitting
-from domain.ports import Appended, Window
+from chatkeep.domain.pages import NO_BOUND, Page, fitting
+from chatkeep.domain.ports import Appended, Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import Final
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ConversationNotFoundError,
     MessageIdTakenError,
     MessageNotFoundError,
     RetainedError,
 )
-from domain.items import Item, RequestKey
-from domain.model import (
+from chatkeep.domain.items import Item, RequestKey
+from chatkeep.domain.model import (
     Conversation,
     ConversationId,
     Message,
@@ -26,8 +26,8 @@ from domain.model import (
     is_opening,
     microseconds,
 )
-from domain.pages import fitting
-from domain.ports import MAX_HEAD, Window
+from chatkeep.domain.pages import fitting
+from chatkeep.domain.ports import MAX_HEAD, Window
 
 by_position: Final = attrgetter("position")
 

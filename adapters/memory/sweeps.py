@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
-from adapters.memory.store import KeptConversation, MemoryStore
-from domain.model import Conversation, Status
-from domain.sweep import Cutoffs, Idle, Swept
+from chatkeep.adapters.memory.store import KeptConversation, MemoryStore
+from chatkeep.domain.model import Conversation, Status
+from chatkeep.domain.operations.sweep import Cutoffs, Idle, Swept
 
 
 @dataclass(frozen=True, slots=True)

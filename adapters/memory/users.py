@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from adapters.memory.store import KeptUser, MemoryStore
-from domain.errors import UserRetainedError
-from domain.model import Status, Usage, UserId
-from domain.ports import MAX_NAMED
+from chatkeep.adapters.memory.store import KeptUser, MemoryStore
+from chatkeep.domain.errors import UserRetainedError
+from chatkeep.domain.model import Status, Usage, UserId
+from chatkeep.domain.ports import MAX_NAMED
 
 
 @dataclass(frozen=True, slots=True)

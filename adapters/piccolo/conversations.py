@@ -6,20 +6,20 @@ from typing import Final
 
 import asyncpg
 
-from adapters.piccolo.bounds import json_bytes, text_bytes, within
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.message_statements import GIVEN, GIVEN_COLUMNS
-from adapters.piccolo.messages import PiccoloMessages, given, given_bytes
-from adapters.piccolo.races import GoneError, repeated_when_gone
-from adapters.piccolo.rows import CONVERSATION_COLUMNS, to_conversation, to_jsonb, to_text
-from adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, refused
-from domain.errors import (
+from chatkeep.adapters.piccolo.bounds import json_bytes, text_bytes, within
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.message_statements import GIVEN, GIVEN_COLUMNS
+from chatkeep.adapters.piccolo.messages import PiccoloMessages, given, given_bytes
+from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
+from chatkeep.adapters.piccolo.rows import CONVERSATION_COLUMNS, to_conversation, to_jsonb, to_text
+from chatkeep.adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, refused
+from chatkeep.domain.errors import (
     ConversationNotFoundError,
     MessageIdTakenError,
     RetainedError,
     UserNotProvisionedError,
 )
-from domain.model import (
+from chatkeep.domain.model import (
     FIRST_POSITION,
     Changes,
     Conversation,
@@ -34,9 +34,9 @@ from domain.model import (
     microseconds,
     recreated,
 )
-from domain.pages import NO_BOUND, Page
-from domain.ports import Created, LastSeen
-from domain.threads import run_aside
+from chatkeep.domain.pages import NO_BOUND, Page
+from chatkeep.domain.ports import Created, LastSeen
+from chatkeep.domain.threads import run_aside
 
 CREATE: Final = f"""
 WITH provisioned AS (

@@ -17,9 +17,10 @@ from typing import Any, Final, Self
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine
 
-from adapters.piccolo.allowance import CrowdedError
-from adapters.piccolo.connection import BROKEN, PooledConnection
-from adapters.piccolo.errors import (
+from chatkeep.adapters.piccolo.allowance import CrowdedError
+from chatkeep.adapters.piccolo.availability import AwayError, Outage, Watch
+from chatkeep.adapters.piccolo.connection import BROKEN, PooledConnection
+from chatkeep.adapters.piccolo.errors import (
     CROWDED,
     REFUSED,
     TOO_SLOW,
@@ -29,12 +30,11 @@ from adapters.piccolo.errors import (
     described,
     trouble,
 )
-from adapters.piccolo.observed import RECONNECTED, Observed
-from adapters.piccolo.pool import Pool, PoolClosedError
-from adapters.piccolo.retries import Retries, Timing
-from adapters.piccolo.transaction import Transaction
-from adapters.piccolo.watch import AwayError, Outage, Watch
-from domain.errors import StoreUnavailableError
+from chatkeep.adapters.piccolo.pool import Pool, PoolClosedError
+from chatkeep.adapters.piccolo.retries import Retries, Timing
+from chatkeep.adapters.piccolo.statement_metrics import RECONNECTED, Observed
+from chatkeep.adapters.piccolo.transaction import Transaction
+from chatkeep.domain.errors import StoreUnavailableError
 
 logger = logging.getLogger("chatkeep.database")
 

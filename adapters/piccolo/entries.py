@@ -5,26 +5,26 @@ from typing import Final
 
 import asyncpg
 
-from adapters.piccolo.conversations import PiccoloConversations, unprovisioned
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.message_statements import GIVEN_COLUMNS
-from adapters.piccolo.messages import PiccoloMessages, given, given_bytes
-from adapters.piccolo.races import GoneError, repeated_when_gone
-from adapters.piccolo.rows import Row, message_columns, to_jsonb, to_message, to_text
-from adapters.piccolo.users import NO_USER
-from domain.entries import (
+from chatkeep.adapters.piccolo.conversations import PiccoloConversations, unprovisioned
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.message_statements import GIVEN_COLUMNS
+from chatkeep.adapters.piccolo.messages import PiccoloMessages, given, given_bytes
+from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
+from chatkeep.adapters.piccolo.rows import Row, message_columns, to_jsonb, to_message, to_text
+from chatkeep.adapters.piccolo.users import NO_USER
+from chatkeep.domain.entries import (
     BEFORE_FIRST,
     Entry,
     EntryPage,
     GivenEntry,
     check_same,
 )
-from domain.errors import (
+from chatkeep.domain.errors import (
     ConversationNotFoundError,
     MessageIdTakenError,
 )
-from domain.items import ItemText
-from domain.model import (
+from chatkeep.domain.items import ItemText
+from chatkeep.domain.model import (
     FIRST_POSITION,
     Conversation,
     ConversationId,

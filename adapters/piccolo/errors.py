@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg
 
-from domain.errors import StoreUnavailableError
+from chatkeep.domain.errors import StoreUnavailableError
 
 
 class EncodingError(Exception):

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.item_statements import AT, CALLS_BEFORE
-from adapters.piccolo.rows import Row, from_jsonb, from_text, to_text
-from domain.items import Item, ItemId, ItemText
-from domain.model import (
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.item_statements import AT, CALLS_BEFORE
+from chatkeep.adapters.piccolo.rows import Row, from_jsonb, from_text, to_text
+from chatkeep.domain.formats.native_items import NativeItems, calls_answered_from_before
+from chatkeep.domain.items import Item, ItemId, ItemText
+from chatkeep.domain.model import (
     EMPTY_OBJECT,
     ConversationId,
     Message,
@@ -17,7 +18,6 @@ from domain.model import (
     Role,
     UserId,
 )
-from domain.native_items import NativeItems, calls_answered_from_before
 
 CALLS_WITHIN: Final = 200
 """So many messages before a page are looked through for the calls that its results answer."""

@@ -7,8 +7,8 @@ rows of `conversation_items`. Both take their positions from their conversation'
 from functools import reduce
 from typing import Final
 
-from adapters.piccolo.bounds import json_bytes, text_bytes, within
-from domain.model import Order
+from chatkeep.adapters.piccolo.bounds import json_bytes, text_bytes, within
+from chatkeep.domain.model import Order
 
 # A batch: its messages as $1 to $8, its other items as $9 to $11, one array a column (of texts, see
 # `adapters.piccolo.message_statements`). `n` is the place in the batch, from 0.

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import asyncpg
 
-from adapters.piccolo.conversations import PiccoloConversations, unprovisioned
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.item_reader import ItemReader
-from adapters.piccolo.item_statements import (
+from chatkeep.adapters.piccolo.conversations import PiccoloConversations, unprovisioned
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.item_reader import ItemReader
+from chatkeep.adapters.piccolo.item_statements import (
     APPEND_FREELY,
     APPEND_WITH_IDS,
     APPEND_WITH_KEY,
@@ -22,10 +22,10 @@ from adapters.piccolo.item_statements import (
     PAGE_AFTER,
     TAKEN,
 )
-from adapters.piccolo.races import GoneError, repeated_when_gone
-from adapters.piccolo.rows import Row, to_jsonb, to_text
-from adapters.piccolo.users import NO_USER
-from domain.errors import (
+from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
+from chatkeep.adapters.piccolo.rows import Row, to_jsonb, to_text
+from chatkeep.adapters.piccolo.users import NO_USER
+from chatkeep.domain.errors import (
     ConversationIdTakenError,
     ConversationNotFoundError,
     ItemIdTakenError,
@@ -33,7 +33,7 @@ from domain.errors import (
     KeyTakenError,
     RetainedError,
 )
-from domain.items import (
+from chatkeep.domain.items import (
     Item,
     ItemId,
     NewItem,
@@ -42,7 +42,7 @@ from domain.items import (
     is_item_id,
     message_id_in,
 )
-from domain.model import (
+from chatkeep.domain.model import (
     FIRST_POSITION,
     LAST_POSITION,
     Conversation,
@@ -52,7 +52,7 @@ from domain.model import (
     UserId,
     microseconds,
 )
-from domain.pages import NO_BOUND, Page, fitting
+from chatkeep.domain.pages import NO_BOUND, Page, fitting
 
 
 class PiccoloItems:

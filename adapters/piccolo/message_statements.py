@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from adapters.piccolo.bounds import MESSAGE_TEXTS, message_bytes, within
-from adapters.piccolo.rows import message_columns
-from domain.model import LAST_POSITION, Order
-from domain.ports import MAX_HEAD
+from chatkeep.adapters.piccolo.bounds import MESSAGE_TEXTS, message_bytes, within
+from chatkeep.adapters.piccolo.rows import message_columns
+from chatkeep.domain.model import LAST_POSITION, Order
+from chatkeep.domain.ports import MAX_HEAD
 
 # The messages of a batch, as parameters $1 to $8 of a statement: one array a column, so that the
 # statement's text, and its plan, are the same for a batch of any size. All are sent as arrays of

@@ -13,8 +13,8 @@ from uuid import UUID
 
 import asyncpg
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.message_statements import (
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.message_statements import (
     APPEND,
     APPEND_ONE,
     APPEND_ONE_WINDOW,
@@ -28,15 +28,15 @@ from adapters.piccolo.message_statements import (
     STORED,
     WINDOW,
 )
-from adapters.piccolo.races import GoneError, repeated_when_gone
-from adapters.piccolo.rows import Row, to_jsonb, to_message, to_text
-from domain.errors import (
+from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
+from chatkeep.adapters.piccolo.rows import Row, to_jsonb, to_message, to_text
+from chatkeep.domain.errors import (
     ConversationNotFoundError,
     MessageIdTakenError,
     MessageNotFoundError,
     RetainedError,
 )
-from domain.model import (
+from chatkeep.domain.model import (
     EMPTY_OBJECT,
     FIRST_POSITION,
     LAST_POSITION,
@@ -51,9 +51,9 @@ from domain.model import (
     microseconds,
     replayed,
 )
-from domain.pages import NO_BOUND, Page, fitting
-from domain.ports import MAX_HEAD, Appended, Window
-from domain.threads import run_aside
+from chatkeep.domain.pages import NO_BOUND, Page, fitting
+from chatkeep.domain.ports import MAX_HEAD, Appended, Window
+from chatkeep.domain.threads import run_aside
 
 _MOST_BYTES: Final = 8
 """Of a character, about: four in a text; in JSON, a digit and its comma are stored in twelve."""

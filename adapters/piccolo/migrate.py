@@ -7,21 +7,24 @@ once, the first applies them and the others find nothing to do.
 
 import contextlib
 import io
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from piccolo.conf.apps import ENVIRONMENT_VARIABLE
 from piccolo.engine import engine_finder
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.errors import first_line
-from adapters.piccolo.users import ID_COLUMN, TOO_LONG, WIDEN, narrower_ids
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.errors import first_line
+from chatkeep.adapters.piccolo.users import ID_COLUMN, TOO_LONG, WIDEN, narrower_ids
 
 # Any number will do, as long as nobody else uses it in this database: "chatkeep" in ASCII.
 LOCK: Final = int.from_bytes(b"chatkeep")
 LOCK_TIMEOUT: Final = "60s"
 
 APP: Final = "chatkeep"
+CONFIGURATION: Final = "chatkeep.piccolo_conf"
 RAN: Final = "SELECT name, ran_on FROM migration WHERE app_name = $1"
 
 
@@ -73,7 +76,7 @@ async def status() -> list[MigrationStatus]:
     # it is loaded.
     from piccolo.apps.migrations.commands.base import BaseMigrationManager  # noqa: PLC0415
 
-    from adapters.piccolo.piccolo_app import APP_CONFIG  # noqa: PLC0415
+    from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG  # noqa: PLC0415
 
     engine = _engine()
     [row] = await engine.fetch("SELECT to_regclass('migration') IS NOT NULL AS exists")
@@ -91,7 +94,9 @@ async def status() -> list[MigrationStatus]:
 
 
 def _engine() -> Engine:
+    # Piccolo's commands look there too, and not at a `piccolo_conf` of somebody else's.
+    os.environ[ENVIRONMENT_VARIABLE] = CONFIGURATION
     engine = engine_finder()
     if not isinstance(engine, Engine):
-        raise TypeError("piccolo_conf.DB is not chatkeep's engine")
+        raise TypeError(f"{CONFIGURATION}.DB is not chatkeep's engine")
     return engine

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from piccolo.conf.apps import AppConfig
 
-from adapters.piccolo.tables import TABLES
+from chatkeep.adapters.piccolo.tables import TABLES
 
 APP_CONFIG = AppConfig(
     app_name="chatkeep",

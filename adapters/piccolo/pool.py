@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from adapters.piccolo.allowance import GIVE_WAY_FOR, IDLE, Allowance, CrowdedError
-from adapters.piccolo.connection import BROKEN, PooledConnection
+from chatkeep.adapters.piccolo.allowance import GIVE_WAY_FOR, IDLE, Allowance, CrowdedError
+from chatkeep.adapters.piccolo.connection import BROKEN, PooledConnection
 
 EXPIRED: Final = -1
 """The generation of a connection that is closed when it comes back."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from domain.errors import ChatkeepError, StoreUnavailableError
+from chatkeep.domain.errors import ChatkeepError, StoreUnavailableError
 
 TRIES: Final = 10
 

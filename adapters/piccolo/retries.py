@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.piccolo.errors import Again
+from chatkeep.adapters.piccolo.errors import Again
 
 MOST_REFUSALS: Final = 5
 SHORTEST_PAUSE: Final = 0.02

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from domain.model import (
+from chatkeep.domain.model import (
     Conversation,
     JsonText,
     Message,

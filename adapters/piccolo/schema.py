@@ -2,7 +2,7 @@
 
 A test compares it with a database that was just migrated. Definitions are written as Postgres
 writes them, less the names of index, table and schema; casts and parentheses that Postgres adds may
-be left out (`adapters.piccolo.doctor.catalogue.same_definition`).
+be left out (`adapters.operator.doctor.catalogue.same_definition`).
 """
 
 from collections.abc import Mapping

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.tables import TABLES
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.tables import TABLES
 
 OWN_TABLES: Final = {
     *(table._meta.tablename for table in TABLES),  # noqa: SLF001 - Piccolo's way of saying it

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.rows import Row
-from domain.model import ConversationId, UserId
-from domain.sweep import Cutoffs, Idle, Swept
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.rows import Row
+from chatkeep.domain.model import ConversationId, UserId
+from chatkeep.domain.operations.sweep import Cutoffs, Idle, Swept
 
 FIND_TIMEOUT: Final = 300.0
 """Seconds; these statements read, at the worst, all conversations there are."""

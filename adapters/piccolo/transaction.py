@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from piccolo.engine.postgres import PostgresTransaction
 
-from adapters.piccolo.connection import BROKEN
+from chatkeep.adapters.piccolo.connection import BROKEN
 
 
 class Transaction(PostgresTransaction):

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import asyncpg
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.rows import Row
-from domain.errors import UserNotProvisionedError, UserRetainedError
-from domain.model import MAX_ID_CHARS, Usage, UserId
-from domain.ports import MAX_NAMED
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.rows import Row
+from chatkeep.domain.errors import UserNotProvisionedError, UserRetainedError
+from chatkeep.domain.model import MAX_ID_CHARS, Usage, UserId
+from chatkeep.domain.ports import MAX_NAMED
 
 logger = logging.getLogger("chatkeep.database")
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from adapters.clock import SystemClock
-from adapters.database_url import parse_database_url
-from adapters.piccolo.adoptions import PiccoloAdoptions
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.hand_made_layout import Layout, detect
-from adapters.piccolo.hand_made_tables import HandMadeTables, Survey
-from adapters.piccolo.retries import Timing
-from domain.adoption_layout import Wanted
-from domain.adoption_run import Adopted
-from entrypoints.bootstrap.errors import unavailability
-from entrypoints.settings import Settings
+from chatkeep.adapters.clock import SystemClock
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.adapters.operator.adoption.adoptions import PiccoloAdoptions
+from chatkeep.adapters.operator.adoption.legacy_detection import Layout, detect
+from chatkeep.adapters.operator.adoption.legacy_reader import HandMadeTables, Survey
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.domain.operations.adoption.layout import Wanted
+from chatkeep.domain.operations.adoption.run import Adopted
+from chatkeep.entrypoints.bootstrap.errors import unavailability
+from chatkeep.entrypoints.settings import Settings
 
 STATEMENT_SECONDS: Final = 3600.0
 """To sort millions of rows takes its time."""

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from adapters.database_url import DatabaseUrl, parse_database_url
-from adapters.embedded_postgres import DurablePostgres, default_home, secret
-from adapters.piccolo import migrate as migrations
-from adapters.piccolo import statistics
-from adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
-from adapters.piccolo.migrate import MigrationStatus
-from entrypoints.bootstrap.errors import named, unavailability
-from entrypoints.settings import Settings, SettingsError
+from chatkeep.adapters.database_url import DatabaseUrl, parse_database_url
+from chatkeep.adapters.embedded.postgres import DurablePostgres, default_home, secret
+from chatkeep.adapters.piccolo import analyze as statistics
+from chatkeep.adapters.piccolo import migrate as migrations
+from chatkeep.adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
+from chatkeep.adapters.piccolo.migrate import MigrationStatus
+from chatkeep.entrypoints.bootstrap.errors import named, unavailability
+from chatkeep.entrypoints.settings import Settings, SettingsError
 
 
 def home(settings: Settings) -> Path:

@@ -1,11 +1,11 @@
 """The examination of a database, on Postgres."""
 
-from adapters.clock import SystemClock
-from adapters.database_url import parse_database_url
-from adapters.piccolo.doctor.examination import Examination
-from domain.ports import Clock
-from entrypoints.bootstrap.database import direct_url
-from entrypoints.settings import Settings
+from chatkeep.adapters.clock import SystemClock
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.adapters.operator.doctor.runner import Examination
+from chatkeep.domain.ports import Clock
+from chatkeep.entrypoints.bootstrap.database import direct_url
+from chatkeep.entrypoints.settings import Settings
 
 
 def examination(

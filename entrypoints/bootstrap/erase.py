@@ -1,10 +1,10 @@
 """The use cases on Postgres, for a command that calls one or two of them."""
 
-from adapters.database_url import parse_database_url
-from domain.use_cases import Chatkeep
-from entrypoints.bootstrap.database import unpooled
-from entrypoints.bootstrap.use_cases import chatkeep
-from entrypoints.settings import Settings
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.bootstrap.database import unpooled
+from chatkeep.entrypoints.bootstrap.use_cases import chatkeep
+from chatkeep.entrypoints.settings import Settings
 
 
 def chatkeep_on(settings: Settings) -> Chatkeep:

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from adapters.database_url import DatabaseUrlError
-from adapters.embedded_postgres import EmbeddedPostgresError
-from adapters.piccolo.errors import described, first_line, unavailable
-from adapters.piccolo.migrate import MigrationError
-from domain.errors import ChatkeepError, StoreUnavailableError
-from entrypoints.settings import SettingsError
+from chatkeep.adapters.database_url import DatabaseUrlError
+from chatkeep.adapters.embedded.postgres import EmbeddedPostgresError
+from chatkeep.adapters.piccolo.errors import described, first_line, unavailable
+from chatkeep.adapters.piccolo.migrate import MigrationError
+from chatkeep.domain.errors import ChatkeepError, StoreUnavailableError
+from chatkeep.entrypoints.settings import SettingsError
 
 
 def explained(error: Exception) -> str | None:

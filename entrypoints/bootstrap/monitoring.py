@@ -12,15 +12,15 @@ from typing import Final
 
 from litestar import Litestar
 
-from adapters import telemetry
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.errors import described
-from adapters.piccolo.observed import BUCKETS, own_work, pool_figures
-from adapters.piccolo.sizes import RelationSize, sizes
-from adapters.telemetry import Telemetry, TracesError
-from entrypoints.http.families import Family
-from entrypoints.logs import UNDER_WAY
-from entrypoints.settings import Settings, SettingsError
+from chatkeep.adapters import telemetry
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.errors import described
+from chatkeep.adapters.piccolo.sizes import RelationSize, sizes
+from chatkeep.adapters.piccolo.statement_metrics import BUCKETS, own_work, pool_figures
+from chatkeep.adapters.telemetry import Telemetry, TracesError
+from chatkeep.entrypoints.http.metrics.metric_families import Family
+from chatkeep.entrypoints.logs import UNDER_WAY
+from chatkeep.entrypoints.settings import Settings, SettingsError
 
 logger = logging.getLogger("chatkeep.database")
 

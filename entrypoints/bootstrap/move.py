@@ -8,16 +8,17 @@ from typing import Final
 
 import asyncpg
 
-from adapters.database_url import DatabaseUrl, parse_database_url
-from adapters.piccolo import move as moving
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.move import Advance, Compared, Moved, Seen
-from adapters.piccolo.move_ends import MoveError
-from adapters.piccolo.retries import Timing
-from domain.errors import StoreUnavailableError
-from entrypoints.bootstrap.database import unpooled
-from entrypoints.bootstrap.errors import explained, unavailability
-from entrypoints.settings import Settings
+import chatkeep
+from chatkeep.adapters.database_url import DatabaseUrl, parse_database_url
+from chatkeep.adapters.operator.move import run as moving
+from chatkeep.adapters.operator.move.preflight import MoveError
+from chatkeep.adapters.operator.move.run import Advance, Compared, Moved, Seen
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.domain.errors import StoreUnavailableError
+from chatkeep.entrypoints.bootstrap.database import unpooled
+from chatkeep.entrypoints.bootstrap.errors import explained, unavailability
+from chatkeep.entrypoints.settings import Settings
 
 __all__ = [
     "Compared",
@@ -32,7 +33,8 @@ __all__ = [
 ]
 
 LONGEST_STATEMENT_SECONDS: Final = 86_400.0
-_MIGRATE: Final = "from entrypoints.cli import main; main()"
+_FOUND_IN: Final = str(Path(chatkeep.__file__).resolve().parents[1])
+_MIGRATE: Final = "from chatkeep.entrypoints.cli import main; main()"
 
 
 def named(url: str) -> DatabaseUrl:
@@ -61,7 +63,7 @@ async def migrate_target(url: str) -> None:
     """
     ours = {"DATABASE_URL", "DATABASE_URL_DIRECT"}
     rest = {name: it for name, it in os.environ.items() if name not in ours}
-    path = os.pathsep.join([str(Path(__file__).parents[2]), rest.get("PYTHONPATH", "")])
+    path = os.pathsep.join([_FOUND_IN, rest.get("PYTHONPATH", "")])
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _MIGRATE, "migrate"),
         env=rest | {"DATABASE_URL": url, "PYTHONPATH": path.strip(os.pathsep)},

@@ -8,20 +8,20 @@ from pathlib import Path
 
 from litestar import Litestar
 
-from adapters.piccolo.engine import Engine
-from domain.sweep import Swept
-from domain.use_cases import Chatkeep
-from entrypoints.app import create_app
-from entrypoints.bootstrap import monitoring
-from entrypoints.bootstrap.database import engine
-from entrypoints.bootstrap.errors import named
-from entrypoints.bootstrap.sweep import swept_daily
-from entrypoints.bootstrap.transfer import memory_transfer, transfer
-from entrypoints.bootstrap.use_cases import chatkeep, memory_chatkeep
-from entrypoints.http.identity import Identity
-from entrypoints.http.jwks import Jwks
-from entrypoints.http.tokens import TokenVerifier
-from entrypoints.settings import Settings, SettingsError
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.domain.operations.sweep import Swept
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.app import create_app
+from chatkeep.entrypoints.bootstrap import monitoring
+from chatkeep.entrypoints.bootstrap.database import engine
+from chatkeep.entrypoints.bootstrap.errors import named
+from chatkeep.entrypoints.bootstrap.sweep import swept_daily
+from chatkeep.entrypoints.bootstrap.transfer import memory_transfer, transfer
+from chatkeep.entrypoints.bootstrap.use_cases import chatkeep, memory_chatkeep
+from chatkeep.entrypoints.http.auth.identity import Identity
+from chatkeep.entrypoints.http.auth.jwks import Jwks
+from chatkeep.entrypoints.http.auth.tokens import TokenVerifier
+from chatkeep.entrypoints.settings import Settings, SettingsError
 
 
 def identity(settings: Settings) -> Identity:

@@ -1,11 +1,11 @@
 """What the database holds and how it grows, on Postgres."""
 
-from adapters.database_url import parse_database_url
-from adapters.piccolo.report import COUNTED_UP_TO
-from adapters.piccolo.report import report as report_on
-from adapters.piccolo.report_parts import Count, Report, Wanted
-from entrypoints.bootstrap.database import unpooled
-from entrypoints.settings import Settings
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.adapters.operator.stats.parts import Count, Report, Wanted
+from chatkeep.adapters.operator.stats.report import COUNTED_UP_TO
+from chatkeep.adapters.operator.stats.report import report as report_on
+from chatkeep.entrypoints.bootstrap.database import unpooled
+from chatkeep.entrypoints.settings import Settings
 
 __all__ = ["COUNTED_UP_TO", "Count", "Report", "Wanted", "report"]
 

@@ -5,14 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from adapters.clock import SystemClock
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.observed import own_work
-from adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
-from domain.sweep import Cutoffs, Policy, Sweep, Swept
-from entrypoints.bootstrap.database import engine
-from entrypoints.daily import DailySweep
-from entrypoints.settings import Settings
+from chatkeep.adapters.clock import SystemClock
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.statement_metrics import own_work
+from chatkeep.adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
+from chatkeep.domain.operations.sweep import Cutoffs, Policy, Sweep, Swept
+from chatkeep.entrypoints.bootstrap.database import engine
+from chatkeep.entrypoints.scheduled_sweep import DailySweep
+from chatkeep.entrypoints.settings import Settings
 
 
 @asynccontextmanager

@@ -1,9 +1,9 @@
 """Tokens that let users in, signed with the secret of the settings."""
 
-from entrypoints.bootstrap.database import signing_secret
-from entrypoints.bootstrap.errors import named
-from entrypoints.http.tokens import sign
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.bootstrap.database import signing_secret
+from chatkeep.entrypoints.bootstrap.errors import named
+from chatkeep.entrypoints.http.auth.tokens import sign
+from chatkeep.entrypoints.settings import Settings
 
 
 def token(settings: Settings, user_id: str, *, seconds: float) -> str:

@@ -4,19 +4,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from adapters.clock import SystemClock
-from adapters.database_url import parse_database_url
-from adapters.memory import MemoryItems
-from adapters.memory.entries import MemoryEntries
-from adapters.piccolo.conversations import PiccoloConversations
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.entries import PiccoloEntries
-from adapters.piccolo.retries import Timing
-from adapters.piccolo.users import PiccoloUsers
-from domain.model import Limits
-from domain.transfer import Transfer
-from domain.use_cases import Chatkeep
-from entrypoints.settings import Settings
+from chatkeep.adapters.clock import SystemClock
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.adapters.memory import MemoryItems
+from chatkeep.adapters.memory.entries import MemoryEntries
+from chatkeep.adapters.piccolo.conversations import PiccoloConversations
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.entries import PiccoloEntries
+from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.adapters.piccolo.users import PiccoloUsers
+from chatkeep.domain.model import Limits
+from chatkeep.domain.operations.transfer import Transfer
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.settings import Settings
 
 WHOLE_CONVERSATION_SECONDS: Final = 300.0
 """To send a conversation of many thousand messages to a database far away takes its time."""

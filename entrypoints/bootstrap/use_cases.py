@@ -1,22 +1,22 @@
 """The use cases, on Postgres or in memory."""
 
-from adapters.clock import SystemClock
-from adapters.memory import (
+from chatkeep.adapters.clock import SystemClock
+from chatkeep.adapters.memory import (
     MemoryConversations,
     MemoryItems,
     MemoryMessages,
     MemoryStore,
     MemoryUsers,
 )
-from adapters.piccolo.conversations import PiccoloConversations
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.items import PiccoloItems
-from adapters.piccolo.messages import PiccoloMessages
-from adapters.piccolo.users import PiccoloUsers
-from domain.model import Limits
-from domain.ports import Clock
-from domain.use_cases import Chatkeep
-from entrypoints.settings import Settings
+from chatkeep.adapters.piccolo.conversations import PiccoloConversations
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.items import PiccoloItems
+from chatkeep.adapters.piccolo.messages import PiccoloMessages
+from chatkeep.adapters.piccolo.users import PiccoloUsers
+from chatkeep.domain.model import Limits
+from chatkeep.domain.ports import Clock
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.settings import Settings
 
 
 def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:

@@ -7,8 +7,8 @@ from typing import Final
 
 import click
 
-from entrypoints.bootstrap import errors
-from entrypoints.tracebacks import without_values
+from chatkeep.entrypoints.bootstrap import errors
+from chatkeep.entrypoints.tracebacks import without_values
 
 COMMANDS: Final = {
     "adopt": "adopt:adopt",

@@ -10,16 +10,30 @@ from typing import Final, TypeVar
 
 import click
 
-from domain.adoption import Ids, Rules
-from domain.adoption_check import Check
-from domain.adoption_layout import FIELDS, AdoptionError, Extra, Order, Side, Wanted
-from domain.adoption_run import Adoption, Refusal
-from domain.model import Role, Status, UserId
-from entrypoints.bootstrap.adopt import Layout, Sides, Survey, sides
-from entrypoints.cli.adoption_report import MAPPINGS, REFUSALS_SHOWN, SIDES, Mapped, Report, mapping
-from entrypoints.cli.options import complain, on_database, progress, tell_planner, user_id
-from entrypoints.settings import Settings
-from entrypoints.visible import visible
+from chatkeep.domain.model import Role, Status, UserId
+from chatkeep.domain.operations.adoption.check import Check
+from chatkeep.domain.operations.adoption.layout import (
+    FIELDS,
+    AdoptionError,
+    Extra,
+    Order,
+    Side,
+    Wanted,
+)
+from chatkeep.domain.operations.adoption.rules import Ids, Rules
+from chatkeep.domain.operations.adoption.run import Adoption, Refusal
+from chatkeep.entrypoints.bootstrap.adopt import Layout, Sides, Survey, sides
+from chatkeep.entrypoints.cli.adoption_report import (
+    MAPPINGS,
+    REFUSALS_SHOWN,
+    SIDES,
+    Mapped,
+    Report,
+    mapping,
+)
+from chatkeep.entrypoints.cli.options import complain, on_database, progress, tell_planner, user_id
+from chatkeep.entrypoints.settings import Settings
+from chatkeep.entrypoints.visible import visible
 
 T = TypeVar("T")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 from uuid import UUID
 
-from domain.adoption import Rules
-from domain.adoption_check import Comparison
-from domain.adoption_layout import Order, Side
-from domain.adoption_run import Refusal, Tally
-from entrypoints.bootstrap.adopt import Layout, Survey
-from entrypoints.cli.output import opened
+from chatkeep.domain.operations.adoption.check import Comparison
+from chatkeep.domain.operations.adoption.layout import Order, Side
+from chatkeep.domain.operations.adoption.rules import Rules
+from chatkeep.domain.operations.adoption.run import Refusal, Tally
+from chatkeep.entrypoints.bootstrap.adopt import Layout, Survey
+from chatkeep.entrypoints.cli.output import opened
 
 MAPPINGS: Final = (".csv", ".jsonl")
 SIDES: Final[tuple[Side, Side]] = ("conversations", "messages")

@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from domain.findings import Finding, Outcome
-from entrypoints.bootstrap import database
-from entrypoints.bootstrap.doctor import examination
-from entrypoints.settings import Settings
-from entrypoints.visible import visible
+from chatkeep.domain.operations.diagnostics import Finding, Outcome
+from chatkeep.entrypoints.bootstrap import database
+from chatkeep.entrypoints.bootstrap.doctor import examination
+from chatkeep.entrypoints.settings import Settings
+from chatkeep.entrypoints.visible import visible
 
 
 @click.command()

@@ -5,10 +5,10 @@ import sys
 
 import click
 
-from domain.errors import UserRetainedError
-from domain.model import Usage, UserId
-from entrypoints.bootstrap.erase import chatkeep_on
-from entrypoints.cli.options import complain, migrated, user_option
+from chatkeep.domain.errors import UserRetainedError
+from chatkeep.domain.model import Usage, UserId
+from chatkeep.entrypoints.bootstrap.erase import chatkeep_on
+from chatkeep.entrypoints.cli.options import complain, migrated, user_option
 
 
 @click.command()

@@ -8,15 +8,15 @@ from typing import BinaryIO, Final
 
 import click
 
-from domain.model import UserId
-from entrypoints.bootstrap.transfer import transfer_on
-from entrypoints.cli.options import on_database, progress, user_option
-from entrypoints.cli.output import STDOUT, opened
-from entrypoints.formats.jsonl import JsonLines
-from entrypoints.formats.markdown import Markdown
-from entrypoints.formats.openai_chat import OpenAIChat
-from entrypoints.settings import Settings
-from entrypoints.visible import visible_json
+from chatkeep.domain.model import UserId
+from chatkeep.entrypoints.bootstrap.transfer import transfer_on
+from chatkeep.entrypoints.cli.options import on_database, progress, user_option
+from chatkeep.entrypoints.cli.output import STDOUT, opened
+from chatkeep.entrypoints.formats.jsonl import JsonLines
+from chatkeep.entrypoints.formats.markdown import Markdown
+from chatkeep.entrypoints.formats.openai_chat import OpenAIChat
+from chatkeep.entrypoints.settings import Settings
+from chatkeep.entrypoints.visible import visible_json
 
 Writer = JsonLines | Markdown | OpenAIChat
 

@@ -9,17 +9,17 @@ from typing import BinaryIO, Final, cast
 
 import click
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ChatkeepError,
     ConversationIdTakenError,
     InvalidValueError,
     LimitExceededError,
     MessageIdTakenError,
 )
-from domain.model import Limits, UserId
-from domain.transfer import ConversationGrownError, GivenConversation, Transfer
-from entrypoints.bootstrap.transfer import transfer_on
-from entrypoints.cli.options import (
+from chatkeep.domain.model import Limits, UserId
+from chatkeep.domain.operations.transfer import ConversationGrownError, GivenConversation, Transfer
+from chatkeep.entrypoints.bootstrap.transfer import transfer_on
+from chatkeep.entrypoints.cli.options import (
     Advance,
     complain,
     on_database,
@@ -27,10 +27,10 @@ from entrypoints.cli.options import (
     tell_planner,
     user_option,
 )
-from entrypoints.formats import detection
-from entrypoints.formats.detection import READERS, Format
-from entrypoints.formats.elements import BrokenFileError, Element, Readable, elements
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.formats import detection
+from chatkeep.entrypoints.formats.detection import READERS, Format
+from chatkeep.entrypoints.formats.json_stream import BrokenFileError, Element, Readable, elements
+from chatkeep.entrypoints.settings import Settings
 
 MAX_CONVERSATION_BYTES: Final = 64 * 1024 * 1024
 """One conversation of a file is held in memory, some times its size there."""

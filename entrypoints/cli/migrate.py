@@ -4,8 +4,8 @@ import asyncio
 
 import click
 
-from entrypoints.bootstrap import database
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.bootstrap import database
+from chatkeep.entrypoints.settings import Settings
 
 
 @click.command()

@@ -6,11 +6,11 @@ from functools import partial
 
 import click
 
-from entrypoints.bootstrap import database
-from entrypoints.bootstrap import move as moving
-from entrypoints.bootstrap.move import DatabaseUrl, Moved, MoveError, Seen
-from entrypoints.cli.options import complain, on_database, progress
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.bootstrap import database
+from chatkeep.entrypoints.bootstrap import move as moving
+from chatkeep.entrypoints.bootstrap.move import DatabaseUrl, Moved, MoveError, Seen
+from chatkeep.entrypoints.cli.options import complain, on_database, progress
+from chatkeep.entrypoints.settings import Settings
 
 
 @click.command()

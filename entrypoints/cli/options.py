@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from domain.errors import InvalidValueError, StoreUnavailableError
-from domain.model import UserId, check_user_id
-from entrypoints.bootstrap import database
-from entrypoints.settings import Settings
-from entrypoints.visible import visible
+from chatkeep.domain.errors import InvalidValueError, StoreUnavailableError
+from chatkeep.domain.model import UserId, check_user_id
+from chatkeep.entrypoints.bootstrap import database
+from chatkeep.entrypoints.settings import Settings
+from chatkeep.entrypoints.visible import visible
 
 MANY_MESSAGES: Final = 1_000
 

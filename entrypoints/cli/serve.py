@@ -4,8 +4,8 @@ from typing import Final
 
 import click
 
-from entrypoints import serving
-from entrypoints.settings import Settings
+from chatkeep.entrypoints import serving
+from chatkeep.entrypoints.settings import Settings
 
 MAX_PORT: Final = 65_535
 

@@ -8,10 +8,10 @@ from typing import Final
 import click
 import msgspec
 
-from entrypoints import setting_values
-from entrypoints.bootstrap.stats import COUNTED_UP_TO, Count, Report, Wanted, report
-from entrypoints.cli.options import on_database
-from entrypoints.visible import visible
+from chatkeep.entrypoints import setting_values
+from chatkeep.entrypoints.bootstrap.stats import COUNTED_UP_TO, Count, Report, Wanted, report
+from chatkeep.entrypoints.cli.options import on_database
+from chatkeep.entrypoints.visible import visible
 
 _LONGEST_QUERY: Final = 100
 _SHORTEST_BAR: Final = 1

@@ -11,12 +11,12 @@ from time import perf_counter
 
 import click
 
-from domain.errors import InvalidValueError
-from domain.sweep import Cutoffs, Policy, Swept, duration
-from entrypoints.bootstrap.sweep import sweep_on
-from entrypoints.cli.options import Advance, complain, on_database, progress
-from entrypoints.daily import described
-from entrypoints.settings import Settings
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.operations.sweep import Cutoffs, Policy, Swept, duration
+from chatkeep.entrypoints.bootstrap.sweep import sweep_on
+from chatkeep.entrypoints.cli.options import Advance, complain, on_database, progress
+from chatkeep.entrypoints.scheduled_sweep import described
+from chatkeep.entrypoints.settings import Settings
 
 INTERRUPTED = 130
 """The exit status of what Ctrl-C ended."""

@@ -4,9 +4,9 @@ from typing import Final
 
 import click
 
-from entrypoints.bootstrap import tokens
-from entrypoints.cli.options import user_option
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.bootstrap import tokens
+from chatkeep.entrypoints.cli.options import user_option
+from chatkeep.entrypoints.settings import Settings
 
 HOUR_SECONDS: Final = 3_600
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from domain.errors import InvalidValueError
-from domain.model import Role
-from domain.transfer import GivenConversation
-from entrypoints.formats.decoding import converted, decoded
-from entrypoints.formats.jsonl import GivenLine, GivenMessage, conversation
-from entrypoints.formats.turns import call
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import Role
+from chatkeep.domain.operations.transfer import GivenConversation
+from chatkeep.entrypoints.formats.decoding import converted, decoded
+from chatkeep.entrypoints.formats.jsonl import GivenLine, GivenMessage, conversation
+from chatkeep.entrypoints.formats.merge_roles import call
 
 KEY: Final = "anthropic"
 _ROLES: Final = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}

@@ -13,12 +13,12 @@ from uuid import uuid5
 import msgspec
 from msgspec import Struct
 
-from domain.errors import InvalidValueError
-from domain.model import Role, Status
-from domain.transfer import NAMESPACE, GivenConversation
-from entrypoints.formats.decoding import converted, decoded
-from entrypoints.formats.jsonl import GivenLine, GivenMessage, conversation
-from entrypoints.formats.turns import call, is_json_object, known_as
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import Role, Status
+from chatkeep.domain.operations.transfer import NAMESPACE, GivenConversation
+from chatkeep.entrypoints.formats.decoding import converted, decoded
+from chatkeep.entrypoints.formats.jsonl import GivenLine, GivenMessage, conversation
+from chatkeep.entrypoints.formats.merge_roles import call, is_json_object, known_as
 
 KEY: Final = "chatgpt"
 

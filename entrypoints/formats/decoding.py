@@ -4,8 +4,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from domain.errors import InvalidValueError
-from entrypoints.http.validation import invalid_body
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.entrypoints.http.validation import invalid_body
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from domain.errors import InvalidValueError
-from domain.transfer import GivenConversation
-from entrypoints.formats import anthropic, chatgpt, jsonl, openai_chat, sharegpt
-from entrypoints.formats.decoding import WHOLE, decoded
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.operations.transfer import GivenConversation
+from chatkeep.entrypoints.formats import anthropic, chatgpt, jsonl, openai_chat, sharegpt
+from chatkeep.entrypoints.formats.decoding import WHOLE, decoded
 
 _SHOWN: Final = 8
 _OF_OPENAI: Final = frozenset({"weight", "function_call", "refusal", "audio", "annotations"})

@@ -15,11 +15,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from domain.entries import Entry, GivenEntry
-from domain.errors import InvalidValueError
-from domain.item_shapes import Draft, drafted
-from domain.items import ItemText, message_id_in
-from domain.model import (
+from chatkeep.domain.entries import Entry, GivenEntry
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.openai_items import Draft, drafted
+from chatkeep.domain.items import ItemText, message_id_in
+from chatkeep.domain.model import (
     EMPTY_OBJECT,
     Conversation,
     ConversationId,
@@ -30,9 +30,9 @@ from domain.model import (
     Role,
     Status,
 )
-from domain.transfer import GivenConversation, Piece
-from entrypoints.documents import json_text, metadata_text, tool_calls_text
-from entrypoints.formats.decoding import decoded
+from chatkeep.domain.operations.transfer import GivenConversation, Piece
+from chatkeep.entrypoints.formats.decoding import decoded
+from chatkeep.entrypoints.json_fields import json_text, metadata_text, tool_calls_text
 
 SOURCE: Final = "source"
 

@@ -11,11 +11,11 @@ import re
 from datetime import datetime
 from typing import Final
 
-from domain.context import calls
-from domain.entries import Entry
-from domain.model import Message
-from domain.transfer import Piece
-from entrypoints.visible import visible, visible_lines
+from chatkeep.domain.context import calls
+from chatkeep.domain.entries import Entry
+from chatkeep.domain.model import Message
+from chatkeep.domain.operations.transfer import Piece
+from chatkeep.entrypoints.visible import visible, visible_lines
 
 _HTML_OR_LINK: Final = re.compile(r"[<\[]|&[#\w]")
 _BEFORE_A_HEADING: Final = " \t>*+-.)0123456789"  # quotes and lists, which may have one in them

@@ -8,12 +8,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from domain.errors import InvalidValueError
-from domain.model import JsonText, Message, Role
-from domain.transfer import GivenConversation, Piece
-from entrypoints.formats.decoding import converted, decoded
-from entrypoints.formats.jsonl import GivenLine, GivenMessage, conversation
-from entrypoints.formats.turns import call, known_as
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import JsonText, Message, Role
+from chatkeep.domain.operations.transfer import GivenConversation, Piece
+from chatkeep.entrypoints.formats.decoding import converted, decoded
+from chatkeep.entrypoints.formats.jsonl import GivenLine, GivenMessage, conversation
+from chatkeep.entrypoints.formats.merge_roles import call, known_as
 
 KEY: Final = "openai"
 _ROLES: Final = {**{role.value: role for role in Role}, "function": Role.TOOL}

@@ -5,12 +5,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from domain.errors import InvalidValueError
-from domain.model import Role
-from domain.transfer import GivenConversation
-from entrypoints.formats.decoding import converted, decoded
-from entrypoints.formats.jsonl import GivenLine, GivenMessage, conversation
-from entrypoints.formats.turns import call, known_as
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import Role
+from chatkeep.domain.operations.transfer import GivenConversation
+from chatkeep.entrypoints.formats.decoding import converted, decoded
+from chatkeep.entrypoints.formats.jsonl import GivenLine, GivenMessage, conversation
+from chatkeep.entrypoints.formats.merge_roles import call, known_as
 
 KEY: Final = "sharegpt"
 _CALL: Final = "function_call"

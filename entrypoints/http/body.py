@@ -15,17 +15,17 @@ from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 
-from domain.threads import SMALL, run_aside
-from entrypoints.http.authentication import Caller
-from entrypoints.http.memory import SMALL_BYTES, hold
-from entrypoints.http.problems import (
+from chatkeep.domain.threads import SMALL, run_aside
+from chatkeep.entrypoints.http.auth.authentication import Caller
+from chatkeep.entrypoints.http.middleware.memory import SMALL_BYTES, hold
+from chatkeep.entrypoints.http.problems import (
     MAX_FIELDS,
     FieldError,
     ProblemError,
     invalid,
     invalid_fields,
 )
-from entrypoints.http.validation import shorten
+from chatkeep.entrypoints.http.validation import shorten
 
 _T = TypeVar("_T")
 

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from domain.errors import InvalidValueError
-from domain.model import LAST_POSITION, ConversationId, MessageId, Order, Position, Status
-from domain.ports import LastSeen
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import LAST_POSITION, ConversationId, MessageId, Order, Position, Status
+from chatkeep.domain.ports import LastSeen
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 

@@ -12,8 +12,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from domain.context import Call, Context, calls
-from domain.model import Message, Role
+from chatkeep.domain.context import Call, Context, calls
+from chatkeep.domain.model import Message, Role
 
 _SYSTEM_ROLES: Final = frozenset({Role.SYSTEM, Role.DEVELOPER})
 _OPENAI_NAME: Final = re.compile(r"[^\s<|\\/>]{1,64}")

@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap
 from msgspec import UNSET, Meta, UnsetType
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ChatkeepError,
     ConflictError,
     InvalidValueError,
@@ -22,10 +22,10 @@ from domain.errors import (
     UserNotProvisionedError,
     UserRetainedError,
 )
-from entrypoints.http.head import allowed
-from entrypoints.http.identity import IdentityError
-from entrypoints.http.validation import invalid_body, invalid_parameter, shorten
-from entrypoints.settings import variable
+from chatkeep.entrypoints.http.auth.identity import IdentityError
+from chatkeep.entrypoints.http.head import allowed
+from chatkeep.entrypoints.http.validation import invalid_body, invalid_parameter, shorten
+from chatkeep.entrypoints.settings import variable
 
 logger = logging.getLogger("chatkeep.http")
 

@@ -9,8 +9,8 @@ from litestar.params import ParameterKwarg
 from litestar.plugins.base import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
-from entrypoints.http.head import allowed
-from entrypoints.http.problems import FieldError, invalid_fields
+from chatkeep.entrypoints.http.head import allowed
+from chatkeep.entrypoints.http.problems import FieldError, invalid_fields
 
 MAX_QUERY_BYTES: Final = 16_384
 MAX_PARAMETERS: Final = 100

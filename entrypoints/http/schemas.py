@@ -7,9 +7,9 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from domain import model
-from domain.errors import InvalidValueError
-from domain.model import (
+from chatkeep.domain import model
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import (
     Changes,
     Conversation,
     Limits,
@@ -19,13 +19,13 @@ from domain.model import (
     Status,
     Usage,
 )
-from domain.model import NewMessage as DomainNewMessage
-from entrypoints.http.documents import metadata_of, tool_calls_of
-from entrypoints.http.model_formats import AnthropicContext, OpenAIContext
+from chatkeep.domain.model import NewMessage as DomainNewMessage
+from chatkeep.entrypoints.http.json_documents import metadata_of, tool_calls_of
+from chatkeep.entrypoints.http.model_formats import AnthropicContext, OpenAIContext
 
 _T = TypeVar("_T")
 
-# Documents are decoded, and checked, by `entrypoints.http.documents`: beside Raw a null goes too.
+# `json_documents` decodes and checks documents: beside Raw a null goes too.
 _OBJECT: Final = {"type": "object"}
 _OBJECTS: Final = {"type": "array", "items": _OBJECT}
 Metadata = Annotated[

@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from domain.model import Order, Role, Status
-from entrypoints.http.model_formats import Format
+from chatkeep.domain.model import Order, Role, Status
+from chatkeep.entrypoints.http.model_formats import Format
 
 # A field of one of these names has this meaning wherever it stands.
 _CHOICES: Final[dict[str, type[StrEnum]]] = {

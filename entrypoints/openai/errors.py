@@ -12,11 +12,11 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 from msgspec import UNSET
 
-from domain.errors import ItemIdTakenError
-from entrypoints.http.problems import TYPE_PREFIX, Problem
-from entrypoints.http.validation import shorten
-from entrypoints.openai.schemas import Error, ErrorDetail, written_id
-from entrypoints.settings import variable
+from chatkeep.domain.errors import ItemIdTakenError
+from chatkeep.entrypoints.http.problems import TYPE_PREFIX, Problem
+from chatkeep.entrypoints.http.validation import shorten
+from chatkeep.entrypoints.openai.schemas import Error, ErrorDetail, written_id
+from chatkeep.entrypoints.settings import variable
 
 PREFIX: Final = "/openai"
 # Clients send again what was answered with one of these, unless they are told not to.

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
-from entrypoints.http.authentication import FOR_USERS
-from entrypoints.openai.schemas import (
+from chatkeep.entrypoints.http.auth.authentication import FOR_USERS
+from chatkeep.entrypoints.openai.schemas import (
     ConversationList,
     ConversationOut,
     CreateConversation,

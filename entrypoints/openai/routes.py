@@ -12,18 +12,18 @@ from litestar.middleware import ASGIMiddleware
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from msgspec import Raw
 
-from domain.errors import InvalidValueError, NotFoundError
-from domain.item_use_cases import MAX_PAGE, OpenAIConversations, clamped
-from domain.items import ItemId
-from domain.model import ConversationId, Order
-from domain.ports import LastSeen
-from domain.use_cases import Chatkeep
-from entrypoints.http.authentication import user_of
-from entrypoints.http.body import JsonRequest
-from entrypoints.http.metrics import Metrics
-from entrypoints.http.routing import check_query_size
-from entrypoints.http.validation import shorten
-from entrypoints.openai.schemas import (
+from chatkeep.domain.errors import InvalidValueError, NotFoundError
+from chatkeep.domain.item_use_cases import MAX_PAGE, OpenAIConversations, clamped
+from chatkeep.domain.items import ItemId
+from chatkeep.domain.model import ConversationId, Order
+from chatkeep.domain.ports import LastSeen
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.http.auth.authentication import user_of
+from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
+from chatkeep.entrypoints.http.routing import check_query_size
+from chatkeep.entrypoints.http.validation import shorten
+from chatkeep.entrypoints.openai.schemas import (
     ConversationList,
     ConversationOut,
     CreateConversation,
@@ -35,7 +35,7 @@ from entrypoints.openai.schemas import (
     texts,
     written_id,
 )
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.settings import Settings
 
 _CONVERSATION: Final = re.compile(r"conv_([0-9a-f]{32})")
 _RETRIES: Final = re.compile(r"0*[1-9][0-9]*")

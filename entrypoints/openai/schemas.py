@@ -7,18 +7,18 @@ from typing import Annotated, Final, Literal, Self
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from domain import json_values
-from domain.errors import InvalidValueError
-from domain.item_use_cases import (
+from chatkeep.domain import json_values
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.item_use_cases import (
     MAX_METADATA_CHARS,
     MAX_METADATA_PAIRS,
     ItemPage,
     check_openai_metadata,
 )
-from domain.items import Item, ItemText
-from domain.model import EMPTY_OBJECT, Conversation, ConversationId, JsonText, Limits
-from entrypoints.documents import metadata_text
-from entrypoints.http.documents import decoded, least_size
+from chatkeep.domain.items import Item, ItemText
+from chatkeep.domain.model import EMPTY_OBJECT, Conversation, ConversationId, JsonText, Limits
+from chatkeep.entrypoints.http.json_documents import decoded, least_size
+from chatkeep.entrypoints.json_fields import metadata_text
 
 AnyItem = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
 _LIST: Final = {"type": "array", "items": {"type": "object"}}

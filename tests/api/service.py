@@ -10,11 +10,11 @@ from typing import Any, cast
 import httpx
 from litestar import Litestar
 
-from domain.use_cases import Chatkeep
-from entrypoints.bootstrap.service import memory_app
-from entrypoints.bootstrap.use_cases import memory_chatkeep
-from entrypoints.http.tokens import sign
-from entrypoints.settings import Settings
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.bootstrap.service import memory_app
+from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
+from chatkeep.entrypoints.http.auth.tokens import sign
+from chatkeep.entrypoints.settings import Settings
 from tests.api.contract import Contract
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.settings import Settings
 from tests.api.builders import CONVERSATIONS, an_id, refused
 from tests.api.service import Service, serving, settings
 

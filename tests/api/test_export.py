@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from adapters.memory.entries import MemoryEntries
-from adapters.memory.items import MemoryItems
-from domain.entries import EntryPage, GivenEntry
-from domain.errors import StoreUnavailableError
-from domain.model import Conversation, ConversationId, JsonText, Position, UserId
-from domain.transfer import ENTRIES_PAGE, Piece, Transfer
-from domain.use_cases import Chatkeep
-from entrypoints.app import create_app
-from entrypoints.bootstrap.service import identity
-from entrypoints.bootstrap.transfer import memory_transfer
-from entrypoints.bootstrap.use_cases import memory_chatkeep
-from entrypoints.formats.jsonl import JsonLines
-from entrypoints.http.export import CHUNK_BYTES, _chunks
+from chatkeep.adapters.memory.entries import MemoryEntries
+from chatkeep.adapters.memory.items import MemoryItems
+from chatkeep.domain.entries import EntryPage, GivenEntry
+from chatkeep.domain.errors import StoreUnavailableError
+from chatkeep.domain.model import Conversation, ConversationId, JsonText, Position, UserId
+from chatkeep.domain.operations.transfer import ENTRIES_PAGE, Piece, Transfer
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.app import create_app
+from chatkeep.entrypoints.bootstrap.service import identity
+from chatkeep.entrypoints.bootstrap.transfer import memory_transfer
+from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
+from chatkeep.entrypoints.formats.jsonl import JsonLines
+from chatkeep.entrypoints.http.routes.export import CHUNK_BYTES, _chunks
 from tests.api.service import Caller, Service, serving, settings, token
 
 PAGES = 6

@@ -2,9 +2,9 @@
 
 import pytest
 
-from entrypoints.app import create_app
-from entrypoints.bootstrap.service import identity
-from entrypoints.bootstrap.use_cases import memory_chatkeep
+from chatkeep.entrypoints.app import create_app
+from chatkeep.entrypoints.bootstrap.service import identity
+from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
 from tests.api.builders import refused
 from tests.api.service import Service, failing, serving, settings
 

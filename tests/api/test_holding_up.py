@@ -22,7 +22,7 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from entrypoints.bootstrap.service import memory_app
+from chatkeep.entrypoints.bootstrap.service import memory_app
 from tests.api.builders import started
 from tests.api.service import Caller, serving, settings, token
 from tests.e2e.running import FULL

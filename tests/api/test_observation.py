@@ -10,7 +10,7 @@ from io import StringIO
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from entrypoints.logs import JsonFormatter
+from chatkeep.entrypoints.logs import JsonFormatter
 from tests.api.builders import (
     CONVERSATIONS,
     an_id,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from litestar.routes import HTTPRoute
 
-from domain.model import Limits, Order, Role, Status
-from entrypoints.http.model_formats import Format
+from chatkeep.domain.model import Limits, Order, Role, Status
+from chatkeep.entrypoints.http.model_formats import Format
 from tests.api.builders import answers, calls, says
 from tests.api.contract import NDJSON, PARAMETER, PROBLEM_JSON, Operation
 from tests.api.json_schema import Json, JsonObject, faults, is_valid, resolved

@@ -3,7 +3,7 @@
 import json
 import re
 
-from entrypoints.http.model_formats import Format
+from chatkeep.entrypoints.http.model_formats import Format
 from tests.api.builders import CONVERSATIONS, an_id, at, says, started
 from tests.api.contract import PARAMETER, PROBLEM_JSON
 from tests.api.json_schema import JsonObject, faults

@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from domain.errors import ChatkeepError, StoreUnavailableError
+from chatkeep.domain.errors import ChatkeepError, StoreUnavailableError
 from tests.api.builders import CONVERSATIONS, SOME_ID, an_id, at, refused, started
 from tests.api.operations import call, native, somebody_for
 from tests.api.service import Caller, failing, serving, settings

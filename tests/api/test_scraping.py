@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from entrypoints.http import snapshots
-from entrypoints.http.families import Family
-from entrypoints.http.metrics import Metrics
-from entrypoints.settings import Settings, SettingsError
+from chatkeep.entrypoints.http import snapshots
+from chatkeep.entrypoints.http.metrics.metric_families import Family
+from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
+from chatkeep.entrypoints.settings import Settings, SettingsError
 from tests.api.service import SERVICE_KEY, serving, settings, token
 
 KEY = "scrape_0123456789abcdef0123456789abcdef"

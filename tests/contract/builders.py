@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from domain.errors import ChatkeepError
-from domain.model import (
+from chatkeep.domain.errors import ChatkeepError
+from chatkeep.domain.model import (
     EMPTY_OBJECT,
     Conversation,
     ConversationId,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.memory import (
+from chatkeep.adapters.memory import (
     MemoryConversations,
     MemoryItems,
     MemoryMessages,

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from domain.item_shapes import drafted
-from domain.items import Item, ItemId, ItemText, NewItem, RequestKey
-from domain.model import Conversation, JsonText, Order, Role
+from chatkeep.domain.formats.openai_items import drafted
+from chatkeep.domain.items import Item, ItemId, ItemText, NewItem, RequestKey
+from chatkeep.domain.model import Conversation, JsonText, Order, Role
 from tests.contract.builders import (
     NOON,
     appended,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.ports import Conversations, Items, Messages, Users
+from chatkeep.domain.ports import Conversations, Items, Messages, Users
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from domain.model import Changes, NewMessage, Order
+from chatkeep.domain.model import Changes, NewMessage, Order
 from tests.contract.builders import (
     ALICE,
     HOUR,

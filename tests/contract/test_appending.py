@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import ConversationNotFoundError, MessageIdTakenError
-from domain.model import Changes, JsonText, Message, Role, microseconds
+from chatkeep.domain.errors import ConversationNotFoundError, MessageIdTakenError
+from chatkeep.domain.model import Changes, JsonText, Message, Role, microseconds
 from tests.contract.builders import (
     ALICE,
     HOUR,

@@ -5,8 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.errors import ConversationNotFoundError, MessageIdTakenError, MessageNotFoundError
-from domain.model import Changes, JsonText, Role, Status, microseconds, same_json
+from chatkeep.domain.errors import (
+    ConversationNotFoundError,
+    MessageIdTakenError,
+    MessageNotFoundError,
+)
+from chatkeep.domain.model import Changes, JsonText, Role, Status, microseconds, same_json
 from tests.contract.builders import (
     ALICE,
     BOB,

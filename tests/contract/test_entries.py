@@ -6,28 +6,28 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.memory import (
+from chatkeep.adapters.memory import (
     MemoryConversations,
     MemoryItems,
     MemoryMessages,
     MemoryStore,
     MemoryUsers,
 )
-from adapters.memory.entries import MemoryEntries
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.entries import PiccoloEntries
-from domain.entries import BEFORE_FIRST, Entries, Entry, GivenEntry
-from domain.errors import (
+from chatkeep.adapters.memory.entries import MemoryEntries
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.entries import PiccoloEntries
+from chatkeep.domain.entries import BEFORE_FIRST, Entries, Entry, GivenEntry
+from chatkeep.domain.errors import (
     ConversationIdTakenError,
     ConversationNotFoundError,
     LimitExceededError,
     MessageIdTakenError,
     UserNotProvisionedError,
 )
-from domain.items import ItemId, ItemText
-from domain.model import Conversation, JsonText, Limits, Order, Role, Status
-from domain.transfer import Transfer
-from entrypoints.formats.jsonl import JsonLines, read
+from chatkeep.domain.items import ItemId, ItemText
+from chatkeep.domain.model import Conversation, JsonText, Limits, Order, Role, Status
+from chatkeep.domain.operations.transfer import Transfer
+from chatkeep.entrypoints.formats.jsonl import JsonLines, read
 from tests.contract.builders import (
     ALICE,
     BOB,

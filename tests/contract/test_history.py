@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from domain.errors import ConversationNotFoundError, MessageNotFoundError, NotFoundError
-from domain.model import (
+from chatkeep.domain.errors import ConversationNotFoundError, MessageNotFoundError, NotFoundError
+from chatkeep.domain.model import (
     FIRST_POSITION,
     LAST_POSITION,
     Conversation,

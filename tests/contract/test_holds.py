@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ConversationIdTakenError,
     ConversationNotFoundError,
     ItemNotFoundError,
@@ -15,9 +15,9 @@ from domain.errors import (
     RetainedError,
     UserRetainedError,
 )
-from domain.items import ItemId
-from domain.model import Changes, Conversation, Status, Usage
-from domain.ports import MAX_NAMED
+from chatkeep.domain.items import ItemId
+from chatkeep.domain.model import Changes, Conversation, Status, Usage
+from chatkeep.domain.ports import MAX_NAMED
 from tests.contract.builders import (
     ALICE,
     BOB,

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ConversationNotFoundError,
     MessageNotFoundError,
     NotFoundError,
 )
-from domain.model import Changes, Conversation, Message, MessageId, Order, Status
-from domain.ports import LastSeen
+from chatkeep.domain.model import Changes, Conversation, Message, MessageId, Order, Status
+from chatkeep.domain.ports import LastSeen
 from tests.contract.builders import (
     ALICE,
     BOB,

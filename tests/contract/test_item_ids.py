@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ItemIdTakenError,
     KeyTakenError,
     UserNotProvisionedError,
 )
-from domain.model import JsonText, UserId
+from chatkeep.domain.model import JsonText, UserId
 from tests.contract.builders import (
     ALICE,
     HOUR,

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ConversationNotFoundError,
     ItemNotFoundError,
 )
-from domain.items import ItemId
-from domain.model import Order, Role
+from chatkeep.domain.items import ItemId
+from chatkeep.domain.model import Order, Role
 from tests.contract.builders import (
     ALICE,
     a_conversation,

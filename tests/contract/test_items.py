@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import (
+from chatkeep.domain.errors import (
     ItemNotFoundError,
     MessageNotFoundError,
 )
-from domain.items import ItemId
-from domain.model import JsonText, Role
+from chatkeep.domain.items import ItemId
+from chatkeep.domain.model import JsonText, Role
 from tests.contract.builders import (
     ALICE,
     BOB,

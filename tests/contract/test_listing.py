@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.model import Changes, Conversation, ConversationId, Status
-from domain.ports import LastSeen
+from chatkeep.domain.model import Changes, Conversation, ConversationId, Status
+from chatkeep.domain.ports import LastSeen
 from tests.contract.builders import (
     ALICE,
     BOB,

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from domain.items import Item
-from domain.model import Conversation, JsonText, Message, NewMessage, Order, Position, Role
-from domain.ports import LastSeen
+from chatkeep.domain.items import Item
+from chatkeep.domain.model import Conversation, JsonText, Message, NewMessage, Order, Position, Role
+from chatkeep.domain.ports import LastSeen
 from tests.contract.builders import (
     ALICE,
     HOUR,

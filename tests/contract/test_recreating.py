@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from domain.errors import ConversationIdTakenError, MessageIdTakenError
-from domain.model import Changes, JsonText, Status
-from domain.ports import Created
+from chatkeep.domain.errors import ConversationIdTakenError, MessageIdTakenError
+from chatkeep.domain.model import Changes, JsonText, Status
+from chatkeep.domain.ports import Created
 from tests.contract.builders import (
     ALICE,
     HOUR,

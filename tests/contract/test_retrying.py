@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.errors import MessageIdTakenError
-from domain.model import JsonText, Role
+from chatkeep.domain.errors import MessageIdTakenError
+from chatkeep.domain.model import JsonText, Role
 from tests.contract.builders import (
     ALICE,
     HOUR,

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from adapters.memory import (
+from chatkeep.adapters.memory import (
     MemoryConversations,
     MemoryDiary,
     MemoryItems,
@@ -16,11 +16,11 @@ from adapters.memory import (
     MemorySweeps,
     MemoryUsers,
 )
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
-from domain import sweep
-from domain.model import Changes, Conversation, Status, UserId
-from domain.sweep import Cutoffs, Diary, Idle, Policy, Sweep, Sweeps, Swept
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
+from chatkeep.domain.model import Changes, Conversation, Status, UserId
+from chatkeep.domain.operations import sweep
+from chatkeep.domain.operations.sweep import Cutoffs, Diary, Idle, Policy, Sweep, Sweeps, Swept
 from tests.contract.builders import (
     ALICE,
     BOB,

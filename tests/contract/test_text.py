@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.model import Changes, JsonText, Role, same_json
+from chatkeep.domain.model import Changes, JsonText, Role, same_json
 from tests.contract.builders import (
     ALICE,
     a_conversation,

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from domain.errors import ItemNotFoundError
-from domain.items import ItemId
-from domain.model import Conversation, JsonText, Order, Role
+from chatkeep.domain.errors import ItemNotFoundError
+from chatkeep.domain.items import ItemId
+from chatkeep.domain.model import Conversation, JsonText, Order, Role
 from tests.contract.builders import ALICE, appended, numbered, says, started
 from tests.contract.items import append, items_of, page, paged
 from tests.contract.store import Store

@@ -4,8 +4,12 @@ import asyncio
 
 import pytest
 
-from domain.errors import ConversationNotFoundError, MessageNotFoundError, UserNotProvisionedError
-from domain.model import Changes, Status, Usage, UserId
+from chatkeep.domain.errors import (
+    ConversationNotFoundError,
+    MessageNotFoundError,
+    UserNotProvisionedError,
+)
+from chatkeep.domain.model import Changes, Status, Usage, UserId
 from tests.contract.builders import (
     ALICE,
     BOB,

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from domain.errors import ConversationNotFoundError
-from domain.model import Conversation, Message, NewMessage, Role
-from domain.ports import MAX_HEAD, Window
+from chatkeep.domain.errors import ConversationNotFoundError
+from chatkeep.domain.model import Conversation, Message, NewMessage, Role
+from chatkeep.domain.ports import MAX_HEAD, Window
 from tests.contract.builders import (
     ALICE,
     HOUR,

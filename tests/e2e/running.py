@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from entrypoints.http.tokens import sign
+from chatkeep.entrypoints.http.auth.tokens import sign
 from tests.e2e.processes import PROJECT, SECRET, descendants, environment
 
 FULL = os.environ.get("CHATKEEP_TEST_FULL") == "1"
@@ -26,7 +26,7 @@ FULL = os.environ.get("CHATKEEP_TEST_FULL") == "1"
 SERVICE_KEY = "sk_of_the_tests_0123456789abcdef0123456789"
 
 # The command line, after whatever a test wants to be different.
-_MAIN = "\nfrom entrypoints.cli import main\nmain()\n"
+_MAIN = "\nfrom chatkeep.entrypoints.cli import main\nmain()\n"
 
 
 def as_user(user_id: str, *, secret: str = SECRET) -> dict[str, str]:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from adapters.piccolo.engine import Engine
-from domain.errors import ConversationIdTakenError, MessageIdTakenError
-from domain.model import Conversation, ConversationId, JsonText, Order, Role
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.domain.errors import ConversationIdTakenError, MessageIdTakenError
+from chatkeep.domain.model import Conversation, ConversationId, JsonText, Order, Role
 from tests.contract.builders import ALICE, NOON, again, id_of, says, started
 from tests.contract.items import append, items_of
 from tests.contract.store import Store

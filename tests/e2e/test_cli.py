@@ -8,9 +8,9 @@ from typing import Any
 import jwt
 import pytest
 
-from domain.errors import StoreUnavailableError
-from entrypoints.bootstrap.errors import explained
-from entrypoints.cli import main
+from chatkeep.domain.errors import StoreUnavailableError
+from chatkeep.entrypoints.bootstrap.errors import explained
+from chatkeep.entrypoints.cli import main
 from tests.e2e.processes import SECRET, chatkeep, environment
 from tests.postgres import Server
 

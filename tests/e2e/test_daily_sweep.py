@@ -11,7 +11,7 @@ from tests.e2e.processes import SECRET, chatkeep
 from tests.e2e.running import Service, as_user, running, until
 from tests.postgres import connect_args
 
-SOON = "import entrypoints.daily\nentrypoints.daily.SPREAD = 0.2\n"
+SOON = "from chatkeep.entrypoints import scheduled_sweep\nscheduled_sweep.SPREAD = 0.2\n"
 """What the process runs first: it does not wait for half a minute."""
 
 OLD = """

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.piccolo.engine import Engine
-from entrypoints.bootstrap import monitoring
-from entrypoints.bootstrap.service import http_app
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.entrypoints.bootstrap import monitoring
+from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
 from tests.api.service import serving, settings
 from tests.postgres import Server, connect_args

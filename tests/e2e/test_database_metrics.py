@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.piccolo.engine import MAX_CONNECTIONS, Engine
-from adapters.piccolo.retries import Timing
-from entrypoints.bootstrap import monitoring
-from entrypoints.bootstrap.monitoring import Storage
-from entrypoints.bootstrap.service import http_app
+from chatkeep.adapters.piccolo.engine import MAX_CONNECTIONS, Engine
+from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.entrypoints.bootstrap import monitoring
+from chatkeep.entrypoints.bootstrap.monitoring import Storage
+from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
 from tests.api.service import Caller, Service, serving, settings
 from tests.e2e.running import until
@@ -71,7 +71,7 @@ async def test_statements_and_the_pool_are_counted(engine: Engine) -> None:
 async def test_a_connection_in_use_and_who_waits_for_one_are_seen(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.piccolo.engine.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("chatkeep.adapters.piccolo.engine.MAX_CONNECTIONS", 1)
     async with on(engine) as service:
         await chat(service.user())
         taken = await engine.checkout()

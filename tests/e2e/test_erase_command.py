@@ -13,12 +13,12 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from adapters.piccolo.conversations import PiccoloConversations
-from adapters.piccolo.items import PiccoloItems
-from adapters.piccolo.messages import PiccoloMessages
-from adapters.piccolo.users import PiccoloUsers
-from domain.model import Changes, Status
-from entrypoints.cli import cli
+from chatkeep.adapters.piccolo.conversations import PiccoloConversations
+from chatkeep.adapters.piccolo.items import PiccoloItems
+from chatkeep.adapters.piccolo.messages import PiccoloMessages
+from chatkeep.adapters.piccolo.users import PiccoloUsers
+from chatkeep.domain.model import Changes, Status
+from chatkeep.entrypoints.cli import cli
 from tests.contract.builders import ALICE, BOB, numbered, started
 from tests.contract.store import Store
 from tests.e2e.processes import CHATKEEP, PROJECT, chatkeep, environment

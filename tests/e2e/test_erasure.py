@@ -10,9 +10,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from adapters.piccolo.engine import Engine
-from domain.errors import UserRetainedError
-from domain.model import Changes
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.domain.errors import UserRetainedError
+from chatkeep.domain.model import Changes
 from tests.contract.builders import ALICE, BOB, history, listed, numbered, started
 from tests.contract.store import Store
 from tests.e2e.processes import SECRET, chatkeep

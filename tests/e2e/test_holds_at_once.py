@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from adapters.piccolo.engine import Engine
-from domain.errors import RetainedError, UserRetainedError
-from domain.model import Changes, Conversation
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.domain.errors import RetainedError, UserRetainedError
+from chatkeep.domain.model import Changes, Conversation
 from tests.contract.builders import ALICE, history, listed, numbered, refused, started
 from tests.contract.items import append, items_of, page
 from tests.contract.store import Store

@@ -2,9 +2,9 @@
 
 import pytest
 
-from domain.errors import ItemIdTakenError
-from domain.item_shapes import drafted
-from domain.items import ItemText, RequestKey
+from chatkeep.domain.errors import ItemIdTakenError
+from chatkeep.domain.formats.openai_items import drafted
+from chatkeep.domain.items import ItemText, RequestKey
 from tests.contract.builders import ALICE, NOON, SECOND, a_conversation, says, started
 from tests.contract.items import append, items_of, page
 from tests.contract.store import Store

@@ -21,7 +21,7 @@ from piccolo.columns import (
     Varchar,
 )
 
-from adapters.piccolo.piccolo_app import APP_CONFIG
+from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG
 from tests.e2e.processes import environment
 from tests.postgres import Server, connect_args
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.move import Advance, Moved, Seen, look, move
-from adapters.piccolo.move_ends import MoveError
-from adapters.piccolo.move_tables import TABLES, TASKS
-from adapters.piccolo.sizes import OWN_TABLES
+from chatkeep.adapters.operator.move.preflight import MoveError
+from chatkeep.adapters.operator.move.run import Advance, Moved, Seen, look, move
+from chatkeep.adapters.operator.move.statements import TABLES, TASKS
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.sizes import OWN_TABLES
 from tests import postgres
 from tests.e2e.processes import chatkeep
 from tests.postgres import Server, connect_args

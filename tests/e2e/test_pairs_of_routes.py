@@ -15,8 +15,8 @@ from uuid import NAMESPACE_URL, uuid5
 import httpx
 import pytest
 
-from adapters.piccolo.engine import Engine
-from entrypoints.bootstrap.service import http_app
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.service import SERVICE_KEY, Service, serving, settings
 from tests.e2e.running import FULL
 from tests.postgres import Server, connect_args

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from piccolo.table import Table
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.tables import (
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.tables import (
     TABLES,
     CompositeKey,
     CompositeKeyError,

@@ -11,10 +11,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from adapters.piccolo import conversations, users
-from adapters.piccolo import item_statements as items
-from adapters.piccolo import message_statements as messages
-from domain.model import Order, Status
+from chatkeep.adapters.piccolo import conversations, users
+from chatkeep.adapters.piccolo import item_statements as items
+from chatkeep.adapters.piccolo import message_statements as messages
+from chatkeep.domain.model import Order, Status
 from tests.postgres import Server, connect_args
 
 FILL = """

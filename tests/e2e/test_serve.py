@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 import pytest
 
-from entrypoints.http.tokens import sign
+from chatkeep.entrypoints.http.auth.tokens import sign
 from tests.e2e.processes import (
     CHATKEEP,
     PROJECT,

@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from adapters.embedded_postgres import ephemeral_postgres
-from adapters.piccolo import report as reports
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.report import report
-from adapters.piccolo.report_parts import Count, Report, Wanted
-from adapters.piccolo.sizes import sizes
-from entrypoints.cli.stats import human, stats
+from chatkeep.adapters.embedded.postgres import ephemeral_postgres
+from chatkeep.adapters.operator.stats import report as reports
+from chatkeep.adapters.operator.stats.parts import Count, Report, Wanted
+from chatkeep.adapters.operator.stats.report import report
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.sizes import sizes
+from chatkeep.entrypoints.cli.stats import human, stats
 from tests import postgres
 from tests.e2e.processes import chatkeep
 from tests.postgres import Server, connect_args

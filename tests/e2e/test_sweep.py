@@ -16,12 +16,12 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.sweeps import PiccoloSweeps
-from domain.errors import ConversationNotFoundError
-from domain.model import Conversation, Status
-from domain.sweep import Idle
-from entrypoints.cli.sweep import sweep
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
+from chatkeep.domain.errors import ConversationNotFoundError
+from chatkeep.domain.model import Conversation, Status
+from chatkeep.domain.operations.sweep import Idle
+from chatkeep.entrypoints.cli.sweep import sweep
 from tests.contract.builders import ALICE, SECOND, appended, history, numbered, says, started
 from tests.contract.store import Store
 from tests.e2e.processes import PROJECT, chatkeep, environment
@@ -210,8 +210,8 @@ async def test_ctrl_c_ends_it_with_what_was_done_and_another_sweep_goes_on(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "import domain.sweep\ndomain.sweep.BATCH_CONVERSATIONS = 2\n"
-        "from entrypoints.cli import main\nmain()",
+        "from chatkeep.domain.operations import sweep\nsweep.BATCH_CONVERSATIONS = 2\n"
+        "from chatkeep.entrypoints.cli import main\nmain()",
         *["sweep", "--delete-after", "52w", "--json"],
         cwd=PROJECT,
         env=environment(DATABASE_URL=database_url),

@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from adapters.piccolo import sweeps
-from domain.sweep import BATCH_CONVERSATIONS, MOST_FOUND
+from chatkeep.adapters.piccolo import sweeps
+from chatkeep.domain.operations.sweep import BATCH_CONVERSATIONS, MOST_FOUND
 from tests.e2e.test_plans import FILL, SCALED, nodes
 from tests.postgres import Server, connect_args
 

@@ -12,12 +12,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from adapters import telemetry
-from adapters.piccolo.engine import Engine
-from adapters.telemetry import Telemetry
-from entrypoints.bootstrap import monitoring
-from entrypoints.bootstrap.service import http_app
-from entrypoints.settings import SettingsError
+from chatkeep.adapters import telemetry
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.telemetry import Telemetry
+from chatkeep.entrypoints.bootstrap import monitoring
+from chatkeep.entrypoints.bootstrap.service import http_app
+from chatkeep.entrypoints.settings import SettingsError
 from tests.api.builders import appended, says, started
 from tests.api.service import Service, serving, settings
 from tests.peers import ENDLESS, FULL, peer

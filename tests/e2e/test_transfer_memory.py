@@ -22,7 +22,7 @@ MORE = 16 * MIB
 
 ELEMENT = MIB
 _MAIN = (
-    "import resource; from entrypoints.cli import main\n"
+    "import resource; from chatkeep.entrypoints.cli import main\n"
     "try: main()\n"
     "finally: print(f'PEAK {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}', flush=True)\n"
 )

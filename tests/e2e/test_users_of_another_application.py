@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from adapters.piccolo.engine import Engine
-from entrypoints.bootstrap.service import http_app
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import CONVERSATIONS, an_id, refused
 from tests.api.service import Service, serving, settings
 from tests.e2e.doctor.examining import examine

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.model import (
+from chatkeep.domain.model import (
     EMPTY_OBJECT,
     ConversationId,
     JsonText,
@@ -18,7 +18,7 @@ from domain.model import (
     Position,
     Role,
 )
-from domain.ports import MAX_HEAD, Window
+from chatkeep.domain.ports import MAX_HEAD, Window
 
 CONVERSATION: Final = ConversationId(UUID(int=1))
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)

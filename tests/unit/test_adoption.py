@@ -10,18 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.adoption import (
-    NAMESPACE,
-    Ids,
-    OldConversation,
-    OldMessage,
-    Rules,
-    conversation_of,
-    message_of,
-)
-from domain.adoption_check import Checksum
-from domain.adoption_documents import canonical, json_text
-from domain.adoption_layout import (
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import JsonText, NewMessage, Role, Status, UserId, same_json
+from chatkeep.domain.operations.adoption.check import Checksum
+from chatkeep.domain.operations.adoption.documents import canonical, json_text
+from chatkeep.domain.operations.adoption.layout import (
     AdoptionError,
     Column,
     Extra,
@@ -32,8 +25,15 @@ from domain.adoption_layout import (
     order_of,
     resolve,
 )
-from domain.errors import InvalidValueError
-from domain.model import JsonText, NewMessage, Role, Status, UserId, same_json
+from chatkeep.domain.operations.adoption.rules import (
+    NAMESPACE,
+    Ids,
+    OldConversation,
+    OldMessage,
+    Rules,
+    conversation_of,
+    message_of,
+)
 
 NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -14,21 +14,27 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-ROOTS = ("domain", "adapters", "entrypoints")
+ROOTS = ("chatkeep", "domain", "adapters", "entrypoints", "piccolo_migrations")
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Yield the top-level packages that a module imports, wherever in it."""
+    """Yield the `root` of what a module imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (root(alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield "domain" if node.level else (node.module or "").partition(".")[0]
+            yield "chatkeep.domain" if node.level else root(node.module or "")
+
+
+def root(module: str) -> str:
+    """Return the top-level package of a module; of ours, which of its packages."""
+    parts = module.split(".")
+    return ".".join(parts[: 2 if parts[0] == "chatkeep" else 1])
 
 
 def foreign(domain: Path) -> set[tuple[str, str]]:
     """Return what modules of the domain import that is neither theirs nor standard library."""
-    allowed = sys.stdlib_module_names | {"domain"}
+    allowed = sys.stdlib_module_names | {"chatkeep.domain"}
     found = ((path.name, name) for path in domain.rglob("*.py") for name in imports(path))
     return {(module, name) for module, name in found if name not in allowed}
 
@@ -41,7 +47,12 @@ def test_the_domain_imports_the_standard_library_only() -> None:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("copy")
     for name in ROOTS:
-        shutil.copytree(PROJECT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            PROJECT / name,
+            place / name,
+            symlinks=True,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
     shutil.copy(PROJECT / "pyproject.toml", place)
     return place
 
@@ -64,17 +75,17 @@ def broken(place: Path) -> list[str]:
     ("module", "text", "contract"),
     [
         ("entrypoints/http/new.py", "import asyncpg", "Only adapters know the database's driver"),
-        ("entrypoints/new/__init__.py", "import adapters.memory", "Only bootstrap picks"),
+        ("entrypoints/new/__init__.py", "import chatkeep.adapters.memory", "Only bootstrap picks"),
         (
             "entrypoints/new.py",
-            "from adapters.piccolo.engine import Engine",
+            "from chatkeep.adapters.piccolo.engine import Engine",
             "Only bootstrap picks",
         ),
-        ("adapters/new.py", "import entrypoints.settings", "Hexagon"),
-        ("domain/new.py", "import adapters.clock", "Hexagon"),
-        ("adapters/memory/new.py", "import adapters.piccolo.rows", "Adapters do not know"),
-        ("entrypoints/http/new.py", "import entrypoints.openai.errors", "No cycles"),
-        ("domain/errors.py", "import domain.use_cases", "No cycles"),
+        ("adapters/new.py", "import chatkeep.entrypoints.settings", "Hexagon"),
+        ("domain/new.py", "import chatkeep.adapters.clock", "Hexagon"),
+        ("adapters/memory/new.py", "import chatkeep.adapters.piccolo.rows", "Adapters do not know"),
+        ("entrypoints/http/new.py", "import chatkeep.entrypoints.openai.errors", "No cycles"),
+        ("domain/errors.py", "import chatkeep.domain.use_cases", "No cycles"),
     ],
 )
 def test_an_import_that_is_not_allowed_breaks_a_contract(

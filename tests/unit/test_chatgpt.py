@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from domain.errors import InvalidValueError
-from domain.model import NewMessage, Role, Status
-from domain.transfer import GivenConversation
-from entrypoints.formats.chatgpt import read
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import NewMessage, Role, Status
+from chatkeep.domain.operations.transfer import GivenConversation
+from chatkeep.entrypoints.formats.chatgpt import read
 
 CONVERSATION = "6815a3c2-7a54-800f-9d0e-0c8b1b5a7f10"
 

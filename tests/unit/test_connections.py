@@ -16,8 +16,8 @@ import uvicorn
 from litestar.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from entrypoints.http.server.connections import Connection
-from entrypoints.http.server.uvicorn_parts import Configuration, Server
+from chatkeep.entrypoints.http.server.connections import Connection
+from chatkeep.entrypoints.http.server.uvicorn_parts import Configuration, Server
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.context import Context, select
-from domain.model import JsonText, Message, Role
-from domain.ports import MAX_HEAD, Window
+from chatkeep.domain.context import Context, select
+from chatkeep.domain.model import JsonText, Message, Role
+from chatkeep.domain.ports import MAX_HEAD, Window
 from tests.unit.histories import (
     assistant,
     conversation,

@@ -6,7 +6,7 @@ import ssl
 import asyncpg
 import pytest
 
-from adapters.piccolo.errors import CROWDED, Again, described, trouble, unavailable
+from chatkeep.adapters.piccolo.errors import CROWDED, Again, described, trouble, unavailable
 
 
 def postgres_error(state: str, text: str) -> asyncpg.PostgresError:

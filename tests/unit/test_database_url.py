@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.database_url import DatabaseUrlError, parse_database_url
+from chatkeep.adapters.database_url import DatabaseUrlError, parse_database_url
 
 HOST = "ep-cool-darkness-123456.us-east-2.aws.neon.tech"
 POOLED_HOST = "ep-cool-darkness-123456-pooler.us-east-2.aws.neon.tech"

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import LimitExceededError
-from domain.model import Limits
-from entrypoints import documents
-from entrypoints.documents import json_text
-from entrypoints.http.documents import least_size, metadata_of
+from chatkeep.domain.errors import LimitExceededError
+from chatkeep.domain.model import Limits
+from chatkeep.entrypoints import json_fields as documents
+from chatkeep.entrypoints.http.json_documents import least_size, metadata_of
+from chatkeep.entrypoints.json_fields import json_text
 
 LIMITS = Limits(max_metadata_bytes=100)
 DOCUMENTS: st.SearchStrategy[Any] = st.recursive(
@@ -57,7 +57,7 @@ def test_what_is_certainly_too_large_is_not_decoded(
     def fail(*_given: object) -> None:
         raise AssertionError("it was decoded")
 
-    monkeypatch.setattr("entrypoints.http.documents._decode_object_or_null", fail)
+    monkeypatch.setattr("chatkeep.entrypoints.http.json_documents._decode_object_or_null", fail)
 
     with pytest.raises(LimitExceededError) as refused:
         metadata_of(msgspec.Raw(document.encode()), LIMITS)

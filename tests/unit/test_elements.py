@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entrypoints.formats import elements as module
-from entrypoints.formats.elements import BrokenFileError, Element, elements
+from chatkeep.entrypoints.formats import json_stream as module
+from chatkeep.entrypoints.formats.json_stream import BrokenFileError, Element, elements
 
 TRICKY = st.text(st.sampled_from('"\\[]{},: \n\u2028é\x00\t/')) | st.text()
 VALUES = st.recursive(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from adapters.piccolo import engine as engine_module
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.retries import Timing
+from chatkeep.adapters.piccolo import engine as engine_module
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.retries import Timing
 
 NOWHERE = {"host": "127.0.0.1", "port": 1, "user": "u", "password": "secret", "database": "d"}
 

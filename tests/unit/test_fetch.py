@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.http import fetch
-from entrypoints.http.fetch import fetch_url
-from entrypoints.http.jwks import Jwks
+from chatkeep.entrypoints.http.auth import fetch
+from chatkeep.entrypoints.http.auth.fetch import fetch_url
+from chatkeep.entrypoints.http.auth.jwks import Jwks
 from tests.e2e.neon.certificates import Authority
 from tests.peers import ENDLESS, FULL, MOVED, OK, peer
 

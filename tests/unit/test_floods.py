@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.model import UserId
-from entrypoints.http.floods import WINDOW, Rate
-from entrypoints.http.problems import ProblemError
+from chatkeep.domain.model import UserId
+from chatkeep.entrypoints.http.middleware.rate_limiting import WINDOW, Rate
+from chatkeep.entrypoints.http.problems import ProblemError
 
 ALICE, BOB = UserId("alice"), UserId("bob")
 

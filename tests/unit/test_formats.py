@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidValueError
-from domain.model import NewMessage, Role
-from domain.transfer import GivenConversation
-from entrypoints.formats import anthropic, detection, jsonl, openai_chat, sharegpt
-from entrypoints.formats.detection import READERS
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import NewMessage, Role
+from chatkeep.domain.operations.transfer import GivenConversation
+from chatkeep.entrypoints.formats import anthropic, detection, jsonl, openai_chat, sharegpt
+from chatkeep.entrypoints.formats.detection import READERS
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
 USE = {"type": "tool_use", "id": "tu1", "name": "find", "input": {"q": "x"}}

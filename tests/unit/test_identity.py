@@ -10,10 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from domain.model import UserId
-from entrypoints.http.identity import Caller, Identity, IdentityError
-from entrypoints.http.jwks import Jwks
-from entrypoints.http.tokens import Claims, TokenVerifier, sign
+from chatkeep.domain.model import UserId
+from chatkeep.entrypoints.http.auth.identity import Caller, Identity, IdentityError
+from chatkeep.entrypoints.http.auth.jwks import Jwks
+from chatkeep.entrypoints.http.auth.tokens import Claims, TokenVerifier, sign
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 SERVICE_KEY = "sk_one_0123456789abcdef0123456789"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidValueError
-from domain.item_shapes import drafted
-from domain.items import ItemId, ItemText, NewItem, message_id_in
-from domain.model import Message, Role
-from domain.native_items import NativeItems
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.native_items import NativeItems
+from chatkeep.domain.formats.openai_items import drafted
+from chatkeep.domain.items import ItemId, ItemText, NewItem, message_id_in
+from chatkeep.domain.model import Message, Role
 from tests.unit.histories import AT, histories
 
 MADE = ItemId("made")

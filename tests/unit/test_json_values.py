@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import json_sources, json_values
-from domain.errors import InvalidValueError
-from domain.item_shapes import drafted
-from domain.items import ItemText
-from domain.json_sources import members, value_of
-from domain.json_values import TooManyValuesError
-from domain.threads import SMALL
+from chatkeep.domain import json_sources, json_values
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.openai_items import drafted
+from chatkeep.domain.items import ItemText
+from chatkeep.domain.json_sources import members, value_of
+from chatkeep.domain.json_values import TooManyValuesError
+from chatkeep.domain.threads import SMALL
 
 TRICKY = st.text(st.sampled_from('"\\[]{},: \né\x00\U0001f9f5a'))
 DOCUMENTS: st.SearchStrategy[Any] = st.recursive(

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as rsa_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from entrypoints.http import jwks
-from entrypoints.http.jwks import (
+from chatkeep.entrypoints.http.auth import jwks
+from chatkeep.entrypoints.http.auth.jwks import (
     Jwks,
     JwksUnavailableError,
     UnknownKeyError,

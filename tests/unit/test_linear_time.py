@@ -6,11 +6,11 @@ from time import thread_time
 
 import pytest
 
-from domain.context import Context
-from domain.errors import ItemIdTakenError
-from domain.items import ItemId, ItemText, NewItem, given_ids
-from domain.model import JsonText, Role, same_json
-from entrypoints.http.model_formats import anthropic
+from chatkeep.domain.context import Context
+from chatkeep.domain.errors import ItemIdTakenError
+from chatkeep.domain.items import ItemId, ItemText, NewItem, given_ids
+from chatkeep.domain.model import JsonText, Role, same_json
+from chatkeep.entrypoints.http.model_formats import anthropic
 from tests.unit.histories import said
 
 FEW, MANY = 500, 4_000

@@ -11,11 +11,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from adapters.piccolo.observed import SlowStatement
-from domain.errors import UserNotFoundError
-from domain.model import UserId
-from entrypoints.http.observation import Request
-from entrypoints.logs import (
+from chatkeep.adapters.piccolo.statement_metrics import SlowStatement
+from chatkeep.domain.errors import UserNotFoundError
+from chatkeep.domain.model import UserId
+from chatkeep.entrypoints.http.metrics.observation import Request
+from chatkeep.entrypoints.logs import (
     ACCESS,
     UNDER_WAY,
     ConsoleFormatter,
@@ -25,7 +25,7 @@ from entrypoints.logs import (
     configuration,
     salt,
 )
-from entrypoints.settings import Settings, SettingsError
+from chatkeep.entrypoints.settings import Settings, SettingsError
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 ANSWERED = Request("trace-7", "GET", "/v1/me", 200, 1.5, 2, "0123456789ab")
@@ -143,7 +143,7 @@ def test_a_traceback_says_where_and_what_but_no_values(formatter: type[logging.F
     for seen in (
         "asyncpg.exceptions.NotNullViolationError",
         "sqlstate 23502, table_name users, column_name plan",
-        "domain.errors.UserNotFoundError",
+        "chatkeep.domain.errors.UserNotFoundError",
         "KeyError",
         "asyncpg.exceptions.DataError",
         "RuntimeError: of ours",

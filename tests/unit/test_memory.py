@@ -2,9 +2,9 @@
 
 import pytest
 
-from domain.model import UserId
-from entrypoints.http.memory import SHARES, Held, Memory
-from entrypoints.http.problems import ProblemError
+from chatkeep.domain.model import UserId
+from chatkeep.entrypoints.http.middleware.memory import SHARES, Held, Memory
+from chatkeep.entrypoints.http.problems import ProblemError
 
 ALICE, BOB, CAROL, DAVE, ERIN = map(UserId, ("alice", "bob", "carol", "dave", "erin"))
 LIMIT = 100

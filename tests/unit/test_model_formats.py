@@ -8,9 +8,14 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from domain.context import Context, select
-from domain.model import Message, Role
-from entrypoints.http.model_formats import AnthropicContext, OpenAIContext, anthropic, openai
+from chatkeep.domain.context import Context, select
+from chatkeep.domain.model import Message, Role
+from chatkeep.entrypoints.http.model_formats import (
+    AnthropicContext,
+    OpenAIContext,
+    anthropic,
+    openai,
+)
 from tests.unit.histories import (
     assistant,
     conversation,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from entrypoints.http.server.outlets import WRITE_BYTES, Outlet
+from chatkeep.entrypoints.http.server.outlets import WRITE_BYTES, Outlet
 
 STALL = 0.8
 

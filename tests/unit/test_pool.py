@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from adapters.piccolo import allowance
-from adapters.piccolo import pool as pool_module
-from adapters.piccolo.allowance import CrowdedError
-from adapters.piccolo.connection import PooledConnection
-from adapters.piccolo.pool import Pool, PoolClosedError
+from chatkeep.adapters.piccolo import allowance
+from chatkeep.adapters.piccolo import pool as pool_module
+from chatkeep.adapters.piccolo.allowance import CrowdedError
+from chatkeep.adapters.piccolo.connection import PooledConnection
+from chatkeep.adapters.piccolo.pool import Pool, PoolClosedError
 
 SOON = 0.05  # seconds; what is to happen at once has happened by then
 

@@ -17,56 +17,54 @@ from uuid import UUID, uuid4
 import pytest
 from litestar import Response
 
-import adapters
-import domain
-import entrypoints
-from domain.errors import ChatkeepError
-from entrypoints.http.examples import PROBLEMS
-from entrypoints.http.problems import EXCEPTION_HANDLERS, TYPE_PREFIX, Problem
-from entrypoints.openai.errors import shaped_for_openai
-from entrypoints.openai.schemas import Error
+from chatkeep import adapters, domain, entrypoints
+from chatkeep.domain.errors import ChatkeepError
+from chatkeep.entrypoints.http.openapi.examples import PROBLEMS
+from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS, TYPE_PREFIX, Problem
+from chatkeep.entrypoints.openai.errors import shaped_for_openai
+from chatkeep.entrypoints.openai.schemas import Error
 
 NEVER_ANSWERED = {
     "domain.errors.ChatkeepError": "the root: only its subclasses are raised",
-    "domain.adoption_layout.AdoptionError": "only `chatkeep adopt` raises it",
-    "domain.trial.BrokenPromiseError": "only `chatkeep doctor` raises it",
+    "domain.operations.adoption.layout.AdoptionError": "only `chatkeep adopt` raises it",
+    "domain.operations.selftest.trial.BrokenPromiseError": "only `chatkeep doctor` raises it",
     "adapters.database_endpoint.DatabaseUrlError": "the service does not start",
     "adapters.telemetry.TracesError": "the service does not start",
-    "adapters.postgres_binaries.EmbeddedPostgresError": "the service does not start",
+    "adapters.embedded.binaries.EmbeddedPostgresError": "the service does not start",
     "adapters.piccolo.migrate.MigrationError": "only `chatkeep migrate` raises it",
-    "adapters.piccolo.move_ends.MoveError": "only `chatkeep move` raises it",
-    "adapters.piccolo.doctor.patient._Undone": "`chatkeep doctor` raises and catches it",
+    "adapters.operator.move.preflight.MoveError": "only `chatkeep move` raises it",
+    "adapters.operator.doctor.rollback_session._Undone": "`chatkeep doctor` raises and catches it",
     "adapters.piccolo.pool.PoolClosedError": "the engine makes a StoreUnavailableError of it",
     "adapters.piccolo.errors.EncodingError": "it is the cause of a StoreUnavailableError",
     "adapters.piccolo.allowance.CrowdedError": "the engine waits for a connection then",
     "adapters.piccolo.races.GoneError": "the call is made again",
     "adapters.piccolo.tables.CompositeKeyError": "the service does not use these methods",
     "domain.json_values.TooManyValuesError": "an item's shape makes an InvalidValueError of it",
-    "entrypoints.http.tokens.InvalidTokenError": "the identity makes an IdentityError of it",
-    "entrypoints.http.jwks.UnknownKeyError": "the identity makes an IdentityError of it",
-    "entrypoints.http.jwks.JwksUnavailableError": "the identity makes an IdentityError of it",
+    "entrypoints.http.auth.tokens.InvalidTokenError": "the identity makes an IdentityError of it",
+    "entrypoints.http.auth.jwks.UnknownKeyError": "the identity makes an IdentityError of it",
+    "entrypoints.http.auth.jwks.JwksUnavailableError": "the identity makes an IdentityError of it",
     "entrypoints.settings.SettingsError": "the service does not start",
     "entrypoints.serving.AddressError": "the service does not start",
-    "entrypoints.formats.elements.BrokenFileError": "only `chatkeep import` raises it",
+    "entrypoints.formats.json_stream.BrokenFileError": "only `chatkeep import` raises it",
 }
 
 # Modules that raise exceptions of Python itself, or of a library.
 NOT_OUR_OWN = {
     "adapters.piccolo.migrate": "only `chatkeep migrate` uses it",
-    "adapters.piccolo.scripts": "only migrations use it",
-    "adapters.postgres_binaries": "before the service starts",
-    "domain.adoption_documents": "only `chatkeep adopt` uses it",
+    "adapters.piccolo.sql_migration": "only migrations use it",
+    "adapters.embedded.binaries": "before the service starts",
+    "domain.operations.adoption.documents": "only `chatkeep adopt` uses it",
     "domain.json_values": "an item's shape makes an InvalidValueError of it",
     "domain.model": "a message without an id is a mistake of ours",
-    "domain.sweep": "the settings and the command line say what is wrong with a duration",
+    "domain.operations.sweep": "the settings and the commands say what is wrong with a duration",
     "entrypoints.http.body": "Litestar's own, which has a handler",
-    "entrypoints.http.documentation": "before the service starts",
-    "entrypoints.http.documents": "its callers make an InvalidValueError of it",
-    "entrypoints.http.fetch": "the keys of the identity provider are unavailable then",
-    "entrypoints.http.identity": "before the service starts",
-    "entrypoints.http.jwks": "a key that is none is left out",
+    "entrypoints.http.openapi.pages": "before the service starts",
+    "entrypoints.http.json_documents": "its callers make an InvalidValueError of it",
+    "entrypoints.http.auth.fetch": "the keys of the identity provider are unavailable then",
+    "entrypoints.http.auth.identity": "before the service starts",
+    "entrypoints.http.auth.jwks": "a key that is none is left out",
     "entrypoints.http.server.exchanges": "a mistake of an application, as ASGI has it",
-    "entrypoints.http.tokens": "before the service starts",
+    "entrypoints.http.auth.tokens": "before the service starts",
     "entrypoints.setting_values": "the settings say what is wrong with a value",
 }
 OF_THE_CONSOLE = "entrypoints.cli."
@@ -81,8 +79,12 @@ def modules() -> Iterator[ModuleType]:
 MODULES = list(modules())
 
 
+def short_name(module: str) -> str:
+    return module.removeprefix("chatkeep.")
+
+
 def full_name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{short_name(kind.__module__)}.{kind.__qualname__}"
 
 
 EXCEPTIONS = {
@@ -164,9 +166,9 @@ def test_only_exceptions_that_there_are_are_never_answered() -> None:
 def test_only_named_modules_raise_exceptions_that_are_not_our_own() -> None:
     ours = {kind.__name__ for kind in EXCEPTIONS.values()}
     found = {
-        module.__name__
+        short_name(module.__name__)
         for module in MODULES
-        if not module.__name__.startswith(OF_THE_CONSOLE) and raised_in(module) - ours
+        if not short_name(module.__name__).startswith(OF_THE_CONSOLE) and raised_in(module) - ours
     }
 
     assert found == NOT_OUR_OWN.keys()

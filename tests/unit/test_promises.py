@@ -11,16 +11,16 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.memory import (
+from chatkeep.adapters.memory import (
     MemoryConversations,
     MemoryItems,
     MemoryMessages,
     MemoryStore,
     MemoryUsers,
 )
-from domain.errors import ChatkeepError, RetainedError
-from domain.items import Item
-from domain.model import (
+from chatkeep.domain.errors import ChatkeepError, RetainedError
+from chatkeep.domain.items import Item
+from chatkeep.domain.model import (
     Conversation,
     ConversationId,
     Message,
@@ -31,10 +31,10 @@ from domain.model import (
     UserId,
     microseconds,
 )
-from domain.pages import Page
-from domain.ports import Appended, Created
-from domain.promises import PROMISES
-from domain.trial import BrokenPromiseError, Trial
+from chatkeep.domain.operations.selftest.promises import PROMISES
+from chatkeep.domain.operations.selftest.trial import BrokenPromiseError, Trial
+from chatkeep.domain.pages import Page
+from chatkeep.domain.ports import Appended, Created
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

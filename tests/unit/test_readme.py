@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from entrypoints.settings import Settings, variable
+from chatkeep.entrypoints.settings import Settings, variable
 
 README = Path(__file__).parents[2] / "README.md"
 

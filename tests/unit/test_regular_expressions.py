@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-import adapters
-import domain
-import entrypoints
+from chatkeep import adapters, domain, entrypoints
 
 # What repetitions run over, and what makes them fail in the end and be tried again further on.
 PIECES = (
@@ -25,19 +23,19 @@ BEGINNINGS = ("", '"', "-1", "[", "Object contains unknown field `", "postgres:/
 # Given nothing but well-formed JSON: every text in it has its end.
 JSON_ONLY = {
     "adapters.piccolo.rows._STRING",
-    "domain.adoption_documents._STRING",
-    "entrypoints.documents._STRING_OR_EXPONENTIAL",
+    "domain.operations.adoption.documents._STRING",
+    "entrypoints.json_fields._STRING_OR_EXPONENTIAL",
 }
 # Never given what a caller wrote.
 OTHERS_DO_NOT_WRITE_IT = {
     "adapters.database_url": "the operator's own setting",
     "entrypoints.setting_values": "the operator's own settings",
     "entrypoints.settings": "names of the operator's own settings",
-    "adapters.piccolo.doctor.catalogue": "definitions, as Postgres writes them",
-    "adapters.piccolo.observed": "our own statements",
+    "adapters.operator.doctor.catalogue": "definitions, as Postgres writes them",
+    "adapters.piccolo.statement_metrics": "our own statements",
 }
 USED_OTHERWISE = {
-    "entrypoints.formats.elements._TOKEN": "looks no further after a quote without an end",
+    "entrypoints.formats.json_stream._TOKEN": "looks no further after a quote without an end",
 }
 SHORT, LONG = 500, 4_000
 
@@ -51,7 +49,7 @@ def modules() -> Iterator[ModuleType]:
 
 def patterns() -> dict[str, re.Pattern[Any]]:
     return {
-        f"{module.__name__}.{name}": value
+        f"{module.__name__.removeprefix('chatkeep.')}.{name}": value
         for module in modules()
         for name, value in vars(module).items()
         if isinstance(value, re.Pattern)

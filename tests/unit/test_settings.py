@@ -5,7 +5,7 @@ import re
 import msgspec
 import pytest
 
-from entrypoints.settings import RETIRED, Settings, SettingsError, retired_settings
+from chatkeep.entrypoints.settings import RETIRED, Settings, SettingsError, retired_settings
 
 
 @pytest.mark.parametrize("name", RETIRED)

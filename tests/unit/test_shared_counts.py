@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.http import snapshots
-from entrypoints.http.families import Family, combined, exposition
-from entrypoints.http.workers import Workers
+from chatkeep.entrypoints.http import snapshots
+from chatkeep.entrypoints.http.metrics.metric_families import Family, combined, exposition
+from chatkeep.entrypoints.http.metrics.multiprocess import Workers
 
 ENDED = 2**22 + 1  # one more than the largest process id that Linux gives
 
@@ -117,7 +117,7 @@ async def test_one_that_does_not_answer_in_time_counts_as_it_was_last_seen(
     await asked.workers.start()
     assert await asked.things() == 7
 
-    monkeypatch.setattr("entrypoints.http.workers.PATIENCE", 0.0)
+    monkeypatch.setattr("chatkeep.entrypoints.http.metrics.multiprocess.PATIENCE", 0.0)
     stuck.count = 10
     assert await asked.things() == 7
     await stuck.workers.stop()

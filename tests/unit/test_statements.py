@@ -14,38 +14,38 @@ from types import ModuleType
 
 import pytest
 
-import adapters
+from chatkeep import adapters
 
 OPERATORS = "an operator's: of all users"
 OF_GIVEN = "an operator's: of the users that are given with each row"
 EXCEPTED = {
-    "adapters.piccolo.adoptions.ADD_USERS": OF_GIVEN,
-    "adapters.piccolo.adoptions.MOVE_CONVERSATIONS": OF_GIVEN,
-    "adapters.piccolo.adoptions.POSITIONS": OF_GIVEN,
-    "adapters.piccolo.adoptions.STORED": OF_GIVEN,
-    "adapters.piccolo.adoptions._POSITIONS": OF_GIVEN,
-    "adapters.piccolo.doctor.counts.BATCH": OPERATORS,
-    "adapters.piccolo.doctor.counts.ORPHANS": OPERATORS,
-    "adapters.piccolo.doctor.counts.REMOVE": OPERATORS,
+    "adapters.operator.adoption.adoptions.ADD_USERS": OF_GIVEN,
+    "adapters.operator.adoption.adoptions.MOVE_CONVERSATIONS": OF_GIVEN,
+    "adapters.operator.adoption.adoptions.POSITIONS": OF_GIVEN,
+    "adapters.operator.adoption.adoptions.STORED": OF_GIVEN,
+    "adapters.operator.adoption.adoptions._POSITIONS": OF_GIVEN,
+    "adapters.operator.doctor.counts.BATCH": OPERATORS,
+    "adapters.operator.doctor.counts.ORPHANS": OPERATORS,
+    "adapters.operator.doctor.counts.REMOVE": OPERATORS,
     "adapters.piccolo.engine.PROBE": "reads no row: it asks whether the table is there",
-    "adapters.piccolo.move.PRESENT": OPERATORS,
-    "adapters.piccolo.move.TABLES": OPERATORS,
-    "adapters.piccolo.move_ends.HAS_ROWS": OPERATORS,
-    "adapters.piccolo.move_ends.NEWEST": OPERATORS,
-    "adapters.piccolo.move_ends.TABLES": OPERATORS,
-    "adapters.piccolo.move_ends.USERS": OPERATORS,
-    "adapters.piccolo.move_ends.WRITTEN_SINCE": OPERATORS,
-    "adapters.piccolo.move_tables.TABLES": OPERATORS,
-    "adapters.piccolo.move_tables.USERS": OPERATORS,
-    "adapters.piccolo.report.ARCHIVED": OPERATORS,
-    "adapters.piccolo.report.CONVERSATIONS": OPERATORS,
-    "adapters.piccolo.report.GROWTH": OPERATORS,
-    "adapters.piccolo.report.ITEMS": OPERATORS,
-    "adapters.piccolo.report.LARGEST_CONVERSATIONS": OPERATORS,
-    "adapters.piccolo.report.LARGEST_USERS": OPERATORS,
-    "adapters.piccolo.report.MESSAGES": OPERATORS,
-    "adapters.piccolo.report.RETAINED": OPERATORS,
-    "adapters.piccolo.report.USERS": OPERATORS,
+    "adapters.operator.move.run.PRESENT": OPERATORS,
+    "adapters.operator.move.run.TABLES": OPERATORS,
+    "adapters.operator.move.preflight.HAS_ROWS": OPERATORS,
+    "adapters.operator.move.preflight.NEWEST": OPERATORS,
+    "adapters.operator.move.preflight.TABLES": OPERATORS,
+    "adapters.operator.move.preflight.USERS": OPERATORS,
+    "adapters.operator.move.preflight.WRITTEN_SINCE": OPERATORS,
+    "adapters.operator.move.statements.TABLES": OPERATORS,
+    "adapters.operator.move.statements.USERS": OPERATORS,
+    "adapters.operator.stats.report.ARCHIVED": OPERATORS,
+    "adapters.operator.stats.report.CONVERSATIONS": OPERATORS,
+    "adapters.operator.stats.report.GROWTH": OPERATORS,
+    "adapters.operator.stats.report.ITEMS": OPERATORS,
+    "adapters.operator.stats.report.LARGEST_CONVERSATIONS": OPERATORS,
+    "adapters.operator.stats.report.LARGEST_USERS": OPERATORS,
+    "adapters.operator.stats.report.MESSAGES": OPERATORS,
+    "adapters.operator.stats.report.RETAINED": OPERATORS,
+    "adapters.operator.stats.report.USERS": OPERATORS,
     "adapters.piccolo.sweeps.ARCHIVE": OF_GIVEN,
     "adapters.piccolo.sweeps.COUNT": OPERATORS,
     "adapters.piccolo.sweeps.DELETE": OF_GIVEN,
@@ -56,10 +56,10 @@ EXCEPTED = {
 """Statements that do not name the user of each table, and why they need not."""
 
 MADE_WHILE_RUNNING = {
-    "adapters.piccolo.doctor.structure": "puts the schema right, as an operator asks",
-    "adapters.piccolo.hand_made_queries": "reads the tables of another application",
-    "adapters.piccolo.hand_made_tables": "reads the tables of another application",
-    "adapters.piccolo.move_tables": "copies whole tables, as an operator asks",
+    "adapters.operator.doctor.structure": "puts the schema right, as an operator asks",
+    "adapters.operator.adoption.legacy_queries": "reads the tables of another application",
+    "adapters.operator.adoption.legacy_reader": "reads the tables of another application",
+    "adapters.operator.move.statements": "copies whole tables, as an operator asks",
 }
 """Modules whose functions make statements, and why they may."""
 
@@ -153,6 +153,10 @@ def texts_of(value: object) -> Iterator[str]:
             yield from texts_of(getattr(value, name, None))
 
 
+def short_name(module: ModuleType) -> str:
+    return module.__name__.removeprefix("chatkeep.")
+
+
 def statements_of(module: ModuleType) -> Iterator[tuple[str, str]]:
     """Yield the constants of a module that touch tables, and those of its classes."""
     for name, value in vars(module).items():
@@ -160,13 +164,13 @@ def statements_of(module: ModuleType) -> Iterator[tuple[str, str]]:
             continue
         for text in texts_of(value):
             if TOUCHED.search(text):
-                yield f"{module.__name__}.{name}", text
+                yield f"{short_name(module)}.{name}", text
         if isinstance(value, type) and value.__module__ == module.__name__:
             for attribute, each in vars(value).items():
                 if attribute != "__doc__":
                     for text in texts_of(each):
                         if TOUCHED.search(text):
-                            yield f"{module.__name__}.{name}.{attribute}", text
+                            yield f"{short_name(module)}.{name}.{attribute}", text
 
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -256,8 +260,11 @@ def uses_piccolos_tables(source: str) -> bool:
     return any(
         isinstance(node, ast.ImportFrom)
         and (
-            node.module == "adapters.piccolo.tables"
-            or (node.module == "adapters.piccolo" and any(n.name == "tables" for n in node.names))
+            node.module == "chatkeep.adapters.piccolo.tables"
+            or (
+                node.module == "chatkeep.adapters.piccolo"
+                and any(n.name == "tables" for n in node.names)
+            )
         )
         for node in ast.walk(ast.parse(source))
     )
@@ -273,7 +280,7 @@ def test_every_statement_names_the_user_of_every_table() -> None:
 def test_statements_are_constants() -> None:
     """So that they are looked at here: one that is made while the service runs is not."""
     found = {
-        module.__name__: functions
+        short_name(module): functions
         for module in MODULES
         if (functions := made_while_running(source_of(module)))
     }
@@ -283,7 +290,7 @@ def test_statements_are_constants() -> None:
 
 
 def test_statements_are_not_made_by_piccolo() -> None:
-    using = {module.__name__ for module in MODULES if uses_piccolos_tables(source_of(module))}
+    using = {short_name(module) for module in MODULES if uses_piccolos_tables(source_of(module))}
 
     assert using == USE_PICCOLOS_TABLES.keys()
 
@@ -399,15 +406,15 @@ def test_a_function_that_makes_constants_is_none() -> None:
 def test_what_makes_constants_is_used_by_its_own_module_only() -> None:
     """Another one could call it while the service runs."""
     making = {
-        (module.__name__, node.name)
+        (short_name(module), node.name)
         for module in MODULES
         for node in ast.parse(source_of(module)).body
         if isinstance(node, ast.FunctionDef)
         and any(TOUCHED.search(text) for text in texts_in(node))
-        and module.__name__ not in MADE_WHILE_RUNNING
+        and short_name(module) not in MADE_WHILE_RUNNING
     }
     imported = {
-        (node.module, alias.name)
+        ((node.module or "").removeprefix("chatkeep."), alias.name)
         for module in MODULES
         for node in ast.walk(ast.parse(source_of(module)))
         if isinstance(node, ast.ImportFrom)
@@ -420,7 +427,10 @@ def test_what_makes_constants_is_used_by_its_own_module_only() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["from adapters.piccolo.tables import Messages", "from adapters.piccolo import tables"],
+    [
+        "from chatkeep.adapters.piccolo.tables import Messages",
+        "from chatkeep.adapters.piccolo import tables",
+    ],
 )
 def test_a_use_of_piccolos_tables_is_caught(source: str) -> None:
     assert uses_piccolos_tables(source)

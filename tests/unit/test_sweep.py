@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.memory import MemoryConversations, MemoryDiary, MemoryStore, MemorySweeps
-from domain.errors import InvalidValueError, StoreUnavailableError
-from domain.model import ConversationId
-from domain.sweep import (
+from chatkeep.adapters.memory import MemoryConversations, MemoryDiary, MemoryStore, MemorySweeps
+from chatkeep.domain.errors import InvalidValueError, StoreUnavailableError
+from chatkeep.domain.model import ConversationId
+from chatkeep.domain.operations.sweep import (
     BATCH_CONVERSATIONS,
     BATCH_MESSAGES,
     MOST_FOUND,
@@ -25,8 +25,8 @@ from domain.sweep import (
     batches,
     duration,
 )
-from entrypoints.daily import AT, DAY, SPREAD, DailySweep, latest_due
-from entrypoints.settings import Settings, SettingsError
+from chatkeep.entrypoints.scheduled_sweep import AT, DAY, SPREAD, DailySweep, latest_due
+from chatkeep.entrypoints.settings import Settings, SettingsError
 from tests.contract.builders import ALICE, a_conversation
 
 MORNING = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from domain.errors import InvalidValueError
-from domain.model import UserId
-from entrypoints.http.jwks import Jwks, JwksUnavailableError
-from entrypoints.http.tokens import (
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import UserId
+from chatkeep.entrypoints.http.auth.jwks import Jwks, JwksUnavailableError
+from chatkeep.entrypoints.http.auth.tokens import (
     JWKS_TRUST_SECONDS,
     Claims,
     InvalidTokenError,

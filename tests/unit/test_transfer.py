@@ -12,21 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.memory import (
+from chatkeep.adapters.memory import (
     MemoryConversations,
     MemoryItems,
     MemoryMessages,
     MemoryStore,
     MemoryUsers,
 )
-from adapters.memory.entries import MemoryEntries
-from domain.errors import (
+from chatkeep.adapters.memory.entries import MemoryEntries
+from chatkeep.domain.errors import (
     ConversationIdTakenError,
     InvalidValueError,
     LimitExceededError,
     MessageIdTakenError,
 )
-from domain.model import (
+from chatkeep.domain.model import (
     Changes,
     Conversation,
     ConversationId,
@@ -38,7 +38,7 @@ from domain.model import (
     Status,
     UserId,
 )
-from domain.transfer import (
+from chatkeep.domain.operations.transfer import (
     CONVERSATIONS_PAGE,
     ENTRIES_PAGE,
     ConversationGrownError,
@@ -46,8 +46,8 @@ from domain.transfer import (
     Piece,
     Transfer,
 )
-from entrypoints.formats.elements import elements
-from entrypoints.formats.jsonl import JsonLines, read
+from chatkeep.entrypoints.formats.json_stream import elements
+from chatkeep.entrypoints.formats.jsonl import JsonLines, read
 
 ALICE = UserId("alice")
 NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)

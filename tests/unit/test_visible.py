@@ -5,8 +5,8 @@ import unicodedata
 
 import pytest
 
-from entrypoints.cli.options import complain
-from entrypoints.visible import visible, visible_json, visible_lines
+from chatkeep.entrypoints.cli.options import complain
+from chatkeep.entrypoints.visible import visible, visible_json, visible_lines
 
 EVERY = "".join(map(chr, range(0x100)))
 

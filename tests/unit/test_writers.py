@@ -12,9 +12,9 @@ import pytest
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from domain.entries import Entry
-from domain.items import ItemText
-from domain.model import (
+from chatkeep.domain.entries import Entry
+from chatkeep.domain.items import ItemText
+from chatkeep.domain.model import (
     Conversation,
     ConversationId,
     JsonText,
@@ -26,11 +26,11 @@ from domain.model import (
     Status,
     UserId,
 )
-from domain.transfer import Piece
-from entrypoints.formats import openai_chat
-from entrypoints.formats.jsonl import JsonLines
-from entrypoints.formats.markdown import Markdown
-from entrypoints.formats.openai_chat import OpenAIChat
+from chatkeep.domain.operations.transfer import Piece
+from chatkeep.entrypoints.formats import openai_chat
+from chatkeep.entrypoints.formats.jsonl import JsonLines
+from chatkeep.entrypoints.formats.markdown import Markdown
+from chatkeep.entrypoints.formats.openai_chat import OpenAIChat
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ID = ConversationId(UUID(int=7))

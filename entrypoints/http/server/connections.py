@@ -12,12 +12,12 @@ from typing import Any, Final
 import httptools
 from litestar.types import ASGIApp
 
-from entrypoints.http.problems import ProblemError
-from entrypoints.http.server.deadlines import Deadline
-from entrypoints.http.server.exchanges import Exchange
-from entrypoints.http.server.heads import Head
-from entrypoints.http.server.outlets import Outlet
-from entrypoints.http.server.uvicorn_parts import Configuration, Server
+from chatkeep.entrypoints.http.problems import ProblemError
+from chatkeep.entrypoints.http.server.deadlines import Deadline
+from chatkeep.entrypoints.http.server.exchanges import Exchange
+from chatkeep.entrypoints.http.server.heads import Head
+from chatkeep.entrypoints.http.server.outlets import Outlet
+from chatkeep.entrypoints.http.server.uvicorn_parts import Configuration, Server
 
 MAX_HEAD_BYTES: Final = 65_536
 """Of one request: its first line, headers and trailers; up to `SLICE_BYTES` more get through."""

@@ -10,11 +10,11 @@ from uuid import uuid4
 import msgspec
 from litestar.types import ASGIApp, HTTPScope, Message
 
-from entrypoints.http.observation import HEADERS, NO_STORE, Request
-from entrypoints.http.problems import PROBLEM_JSON, ProblemError, internal_error
-from entrypoints.http.server.outlets import Outlet
-from entrypoints.http.server.uvicorn_parts import Server
-from entrypoints.logs import ACCESS
+from chatkeep.entrypoints.http.metrics.observation import HEADERS, NO_STORE, Request
+from chatkeep.entrypoints.http.problems import PROBLEM_JSON, ProblemError, internal_error
+from chatkeep.entrypoints.http.server.outlets import Outlet
+from chatkeep.entrypoints.http.server.uvicorn_parts import Server
+from chatkeep.entrypoints.logs import ACCESS
 
 logger = logging.getLogger("chatkeep.http")
 access_logger = logging.getLogger(ACCESS)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import httptools
 from litestar.types import HTTPScope
 
-from entrypoints.http.problems import ProblemError
+from chatkeep.entrypoints.http.problems import ProblemError
 
 _OWS: Final = b" \t"
 # Two of them, or a list in one of them, and a proxy may have read another request than we do.

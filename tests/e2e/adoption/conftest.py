@@ -15,9 +15,9 @@ import asyncpg
 import httpx
 import pytest
 
-from entrypoints.bootstrap.service import http_app
-from entrypoints.cli import main
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.bootstrap.service import http_app
+from chatkeep.entrypoints.cli import main
+from chatkeep.entrypoints.settings import Settings
 from tests.e2e.processes import environment
 from tests.e2e.running import SERVICE_KEY
 from tests.postgres import connect_args, pool

@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 import asyncpg
 import pytest
 
-from domain.adoption import NAMESPACE
+from chatkeep.domain.operations.adoption.rules import NAMESPACE
 from tests.e2e.adoption.conftest import Place, said
 from tests.e2e.adoption.layouts import SMALL, UUIDS_AND_JSONB
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer

@@ -7,10 +7,10 @@ from typing import Any
 
 import asyncpg
 
-from domain.findings import Finding, Outcome
-from domain.ports import Clock
-from entrypoints.bootstrap.doctor import examination
-from entrypoints.settings import Settings
+from chatkeep.domain.operations.diagnostics import Finding, Outcome
+from chatkeep.domain.ports import Clock
+from chatkeep.entrypoints.bootstrap.doctor import examination
+from chatkeep.entrypoints.settings import Settings
 from tests.postgres import connect_args
 
 # What a server for tests is set to, and what the load of other tests may do to it.

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from adapters.piccolo.doctor import counts, patient
+from chatkeep.adapters.operator.doctor import counts
+from chatkeep.adapters.operator.doctor import rollback_session as patient
 from tests.e2e.doctor.examining import connected, everything, examine, execute
 from tests.e2e.doctor.test_promises import SEEDED
 

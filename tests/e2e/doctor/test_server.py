@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from adapters.embedded_postgres import ephemeral_postgres
-from adapters.piccolo.doctor import connecting, patient, server
-from domain.findings import Outcome
+from chatkeep.adapters.embedded.postgres import ephemeral_postgres
+from chatkeep.adapters.operator.doctor import connecting, server
+from chatkeep.adapters.operator.doctor import rollback_session as patient
+from chatkeep.domain.operations.diagnostics import Outcome
 from tests.e2e.doctor.examining import connected, examine, execute, promises
 from tests.e2e.neon.certificates import Authority
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.piccolo.doctor.catalogue import read, same_definition
-from adapters.piccolo.schema import TABLES
+from chatkeep.adapters.operator.doctor.catalogue import read, same_definition
+from chatkeep.adapters.piccolo.schema import TABLES
 from tests import postgres
 from tests.e2e.doctor.examining import connected, examine, execute, promises
 

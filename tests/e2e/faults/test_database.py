@@ -14,8 +14,8 @@ import asyncpg
 import httpx
 import pytest
 
-from adapters.database_url import parse_database_url
-from adapters.embedded_postgres import DurablePostgres
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.adapters.embedded.postgres import DurablePostgres
 from tests.e2e.faults.load import Stored, Writer
 from tests.e2e.processes import SECRET, processes_about
 from tests.e2e.running import FULL, Service, as_user, running, until

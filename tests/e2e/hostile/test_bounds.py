@@ -18,8 +18,8 @@ SLACK = 15 * MEGABYTE
 CHUNK = b"a" * 65_536
 PATIENCE = 0.5
 IMPATIENT = f"""
-from entrypoints.http import body
-from entrypoints.http.server.connections import Connection
+from chatkeep.entrypoints.http import body
+from chatkeep.entrypoints.http.server.connections import Connection
 body.PATIENCE = Connection.patience = {PATIENCE}
 """
 JSON = "Content-Type: application/json"

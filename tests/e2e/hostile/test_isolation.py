@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from litestar.routes import HTTPRoute
 
-from entrypoints.bootstrap.service import memory_app
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.bootstrap.service import memory_app
+from chatkeep.entrypoints.settings import Settings
 from tests.e2e.processes import SECRET
 from tests.e2e.running import SERVICE_KEY, Service, as_service, as_user, running
 from tests.postgres import Server, connect_args

@@ -12,7 +12,8 @@ from tests.peers import peer
 
 # More fetches than there are threads, in less time than a drip lasts.
 SOON = """
-from entrypoints.http import fetch, jwks
+from chatkeep.entrypoints.http.auth import fetch
+from chatkeep.entrypoints.http.auth import jwks
 fetch.FETCH_SECONDS = jwks.RETRY_SECONDS = 0.05
 """
 MANY = 12

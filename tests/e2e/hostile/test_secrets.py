@@ -18,7 +18,7 @@ from tests.relay import Relay
 TALKATIVE = """
 import logging
 import uvicorn
-from entrypoints import logs
+from chatkeep.entrypoints import logs
 usual = logs.configuration
 def configuration(settings):
     talkative = usual(settings)

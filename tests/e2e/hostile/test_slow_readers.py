@@ -25,8 +25,8 @@ LONG = 9 * MEGABYTE
 """Of an answer: more than the system takes of it while nobody reads."""
 
 BEFORE = f"""
-from entrypoints.http import export
-from entrypoints.http.server.connections import Connection
+from chatkeep.entrypoints.http.routes import export
+from chatkeep.entrypoints.http.server.connections import Connection
 Connection.stall = {STALL}
 export.AT_ONCE = export.AT_ONCE_PER_USER = {EXPORTS}
 """

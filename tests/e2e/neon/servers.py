@@ -12,7 +12,7 @@ from typing import Literal
 import asyncpg
 import pytest
 
-from adapters.postgres_binaries import postgres_binaries
+from chatkeep.adapters.embedded.binaries import postgres_binaries
 from tests import postgres
 from tests.e2e.neon.service import free_port, is_listening, until
 

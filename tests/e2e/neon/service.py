@@ -15,11 +15,11 @@ from uuid import UUID, uuid4
 import httpx
 import uvicorn
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.retries import Timing
-from entrypoints.bootstrap.service import http_app
-from entrypoints.http.server.connections import Connection
-from entrypoints.settings import Settings
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.entrypoints.bootstrap.service import http_app
+from chatkeep.entrypoints.http.server.connections import Connection
+from chatkeep.entrypoints.settings import Settings
 from tests.postgres import connect_args
 
 KEY = "a-service-key-of-the-tests-long-enough-to-be-one"
@@ -95,7 +95,13 @@ async def service_process(database_url: str) -> AsyncIterator[Caller]:
     """Run the service in a process of its own, as it is in production."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "uvicorn", "--factory", "entrypoints.bootstrap.service:http_app"),
+        *(
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "--factory",
+            "chatkeep.entrypoints.bootstrap.service:http_app",
+        ),
         *("--port", str(port), "--log-level", "warning", "--ws", "none"),
         *("--http", f"{Connection.__module__}:{Connection.__name__}"),
         cwd=PROJECT,

@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from adapters.piccolo.retries import Timing
+from chatkeep.adapters.piccolo.retries import Timing
 from tests.e2e.neon.service import Caller, problem, service, timed
 from tests.relay import Relay
 

@@ -17,10 +17,10 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from adapters.database_url import parse_database_url
-from adapters.embedded_postgres import ephemeral_postgres
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.retries import Timing
+from chatkeep.adapters.database_url import parse_database_url
+from chatkeep.adapters.embedded.postgres import ephemeral_postgres
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.retries import Timing
 from tests import postgres
 from tests.e2e.neon.certificates import Authority
 from tests.e2e.neon.service import problem, service, timed

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 import pytest
 
-from adapters.piccolo import allowance
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.retries import Timing
+from chatkeep.adapters.piccolo import allowance
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.retries import Timing
 from tests import postgres
 from tests.e2e.neon.load import check, figures, write_during
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer

@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from adapters.piccolo.conversations import PiccoloConversations
-from adapters.piccolo.engine import CANCEL_TIMEOUT, MAX_CONNECTIONS, Engine
-from adapters.piccolo.items import PiccoloItems
-from adapters.piccolo.messages import PiccoloMessages
-from adapters.piccolo.retries import Timing
-from adapters.piccolo.users import PiccoloUsers
+from chatkeep.adapters.piccolo.conversations import PiccoloConversations
+from chatkeep.adapters.piccolo.engine import CANCEL_TIMEOUT, MAX_CONNECTIONS, Engine
+from chatkeep.adapters.piccolo.items import PiccoloItems
+from chatkeep.adapters.piccolo.messages import PiccoloMessages
+from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.adapters.piccolo.users import PiccoloUsers
 from tests import postgres
 from tests.contract.builders import ALICE, NOON, again, history, says_all, started
 from tests.contract.store import Store

@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from adapters.piccolo.retries import MOST_REFUSALS
+from chatkeep.adapters.piccolo.retries import MOST_REFUSALS
 from tests import postgres
 from tests.e2e.neon.service import problem, service, timed
 from tests.relay import Relay

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import asyncpg
 
-from entrypoints.bootstrap.service import memory_app
-from entrypoints.settings import Settings
+from chatkeep.entrypoints.bootstrap.service import memory_app
+from chatkeep.entrypoints.settings import Settings
 from tests import postgres
 from tests.e2e.neon.service import AS_SERVICE, KEY, Caller, service
 

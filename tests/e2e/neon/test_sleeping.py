@@ -2,8 +2,8 @@
 
 import asyncio
 
-from adapters.piccolo.engine import Engine
-from adapters.piccolo.retries import Timing
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.retries import Timing
 from tests import postgres
 from tests.e2e.neon.servers import Suspendable
 from tests.e2e.neon.service import Caller, service, until

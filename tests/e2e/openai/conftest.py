@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from entrypoints.http.tokens import sign
+from chatkeep.entrypoints.http.auth.tokens import sign
 from tests.e2e.processes import CHATKEEP, PROJECT, SECRET, environment
 from tests.postgres import Server
 

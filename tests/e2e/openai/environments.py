@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.file_locks import locked
+from chatkeep.adapters.embedded.file_locks import locked
 from tests.e2e.running import FULL
 
 FOLDER = Path(__file__).parent

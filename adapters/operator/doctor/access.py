@@ -1,0 +1,114 @@
+"""What the role may do, and which migrations were applied."""
+
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import Final
+
+from piccolo.apps.migrations.commands.base import BaseMigrationManager
+
+from chatkeep.adapters.operator.doctor.rollback_session import Patient
+from chatkeep.adapters.operator.doctor.structure import MIGRATE, catalogue
+from chatkeep.adapters.piccolo.migrate import RAN
+from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG
+from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
+
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "conversations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "messages": ("SELECT", "INSERT", "DELETE"),
+    "conversation_items": ("SELECT", "INSERT", "DELETE"),
+    "conversation_keys": ("SELECT", "INSERT"),
+    "conversation_sweeps": ("SELECT", "INSERT", "UPDATE"),
+}
+"""What the statements of the service do to each table; a cascade needs no privilege."""
+
+PRIVILEGES: Final = """
+SELECT asked.relation AS table, asked.privilege
+FROM unnest($1::text[], $2::text[]) AS asked (relation, privilege)
+WHERE to_regclass(asked.relation) IS NOT NULL
+  AND NOT has_table_privilege(to_regclass(asked.relation), asked.privilege)"""
+
+# Of users only the id is used; privileges on that column alone will do.
+USERS: Final = """
+SELECT current_user AS role, a.attrelid IS NOT NULL AS there,
+       has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS read,
+       has_column_privilege(a.attrelid, a.attnum, 'INSERT') AS add,
+       has_table_privilege(a.attrelid, 'DELETE') AS erase
+FROM (SELECT) AS one LEFT JOIN pg_attribute a
+  ON a.attrelid = to_regclass('users') AND a.attname = 'id' AND NOT a.attisdropped"""
+
+RECORDED: Final = """
+SELECT to_regclass('migration') IS NOT NULL AS there,
+       coalesce(has_table_privilege(to_regclass('migration'), 'SELECT'), false) AS readable"""
+
+
+async def privileges(patient: Patient) -> AsyncGenerator[Finding, None]:
+    asked = [(table, privilege) for table, needed in NEEDED.items() for privilege in needed]
+    async with patient.reading() as engine:
+        rows = await engine.fetch(PRIVILEGES, *map(list, zip(*asked, strict=True)))
+        [users] = await engine.fetch(USERS)
+    role = users["role"]
+    for table in NEEDED:
+        missing = ", ".join(row["privilege"] for row in rows if row["table"] == table)
+        if missing:
+            yield failed(
+                f"the role {role} may not {missing}",
+                f'GRANT {missing} ON {table} TO "{role}"',
+                subject=table,
+            )
+    without_users = False
+    if users["there"]:
+        needed = {"SELECT": users["read"], "DELETE": users["erase"]}
+        needed |= {"INSERT": users["add"]} if patient.provision_users else {}
+        lacking = ", ".join(privilege for privilege, held in needed.items() if not held)
+        without_users = bool(lacking)
+        if lacking:
+            other = (
+                ", or let your application add users (CHATKEEP_PROVISION_USERS=false)"
+                if "INSERT" in lacking
+                else ""
+            )
+            yield failed(
+                f"the role {role} may not {lacking}",
+                f'GRANT {lacking} ON users TO "{role}"{other}',
+                subject="users",
+            )
+    if not rows and not without_users:
+        found = await catalogue(patient)
+        yield ok(f"the role {role} has all it needs") if found.tables else skipped("no tables")
+
+
+async def migrations(patient: Patient) -> AsyncGenerator[Finding, None]:
+    known = _known()
+    async with patient.reading() as engine:
+        [recorded] = await engine.fetch(RECORDED)
+        rows = await engine.fetch(RAN, APP_CONFIG.app_name) if recorded["readable"] else []
+    if recorded["there"] and not recorded["readable"]:
+        yield warning(
+            "the table `migration` may not be read",
+            "GRANT SELECT ON migration TO the role, to see here what is pending",
+        )
+        return
+    applied = {row["name"] for row in rows}
+    pending = [each for each in known if each not in applied]
+    unknown = sorted(applied - set(known))
+    patient.migrated = not pending
+    if pending:
+        yield failed(
+            f"{len(pending)} pending: {', '.join(pending)}",
+            f"{MIGRATE}; if what they make is there already: "
+            "piccolo migrations forwards chatkeep --fake",
+            subject="pending",
+        )
+    if unknown:
+        yield failed(
+            f"applied by a newer chatkeep: {', '.join(unknown)}",
+            "update this chatkeep, or go back with the one that applied them",
+            subject="unknown",
+        )
+    if not pending and not unknown:
+        yield ok(f"{len(known)} applied, none pending, the last is {known[-1]}")
+
+
+def _known() -> list[str]:
+    folder = Path(APP_CONFIG.resolved_migrations_folder_path)
+    return sorted(BaseMigrationManager().get_migration_modules(str(folder)))

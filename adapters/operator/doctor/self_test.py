@@ -1,0 +1,143 @@
+"""The promises, exercised for real in transactions that are rolled back."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Final
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from chatkeep.adapters.operator.doctor.rollback_session import HeldConnection, Patient
+from chatkeep.adapters.piccolo.conversations import PiccoloConversations
+from chatkeep.adapters.piccolo.errors import described
+from chatkeep.adapters.piccolo.items import PiccoloItems
+from chatkeep.adapters.piccolo.messages import PiccoloMessages
+from chatkeep.adapters.piccolo.users import PiccoloUsers
+from chatkeep.domain.errors import ChatkeepError, UserNotProvisionedError
+from chatkeep.domain.model import UserId
+from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
+from chatkeep.domain.operations.selftest.promises import PROMISES
+from chatkeep.domain.operations.selftest.trial import BrokenPromiseError, Trial
+
+PROVISIONING: Final = "users"
+PLAIN: Final = "plain"
+
+# What people write by hand: only what has no default.
+CONVERSATION: Final = "INSERT INTO conversations (user_id) VALUES ($1) RETURNING id"
+MESSAGE: Final = """
+INSERT INTO messages (conversation_id, user_id, role, content)
+VALUES ($1, $2, $3, $4) RETURNING position"""
+ITEM: Final = """
+INSERT INTO conversation_items (conversation_id, user_id, position, item_id, item)
+VALUES ($1, $2, 1, 'item', '{}')"""
+KEY: Final = """
+INSERT INTO conversation_keys (conversation_id, user_id, key, digest, first_position, last_position)
+VALUES ($1, $2, 'key', 'digest', 1, 1)"""
+STATUS: Final = "UPDATE conversations SET status = 'unheard of' WHERE id = $1 AND user_id = $2"
+
+_MEND: Final = "mend what failed above; if nothing did, what the triggers and rules do"
+
+
+async def provisioning(patient: Patient) -> AsyncGenerator[Finding, None]:
+    """Whether `users` takes a row with only an id: on users' first write, if settings say so."""
+    user = _nobody()
+    try:
+        async with patient.rehearsing() as engine:
+            await PiccoloUsers(engine).add(user)
+    except (UserNotProvisionedError, asyncpg.InsufficientPrivilegeError) as error:
+        why = described(error.__cause__ or error)
+        if patient.provision_users:
+            yield failed(
+                f"the table users takes no row with only an id: {why}",
+                "give its other columns defaults, or let your application add users "
+                "(CHATKEEP_PROVISION_USERS=false)",
+            )
+        else:
+            yield warning(
+                f"users are added by your application only: {why}",
+                "nothing, if it adds them before they write; the promises cannot be tried",
+            )
+        patient.failed.add(PROVISIONING)
+    except asyncpg.UndefinedTableError:
+        yield skipped("there is no table users")
+        patient.failed.add(PROVISIONING)
+    else:
+        yield ok("the table users takes new users")
+
+
+async def promises(patient: Patient) -> AsyncGenerator[Finding, None]:
+    for name, promise in PROMISES.items():
+        yield await _tried(patient, name, promise)
+    yield await _tried(patient, PLAIN, None)
+
+
+async def _tried(
+    patient: Patient, name: str, promise: Callable[[Trial], Awaitable[str]] | None
+) -> Finding:
+    lost = patient.connection.is_closed()
+    if lost or PROVISIONING in patient.failed:
+        why = "the connection was lost" if lost else "a new user is needed, and could not be added"
+        return skipped(why, subject=name)
+    try:
+        async with patient.rehearsing() as engine:
+            trial = await _trial(patient, engine)
+            seen = await (promise(trial) if promise else _plain(engine, trial))
+    except BrokenPromiseError as broken:
+        return failed(str(broken), _MEND, subject=name)
+    except Exception as error:  # noqa: BLE001 - the other promises are tried all the same
+        if patient.foretold(error):
+            return skipped(f"needs what is missing: {described(error)}", subject=name)
+        refused = "what should be taken was refused: " if isinstance(error, ChatkeepError) else ""
+        return failed(f"{refused}{described(error)}", _MEND, subject=name)
+    return ok(seen, subject=name)
+
+
+async def _trial(patient: Patient, engine: HeldConnection) -> Trial:
+    trial = Trial(
+        users=PiccoloUsers(engine),
+        conversations=PiccoloConversations(engine),
+        messages=PiccoloMessages(engine),
+        items=PiccoloItems(engine),
+        user=_nobody(),
+        stranger=_nobody(),
+        at=patient.clock.now(),
+    )
+    await trial.users.add(trial.user)
+    await trial.users.add(trial.stranger)
+    return trial
+
+
+async def _plain(engine: HeldConnection, trial: Trial) -> str:
+    """Take what is written by hand, and have the database itself refuse what must not be."""
+    [row] = await engine.fetch(CONVERSATION, trial.user)
+    conversation: UUID = row["id"]
+    positions = [
+        await engine.fetch(MESSAGE, conversation, trial.user, "user", "by hand") for _ in range(2)
+    ]
+    if not all(positions) or positions[0][0]["position"] >= positions[1][0]["position"]:
+        raise BrokenPromiseError("messages that are inserted by hand are not in order")
+    integrity = asyncpg.IntegrityConstraintViolationError
+    refused = (
+        ("a message without a conversation", (MESSAGE, uuid4(), trial.user, "user", "lost")),
+        (
+            "a message in another user's conversation",
+            (MESSAGE, conversation, trial.stranger, "user", "not mine"),
+        ),
+        ("an item without a conversation", (ITEM, uuid4(), trial.user)),
+        ("an item in another user's conversation", (ITEM, conversation, trial.stranger)),
+        ("a key without a conversation", (KEY, uuid4(), trial.user)),
+        ("a conversation without a user", (CONVERSATION, _nobody())),
+        ("a message of no known role", (MESSAGE, conversation, trial.user, "robot", "beep")),
+        ("a message of nothing", (MESSAGE, conversation, trial.user, "user", None)),
+        ("a status that there is not", (STATUS, conversation, trial.user)),
+    )
+    for what, (statement, *arguments) in refused:
+        try:
+            await engine.fetch(statement, *arguments)
+        except integrity:
+            continue
+        raise BrokenPromiseError(f"the database did not refuse {what}")
+    return f"rows by hand were taken, {len(refused)} that must not be were refused"
+
+
+def _nobody() -> UserId:
+    return UserId(f"doctor-{uuid4().hex[:12]}")  # short: ids of another application may have to be

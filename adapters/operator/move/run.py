@@ -1,0 +1,283 @@
+"""Copies all that is chatkeep's from one database to another, and compares the two.
+
+The source is only read, in one snapshot. What is in the target already, from a run that was
+interrupted, is compared range by range, and only what differs is copied again. Memory grows neither
+with the tables nor with the rows: what is under way lies in a file.
+"""
+
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chatkeep.adapters.operator.move.preflight import (
+    MoveError,
+    Source,
+    Target,
+    mark,
+    mark_end,
+    plan,
+    source_of,
+    target_of,
+    written_since,
+)
+from chatkeep.adapters.operator.move.statements import STAGED, TABLES, TASKS, Table
+from chatkeep.adapters.piccolo.engine import Engine
+
+IN_MEMORY: Final = 8 * 1024 * 1024
+"""Bytes of a range that are held in memory; more of them go to a temporary file."""
+
+READ_ONLY: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+# Copying may take hours; the text of a row must be the same on both sides.
+STEADY: Final = """
+SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '60s', true),
+       set_config('idle_in_transaction_session_timeout', '0', true),
+       set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, YMD', true)"""
+ANALYZE: Final = f"ANALYZE {', '.join(table.name for table in TABLES)}"
+PRESENT: Final = "SELECT count(*) AS rows FROM users WHERE id = ANY($1::text[])"
+# The next number is beyond every task there is, and every one that was deleted.
+LAST_TASK: Final = """
+SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('tasks', 'id')::regclass), 0)
+         AS last"""
+TASKS_GO_ON: Final = """
+SELECT setval(pg_get_serial_sequence('tasks', 'id'),
+              greatest($1, 1, (SELECT max(id) FROM tasks)))"""
+
+Advance = Callable[[int], object]
+Bounds = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A table's rows on both sides; `equal`: as many, and of the same checksum.
+
+    `sum`: the target's; None where rows of others are in the table.
+    """
+
+    table: str
+    source_rows: int
+    target_rows: int
+    equal: bool
+    sum: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is to move: `rows` by table. `begun`: by an earlier run; `done`: all of it."""
+
+    rows: dict[str, int]
+    sessions: int
+    begun: bool
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How the two compare at the end. `sessions`: other ones on the source at that time."""
+
+    tables: list[Compared]
+    sessions: int
+
+    @property
+    def equal(self) -> bool:
+        return all(table.equal for table in self.tables)
+
+
+async def look(source: Engine, target: Engine) -> Seen:
+    """Return what there is to move, and change nothing. The target need not be migrated.
+
+    Raises `MoveError` when there is nothing, or the target cannot take it.
+    """
+    async with source.transaction():
+        await _begin_reading(source)
+        giver = await source_of(source)
+        rows = {}
+        for table in (*TABLES, *([TASKS] if giver.tables["tasks"].ours else [])):
+            [row] = await source.fetch(table.statements.count)
+            rows[table.name] = row["rows"]
+        if not any(rows.values()):
+            raise MoveError("The source holds nothing: there is nothing to move.")
+        async with target.transaction():
+            await _begin_reading(target)
+            taker = await target_of(target, giver)
+            done = await _is_done(source, target, giver, taker)
+    return Seen(rows, giver.sessions, taker.marked, done)
+
+
+async def move(source: Engine, target: Engine, advance: Advance) -> Moved:
+    """Copy what is not in the target yet, then compare the target with the source as it is then.
+
+    Both are migrated; `target` has a pool, and no limit on how long a statement takes. `advance`
+    is told of rows that are there. Unless all is equal at the end, run it again: it goes on.
+    Raises `MoveError`, and asyncpg's errors.
+    """
+    async with source.transaction() as reading:
+        await _begin_reading(source)
+        giver = await source_of(source)
+        async with target.transaction():
+            await _begin(target)
+            taker = await target_of(target, giver)
+            if taker.occupied and not taker.marked:
+                raise _occupied(taker)
+            tables = plan(giver, taker)
+            await _check_untouched(target, taker, tables)
+            await mark(target, giver)
+        for table in tables:
+            copying = _Copying(source, target, reading.connection, table)
+            await copying.copy(advance)
+        [last_task] = await source.fetch(LAST_TASK)
+    await target.fetch(ANALYZE)
+    async with source.transaction():
+        await _begin_reading(source)
+        giver = await source_of(source)
+        async with target.transaction():
+            await _begin(target)
+            compared = [await _compared(source, target, table) for table in tables]
+            if TASKS in tables:
+                await target.fetch(TASKS_GO_ON, last_task["last"])
+            await mark_end(target, {each.table: each.sum for each in compared if each.sum})
+    return Moved(compared, giver.sessions)
+
+
+class _Copying:
+    """One table, from the snapshot that `reading`, a connection, has of the source."""
+
+    def __init__(self, source: Engine, target: Engine, reading: Any, table: Table) -> None:  # noqa: ANN401 - asyncpg is untyped
+        self._source = source
+        self._target = target
+        self._reading = reading
+        self._table = table
+
+    async def copy(self, advance: Advance) -> None:
+        first = self._table.statements.first
+        ours, theirs = await self._source.fetch(first), await self._target.fetch(first)
+        if not ours and not theirs:
+            return
+        low = min(tuple(row) for row in (*ours, *theirs))
+        fresh = not theirs
+        async for start, end in self._ranges(low):
+            async with self._target.transaction() as writing:
+                await _begin(self._target)
+                if fresh:
+                    advance(await self._copy_to(self._table.name, writing.connection, start, end))
+                else:
+                    advance(await self._bring(writing.connection, start, end))
+
+    async def _ranges(self, low: Bounds) -> AsyncIterator[tuple[Bounds, Bounds | None]]:
+        """Yield ranges, from a key to before another one, that together are all keys."""
+        start = low
+        while True:
+            rows = await self._source.fetch(self._table.statements.next, *start)
+            if rows and tuple(rows[0]) == start:
+                rows = await self._source.fetch(self._table.statements.after, *start)
+            if not rows:
+                yield start, None
+                return
+            end = tuple(rows[0])
+            yield start, end
+            start = end
+
+    async def _bring(self, writing: Any, start: Bounds, end: Bounds | None) -> int:  # noqa: ANN401
+        """Make a range of the target equal to that of the source. Return how many rows it has."""
+        texts = self._table.statements
+        if not self._table.adopted:
+            compare = texts.compare_tail if end is None else texts.compare_range
+            [ours] = await self._source.fetch(compare, *start, *(end or ()))
+            [theirs] = await self._target.fetch(compare, *start, *(end or ()))
+            if ours == theirs:
+                return int(ours["rows"])
+        await self._target.fetch(texts.stage)
+        rows = await self._copy_to(STAGED, writing, start, end)
+        if not self._table.adopted:
+            clear = texts.clear_tail if end is None else texts.clear_range
+            await self._target.fetch(clear, *start, *(end or ()))
+        await self._target.fetch(texts.add)
+        return rows
+
+    async def _copy_to(
+        self,
+        name: str,
+        writing: Any,  # noqa: ANN401 - asyncpg is untyped
+        start: Bounds,
+        end: Bounds | None,
+    ) -> int:
+        """Copy a range into a table of that name, byte for byte. Return how many rows it has."""
+        texts = self._table.statements
+        query = texts.tail if end is None else texts.range
+        with tempfile.SpooledTemporaryFile(IN_MEMORY) as rows:
+            status = await self._reading.copy_from_query(
+                query, *start, *(end or ()), output=rows, format="binary"
+            )
+            rows.seek(0)
+            await writing.copy_to_table(name, source=rows, columns=texts.columns, format="binary")
+        return int(status.split()[-1])
+
+
+async def _compared(source: Engine, target: Engine, table: Table) -> Compared:
+    compare = table.statements.compare
+    [ours] = await source.fetch(compare)
+    if table.adopted:
+        present = await _present(source, target, table)
+        return Compared(table.name, ours["rows"], present, ours["rows"] == present, None)
+    [theirs] = await target.fetch(compare)
+    return Compared(table.name, ours["rows"], theirs["rows"], ours == theirs, _sum(theirs))
+
+
+def _sum(row: Any) -> str:  # noqa: ANN401 - asyncpg is untyped
+    return f"{row['rows']} {row['checksum']}"
+
+
+async def _check_untouched(target: Engine, taker: Target, tables: Sequence[Table]) -> None:
+    """Raise `MoveError` when somebody has written to the target since a run came to its end."""
+    for table in tables:
+        if taker.sums and table.name in taker.sums:
+            [row] = await target.fetch(table.statements.compare)
+            if _sum(row) != taker.sums[table.name]:
+                raise written_since()
+
+
+async def _present(source: Engine, target: Engine, table: Table) -> int:
+    """Return how many of the source's users there are in a target that has users of its own."""
+    present = 0
+    rows: Sequence[Any] = await source.fetch(table.statements.first)
+    while rows:
+        start = tuple(rows[0])
+        rows = await source.fetch(table.statements.next, *start)
+        end = tuple(rows[0]) if rows else ()
+        span = table.statements.range if rows else table.statements.tail
+        ids = [row["id"] for row in await source.fetch(span, *start, *end)]
+        [found] = await target.fetch(PRESENT, ids)
+        present += found["rows"]
+    return present
+
+
+async def _is_done(source: Engine, target: Engine, giver: Source, taker: Target) -> bool:
+    """Return whether the target equals the source already; raise `MoveError` if it is in use."""
+    if not taker.occupied or (taker.marked and not taker.sums):
+        return False
+    if not all(taker.tables[table.name].columns == set(table.columns) for table in TABLES[1:]):
+        raise _occupied(taker)
+    tables = plan(giver, taker)
+    for table in tables:
+        if not (await _compared(source, target, table)).equal:
+            if not taker.marked:
+                raise _occupied(taker)
+            await _check_untouched(target, taker, tables)
+            return False
+    return True
+
+
+def _occupied(taker: Target) -> MoveError:
+    return MoveError(
+        f"The target has rows in {', '.join(taker.occupied)} that no unfinished move of this "
+        "source has brought, and they stay as they are: move into an empty database."
+    )
+
+
+async def _begin_reading(engine: Engine) -> None:
+    await engine.fetch(READ_ONLY)
+    await _begin(engine)
+
+
+async def _begin(engine: Engine) -> None:
+    await engine.fetch(STEADY)

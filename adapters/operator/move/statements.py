@@ -1,0 +1,166 @@
+"""The tables that a move copies, and the statements for each.
+
+A table is copied in ranges of its key, in the order of its key, which must be the same on both
+sides whatever their collations are. Rows are compared by a hash of their text, summed up, so that
+their order does not matter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG
+
+STAGED: Final = "chatkeep_moving"
+"""A temporary table, of one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What ranges are made of: expressions, and the types of their values."""
+
+    expressions: tuple[str, ...]
+    types: tuple[str, ...]
+
+    @property
+    def row(self) -> str:
+        return f"({', '.join(self.expressions)})"
+
+    def given(self, first: int) -> str:
+        """Return the values as parameters, the first of which has that number."""
+        return f"({', '.join(f'${first + n}::{kind}' for n, kind in enumerate(self.types))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Those of one table. A range is from a key (parameters first) to before another one."""
+
+    count: str
+    first: str
+    next: str
+    """The key of the first row of the next range, if there is one."""
+    after: str
+    """The same where all rows of a range have one key."""
+    columns: tuple[str, ...]
+    range: str
+    tail: str
+    """As `range`, without an end."""
+    compare: str
+    compare_range: str
+    compare_tail: str
+    stage: str
+    clear_range: str
+    """Delete what is not as it is staged."""
+    clear_tail: str
+    add: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table. `batch`: rows that are copied at once; `identity`: the columns of its key."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: Key
+    identity: tuple[str, ...]
+    batch: int = 2_000
+    adopted: bool = False
+    """The target's is another application's: rows are added to it, none is ever deleted."""
+    statements: Statements = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "statements", _statements(self))
+
+
+def _statements(table: Table) -> Statements:
+    name, key = table.name, table.key
+    order = ", ".join(key.expressions)
+    columns = ", ".join(table.columns)
+    keys = ", ".join(f"{each} AS key_{n}" for n, each in enumerate(key.expressions))
+    tail = f"{key.row} >= {key.given(1)}"
+    span = f"{tail} AND {key.row} < {key.given(1 + len(key.types))}"
+    compare = f"SELECT count(*) AS rows, coalesce(sum({_hash(table.columns)}), 0)::text AS checksum"
+    same = " AND ".join(f"s.{each} = t.{each}" for each in table.identity)
+    equal = f"{_text(table.columns, 's')} = {_text(table.columns, 't')}"
+    staged = f"NOT EXISTS (SELECT FROM {STAGED} s WHERE {same} AND {equal})"
+    return Statements(
+        count=f"SELECT count(*) AS rows FROM {name}",
+        first=f"SELECT {keys} FROM {name} ORDER BY {order} LIMIT 1",
+        next=f"SELECT {keys} FROM {name} WHERE {tail} ORDER BY {order} "
+        f"OFFSET {table.batch} LIMIT 1",
+        after=f"SELECT {keys} FROM {name} WHERE {key.row} > {key.given(1)} "
+        f"ORDER BY {order} LIMIT 1",
+        columns=table.columns,
+        range=f"SELECT {columns} FROM {name} WHERE {span} ORDER BY {order}",
+        tail=f"SELECT {columns} FROM {name} WHERE {tail} ORDER BY {order}",
+        compare=f"{compare} FROM {name}",
+        compare_range=f"{compare} FROM {name} WHERE {span}",
+        compare_tail=f"{compare} FROM {name} WHERE {tail}",
+        stage=f"CREATE TEMPORARY TABLE {STAGED} ON COMMIT DROP "
+        f"AS SELECT {columns} FROM {name} LIMIT 0",
+        clear_range=f"DELETE FROM {name} t WHERE {span} AND {staged}",
+        clear_tail=f"DELETE FROM {name} t WHERE {tail} AND {staged}",
+        add=f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {STAGED} ON CONFLICT DO NOTHING",
+    )
+
+
+def _text(columns: Sequence[str], alias: str = "") -> str:
+    """Return the text of a row: json as it was written, times in the time zone that is set."""
+    prefix = f"{alias}." if alias else ""
+    return f"ROW({', '.join(prefix + column for column in columns)})::text"
+
+
+def _hash(columns: Sequence[str]) -> str:
+    """Return 64 bits of a hash that is the same in every version and on every machine."""
+    digest = f"substring(sha256(convert_to({_text(columns)}, 'UTF8')) FOR 8)"
+    return f"('x' || encode({digest}, 'hex'))::bit(64)::bigint::numeric"
+
+
+_COLUMNS: Final = {
+    table._meta.tablename: tuple(column._meta.name for column in table._meta.columns)  # noqa: SLF001 - Piccolo's way of saying it
+    for table in APP_CONFIG.table_classes
+}
+_ID: Final = Key(("id",), ("uuid",))
+_PLACE: Final = Key(("conversation_id", "position"), ("uuid", "bigint"))
+
+
+def users(columns: tuple[str, ...] = _COLUMNS["users"], *, adopted: bool = False) -> Table:
+    """Return the table of users, of which only `id` need be there if it is not ours."""
+    key = Key(('id COLLATE "C"',), ("text",))
+    return Table("users", columns, key, ("id",), batch=20_000, adopted=adopted)
+
+
+USERS: Final = users()
+
+# Messages go in the order of their conversations: what is read together then lies together.
+TABLES: Final = (
+    USERS,
+    Table("conversations", _COLUMNS["conversations"], _ID, ("id", "user_id")),
+    Table("messages", _COLUMNS["messages"], _PLACE, ("id", "user_id")),
+    Table(
+        "conversation_items",
+        _COLUMNS["conversation_items"],
+        _PLACE,
+        ("conversation_id", "position", "user_id"),
+    ),
+    Table(
+        "conversation_keys",
+        _COLUMNS["conversation_keys"],
+        Key(("conversation_id",), ("uuid",)),
+        ("conversation_id", "key", "user_id"),
+    ),
+    Table(
+        "conversation_sweeps",
+        _COLUMNS["conversation_sweeps"],
+        Key(("due",), ("timestamptz",)),
+        ("due",),
+    ),
+    Table("adoptions", _COLUMNS["adoptions"], _ID, ("id",)),
+)
+
+TASKS: Final = Table(
+    "tasks",
+    ("id", "user_id", "title", "description", "completed", "created_at", "updated_at"),
+    Key(("id",), ("integer",)),
+    ("id",),
+)

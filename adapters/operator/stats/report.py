@@ -1,0 +1,252 @@
+"""What the database holds and how it grows: numbers and ids, never titles or contents.
+
+Everything is read in one read-only transaction that waits for no lock. A part that takes longer
+than allowed is left out, and the report says so.
+"""
+
+import json
+import re
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final, TypeVar
+
+import asyncpg
+
+from chatkeep.adapters.operator.stats.parts import (
+    Count,
+    Day,
+    Growth,
+    LargeConversation,
+    LargeUser,
+    Plan,
+    Report,
+    SlowQuery,
+    Vacuum,
+    Wanted,
+)
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.errors import first_line
+from chatkeep.adapters.piccolo.sizes import RelationSize, sizes
+
+T = TypeVar("T")
+
+COUNTED_UP_TO: Final = 1_000_000
+"""Tables of more rows than these, as the planner estimates, are not counted unless asked."""
+
+TELLING: Final = 1_000
+"""Messages; with fewer, the bytes of each say nothing: every table and index begins with a page."""
+
+LOCK_TIMEOUT: Final = "2s"
+DAY: Final = timedelta(days=1)
+
+BEGIN: Final = "SET TRANSACTION READ ONLY"
+LIMITS: Final = """
+SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true)"""
+
+DATABASE: Final = """
+SELECT current_database() AS name, pg_database_size(current_database()) AS bytes,
+       current_setting('server_version') AS version, now() AS at"""
+
+USERS: Final = "SELECT FROM users"
+MESSAGES: Final = "SELECT FROM messages"
+ITEMS: Final = "SELECT FROM conversation_items"
+CONVERSATIONS: Final = "SELECT FROM conversations"
+ARCHIVED: Final = "SELECT FROM conversations WHERE status = 'archived'"
+RETAINED: Final = "SELECT FROM conversations WHERE retain"
+
+ANALYZED: Final = """
+SELECT FROM pg_stats WHERE tablename = 'conversations' AND attname = $1 LIMIT 1"""
+
+VACUUMS: Final = """
+SELECT relname AS table, n_live_tup AS live_rows, n_dead_tup AS dead_rows,
+       greatest(last_vacuum, last_autovacuum) AS vacuumed_at,
+       greatest(last_analyze, last_autoanalyze) AS analyzed_at
+FROM pg_stat_user_tables
+WHERE relid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
+ORDER BY relname"""
+
+GROWTH: Final = """
+SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS messages, min(created_at) AS first
+FROM messages WHERE created_at >= $1 GROUP BY 1 ORDER BY 1"""
+
+LARGEST_CONVERSATIONS: Final = """
+SELECT id, user_id, message_count AS messages FROM conversations
+ORDER BY message_count DESC, id LIMIT $1"""
+
+LARGEST_USERS: Final = """
+SELECT user_id, count(*) AS conversations, sum(message_count)::bigint AS messages
+FROM conversations GROUP BY user_id ORDER BY messages DESC, user_id LIMIT $1"""
+
+STATEMENTS_SCHEMA: Final = """
+SELECT set_config('search_path',
+                  current_setting('search_path') || ', ' || quote_ident(n.nspname), true) AS path
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'pg_stat_statements'"""
+
+# Of statements with parameters only the text is kept there, not what was given; of others
+# (COPY, comments, settings) all of it, and they are not looked at.
+SLOW: Final = """
+SELECT calls, total_exec_time AS total_ms, mean_exec_time AS mean_ms, query
+FROM pg_stat_statements
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND query ~* '^\\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\\M'
+  AND query ~* '\\m(conversations|messages|conversation_items|conversation_keys)\\M'
+ORDER BY total_exec_time DESC LIMIT $1"""
+
+
+async def report(engine: Engine, wanted: Wanted) -> Report:
+    """Return the report; a role that may only read is enough.
+
+    Raises `StoreUnavailableError`, and asyncpg's errors for a role that may not even read.
+    """
+    async with engine.transaction() as transaction:
+        await engine.fetch(BEGIN)
+        await engine.fetch(LIMITS, f"{round(wanted.seconds * 1000)}ms", LOCK_TIMEOUT)
+        return await _Reporter(engine, transaction.connection, wanted).report()
+
+
+class _Reporter:
+    def __init__(self, engine: Engine, connection: Any, wanted: Wanted) -> None:  # noqa: ANN401 - asyncpg is untyped
+        self._engine = engine
+        self._connection = connection
+        self._wanted = wanted
+        self._notes: list[str] = []
+
+    async def report(self) -> Report:
+        [database] = await self._engine.fetch(DATABASE)
+        relations = await sizes(self._engine)
+        own = sum(each.bytes for each in relations)
+        conversations, active, archived, retained = await self._conversations()
+        messages = await self._count("messages", MESSAGES)
+        per_message = own / messages.rows if messages and messages.rows >= TELLING else None
+        growth = await self._growth(database["at"], per_message)
+        return Report(
+            database=database["name"],
+            server_version=database["version"],
+            at=database["at"],
+            database_bytes=database["bytes"],
+            chatkeep_bytes=own,
+            relations=relations,
+            users=await self._count("users", USERS),
+            conversations=conversations,
+            active=active,
+            archived=archived,
+            retained=retained,
+            messages=messages,
+            items=await self._count("items", ITEMS),
+            bytes_per_message=per_message,
+            growth=growth,
+            plan=self._plan(database["bytes"], growth),
+            largest_conversations=await self._largest(
+                "largest conversations", LARGEST_CONVERSATIONS, LargeConversation
+            ),
+            largest_users=await self._largest("largest users", LARGEST_USERS, LargeUser),
+            vacuums=await self._vacuums(relations),
+            slow_queries=await self._slow_queries(),
+            notes=self._notes,
+        )
+
+    async def _part(self, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+        """Return what the work returns; None, with a note, when it takes too long."""
+        try:
+            async with self._connection.transaction():
+                return await work()
+        except asyncpg.QueryCanceledError:
+            limit = f"{self._wanted.seconds:g} s"
+            self._notes.append(f"{name}: left out, took longer than {limit} (--timeout)")
+        except asyncpg.LockNotAvailableError:
+            self._notes.append(f"{name}: left out, the table is locked (a migration?)")
+        return None
+
+    async def _count(self, name: str, statement: str, *, column: str = "") -> Count | None:
+        """Count the rows that the statement selects; above some size ask the planner.
+
+        It can only guess at a condition on a `column` that was never analyzed.
+        """
+
+        async def count() -> Count | None:
+            [row] = await self._engine.fetch(f"EXPLAIN (FORMAT JSON) {statement}")
+            expected = int(json.loads(row[0])[0]["Plan"]["Plan Rows"])
+            if expected > COUNTED_UP_TO and not self._wanted.exact:
+                if column and not await self._engine.fetch(ANALYZED, column):
+                    self._notes.append(f"{name}: not known before an ANALYZE (--exact counts)")
+                    return None
+                return Count(expected, estimated=True)
+            [row] = await self._engine.fetch(f"SELECT count(*) FROM ({statement}) AS counted")
+            return Count(row[0], estimated=False)
+
+        return await self._part(name, count)
+
+    async def _conversations(self) -> tuple[Count | None, ...]:
+        """Return how many there are, and of them active, archived and retained."""
+        everything = await self._count("conversations", CONVERSATIONS)
+        archived = await self._count("archived conversations", ARCHIVED, column="status")
+        retained = await self._count("retained conversations", RETAINED, column="retain")
+        active = None
+        if everything and archived:
+            rows = max(0, everything.rows - archived.rows)
+            active = Count(rows, estimated=everything.estimated or archived.estimated)
+        return everything, active, archived, retained
+
+    async def _growth(self, now: datetime, per_message: float | None) -> Growth | None:
+        today = now.astimezone(UTC).date()
+        first_day = today - DAY * (self._wanted.days - 1)
+        start = datetime.combine(first_day, time(), UTC)
+        rows = await self._part("growth", lambda: self._engine.fetch(GROWTH, start))
+        if rows is None:
+            return None
+        counted = {row["day"]: row["messages"] for row in rows if row["day"] <= today}
+        days = [first_day + DAY * n for n in range(self._wanted.days)]
+        since = max(start, rows[0]["first"]) if rows else start
+        passed = max(1.0, (now - since) / DAY)
+        per_day = sum(counted.values()) / passed
+        return Growth(
+            since=since,
+            days=[Day(day, counted.get(day, 0)) for day in days],
+            messages_per_day=per_day,
+            bytes_per_day=None if per_message is None else round(per_day * per_message),
+        )
+
+    def _plan(self, used: int, growth: Growth | None) -> Plan | None:
+        plan = self._wanted.plan
+        if plan is None:
+            return None
+        per_day = growth.bytes_per_day if growth else None
+        left = max(0, plan - used) / per_day if per_day else None
+        return Plan(plan, used / plan, left)
+
+    async def _largest(self, name: str, statement: str, kind: Callable[..., T]) -> list[T] | None:
+        rows = await self._part(name, lambda: self._engine.fetch(statement, self._wanted.top))
+        return None if rows is None else [kind(**row) for row in rows]
+
+    async def _vacuums(self, relations: list[RelationSize]) -> list[Vacuum]:
+        tables = [each.name for each in relations if each.kind == "table"]
+        return [Vacuum(**row) for row in await self._engine.fetch(VACUUMS, tables)]
+
+    async def _slow_queries(self) -> list[SlowQuery] | None:
+        if not await self._engine.fetch(STATEMENTS_SCHEMA):
+            self._notes.append(
+                "slow queries: not recorded here (CREATE EXTENSION pg_stat_statements)"
+            )
+            return None
+        try:
+            rows = await self._part(
+                "slow queries", lambda: self._engine.fetch(SLOW, self._wanted.top)
+            )
+        except (
+            asyncpg.ObjectNotInPrerequisiteStateError,
+            asyncpg.InsufficientPrivilegeError,
+            asyncpg.UndefinedTableError,
+        ) as error:
+            self._notes.append(f"slow queries: {first_line(error)}")
+            return None
+        if rows is None:
+            return None
+        return [
+            SlowQuery(row["calls"], row["total_ms"], row["mean_ms"], _one_line(row["query"]))
+            for row in rows
+        ]
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()

@@ -1,0 +1,173 @@
+"""What an engine counts while it runs: plain numbers, for whoever looks at them now and then.
+
+Counting costs a statement less than a microsecond: nothing is looked up, locked or allocated.
+"""
+
+import logging
+import re
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from math import inf
+from time import perf_counter
+from typing import Any, ClassVar, Final, Literal, Protocol, get_args
+
+from chatkeep.adapters.piccolo.errors import Again, Trouble
+from chatkeep.adapters.piccolo.pool import Pool
+
+logger = logging.getLogger("chatkeep.database")
+
+BUCKETS: Final = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+"""Upper bounds, in seconds, of what statements took."""
+
+RECONNECTED: Final = "connection"
+_STATEMENT: Final = re.compile(r"\s*(?:SELECT|WITH|INSERT|UPDATE|DELETE|ANALYZE|CREATE|DROP)\b")
+_LONGEST_NAME: Final = 60
+
+Traced = Callable[[str, float, Exception | None], None]
+"""Told of each statement's name, of how many seconds it took until now, and of how it failed."""
+
+
+Purpose = Literal["probe", "sizes", "sweep"]
+"""What the service asks the database for by itself: to find out whether it serves, how large the
+tables are, and to archive and delete what is due."""
+
+_purpose: Final[ContextVar[Purpose | None]] = ContextVar("purpose", default=None)
+
+
+@contextmanager
+def own_work(purpose: Purpose) -> Iterator[None]:
+    """Within the block, count statements as the service's own, apart from those for its users."""
+    before = _purpose.set(purpose)
+    try:
+        yield
+    finally:
+        _purpose.reset(before)
+
+
+class Tally(Protocol):
+    """Counts the statements of one request."""
+
+    statements: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlowStatement:
+    """A line for the log: which statement, never with what."""
+
+    event: ClassVar[str] = "slow_statement"
+
+    statement: str
+    duration_ms: float
+
+    def __str__(self) -> str:
+        return f"slow statement {self.statement}: {self.duration_ms:.0f} ms"
+
+
+class Observed:
+    """What one engine did since it was made. Only the thread of its event loop may touch it.
+
+    `counts` has how many statements for users took as long as each of `BUCKETS`, and longer;
+    `seconds` their sum. `own`: how many statements the service sent by itself (`own_work`).
+    `waiting`: who asks for a connection just now. `retries`: how often something was tried
+    again, by cause: `away` and `busy` and `read_only` for a statement, `connection` for a wait for
+    a database that cannot be reached.
+
+    A statement that takes `slow` seconds or more is logged. `tally` has that of the request under
+    way.
+    """
+
+    __slots__ = ("counts", "own", "retries", "seconds", "slow", "tally", "traced", "waiting")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+        self.own: dict[Purpose, int] = dict.fromkeys(get_args(Purpose), 0)
+        self.waiting = 0
+        self.retries = dict.fromkeys(("away", "busy", "read_only", RECONNECTED), 0)
+        self.slow = inf
+        self.tally: ContextVar[Any] = ContextVar("tally", default=None)
+        self.traced: Traced | None = None
+
+    def ran(self, sql: str, started: float, error: Exception | None = None) -> None:
+        """Count a statement that was sent at `started`, on the clock `perf_counter`."""
+        seconds = perf_counter() - started
+        purpose = _purpose.get()
+        if purpose is None:
+            self.counts[bisect_left(BUCKETS, seconds)] += 1
+            self.seconds += seconds
+        else:
+            self.own[purpose] += 1
+        tally = self.tally.get()
+        if tally is not None:
+            tally.statements += 1
+        if seconds >= self.slow:
+            logger.warning(SlowStatement(name_of(sql), round(seconds * 1000, 1)))
+        if self.traced is not None:
+            self.traced(name_of(sql), seconds, error)
+
+    def retried(self, found: Trouble) -> None:
+        """Count that a statement is run again."""
+        if found.again is Again.WHEN_BACK:
+            self.retries["away"] += 1
+        else:
+            self.retries["read_only" if found.stale else "busy"] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """How many connections there are, how many of them are idle, and how many there may be.
+
+    `allowed_size`: by the server, as far as that is known.
+    """
+
+    size: int
+    idle: int
+    max_size: int
+    allowed_size: int
+
+
+def pool_figures(pool: Pool | None) -> PoolFigures | None:
+    """Return the figures of a pool; None when there is none, or none yet."""
+    if pool is None:
+        return None
+    return PoolFigures(
+        pool.get_size(), pool.get_idle_size(), pool.get_max_size(), pool.get_allowed_size()
+    )
+
+
+_names: dict[str, str] = {}
+
+
+def name_of(sql: str) -> str:
+    """Return what this package calls the statement, as `messages.append`, or its first words."""
+    if not _names:
+        _names.update(_constants())
+    found = _names.get(sql)
+    return found or " ".join(sql[: 2 * _LONGEST_NAME].split())[:_LONGEST_NAME]
+
+
+def _constants() -> Iterator[tuple[str, str]]:
+    """Yield every statement that is a constant of this package, with its name."""
+    package = __name__.rpartition(".")[0] + "."
+    # A constant that another module imported has, in the end, the name of its own module.
+    for name in sorted(sys.modules, reverse=True):
+        if not name.startswith(package):
+            continue
+        module = name.removeprefix(package).replace("_statements", "s")
+        for constant, value in vars(sys.modules[name]).items():
+            if not constant.isupper():
+                continue
+            called = f"{module}.{constant.strip('_').lower()}"
+            if isinstance(value, str) and _STATEMENT.match(value):
+                yield value, called
+            elif isinstance(value, dict):
+                for key, text in value.items():
+                    if isinstance(text, str) and _STATEMENT.match(text):
+                        yield text, f"{called}.{getattr(key, 'value', key)}".lower()

@@ -1,0 +1,85 @@
+"""What OpenAI fills in of an item, so that clients find all that its specification requires.
+
+Only what has an evident value: that a call is completed, that a list is empty, that an image is of
+the usual detail. `null` says of a member that may be null that it was not given.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from chatkeep.domain.json_sources import Members, members, parts, value_of, write
+
+_COMPLETED: Final = {"status": '"completed"'}
+_OF_TOOL_SEARCH: Final = {"call_id": "null", **_COMPLETED}
+_OF_KINDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "apply_patch_call": _COMPLETED,
+    "code_interpreter_call": {"code": "null", "outputs": "null", **_COMPLETED},
+    "computer_call": {"pending_safety_checks": "[]", **_COMPLETED},
+    "computer_call_output": _COMPLETED,
+    "file_search_call": _COMPLETED,
+    "image_generation_call": {"result": "null", **_COMPLETED},
+    "local_shell_call": _COMPLETED,
+    "program_output": _COMPLETED,
+    "shell_call": {"environment": "null", **_COMPLETED},
+    "shell_call_output": {"max_output_length": "null", **_COMPLETED},
+    "tool_search_call": _OF_TOOL_SEARCH,
+    "tool_search_output": _OF_TOOL_SEARCH,
+    "web_search_call": _COMPLETED,
+}
+_OF_ACTIONS: Final = {"timeout_ms": "null", "max_output_length": "null"}
+_OF_PARTS: Final[Mapping[object, Mapping[str, str]]] = {
+    "computer_screenshot": {"image_url": "null", "file_id": "null", "detail": '"auto"'},
+    "input_image": {"detail": '"auto"'},
+    "output_text": {"annotations": "[]", "logprobs": "[]"},
+}
+_WITH_PARTS: Final = {
+    "message": "content",
+    "function_call_output": "output",
+    "custom_tool_call_output": "output",
+}
+
+
+def completion(kind: str, item: Members) -> dict[str, str]:
+    """Return the members to add to an item of that kind, or to put in their place, as texts."""
+    found = _missing(item, _OF_KINDS.get(kind, {}))
+    if kind in {"tool_search_call", "tool_search_output"} and value_of(item, "execution") is None:
+        # What a server runs itself it gives no id to be answered with.
+        by_server = value_of(item, "call_id") is None
+        found["execution"] = '"server"' if by_server else '"client"'
+    if kind == "shell_call" and isinstance(value_of(item, "action"), dict):
+        action = members(item["action"].text) or {}
+        if missing := _missing(action, _OF_ACTIONS):
+            found["action"] = write(action, missing)
+    if key := _WITH_PARTS.get(kind):
+        content = value_of(item, key)
+        if isinstance(content, list) and any(map(_is_incomplete, content)):
+            found[key] = f"[{','.join(_part(*each) for each in parts(item[key].text))}]"
+    return found
+
+
+def _missing(item: Members, required: Mapping[str, str]) -> dict[str, str]:
+    """Return what is required and not there. Null counts as missing where it may not stand."""
+    return {
+        key: source
+        for key, source in required.items()
+        if value_of(item, key) is None and not (source == "null" and key in item)
+    }
+
+
+def _is_incomplete(part: object) -> bool:
+    return isinstance(part, dict) and any(
+        part.get(key) is None and not (source == "null" and key in part)
+        for key, source in _required_of(part).items()
+    )
+
+
+def _part(part: object, source: str) -> str:
+    if not isinstance(part, dict) or not _is_incomplete(part):
+        return source
+    found = members(source) or {}
+    return write(found, _missing(found, _required_of(part)))
+
+
+def _required_of(part: Mapping[object, object]) -> Mapping[str, str]:
+    kind = part.get("type")
+    return _OF_PARTS.get(kind, {}) if isinstance(kind, str) else {}

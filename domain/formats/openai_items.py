@@ -1,0 +1,236 @@
+"""What is sent as an item -> the item to store and the message it is.
+
+The shapes are those of OpenAI's published specification of `/conversations`.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.openai_item_completion import completion
+from chatkeep.domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, NewItem, is_item_id
+from chatkeep.domain.json_sources import Members, dump, members, value_of, write
+from chatkeep.domain.json_values import TooManyValuesError
+from chatkeep.domain.model import JsonText, MessageId, NewMessage, Role, uuid7
+
+_ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
+# Roles that OpenAI's messages may have and native ones may not: such an item is no message here.
+_FOREIGN_ROLES: Final = frozenset({"unknown", "critic", "discriminator", "tool"})
+# What opens an item that lacks it.
+_FIRST: Final = ("id", "type")
+_WITH_STATUS: Final = frozenset({"message", "function_call", "function_call_output"})
+# The last is what the Agents SDK writes where a model of another provider gave no id.
+_NO_IDS: Final = (None, "", "__fake_id__")
+PREFIXES: Final = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "additional_tools": "at",
+    "apply_patch_call": "apc",
+    "apply_patch_call_output": "apco",
+    "code_interpreter_call": "ci",
+    "compaction": "cmp",
+    "computer_call": "cu",
+    "computer_call_output": "cuo",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "file_search_call": "fs",
+    "image_generation_call": "ig",
+    "local_shell_call": "lsh",
+    "local_shell_call_output": "lsho",
+    "mcp_approval_request": "mcpr",
+    "mcp_approval_response": "mcpa",
+    "mcp_call": "mcp",
+    "mcp_list_tools": "mcpl",
+    "program": "prg",
+    "program_output": "prgo",
+    "reasoning": "rs",
+    "shell_call": "sh",
+    "shell_call_output": "sho",
+    "tool_search_call": "tsc",
+    "tool_search_output": "tso",
+    "web_search_call": "ws",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A normalised item: `text(id)` is what is stored. `id` is None until one is made.
+
+    `message` is what it is natively, without an id; None for an item that is no message.
+    """
+
+    id: ItemId | None
+    kind: str
+    message: NewMessage | None
+    _before_id: str
+    _after_id: str
+    _incomplete: str | None = None
+
+    def text(self, id: ItemId) -> ItemText:  # noqa: A002 - the word for it
+        return ItemText(f"{self._before_id}{id}{self._after_id}")
+
+    def new(self, at: datetime) -> NewItem:
+        """Return the item to store, with its ids: its own, or new ones."""
+        uuid = uuid7(at)
+        item_id = self.id or minted_id(self.kind, uuid)
+        return NewItem(
+            id=item_id,
+            minted=self.id is None,
+            text=ItemText(self._before_id) if self.id else self.text(item_id),
+            message=self.message and replace(self.message, id=MessageId(uuid)),
+        )
+
+    def is_stored_as(self, item: Item) -> bool:
+        """Whether `item` is what this is stored as, whatever id was made for it."""
+        return item.text == (self._before_id if self.id else self.text(item.id))
+
+    def canonical(self) -> str:
+        """Return what tells it apart from any other item: what was sent, normalised.
+
+        It is without what `completion` adds, so that keys of requests, and exports, from before
+        something was added there, still hold.
+        """
+        if self._incomplete is not None:
+            return self._incomplete
+        return self._before_id + self._after_id
+
+
+def minted_id(kind: str, uuid: UUID) -> ItemId:
+    return ItemId(f"{PREFIXES.get(kind, 'item')}_{uuid.hex}")
+
+
+def drafted(text: ItemText, *, field: str) -> Draft:
+    """Return the item that a JSON text is, normalised: what OpenAI fills in, and nothing else.
+
+    A missing `type` beside a `role` is `message`, beside an `id` alone `item_reference`; a string
+    as a message's `content` becomes a list with that text; `status` of messages, calls and outputs
+    is `completed` unless it is said; and what `completion` adds. What is null counts as missing,
+    for these and for `id`, and so does an empty `id`. All else stays as it is, in its order.
+    Raises `InvalidValueError`, naming the field below `field`.
+    """
+    try:
+        return _drafted(text, field)
+    except RecursionError:
+        raise InvalidValueError(field, "is nested too deep") from None
+    except TooManyValuesError as error:
+        raise InvalidValueError(field, str(error)) from None
+
+
+def _drafted(text: ItemText, field: str) -> Draft:
+    item = members(text)
+    if item is None:
+        raise InvalidValueError(field, "is not a JSON object")
+    item_id = _id(item, f"{field}.id")
+    kind = _kind(item, field)
+    message = _MESSAGES[kind](item, field) if kind in _MESSAGES else None
+
+    changes: dict[str, str] = {}
+    if value_of(item, "type") is None:
+        changes["type"] = f'"{kind}"'
+    if kind in _WITH_STATUS and value_of(item, "status") is None:
+        changes["status"] = '"completed"'
+    if kind == "message" and isinstance(value_of(item, "content"), str):
+        said_by_model = value_of(item, "role") == Role.ASSISTANT
+        changes["content"] = _part(item["content"].text, said_by_model=said_by_model)
+    added = completion(kind, item)
+    before, after = _around_id(text, item, item_id, changes | added)
+    incomplete = "".join(_around_id(text, item, item_id, changes)) if added else None
+    return Draft(item_id, kind, message, before, after, incomplete)
+
+
+def _around_id(
+    text: ItemText, item: Members, item_id: ItemId | None, changes: dict[str, str]
+) -> tuple[str, str]:
+    """Return the item's text up to its id, and after it; all of it and nothing when it has one."""
+    if item_id is not None:
+        return write(item, changes, first=_FIRST) if changes else text, ""
+    written = write(item, {"id": _ID_PLACE, **changes}, first=_FIRST)
+    before, after = written.split(_ID_PLACE, 1)
+    return f'{before}"', f'"{after}'
+
+
+def _id(item: Members, field: str) -> ItemId | None:
+    given = value_of(item, "id")
+    if given in _NO_IDS:
+        return None
+    if not isinstance(given, str):
+        raise InvalidValueError(field, "is a string")
+    if not is_item_id(given):
+        raise InvalidValueError(field, f"has at most {MAX_ITEM_ID_CHARS} characters and no NUL")
+    return ItemId(given)
+
+
+def _kind(item: Members, field: str) -> str:
+    kind = value_of(item, "type")
+    if kind is None:
+        if value_of(item, "id") not in _NO_IDS and item.keys() <= {"id", "type"}:
+            return "item_reference"
+        if value_of(item, "role") is None:
+            raise InvalidValueError(f"{field}.type", "is missing")
+        return "message"
+    if not isinstance(kind, str) or not kind:
+        raise InvalidValueError(f"{field}.type", "is a string that is not empty")
+    return kind
+
+
+def _message(item: Members, field: str) -> NewMessage | None:
+    role = value_of(item, "role")
+    if not isinstance(role, str) or not (role in _ROLES or role in _FOREIGN_ROLES):
+        raise InvalidValueError(f"{field}.role", f"must be one of {', '.join(_ROLES)}")
+    content = _text(item, "content", field)
+    return NewMessage(role=_ROLES[role], content=content) if role in _ROLES else None
+
+
+def _function_call(item: Members, field: str) -> NewMessage:
+    call_id, name, arguments = (
+        _string(item, key, field) for key in ("call_id", "name", "arguments")
+    )
+    function = {"name": name, "arguments": arguments}
+    call = {"id": call_id, "type": "function", "function": function}
+    return NewMessage(role=Role.ASSISTANT, content=None, tool_calls=JsonText(dump([call])))
+
+
+def _function_call_output(item: Members, field: str) -> NewMessage | None:
+    output = _text(item, "output", field)
+    if value_of(item, "call_id") is None:
+        return None
+    call_id = _string(item, "call_id", field)
+    return NewMessage(role=Role.TOOL, content=output, tool_call_id=call_id) if call_id else None
+
+
+_MESSAGES: Final = {
+    "message": _message,
+    "function_call": _function_call,
+    "function_call_output": _function_call_output,
+}
+
+
+def _string(item: Members, key: str, field: str) -> str:
+    value = value_of(item, key)
+    if not isinstance(value, str):
+        raise InvalidValueError(f"{field}.{key}", "is a string")
+    return value
+
+
+def _text(item: Members, key: str, field: str) -> str:
+    """Return the text of a content: of all its parts, one directly after the other."""
+    content = value_of(item, key)
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise InvalidValueError(f"{field}.{key}", "is a string or a list of parts")
+    texts = (part.get("text", part.get("refusal")) for part in content)
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _part(source: str, *, said_by_model: bool) -> str:
+    if said_by_model:
+        return f'[{{"type":"output_text","text":{source},"annotations":[],"logprobs":[]}}]'
+    return f'[{{"type":"input_text","text":{source}}}]'
+
+
+# Stands for the id while the text around it is written; no JSON holds it, but in a string.
+_ID_PLACE: Final = "\x00"

@@ -1,0 +1,225 @@
+"""Which column of a hand-made table is what: by its name, its kind, and what the operator says."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Literal
+
+from chatkeep.domain.errors import ChatkeepError
+
+Side = Literal["conversations", "messages"]
+
+
+class AdoptionError(ChatkeepError):
+    """The tables cannot be adopted as they are; the message says what to do about it."""
+
+
+class Kind(StrEnum):
+    """What a column holds, as far as it matters here."""
+
+    INTEGER = "integer"
+    UUID = "uuid"
+    TEXT = "text"
+    CHOICE = "enum"
+    JSON = "json"
+    TIME = "timestamp with time zone"
+    NAIVE_TIME = "timestamp"
+    DATE = "date"
+    OTHER = "other"
+
+
+class Order(StrEnum):
+    """What decides the order of the messages of a conversation."""
+
+    TIME = "time"
+    ID = "id"
+
+
+class Extra(StrEnum):
+    """What becomes of columns that chatkeep has no place for."""
+
+    METADATA = "metadata"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`type` is what the database calls it, `kind` what that means here."""
+
+    name: str
+    kind: Kind
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What an operator says about the tables; None and nothing: look for it.
+
+    `columns`: (side, field) -> the column's name, or an empty one for "there is none".
+    """
+
+    schema: str | None = None
+    conversations: str | None = None
+    messages: str | None = None
+    columns: Mapping[tuple[Side, str], str] = field(default_factory=dict)
+    extra: Extra | None = None
+    order: Order | None = None
+    has_owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Which column is which field of ours, and those that are none."""
+
+    fields: Mapping[str, Column]
+    extra: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    names: tuple[str, ...]
+    kinds: frozenset[Kind]
+    required: bool = False
+
+
+_IDS: Final = frozenset({Kind.INTEGER, Kind.UUID, Kind.TEXT})
+_TEXTS: Final = frozenset({Kind.TEXT})
+_CHOICES: Final = frozenset({Kind.TEXT, Kind.CHOICE})
+_DOCUMENTS: Final = frozenset({Kind.JSON, Kind.TEXT})
+_TIMES: Final = frozenset({Kind.TIME, Kind.NAIVE_TIME, Kind.DATE})
+_METADATA: Final = ("metadata", "metadata_", "meta")
+_CREATED: Final = ("created_at", "created", "created_on")
+_OWNERS: Final = ("user_id", "owner_id", "user", "owner")
+
+FIELDS: Final[Mapping[Side, Mapping[str, _Field]]] = {
+    "conversations": {
+        "id": _Field(("id", "conversation_id", "chat_id"), _IDS, required=True),
+        "user_id": _Field(_OWNERS, _IDS),
+        "title": _Field(("title",), _TEXTS),
+        "status": _Field(("status", "state"), _CHOICES),
+        "metadata": _Field(_METADATA, _DOCUMENTS),
+        "created_at": _Field(_CREATED, _TIMES),
+        "updated_at": _Field(("updated_at", "updated", "updated_on"), _TIMES),
+    },
+    "messages": {
+        "id": _Field(("id", "message_id"), _IDS, required=True),
+        "conversation_id": _Field(
+            ("conversation_id", "chat_id", "thread_id", "session_id"), _IDS, required=True
+        ),
+        "user_id": _Field(_OWNERS, _IDS),
+        "role": _Field(("role", "sender", "author"), _CHOICES, required=True),
+        "content": _Field(("content", "text", "body", "message"), _TEXTS, required=True),
+        "tool_calls": _Field(("tool_calls",), _DOCUMENTS),
+        "tool_call_id": _Field(("tool_call_id",), _IDS),
+        "name": _Field(("name",), _TEXTS),
+        "metadata": _Field(_METADATA, _DOCUMENTS),
+        "created_at": _Field((*_CREATED, "timestamp", "sent_at"), _TIMES),
+    },
+}
+# Chatkeep counts for itself.
+DERIVED: Final[Mapping[Side, frozenset[str]]] = {
+    "conversations": frozenset({"message_count", "messages_count", "last_message_at"}),
+    "messages": frozenset(),
+}
+
+# The usual names, the ones that chatkeep's migration tells people to rename to first. The last ones
+# only in a schema that the operator names: without, they are chatkeep's own.
+USUAL: Final[Mapping[Side, tuple[str, ...]]] = {
+    "conversations": ("old_conversations", "conversation", "chats", "conversations"),
+    "messages": ("old_messages", "message", "chat_messages", "messages"),
+}
+
+
+def chosen(side: Side, found: Sequence[tuple[str, str]], wanted: Wanted) -> tuple[str, str]:
+    """Return the one table (schema, name) of those `found`; raise `AdoptionError` otherwise."""
+    name = wanted.conversations if side == "conversations" else wanted.messages
+    where = f"in the schema {wanted.schema}" if wanted.schema else "in the search path"
+    if not found:
+        if name is None:
+            raise AdoptionError(
+                f"No table of old {side} {where} (looked for {', '.join(USUAL[side])}): name it "
+                f"with --{side} NAME, and its schema with --schema S."
+            )
+        hint = "name its schema with --schema S" if wanted.schema is None else "check the spelling"
+        raise AdoptionError(
+            f"No table {name!r} {where} that is not chatkeep's own: {hint}. "
+            f"A name given with --{side} is the table's alone, without quotes."
+        )
+    if len(found) > 1:
+        names = ", ".join(".".join(each) for each in found)
+        raise AdoptionError(
+            f"Several tables could be the old {side}: {names}. Name the one with --{side} NAME "
+            "(and --schema S)."
+        )
+    return found[0]
+
+
+def resolve(side: Side, table: str, columns: Iterable[Column], wanted: Wanted) -> Resolved:
+    """Return which column is what. Raises `AdoptionError` that names all that is unclear."""
+    by_name = {column.name: column for column in columns}
+    fields: dict[str, Column] = {}
+    problems = []
+    for name, expected in FIELDS[side].items():
+        option = f"--column {side}.{name}=NAME"
+        given = wanted.columns.get((side, name))
+        if given is not None:
+            names: tuple[str, ...] = (given,) if given else ()
+            if given and given not in by_name:
+                problems.append(f"has no column {given!r} (it has {', '.join(by_name)})")
+                continue
+        else:
+            names = expected.names
+        matching = [by_name[each] for each in names if each in by_name]
+        usable = [each for each in matching if each.kind in expected.kinds]
+        if usable and (usable[0] is matching[0] or matching[0].name != name):
+            fields[name] = usable[0]
+        elif matching and (expected.required or given or matching[0].name == name):
+            problems.append(
+                f"{matching[0].name} is of type {matching[0].type}, where {name} is "
+                f"{_either(expected.kinds)}: name another column with {option}"
+                + ("" if expected.required else f" (or none: {option.removesuffix('NAME')})")
+                + ", or make a view"
+            )
+        elif expected.required:
+            problems.append(f"has no column for {name}: name it with {option}")
+    if side == "conversations" and "user_id" not in fields and not wanted.has_owner:
+        problems.append(
+            "has no column for user_id: name it with --column conversations.user_id=NAME, or say "
+            "whose all of them are with --user-id ID"
+        )
+    used = {column.name for column in fields.values()}
+    extra = tuple(
+        column for name, column in by_name.items() if name not in used and name not in DERIVED[side]
+    )
+    if extra and wanted.extra is None:
+        problems.append(
+            f"has columns that chatkeep has no place for, {', '.join(c.name for c in extra)}: keep "
+            "them in the metadata with --extra metadata, leave them behind with --extra leave, or "
+            f"say what they are with --column {side}.FIELD=NAME"
+        )
+    if problems:
+        raise AdoptionError(f"{table}: {'; '.join(problems)}.")
+    return Resolved(fields, extra)
+
+
+def order_of(table: str, fields: Mapping[str, Column], wanted: Wanted) -> Order:
+    """Return what the messages are ordered by. Raises `AdoptionError` when nothing says."""
+    if wanted.order is not None:
+        if wanted.order is Order.TIME and "created_at" not in fields:
+            raise AdoptionError(
+                f"{table}: has no column for created_at to order by: name it with "
+                "--column messages.created_at=NAME, or use --order id."
+            )
+        return wanted.order
+    if "created_at" in fields:
+        return Order.TIME
+    if fields["id"].kind is Kind.INTEGER:
+        return Order.ID
+    raise AdoptionError(
+        f"{table}: nothing says in which order the messages stand: name their time with "
+        "--column messages.created_at=NAME, or, when the ids are in order, use --order id."
+    )
+
+
+def _either(kinds: frozenset[Kind]) -> str:
+    return " or ".join(kind.value for kind in Kind if kind in kinds)

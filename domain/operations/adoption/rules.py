@@ -1,0 +1,206 @@
+"""What a row of a hand-made table becomes here: ids, roles, statuses, tool calls, times.
+
+Rows come as texts, the way the database writes their values. Nothing of a row is left out silently:
+what has no place of its own is kept in the metadata, and a row that cannot be kept is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid5
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import (
+    Conversation,
+    ConversationId,
+    MessageId,
+    NewMessage,
+    Role,
+    Status,
+    UserId,
+    check_user_id,
+)
+from chatkeep.domain.operations.adoption.documents import columns, metadata, tool_calls
+from chatkeep.domain.operations.adoption.layout import Kind
+
+# The ids of what was adopted follow from it: with another one, adopting again would add it again.
+NAMESPACE: Final = UUID("1065de24-4e8f-4da1-9764-38c84f6e2254")
+ROLES: Final[Mapping[str, Role]] = {
+    **{role.value: role for role in Role},
+    "human": Role.USER,
+    "customer": Role.USER,
+    "ai": Role.ASSISTANT,
+    "bot": Role.ASSISTANT,
+    "chatbot": Role.ASSISTANT,
+    "model": Role.ASSISTANT,
+    "function": Role.TOOL,
+}
+STATUSES: Final[Mapping[str, Status]] = {
+    **{status.value: status for status in Status},
+    **dict.fromkeys(("", "open", "new", "ongoing", "in_progress"), Status.ACTIVE),
+    **dict.fromkeys(
+        ("closed", "inactive", "completed", "done", "finished", "ended", "resolved"),
+        Status.ARCHIVED,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldConversation:
+    """A row of the old conversations. `messages` of them it has, from `first_at` to `last_at`.
+
+    `bad_time`: a time of it is outside of the years 2 to 9998.
+    """
+
+    id: str
+    user_id: str | None = None
+    title: str | None = None
+    status: str | None = None
+    metadata: str | None = None
+    extra: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    bad_time: bool = False
+    messages: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldMessage:
+    """A row of the old messages."""
+
+    id: str
+    user_id: str | None = None
+    role: str | None = None
+    content: str | None = None
+    tool_calls: str | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+    metadata: str | None = None
+    extra: str | None = None
+    created_at: datetime | None = None
+    bad_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """How the ids of one old table become ours.
+
+    UUIDs are kept. Any other id becomes the UUID of version 5 of "schema.table:id" in `NAMESPACE`.
+    """
+
+    table: str
+    kind: Kind
+
+    def new(self, old: str) -> UUID:
+        if self.kind is Kind.UUID:
+            return UUID(old)
+        if self.kind is Kind.TEXT and _is_uuid(old):
+            return UUID(old)
+        return uuid5(NAMESPACE, f"{self.table}:{old}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How rows are read. `owner` owns the conversations that have no user of their own.
+
+    `statuses` and `roles` are those the operator added; None as a status leaves such conversations
+    behind.
+    """
+
+    conversations: Ids
+    messages: Ids
+    owner: UserId | None = None
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    statuses: Mapping[str, Status | None] = field(default_factory=dict)
+
+    def role(self, given: str) -> Role | None:
+        """Return the role that an old one stands for; None when that is not known."""
+        word = given.strip().lower()
+        return self.roles.get(word) or ROLES.get(word)
+
+    def knows(self, status: str) -> bool:
+        word = status.strip().lower()
+        return word in self.statuses or word in STATUSES
+
+    def status(self, given: str | None) -> Status | None:
+        """Return what an old status stands for; None when such conversations are left behind."""
+        word = (given or "").strip().lower()
+        if word in self.statuses:
+            return self.statuses[word]
+        if word not in STATUSES:
+            raise InvalidValueError("status", f"{given!r} is not known")
+        return STATUSES[word]
+
+
+def conversation_of(old: OldConversation, rules: Rules, now: datetime) -> Conversation | None:
+    """Return what the row becomes; None when its status says that it is left behind.
+
+    What the row does not say of times follows from its messages; `now` when they say none either.
+    `updated_at` is the last activity: the latest of the row's own and of its last message's.
+    Raises `InvalidValueError` naming the column.
+    """
+    status = rules.status(old.status)
+    if status is None:
+        return None
+    owner = old.user_id if old.user_id is not None else rules.owner
+    if owner is None:
+        raise InvalidValueError("user_id", "is null: say whose it is with --user-id ID")
+    if old.bad_time:
+        raise InvalidValueError("created_at or updated_at", "is outside of the years 2 to 9998")
+    known = [t for t in (old.created_at, old.first_at, old.updated_at) if t is not None]
+    created_at = known[0] if known else now
+    activity = [t for t in (old.updated_at, old.last_at) if t is not None]
+    return Conversation(
+        id=ConversationId(rules.conversations.new(old.id)),
+        user_id=check_user_id(owner),
+        title=old.title,
+        status=status,
+        metadata=metadata(old.metadata, columns(old.extra)),
+        message_count=0,
+        created_at=created_at,
+        updated_at=max(activity, default=created_at),
+    )
+
+
+def message_of(old: OldMessage, owner: UserId, rules: Rules) -> NewMessage:
+    """Return what the row becomes in a conversation of `owner`; without a time if it has none.
+
+    Raises `InvalidValueError` naming the column.
+    """
+    if old.user_id is not None and old.user_id != owner:
+        raise InvalidValueError("user_id", "is not that of the conversation")
+    if old.bad_time:
+        raise InvalidValueError("created_at", "is outside of the years 2 to 9998")
+    if old.role is None:
+        raise InvalidValueError("role", "is null")
+    role = rules.role(old.role)
+    if role is None:
+        raise InvalidValueError(
+            "role", f"{old.role!r} is not known: say what it is with --role {old.role.strip()}=ROLE"
+        )
+    calls, kept = tool_calls(old.tool_calls)
+    tool_call_id = old.tool_call_id or None
+    if role is Role.TOOL and tool_call_id is None:
+        tool_call_id = f"old_{old.id}"
+    message = NewMessage(
+        id=MessageId(rules.messages.new(old.id)),
+        role=role,
+        content=old.content,
+        tool_calls=calls,
+        tool_call_id=tool_call_id,
+        name=old.name or None,
+        metadata=metadata(old.metadata, kept | columns(old.extra)),
+        created_at=old.created_at,
+    )
+    message.check(limits=None)
+    return message
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

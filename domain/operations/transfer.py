@@ -1,0 +1,293 @@
+"""Importing and exporting whole conversations, with all that was ever said in them.
+
+An import keeps what it is given: the order, the times, equal and backward ones too, and the ids.
+Running it twice adds nothing. Both sides of a transfer are as large as they are: an export holds a
+page of a conversation in memory, an import one conversation.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid5
+
+from chatkeep.domain.entries import BEFORE_FIRST, Entries, Entry, EntryPage, GivenEntry
+from chatkeep.domain.errors import (
+    ConflictError,
+    ConversationIdTakenError,
+    ConversationNotFoundError,
+    InvalidValueError,
+    StoreUnavailableError,
+)
+from chatkeep.domain.items import ItemId
+from chatkeep.domain.model import (
+    EMPTY_OBJECT,
+    Conversation,
+    ConversationId,
+    JsonText,
+    Limits,
+    MessageId,
+    NewMessage,
+    Status,
+    UserId,
+    check_metadata,
+    check_title,
+    with_ids,
+)
+from chatkeep.domain.ports import Clock, Conversations, LastSeen, Users
+
+# The ids of what was imported follow from it: with another one, importing again would add it again.
+NAMESPACE: Final = UUID("d5d10f58-3666-4023-a1c1-dea950fb03d5")
+CONVERSATIONS_PAGE: Final = 100
+ENTRIES_PAGE: Final = 500
+PAGE_BYTES: Final = 4 * 1024 * 1024
+"""A page of entries ends here, though it always has one: an item alone may be larger."""
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""By no more than this do the clocks of the processes that serve one database."""
+
+
+class ConversationGrownError(ConflictError):
+    """The source knows messages that the conversation imported from it before does not have."""
+
+    def __init__(self, conversation_id: ConversationId, *, missing: int, given: int) -> None:
+        super().__init__(
+            f"{missing} of its {given} messages are not in conversation {conversation_id}, which "
+            "was imported from it before; delete that one and import again to have them."
+        )
+        self.conversation_id = conversation_id
+        self.missing = missing
+        self.given = given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenConversation:
+    """A conversation as its source gives it, with what it does not say left as None.
+
+    `canonical` is the same text whenever the same conversation is given: without an `id` of its own
+    the id follows from it. `may_grow`: `canonical` does not follow from the messages, which may be
+    more another time; all of them have ids then.
+    """
+
+    canonical: str
+    may_grow: bool = False
+    id: ConversationId | None = None
+    title: str | None = None
+    status: Status = Status.ACTIVE
+    metadata: JsonText = EMPTY_OBJECT
+    retain: bool = False
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    entries: tuple[GivenEntry, ...] = ()
+
+    @property
+    def messages(self) -> tuple[NewMessage, ...]:
+        return tuple(entry.message for entry in self.entries if entry.message is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some consecutive entries of a conversation that is exported; pieces come in order.
+
+    `is_first` and `is_last` are its first and last piece, which one alone may be.
+    """
+
+    conversation: Conversation
+    entries: tuple[Entry, ...]
+    is_first: bool
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """All methods raise `StoreUnavailableError` when the store cannot answer.
+
+    `limits` are those that an import keeps; with None, lengths are as they are.
+    """
+
+    users: Users
+    conversations: Conversations
+    entries: Entries
+    clock: Clock
+    limits: Limits | None = None
+
+    async def import_conversation(self, user_id: UserId, given: GivenConversation) -> bool:
+        """Store a conversation with all that is in it, or nothing; return whether it is new.
+
+        A user who does not exist is added. A message without a time has that of the one before it,
+        the first one that of the conversation; a conversation without one has the first time that
+        it says at all, else now. `updated_at` is the latest time of all.
+        Without an id, it is the same conversation as before whatever was done to it since.
+        Raises `ConversationIdTakenError`, `MessageIdTakenError`, `ConversationGrownError`,
+        `UserNotProvisionedError`, and `InvalidValueError` or `LimitExceededError` naming the field.
+        """
+        self._check(given)
+        timed, created_at, updated_at = _timed(given, self.clock.now())
+        new = Conversation(
+            id=given.id or ConversationId(uuid5(NAMESPACE, f"{user_id}\0{given.canonical}")),
+            user_id=user_id,
+            title=given.title,
+            status=given.status,
+            metadata=given.metadata,
+            retain=given.retain,
+            message_count=0,
+            created_at=created_at,
+            updated_at=updated_at,
+        )
+        entries = _with_ids(timed, new)
+        _check_ids(entries)
+        try:
+            return await self.entries.restore(new, entries, provision=True)
+        except ConversationIdTakenError:
+            if given.id is not None:
+                raise
+            if given.may_grow:
+                await self._check_grown(new, entries)
+            return False
+
+    async def count(self, user_id: UserId) -> int:
+        """Return how many conversations the user has."""
+        return (await self.users.usage(user_id)).conversations
+
+    async def export(self, user_id: UserId) -> AsyncGenerator[Piece, None]:
+        """Yield every conversation of the user once, in pieces, each with all that is in it.
+
+        None is missed because it became active meanwhile, and so changed its place in the list; one
+        that is deleted meanwhile is left out, or ends where it was. Between two pieces nothing is
+        asked of the store, and nothing is kept open there. In memory are a page of conversations, a
+        page of entries, and the ids of all conversations yielded so far: some 100 bytes each.
+        """
+        given: set[ConversationId] = set()
+        since: datetime | None = None
+        while True:
+            recently = self.clock.now() - CLOCKS_DIFFER
+            given_before = len(given)
+            async for conversation in self._list(user_id, since):
+                if conversation.id not in given:
+                    given.add(conversation.id)
+                    async for piece in self._pieces(conversation):
+                        yield piece
+            if since is not None and len(given) == given_before:
+                return
+            since = since or recently
+
+    async def _list(self, user_id: UserId, since: datetime | None) -> AsyncIterator[Conversation]:
+        after: LastSeen | None = None
+        while True:
+            page = await self.conversations.list(
+                user_id,
+                status=None,
+                after=after,
+                limit=CONVERSATIONS_PAGE,
+                max_bytes=PAGE_BYTES,
+            )
+            for conversation in page.items:
+                if since is not None and conversation.updated_at < since:
+                    return
+                yield conversation
+            if not page.more:
+                return
+            after = LastSeen(page.items[-1].updated_at, page.items[-1].id)
+
+    async def _pieces(self, conversation: Conversation) -> AsyncIterator[Piece]:
+        is_first = True
+        try:
+            async for page in self._pages(conversation):
+                yield Piece(conversation, page.entries, is_first, not page.more)
+                is_first = False
+        except ConversationNotFoundError:  # deleted just now
+            if not is_first:
+                yield Piece(conversation, (), is_first=False, is_last=True)
+
+    async def _pages(self, conversation: Conversation) -> AsyncIterator[EntryPage]:
+        after = BEFORE_FIRST
+        while True:
+            page = await self.entries.page(
+                conversation.user_id,
+                conversation.id,
+                after=after,
+                limit=ENTRIES_PAGE,
+                max_bytes=PAGE_BYTES,
+            )
+            yield page
+            if not page.more:
+                return
+            after = page.entries[-1].position
+
+    async def _check_grown(self, new: Conversation, entries: Sequence[GivenEntry]) -> None:
+        missing = {entry.message.id for entry in entries if entry.message is not None}
+        given = len(missing)
+        try:
+            async for page in self._pages(new):
+                missing -= {each.message.id for each in page.entries if each.message is not None}
+        except ConversationNotFoundError as error:
+            raise StoreUnavailableError("What had the id was deleted just now.") from error
+        if missing:
+            raise ConversationGrownError(new.id, missing=len(missing), given=given)
+
+    def _check(self, given: GivenConversation) -> None:
+        if self.limits is not None:
+            check_title(given.title, self.limits)
+            check_metadata(given.metadata, self.limits)
+        for index, entry in enumerate(given.entries):
+            field = f"messages[{index}]."
+            if entry.message is not None and not entry.is_of_item:
+                entry.message.check(self.limits, within=field)
+            if (
+                entry.item is not None and self.limits is not None
+            ):  # whose rules are those of the API that it came through
+                size = len(entry.item.encode())
+                self.limits.check("max_item_bytes", size, field=f"{field}item", unit="bytes")
+
+
+def _timed(
+    given: GivenConversation, now: datetime
+) -> tuple[Sequence[GivenEntry], datetime, datetime]:
+    """Return the entries with their times, and `created_at` and `updated_at`."""
+    created_at = next(_times(given), None)
+    if created_at is None:
+        # The messages are left without: importing again at another time is to find them the same.
+        return given.entries, now, now
+    entries = []
+    latest = created_at
+    for entry in given.entries:
+        latest = entry.time or latest
+        entries.append(entry.at(latest))
+    return entries, created_at, max(_times(given))
+
+
+def _times(given: GivenConversation) -> Iterator[datetime]:
+    if given.created_at is not None:
+        yield given.created_at
+    for entry in given.entries:
+        if entry.time is not None:
+            yield entry.time
+    if given.updated_at is not None:
+        yield given.updated_at
+
+
+def _with_ids(entries: Sequence[GivenEntry], new: Conversation) -> tuple[GivenEntry, ...]:
+    messages = [entry.message for entry in entries if entry.message is not None]
+    identified = iter(with_ids(messages, new.updated_at, seed=new.id))
+    return tuple(
+        entry if entry.message is None else replace(entry, message=next(identified))
+        for entry in entries
+    )
+
+
+def _check_ids(entries: Sequence[GivenEntry]) -> None:
+    message_ids = set[MessageId | None]()
+    item_ids = set[ItemId]()
+    for index, entry in enumerate(entries):
+        if entry.message is not None:
+            if entry.message.id in message_ids:
+                raise InvalidValueError(
+                    f"messages[{index}].id", "stands twice in this conversation"
+                )
+            message_ids.add(entry.message.id)
+        if entry.item_id is not None:
+            if entry.item_id in item_ids:
+                raise InvalidValueError(
+                    f"messages[{index}].item.id", "stands twice in this conversation"
+                )
+            item_ids.add(entry.item_id)

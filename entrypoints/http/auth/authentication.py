@@ -1,0 +1,80 @@
+"""Puts who is calling into the scope of a request, before anything else looks at it."""
+
+from typing import Final
+
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.openapi.spec import SecurityRequirement
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from chatkeep.domain.model import UserId
+from chatkeep.entrypoints.http.auth.identity import Caller, Identity, IdentityError
+
+__all__ = ["FOR_SERVICES", "FOR_USERS", "Authentication", "Caller", "service_of", "user_of"]
+
+# What routes ask for, in OpenAPI's words: either one of a list, with all that it names.
+FOR_USERS: Final[list[SecurityRequirement]] = [{"bearer": []}, {"bearer": [], "acting_for": []}]
+FOR_SERVICES: Final[list[SecurityRequirement]] = [{"bearer": []}]
+
+
+# A proxy may have looked at the first of two of these, where we would take the last.
+_SENT_ONCE: Final = {
+    name.lower().encode(): name
+    for name in ("Authorization", "Content-Type", "Idempotency-Key", "X-User-Id")
+}
+
+
+class Authentication(ASGIMiddleware):
+    """Lets only identified callers in. Raises `IdentityError`, also for headers sent twice."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        found: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            if name in _SENT_ONCE:
+                if name in found:
+                    raise _sent_twice(_SENT_ONCE[name])
+                found[name] = value
+        given = found.get(b"authorization")
+        authorization = None if given is None else given.decode("latin-1")
+        user_id = found.get(b"x-user-id")
+        acting_for = None if user_id is None else _utf8(user_id)
+        caller = None
+        if authorization is not None and acting_for is None:
+            caller = self._identity.cached(authorization)
+        scope["user"] = caller or await self._identity.caller(authorization, acting_for)
+        await next_app(scope, receive, send)
+
+
+def user_of(caller: Caller) -> UserId:
+    """Return the user that the request is about. Raises `IdentityError` when there is none."""
+    if caller.user_id is None:
+        raise IdentityError(
+            "A service key acts for a user: name them in X-User-Id.",
+            code="invalid_request",
+            status=400,
+        )
+    return caller.user_id
+
+
+def service_of(caller: Caller) -> None:
+    """Raise `IdentityError` for anybody but a service."""
+    if not caller.service:
+        raise IdentityError(
+            "Only a service key may do this.", code="insufficient_scope", status=403
+        )
+
+
+def _sent_twice(header: str) -> IdentityError:
+    return IdentityError(f"Send one {header} header.", code="invalid_request", status=400)
+
+
+def _utf8(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise IdentityError("X-User-Id is not UTF-8.", code="invalid_request", status=400) from None

@@ -1,0 +1,203 @@
+"""JSON Web Tokens (RFC 7519): whose they are, and whether that can be believed."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+from jwt import exceptions as refusals
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import UserId, check_user_id
+from chatkeep.entrypoints.http.auth.jwks import KEY_TYPES, Jwks, UnknownKeyError
+
+MAX_TOKEN_CHARS: Final = 16 * 1024
+MIN_SECRET_BYTES: Final = 32
+JWKS_TRUST_SECONDS: Final = 300.0
+"""How long a verified token is believed without another look at the keys: they may be withdrawn."""
+
+_DETAILS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (refusals.ExpiredSignatureError, "The token has expired."),
+    (refusals.ImmatureSignatureError, "The token is not valid yet."),
+    (refusals.InvalidSignatureError, "The signature of the token does not match."),
+    (refusals.InvalidAudienceError, "The token is meant for another audience."),
+    (refusals.InvalidIssuerError, "The token comes from another issuer."),
+    (refusals.InvalidSubjectError, "The sub claim of the token is not a string."),
+)
+
+
+class InvalidTokenError(Exception):
+    """The token proves nothing. `detail` may be shown to the caller: it quotes nothing of it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says. Times are in seconds since 1970.
+
+    Until `cache_until` the same token need not be verified again.
+    """
+
+    user_id: UserId
+    expires_at: float
+    cache_until: float
+
+
+class TokenVerifier:
+    """Verifies tokens signed with a shared `secret` (HS256) or with one of `keys` (`KEY_TYPES`).
+
+    Which of the two is asked follows from the algorithm the token names, and a key verifies one
+    algorithm only, so that a public key never serves as a secret. `issuer` and `audience` are
+    checked when given. `exp` and `sub` are demanded, `nbf` and `iat` respected, all times with
+    `leeway` seconds of grace for clocks that differ.
+
+    Raises `ValueError` for a secret that is too short or is not one, and when there is neither
+    a secret nor keys.
+    """
+
+    def __init__(
+        self,
+        *,
+        secret: str | None,
+        keys: Jwks | None,
+        issuer: str | None,
+        audience: str | None,
+        leeway: float = 30,
+    ) -> None:
+        if secret is None and keys is None:
+            raise ValueError("tokens are verified with a secret or with keys; give one of them")
+        self._secret = None if secret is None else _secret_bytes(secret)
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._leeway = leeway
+
+    async def verify(self, token: str) -> Claims:
+        """Return what `token` says. It has no spaces around it.
+
+        Raises `InvalidTokenError`, and `JwksUnavailableError` when there are no keys to try it on.
+        """
+        if len(token) > MAX_TOKEN_CHARS:
+            raise InvalidTokenError(f"The token has more than {MAX_TOKEN_CHARS} characters.")
+        if not token.isascii():
+            raise InvalidTokenError("The token is malformed.")
+        try:
+            key, alg = await self._key(jwt.get_unverified_header(token))
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[alg],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=self._leeway,
+                options={
+                    "require": ["exp", "sub"],
+                    "verify_aud": self._audience is not None,
+                    "verify_jti": False,
+                },
+            )
+        except (jwt.PyJWTError, UnknownKeyError) as error:
+            raise InvalidTokenError(_detail(error)) from error
+        expires_at = _seconds(claims["exp"])
+        return Claims(
+            user_id=_subject(claims["sub"]),
+            expires_at=expires_at,
+            cache_until=(
+                min(expires_at, time.time() + JWKS_TRUST_SECONDS)
+                if isinstance(key, jwt.PyJWK)
+                else expires_at
+            ),
+        )
+
+    async def _key(self, header: Mapping[str, Any]) -> tuple[bytes | jwt.PyJWK, str]:
+        alg = header.get("alg")
+        if alg == "HS256" and self._secret is not None:
+            return self._secret, "HS256"
+        if isinstance(alg, str) and alg in KEY_TYPES and self._keys is not None:
+            key = await self._keys.key(header.get("kid"), alg)
+            return key, key.algorithm_name
+        accepted = (["HS256"] if self._secret is not None else []) + (
+            list(KEY_TYPES) if self._keys is not None else []
+        )
+        raise InvalidTokenError(
+            f"The token is signed in a way that is not accepted here; use {' or '.join(accepted)}."
+        )
+
+
+def sign(  # noqa: PLR0913 - one for each claim
+    secret: str,
+    user_id: str,
+    *,
+    expires_in: float,
+    issuer: str | None = None,
+    audience: str | None = None,
+    now: float | None = None,
+) -> str:
+    """Return a token for `user_id` that expires in `expires_in` seconds, signed with HS256.
+
+    Raises `ValueError` for a secret that `TokenVerifier` would refuse, and `InvalidValueError`
+    for an id that no user can have.
+    """
+    issued_at = time.time() if now is None else now
+    claims: dict[str, str | int] = {
+        "sub": check_user_id(user_id),
+        "iat": int(issued_at),
+        "exp": int(issued_at + expires_in),
+    }
+    if issuer is not None:
+        claims["iss"] = issuer
+    if audience is not None:
+        claims["aud"] = audience
+    return jwt.encode(claims, _secret_bytes(secret), algorithm="HS256")
+
+
+def _secret_bytes(secret: str) -> bytes:
+    encoded = secret.encode()
+    if len(encoded) < MIN_SECRET_BYTES:
+        raise ValueError(
+            f"The token secret has {len(encoded)} bytes; at least {MIN_SECRET_BYTES} are needed. "
+            'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+    try:
+        # PyJWT refuses public keys and the like, but only when the first token comes.
+        jwt.get_algorithm_by_name("HS256").prepare_key(encoded)
+    except jwt.InvalidKeyError as error:
+        raise ValueError(
+            "The token secret is a key or certificate of another kind. Public keys are given "
+            "as a JWKS URL; a secret is any random text."
+        ) from error
+    return encoded
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, UnknownKeyError):
+        return str(error)
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"The token has no {error.claim} claim."
+    return next(
+        (detail for kind, detail in _DETAILS if isinstance(error, kind)), "The token is malformed."
+    )
+
+
+def _seconds(exp: Any) -> float:  # noqa: ANN401 - any JSON may stand there
+    # PyJWT takes a text with digits too; RFC 7519 wants a number.
+    if not isinstance(exp, int | float):
+        raise InvalidTokenError("The exp claim of the token is not a number.")
+    try:
+        return float(exp)
+    except OverflowError as error:
+        raise InvalidTokenError("The exp claim of the token is too large.") from error
+
+
+def _subject(sub: str) -> UserId:
+    try:
+        sub.encode()
+        return check_user_id(sub)
+    except UnicodeEncodeError as error:
+        raise InvalidTokenError("The sub claim of the token is not Unicode text.") from error
+    except InvalidValueError as error:
+        raise InvalidTokenError(f"The sub claim of the token {error.reason}.") from error

@@ -1,0 +1,85 @@
+"""JSON documents within a body -> the texts of the domain.
+
+A body is decoded with its documents as they stand in it, which is quick whatever they hold. What is
+certain to be over its limit is refused before it is decoded: as objects of Python a document takes
+up to a hundred times its size.
+"""
+
+from collections.abc import Callable
+from math import isinf
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Raw, UnsetType
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits
+from chatkeep.entrypoints.http.validation import invalid_body
+from chatkeep.entrypoints.json_fields import metadata_text, tool_calls_text
+
+_T = TypeVar("_T")
+
+_WHITE_SPACE: Final = b" \t\n\r"
+
+
+def _float(literal: str) -> float:
+    """Return the number, much faster than msgspec reads one like `1e308`."""
+    value = float(literal)
+    if isinf(value):
+        raise ValueError("Number out of range")
+    return value
+
+
+_Object = dict[str, Any]
+_decode_object: Final = msgspec.json.Decoder(_Object, float_hook=_float).decode
+_decode_object_or_null: Final = msgspec.json.Decoder(_Object | None, float_hook=_float).decode
+_decode_objects_or_null: Final = msgspec.json.Decoder(
+    list[_Object] | None, float_hook=_float
+).decode
+
+
+def metadata_of(
+    given: Raw | UnsetType, limits: Limits, *, field: str = "metadata", may_be_null: bool = True
+) -> JsonText:
+    """Return metadata as the domain keeps it. Raises what is wrong with it, naming the field."""
+    if isinstance(given, UnsetType):
+        return EMPTY_OBJECT
+    document = bytes(given)
+    size = least_size(document)
+    if size > limits.max_metadata_bytes:
+        limits.check("max_metadata_bytes", len(document), field=field, unit="bytes")
+    decode = _decode_object_or_null if may_be_null else _decode_object
+    return metadata_text(decoded(decode, document, field), field=field, limits=limits)
+
+
+def tool_calls_of(given: Raw | UnsetType, limits: Limits, *, field: str) -> JsonText | None:
+    """Return tool calls as the domain keeps them. Raises what is wrong with them."""
+    if isinstance(given, UnsetType):
+        return None
+    document = bytes(given)
+    size = least_size(document)
+    if size > limits.max_message_chars:
+        limits.check("max_message_chars", len(document), field=field, unit="characters")
+    calls = decoded(_decode_objects_or_null, document, field)
+    return tool_calls_text(calls, field=field, limits=limits)
+
+
+def least_size(document: bytes) -> int:
+    """Return how many characters there are at least once it is compact; there are no more values.
+
+    No way of writing commas and brackets makes them any fewer, within texts or between values. Of
+    all the rest, escapes of two halves of a pair, twelve bytes, become one character. A number
+    counts with all its digits.
+    """
+    marks = document.count(b",") + document.count(b"[") + document.count(b"{")
+    return max(marks, len(document.translate(None, _WHITE_SPACE)) // len(r"\ud83e\uddf5"))
+
+
+def decoded(decode: Callable[[bytes], _T], document: bytes, field: str) -> _T:
+    try:
+        return decode(document)
+    except msgspec.ValidationError as error:
+        within, reason = invalid_body(error, whole="")
+        raise InvalidValueError(f"{field}{within}", reason) from None
+    except RecursionError:
+        raise InvalidValueError(field, "is nested too deep") from None

@@ -1,0 +1,144 @@
+"""One log line and one measurement a request, and what every answer carries."""
+
+import logging
+import re
+from collections.abc import Iterable
+from os import urandom
+from time import perf_counter
+from typing import ClassVar, Final, Protocol
+
+import msgspec
+from litestar.enums import HttpMethod, ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
+from chatkeep.entrypoints.logs import ACCESS, UNDER_WAY, Pseudonyms, UnderWay
+
+logger = logging.getLogger(ACCESS)
+
+_REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
+HEADERS: Final = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+_PAGE_POLICY: Final = (
+    b"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+)
+_HEADERS_OF_PAGE: Final = [*HEADERS[:-1], (b"content-security-policy", _PAGE_POLICY)]
+_SLASHES: Final = re.compile("/{2,}")
+_PAGE: Final = "/docs"
+_FILES_OF_PAGE: Final = "/docs-assets/"
+NO_STORE: Final = (b"cache-control", b"no-store")
+_PRIVATE_HEADERS: Final = [*HEADERS, NO_STORE]
+# Any other word a client makes up counts as one: a metric has few labels.
+_METHODS: Final = frozenset(HttpMethod)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A line of the log. `queries`: statements sent to the database; `user`: a salted hash."""
+
+    event: ClassVar[str] = "request"
+
+    request_id: str
+    method: str
+    route: str
+    status: int
+    duration_ms: float
+    queries: int
+    user: str | None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.request_id} {self.method} {self.route} {self.status} {self.duration_ms:.1f}ms "
+            f"queries={self.queries} user={self.user or '-'}"
+        )
+
+
+class Span(Protocol):
+    def end(self, method: str, route: str, status: int) -> None:
+        """Say what became of the request. Called once, where the span was begun."""
+
+
+class Tracing(Protocol):
+    def begin(self, headers: Iterable[tuple[bytes, bytes]], request_id: str) -> Span:
+        """Begin the span of a request; until its end it is the parent of what happens."""
+
+
+class Observation:
+    """Wraps the whole application, unknown paths included.
+
+    `X-Request-ID` is taken from the request, or made, and returned. A line says the id, method,
+    route, status, time, number of statements and a hash of the user: nothing of bodies or tokens.
+    """
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, who: Pseudonyms, tracing: Tracing | None = None
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._who = who
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        request_id = _request_id(scope["headers"])
+        under_way = UnderWay(request_id.decode())
+        before = UNDER_WAY.set(under_way)
+        span = None
+        if self._tracing is not None:
+            span = self._tracing.begin(scope["headers"], under_way.id)
+        if "//" in scope["path"]:  # which is routed like one slash, and is to be treated like it
+            scope["path"] = _SLASHES.sub("/", scope["path"])
+        fields = _fields(scope["path"])
+        status = 500
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *fields, (b"x-request-id", request_id)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        finally:
+            seconds = perf_counter() - started
+            route = scope.get("path_template") or "-"
+            method = scope["method"] if scope["method"] in _METHODS else "-"
+            self._metrics.request(method, route, status, seconds)
+            if span is not None:
+                span.end(method, route, status)
+            if logger.isEnabledFor(logging.INFO):
+                caller = scope.get("user")
+                user_id = None if caller is None else caller.user_id
+                logger.info(
+                    Request(
+                        under_way.id,
+                        method,
+                        route,
+                        status,
+                        round(seconds * 1000, 1),
+                        under_way.statements,
+                        None if user_id is None else self._who(user_id),
+                    )
+                )
+            UNDER_WAY.reset(before)
+
+
+def _fields(path: str) -> list[tuple[bytes, bytes]]:
+    """Return what answers at a path carry. Only what is known as public may be stored."""
+    if path.rstrip("/") == _PAGE:
+        return _HEADERS_OF_PAGE
+    return HEADERS if path.startswith((_PAGE + "/", _FILES_OF_PAGE)) else _PRIVATE_HEADERS
+
+
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value
+    return urandom(16).hex().encode()

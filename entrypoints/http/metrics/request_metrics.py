@@ -1,0 +1,150 @@
+"""What Prometheus may scrape at /metrics: this process's counts, or those of all that serve."""
+
+import platform
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from hmac import compare_digest
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from litestar import Litestar, Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from chatkeep.domain.threads import run_in_thread
+from chatkeep.entrypoints.http.auth.identity import IdentityError
+from chatkeep.entrypoints.http.metrics.metric_families import (
+    Family,
+    Source,
+    exposition,
+    of_registry,
+)
+from chatkeep.entrypoints.http.metrics.multiprocess import Workers
+from chatkeep.entrypoints.http.snapshots import Snapshot
+
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The counters of one application, and what `sources` know.
+
+    `workers` is a directory of the processes that serve together: then a scrape of any of them
+    answers for all.
+    """
+
+    def __init__(self, sources: Sequence[Source] = (), workers: Path | None = None) -> None:
+        self.registry = CollectorRegistry()
+        self._sources = sources
+        self._workers = None if workers is None else Workers(workers, self._own)
+        self._requests = Histogram(
+            "chatkeep_request_duration_seconds",
+            "Time from a request's headers to the end of its answer",
+            ("method", "route", "status"),
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._appended = Counter(
+            "chatkeep_appended_messages", "Messages appended", registry=self.registry
+        )
+        self._over_soft_limit = Counter(
+            "chatkeep_soft_limit_warnings",
+            "Appends to conversations longer than advised",
+            registry=self.registry,
+        )
+        self._swept = Counter(
+            "chatkeep_swept_conversations",
+            "Conversations that sweeps archived or deleted",
+            ("action",),
+            registry=self.registry,
+        )
+        self._archived, self._deleted = map(self._swept.labels, ("archived", "deleted"))
+        self._refused = Counter(
+            "chatkeep_refused_requests",
+            "Requests that flood protection refused",
+            ("reason",),
+            registry=self.registry,
+        )
+        for reason in ("overloaded", "user_at_once", "user_rate"):
+            self._refused.labels(reason)
+        self._by_labels: dict[tuple[str, str, int], Histogram] = {}
+        self._text = Snapshot(self._make_text)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        labels = (method, route, status)
+        histogram = self._by_labels.get(labels)
+        if histogram is None:
+            histogram = self._by_labels[labels] = self._requests.labels(method, route, str(status))
+        histogram.observe(seconds)
+
+    def appended(self, messages: int, *, over_soft_limit: bool) -> None:
+        self._appended.inc(messages)
+        if over_soft_limit:
+            self._over_soft_limit.inc()
+
+    def swept(self, *, archived: int, deleted: int) -> None:
+        self._archived.inc(archived)
+        self._deleted.inc(deleted)
+
+    def refused(self, reason: str) -> None:
+        self._refused.labels(reason).inc()
+
+    async def text(self) -> bytes:
+        """Return all of it in Prometheus' text format, as of a second ago at most."""
+        return await self._text.get()
+
+    async def _make_text(self) -> bytes:
+        own = self._own() if self._workers is None else await self._workers.families()
+        families = list(own)
+        return await run_in_thread(lambda: exposition(families))
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
+        if self._workers is None:
+            yield
+            return
+        await self._workers.start()
+        try:
+            yield
+        finally:
+            await self._workers.stop()
+
+    def _own(self) -> Iterator[Family]:
+        about = {"version": version("chatkeep"), "python": platform.python_version()}
+        yield Family.gauge("chatkeep_build_info", "What runs here", 1, about, combine="max")
+        yield Family.gauge("chatkeep_workers", "Processes that this answer speaks for", 1)
+        yield from of_registry(self.registry)
+        for source in self._sources:
+            yield from source()
+
+
+def metrics_route(metrics: Metrics, key: str) -> HTTPRouteHandler:
+    """Return the route. With a `key` it is only for those who send it."""
+    digest = sha256(key.encode()).digest()
+
+    def check_key(authorization: str) -> None:
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise IdentityError(
+                "Send the key of this service's metrics: Authorization: Bearer <key>.",
+                code="missing_credentials",
+                status=401,
+            )
+        if not compare_digest(sha256(given.strip().encode()).digest(), digest):
+            raise IdentityError(
+                "This is not the key of this service's metrics (CHATKEEP_METRICS_KEY).",
+                code="invalid_token",
+                status=401,
+            )
+
+    @get("/metrics", include_in_schema=False)
+    async def scrape(request: Request[Any, Any, Any]) -> Response[bytes]:
+        if key:
+            check_key(request.headers.get("authorization", ""))
+        # Litestar adds the charset to any text type by itself.
+        media_type = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
+        return Response(await metrics.text(), media_type=media_type)
+
+    return scrape

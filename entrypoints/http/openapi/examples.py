@@ -1,0 +1,119 @@
+"""What the OpenAPI document shows: bodies that are accepted, and each kind of problem once."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from chatkeep.domain.errors import (
+    ConversationNotFoundError,
+    LimitExceededError,
+    MessageIdTakenError,
+    RetainedError,
+    UserNotProvisionedError,
+)
+from chatkeep.entrypoints.http.problems import (
+    FieldError,
+    ProblemError,
+    body_too_large,
+    domain_problem,
+    internal_error,
+    invalid_fields,
+)
+
+_CONVERSATION: Final = "01a2018e-5f80-7c3e-8a41-6d1f3c6b9e02"
+_MESSAGE: Final = "01a20190-2b4c-7d55-9c0e-0f4c1d2a7b31"
+
+_QUESTION: Final = {"role": "user", "content": "Where is my order 1043?"}
+_CALL: Final = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [
+        {
+            "id": "call_8Wg3",
+            "type": "function",
+            "function": {"name": "find_order", "arguments": '{"number": 1043}'},
+        }
+    ],
+    "metadata": {"model": "large", "tokens": 41},
+}
+_RESULT: Final = {"role": "tool", "tool_call_id": "call_8Wg3", "content": '{"status": "shipped"}'}
+_ANSWER: Final = {"role": "assistant", "content": "It was shipped this morning."}
+
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    "createConversation": {
+        "empty": {},
+        "with its first messages": {
+            "id": _CONVERSATION,
+            "title": "Order 1043",
+            "metadata": {"channel": "web"},
+            "messages": [
+                {"role": "system", "content": "You help the customers of a bookshop."},
+                _QUESTION,
+            ],
+        },
+    },
+    "getOrCreateConversation": {"titled, if it is new": {"title": "Order 1043"}},
+    "changeConversation": {
+        "rename": {"title": "Where is order 1043?"},
+        "archive": {"status": "archived"},
+        "other metadata": {"metadata": {"channel": "web", "rating": 5}},
+        "put on hold, with a service key": {"retain": True},
+    },
+    "appendMessages": {
+        "one message": _QUESTION,
+        "one message, safe to send again": {
+            "id": _MESSAGE,
+            **_ANSWER,
+        },
+        "a turn with a tool": {"messages": [_QUESTION, _CALL, _RESULT, _ANSWER]},
+    },
+}
+"""By operation, then by what the example shows."""
+
+PROBLEMS: Final[tuple[ProblemError, ...]] = (
+    ProblemError(400, "malformed-body", "The body is not JSON: trailing characters (byte 3)."),
+    ProblemError(400, "invalid-request", "A service key acts for a user: name them in X-User-Id."),
+    ProblemError(401, "missing-credentials", "Send a token: Authorization: Bearer <token>."),
+    ProblemError(401, "invalid-token", "The token has expired."),
+    ProblemError(403, "insufficient-scope", "Only a service key may do this."),
+    domain_problem(
+        UserNotProvisionedError("alice", "users are added by a service key (PUT /v1/users/{id}).")
+    ),
+    domain_problem(ConversationNotFoundError(UUID(_CONVERSATION))),
+    ProblemError(408, "too-slow", "The body was not complete after 30 seconds."),
+    domain_problem(MessageIdTakenError(UUID(_MESSAGE))),
+    domain_problem(RetainedError(UUID(_CONVERSATION))),
+    body_too_large(1_048_576, 1_048_577),
+    ProblemError(
+        415, "unsupported-media-type", "The body is text/plain; send it as application/json."
+    ),
+    invalid_fields([FieldError(field="messages[1].role", detail="is missing")]),
+    domain_problem(
+        LimitExceededError(
+            "content",
+            limit_name="max_user_message_chars",
+            limit=1_000,
+            actual=1_001,
+            unit="characters",
+        )
+    ),
+    ProblemError(
+        429,
+        "too-many-requests",
+        "More than 600 requests a minute (CHATKEEP_REQUESTS_PER_MINUTE).",
+    ),
+    internal_error(),
+    ProblemError(503, "database-unavailable", "All connections to the database are in use."),
+    ProblemError(
+        503,
+        "temporarily-unavailable",
+        "The keys that tokens are verified with cannot be fetched now.",
+    ),
+    ProblemError(
+        503,
+        "overloaded",
+        "1000 requests are being served, as many as are taken at once "
+        "(CHATKEEP_MAX_REQUESTS_AT_ONCE).",
+    ),
+    ProblemError(503, "not-ready", "The database cannot be reached, or is not migrated."),
+)
+"""Each kind of problem once, as it is answered."""

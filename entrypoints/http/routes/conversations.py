@@ -1,0 +1,201 @@
+"""/v1/conversations: each handler parses, calls one use case and converts."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Response, Router, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from msgspec import UnsetType
+
+from chatkeep.domain.model import ConversationId, Status
+from chatkeep.domain.ports import Created
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.http import cursors
+from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of
+from chatkeep.entrypoints.http.auth.identity import Caller, IdentityError
+from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.cursors import ConversationsCursor
+from chatkeep.entrypoints.http.json_documents import metadata_of
+from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.schemas import (
+    ConversationOut,
+    ConversationPage,
+    CreateConversation,
+    CreatedConversation,
+    MessageOut,
+    PatchConversation,
+    PutConversation,
+    to_domain,
+)
+
+MAX_INTEGER: Final = 2**31 - 1
+
+ConversationPath = FromPath[Annotated[UUID, Parameter(description="which conversation")]]
+Limit = Annotated[int, Parameter(ge=1, le=MAX_INTEGER, description="how many at most")]
+Cursor = Annotated[
+    str | None, Parameter(description="`next_cursor` of the page before; it says all the rest")
+]
+
+
+def conversation_routes(chatkeep: Chatkeep) -> Router:
+    @post(
+        "/",
+        operation_id="createConversation",
+        summary="Create a conversation",
+        response_description="It is stored, by this request or by the same one before.",
+        responses=problems(409, body=True),
+    )
+    async def create(
+        request: JsonRequest, data: JSONBody[CreateConversation]
+    ) -> CreatedConversation:
+        """Create a conversation, with its first messages if you like, all or nothing.
+
+        With an `id` of yours the request can be sent again: it answers what is stored, or 409 when
+        that is something else.
+        """
+        _check_may_hold(request.user, data.retain)
+        limits = chatkeep.limits
+        metadata, messages = await request.convert(
+            lambda: (metadata_of(data.metadata, limits), to_domain(data.messages, limits))
+        )
+        created = await chatkeep.create_conversation(
+            user_of(request.user),
+            conversation_id=None if data.id is None else ConversationId(data.id),
+            title=data.title,
+            metadata=metadata,
+            messages=messages,
+            retain=data.retain is True,
+        )
+        return _created(created)
+
+    @put(
+        "/{conversation_id:uuid}",
+        operation_id="getOrCreateConversation",
+        summary="Get a conversation, or create it",
+        response_description="It was there.",
+        responses={
+            **problems(404, body=True),
+            201: ResponseSpec(ConversationOut, description="It was created."),
+        },
+    )
+    async def get_or_create(
+        request: JsonRequest,
+        conversation_id: ConversationPath,
+        data: JSONBody[PutConversation | None] = None,
+    ) -> Response[ConversationOut]:
+        """For the chat endpoint that may or may not have one yet: 201 when it was created.
+
+        The body says how to create it; a conversation that is there stays as it is.
+        """
+        given = data or PutConversation()
+        _check_may_hold(request.user, given.retain)
+        found = await chatkeep.get_or_create_conversation(
+            user_of(request.user),
+            ConversationId(conversation_id),
+            title=given.title,
+            metadata=await request.convert(lambda: metadata_of(given.metadata, chatkeep.limits)),
+            retain=given.retain is True,
+        )
+        return Response(
+            ConversationOut.of(found.conversation), status_code=201 if found.created else 200
+        )
+
+    @get(
+        "/",
+        operation_id="listConversations",
+        summary="List my conversations",
+        response_description="A page; on the last one `next_cursor` is null.",
+        responses=problems(),
+    )
+    async def list_conversations(
+        request: JsonRequest,
+        status: FromQuery[Annotated[Status | None, Parameter(description="only these")]] = None,
+        limit: FromQuery[Limit] = 20,
+        cursor: FromQuery[Cursor] = None,
+    ) -> ConversationPage:
+        """Latest activity first, with message counts, never with messages."""
+        start = None if cursor is None else cursors.decode_conversations(cursor)
+        if start is not None:
+            cursors.check_agrees("status", status, start.status)
+            status = start.status
+        page = await chatkeep.list_conversations(
+            user_of(request.user), status=status, after=start.after if start else None, limit=limit
+        )
+        return ConversationPage(
+            items=[ConversationOut.of(conversation) for conversation in page.items],
+            next_cursor=None
+            if page.next is None
+            else cursors.encode(ConversationsCursor(status, page.next.updated_at, page.next.id)),
+        )
+
+    @get(
+        "/{conversation_id:uuid}",
+        operation_id="getConversation",
+        summary="Get a conversation",
+        response_description="The conversation.",
+        responses=problems(404),
+    )
+    async def get_one(request: JsonRequest, conversation_id: ConversationPath) -> ConversationOut:
+        """Title, status, metadata, count and times; its messages are a list of their own."""
+        return ConversationOut.of(
+            await chatkeep.get_conversation(user_of(request.user), ConversationId(conversation_id))
+        )
+
+    @patch(
+        "/{conversation_id:uuid}",
+        operation_id="changeConversation",
+        summary="Rename, archive, unarchive",
+        response_description="The conversation as it is now.",
+        responses=problems(404, body=True),
+    )
+    async def change(
+        request: JsonRequest, conversation_id: ConversationPath, data: JSONBody[PatchConversation]
+    ) -> ConversationOut:
+        """Change the title, the status or the metadata. None of it counts as activity.
+
+        With a service key also `retain`: a conversation that is on hold goes on as ever, but cannot
+        be deleted, nor can its messages or its user.
+        """
+        _check_may_hold(request.user, data.retain)
+        changes = await request.convert(lambda: data.to_domain(chatkeep.limits))
+        return ConversationOut.of(
+            await chatkeep.change_conversation(
+                user_of(request.user), ConversationId(conversation_id), changes
+            )
+        )
+
+    @delete(
+        "/{conversation_id:uuid}",
+        operation_id="deleteConversation",
+        summary="Delete a conversation",
+        response_description="It is gone.",
+        responses=problems(404, 409),
+    )
+    async def delete_one(request: JsonRequest, conversation_id: ConversationPath) -> None:
+        """Delete it with all its messages, for good; 409 while it is on hold."""
+        await chatkeep.delete_conversation(user_of(request.user), ConversationId(conversation_id))
+
+    return Router(
+        "/conversations",
+        tags=["conversations"],
+        security=FOR_USERS,
+        route_handlers=[create, get_or_create, list_conversations, get_one, change, delete_one],
+    )
+
+
+def _check_may_hold(caller: Caller, retain: bool | UnsetType) -> None:  # noqa: FBT001 - a field
+    """Raise `IdentityError` for a user who would set or lift a hold."""
+    if not (isinstance(retain, UnsetType) or caller.service):
+        raise IdentityError(
+            "Only a service key sets or lifts a hold: leave out `retain`.",
+            code="insufficient_scope",
+            status=403,
+        )
+
+
+def _created(created: Created) -> CreatedConversation:
+    out = CreatedConversation.of(created.conversation)
+    if created.messages:
+        out.messages = [MessageOut.of(message) for message in created.messages]
+    return out

@@ -1,0 +1,113 @@
+"""/v1/me/export: everything of the caller, while it is read."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Final, Protocol
+
+from litestar import Router, get
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Stream
+
+from chatkeep.domain.operations.transfer import Piece, Transfer
+from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of
+from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.middleware.rate_limiting import FewAtOnce, Places
+from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.tracebacks import summary
+
+logger = logging.getLogger("chatkeep.http")
+
+NDJSON: Final = "application/x-ndjson"
+CHUNK_BYTES: Final = 64 * 1024
+AT_ONCE: Final = 10
+"""Exports that a process serves at once: each may take as long as its reader, and holds a page."""
+
+AT_ONCE_PER_USER: Final = 2
+_HEADER: Final = ResponseHeader(
+    name="Content-Disposition",
+    description="a name for the file",
+    value='attachment; filename="conversations.jsonl"',
+)
+
+
+class Writer(Protocol):
+    """Writes what an export consists of as lines of JSON."""
+
+    def write(self, piece: Piece) -> bytes:
+        """Return what comes next in the file."""
+        ...
+
+
+def export_routes(
+    transfer: Transfer, writer: Callable[[], Writer], *, refused: Callable[[str], None]
+) -> Router:
+    """Return the route; `refused` is told of each request that is not served, and why."""
+    places = Places(
+        AT_ONCE,
+        AT_ONCE_PER_USER,
+        what="exports",
+        raised_by=("", ""),
+        refused=refused,
+    )
+
+    @get(
+        "/export",
+        middleware=[FewAtOnce(places)],
+        operation_id="exportMe",
+        security=FOR_USERS,
+        summary="Everything of mine",
+        media_type=NDJSON,
+        response_headers=[_HEADER],
+        responses={
+            **problems(),
+            200: ResponseSpec(
+                str,
+                media_type=NDJSON,
+                generate_examples=False,
+                description="A conversation a line; the last line, too, ends with a line feed.",
+            ),
+        },
+    )
+    async def export(request: JsonRequest) -> Stream:
+        """Return all conversations of the caller with all their messages, as JSON Lines.
+
+        `chatkeep import` reads them; see docs/transfer.md for what stands in a line. When the
+        answer cannot be finished, the connection is closed in the middle of it, before a line feed.
+        """
+        pieces = transfer.export(user_of(request.user))
+        # What goes wrong before the first byte is an answer like any other.
+        first = await anext(pieces, None)
+        return Stream(_chunks(first, pieces, writer()), media_type=NDJSON)
+
+    return Router("/me", tags=["users"], route_handlers=[export])
+
+
+async def _chunks(
+    first: Piece | None, pieces: AsyncGenerator[Piece, None], writer: Writer
+) -> AsyncGenerator[bytes, None]:
+    """Yield the lines in chunks, each but the last one byte behind what is known.
+
+    So what breaks off never ends with a line feed, which tells it from what is whole also over
+    HTTP/1.0, where only the end of the connection ends an answer.
+    """
+    buffer = bytearray()
+    async with aclosing(pieces):
+        try:
+            async for piece in _from(first, pieces):
+                buffer += writer.write(piece)
+                if len(buffer) > CHUNK_BYTES:
+                    chunk, buffer = bytes(buffer[:-1]), buffer[-1:]
+                    yield chunk
+        except Exception as error:
+            logger.error("an export broke off: %s", summary(error))  # noqa: TRY400 - in short; the server logs the rest
+            raise
+        yield bytes(buffer)
+
+
+async def _from(first: Piece | None, pieces: AsyncGenerator[Piece, None]) -> AsyncIterator[Piece]:
+    if first is not None:
+        yield first
+        async for piece in pieces:
+            yield piece

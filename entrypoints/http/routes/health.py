@@ -1,0 +1,45 @@
+"""/health: for whoever starts, stops and routes to this process. Neither touches the database."""
+
+from collections.abc import Callable
+
+from litestar import Router, get
+from litestar.openapi.datastructures import ResponseSpec
+
+from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem, ProblemError
+
+
+def health_routes(ready: Callable[[], bool]) -> Router:
+    @get(
+        "/live",
+        operation_id="isLive",
+        summary="Is the process up?",
+        response_description="It is.",
+        sync_to_thread=False,
+    )
+    def is_live() -> dict[str, str]:
+        """200 as long as the process answers at all; restart it when it does not."""
+        return {"status": "live"}
+
+    @get(
+        "/ready",
+        operation_id="isReady",
+        summary="Can it serve?",
+        response_description="It can.",
+        sync_to_thread=False,
+        responses={503: ResponseSpec(Problem, generate_examples=False, media_type=PROBLEM_JSON)},
+    )
+    def is_ready() -> dict[str, str]:
+        """200 when the database answered the last time it was asked.
+
+        It is not asked for this, so that polling never wakes a database that went to sleep.
+        """
+        if not ready():
+            raise ProblemError(
+                503,
+                "not-ready",
+                "The database cannot be reached, or is not migrated.",
+                headers={"Retry-After": "1"},
+            )
+        return {"status": "ready"}
+
+    return Router("/health", tags=["health"], route_handlers=[is_live, is_ready])

@@ -1,0 +1,240 @@
+"""/v1/conversations/{id}/messages and /context: handlers parse, call one use case and convert."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Response, Router, delete, get, post
+from litestar.datastructures import ResponseHeader
+from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from msgspec import UNSET
+
+from chatkeep.domain.context import Context
+from chatkeep.domain.model import ConversationId, MessageId, Order, Position
+from chatkeep.domain.use_cases import AppendResult, Chatkeep
+from chatkeep.entrypoints.http import cursors
+from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of
+from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.cursors import MessagesCursor
+from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
+from chatkeep.entrypoints.http.model_formats import (
+    AnthropicContext,
+    Format,
+    OpenAIContext,
+    anthropic,
+    openai,
+)
+from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.routes.conversations import (
+    MAX_INTEGER,
+    ConversationPath,
+    Cursor,
+    Limit,
+)
+from chatkeep.entrypoints.http.schemas import Append, Appended, MessageOut, MessagePage
+
+WARNING_HEADER: Final = "Chatkeep-Warning"
+
+
+MessagePath = FromPath[Annotated[UUID, Parameter(description="which message")]]
+MaxChars = Annotated[
+    int | None,
+    Parameter(
+        ge=1, le=MAX_INTEGER, description="at most so many characters in all; older messages go"
+    ),
+]
+FormatOf = Annotated[
+    Format, Parameter(description="whose request the messages are for; openai unless said")
+]
+
+
+def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
+    @post(
+        "/messages",
+        operation_id="appendMessages",
+        summary="Append messages",
+        response_description="They are stored, by this request or by the same one before.",
+        responses=problems(404, 409, body=True),
+        response_headers=[
+            ResponseHeader(
+                name=WARNING_HEADER,
+                value="",
+                description="the conversation is longer than advised",
+                documentation_only=True,
+            )
+        ],
+    )
+    async def append(
+        request: JsonRequest,
+        conversation_id: ConversationPath,
+        data: JSONBody[Append],
+        context: FromQuery[
+            Annotated[
+                int | None,
+                Parameter(
+                    ge=1,
+                    le=MAX_INTEGER,
+                    description="answer the context of so many messages as well",
+                ),
+            ]
+        ] = None,
+        max_chars: FromQuery[MaxChars] = None,
+        format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
+    ) -> Response[Appended]:
+        """Append one message, or `{"messages": [...]}`, all or none, in the order given.
+
+        A message with an `id` of yours can be sent again: the answer is what is stored, or 409 when
+        that is something else. One such id makes a whole batch safe to send again.
+        With `context` the answer has what to hand to the model next: a chat turn is two calls.
+        """
+        result = await chatkeep.append(
+            user_of(request.user),
+            ConversationId(conversation_id),
+            await request.convert(lambda: data.to_domain(chatkeep.limits)),
+            context_limit=context,
+            max_chars=max_chars,
+        )
+        metrics.appended(len(result.messages), over_soft_limit=result.over_soft_limit)
+        return JsonResponse(
+            Appended(
+                messages=[MessageOut.of(message) for message in result.messages],
+                context=UNSET if result.context is None else _shaped(result.context, format),
+            ),
+            headers=_warning(result, chatkeep.limits.soft_max_conversation_messages),
+        )
+
+    @get(
+        "/messages",
+        operation_id="getHistory",
+        summary="Page through the messages",
+        response_description="A page; on the last one `next_cursor` is null.",
+        responses=problems(404),
+    )
+    async def history(
+        request: JsonRequest,
+        conversation_id: ConversationPath,
+        limit: FromQuery[Limit] = 20,
+        order: FromQuery[
+            Annotated[Order | None, Parameter(description="asc (default): from the first one")]
+        ] = None,
+        cursor: FromQuery[Cursor] = None,
+        after: FromQuery[
+            Annotated[UUID | None, Parameter(description="only those after this message")]
+        ] = None,
+        before: FromQuery[
+            Annotated[UUID | None, Parameter(description="only those before this message")]
+        ] = None,
+    ) -> MessagePage:
+        """All messages, page by page: from the first on, or with `order=desc` from the latest back.
+
+        `after` and `before` belong into the first request; the cursor carries them on. A page of
+        large messages ends early, at 16 MiB unless the operator chose otherwise.
+        """
+        lower: Position | MessageId | None = None if after is None else MessageId(after)
+        upper: Position | MessageId | None = None if before is None else MessageId(before)
+        if cursor is not None:
+            start = cursors.decode_messages(cursor)
+            cursors.check_agrees("order", order, start.order)
+            order, (lower, upper) = start.order, start.bounds
+            until = start.until
+        else:
+            order = order or Order.ASC
+            until = before if order is Order.ASC else after
+        page = await chatkeep.history(
+            user_of(request.user),
+            ConversationId(conversation_id),
+            order=order,
+            after=lower,
+            before=upper,
+            limit=limit,
+        )
+        return MessagePage(
+            items=[MessageOut.of(message) for message in page.items],
+            next_cursor=None
+            if page.next is None
+            else cursors.encode(MessagesCursor(order, page.next, until)),
+        )
+
+    @get(
+        "/context",
+        operation_id="getContext",
+        summary="Get what to hand to the model",
+        response_description="Messages in the shape that `format` names.",
+        responses=problems(404),
+    )
+    async def context(
+        request: JsonRequest,
+        conversation_id: ConversationPath,
+        limit: FromQuery[Limit] = 20,
+        max_chars: FromQuery[MaxChars] = None,
+        format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
+    ) -> OpenAIContext | AnthropicContext:
+        """Return the last `limit` messages, oldest first, as a valid request to a model.
+
+        The system and developer messages that open the conversation stay in front of them. Tool
+        calls and their results come in pairs or not at all.
+        """
+        return _shaped(
+            await chatkeep.context(
+                user_of(request.user),
+                ConversationId(conversation_id),
+                limit=limit,
+                max_chars=max_chars,
+            ),
+            format,
+        )
+
+    @get(
+        "/messages/{message_id:uuid}",
+        operation_id="getMessage",
+        summary="Get a message",
+        response_description="The message.",
+        responses=problems(404),
+    )
+    async def get_one(
+        request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
+    ) -> MessageOut:
+        """One message of the conversation."""
+        return MessageOut.of(
+            await chatkeep.get_message(
+                user_of(request.user), ConversationId(conversation_id), MessageId(message_id)
+            )
+        )
+
+    @delete(
+        "/messages/{message_id:uuid}",
+        operation_id="deleteMessage",
+        summary="Delete a message",
+        response_description="It is gone.",
+        responses=problems(404, 409),
+    )
+    async def delete_one(
+        request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
+    ) -> None:
+        """Delete it for good; 409 while its conversation is on hold.
+
+        The order of the others, and the last activity, stay.
+        """
+        await chatkeep.delete_message(
+            user_of(request.user), ConversationId(conversation_id), MessageId(message_id)
+        )
+
+    return Router(
+        "/conversations/{conversation_id:uuid}",
+        tags=["messages"],
+        security=FOR_USERS,
+        route_handlers=[append, history, context, get_one, delete_one],
+    )
+
+
+def _shaped(context: Context, format: Format) -> OpenAIContext | AnthropicContext:  # noqa: A002
+    return openai(context) if format is Format.OPENAI else anthropic(context)
+
+
+def _warning(result: AppendResult, soft_limit: int) -> dict[str, str]:
+    if not result.over_soft_limit:
+        return {}
+    return {
+        WARNING_HEADER: f"the conversation has {result.message_count} messages; "
+        f"at most {soft_limit} are advised (CHATKEEP_SOFT_MAX_CONVERSATION_MESSAGES)"
+    }

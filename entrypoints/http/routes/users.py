@@ -1,0 +1,101 @@
+"""/v1/me and /v1/users: handlers parse, call one use case and convert."""
+
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from litestar import Response, Router, delete, get, put
+from litestar.openapi.datastructures import ResponseSpec
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import UserId, check_user_id
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.http.auth.authentication import (
+    FOR_SERVICES,
+    FOR_USERS,
+    service_of,
+    user_of,
+)
+from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.schemas import UsageOut, UserOut
+
+_BEFORE_USER_ID: Final = b"/v1/users/"
+
+
+def user_routes(chatkeep: Chatkeep) -> Router:
+    @get(
+        "/me",
+        operation_id="getUsage",
+        security=FOR_USERS,
+        summary="What I have stored",
+        response_description="Counts; all zero for a caller who has nothing stored.",
+        responses=problems(),
+    )
+    async def usage(request: JsonRequest) -> UsageOut:
+        """How many conversations and messages the caller has."""
+        return UsageOut.of(await chatkeep.usage(user_of(request.user)))
+
+    @delete(
+        "/me",
+        operation_id="eraseMe",
+        security=FOR_USERS,
+        summary="Erase me",
+        response_description="Nothing of the caller is left.",
+        responses=problems(409),
+    )
+    async def erase_me(request: JsonRequest) -> None:
+        """Delete the caller and everything they own, for good.
+
+        While a conversation of theirs is on hold, nothing is deleted: 409.
+        """
+        await chatkeep.erase_me(user_of(request.user))
+
+    @put(
+        "/users/{user_id:path}",
+        operation_id="putUser",
+        security=FOR_SERVICES,
+        summary="Add a user",
+        response_description="The user was there.",
+        responses={
+            **problems(),
+            201: ResponseSpec(UserOut, description="The user was added."),
+        },
+    )
+    async def add(request: JsonRequest) -> Response[UserOut]:
+        """Make sure that the user exists; 201 when they are new. For service keys only."""
+        service_of(request.user)
+        user = _named_in(request)
+        new = await chatkeep.provision_user(user)
+        return Response(UserOut(id=user), status_code=201 if new else 200)
+
+    @delete(
+        "/users/{user_id:path}",
+        operation_id="eraseUser",
+        security=FOR_SERVICES,
+        summary="Erase a user",
+        response_description="Nothing of the user is left.",
+        responses=problems(404, 409),
+    )
+    async def erase(request: JsonRequest) -> None:
+        """Delete a user and everything they own, for good. For service keys only.
+
+        While a conversation of theirs is on hold, nothing is deleted: 409.
+        """
+        service_of(request.user)
+        await chatkeep.erase_user(_named_in(request))
+
+    return Router("/", tags=["users"], route_handlers=[usage, erase_me, add, erase])
+
+
+def _named_in(request: JsonRequest) -> UserId:
+    """Return the user id at the end of the path, exactly as it was encoded.
+
+    As a parameter of the path it would lose slashes, and bad UTF-8 would become another id.
+    """
+    _, _, encoded = request.scope["raw_path"].partition(_BEFORE_USER_ID)
+    if b"/" in encoded:
+        raise InvalidValueError("user_id", "holds a slash; write it as %2F")
+    try:
+        return check_user_id(unquote_to_bytes(encoded).decode())
+    except UnicodeDecodeError:
+        raise InvalidValueError("user_id", "is not percent-encoded UTF-8") from None
