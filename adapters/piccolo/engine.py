@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine
+from piccolo.query.base import Query
 
 from chatkeep.adapters.piccolo.allowance import CrowdedError
 from chatkeep.adapters.piccolo.availability import AwayError, Outage, Watch
@@ -32,7 +33,8 @@ from chatkeep.adapters.piccolo.errors import (
 )
 from chatkeep.adapters.piccolo.pool import Pool, PoolClosedError
 from chatkeep.adapters.piccolo.retries import Retries, Timing
-from chatkeep.adapters.piccolo.statement_metrics import RECONNECTED, Observed
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.statement_metrics import RECONNECTED, Observed, name_of
 from chatkeep.adapters.piccolo.transaction import Transaction
 from chatkeep.domain.errors import StoreUnavailableError
 
@@ -160,36 +162,76 @@ class Engine(PostgresEngine):
         with contextlib.suppress(*BROKEN):
             await connection.close(timeout=CANCEL_TIMEOUT)
 
-    async def fetch(self, sql: str, *args: object, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109 - it is the driver's
-        """Run one statement and return its rows: the way of every request.
+    async def fetch(
+        self,
+        statement: Statement | str,
+        /,
+        *arguments: object,
+        timeout: Any = None,  # noqa: ANN401, ASYNC109 - of a text; a statement has its own
+        **values: object,
+    ) -> list[Any]:
+        """Run a statement with values for its parameters, by name, and return its rows.
 
         It respects the current transaction. Outside of one it is run again when the database was
         away, also when that happened before the answer came: it must be one that may run twice.
         Raises `StoreUnavailableError` when the database cannot serve, else what asyncpg raises.
         """
-        rows, _ = await self.fetch_noting(sql, *args, timeout=timeout)
+        if isinstance(statement, str):
+            rows, _ = await self.run(name_of(statement), statement, arguments, timeout)
+        else:
+            rows, _ = await self.run(
+                statement.name, statement.sql, statement.bind(values), statement.timeout
+            )
         return rows
 
     async def fetch_noting(
         self,
-        sql: str,
-        *args: object,
-        timeout: float | None = None,  # noqa: ASYNC109 - it is the driver's
+        statement: Statement | str,
+        /,
+        *arguments: object,
+        timeout: Any = None,  # noqa: ANN401, ASYNC109 - of a text; a statement has its own
+        **values: object,
     ) -> tuple[list[Any], bool]:
         """Do as `fetch` does; also return whether the answer to an earlier attempt was lost.
 
         Then what is found may be what that attempt made.
         """
+        if isinstance(statement, str):
+            return await self.run(name_of(statement), statement, arguments, timeout)
+        return await self.run(
+            statement.name, statement.sql, statement.bind(values), statement.timeout
+        )
+
+    async def fetch_query(
+        self,
+        name: str,
+        query: Query[Any, Any],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - it is the driver's
+    ) -> list[Any]:
+        """Run a query that Piccolo built, under that name, and return its rows as `fetch` does."""
+        [querystring] = query.querystrings
+        rows, _ = await self.run(name, *querystring.compile_string(), timeout)
+        return rows
+
+    async def run(
+        self,
+        name: str,
+        sql: str,
+        arguments: Sequence[object],
+        timeout: float | None,  # noqa: ASYNC109 - it is the driver's
+    ) -> tuple[list[Any], bool]:
+        """Run what Postgres is sent, and return what `fetch_noting` does: all goes through here."""
         transaction = self.current_transaction.get()
         observed = self.observed
         if transaction is not None:
             started = perf_counter()
             try:
-                rows = await transaction.connection.fetch(sql, *args, timeout=timeout)
+                rows = await transaction.connection.fetch(sql, *arguments, timeout=timeout)
             except Exception as error:
-                observed.ran(sql, started, error)
+                observed.ran(name, started, error)
                 raise
-            observed.ran(sql, started)
+            observed.ran(name, started)
             return rows, False
         retries = Retries(self._timing)
         again = False
@@ -197,9 +239,9 @@ class Engine(PostgresEngine):
             connection = await self.checkout(retries)
             started = perf_counter()
             try:
-                rows = await connection.fetch(sql, *args, timeout=retries.limit(timeout))
+                rows = await connection.fetch(sql, *arguments, timeout=retries.limit(timeout))
             except Exception as error:
-                observed.ran(sql, started, error)
+                observed.ran(name, started, error)
                 found = await self._examined(connection, error)
                 if found is None:
                     raise
@@ -212,7 +254,7 @@ class Engine(PostgresEngine):
                 observed.retried(found)
                 again = again or found.again is Again.WHEN_BACK
             else:
-                observed.ran(sql, started)
+                observed.ran(name, started)
                 return rows, again
             finally:
                 await self.giveback(connection)

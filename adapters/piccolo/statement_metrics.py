@@ -95,8 +95,8 @@ class Observed:
         self.tally: ContextVar[Any] = ContextVar("tally", default=None)
         self.traced: Traced | None = None
 
-    def ran(self, sql: str, started: float, error: Exception | None = None) -> None:
-        """Count a statement that was sent at `started`, on the clock `perf_counter`."""
+    def ran(self, name: str, started: float, error: Exception | None = None) -> None:
+        """Count the statement of that name, sent at `started` on the clock `perf_counter`."""
         seconds = perf_counter() - started
         purpose = _purpose.get()
         if purpose is None:
@@ -108,9 +108,9 @@ class Observed:
         if tally is not None:
             tally.statements += 1
         if seconds >= self.slow:
-            logger.warning(SlowStatement(name_of(sql), round(seconds * 1000, 1)))
+            logger.warning(SlowStatement(name, round(seconds * 1000, 1)))
         if self.traced is not None:
-            self.traced(name_of(sql), seconds, error)
+            self.traced(name, seconds, error)
 
     def retried(self, found: Trouble) -> None:
         """Count that a statement is run again."""

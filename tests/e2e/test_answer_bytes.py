@@ -26,7 +26,7 @@ class Received:
 
     def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
         self.statements = self.bytes = 0
-        fetch = engine.fetch_noting
+        fetch = engine.run
 
         async def counting(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the engine's
             rows, again = await fetch(*args, **kwargs)
@@ -34,7 +34,7 @@ class Received:
             self.bytes += sum(len(str(value)) for row in rows for value in row.values())
             return rows, again
 
-        monkeypatch.setattr(Engine, "fetch_noting", lambda _engine, *a, **k: counting(*a, **k))
+        monkeypatch.setattr(Engine, "run", lambda _engine, *a, **k: counting(*a, **k))
 
 
 @pytest.fixture

@@ -123,16 +123,14 @@ async def test_a_deletion_run_again_after_a_lost_answer_has_deleted(
     conversation = await with_an_item(store)
     [first, *_] = await history(store, conversation)
     *_, item = await page(store, conversation)
-    run_once = engine.fetch_noting
+    run_once = engine.run
 
     async def run_twice(*args: Any, **options: Any) -> tuple[list[Any], bool]:  # noqa: ANN401
         await run_once(*args, **options)
         rows, _ = await run_once(*args, **options)
         return rows, True
 
-    monkeypatch.setattr(
-        Engine, "fetch_noting", lambda _, *args, **options: run_twice(*args, **options)
-    )
+    monkeypatch.setattr(Engine, "run", lambda _, *args, **options: run_twice(*args, **options))
 
     await store.messages.delete(ALICE, conversation.id, first.id)
     await store.conversations.change(ALICE, conversation.id, HOLD)

@@ -124,11 +124,11 @@ class Interrupted(Engine):
         self.statements = 0
         self.interruption: tuple[int, Callable[[], Awaitable[object]]] | None = None
 
-    async def fetch_noting(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the engine's
+    async def run(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the engine's
         self.statements += 1
         number = self.statements
         try:
-            return await super().fetch_noting(*args, **kwargs)
+            return await super().run(*args, **kwargs)
         finally:
             if self.interruption is not None and number == self.interruption[0]:
                 _, interrupt = self.interruption

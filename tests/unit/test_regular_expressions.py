@@ -32,6 +32,7 @@ OTHERS_DO_NOT_WRITE_IT = {
     "entrypoints.setting_values": "the operator's own settings",
     "entrypoints.settings": "names of the operator's own settings",
     "adapters.operator.doctor.catalogue": "definitions, as Postgres writes them",
+    "adapters.piccolo.statement": "our own statements",
     "adapters.piccolo.statement_metrics": "our own statements",
 }
 USED_OTHERWISE = {

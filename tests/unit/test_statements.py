@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from chatkeep import adapters
+from chatkeep.adapters.piccolo.statement import Statement
 
 OPERATORS = "an operator's: of all users"
 OF_GIVEN = "an operator's: of the users that are given with each row"
@@ -140,7 +141,9 @@ def without_inner(text: str) -> str:
 
 
 def texts_of(value: object) -> Iterator[str]:
-    if isinstance(value, str):
+    if isinstance(value, Statement):
+        yield value.sql
+    elif isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for each in (*value.keys(), *value.values()):

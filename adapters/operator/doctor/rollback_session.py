@@ -1,6 +1,6 @@
 """A database under examination: one connection, on which everything is undone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -48,18 +48,18 @@ class HeldConnection(Engine):
     async def giveback(self, connection: object) -> None:
         """Keep it: it is closed by who made it."""
 
-    async def fetch_noting(
+    async def run(
         self,
+        name: str,
         sql: str,
-        *args: object,
-        timeout: float | None = None,  # noqa: ASYNC109 - it is the driver's
+        arguments: Sequence[object],
+        timeout: float | None,  # noqa: ASYNC109 - it is the driver's
     ) -> tuple[list[Any], bool]:
         try:
-            if (
-                self.saves
-            ):  # not released later, which saves a round trip: the next stands before it
+            if self.saves:
+                # It is never released, which saves a round trip: the next one takes its place.
                 await self._connection.execute(SAVE)
-            return await super().fetch_noting(sql, *args, timeout=timeout)
+            return await super().run(name, sql, arguments, timeout)
         except asyncpg.PostgresError:
             if self.saves:
                 await self._connection.execute(BACK)
