@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import JsonText, NewMessage, Role, Status, UserId, same_json
 from chatkeep.domain.operations.adoption.check import Checksum
-from chatkeep.domain.operations.adoption.documents import canonical, json_text
+from chatkeep.domain.operations.adoption.json_columns import canonical_json, normalize_json
 from chatkeep.domain.operations.adoption.layout import (
     AdoptionError,
     Column,
@@ -165,9 +165,9 @@ def test_a_document_stays_the_same_and_loses_its_needless_escapes(
     escaped: bool,  # noqa: FBT001 - hypothesis hands it over
 ) -> None:
     text = json.dumps(value, ensure_ascii=escaped)
-    kept = json_text(f" {text}\n")
+    kept = normalize_json(f" {text}\n")
     assert same_json(kept, JsonText(text))
-    assert kept == json_text(json.dumps(value, ensure_ascii=not escaped))
+    assert kept == normalize_json(json.dumps(value, ensure_ascii=not escaped))
 
 
 @pytest.mark.parametrize(
@@ -177,22 +177,22 @@ def test_a_document_stays_the_same_and_loses_its_needless_escapes(
         ("{'a': 1}", "Expecting property name"),
         ("[NaN]", "NaN"),
         ("[-Infinity]", "-Infinity"),
-        ('"\\ud800"', "half a character"),
+        ('"\\ud800"', "an unpaired surrogate"),
         ("1e20000", "too many digits"),
         ("9" * 20_000, "too many digits"),
         ("[" * 501 + "]" * 501, "nested more than 500"),
-        ("[" * 200_000, "too deep"),
+        ("[" * 200_000, "too deeply"),
         ('"a\nb"', "control character"),
     ],
 )
 def test_what_is_no_document_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        json_text(text)
+        normalize_json(text)
 
 
 def test_brackets_in_texts_do_not_nest() -> None:
     text = json.dumps(["[" * 600, '\\"' + "{" * 600])
-    assert json_text(text) == text
+    assert normalize_json(text) == text
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_brackets_in_texts_do_not_nest() -> None:
     ],
 )
 def test_documents_are_compared_by_what_they_say(one: str, other: str, *, are_equal: bool) -> None:
-    assert (canonical(JsonText(one)) == canonical(JsonText(other))) is are_equal
+    assert (canonical_json(JsonText(one)) == canonical_json(JsonText(other))) is are_equal
 
 
 def test_a_checksum_depends_on_every_part_of_a_message_and_on_the_order() -> None:

@@ -53,7 +53,7 @@ NOT_OUR_OWN = {
     "adapters.piccolo.migrate": "only `chatkeep migrate` uses it",
     "adapters.piccolo.sql_migration": "only migrations use it",
     "adapters.embedded.binaries": "before the service starts",
-    "domain.operations.adoption.documents": "only `chatkeep adopt` uses it",
+    "domain.operations.adoption.json_columns": "only `chatkeep adopt` uses it",
     "domain.json_values": "an item's shape makes an InvalidValueError of it",
     "domain.model": "a message without an id is a mistake of ours",
     "domain.operations.sweep": "the settings and the commands say what is wrong with a duration",

@@ -23,7 +23,7 @@ BEGINNINGS = ("", '"', "-1", "[", "Object contains unknown field `", "postgres:/
 # Given nothing but well-formed JSON: every text in it has its end.
 JSON_ONLY = {
     "adapters.piccolo.rows._STRING",
-    "domain.operations.adoption.documents._STRING",
+    "domain.operations.adoption.json_columns._STRING",
     "entrypoints.json_fields._STRING_OR_EXPONENTIAL",
 }
 # Never given what a caller wrote.

@@ -8,7 +8,7 @@ from typing import Final
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import Conversation, Message, MessageId, NewMessage, Position
-from chatkeep.domain.operations.adoption.documents import canonical
+from chatkeep.domain.operations.adoption.json_columns import canonical_json
 from chatkeep.domain.operations.adoption.rules import Rules, conversation_of, message_of
 from chatkeep.domain.operations.adoption.run import Adopted, Batch, OldTables, Part, Stored, rows_of
 
@@ -26,10 +26,10 @@ class Checksum:
         said = (
             message.role.value,
             message.content,
-            canonical(message.tool_calls),
+            canonical_json(message.tool_calls),
             message.tool_call_id,
             message.name,
-            canonical(message.metadata),
+            canonical_json(message.metadata),
             message.created_at.isoformat() if timed and message.created_at else None,
         )
         self._hash.update(repr(said).encode())

@@ -21,7 +21,11 @@ from chatkeep.domain.model import (
     UserId,
     check_user_id,
 )
-from chatkeep.domain.operations.adoption.documents import columns, metadata, tool_calls
+from chatkeep.domain.operations.adoption.json_columns import (
+    build_metadata,
+    extra_members,
+    parse_tool_calls,
+)
 from chatkeep.domain.operations.adoption.layout import Kind
 
 # The ids of what was adopted follow from it: with another one, adopting again would add it again.
@@ -158,7 +162,7 @@ def conversation_of(old: OldConversation, rules: Rules, now: datetime) -> Conver
         user_id=check_user_id(owner),
         title=old.title,
         status=status,
-        metadata=metadata(old.metadata, columns(old.extra)),
+        metadata=build_metadata(old.metadata, extra_members(old.extra)),
         message_count=0,
         created_at=created_at,
         updated_at=max(activity, default=created_at),
@@ -181,7 +185,7 @@ def message_of(old: OldMessage, owner: UserId, rules: Rules) -> NewMessage:
         raise InvalidValueError(
             "role", f"{old.role!r} is not known: say what it is with --role {old.role.strip()}=ROLE"
         )
-    calls, kept = tool_calls(old.tool_calls)
+    calls, kept = parse_tool_calls(old.tool_calls)
     tool_call_id = old.tool_call_id or None
     if role is Role.TOOL and tool_call_id is None:
         tool_call_id = f"old_{old.id}"
@@ -192,7 +196,7 @@ def message_of(old: OldMessage, owner: UserId, rules: Rules) -> NewMessage:
         tool_calls=calls,
         tool_call_id=tool_call_id,
         name=old.name or None,
-        metadata=metadata(old.metadata, kept | columns(old.extra)),
+        metadata=build_metadata(old.metadata, kept | extra_members(old.extra)),
         created_at=old.created_at,
     )
     message.check(limits=None)

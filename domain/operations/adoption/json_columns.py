@@ -1,0 +1,170 @@
+"""JSON in columns of legacy tables, of a JSON or a text type, as chatkeep stores it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from decimal import MAX_PREC, Context, Decimal
+from typing import Final
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import EMPTY_OBJECT, JsonText
+
+OLD_METADATA: Final = "old_metadata"
+OLD_TOOL_CALLS: Final = "old_tool_calls"
+OLD_COLUMNS: Final = "old_columns"
+MAX_DEPTH: Final = 500
+"""The same limit as for JSON that comes in over HTTP."""
+
+_STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_MAX_DIGITS: Final = 10_000
+_CALLS: Final = {"function": ("name", "arguments"), "custom": ("name", "input")}
+_EXACT: Final = Context(prec=MAX_PREC)
+
+
+def normalize_json(text: str) -> JsonText:
+    """Return the JSON without needless escapes in its strings; numbers stay as they are written.
+
+    Raises `ValueError` with the reason when the text is not JSON, or when jsonb cannot hold it.
+    """
+    try:
+        json.loads(
+            text,
+            parse_constant=_reject_constant,
+            parse_int=_check_number,
+            parse_float=_check_number,
+        )
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    text = _STRING.sub(_unescape, text.strip())
+    if not _is_unicode(text):
+        raise ValueError("contains an unpaired surrogate")
+    if _depth(text) > MAX_DEPTH:
+        raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
+    return JsonText(text)
+
+
+def build_metadata(text: str | None, more: Mapping[str, JsonText]) -> JsonText:
+    """Return the row's metadata with the members `more` added.
+
+    A value that is not an object becomes the member `old_metadata`. Raises `InvalidValueError` when
+    the metadata already has one of the members to add.
+    """
+    members = dict(more)
+    document = EMPTY_OBJECT
+    if text is not None and text.strip() not in {"", "null"}:
+        try:
+            document = normalize_json(text)
+        except ValueError:
+            document = _to_json_string(text)
+        if not document.startswith("{"):
+            members[OLD_METADATA] = document
+            document = EMPTY_OBJECT
+    if not members:
+        return document
+    existing = json.loads(document, parse_int=str, parse_float=str)
+    if taken := sorted(existing.keys() & members.keys()):
+        raise InvalidValueError("metadata", f"already has {taken[0]}, which chatkeep would add")
+    added = ",".join(f'"{name}":{value}' for name, value in members.items())
+    return JsonText(f"{document[:-1]}{',' if existing else ''}{added}}}")
+
+
+def extra_members(columns: str | None) -> dict[str, JsonText]:
+    """Return the members of the metadata that keep a row's extra columns, given as JSON."""
+    return {} if columns is None else {OLD_COLUMNS: _parse_or_quote(columns)}
+
+
+def parse_tool_calls(text: str | None) -> tuple[JsonText | None, dict[str, JsonText]]:
+    """Return the calls, and members of the metadata.
+
+    Calls without the shape of OpenAI's chat API, which no model would accept, are kept in the
+    metadata instead.
+    """
+    if text is None or not text.strip():
+        return None, {}
+    document = _parse_or_quote(text)
+    value = json.loads(document, parse_int=str, parse_float=str)
+    if value is None or value == []:
+        return None, {}
+    if isinstance(value, list) and all(_is_call(each) for each in value):
+        return document, {}
+    return None, {OLD_TOOL_CALLS: document}
+
+
+def _is_call(value: object) -> bool:
+    """Return whether the value has the shape of a call in OpenAI's chat API."""
+    if not isinstance(value, dict) or not _is_nonempty_string(value.get("id")):
+        return False
+    kind = value.get("type")
+    if not isinstance(kind, str) or kind not in _CALLS:
+        return False
+    called = value.get(kind)
+    name, argument = _CALLS[kind]
+    return (
+        isinstance(called, dict)
+        and _is_nonempty_string(called.get(name))
+        and isinstance(called.get(argument), str)
+    )
+
+
+def _is_nonempty_string(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _parse_or_quote(text: str) -> JsonText:
+    """Return the text if it is JSON, else the text as a JSON string."""
+    try:
+        return normalize_json(text)
+    except ValueError:
+        return _to_json_string(text)
+
+
+def _to_json_string(text: str) -> JsonText:
+    return JsonText(json.dumps(text, ensure_ascii=False))
+
+
+def _unescape(string: re.Match[str]) -> str:
+    if "\\" not in string[0]:
+        return string[0]
+    return json.dumps(json.loads(string[0]), ensure_ascii=False)
+
+
+def _check_number(text: str) -> str:
+    """Raise `ValueError` for a number that Postgres cannot store: jsonb writes out its digits."""
+    if len(text) > _MAX_DIGITS or abs(Decimal(text).adjusted()) > _MAX_DIGITS:
+        raise ValueError("contains a number with too many digits")
+    return text
+
+
+def _reject_constant(constant: str) -> object:
+    raise ValueError(f"contains {constant}, which is not JSON")
+
+
+def _depth(text: str) -> int:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return 0
+    deepest = depth = 0
+    for each in _STRING.sub("", text):
+        depth += (each in "[{") - (each in "]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def canonical_json(document: JsonText | None) -> str | None:
+    """Return a text that is the same for all documents that are equal as JSON."""
+    if document is None or document == EMPTY_OBJECT:
+        return document
+    value = json.loads(document, parse_int=_exact, parse_float=_exact)
+    return json.dumps(value, sort_keys=True)
+
+
+def _exact(number: str) -> Sequence[str]:
+    decimal = Decimal(number)
+    return ["number", str(decimal.normalize(_EXACT)) if decimal else "0"]
