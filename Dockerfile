@@ -16,6 +16,7 @@ COPY domain domain
 COPY adapters adapters
 COPY entrypoints entrypoints
 COPY piccolo_migrations piccolo_migrations
+COPY testing testing
 RUN /app/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \
     && /app/bin/pip uninstall --yes setuptools pip
 

@@ -9,14 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 import hypothesis
 import pytest
 
-from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.items import PiccoloItems
-from chatkeep.adapters.piccolo.messages import PiccoloMessages
-from chatkeep.adapters.piccolo.users import PiccoloUsers
+from chatkeep.adapters.piccolo.stores import stores
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.entrypoints.http import snapshots
 from tests import postgres
-from tests.contract.store import Store
 
 # How long an example takes says nothing on a busy machine. A short run tries the same few examples
 # each time; a full one tries more, and new ones.
@@ -102,10 +99,5 @@ async def engine(pool: Engine) -> Engine:
 
 
 @pytest.fixture
-def postgres_store(engine: Engine) -> Store:
-    return Store(
-        PiccoloUsers(engine),
-        PiccoloConversations(engine),
-        PiccoloMessages(engine),
-        PiccoloItems(engine),
-    )
+def postgres_store(engine: Engine) -> StoreUnderTest:
+    return StoreUnderTest.of(stores(engine))

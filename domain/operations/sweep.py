@@ -143,6 +143,8 @@ class Sweep:
     """All methods raise `StoreUnavailableError` when the store cannot answer."""
 
     sweeps: Sweeps
+    most_found: int = MOST_FOUND
+    batch_conversations: int = BATCH_CONVERSATIONS
 
     async def count(self, cutoffs: Cutoffs) -> Swept:
         """Return what `run` would do now; change nothing."""
@@ -163,37 +165,37 @@ class Sweep:
     async def _delete(self, before: datetime) -> AsyncGenerator[Swept, None]:
         going_on = True
         while going_on:
-            found = await self.sweeps.to_delete(before, limit=MOST_FOUND)
+            found = await self.sweeps.to_delete(before, limit=self.most_found)
             total = Swept()
-            for batch in batches(found):
+            for batch in batches(found, self.batch_conversations):
                 swept = await self.sweeps.delete(batch, before)
                 total += swept
                 yield swept
             # When none could be deleted, all are in use just now: they are for the next sweep.
-            going_on = len(found) == MOST_FOUND and total.deleted > 0
+            going_on = len(found) == self.most_found and total.deleted > 0
 
     async def _archive(self, before: datetime) -> AsyncGenerator[Swept, None]:
         going_on = True
         while going_on:
-            found = await self.sweeps.to_archive(before, limit=MOST_FOUND)
+            found = await self.sweeps.to_archive(before, limit=self.most_found)
             total = Swept()
-            for start in range(0, len(found), BATCH_CONVERSATIONS):
-                batch = found[start : start + BATCH_CONVERSATIONS]
+            for start in range(0, len(found), self.batch_conversations):
+                batch = found[start : start + self.batch_conversations]
                 swept = await self.sweeps.archive(batch, before)
                 total += swept
                 yield swept
-            going_on = len(found) == MOST_FOUND and total.archived > 0
+            going_on = len(found) == self.most_found and total.archived > 0
 
 
-def batches(found: Sequence[Idle]) -> Iterator[list[Idle]]:
-    """Cut into batches of at most `BATCH_CONVERSATIONS`, and of at most `BATCH_MESSAGES` in all.
+def batches(found: Sequence[Idle], most: int = BATCH_CONVERSATIONS) -> Iterator[list[Idle]]:
+    """Cut into batches of at most `most` conversations with at most `BATCH_MESSAGES` messages.
 
     One with more messages than that is a batch of its own.
     """
     batch: list[Idle] = []
     messages = 0
     for idle in found:
-        full = len(batch) == BATCH_CONVERSATIONS or messages + idle.message_count > BATCH_MESSAGES
+        full = len(batch) == most or messages + idle.message_count > BATCH_MESSAGES
         if batch and full:
             yield batch
             batch, messages = [], 0

@@ -1,27 +1,15 @@
-"""Every adapter is held to the same suite; no test here knows which one it got."""
+"""The two adapters that the contract is tested on. No test of it knows which one it got."""
 
 import pytest
 
-from chatkeep.adapters.memory import (
-    MemoryConversations,
-    MemoryItems,
-    MemoryMessages,
-    MemoryStore,
-    MemoryUsers,
-)
-from tests.contract.store import Store
+from chatkeep.adapters.memory.stores import stores
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest) -> Store:
+def store(request: pytest.FixtureRequest) -> StoreUnderTest:
     if request.param == "memory":
-        kept = MemoryStore()
-        return Store(
-            MemoryUsers(kept),
-            MemoryConversations(kept),
-            MemoryMessages(kept),
-            MemoryItems(kept),
-        )
+        return StoreUnderTest.of(stores())
     # Asked for here and not as a parameter, so that no server is started for the other adapter.
-    postgres: Store = request.getfixturevalue("postgres_store")
+    postgres: StoreUnderTest = request.getfixturevalue("postgres_store")
     return postgres

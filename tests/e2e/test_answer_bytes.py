@@ -10,9 +10,9 @@ import pytest
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.domain.errors import ConversationIdTakenError, MessageIdTakenError
 from chatkeep.domain.model import Conversation, ConversationId, JsonText, Order, Role
-from tests.contract.builders import ALICE, NOON, again, id_of, says, started
-from tests.contract.items import append, items_of
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_message
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.testing.builders import id_of, new_items
 
 LARGE = 300_000
 MOST = 1_000_000
@@ -52,7 +52,7 @@ def of_items(size: int) -> list[str]:
     ]
 
 
-Call = Callable[[Store, Conversation], Awaitable[object]]
+Call = Callable[[StoreUnderTest, Conversation], Awaitable[object]]
 
 CALLS: dict[str, Call] = {
     f"{name} {order}": call
@@ -68,7 +68,7 @@ CALLS: dict[str, Call] = {
 } | {
     "window": lambda store, its: store.messages.window(ALICE, its.id, limit=LIMIT, max_bytes=MOST),
     "append": lambda store, its: store.messages.append(
-        ALICE, its.id, [says("new")], NOON, window=LIMIT, max_bytes=MOST
+        ALICE, its.id, [new_message("new")], NOON, window=LIMIT, max_bytes=MOST
     ),
     "list": lambda store, _: store.conversations.list(
         ALICE, status=None, after=None, limit=LIMIT, max_bytes=MOST
@@ -78,15 +78,15 @@ CALLS: dict[str, Call] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 async def test_no_more_is_read_than_is_answered(
-    postgres_store: Store, received: Received, call: Call
+    postgres_store: StoreUnderTest, received: Received, call: Call
 ) -> None:
     store = postgres_store
     note = JsonText(json.dumps({"note": "x" * LARGE}))
-    conversation = await started(store, *(says("x" * LARGE, Role.SYSTEM) for _ in range(4)))
+    conversation = await store.start(*(new_message("x" * LARGE, Role.SYSTEM) for _ in range(4)))
     for _ in range(3):
-        await append(store, conversation, *items_of(*of_items(LARGE)))
+        await store.append_items(conversation, *new_items(*of_items(LARGE)))
         await store.messages.append(
-            ALICE, conversation.id, [says("x" * 10, metadata=note) for _ in range(3)], NOON
+            ALICE, conversation.id, [new_message("x" * 10, metadata=note) for _ in range(3)], NOON
         )
     for number in range(5):
         other = conversation._replace(id=ConversationId(UUID(int=number + 1)), metadata=note)
@@ -100,12 +100,12 @@ async def test_no_more_is_read_than_is_answered(
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 async def test_a_page_of_usual_messages_is_one_statement(
-    postgres_store: Store, received: Received, call: Call
+    postgres_store: StoreUnderTest, received: Received, call: Call
 ) -> None:
     """Also where the database compresses them."""
     store = postgres_store
-    conversation = await started(store, *(says("x" * 5_000) for _ in range(10)))
-    await append(store, conversation, *items_of(*(of_items(10_000) * 5)))
+    conversation = await store.start(*(new_message("x" * 5_000) for _ in range(10)))
+    await store.append_items(conversation, *new_items(*(of_items(10_000) * 5)))
     received.statements = 0
 
     await call(store, conversation)
@@ -114,12 +114,12 @@ async def test_a_page_of_usual_messages_is_one_statement(
 
 
 async def test_what_is_in_the_way_of_a_create_or_an_append_is_not_read(
-    postgres_store: Store, received: Received
+    postgres_store: StoreUnderTest, received: Received
 ) -> None:
     store = postgres_store
-    large = [says("x" * LARGE) for _ in range(20)]
-    conversation = await started(store, *large)
-    small = [says("other", id=id_of(each)) for each in large]
+    large = [new_message("x" * LARGE) for _ in range(20)]
+    conversation = await store.start(*large)
+    small = [new_message("other", id=id_of(each)) for each in large]
     received.bytes = 0
 
     with pytest.raises(MessageIdTakenError):
@@ -128,4 +128,4 @@ async def test_what_is_in_the_way_of_a_create_or_an_append_is_not_read(
         await store.conversations.create(conversation, small, provision=True)
 
     assert received.bytes < LARGE + ROOM
-    assert (await again(store, conversation)).message_count == len(large)
+    assert (await store.reload(conversation)).message_count == len(large)

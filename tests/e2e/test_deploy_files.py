@@ -89,7 +89,7 @@ def test_what_is_copied_is_there_and_nothing_else_is_sent() -> None:
 
 def test_every_module_of_the_product_is_installed(context: Path, installed: Path) -> None:
     """A package that is missing from pyproject.toml works here, and not in the image."""
-    folders = ("domain", "adapters", "entrypoints", "piccolo_migrations")
+    folders = ("domain", "adapters", "entrypoints", "piccolo_migrations", "testing")
     written = {
         "chatkeep" / path.relative_to(context)
         for name in folders

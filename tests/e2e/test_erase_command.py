@@ -13,14 +13,12 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from chatkeep.adapters.piccolo.conversations import PiccoloConversations
-from chatkeep.adapters.piccolo.items import PiccoloItems
-from chatkeep.adapters.piccolo.messages import PiccoloMessages
-from chatkeep.adapters.piccolo.users import PiccoloUsers
+from chatkeep.adapters.piccolo.stores import stores
 from chatkeep.domain.model import Changes, Status
+from chatkeep.domain.operations.selftest.builders import ALICE, BOB
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.entrypoints.cli import cli
-from tests.contract.builders import ALICE, BOB, numbered, started
-from tests.contract.store import Store
+from chatkeep.testing.builders import numbered_messages
 from tests.e2e.processes import CHATKEEP, PROJECT, chatkeep, environment
 from tests.postgres import Server, connect_args, pool
 
@@ -51,17 +49,12 @@ class Filled:
 @pytest.fixture
 async def filled(postgres_server: Server) -> AsyncIterator[Filled]:
     async with postgres_server.database() as url, pool(url) as engine:
-        store = Store(
-            PiccoloUsers(engine),
-            PiccoloConversations(engine),
-            PiccoloMessages(engine),
-            PiccoloItems(engine),
-        )
-        archived = await started(store, *numbered(2))
+        store = StoreUnderTest.of(stores(engine))
+        archived = await store.start(*numbered_messages(2))
         await store.conversations.change(ALICE, archived.id, Changes(status=Status.ARCHIVED))
-        held = await started(store, *numbered(3))
+        held = await store.start(*numbered_messages(3))
         await store.conversations.change(ALICE, held.id, Changes(retain=True))
-        await started(store, *numbered(1), user_id=BOB)
+        await store.start(*numbered_messages(1), user_id=BOB)
         connection = await asyncpg.connect(**connect_args(url))
         yield Filled(url, str(held.id), connection)
         await connection.close()

@@ -13,8 +13,9 @@ import pytest
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.domain.errors import UserRetainedError
 from chatkeep.domain.model import Changes
-from tests.contract.builders import ALICE, BOB, history, listed, numbered, started
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.builders import ALICE, BOB
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.testing.builders import numbered_messages
 from tests.e2e.processes import SECRET, chatkeep
 from tests.e2e.running import SERVICE_KEY, Service, as_service, as_user, running
 from tests.postgres import Server, connect_args
@@ -172,10 +173,10 @@ async def test_nothing_of_an_erased_user_is_left_and_others_are_not_touched(
 
 
 async def test_a_user_that_another_application_needs_stays_without_conversations(
-    engine: Engine, postgres_store: Store
+    engine: Engine, postgres_store: StoreUnderTest
 ) -> None:
-    await started(postgres_store, *numbered(2))
-    await started(postgres_store, *numbered(1), user_id=BOB)
+    await postgres_store.start(*numbered_messages(2))
+    await postgres_store.start(*numbered_messages(1), user_id=BOB)
     await engine.fetch("CREATE TABLE orders (user_id varchar(255) REFERENCES users)")
     try:
         await engine.fetch("INSERT INTO orders VALUES ($1)", ALICE)
@@ -183,16 +184,16 @@ async def test_a_user_that_another_application_needs_stays_without_conversations
 
         assert erased is not None
         assert (erased.conversations, erased.messages) == (1, 2)
-        assert await listed(postgres_store) == []
+        assert await postgres_store.list_conversations() == []
         assert not await postgres_store.users.add(ALICE)
-        assert len(await listed(postgres_store, BOB)) == 1
+        assert len(await postgres_store.list_conversations(BOB)) == 1
 
-        held = await started(postgres_store, *numbered(2))
+        held = await postgres_store.start(*numbered_messages(2))
         await postgres_store.conversations.change(ALICE, held.id, HOLD)
         with pytest.raises(UserRetainedError):
             await postgres_store.users.erase(ALICE)
-        assert len(await history(postgres_store, held)) == 2
+        assert len(await postgres_store.history(held)) == 2
         assert await postgres_store.users.erase(ALICE, even_retained=True)
-        assert await listed(postgres_store) == []
+        assert await postgres_store.list_conversations() == []
     finally:
         await engine.fetch("DROP TABLE orders")

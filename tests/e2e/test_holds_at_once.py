@@ -10,9 +10,9 @@ import pytest
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.domain.errors import RetainedError, UserRetainedError
 from chatkeep.domain.model import Changes, Conversation
-from tests.contract.builders import ALICE, history, listed, numbered, refused, started
-from tests.contract.items import append, items_of, page
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.builders import ALICE
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.testing.builders import error_of, new_items, numbered_messages
 
 HOLD, LIFT = Changes(retain=True), Changes(retain=False)
 
@@ -29,9 +29,9 @@ async def watching(engine: Engine) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def with_an_item(store: Store) -> Conversation:
-    conversation = await started(store, *numbered(3))
-    await append(store, conversation, *items_of('{"type": "reasoning", "id": "rs_1"}'))
+async def with_an_item(store: StoreUnderTest) -> Conversation:
+    conversation = await store.start(*numbered_messages(3))
+    await store.append_items(conversation, *new_items('{"type": "reasoning", "id": "rs_1"}'))
     return conversation
 
 
@@ -53,14 +53,14 @@ def outside(engine: Engine, call: Any) -> asyncio.Task[Any]:  # noqa: ANN401 - a
 
 
 async def test_a_hold_that_is_set_while_a_deletion_waits_is_honoured(
-    engine: Engine, postgres_store: Store, watching: asyncpg.Connection
+    engine: Engine, postgres_store: StoreUnderTest, watching: asyncpg.Connection
 ) -> None:
     """Whoever looked at the hold before the row was theirs would delete it all the same."""
     store = postgres_store
     conversation = await with_an_item(store)
-    await started(store, *numbered(2))
-    [first, *_] = await history(store, conversation)
-    *_, item = await page(store, conversation)
+    await store.start(*numbered_messages(2))
+    [first, *_] = await store.history(conversation)
+    *_, item = await store.list_items(conversation)
     deletions = (
         store.users.erase(ALICE),
         store.conversations.delete(ALICE, conversation.id),
@@ -70,17 +70,17 @@ async def test_a_hold_that_is_set_while_a_deletion_waits_is_honoured(
 
     async with engine.transaction():
         await store.conversations.change(ALICE, conversation.id, HOLD)
-        waiting = [outside(engine, refused(each)) for each in deletions]
+        waiting = [outside(engine, error_of(each)) for each in deletions]
         await blocked(watching, len(deletions))
     errors = await asyncio.gather(*waiting)
 
     assert [type(each) for each in errors] == [UserRetainedError, *[RetainedError] * 3]
-    assert len(await listed(store)) == 2
-    assert len(await page(store, conversation)) == 4
+    assert len(await store.list_conversations()) == 2
+    assert len(await store.list_items(conversation)) == 4
 
 
 async def test_a_hold_that_is_lifted_while_a_deletion_waits_is_in_nobodys_way(
-    engine: Engine, postgres_store: Store, watching: asyncpg.Connection
+    engine: Engine, postgres_store: StoreUnderTest, watching: asyncpg.Connection
 ) -> None:
     store = postgres_store
     conversation = await with_an_item(store)
@@ -94,18 +94,18 @@ async def test_a_hold_that_is_lifted_while_a_deletion_waits_is_in_nobodys_way(
 
     assert erased is not None
     assert (erased.conversations, erased.messages, erased.retained) == (1, 3, 0)
-    assert await listed(store) == []
+    assert await store.list_conversations() == []
 
 
 async def test_what_is_appended_while_an_erasure_waits_is_counted_and_goes(
-    engine: Engine, postgres_store: Store, watching: asyncpg.Connection
+    engine: Engine, postgres_store: StoreUnderTest, watching: asyncpg.Connection
 ) -> None:
     store = postgres_store
-    conversation = await started(store, *numbered(1))
+    conversation = await store.start(*numbered_messages(1))
 
     async with engine.transaction():
         at = conversation.updated_at
-        await store.messages.append(ALICE, conversation.id, numbered(2), at)
+        await store.messages.append(ALICE, conversation.id, numbered_messages(2), at)
         waiting = outside(engine, store.users.erase(ALICE))
         await blocked(watching, 1)
     erased = await waiting
@@ -116,13 +116,13 @@ async def test_what_is_appended_while_an_erasure_waits_is_counted_and_goes(
 
 
 async def test_a_deletion_run_again_after_a_lost_answer_has_deleted(
-    engine: Engine, postgres_store: Store, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, postgres_store: StoreUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second run finds nothing, since the first one did it."""
     store = postgres_store
     conversation = await with_an_item(store)
-    [first, *_] = await history(store, conversation)
-    *_, item = await page(store, conversation)
+    [first, *_] = await store.history(conversation)
+    *_, item = await store.list_items(conversation)
     run_once = engine.run
 
     async def run_twice(*args: Any, **options: Any) -> tuple[list[Any], bool]:  # noqa: ANN401
@@ -136,7 +136,7 @@ async def test_a_deletion_run_again_after_a_lost_answer_has_deleted(
     await store.conversations.change(ALICE, conversation.id, HOLD)
     for deletion in (
         store.conversations.delete(ALICE, conversation.id),
-        store.messages.delete(ALICE, conversation.id, (await history(store, conversation))[0].id),
+        store.messages.delete(ALICE, conversation.id, (await store.history(conversation))[0].id),
         store.items.delete(ALICE, conversation.id, item.id),
     ):
         with pytest.raises(RetainedError):  # else a lost answer would seem to have deleted it

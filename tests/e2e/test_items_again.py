@@ -5,9 +5,9 @@ import pytest
 from chatkeep.domain.errors import ItemIdTakenError
 from chatkeep.domain.formats.openai_items import drafted
 from chatkeep.domain.items import ItemText, RequestKey
-from tests.contract.builders import ALICE, NOON, SECOND, a_conversation, says, started
-from tests.contract.items import append, items_of, page
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_conversation, new_message
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.testing.builders import SECOND, new_items
 
 MESSAGE = '{"role":"user","content":"hello"}'
 OWN_MESSAGE = '{"type":"message","id":"msg_own","role":"user","content":"hello"}'
@@ -25,10 +25,10 @@ BATCHES = [
 @pytest.mark.parametrize("texts", BATCHES)
 @pytest.mark.parametrize("key", [None, RequestKey("key", "digest")])
 async def test_an_append_that_is_run_again_answers_what_the_first_one_stored(
-    postgres_store: Store, texts: list[str], key: RequestKey | None
+    postgres_store: StoreUnderTest, texts: list[str], key: RequestKey | None
 ) -> None:
     store = postgres_store
-    conversation = await started(store, says("first"))
+    conversation = await store.start(new_message("first"))
     items = [drafted(ItemText(text), field="items").new(NOON) for text in texts]
 
     first, second = [
@@ -37,16 +37,16 @@ async def test_an_append_that_is_run_again_answers_what_the_first_one_stored(
     ]
 
     assert second == first
-    assert len(await page(store, conversation)) == 1 + len(texts)
+    assert len(await store.list_items(conversation)) == 1 + len(texts)
 
 
 @pytest.mark.parametrize("texts", [[], *BATCHES])
 @pytest.mark.parametrize("key", [None, RequestKey("key", "digest")])
 async def test_a_create_that_is_run_again_answers_what_the_first_one_stored(
-    postgres_store: Store, texts: list[str], key: RequestKey | None
+    postgres_store: StoreUnderTest, texts: list[str], key: RequestKey | None
 ) -> None:
     store = postgres_store
-    new = a_conversation()
+    new = new_conversation()
     items = [drafted(ItemText(text), field="items").new(NOON) for text in texts]
 
     first, second = [
@@ -54,25 +54,27 @@ async def test_a_create_that_is_run_again_answers_what_the_first_one_stored(
     ]
 
     assert second == first
-    assert len(await page(store, new)) == len(texts)
+    assert len(await store.list_items(new)) == len(texts)
 
 
 async def test_another_request_that_begins_alike_at_the_same_time_is_no_second_run(
-    postgres_store: Store,
+    postgres_store: StoreUnderTest,
 ) -> None:
     store = postgres_store
-    conversation = await started(store)
-    await append(store, conversation, *items_of(OWN_OTHER))
+    conversation = await store.start()
+    await store.append_items(conversation, *new_items(OWN_OTHER))
 
     with pytest.raises(ItemIdTakenError):
-        await append(store, conversation, *items_of(OWN_OTHER, MESSAGE))
+        await store.append_items(conversation, *new_items(OWN_OTHER, MESSAGE))
 
-    assert len(await page(store, conversation)) == 1
+    assert len(await store.list_items(conversation)) == 1
 
 
-async def test_the_same_ids_at_another_time_are_no_second_run(postgres_store: Store) -> None:
+async def test_the_same_ids_at_another_time_are_no_second_run(
+    postgres_store: StoreUnderTest,
+) -> None:
     store = postgres_store
-    conversation = await started(store)
+    conversation = await store.start()
     items = [drafted(ItemText(text), field="items").new(NOON) for text in (OWN_OTHER, MESSAGE)]
     await store.items.append(ALICE, conversation.id, items, NOON)
 

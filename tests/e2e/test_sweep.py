@@ -20,10 +20,11 @@ from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.model import Conversation, Status
+from chatkeep.domain.operations.selftest.builders import ALICE, new_message
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.operations.sweep import Idle
 from chatkeep.entrypoints.cli.sweep import sweep
-from tests.contract.builders import ALICE, SECOND, appended, history, numbered, says, started
-from tests.contract.store import Store
+from chatkeep.testing.builders import SECOND, numbered_messages
 from tests.e2e.processes import PROJECT, chatkeep, environment
 from tests.postgres import Server, connect_args
 
@@ -255,10 +256,10 @@ def sweeps(engine: Engine) -> PiccoloSweeps:
 
 
 async def test_what_somebody_is_just_changing_is_passed_over_without_waiting(
-    engine: Engine, postgres_store: Store, sweeps: PiccoloSweeps
+    engine: Engine, postgres_store: StoreUnderTest, sweeps: PiccoloSweeps
 ) -> None:
-    busy = await started(postgres_store, *numbered(2), at=NOW - YEAR)
-    free = await started(postgres_store, *numbered(3), at=NOW - YEAR)
+    busy = await postgres_store.start(*numbered_messages(2), at=NOW - YEAR)
+    free = await postgres_store.start(*numbered_messages(3), at=NOW - YEAR)
     found = [Idle(each.id, ALICE, each.message_count) for each in (busy, free)]
 
     somebody = await asyncpg.connect(**engine.config)
@@ -269,19 +270,19 @@ async def test_what_somebody_is_just_changing_is_passed_over_without_waiting(
     await somebody.close()
 
     assert (archived.archived, deleted.deleted, deleted.messages) == (1, 1, 3)
-    assert len(await history(postgres_store, busy)) == 2
+    assert len(await postgres_store.history(busy)) == 2
     assert (await postgres_store.conversations.get(ALICE, busy.id)).status is Status.ACTIVE
 
 
 async def test_an_append_at_the_same_time_is_either_kept_whole_or_refused(
-    postgres_store: Store, sweeps: PiccoloSweeps
+    postgres_store: StoreUnderTest, sweeps: PiccoloSweeps
 ) -> None:
-    idle = [await started(postgres_store, *numbered(3), at=NOW - YEAR) for _ in range(60)]
+    idle = [await postgres_store.start(*numbered_messages(3), at=NOW - YEAR) for _ in range(60)]
     found = [Idle(each.id, ALICE, each.message_count) for each in idle]
 
     async def append(conversation: Conversation) -> bool:
         try:
-            await appended(postgres_store, conversation, says("I am back"), at=NOW)
+            await postgres_store.append(conversation, new_message("I am back"), at=NOW)
         except ConversationNotFoundError:
             return False
         return True
@@ -302,14 +303,14 @@ async def test_an_append_at_the_same_time_is_either_kept_whole_or_refused(
     assert (deleted[0], kept[0]) == (5, True)
     for conversation, is_kept in zip(reversed(idle), kept, strict=True):
         if is_kept:
-            contents = [each.content for each in await history(postgres_store, conversation)]
+            contents = [each.content for each in await postgres_store.history(conversation)]
             assert contents == ["user 0", "user 1", "user 2", "I am back"]
 
 
 async def test_two_sweeps_at_once_do_each_thing_once(
-    postgres_store: Store, sweeps: PiccoloSweeps
+    postgres_store: StoreUnderTest, sweeps: PiccoloSweeps
 ) -> None:
-    idle = [await started(postgres_store, *numbered(2), at=NOW - YEAR) for _ in range(40)]
+    idle = [await postgres_store.start(*numbered_messages(2), at=NOW - YEAR) for _ in range(40)]
     found = [Idle(each.id, ALICE, each.message_count) for each in idle]
 
     done = await asyncio.gather(*(sweeps.delete(found, NOW) for _ in range(4)))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-ROOTS = ("chatkeep", "domain", "adapters", "entrypoints", "piccolo_migrations")
+ROOTS = ("chatkeep", "domain", "adapters", "entrypoints", "piccolo_migrations", "testing")
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -27,7 +27,7 @@ from chatkeep.entrypoints.openai.schemas import Error
 NEVER_ANSWERED = {
     "domain.errors.ChatkeepError": "the root: only its subclasses are raised",
     "domain.operations.adoption.layout.AdoptionError": "only `chatkeep adopt` raises it",
-    "domain.operations.selftest.trial.BrokenPromiseError": "only `chatkeep doctor` raises it",
+    "domain.operations.selftest.checks.BrokenPromiseError": "only `chatkeep doctor` raises it",
     "adapters.database_endpoint.DatabaseUrlError": "the service does not start",
     "adapters.telemetry.TracesError": "the service does not start",
     "adapters.embedded.binaries.EmbeddedPostgresError": "the service does not start",

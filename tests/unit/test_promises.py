@@ -5,7 +5,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from chatkeep.adapters.memory import (
     MemoryStore,
     MemoryUsers,
 )
+from chatkeep.adapters.memory.stores import stores
 from chatkeep.domain.errors import ChatkeepError, RetainedError
 from chatkeep.domain.items import Item
 from chatkeep.domain.model import (
@@ -31,42 +31,29 @@ from chatkeep.domain.model import (
     UserId,
     microseconds,
 )
+from chatkeep.domain.operations.selftest.checks import BrokenPromiseError
 from chatkeep.domain.operations.selftest.promises import PROMISES
-from chatkeep.domain.operations.selftest.trial import BrokenPromiseError, Trial
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.pages import Page
 from chatkeep.domain.ports import Appended, Created
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-
-def a_trial(store: MemoryStore) -> Trial:
-    return Trial(
-        users=MemoryUsers(store),
-        conversations=MemoryConversations(store),
-        messages=MemoryMessages(store),
-        items=MemoryItems(store),
-        user=UserId("ann"),
-        stranger=UserId("bob"),
-        at=NOON,
-    )
+@pytest.fixture
+def dicts() -> MemoryStore:
+    return MemoryStore()
 
 
 @pytest.fixture
-async def store() -> MemoryStore:
-    store = MemoryStore()
-    for user in ("ann", "bob"):
-        await MemoryUsers(store).add(UserId(user))
+async def store(dicts: MemoryStore) -> StoreUnderTest:
+    store = StoreUnderTest.of(stores(dicts))
+    for user in (store.user, store.stranger):
+        await store.users.add(user)
     return store
 
 
-@pytest.fixture
-def trial(store: MemoryStore) -> Trial:
-    return a_trial(store)
-
-
 @pytest.mark.parametrize("promise", PROMISES)
-async def test_the_store_in_memory_keeps_every_promise(promise: str, trial: Trial) -> None:
-    assert await PROMISES[promise](trial)
+async def test_the_store_in_memory_keeps_every_promise(promise: str, store: StoreUnderTest) -> None:
+    assert await PROMISES[promise](store)
 
 
 class SwallowsMessages(MemoryMessages):
@@ -200,7 +187,7 @@ _left: dict[ConversationId, list[Message]] = {}
     ],
 )
 async def test_a_store_that_breaks_a_promise_is_found_out(
-    promise: str, part: str, broken: type, trial: Trial, store: MemoryStore
+    promise: str, part: str, broken: type, store: StoreUnderTest, dicts: MemoryStore
 ) -> None:
     with pytest.raises(BrokenPromiseError):
-        await PROMISES[promise](replace(trial, **{part: broken(store)}))
+        await PROMISES[promise](replace(store, **{part: broken(dicts)}))

@@ -13,6 +13,7 @@ import pytest
 from chatkeep.adapters.memory import MemoryConversations, MemoryDiary, MemoryStore, MemorySweeps
 from chatkeep.domain.errors import InvalidValueError, StoreUnavailableError
 from chatkeep.domain.model import ConversationId
+from chatkeep.domain.operations.selftest.builders import ALICE, new_conversation
 from chatkeep.domain.operations.sweep import (
     BATCH_CONVERSATIONS,
     BATCH_MESSAGES,
@@ -27,7 +28,6 @@ from chatkeep.domain.operations.sweep import (
 )
 from chatkeep.entrypoints.scheduled_sweep import AT, DAY, SPREAD, DailySweep, latest_due
 from chatkeep.entrypoints.settings import Settings, SettingsError
-from tests.contract.builders import ALICE, a_conversation
 
 MORNING = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
 DUE = datetime.combine(MORNING.date(), AT)
@@ -183,7 +183,7 @@ class World:
 
     async def idle(self, *ages: timedelta) -> None:
         for age in ages:
-            old = a_conversation(at=MORNING - age)
+            old = new_conversation(at=MORNING - age)
             await MemoryConversations(self.store).create(old, (), provision=True)
 
     def service(self) -> DailySweep:

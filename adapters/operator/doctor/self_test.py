@@ -1,22 +1,21 @@
 """The promises, exercised for real in transactions that are rolled back."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from typing import Final
 from uuid import UUID, uuid4
 
 import asyncpg
 
 from chatkeep.adapters.operator.doctor.rollback_session import HeldConnection, Patient
-from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.errors import described
-from chatkeep.adapters.piccolo.items import PiccoloItems
-from chatkeep.adapters.piccolo.messages import PiccoloMessages
+from chatkeep.adapters.piccolo.stores import stores
 from chatkeep.adapters.piccolo.users import PiccoloUsers
 from chatkeep.domain.errors import ChatkeepError, UserNotProvisionedError
 from chatkeep.domain.model import UserId
 from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
-from chatkeep.domain.operations.selftest.promises import PROMISES
-from chatkeep.domain.operations.selftest.trial import BrokenPromiseError, Trial
+from chatkeep.domain.operations.selftest.checks import BrokenPromiseError
+from chatkeep.domain.operations.selftest.promises import PROMISES, Scenario
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
 
 PROVISIONING: Final = "users"
 PLAIN: Final = "plain"
@@ -65,22 +64,20 @@ async def provisioning(patient: Patient) -> AsyncGenerator[Finding, None]:
 
 
 async def promises(patient: Patient) -> AsyncGenerator[Finding, None]:
-    for name, promise in PROMISES.items():
-        yield await _tried(patient, name, promise)
-    yield await _tried(patient, PLAIN, None)
+    for name, scenario in PROMISES.items():
+        yield await _try(patient, name, scenario)
+    yield await _try(patient, PLAIN, None)
 
 
-async def _tried(
-    patient: Patient, name: str, promise: Callable[[Trial], Awaitable[str]] | None
-) -> Finding:
+async def _try(patient: Patient, name: str, scenario: Scenario | None) -> Finding:
     lost = patient.connection.is_closed()
     if lost or PROVISIONING in patient.failed:
         why = "the connection was lost" if lost else "a new user is needed, and could not be added"
         return skipped(why, subject=name)
     try:
         async with patient.rehearsing() as engine:
-            trial = await _trial(patient, engine)
-            seen = await (promise(trial) if promise else _plain(engine, trial))
+            store = await _store(patient, engine)
+            seen = await (scenario(store) if scenario else _plain(engine, store))
     except BrokenPromiseError as broken:
         return failed(str(broken), _MEND, subject=name)
     except Exception as error:  # noqa: BLE001 - the other promises are tried all the same
@@ -91,44 +88,38 @@ async def _tried(
     return ok(seen, subject=name)
 
 
-async def _trial(patient: Patient, engine: HeldConnection) -> Trial:
-    trial = Trial(
-        users=PiccoloUsers(engine),
-        conversations=PiccoloConversations(engine),
-        messages=PiccoloMessages(engine),
-        items=PiccoloItems(engine),
-        user=_nobody(),
-        stranger=_nobody(),
-        at=patient.clock.now(),
+async def _store(patient: Patient, engine: HeldConnection) -> StoreUnderTest:
+    store = StoreUnderTest.of(
+        stores(engine), user=_nobody(), stranger=_nobody(), at=patient.clock.now()
     )
-    await trial.users.add(trial.user)
-    await trial.users.add(trial.stranger)
-    return trial
+    await store.users.add(store.user)
+    await store.users.add(store.stranger)
+    return store
 
 
-async def _plain(engine: HeldConnection, trial: Trial) -> str:
+async def _plain(engine: HeldConnection, store: StoreUnderTest) -> str:
     """Take what is written by hand, and have the database itself refuse what must not be."""
-    [row] = await engine.fetch(CONVERSATION, trial.user)
+    [row] = await engine.fetch(CONVERSATION, store.user)
     conversation: UUID = row["id"]
     positions = [
-        await engine.fetch(MESSAGE, conversation, trial.user, "user", "by hand") for _ in range(2)
+        await engine.fetch(MESSAGE, conversation, store.user, "user", "by hand") for _ in range(2)
     ]
     if not all(positions) or positions[0][0]["position"] >= positions[1][0]["position"]:
         raise BrokenPromiseError("messages that are inserted by hand are not in order")
     integrity = asyncpg.IntegrityConstraintViolationError
     refused = (
-        ("a message without a conversation", (MESSAGE, uuid4(), trial.user, "user", "lost")),
+        ("a message without a conversation", (MESSAGE, uuid4(), store.user, "user", "lost")),
         (
             "a message in another user's conversation",
-            (MESSAGE, conversation, trial.stranger, "user", "not mine"),
+            (MESSAGE, conversation, store.stranger, "user", "not mine"),
         ),
-        ("an item without a conversation", (ITEM, uuid4(), trial.user)),
-        ("an item in another user's conversation", (ITEM, conversation, trial.stranger)),
-        ("a key without a conversation", (KEY, uuid4(), trial.user)),
+        ("an item without a conversation", (ITEM, uuid4(), store.user)),
+        ("an item in another user's conversation", (ITEM, conversation, store.stranger)),
+        ("a key without a conversation", (KEY, uuid4(), store.user)),
         ("a conversation without a user", (CONVERSATION, _nobody())),
-        ("a message of no known role", (MESSAGE, conversation, trial.user, "robot", "beep")),
-        ("a message of nothing", (MESSAGE, conversation, trial.user, "user", None)),
-        ("a status that there is not", (STATUS, conversation, trial.user)),
+        ("a message of no known role", (MESSAGE, conversation, store.user, "robot", "beep")),
+        ("a message of nothing", (MESSAGE, conversation, store.user, "user", None)),
+        ("a status that there is not", (STATUS, conversation, store.user)),
     )
     for what, (statement, *arguments) in refused:
         try:

@@ -9,15 +9,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import CANCEL_TIMEOUT, MAX_CONNECTIONS, Engine
-from chatkeep.adapters.piccolo.items import PiccoloItems
-from chatkeep.adapters.piccolo.messages import PiccoloMessages
 from chatkeep.adapters.piccolo.retries import Timing
-from chatkeep.adapters.piccolo.users import PiccoloUsers
+from chatkeep.adapters.piccolo.stores import stores
+from chatkeep.domain.operations.selftest.builders import ALICE, NOON
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.testing.builders import new_messages
 from tests import postgres
-from tests.contract.builders import ALICE, NOON, again, history, says_all, started
-from tests.contract.store import Store
 from tests.e2e.neon.service import AS_ALICE, problem, service, timed, until
 from tests.relay import Relay
 
@@ -160,17 +158,12 @@ async def test_a_cancelled_append_is_stored_wholly_or_not_at_all(
 ) -> None:
     dice = Random(7)
     async with postgres.pool(database_url) as engine:
-        store = Store(
-            PiccoloUsers(engine),
-            PiccoloConversations(engine),
-            PiccoloMessages(engine),
-            PiccoloItems(engine),
-        )
-        conversation = await started(store)
+        store = StoreUnderTest.of(stores(engine))
+        conversation = await store.start()
         took = []
 
         async def cancelled(number: int) -> None:
-            batch = says_all(*(f"{number} {part}" for part in "abc"))
+            batch = new_messages(*(f"{number} {part}" for part in "abc"))
             running = asyncio.create_task(
                 store.messages.append(ALICE, conversation.id, batch, NOON)
             )
@@ -183,9 +176,9 @@ async def test_a_cancelled_append_is_stored_wholly_or_not_at_all(
         for _ in range(50 if full else 5):
             await asyncio.gather(*(cancelled(uuid4().int) for _ in range(20)))
         stored = [
-            message.content or "" for message in await history(store, conversation, limit=9999)
+            message.content or "" for message in await store.history(conversation, limit=9999)
         ]
-        counted = (await again(store, conversation)).message_count
+        counted = (await store.reload(conversation)).message_count
         await assert_whole(engine)
 
     batches = [content.split()[0] for content in stored[::3]]

@@ -3,31 +3,26 @@
 from dataclasses import replace
 
 from chatkeep.domain.model import Changes, NewMessage, Order
-from tests.contract.builders import (
+from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     HOUR,
     NOON,
-    a_conversation,
-    again,
-    appended,
-    contents,
-    history,
-    numbered,
-    says,
-    started,
+    new_conversation,
+    new_message,
 )
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.testing.builders import contents, numbered_messages
 
 
 def spoil(messages: list[NewMessage]) -> None:
     """Do to a list what a caller may do who uses it for the next call."""
     messages[0] = replace(messages[0], content="spoiled")
-    messages.append(says("not sent"))
+    messages.append(new_message("not sent"))
 
 
-async def test_a_batch_may_be_used_again_after_an_append(store: Store) -> None:
-    conversation = await started(store)
-    batch = numbered(2)
+async def test_a_batch_may_be_used_again_after_an_append(store: StoreUnderTest) -> None:
+    conversation = await store.start()
+    batch = numbered_messages(2)
 
     answer = await store.messages.append(ALICE, conversation.id, batch, NOON, window=5)
     spoil(batch)
@@ -35,66 +30,68 @@ async def test_a_batch_may_be_used_again_after_an_append(store: Store) -> None:
     assert answer.window
     assert contents(answer.messages) == ["user 0", "user 1"]
     assert contents(answer.window.tail) == ["user 0", "user 1"]
-    assert contents(await history(store, conversation)) == ["user 0", "user 1"]
+    assert contents(await store.history(conversation)) == ["user 0", "user 1"]
 
 
-async def test_a_batch_may_be_used_again_after_a_create(store: Store) -> None:
-    new = a_conversation()
-    batch = numbered(2)
+async def test_a_batch_may_be_used_again_after_a_create(store: StoreUnderTest) -> None:
+    new = new_conversation()
+    batch = numbered_messages(2)
 
     created = await store.conversations.create(new, batch, provision=True)
     spoil(batch)
 
     assert contents(created.messages) == ["user 0", "user 1"]
-    assert contents(await history(store, new)) == ["user 0", "user 1"]
-    assert (await again(store, new)).message_count == 2
+    assert contents(await store.history(new)) == ["user 0", "user 1"]
+    assert (await store.reload(new)).message_count == 2
 
 
-async def test_a_history_that_was_read_does_not_grow_or_shrink(store: Store) -> None:
-    conversation = await started(store, *numbered(3))
+async def test_a_history_that_was_read_does_not_grow_or_shrink(store: StoreUnderTest) -> None:
+    conversation = await store.start(*numbered_messages(3))
     for order in Order:
         found = await store.messages.history(
             ALICE, conversation.id, order=order, after=None, before=None, limit=100
         )
         copy = tuple(found.items)
 
-        await appended(store, conversation, says("later"))
+        await store.append(conversation, new_message("later"))
         await store.messages.delete(ALICE, conversation.id, copy[0].id)
 
         assert tuple(found.items) == copy
 
 
-async def test_a_window_that_was_read_does_not_change(store: Store) -> None:
-    conversation = await started(store, *numbered(3))
+async def test_a_window_that_was_read_does_not_change(store: StoreUnderTest) -> None:
+    conversation = await store.start(*numbered_messages(3))
     read = await store.messages.window(ALICE, conversation.id, limit=10)
-    answer = await store.messages.append(ALICE, conversation.id, numbered(1), NOON, window=10)
+    answer = await store.messages.append(
+        ALICE, conversation.id, numbered_messages(1), NOON, window=10
+    )
     assert answer.window
     before = (tuple(read.tail), read.message_count, tuple(answer.window.tail))
 
-    await appended(store, conversation, says("later"))
+    await store.append(conversation, new_message("later"))
     await store.messages.delete(ALICE, conversation.id, read.tail[0].id)
 
     assert (tuple(read.tail), read.message_count, tuple(answer.window.tail)) == before
 
 
-async def test_a_list_that_was_read_does_not_change(store: Store) -> None:
-    conversation = await started(store)
+async def test_a_list_that_was_read_does_not_change(store: StoreUnderTest) -> None:
+    conversation = await store.start()
     found = await store.conversations.list(ALICE, status=None, after=None, limit=10)
 
-    await started(store)
+    await store.start()
     await store.conversations.change(ALICE, conversation.id, Changes(title="Renamed"))
-    await appended(store, conversation, says("later"), at=NOON + HOUR)
+    await store.append(conversation, new_message("later"), at=NOON + HOUR)
 
     assert list(found.items) == [conversation]
 
 
-async def test_a_conversation_that_was_read_does_not_change(store: Store) -> None:
-    new = a_conversation(title="Old")
-    created = await store.conversations.create(new, numbered(1), provision=True)
-    read = await again(store, new)
+async def test_a_conversation_that_was_read_does_not_change(store: StoreUnderTest) -> None:
+    new = new_conversation(title="Old")
+    created = await store.conversations.create(new, numbered_messages(1), provision=True)
+    read = await store.reload(new)
     before = read._replace()
 
-    await appended(store, new, *numbered(2), at=NOON + HOUR)
+    await store.append(new, *numbered_messages(2), at=NOON + HOUR)
     await store.conversations.change(ALICE, new.id, Changes(title="New"))
 
     assert read == created.conversation == before

@@ -17,53 +17,51 @@ from chatkeep.domain.errors import (
 )
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.model import Changes, Conversation, Status, Usage
-from chatkeep.domain.ports import MAX_NAMED
-from tests.contract.builders import (
+from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     BOB,
     HOUR,
     NOON,
-    a_conversation,
-    a_conversation_id,
-    a_message_id,
-    again,
-    appended,
-    contents,
-    everything_of,
-    history,
-    listed,
-    numbered,
-    refused,
-    says,
-    started,
+    new_conversation,
+    new_message,
 )
-from tests.contract.items import append, items_of, mixed, page
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.ports import MAX_NAMED
+from chatkeep.testing.builders import (
+    contents,
+    error_of,
+    everything_of,
+    new_conversation_id,
+    new_items,
+    new_message_id,
+    numbered_messages,
+    start_mixed,
+)
 
 HOLD = Changes(retain=True)
 LIFT = Changes(retain=False)
 EVERYTHING = Usage(user_id=ALICE, conversations=2, active=1, archived=1, messages=5, retained=1)
 
 
-async def held(store: Store, *, messages: int = 3) -> Conversation:
+async def held(store: StoreUnderTest, *, messages: int = 3) -> Conversation:
     """Store a conversation of Alice's that is on hold."""
-    conversation = await started(store, *numbered(messages))
+    conversation = await store.start(*numbered_messages(messages))
     return await store.conversations.change(ALICE, conversation.id, HOLD)
 
 
-async def test_a_hold_is_set_and_lifted_and_is_no_activity(store: Store) -> None:
-    conversation = await started(store, *numbered(2))
+async def test_a_hold_is_set_and_lifted_and_is_no_activity(store: StoreUnderTest) -> None:
+    conversation = await store.start(*numbered_messages(2))
 
     on_hold = await store.conversations.change(ALICE, conversation.id, HOLD)
     assert on_hold == conversation._replace(retain=True)
-    assert await again(store, conversation) == on_hold
-    assert await listed(store) == [on_hold]
+    assert await store.reload(conversation) == on_hold
+    assert await store.list_conversations() == [on_hold]
 
     assert await store.conversations.change(ALICE, conversation.id, LIFT) == conversation
-    assert await again(store, conversation) == conversation
+    assert await store.reload(conversation) == conversation
 
 
-async def test_a_hold_stays_when_something_else_is_changed(store: Store) -> None:
+async def test_a_hold_stays_when_something_else_is_changed(store: StoreUnderTest) -> None:
     conversation = await held(store)
 
     changed = await store.conversations.change(
@@ -74,21 +72,21 @@ async def test_a_hold_stays_when_something_else_is_changed(store: Store) -> None
     assert changed.retain
 
 
-async def test_a_conversation_may_be_on_hold_from_the_start(store: Store) -> None:
-    new = a_conversation()._replace(retain=True)
-    other = a_conversation()._replace(retain=True)
+async def test_a_conversation_may_be_on_hold_from_the_start(store: StoreUnderTest) -> None:
+    new = new_conversation()._replace(retain=True)
+    other = new_conversation()._replace(retain=True)
 
-    created = await store.conversations.create(new, numbered(2), provision=True)
+    created = await store.conversations.create(new, numbered_messages(2), provision=True)
     found = await store.conversations.get_or_create(other, provision=True)
 
     assert created.conversation.retain
     assert found.conversation == other
-    assert (await again(store, new)).retain
-    assert (await again(store, other)).retain
+    assert (await store.reload(new)).retain
+    assert (await store.reload(other)).retain
 
 
-async def test_a_create_on_hold_can_be_repeated_while_the_hold_is_on(store: Store) -> None:
-    new = a_conversation()._replace(retain=True)
+async def test_a_create_on_hold_can_be_repeated_while_the_hold_is_on(store: StoreUnderTest) -> None:
+    new = new_conversation()._replace(retain=True)
     await store.conversations.create(new, (), provision=True)
 
     assert not (await store.conversations.create(new, (), provision=True)).created
@@ -97,8 +95,10 @@ async def test_a_create_on_hold_can_be_repeated_while_the_hold_is_on(store: Stor
         await store.conversations.create(new, (), provision=True)
 
 
-async def test_a_create_can_be_repeated_when_a_hold_was_set_meanwhile(store: Store) -> None:
-    new = a_conversation()
+async def test_a_create_can_be_repeated_when_a_hold_was_set_meanwhile(
+    store: StoreUnderTest,
+) -> None:
+    new = new_conversation()
     await store.conversations.create(new, (), provision=True)
     await store.conversations.change(ALICE, new.id, HOLD)
 
@@ -107,37 +107,37 @@ async def test_a_create_can_be_repeated_when_a_hold_was_set_meanwhile(store: Sto
     assert repeated.conversation.retain
 
 
-async def test_a_conversation_on_hold_goes_on(store: Store) -> None:
+async def test_a_conversation_on_hold_goes_on(store: StoreUnderTest) -> None:
     conversation = await held(store)
 
-    await appended(store, conversation, says("and on"), at=NOON + HOUR)
-    await append(store, conversation, *items_of('{"type": "reasoning", "summary": []}'))
+    await store.append(conversation, new_message("and on"), at=NOON + HOUR)
+    await store.append_items(conversation, *new_items('{"type": "reasoning", "summary": []}'))
     await store.conversations.change(ALICE, conversation.id, Changes(status=Status.ARCHIVED))
 
-    assert contents(await history(store, conversation))[-1] == "and on"
-    assert (await again(store, conversation)).message_count == 4
+    assert contents(await store.history(conversation))[-1] == "and on"
+    assert (await store.reload(conversation)).message_count == 4
 
 
-async def delete_conversation(store: Store, conversation: Conversation) -> None:
+async def delete_conversation(store: StoreUnderTest, conversation: Conversation) -> None:
     await store.conversations.delete(conversation.user_id, conversation.id)
 
 
-async def delete_message(store: Store, conversation: Conversation) -> None:
-    [first, *_] = await history(store, conversation)
+async def delete_message(store: StoreUnderTest, conversation: Conversation) -> None:
+    [first, *_] = await store.history(conversation)
     await store.messages.delete(conversation.user_id, conversation.id, first.id)
 
 
-async def delete_message_item(store: Store, conversation: Conversation) -> None:
-    item = (await page(store, conversation))[0]
+async def delete_message_item(store: StoreUnderTest, conversation: Conversation) -> None:
+    item = (await store.list_items(conversation))[0]
     await store.items.delete(conversation.user_id, conversation.id, item.id)
 
 
-async def delete_other_item(store: Store, conversation: Conversation) -> None:
-    item = next(each for each in await page(store, conversation) if each.id.startswith("rs_"))
+async def delete_other_item(store: StoreUnderTest, conversation: Conversation) -> None:
+    item = next(each for each in await store.list_items(conversation) if each.id.startswith("rs_"))
     await store.items.delete(conversation.user_id, conversation.id, item.id)
 
 
-DELETIONS: list[Callable[[Store, Conversation], Awaitable[None]]] = [
+DELETIONS: list[Callable[[StoreUnderTest, Conversation], Awaitable[None]]] = [
     delete_conversation,
     delete_message,
     delete_message_item,
@@ -147,12 +147,12 @@ DELETIONS: list[Callable[[Store, Conversation], Awaitable[None]]] = [
 
 @pytest.mark.parametrize("delete", DELETIONS)
 async def test_nothing_of_a_conversation_on_hold_is_deleted_until_the_hold_is_lifted(
-    store: Store, delete: Callable[[Store, Conversation], Awaitable[None]]
+    store: StoreUnderTest, delete: Callable[[StoreUnderTest, Conversation], Awaitable[None]]
 ) -> None:
-    conversation = await mixed(store)
+    conversation = await start_mixed(store)
     await store.conversations.change(ALICE, conversation.id, HOLD)
     before = await everything_of(store)
-    items = await page(store, conversation)
+    items = await store.list_items(conversation)
 
     with pytest.raises(RetainedError) as refusal:
         await delete(store, conversation)
@@ -160,27 +160,29 @@ async def test_nothing_of_a_conversation_on_hold_is_deleted_until_the_hold_is_li
     assert refusal.value.conversation_id == conversation.id
     assert str(conversation.id) in str(refusal.value)
     assert await everything_of(store) == before
-    assert await page(store, conversation) == items
+    assert await store.list_items(conversation) == items
 
     await store.conversations.change(ALICE, conversation.id, LIFT)
     await delete(store, conversation)
-    assert await everything_of(store) != before or await page(store, conversation) != items
+    assert await everything_of(store) != before or await store.list_items(conversation) != items
 
 
-async def test_what_is_not_there_is_not_found_whether_there_is_a_hold_or_not(store: Store) -> None:
+async def test_what_is_not_there_is_not_found_whether_there_is_a_hold_or_not(
+    store: StoreUnderTest,
+) -> None:
     conversation = await held(store)
 
     with pytest.raises(ConversationNotFoundError):
-        await store.conversations.delete(ALICE, a_conversation_id())
+        await store.conversations.delete(ALICE, new_conversation_id())
     with pytest.raises(MessageNotFoundError):
-        await store.messages.delete(ALICE, conversation.id, a_message_id())
+        await store.messages.delete(ALICE, conversation.id, new_message_id())
     with pytest.raises(ItemNotFoundError):
         await store.items.delete(ALICE, conversation.id, ItemId("rs_unknown"))
 
 
-async def test_a_hold_protects_only_the_conversation_of_its_user(store: Store) -> None:
+async def test_a_hold_protects_only_the_conversation_of_its_user(store: StoreUnderTest) -> None:
     hers = await held(store)
-    his = await started(store, *numbered(2), user_id=BOB, id=hers.id)
+    his = await store.start(*numbered_messages(2), user_id=BOB, id=hers.id)
 
     with pytest.raises(RetainedError):
         await store.conversations.delete(ALICE, hers.id)
@@ -188,18 +190,18 @@ async def test_a_hold_protects_only_the_conversation_of_its_user(store: Store) -
     await store.conversations.delete(BOB, his.id)
     assert await store.users.erase(BOB)
 
-    assert (await again(store, hers)).retain
+    assert (await store.reload(hers)).retain
 
 
-async def alices(store: Store) -> Conversation:
+async def start_everything(store: StoreUnderTest) -> Conversation:
     """Store what `EVERYTHING` counts; return the conversation that is on hold."""
-    archived = await started(store, *numbered(2))
+    archived = await store.start(*numbered_messages(2))
     await store.conversations.change(ALICE, archived.id, Changes(status=Status.ARCHIVED))
     return await held(store)
 
 
-async def test_usage_counts_what_is_on_hold(store: Store) -> None:
-    conversation = await alices(store)
+async def test_usage_counts_what_is_on_hold(store: StoreUnderTest) -> None:
+    conversation = await start_everything(store)
     assert await store.users.usage(ALICE) == EVERYTHING
 
     await store.conversations.change(ALICE, conversation.id, LIFT)
@@ -207,13 +209,13 @@ async def test_usage_counts_what_is_on_hold(store: Store) -> None:
     assert await store.users.usage(ALICE) == replace(EVERYTHING, retained=0)
 
 
-async def test_what_would_be_erased_is_told_and_stays(store: Store) -> None:
+async def test_what_would_be_erased_is_told_and_stays(store: StoreUnderTest) -> None:
     assert await store.users.erasable(ALICE) is None
     await store.users.add(ALICE)
     assert await store.users.erasable(ALICE) == await store.users.usage(ALICE)
     assert await store.users.erasable(BOB) is None
 
-    conversation = await alices(store)
+    conversation = await start_everything(store)
     before = await everything_of(store)
 
     with pytest.raises(UserRetainedError) as refusal:
@@ -226,16 +228,18 @@ async def test_what_would_be_erased_is_told_and_stays(store: Store) -> None:
     assert await everything_of(store) == before
 
 
-async def test_erasing_returns_what_is_gone(store: Store) -> None:
-    conversation = await alices(store)
+async def test_erasing_returns_what_is_gone(store: StoreUnderTest) -> None:
+    conversation = await start_everything(store)
     await store.conversations.change(ALICE, conversation.id, LIFT)
 
     assert await store.users.erase(ALICE) == replace(EVERYTHING, retained=0)
     assert await store.users.erase(ALICE) is None
 
 
-async def test_nothing_of_a_user_is_erased_while_a_conversation_is_on_hold(store: Store) -> None:
-    conversation = await alices(store)
+async def test_nothing_of_a_user_is_erased_while_a_conversation_is_on_hold(
+    store: StoreUnderTest,
+) -> None:
+    conversation = await start_everything(store)
     before = await everything_of(store)
 
     with pytest.raises(UserRetainedError) as refusal:
@@ -250,17 +254,19 @@ async def test_nothing_of_a_user_is_erased_while_a_conversation_is_on_hold(store
     assert not await store.users.add(ALICE)
 
 
-async def test_lifting_the_holds_is_the_way_out(store: Store) -> None:
+async def test_lifting_the_holds_is_the_way_out(store: StoreUnderTest) -> None:
     for conversation in [await held(store), await held(store)]:
         with pytest.raises(UserRetainedError):
             await store.users.erase(ALICE)
         await store.conversations.change(ALICE, conversation.id, LIFT)
 
     assert await store.users.erase(ALICE)
-    assert await listed(store) == []
+    assert await store.list_conversations() == []
 
 
-async def test_of_many_holds_the_first_few_are_named_and_all_are_counted(store: Store) -> None:
+async def test_of_many_holds_the_first_few_are_named_and_all_are_counted(
+    store: StoreUnderTest,
+) -> None:
     on_hold = {(await held(store, messages=0)).id for _ in range(MAX_NAMED + 2)}
 
     with pytest.raises(UserRetainedError) as refusal:
@@ -272,9 +278,9 @@ async def test_of_many_holds_the_first_few_are_named_and_all_are_counted(store: 
     assert str(refusal.value).count(", ...") == 1
 
 
-async def test_erasing_even_what_is_on_hold_leaves_nothing(store: Store) -> None:
-    await alices(store)
-    await started(store, *numbered(2), user_id=BOB)
+async def test_erasing_even_what_is_on_hold_leaves_nothing(store: StoreUnderTest) -> None:
+    await start_everything(store)
+    await store.start(*numbered_messages(2), user_id=BOB)
     his = await everything_of(store, BOB)
 
     assert await store.users.erase(ALICE, even_retained=True) == EVERYTHING
@@ -286,10 +292,10 @@ async def test_erasing_even_what_is_on_hold_leaves_nothing(store: Store) -> None
 
 @pytest.mark.parametrize("round_", range(6))
 async def test_a_hold_and_a_deletion_at_once_end_as_one_after_the_other(
-    store: Store, round_: int
+    store: StoreUnderTest, round_: int
 ) -> None:
     """Either the hold came first, and all is there; or it found nothing, and all is gone."""
-    conversation = await started(store, *numbered(2))
+    conversation = await store.start(*numbered_messages(2))
     calls = [
         store.conversations.change(ALICE, conversation.id, HOLD),
         store.conversations.delete(ALICE, conversation.id),
@@ -298,14 +304,14 @@ async def test_a_hold_and_a_deletion_at_once_end_as_one_after_the_other(
     # In every order: what is called first usually comes first.
     order = [*permutations(range(3))][round_]
 
-    errors = await asyncio.gather(*(refused(calls[which]) for which in order))
+    errors = await asyncio.gather(*(error_of(calls[which]) for which in order))
 
     not_held, not_deleted, not_erased = (errors[order.index(which)] for which in range(3))
     if not_held is None:
-        assert (await again(store, conversation)).retain
-        assert len(await history(store, conversation)) == 2
+        assert (await store.reload(conversation)).retain
+        assert len(await store.history(conversation)) == 2
         assert isinstance(not_deleted, RetainedError)
         assert isinstance(not_erased, UserRetainedError)
     else:
         assert isinstance(not_held, ConversationNotFoundError)
-        assert await listed(store) == []
+        assert await store.list_conversations() == []

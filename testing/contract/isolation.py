@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+import pytest_asyncio
 
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
@@ -11,31 +12,23 @@ from chatkeep.domain.errors import (
     NotFoundError,
 )
 from chatkeep.domain.model import Changes, Conversation, Message, MessageId, Order, Status
-from chatkeep.domain.ports import LastSeen
-from tests.contract.builders import (
+from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     BOB,
     HOUR,
     NOON,
-    a_conversation,
-    again,
-    appended,
-    contents,
-    everything_of,
-    history,
-    ids,
-    listed,
-    numbered,
-    says,
-    started,
+    new_conversation,
+    new_message,
 )
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.ports import LastSeen
+from chatkeep.testing.builders import contents, everything_of, ids, numbered_messages
 
-Call = Callable[[Store, Conversation, Message], Awaitable[object]]
+Call = Callable[[StoreUnderTest, Conversation, Message], Awaitable[object]]
 
 
 def bobs_history(
-    store: Store,
+    store: StoreUnderTest,
     conversation: Conversation,
     order: Order = Order.ASC,
     after: MessageId | None = None,
@@ -57,10 +50,10 @@ CALLS_ON_A_CONVERSATION: dict[str, Call] = {
     ),
     "delete": lambda store, its, _: store.conversations.delete(BOB, its.id),
     "append": lambda store, its, _: store.messages.append(
-        BOB, its.id, [says("Bob was here")], NOON + HOUR
+        BOB, its.id, [new_message("Bob was here")], NOON + HOUR
     ),
     "append with a window": lambda store, its, _: store.messages.append(
-        BOB, its.id, numbered(2), NOON + HOUR, window=5
+        BOB, its.id, numbered_messages(2), NOON + HOUR, window=5
     ),
     "history": lambda store, its, _: bobs_history(store, its),
     "history from the latest": lambda store, its, _: bobs_history(store, its, Order.DESC),
@@ -75,22 +68,22 @@ CALLS_ON_A_MESSAGE: dict[str, Call] = {
 }
 
 
-@pytest.fixture(params=["unknown", "known", "with the same history"])
-async def alices(request: pytest.FixtureRequest, store: Store) -> Conversation:
+@pytest_asyncio.fixture(params=["unknown", "known", "with the same history"])
+async def alices(request: pytest.FixtureRequest, store: StoreUnderTest) -> Conversation:
     """Give Alice's conversation, with messages; Bob is one of three kinds of somebody else."""
-    conversation = await started(store, *numbered(3), user_id=ALICE)
+    conversation = await store.start(*numbered_messages(3), user_id=ALICE)
     if request.param == "known":
         await store.users.add(BOB)
     if request.param == "with the same history":
-        await started(store, *numbered(3), user_id=BOB)
+        await store.start(*numbered_messages(3), user_id=BOB)
     return conversation
 
 
 @pytest.mark.parametrize("call", CALLS_ON_A_CONVERSATION.values(), ids=CALLS_ON_A_CONVERSATION)
 async def test_a_conversation_of_somebody_else_is_not_found(
-    store: Store, alices: Conversation, call: Call
+    store: StoreUnderTest, alices: Conversation, call: Call
 ) -> None:
-    [message, *_] = await history(store, alices)
+    [message, *_] = await store.history(alices)
     hers = await everything_of(store, ALICE)
     his = await everything_of(store, BOB)
 
@@ -104,9 +97,9 @@ async def test_a_conversation_of_somebody_else_is_not_found(
 
 @pytest.mark.parametrize("call", CALLS_ON_A_MESSAGE.values(), ids=CALLS_ON_A_MESSAGE)
 async def test_a_message_of_somebody_else_is_not_found(
-    store: Store, alices: Conversation, call: Call
+    store: StoreUnderTest, alices: Conversation, call: Call
 ) -> None:
-    [message, *_] = await history(store, alices)
+    [message, *_] = await store.history(alices)
     hers = await everything_of(store, ALICE)
     his = await everything_of(store, BOB)
 
@@ -119,10 +112,10 @@ async def test_a_message_of_somebody_else_is_not_found(
 
 @pytest.mark.parametrize("call", CALLS_ON_A_MESSAGE.values(), ids=CALLS_ON_A_MESSAGE)
 async def test_a_message_of_somebody_else_is_not_found_in_ones_own_conversation_either(
-    store: Store, alices: Conversation, call: Call
+    store: StoreUnderTest, alices: Conversation, call: Call
 ) -> None:
-    [message, *_] = await history(store, alices)
-    own = await started(store, *numbered(2), user_id=BOB, id=alices.id)
+    [message, *_] = await store.history(alices)
+    own = await store.start(*numbered_messages(2), user_id=BOB, id=alices.id)
     hers = await everything_of(store, ALICE)
     his = await everything_of(store, BOB)
 
@@ -135,12 +128,12 @@ async def test_a_message_of_somebody_else_is_not_found_in_ones_own_conversation_
 
 
 async def test_nothing_of_somebody_else_is_listed_counted_or_erased(
-    store: Store, alices: Conversation
+    store: StoreUnderTest, alices: Conversation
 ) -> None:
     await store.users.erase(BOB)
     hers = await everything_of(store, ALICE)
 
-    assert await listed(store, BOB) == []
+    assert await store.list_conversations(BOB) == []
     later = LastSeen(alices.updated_at + HOUR, alices.id)
     found = await store.conversations.list(BOB, status=None, after=later, limit=10)
     assert not found.items
@@ -150,87 +143,87 @@ async def test_nothing_of_somebody_else_is_listed_counted_or_erased(
     assert await everything_of(store, ALICE) == hers
 
 
-async def test_one_id_names_a_conversation_of_each_user(store: Store) -> None:
-    hers = await started(store, *numbered(3))
+async def test_one_id_names_a_conversation_of_each_user(store: StoreUnderTest) -> None:
+    hers = await store.start(*numbered_messages(3))
     before = await everything_of(store, ALICE)
 
     created = await store.conversations.create(
-        a_conversation(BOB, id=hers.id, title="Bob's"), numbered(1), provision=True
+        new_conversation(BOB, id=hers.id, title="Bob's"), numbered_messages(1), provision=True
     )
 
     assert created.created
     assert created.conversation.user_id == BOB
     assert await everything_of(store, ALICE) == before
-    assert await listed(store, BOB) == [created.conversation]
-    assert contents(await history(store, created.conversation)) == ["user 0"]
+    assert await store.list_conversations(BOB) == [created.conversation]
+    assert contents(await store.history(created.conversation)) == ["user 0"]
 
 
-async def test_get_or_create_meets_only_ones_own_conversation(store: Store) -> None:
-    hers = await started(store, *numbered(3))
+async def test_get_or_create_meets_only_ones_own_conversation(store: StoreUnderTest) -> None:
+    hers = await store.start(*numbered_messages(3))
 
     answer = await store.conversations.get_or_create(
-        a_conversation(BOB, id=hers.id, title="Bob's"), provision=True
+        new_conversation(BOB, id=hers.id, title="Bob's"), provision=True
     )
 
     assert answer.created
     assert (answer.conversation.title, answer.conversation.message_count) == ("Bob's", 0)
-    assert await again(store, hers) == hers
+    assert await store.reload(hers) == hers
 
 
-async def test_conversations_of_one_id_live_apart(store: Store) -> None:
-    hers = await started(store, *numbered(2))
-    his = await started(store, *numbered(2), user_id=BOB, id=hers.id)
+async def test_conversations_of_one_id_live_apart(store: StoreUnderTest) -> None:
+    hers = await store.start(*numbered_messages(2))
+    his = await store.start(*numbered_messages(2), user_id=BOB, id=hers.id)
     before = await everything_of(store, ALICE)
 
-    await appended(store, his, says("from Bob"), at=NOON + HOUR)
+    await store.append(his, new_message("from Bob"), at=NOON + HOUR)
     await store.conversations.change(BOB, his.id, Changes(title="Bob's", status=Status.ARCHIVED))
-    [message, *_] = await history(store, his)
+    [message, *_] = await store.history(his)
     await store.messages.delete(BOB, his.id, message.id)
 
     assert await everything_of(store, ALICE) == before
-    assert contents(await history(store, his)) == ["user 1", "from Bob"]
+    assert contents(await store.history(his)) == ["user 1", "from Bob"]
     window = await store.messages.window(BOB, his.id, limit=10)
     assert contents(window.tail) == ["user 1", "from Bob"]
 
 
 async def test_deleting_one_of_two_conversations_of_one_id_leaves_the_other(
-    store: Store,
+    store: StoreUnderTest,
 ) -> None:
-    hers = await started(store, *numbered(2))
-    his = await started(store, *numbered(2), user_id=BOB, id=hers.id)
+    hers = await store.start(*numbered_messages(2))
+    his = await store.start(*numbered_messages(2), user_id=BOB, id=hers.id)
     before = await everything_of(store, ALICE)
 
     await store.conversations.delete(BOB, his.id)
 
     assert await everything_of(store, ALICE) == before
-    assert await listed(store, BOB) == []
+    assert await store.list_conversations(BOB) == []
 
 
-async def test_one_id_names_a_message_of_each_user(store: Store) -> None:
-    message = says("hers")
-    hers = await started(store, message, says("more of hers"))
+async def test_one_id_names_a_message_of_each_user(store: StoreUnderTest) -> None:
+    message = new_message("hers")
+    hers = await store.start(message, new_message("more of hers"))
     before = await everything_of(store, ALICE)
 
-    his = await started(store, replace(message, content="his"), user_id=BOB)
-    other = await started(store, user_id=BOB)
-    await store.messages.delete(BOB, his.id, (await history(store, his))[0].id)
-    [appended_by_bob] = await appended(store, other, replace(message, content="his again"))
+    his = await store.start(replace(message, content="his"), user_id=BOB)
+    other = await store.start(user_id=BOB)
+    await store.messages.delete(BOB, his.id, (await store.history(his))[0].id)
+    [appended_by_bob] = await store.append(other, replace(message, content="his again"))
 
     assert await everything_of(store, ALICE) == before
     assert appended_by_bob.content == "his again"
     assert await store.messages.get(BOB, other.id, appended_by_bob.id) == appended_by_bob
-    [first, *_] = await history(store, hers)
+    [first, *_] = await store.history(hers)
     assert (first.id, first.content) == (appended_by_bob.id, "hers")
 
 
-async def test_the_same_call_of_two_users_is_no_retry(store: Store) -> None:
-    batch = numbered(2)
-    hers = await started(store, user_id=ALICE)
-    his = await started(store, user_id=BOB, id=hers.id)
+async def test_the_same_call_of_two_users_is_no_retry(store: StoreUnderTest) -> None:
+    batch = numbered_messages(2)
+    hers = await store.start(user_id=ALICE)
+    his = await store.start(user_id=BOB, id=hers.id)
 
-    await appended(store, hers, *batch)
-    await appended(store, his, *batch)
+    await store.append(hers, *batch)
+    await store.append(his, *batch)
 
     for conversation in (hers, his):
-        assert ids(await history(store, conversation)) == [each.id for each in batch]
-        assert (await again(store, conversation)).message_count == 2
+        assert ids(await store.history(conversation)) == [each.id for each in batch]
+        assert (await store.reload(conversation)).message_count == 2

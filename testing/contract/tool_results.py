@@ -7,9 +7,9 @@ import pytest
 from chatkeep.domain.errors import ItemNotFoundError
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.model import Conversation, JsonText, Order, Role
-from tests.contract.builders import ALICE, appended, numbered, says, started
-from tests.contract.items import append, items_of, page, paged
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.builders import ALICE, new_message
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.testing.builders import new_items, numbered_messages, page_through_items
 
 CUSTOM = "custom_tool_call_output"
 FUNCTION = "function_call_output"
@@ -25,51 +25,49 @@ def asks(*calls: object) -> JsonText:
     return JsonText(json.dumps(calls))
 
 
-async def kinds(store: Store, conversation: Conversation) -> list[str]:
+async def kinds(store: StoreUnderTest, conversation: Conversation) -> list[str]:
     """Return the kinds of the results, which are the same in pages of any size and either order."""
-    everything = await page(store, conversation)
+    everything = await store.list_items(conversation)
     for order in Order:
         for limit in (1, 2, 3, 50):
-            found = await paged(store, conversation, order, limit)
+            found = await page_through_items(store, conversation, order, limit)
             assert (found if order is Order.ASC else found[::-1]) == everything
     parsed = [json.loads(item.text) for item in everything]
     return [each["type"] for each in parsed if "output" in each]
 
 
-async def test_a_result_is_of_the_kind_of_its_call(store: Store) -> None:
-    conversation = await started(
-        store,
-        says("Add", Role.USER),
-        says(
+async def test_a_result_is_of_the_kind_of_its_call(store: StoreUnderTest) -> None:
+    conversation = await store.start(
+        new_message("Add", Role.USER),
+        new_message(
             None,
             Role.ASSISTANT,
             tool_calls=asks(call("a", custom=True), call("\0b\ufdd0", custom=False)),
         ),
-        says("2", Role.TOOL, tool_call_id="a"),
-        says("ok", Role.TOOL, tool_call_id="\0b\ufdd0"),
-        says("lost", Role.TOOL, tool_call_id="nobody asked"),
-        says("late", Role.TOOL, tool_call_id="a"),
+        new_message("2", Role.TOOL, tool_call_id="a"),
+        new_message("ok", Role.TOOL, tool_call_id="\0b\ufdd0"),
+        new_message("lost", Role.TOOL, tool_call_id="nobody asked"),
+        new_message("late", Role.TOOL, tool_call_id="a"),
     )
 
     assert await kinds(store, conversation) == [CUSTOM, FUNCTION, FUNCTION, CUSTOM]
     [first] = [
         json.loads(item.text)
-        for item in await page(store, conversation)
+        for item in await store.list_items(conversation)
         if '"output":"2"' in item.text
     ]
     assert first == {"id": first["id"], "type": CUSTOM, "call_id": "a", "output": "2"}
     assert first["id"].startswith("ctco_")
 
 
-async def test_a_result_answers_the_last_call_of_its_id(store: Store) -> None:
-    conversation = await started(store)
+async def test_a_result_answers_the_last_call_of_its_id(store: StoreUnderTest) -> None:
+    conversation = await store.start()
     for custom in (True, False, True):
-        await appended(
-            store,
+        await store.append(
             conversation,
-            says(None, Role.ASSISTANT, tool_calls=asks(call("a", custom=custom))),
+            new_message(None, Role.ASSISTANT, tool_calls=asks(call("a", custom=custom))),
         )
-        await appended(store, conversation, says("1", Role.TOOL, tool_call_id="a"))
+        await store.append(conversation, new_message("1", Role.TOOL, tool_call_id="a"))
 
     assert await kinds(store, conversation) == [CUSTOM, FUNCTION, CUSTOM]
 
@@ -87,41 +85,42 @@ async def test_a_result_answers_the_last_call_of_its_id(store: Store) -> None:
         f"[{json.dumps(call('a', custom=False))}, {json.dumps(call('a', custom=True))}]",
     ],
 )
-async def test_what_is_no_call_has_no_result(store: Store, malformed: str) -> None:
-    conversation = await started(
-        store,
-        says("text", Role.ASSISTANT, tool_calls=JsonText(malformed)),
-        says("1", Role.TOOL, tool_call_id="a"),
+async def test_what_is_no_call_has_no_result(store: StoreUnderTest, malformed: str) -> None:
+    conversation = await store.start(
+        new_message("text", Role.ASSISTANT, tool_calls=JsonText(malformed)),
+        new_message("1", Role.TOOL, tool_call_id="a"),
     )
 
     assert await kinds(store, conversation) == [FUNCTION]
 
 
-async def test_a_call_on_an_earlier_page_is_found(store: Store) -> None:
+async def test_a_call_on_an_earlier_page_is_found(store: StoreUnderTest) -> None:
     calls = asks(*(call(f"call {n}", custom=True) for n in range(60)))
-    conversation = await started(
-        store,
-        says(None, Role.ASSISTANT, tool_calls=calls),
-        *(says(str(n), Role.TOOL, tool_call_id=f"call {n}") for n in range(60)),
-        *numbered(3),
+    conversation = await store.start(
+        new_message(None, Role.ASSISTANT, tool_calls=calls),
+        *(new_message(str(n), Role.TOOL, tool_call_id=f"call {n}") for n in range(60)),
+        *numbered_messages(3),
     )
 
     assert await kinds(store, conversation) == [CUSTOM] * 60
 
 
-async def test_the_result_of_a_custom_tool_is_found_and_deleted_by_its_id(store: Store) -> None:
-    conversation = await started(
-        store,
-        says(None, Role.ASSISTANT, tool_calls=asks(call("a", custom=True))),
-        says("2", Role.TOOL, tool_call_id="a"),
+async def test_the_result_of_a_custom_tool_is_found_and_deleted_by_its_id(
+    store: StoreUnderTest,
+) -> None:
+    conversation = await store.start(
+        new_message(None, Role.ASSISTANT, tool_calls=asks(call("a", custom=True))),
+        new_message("2", Role.TOOL, tool_call_id="a"),
     )
-    _, output = await page(store, conversation)
+    _, output = await store.list_items(conversation)
 
     assert await store.items.get(ALICE, conversation.id, output.id) == output
-    copy = items_of(output.text)
-    assert [each.text for each in await append(store, await started(store), *copy)] == [output.text]
+    copy = new_items(output.text)
+    assert [each.text for each in await store.append_items(await store.start(), *copy)] == [
+        output.text
+    ]
     await store.items.delete(ALICE, conversation.id, output.id)
 
-    assert len(await page(store, conversation)) == 1
+    assert len(await store.list_items(conversation)) == 1
     with pytest.raises(ItemNotFoundError):
         await store.items.get(ALICE, conversation.id, ItemId(output.id))

@@ -7,20 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatkeep.domain.model import Changes, JsonText, Role, same_json
-from tests.contract.builders import (
-    ALICE,
-    a_conversation,
-    again,
-    appended,
-    contents,
-    history,
-    listed,
-    plain,
-    says,
-    says_all,
-    started,
-)
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.builders import ALICE, new_conversation, new_message
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.testing.builders import contents, new_messages, normalize
 
 TEXTS = {
     "empty": "",
@@ -73,19 +62,19 @@ def as_json(value: object) -> JsonText:
 
 
 @any_text
-async def test_a_message_comes_back_exactly(store: Store, text: str) -> None:
-    conversation = await started(store)
+async def test_a_message_comes_back_exactly(store: StoreUnderTest, text: str) -> None:
+    conversation = await store.start()
     arguments = as_json({"id": text, "function": {"name": text, "arguments": as_json([text])}})
     new = [
-        says(text, name=text),
-        says(text, Role.TOOL, tool_call_id=text),
-        says(text, Role.ASSISTANT, tool_calls=JsonText(f"[{arguments}]")),
-        says("metadata", metadata=as_json({text: [text, {text: text}], "": None})),
+        new_message(text, name=text),
+        new_message(text, Role.TOOL, tool_call_id=text),
+        new_message(text, Role.ASSISTANT, tool_calls=JsonText(f"[{arguments}]")),
+        new_message("metadata", metadata=as_json({text: [text, {text: text}], "": None})),
     ]
 
-    answer = await appended(store, conversation, *new)
+    answer = await store.append(conversation, *new)
 
-    found = await history(store, conversation)
+    found = await store.history(conversation)
     assert contents(found)[:3] == [text] * 3
     for given_, answered, stored in zip(new, answer, found, strict=True):
         assert given_.equals(answered)
@@ -93,31 +82,31 @@ async def test_a_message_comes_back_exactly(store: Store, text: str) -> None:
         assert await store.messages.get(ALICE, conversation.id, stored.id) == stored
     window = await store.messages.window(ALICE, conversation.id, limit=5)
     assert list(window.tail) == found
-    repeated = await appended(store, conversation, *new)
-    assert [plain(each) for each in repeated] == [plain(each) for each in answer]
+    repeated = await store.append(conversation, *new)
+    assert [normalize(each) for each in repeated] == [normalize(each) for each in answer]
 
 
 @any_text
-async def test_a_conversation_comes_back_exactly(store: Store, text: str) -> None:
+async def test_a_conversation_comes_back_exactly(store: StoreUnderTest, text: str) -> None:
     metadata = as_json({text: [text, {text: text}]})
-    new = a_conversation(title=text, metadata=metadata)
+    new = new_conversation(title=text, metadata=metadata)
 
-    created = await store.conversations.create(new, [says(text, name=text)], provision=True)
+    created = await store.conversations.create(new, [new_message(text, name=text)], provision=True)
 
-    read = await again(store, new)
-    [shown] = await listed(store)
+    read = await store.reload(new)
+    [shown] = await store.list_conversations()
     for conversation in (created.conversation, read, shown):
         assert conversation.title == text
         assert same_json(conversation.metadata, metadata)
-    assert contents(await history(store, new)) == contents(created.messages) == [text]
+    assert contents(await store.history(new)) == contents(created.messages) == [text]
     repeated = await store.conversations.create(new, (), provision=True)
     assert (repeated.created, repeated.conversation) == (False, read)
 
 
 @any_text
-async def test_a_change_is_kept_exactly(store: Store, text: str) -> None:
+async def test_a_change_is_kept_exactly(store: StoreUnderTest, text: str) -> None:
     metadata = as_json({text: text})
-    new = a_conversation()
+    new = new_conversation()
 
     answer = await store.conversations.get_or_create(new, provision=True)
     changed = await store.conversations.change(
@@ -127,18 +116,20 @@ async def test_a_change_is_kept_exactly(store: Store, text: str) -> None:
     assert answer.conversation.title is None
     assert changed.title == text
     assert same_json(changed.metadata, metadata)
-    assert await again(store, new) == changed
+    assert await store.reload(new) == changed
 
 
 @pytest.mark.parametrize("character", ["a", "\x00", "\ufdd0", "😀", "\\"])
-async def test_a_very_long_message_comes_back_exactly(store: Store, character: str) -> None:
-    conversation = await started(store)
+async def test_a_very_long_message_comes_back_exactly(
+    store: StoreUnderTest, character: str
+) -> None:
+    conversation = await store.start()
     text = character * 200_000
 
-    await appended(store, conversation, says(text), says("and the next"))
+    await store.append(conversation, new_message(text), new_message("and the next"))
 
     # Not compared by pytest, which would take long to tell two such texts apart.
-    long, short = contents(await history(store, conversation))
+    long, short = contents(await store.history(conversation))
     assert long is not None
     assert len(long) == 200_000
     assert (long == text) is True
@@ -147,44 +138,43 @@ async def test_a_very_long_message_comes_back_exactly(store: Store, character: s
 
 @pytest.mark.parametrize("character", ["a", "\x00", "\ufdd0", "😀", "\\"])
 async def test_titles_names_and_call_ids_may_be_as_long_as_they_are_allowed(
-    store: Store, character: str
+    store: StoreUnderTest, character: str
 ) -> None:
-    new = a_conversation(title=character * 200)
-    message = says("sunny", Role.TOOL, name=character * 255, tool_call_id=character * 255)
+    new = new_conversation(title=character * 200)
+    message = new_message("sunny", Role.TOOL, name=character * 255, tool_call_id=character * 255)
 
     await store.conversations.create(new, [message], provision=True)
 
-    assert (await again(store, new)).title == new.title
-    [stored] = await history(store, new)
+    assert (await store.reload(new)).title == new.title
+    [stored] = await store.history(new)
     assert message.equals(stored)
 
 
-async def test_no_content_is_not_empty_content(store: Store) -> None:
-    conversation = await started(store)
+async def test_no_content_is_not_empty_content(store: StoreUnderTest) -> None:
+    conversation = await store.start()
     calls = JsonText("[]")
 
-    await appended(
-        store,
+    await store.append(
         conversation,
-        says(None, Role.ASSISTANT, tool_calls=calls),
-        says("", Role.ASSISTANT, tool_calls=calls),
-        says("", Role.ASSISTANT, name="", metadata=JsonText('{"": ""}')),
+        new_message(None, Role.ASSISTANT, tool_calls=calls),
+        new_message("", Role.ASSISTANT, tool_calls=calls),
+        new_message("", Role.ASSISTANT, name="", metadata=JsonText('{"": ""}')),
     )
 
-    nothing, empty, named = await history(store, conversation)
+    nothing, empty, named = await store.history(conversation)
     assert (nothing.content, nothing.name, nothing.tool_call_id) == (None, None, None)
     assert empty.content == ""
     assert same_json(empty.tool_calls, calls)
     assert (named.content, named.name, named.tool_calls) == ("", "", None)
 
 
-async def test_no_title_is_not_an_empty_title(store: Store) -> None:
-    without = await started(store)
-    empty = a_conversation(title="")
+async def test_no_title_is_not_an_empty_title(store: StoreUnderTest) -> None:
+    without = await store.start()
+    empty = new_conversation(title="")
     await store.conversations.create(empty, (), provision=True)
 
-    assert (await again(store, without)).title is None
-    assert (await again(store, empty)).title == ""
+    assert (await store.reload(without)).title is None
+    assert (await store.reload(empty)).title == ""
 
 
 @pytest.mark.parametrize(
@@ -199,15 +189,17 @@ async def test_no_title_is_not_an_empty_title(store: Store) -> None:
         '{"b": 1, "a": 2, "": 3, " ": 4}',
     ],
 )
-async def test_json_comes_back_as_the_same_document(store: Store, document: str) -> None:
+async def test_json_comes_back_as_the_same_document(store: StoreUnderTest, document: str) -> None:
     metadata = JsonText(document)
-    new = a_conversation(metadata=metadata)
-    message = says("x", Role.ASSISTANT, tool_calls=JsonText(f"[{document}]"), metadata=metadata)
+    new = new_conversation(metadata=metadata)
+    message = new_message(
+        "x", Role.ASSISTANT, tool_calls=JsonText(f"[{document}]"), metadata=metadata
+    )
 
     await store.conversations.create(new, [message], provision=True)
 
-    assert same_json((await again(store, new)).metadata, metadata)
-    [stored] = await history(store, new)
+    assert same_json((await store.reload(new)).metadata, metadata)
+    [stored] = await store.history(new)
     assert same_json(stored.metadata, metadata)
     assert same_json(stored.tool_calls, message.tool_calls)
 
@@ -216,19 +208,19 @@ async def test_json_comes_back_as_the_same_document(store: Store, document: str)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(surprising, min_size=1, max_size=8), document=surprising_json)
 async def test_whatever_text_and_json_come_back_exactly(
-    store: Store, texts: list[str], document: object
+    store: StoreUnderTest, texts: list[str], document: object
 ) -> None:
-    conversation = await started(store)
-    calls = says(
+    conversation = await store.start()
+    calls = new_message(
         None,
         Role.ASSISTANT,
         tool_calls=as_json([document]),
         metadata=as_json({"document": document}),
     )
-    new = [*says_all(*texts), calls]
+    new = [*new_messages(*texts), calls]
 
-    await appended(store, conversation, *new)
+    await store.append(conversation, *new)
 
-    found = await history(store, conversation)
+    found = await store.history(conversation)
     assert contents(found) == [*texts, None]
     assert calls.equals(found[-1])

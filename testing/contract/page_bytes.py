@@ -6,21 +6,16 @@ import pytest
 
 from chatkeep.domain.items import Item
 from chatkeep.domain.model import Conversation, JsonText, Message, NewMessage, Order, Position, Role
-from chatkeep.domain.ports import LastSeen
-from tests.contract.builders import (
+from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     HOUR,
     NOON,
-    a_conversation,
-    again,
-    contents,
-    history,
-    numbered,
-    says,
-    started,
+    new_conversation,
+    new_message,
 )
-from tests.contract.items import CALLS, append, items_of, page
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.ports import LastSeen
+from chatkeep.testing.builders import CALLS, contents, new_items, numbered_messages
 
 KB = 1_000
 # Some room for what is counted besides texts: metadata, and how JSON is stored.
@@ -34,7 +29,7 @@ OF_ONE_LETTER = JsonText(
 
 
 def sized(*kilobytes: float) -> list[NewMessage]:
-    return [says(f"{n}".ljust(int(size * KB), "x")) for n, size in enumerate(kilobytes)]
+    return [new_message(f"{n}".ljust(int(size * KB), "x")) for n, size in enumerate(kilobytes)]
 
 
 def texts(*kilobytes: float) -> list[str]:
@@ -43,7 +38,7 @@ def texts(*kilobytes: float) -> list[str]:
 
 
 async def paged(
-    store: Store,
+    store: StoreUnderTest,
     conversation: Conversation,
     order: Order = Order.ASC,
     *,
@@ -70,7 +65,7 @@ async def paged(
 
 
 async def paged_items(
-    store: Store, conversation: Conversation, order: Order, *, limit: int = 100
+    store: StoreUnderTest, conversation: Conversation, order: Order, *, limit: int = 100
 ) -> list[list[Item]]:
     found: list[list[Item]] = []
     after = None
@@ -97,10 +92,10 @@ async def paged_items(
     ],
 )
 async def test_a_page_ends_before_it_has_more_bytes(
-    store: Store, kilobytes: list[float], pages: list[int], order: Order
+    store: StoreUnderTest, kilobytes: list[float], pages: list[int], order: Order
 ) -> None:
-    conversation = await started(store, *sized(*kilobytes))
-    everything = await history(store, conversation, order=order)
+    conversation = await store.start(*sized(*kilobytes))
+    everything = await store.history(conversation, order=order)
 
     found = await paged(store, conversation, order)
 
@@ -109,9 +104,9 @@ async def test_a_page_ends_before_it_has_more_bytes(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
-async def test_a_page_ends_at_what_comes_first(store: Store, limit: int) -> None:
-    conversation = await started(store, *sized(1, 1, 1, 2.8, 0.1, 0.1, 0.1, 0.1))
-    everything = await history(store, conversation)
+async def test_a_page_ends_at_what_comes_first(store: StoreUnderTest, limit: int) -> None:
+    conversation = await store.start(*sized(1, 1, 1, 2.8, 0.1, 0.1, 0.1, 0.1))
+    everything = await store.history(conversation)
 
     found = await paged(store, conversation, limit=limit)
 
@@ -119,24 +114,26 @@ async def test_a_page_ends_at_what_comes_first(store: Store, limit: int) -> None
     assert all(0 < len(page) <= limit for page in found)
 
 
-async def test_bytes_are_counted_and_not_characters(store: Store) -> None:
-    conversation = await started(store, *(says("\N{SNOWMAN}" * (KB // 3)) for _ in range(4)))
+async def test_bytes_are_counted_and_not_characters(store: StoreUnderTest) -> None:
+    conversation = await store.start(*(new_message("\N{SNOWMAN}" * (KB // 3)) for _ in range(4)))
 
     assert [len(page) for page in await paged(store, conversation)] == [3, 1]
 
 
-async def test_what_is_stored_compressed_counts_as_it_is_answered(store: Store) -> None:
-    calls = says(None, Role.ASSISTANT, tool_calls=OF_ONE_LETTER)
-    notes = says("noted", metadata=JsonText(json.dumps({"note": "x" * 50 * KB})))
-    conversation = await started(store, says("a"), calls, says("b"), notes, says("c"))
+async def test_what_is_stored_compressed_counts_as_it_is_answered(store: StoreUnderTest) -> None:
+    calls = new_message(None, Role.ASSISTANT, tool_calls=OF_ONE_LETTER)
+    notes = new_message("noted", metadata=JsonText(json.dumps({"note": "x" * 50 * KB})))
+    conversation = await store.start(
+        new_message("a"), calls, new_message("b"), notes, new_message("c")
+    )
 
     assert [len(page) for page in await paged(store, conversation)] == [1, 1, 1, 1, 1]
 
 
-async def test_a_page_between_two_messages_is_bounded_too(store: Store) -> None:
+async def test_a_page_between_two_messages_is_bounded_too(store: StoreUnderTest) -> None:
     first, *between, last = sized(1, 1, 1, 1, 1, 50, 1)
-    conversation = await started(store, first, *between, last)
-    everything = await history(store, conversation)
+    conversation = await store.start(first, *between, last)
+    everything = await store.history(conversation)
 
     for order, expected in ((Order.ASC, everything[1:4]), (Order.DESC, everything[5:4:-1])):
         page = await store.messages.history(
@@ -163,15 +160,15 @@ async def test_a_page_between_two_messages_is_bounded_too(store: Store) -> None:
 
 @pytest.mark.parametrize("with_append", [False, True])
 async def test_both_ends_of_a_window_have_half_of_the_bytes(
-    store: Store,
+    store: StoreUnderTest,
     with_append: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    opening = [says(f"{n}".ljust(KB), Role.SYSTEM) for n in range(3)]
+    opening = [new_message(f"{n}".ljust(KB), Role.SYSTEM) for n in range(3)]
     latest = sized(1, 1, 1, 1, 1)
-    conversation = await started(store, *opening, *latest)
+    conversation = await store.start(*opening, *latest)
 
     if with_append:
-        new = says("new".ljust(KB))
+        new = new_message("new".ljust(KB))
         appended = await store.messages.append(
             ALICE, conversation.id, [new], NOON + HOUR, window=10, max_bytes=5 * KB
         )
@@ -186,8 +183,8 @@ async def test_both_ends_of_a_window_have_half_of_the_bytes(
     assert window.message_count == len(opening) + len(latest)
 
 
-async def test_the_latest_message_is_in_the_window_however_large(store: Store) -> None:
-    conversation = await started(store, says("Be kind.", Role.SYSTEM), *sized(1, 50))
+async def test_the_latest_message_is_in_the_window_however_large(store: StoreUnderTest) -> None:
+    conversation = await store.start(new_message("Be kind.", Role.SYSTEM), *sized(1, 50))
 
     window = await store.messages.window(ALICE, conversation.id, limit=10, max_bytes=MOST)
 
@@ -195,9 +192,11 @@ async def test_the_latest_message_is_in_the_window_however_large(store: Store) -
     assert [len(each or "") for each in contents(window.tail)] == [50 * KB]
 
 
-async def test_instructions_that_are_too_large_are_not_in_the_window(store: Store) -> None:
-    large = says("x" * 50 * KB, Role.SYSTEM)
-    conversation = await started(store, says("Be kind.", Role.SYSTEM), large, *numbered(2))
+async def test_instructions_that_are_too_large_are_not_in_the_window(store: StoreUnderTest) -> None:
+    large = new_message("x" * 50 * KB, Role.SYSTEM)
+    conversation = await store.start(
+        new_message("Be kind.", Role.SYSTEM), large, *numbered_messages(2)
+    )
 
     window = await store.messages.window(ALICE, conversation.id, limit=3, max_bytes=MOST)
 
@@ -206,11 +205,13 @@ async def test_instructions_that_are_too_large_are_not_in_the_window(store: Stor
 
 
 @pytest.mark.parametrize("order", list(Order))
-async def test_pages_of_items_are_bounded_too(store: Store, order: Order) -> None:
-    conversation = await started(store, *sized(1, 50, 1))
+async def test_pages_of_items_are_bounded_too(store: StoreUnderTest, order: Order) -> None:
+    conversation = await store.start(*sized(1, 50, 1))
     reasoning = json.dumps({"type": "reasoning", "summary": [], "encrypted_content": "x" * 50 * KB})
-    await append(store, conversation, *items_of(*texts(1, 1, 1, 1), reasoning, *texts(1, 50, 1)))
-    everything = await page(store, conversation, order=order)
+    await store.append_items(
+        conversation, *new_items(*texts(1, 1, 1, 1), reasoning, *texts(1, 50, 1))
+    )
+    everything = await store.list_items(conversation, order=order)
 
     found = await paged_items(store, conversation, order)
 
@@ -223,12 +224,14 @@ async def test_pages_of_items_are_bounded_too(store: Store, order: Order) -> Non
 @pytest.mark.parametrize("order", list(Order))
 @pytest.mark.parametrize("limit", [1, 2, 3])
 async def test_a_large_message_of_several_items_leads_on(
-    store: Store, order: Order, limit: int
+    store: StoreUnderTest, order: Order, limit: int
 ) -> None:
     """Past one of its items, it is read again, and must not fill the page."""
-    large = says("x" * 50 * KB, Role.ASSISTANT, tool_calls=CALLS)
-    conversation = await started(store, says("a"), large, says("b" * 50 * KB), large_again())
-    everything = await page(store, conversation, order=order)
+    large = new_message("x" * 50 * KB, Role.ASSISTANT, tool_calls=CALLS)
+    conversation = await store.start(
+        new_message("a"), large, new_message("b" * 50 * KB), large_again()
+    )
+    everything = await store.list_items(conversation, order=order)
     assert len(everything) == 8
 
     found = await paged_items(store, conversation, order, limit=limit)
@@ -238,17 +241,17 @@ async def test_a_large_message_of_several_items_leads_on(
 
 
 def large_again() -> NewMessage:
-    return says("y" * 50 * KB, Role.ASSISTANT, tool_calls=CALLS)
+    return new_message("y" * 50 * KB, Role.ASSISTANT, tool_calls=CALLS)
 
 
-async def test_a_list_of_conversations_is_bounded_too(store: Store) -> None:
+async def test_a_list_of_conversations_is_bounded_too(store: StoreUnderTest) -> None:
     """By its metadata and titles, which imports may bring in any size."""
     expected = []
     for number, size in enumerate((1, 1, 1, 1, 50, 1, 50)):
         metadata = JsonText(json.dumps({"note": str(number).ljust(size * KB, "x")}))
-        new = a_conversation(metadata=metadata, at=NOON - number * HOUR)
+        new = new_conversation(metadata=metadata, at=NOON - number * HOUR)
         await store.conversations.create(new, (), provision=True)
-        expected.append(await again(store, new))
+        expected.append(await store.reload(new))
     found = []
     after = None
     while True:
@@ -264,16 +267,16 @@ async def test_a_list_of_conversations_is_bounded_too(store: Store) -> None:
     assert [len(page) for page in found] == [4, 1, 1, 1]
 
 
-async def test_a_create_sent_again_is_not_taken_for_a_larger_one(store: Store) -> None:
+async def test_a_create_sent_again_is_not_taken_for_a_larger_one(store: StoreUnderTest) -> None:
     """What is compared is bounded by what was sent; what is the same is found all the same."""
-    full = says(
+    full = new_message(
         "\ufdd0\0" * 300,
         Role.ASSISTANT,
         tool_calls=CALLS,
         metadata=JsonText(f"[{','.join('1' * 900)}]"),
     )
-    new = a_conversation()
-    messages = [says("a"), full, *sized(50)]
+    new = new_conversation()
+    messages = [new_message("a"), full, *sized(50)]
     made = await store.conversations.create(new, messages, provision=True)
 
     again_made = await store.conversations.create(new, messages, provision=True)

@@ -8,30 +8,29 @@ import pytest
 
 from chatkeep.domain.errors import ConversationIdTakenError, MessageIdTakenError
 from chatkeep.domain.model import Changes, JsonText, Status
-from chatkeep.domain.ports import Created
-from tests.contract.builders import (
+from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     HOUR,
     NOON,
-    SECOND,
-    a_conversation,
-    a_full_message,
-    again,
-    appended,
-    everything_of,
-    history,
-    ids,
-    numbered,
-    plain,
-    refused,
-    says,
+    new_conversation,
+    new_message,
 )
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.ports import Created
+from chatkeep.testing.builders import (
+    SECOND,
+    error_of,
+    everything_of,
+    ids,
+    new_full_message,
+    normalize,
+    numbered_messages,
+)
 
 
-async def test_a_create_again_answers_the_same_and_changes_nothing(store: Store) -> None:
-    new = a_conversation(title="Trip", metadata=JsonText('{"a": 1, "b": [true, null]}'))
-    messages = [a_full_message(), *numbered(2)]
+async def test_a_create_again_answers_the_same_and_changes_nothing(store: StoreUnderTest) -> None:
+    new = new_conversation(title="Trip", metadata=JsonText('{"a": 1, "b": [true, null]}'))
+    messages = [new_full_message(), *numbered_messages(2)]
     first = await store.conversations.create(new, messages, provision=True)
     before = await everything_of(store)
 
@@ -44,16 +43,20 @@ async def test_a_create_again_answers_the_same_and_changes_nothing(store: Store)
 
     assert first.created
     assert not second.created
-    assert second.conversation == await again(store, new)
-    assert [plain(each) for each in second.messages] == [plain(each) for each in first.messages]
+    assert second.conversation == await store.reload(new)
+    assert [normalize(each) for each in second.messages] == [
+        normalize(each) for each in first.messages
+    ]
     assert await everything_of(store) == before
 
 
-async def test_a_create_again_answers_the_conversation_as_it_is_by_now(store: Store) -> None:
-    new = a_conversation()
-    messages = numbered(2)
+async def test_a_create_again_answers_the_conversation_as_it_is_by_now(
+    store: StoreUnderTest,
+) -> None:
+    new = new_conversation()
+    messages = numbered_messages(2)
     first = await store.conversations.create(new, messages, provision=True)
-    await appended(store, new, *numbered(3), at=NOON + HOUR)
+    await store.append(new, *numbered_messages(3), at=NOON + HOUR)
     archived = await store.conversations.change(ALICE, new.id, Changes(status=Status.ARCHIVED))
 
     second = await store.conversations.create(new, messages, provision=True)
@@ -62,19 +65,21 @@ async def test_a_create_again_answers_the_conversation_as_it_is_by_now(store: St
     assert second.conversation.message_count == 5
 
 
-async def test_a_create_without_messages_can_be_repeated_after_appends(store: Store) -> None:
-    new = a_conversation()
+async def test_a_create_without_messages_can_be_repeated_after_appends(
+    store: StoreUnderTest,
+) -> None:
+    new = new_conversation()
     await store.conversations.create(new, (), provision=True)
-    await appended(store, new, *numbered(3))
+    await store.append(new, *numbered_messages(3))
 
     second = await store.conversations.create(new, (), provision=True)
 
-    assert second == Created(await again(store, new), (), created=False)
+    assert second == Created(await store.reload(new), (), created=False)
 
 
-async def test_a_create_sent_many_times_at_once_is_stored_once(store: Store) -> None:
-    new = a_conversation(title="Trip")
-    messages = numbered(3)
+async def test_a_create_sent_many_times_at_once_is_stored_once(store: StoreUnderTest) -> None:
+    new = new_conversation(title="Trip")
+    messages = numbered_messages(3)
 
     answers = await asyncio.gather(
         *(
@@ -90,17 +95,17 @@ async def test_a_create_sent_many_times_at_once_is_stored_once(store: Store) -> 
     assert sorted(answer.created for answer in answers) == [False] * 7 + [True]
     assert len({answer.conversation for answer in answers}) == 1
     assert len({answer.messages for answer in answers}) == 1
-    assert ids(await history(store, new)) == [each.id for each in messages]
+    assert ids(await store.history(new)) == [each.id for each in messages]
 
 
 @pytest.mark.parametrize(
     "other", [{"title": "Trap"}, {"title": None}, {"metadata": JsonText('{"a": 2}')}]
 )
 async def test_another_conversation_under_the_same_id_is_refused(
-    store: Store, other: dict[str, Any]
+    store: StoreUnderTest, other: dict[str, Any]
 ) -> None:
-    new = a_conversation(title="Trip", metadata=JsonText('{"a": 1}'))
-    messages = numbered(2)
+    new = new_conversation(title="Trip", metadata=JsonText('{"a": 1}'))
+    messages = numbered_messages(2)
     await store.conversations.create(new, messages, provision=True)
     before = await everything_of(store)
 
@@ -111,16 +116,16 @@ async def test_another_conversation_under_the_same_id_is_refused(
     assert await everything_of(store) == before
 
 
-async def test_a_create_again_with_other_messages_is_refused(store: Store) -> None:
-    new = a_conversation()
-    one, two = numbered(2)
+async def test_a_create_again_with_other_messages_is_refused(store: StoreUnderTest) -> None:
+    new = new_conversation()
+    one, two = numbered_messages(2)
     await store.conversations.create(new, [one, two], provision=True)
     before = await everything_of(store)
 
     for others in (
         [one, replace(two, content="other")],
-        [one, replace(two, id=says("").id)],
-        [one, two, says("more")],
+        [one, replace(two, id=new_message("").id)],
+        [one, two, new_message("more")],
         [two, one],
     ):
         with pytest.raises(ConversationIdTakenError):
@@ -129,29 +134,31 @@ async def test_a_create_again_with_other_messages_is_refused(store: Store) -> No
     assert await everything_of(store) == before
 
 
-async def test_get_or_create_answers_an_existing_conversation_untouched(store: Store) -> None:
-    new = a_conversation(title="Mine", metadata=JsonText('{"a": 1}'))
-    await store.conversations.create(new, numbered(2), provision=True)
-    before = await again(store, new)
+async def test_get_or_create_answers_an_existing_conversation_untouched(
+    store: StoreUnderTest,
+) -> None:
+    new = new_conversation(title="Mine", metadata=JsonText('{"a": 1}'))
+    await store.conversations.create(new, numbered_messages(2), provision=True)
+    before = await store.reload(new)
 
-    other = a_conversation(id=new.id, title="Other", at=NOON + HOUR)
+    other = new_conversation(id=new.id, title="Other", at=NOON + HOUR)
     answer = await store.conversations.get_or_create(other, provision=True)
 
     assert answer == Created(before, (), created=False)
-    assert await again(store, new) == before
+    assert await store.reload(new) == before
 
 
-async def test_get_or_create_creates_what_is_not_there(store: Store) -> None:
-    new = a_conversation(title="Mine", status=Status.ARCHIVED)
+async def test_get_or_create_creates_what_is_not_there(store: StoreUnderTest) -> None:
+    new = new_conversation(title="Mine", status=Status.ARCHIVED)
 
     answer = await store.conversations.get_or_create(new, provision=True)
 
     assert answer == Created(new, (), created=True)
-    assert await again(store, new) == new
+    assert await store.reload(new) == new
 
 
-async def test_get_or_create_at_once_creates_one_and_all_get_it(store: Store) -> None:
-    new = a_conversation()
+async def test_get_or_create_at_once_creates_one_and_all_get_it(store: StoreUnderTest) -> None:
+    new = new_conversation()
 
     answers = await asyncio.gather(
         *(
@@ -161,17 +168,17 @@ async def test_get_or_create_at_once_creates_one_and_all_get_it(store: Store) ->
     )
 
     assert sorted(answer.created for answer in answers) == [False] * 7 + [True]
-    assert {answer.conversation for answer in answers} == {await again(store, new)}
+    assert {answer.conversation for answer in answers} == {await store.reload(new)}
     assert (await store.users.usage(ALICE)).conversations == 1
 
 
-async def test_creates_at_once_under_one_message_id_store_one(store: Store) -> None:
-    shared = says("shared")
-    new = [a_conversation() for _ in range(5)]
+async def test_creates_at_once_under_one_message_id_store_one(store: StoreUnderTest) -> None:
+    shared = new_message("shared")
+    new = [new_conversation() for _ in range(5)]
 
     errors = await asyncio.gather(
         *(
-            refused(store.conversations.create(each, [says("own"), shared], provision=True))
+            error_of(store.conversations.create(each, [new_message("own"), shared], provision=True))
             for each in new
         )
     )

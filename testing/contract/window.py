@@ -6,23 +6,19 @@ import pytest
 
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.model import Conversation, Message, NewMessage, Role
-from chatkeep.domain.ports import MAX_HEAD, Window
-from tests.contract.builders import (
+from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     HOUR,
     NOON,
-    a_conversation,
-    appended,
-    contents,
-    history,
-    numbered,
-    says,
-    started,
+    new_conversation,
+    new_message,
 )
-from tests.contract.store import Store
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.ports import MAX_HEAD, Window
+from chatkeep.testing.builders import contents, numbered_messages
 
 
-async def window_of(store: Store, conversation: Conversation, limit: int) -> Window:
+async def window_of(store: StoreUnderTest, conversation: Conversation, limit: int) -> Window:
     return await store.messages.window(conversation.user_id, conversation.id, limit=limit)
 
 
@@ -31,38 +27,41 @@ def told(window: Window) -> tuple[list[str | None], list[str | None]]:
 
 
 def instructions(count: int) -> list[NewMessage]:
-    return numbered(count, Role.SYSTEM)
+    return numbered_messages(count, Role.SYSTEM)
 
 
-async def test_an_empty_conversation_has_an_empty_window(store: Store) -> None:
-    assert await window_of(store, await started(store), 5) == Window((), (), 0)
+async def test_an_empty_conversation_has_an_empty_window(store: StoreUnderTest) -> None:
+    assert await window_of(store, await store.start(), 5) == Window((), (), 0)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 4, 5, 6, 100])
-async def test_the_tail_holds_the_last_messages_oldest_first(store: Store, limit: int) -> None:
-    conversation = await started(store, *numbered(5))
-    messages = await history(store, conversation)
+async def test_the_tail_holds_the_last_messages_oldest_first(
+    store: StoreUnderTest, limit: int
+) -> None:
+    conversation = await store.start(*numbered_messages(5))
+    messages = await store.history(conversation)
 
     window = await window_of(store, conversation, limit)
 
     assert window == Window((), tuple(messages[-limit:]), 5)
 
 
-async def test_the_tail_is_in_order_whatever_the_clock_did(store: Store) -> None:
-    conversation = await started(store, says("first"))
-    await appended(store, conversation, says("second"), at=NOON - HOUR)
-    await appended(store, conversation, says("third"), at=NOON - HOUR)
+async def test_the_tail_is_in_order_whatever_the_clock_did(store: StoreUnderTest) -> None:
+    conversation = await store.start(new_message("first"))
+    await store.append(conversation, new_message("second"), at=NOON - HOUR)
+    await store.append(conversation, new_message("third"), at=NOON - HOUR)
 
     assert told(await window_of(store, conversation, 2)) == ([], ["second", "third"])
 
 
-async def test_the_head_holds_the_instructions_that_open_the_conversation(store: Store) -> None:
-    conversation = await started(
-        store,
-        says("be brief", Role.SYSTEM),
-        says("use metric units", Role.DEVELOPER),
-        says("be kind", Role.SYSTEM),
-        *numbered(4),
+async def test_the_head_holds_the_instructions_that_open_the_conversation(
+    store: StoreUnderTest,
+) -> None:
+    conversation = await store.start(
+        new_message("be brief", Role.SYSTEM),
+        new_message("use metric units", Role.DEVELOPER),
+        new_message("be kind", Role.SYSTEM),
+        *numbered_messages(4),
     )
 
     window = await window_of(store, conversation, 2)
@@ -73,18 +72,17 @@ async def test_the_head_holds_the_instructions_that_open_the_conversation(store:
     )
     assert window.message_count == 7
     assert [*window.head, *window.tail] == [
-        *(await history(store, conversation, limit=3)),
-        *(await history(store, conversation))[-2:],
+        *(await store.history(conversation, limit=3)),
+        *(await store.history(conversation))[-2:],
     ]
 
 
-async def test_instructions_given_later_are_not_in_the_head(store: Store) -> None:
-    conversation = await started(
-        store,
-        says("be brief", Role.SYSTEM),
-        *numbered(1),
-        says("be long", Role.SYSTEM),
-        *numbered(3),
+async def test_instructions_given_later_are_not_in_the_head(store: StoreUnderTest) -> None:
+    conversation = await store.start(
+        new_message("be brief", Role.SYSTEM),
+        *numbered_messages(1),
+        new_message("be long", Role.SYSTEM),
+        *numbered_messages(3),
     )
 
     assert told(await window_of(store, conversation, 2)) == (["be brief"], ["user 1", "user 2"])
@@ -92,20 +90,22 @@ async def test_instructions_given_later_are_not_in_the_head(store: Store) -> Non
 
 @pytest.mark.parametrize("role", [Role.USER, Role.ASSISTANT, Role.TOOL])
 async def test_a_conversation_that_opens_without_instructions_has_no_head(
-    store: Store, role: Role
+    store: StoreUnderTest, role: Role
 ) -> None:
     call_id = "call_1" if role is Role.TOOL else None
-    conversation = await started(
-        store, says("hello", role, tool_call_id=call_id), *instructions(2), *numbered(3)
+    conversation = await store.start(
+        new_message("hello", role, tool_call_id=call_id), *instructions(2), *numbered_messages(3)
     )
 
     assert told(await window_of(store, conversation, 1)) == ([], ["user 2"])
 
 
 @pytest.mark.parametrize(("limit", "head"), [(1, 3), (2, 3), (3, 2), (4, 1), (5, 0), (6, 0)])
-async def test_what_is_in_the_tail_is_not_in_the_head(store: Store, limit: int, head: int) -> None:
-    conversation = await started(store, *instructions(3), *numbered(2))
-    messages = await history(store, conversation)
+async def test_what_is_in_the_tail_is_not_in_the_head(
+    store: StoreUnderTest, limit: int, head: int
+) -> None:
+    conversation = await store.start(*instructions(3), *numbered_messages(2))
+    messages = await store.history(conversation)
 
     window = await window_of(store, conversation, limit)
 
@@ -114,10 +114,10 @@ async def test_what_is_in_the_tail_is_not_in_the_head(store: Store, limit: int, 
 
 @pytest.mark.parametrize("count", [MAX_HEAD - 1, MAX_HEAD, MAX_HEAD + 1, MAX_HEAD + 5])
 async def test_of_a_long_head_only_the_first_messages_are_returned(
-    store: Store, count: int
+    store: StoreUnderTest, count: int
 ) -> None:
-    conversation = await started(store, *instructions(count), *numbered(5))
-    messages = await history(store, conversation)
+    conversation = await store.start(*instructions(count), *numbered_messages(5))
+    messages = await store.history(conversation)
 
     window = await window_of(store, conversation, 3)
 
@@ -127,9 +127,11 @@ async def test_of_a_long_head_only_the_first_messages_are_returned(
 
 
 @pytest.mark.parametrize("limit", [1, 4, 5, 6, 10, 24, 25, 26])
-async def test_nothing_but_instructions_is_all_head_and_tail(store: Store, limit: int) -> None:
-    conversation = await started(store, *instructions(MAX_HEAD + 5))
-    messages = await history(store, conversation)
+async def test_nothing_but_instructions_is_all_head_and_tail(
+    store: StoreUnderTest, limit: int
+) -> None:
+    conversation = await store.start(*instructions(MAX_HEAD + 5))
+    messages = await store.history(conversation)
 
     window = await window_of(store, conversation, limit)
 
@@ -137,9 +139,9 @@ async def test_nothing_but_instructions_is_all_head_and_tail(store: Store, limit
     assert window == Window(tuple(head), tuple(messages[-limit:]), MAX_HEAD + 5)
 
 
-async def test_deleting_what_came_before_makes_a_head(store: Store) -> None:
-    conversation = await started(store, says("hello"), *instructions(2), *numbered(2))
-    [hello, *_] = await history(store, conversation)
+async def test_deleting_what_came_before_makes_a_head(store: StoreUnderTest) -> None:
+    conversation = await store.start(new_message("hello"), *instructions(2), *numbered_messages(2))
+    [hello, *_] = await store.history(conversation)
 
     await store.messages.delete(ALICE, conversation.id, hello.id)
 
@@ -148,9 +150,9 @@ async def test_deleting_what_came_before_makes_a_head(store: Store) -> None:
     assert window.message_count == 4
 
 
-async def test_deleted_messages_are_in_no_window(store: Store) -> None:
-    conversation = await started(store, *instructions(2), *numbered(4))
-    messages = await history(store, conversation)
+async def test_deleted_messages_are_in_no_window(store: StoreUnderTest) -> None:
+    conversation = await store.start(*instructions(2), *numbered_messages(4))
+    messages = await store.history(conversation)
 
     await store.messages.delete(ALICE, conversation.id, messages[0].id)
     await store.messages.delete(ALICE, conversation.id, messages[-1].id)
@@ -160,9 +162,9 @@ async def test_deleted_messages_are_in_no_window(store: Store) -> None:
     assert window.message_count == 4
 
 
-async def test_the_window_of_no_conversation_is_not_found(store: Store) -> None:
-    await started(store, *numbered(1))
-    unknown = a_conversation()
+async def test_the_window_of_no_conversation_is_not_found(store: StoreUnderTest) -> None:
+    await store.start(*numbered_messages(1))
+    unknown = new_conversation()
 
     with pytest.raises(ConversationNotFoundError) as missing:
         await window_of(store, unknown, 5)
@@ -173,13 +175,13 @@ async def test_the_window_of_no_conversation_is_not_found(store: Store) -> None:
 @pytest.mark.parametrize(
     ("before", "batch"),
     [
-        ([], numbered(1)),
-        ([], [*instructions(2), *numbered(3)]),
-        (instructions(1), numbered(2)),
-        (instructions(1), [*instructions(1), *numbered(3)]),
-        ([*instructions(2), *numbered(4)], numbered(2, Role.ASSISTANT)),
-        (numbered(3), instructions(2)),
-        (instructions(MAX_HEAD - 1), [*instructions(3), *numbered(3)]),
+        ([], numbered_messages(1)),
+        ([], [*instructions(2), *numbered_messages(3)]),
+        (instructions(1), numbered_messages(2)),
+        (instructions(1), [*instructions(1), *numbered_messages(3)]),
+        ([*instructions(2), *numbered_messages(4)], numbered_messages(2, Role.ASSISTANT)),
+        (numbered_messages(3), instructions(2)),
+        (instructions(MAX_HEAD - 1), [*instructions(3), *numbered_messages(3)]),
     ],
     ids=[
         "nothing, then a message",
@@ -192,9 +194,9 @@ async def test_the_window_of_no_conversation_is_not_found(store: Store) -> None:
     ],
 )
 async def test_the_window_of_an_append_is_the_one_read_afterwards(
-    store: Store, before: list[NewMessage], batch: list[NewMessage], limit: int
+    store: StoreUnderTest, before: list[NewMessage], batch: list[NewMessage], limit: int
 ) -> None:
-    conversation = await started(store, *before)
+    conversation = await store.start(*before)
 
     answer = await store.messages.append(ALICE, conversation.id, batch, NOON, window=limit)
     again = await store.messages.append(ALICE, conversation.id, batch, NOON, window=limit)
@@ -204,11 +206,11 @@ async def test_the_window_of_an_append_is_the_one_read_afterwards(
     assert answer.message_count == len(before) + len(batch)
 
 
-async def test_the_window_of_an_append_shows_the_batch_at_its_end(store: Store) -> None:
-    conversation = await started(store, *instructions(1), *numbered(3))
+async def test_the_window_of_an_append_shows_the_batch_at_its_end(store: StoreUnderTest) -> None:
+    conversation = await store.start(*instructions(1), *numbered_messages(3))
 
     answer = await store.messages.append(
-        ALICE, conversation.id, [says("a"), says("b")], NOON, window=3
+        ALICE, conversation.id, [new_message("a"), new_message("b")], NOON, window=3
     )
 
     assert answer.window
@@ -217,20 +219,24 @@ async def test_the_window_of_an_append_shows_the_batch_at_its_end(store: Store) 
     assert answer.window.tail[-2:] == answer.messages
 
 
-async def test_a_batch_larger_than_the_window_is_stored_whole(store: Store) -> None:
-    conversation = await started(store)
+async def test_a_batch_larger_than_the_window_is_stored_whole(store: StoreUnderTest) -> None:
+    conversation = await store.start()
 
-    answer = await store.messages.append(ALICE, conversation.id, numbered(5), NOON, window=2)
+    answer = await store.messages.append(
+        ALICE, conversation.id, numbered_messages(5), NOON, window=2
+    )
 
     assert contents(answer.messages) == [f"user {number}" for number in range(5)]
     assert answer.window == Window((), answer.messages[-2:], 5)
 
 
-async def test_an_append_sent_again_answers_the_window_as_it_is_by_now(store: Store) -> None:
-    conversation = await started(store, *instructions(1))
-    batch = numbered(2)
-    first: tuple[Message, ...] = await appended(store, conversation, *batch)
-    await appended(store, conversation, says("later"), says("last"))
+async def test_an_append_sent_again_answers_the_window_as_it_is_by_now(
+    store: StoreUnderTest,
+) -> None:
+    conversation = await store.start(*instructions(1))
+    batch = numbered_messages(2)
+    first: tuple[Message, ...] = await store.append(conversation, *batch)
+    await store.append(conversation, new_message("later"), new_message("last"))
 
     answer = await store.messages.append(ALICE, conversation.id, batch, NOON, window=2)
 
@@ -241,9 +247,9 @@ async def test_an_append_sent_again_answers_the_window_as_it_is_by_now(store: St
     assert answer.window.message_count == answer.message_count == 5
 
 
-async def test_the_windows_of_appends_at_once_have_no_gaps(store: Store) -> None:
-    conversation = await started(store, *instructions(1), *numbered(3))
-    batches = [numbered(1 + number % 2) for number in range(12)]
+async def test_the_windows_of_appends_at_once_have_no_gaps(store: StoreUnderTest) -> None:
+    conversation = await store.start(*instructions(1), *numbered_messages(3))
+    batches = [numbered_messages(1 + number % 2) for number in range(12)]
 
     answers = await asyncio.gather(
         *(
@@ -252,7 +258,7 @@ async def test_the_windows_of_appends_at_once_have_no_gaps(store: Store) -> None
         )
     )
 
-    found = await history(store, conversation)
+    found = await store.history(conversation)
     for answer in answers:
         assert answer.window
         tail = answer.window.tail

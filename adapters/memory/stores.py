@@ -1,0 +1,24 @@
+"""Everything that is stored, in one set of dicts."""
+
+from chatkeep.adapters.memory.conversations import MemoryConversations
+from chatkeep.adapters.memory.entries import MemoryEntries
+from chatkeep.adapters.memory.items import MemoryItems
+from chatkeep.adapters.memory.messages import MemoryMessages
+from chatkeep.adapters.memory.store import MemoryStore
+from chatkeep.adapters.memory.sweeps import MemoryDiary, MemorySweeps
+from chatkeep.adapters.memory.users import MemoryUsers
+from chatkeep.domain.operations.stores import Stores
+
+
+def stores(store: MemoryStore | None = None) -> Stores:
+    """Return the stores on these dicts; on new, empty ones without."""
+    store = store or MemoryStore()
+    return Stores(
+        users=MemoryUsers(store),
+        conversations=MemoryConversations(store),
+        messages=MemoryMessages(store),
+        items=MemoryItems(store),
+        entries=MemoryEntries(store),
+        sweeps=MemorySweeps(store),
+        diary=MemoryDiary(),
+    )

@@ -1,0 +1,117 @@
+"""A store under test: its ports, and short names for what a test asks of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Self
+
+from chatkeep.domain.items import Item, ItemId, NewItem, RequestKey
+from chatkeep.domain.model import (
+    Conversation,
+    ConversationId,
+    Message,
+    MessageId,
+    NewMessage,
+    Order,
+    Position,
+    Status,
+    UserId,
+)
+from chatkeep.domain.operations.selftest.builders import ALICE, BOB, NOON, new_conversation
+from chatkeep.domain.operations.stores import Stores
+
+MANY = 1_000
+"""More than a test stores of anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUnderTest(Stores):
+    """A store in which neither `user` nor `stranger` owns anything yet.
+
+    `at` is the time of every call that does not give another one.
+    """
+
+    user: UserId = ALICE
+    stranger: UserId = BOB
+    at: datetime = NOON
+
+    @classmethod
+    def of(
+        cls, stores: Stores, *, user: UserId = ALICE, stranger: UserId = BOB, at: datetime = NOON
+    ) -> Self:
+        ports = {field.name: getattr(stores, field.name) for field in fields(Stores)}
+        return cls(**ports, user=user, stranger=stranger, at=at)
+
+    async def start(
+        self,
+        *messages: NewMessage,
+        user_id: UserId | None = None,
+        id: ConversationId | None = None,  # noqa: A002 - the field's own name
+        at: datetime | None = None,
+    ) -> Conversation:
+        """Store a new conversation that opens with `messages`, and return it."""
+        new = new_conversation(user_id or self.user, id=id, at=at or self.at)
+        return (await self.conversations.create(new, messages, provision=True)).conversation
+
+    async def reload(self, conversation: Conversation) -> Conversation:
+        """Return the conversation as it is stored now."""
+        return await self.conversations.get(conversation.user_id, conversation.id)
+
+    async def list_conversations(
+        self, user_id: UserId | None = None, *, status: Status | None = None
+    ) -> list[Conversation]:
+        found = await self.conversations.list(
+            user_id or self.user, status=status, after=None, limit=MANY
+        )
+        return list(found.items)
+
+    async def append(
+        self, conversation: Conversation, *messages: NewMessage, at: datetime | None = None
+    ) -> tuple[Message, ...]:
+        found = await self.messages.append(
+            conversation.user_id, conversation.id, messages, at or self.at
+        )
+        return found.messages
+
+    async def history(
+        self,
+        conversation: Conversation,
+        *,
+        order: Order = Order.ASC,
+        after: Position | MessageId | None = None,
+        before: Position | MessageId | None = None,
+        limit: int = MANY,
+    ) -> list[Message]:
+        found = await self.messages.history(
+            conversation.user_id,
+            conversation.id,
+            order=order,
+            after=after,
+            before=before,
+            limit=limit,
+        )
+        return list(found.items)
+
+    async def append_items(
+        self,
+        conversation: Conversation,
+        *items: NewItem,
+        at: datetime | None = None,
+        key: RequestKey | None = None,
+    ) -> Sequence[Item]:
+        return await self.items.append(
+            conversation.user_id, conversation.id, items, at or self.at, key=key
+        )
+
+    async def list_items(
+        self,
+        conversation: Conversation,
+        *,
+        order: Order = Order.ASC,
+        after: ItemId | None = None,
+        limit: int = MANY,
+    ) -> list[Item]:
+        found = await self.items.list(
+            conversation.user_id, conversation.id, order=order, after=after, limit=limit
+        )
+        return list(found.items)

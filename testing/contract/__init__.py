@@ -1,0 +1,1 @@
+"""What `chatkeep.domain.ports` promises, as tests of a store, whichever it is."""

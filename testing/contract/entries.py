@@ -1,0 +1,232 @@
+"""Entries: all that stands in a conversation, read in pages and stored again exactly."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chatkeep.domain.entries import BEFORE_FIRST, Entry, GivenEntry
+from chatkeep.domain.errors import (
+    ConversationIdTakenError,
+    ConversationNotFoundError,
+    LimitExceededError,
+    MessageIdTakenError,
+    UserNotProvisionedError,
+)
+from chatkeep.domain.items import ItemId, ItemText
+from chatkeep.domain.model import Conversation, JsonText, Limits, Order, Role, Status
+from chatkeep.domain.operations.selftest.builders import (
+    ALICE,
+    BOB,
+    HOUR,
+    NOON,
+    new_conversation,
+    new_message,
+)
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.operations.transfer import Transfer
+from chatkeep.entrypoints.formats.jsonl import JsonLines, read
+from chatkeep.testing.builders import (
+    CALLS,
+    SECOND,
+    new_conversation_id,
+    new_items,
+    numbered_items,
+    numbered_messages,
+    start_mixed,
+)
+
+MANY = 1_000_000
+
+
+def transfer_of(store: StoreUnderTest, limits: Limits | None = None) -> Transfer:
+    clock = type("Clock", (), {"now": lambda _: NOON + HOUR})()
+    return Transfer(store.users, store.conversations, store.entries, clock, limits)
+
+
+async def export(store: StoreUnderTest) -> bytes:
+    """Return all that Alice has, as an export writes it."""
+    writer = JsonLines()
+    return b"".join([writer.write(piece) async for piece in transfer_of(store).export(ALICE)])
+
+
+async def list_entries(store: StoreUnderTest, conversation: Conversation) -> list[Entry]:
+    found = await store.entries.page(
+        conversation.user_id, conversation.id, after=BEFORE_FIRST, limit=1_000, max_bytes=MANY
+    )
+    return [*found.entries]
+
+
+async def test_a_page_has_messages_and_items_in_their_order(store: StoreUnderTest) -> None:
+    conversation = await start_mixed(store)
+    found = await list_entries(store, conversation)
+    positions = [entry.position for entry in found]
+    assert positions == sorted(set(positions))
+    messages = await store.history(conversation, order=Order.ASC)
+    assert [entry.message for entry in found if entry.message is not None] == messages
+    items = await store.list_items(conversation)
+    exact = {entry.position: entry.item for entry in found if entry.item is not None}
+    assert exact == {item.position: item.text for item in items if item.position in exact}
+    assert len(exact) == 12
+    assert sum(entry.message is None for entry in found) > 3
+
+
+async def test_pages_of_any_size_have_everything_once(store: StoreUnderTest) -> None:
+    conversation = await start_mixed(store)
+    everything = await list_entries(store, conversation)
+    for limit, max_bytes in ((1, MANY), (3, MANY), (1_000, 1), (4, 60)):
+        found: list[Entry] = []
+        more, after = True, BEFORE_FIRST
+        while more:
+            some = await store.entries.page(
+                ALICE, conversation.id, after=after, limit=limit, max_bytes=max_bytes
+            )
+            assert 0 < len(some.entries) <= limit or not some.more
+            found += some.entries
+            more, after = some.more, found[-1].position
+        assert found == everything
+
+
+async def test_a_page_ends_when_it_is_large_enough(store: StoreUnderTest) -> None:
+    texts = [new_message("x" * 1000) for _ in range(10)]
+    conversation = await store.start(*texts)
+    some = await store.entries.page(
+        ALICE, conversation.id, after=BEFORE_FIRST, limit=100, max_bytes=3_500
+    )
+    assert len(some.entries) == 4
+    assert some.more
+
+
+async def test_a_conversation_without_entries_has_one_empty_page(store: StoreUnderTest) -> None:
+    conversation = await store.start()
+    some = await store.entries.page(
+        ALICE, conversation.id, after=BEFORE_FIRST, limit=5, max_bytes=MANY
+    )
+    assert (some.entries, some.more) == ((), False)
+
+
+async def test_a_page_of_somebody_else_does_not_exist(store: StoreUnderTest) -> None:
+    conversation = await store.start(*numbered_messages(2))
+    for user_id, conversation_id in ((BOB, conversation.id), (ALICE, new_conversation_id())):
+        with pytest.raises(ConversationNotFoundError):
+            await store.entries.page(
+                user_id, conversation_id, after=BEFORE_FIRST, limit=5, max_bytes=MANY
+            )
+
+
+async def test_what_was_exported_and_erased_is_the_same_when_it_is_imported(
+    store: StoreUnderTest,
+) -> None:
+    conversation = await start_mixed(store)
+    called = new_message("x", Role.ASSISTANT, name="helper", tool_calls=CALLS)
+    await store.start(called, new_message("nul \0 \ufdd0", metadata=JsonText('{"a":1}')))
+    items, before = await store.list_items(conversation), await export(store)
+    assert before.count(b"\n") == 2
+    await store.users.erase(ALICE)
+
+    for line in before.splitlines():
+        assert await transfer_of(store).import_conversation(ALICE, read(line))
+    assert await export(store) == before
+    restored = await store.list_items(conversation)
+    assert [(item.id, item.text) for item in restored] == [(item.id, item.text) for item in items]
+    assert [item.created_at for item in restored] == [item.created_at for item in items]
+    for line in before.splitlines():
+        assert not await transfer_of(store).import_conversation(ALICE, read(line))
+    assert await export(store) == before
+
+
+async def test_what_is_appended_after_an_import_stands_after_it(store: StoreUnderTest) -> None:
+    conversation = await start_mixed(store)
+    line = await export(store)
+    await store.users.erase(ALICE)
+    await transfer_of(store).import_conversation(ALICE, read(line))
+
+    await store.append_items(conversation, *numbered_items(3, "new"), at=NOON - HOUR)
+    await store.append(conversation, new_message("last"), at=NOON - HOUR)
+    found = await list_entries(store, conversation)
+    positions = [entry.position for entry in found]
+    assert positions == sorted(set(positions))
+    assert found[-1].message is not None
+    assert found[-1].message.content == "last"
+    stored = await store.reload(conversation)
+    assert stored.message_count == sum(entry.message is not None for entry in found)
+
+
+async def test_a_conversation_comes_back_with_all_its_fields(store: StoreUnderTest) -> None:
+    new = new_conversation(
+        title="t \0", status=Status.ARCHIVED, metadata=JsonText('{"k": "\ufdd0"}')
+    )._replace(
+        retain=True,
+        created_at=NOON - HOUR,
+    )
+    assert await store.entries.restore(new, (), provision=True)
+    assert await store.reload(new) == new
+
+
+async def test_entries_without_a_time_have_that_of_the_conversation(store: StoreUnderTest) -> None:
+    new = new_conversation(at=NOON)
+    item = ItemText('{"id":"rs_1","type":"reasoning"}')
+    entries = [
+        GivenEntry(message=None, item=item, item_id=ItemId("rs_1")),
+        GivenEntry(message=new_message("a")),
+        GivenEntry(message=new_message("b", created_at=NOON + SECOND)),
+    ]
+    assert await store.entries.restore(new, entries, provision=True)
+    found = await list_entries(store, new)
+    assert [entry.created_at - NOON for entry in found] == [timedelta(), timedelta(), SECOND]
+
+
+async def test_restoring_something_else_under_an_id_is_refused(store: StoreUnderTest) -> None:
+    new = new_conversation()
+    message = new_message("a", role=Role.USER)
+    item = ItemText('{"id":"rs_1","type":"reasoning"}')
+    entries = [
+        GivenEntry(message=message),
+        GivenEntry(message=None, item=item, item_id=ItemId("rs_1")),
+    ]
+    assert await store.entries.restore(new, entries, provision=True)
+    assert not await store.entries.restore(new, entries, provision=True)
+    other = replace(entries[1], item=ItemText('{"id":"rs_1","type":"reasoning","a":1}'))
+    for different in (
+        [entries[0], other],
+        [*reversed(entries)],
+        [*entries, GivenEntry(message=new_message("b"))],
+    ):
+        with pytest.raises(ConversationIdTakenError):
+            await store.entries.restore(new, different, provision=True)
+    with pytest.raises(MessageIdTakenError):
+        await store.entries.restore(new_conversation(), entries, provision=True)
+    assert await store.entries.restore(new._replace(user_id=BOB), entries, provision=True)
+    assert len(await list_entries(store, new)) == 2
+
+
+async def test_nothing_is_stored_of_a_user_who_is_not_provisioned(store: StoreUnderTest) -> None:
+    new = new_conversation()
+    with pytest.raises(UserNotProvisionedError):
+        await store.entries.restore(new, [GivenEntry(message=new_message("a"))], provision=False)
+    assert await export(store) == b""
+
+
+async def test_an_item_that_no_message_could_be_made_of_natively_comes_back_too(
+    store: StoreUnderTest,
+) -> None:
+    conversation = await store.start()
+    call = {"type": "function_call", "call_id": "", "name": "", "arguments": ""}
+    output = {"type": "function_call_output", "call_id": "c" * 300, "output": "x" * 20_000}
+    await store.append_items(conversation, *new_items(json.dumps(call), json.dumps(output)))
+    before = await export(store)
+    await store.users.erase(ALICE)
+    assert await transfer_of(store, Limits()).import_conversation(ALICE, read(before))
+    assert await export(store) == before
+
+
+async def test_an_item_over_the_limit_is_refused_by_its_place(store: StoreUnderTest) -> None:
+    conversation = await store.start(new_message("hello"))
+    await store.append_items(
+        conversation, *new_items(json.dumps({"type": "reasoning", "x": "y" * 99}))
+    )
+    line = await export(store)
+    with pytest.raises(LimitExceededError) as caught:
+        await transfer_of(store, Limits(max_item_bytes=50)).import_conversation(BOB, read(line))
+    assert (caught.value.field, caught.value.limit_name) == ("messages[1].item", "max_item_bytes")

@@ -1,0 +1,29 @@
+"""All tests that a store must pass. In a test file: `from chatkeep.testing.suite import *`.
+
+They ask for a fixture `store`: a `StoreUnderTest` that nothing is stored in.
+"""
+
+import pytest
+
+from chatkeep.testing.contract.aliasing import *
+from chatkeep.testing.contract.appending import *
+from chatkeep.testing.contract.conversations import *
+from chatkeep.testing.contract.entries import *
+from chatkeep.testing.contract.history import *
+from chatkeep.testing.contract.holds import *
+from chatkeep.testing.contract.isolation import *
+from chatkeep.testing.contract.item_ids import *
+from chatkeep.testing.contract.item_pages import *
+from chatkeep.testing.contract.items import *
+from chatkeep.testing.contract.listing import *
+from chatkeep.testing.contract.page_bytes import *
+from chatkeep.testing.contract.promises import *
+from chatkeep.testing.contract.recreating import *
+from chatkeep.testing.contract.retrying import *
+from chatkeep.testing.contract.sweeping import *
+from chatkeep.testing.contract.text import *
+from chatkeep.testing.contract.tool_results import *
+from chatkeep.testing.contract.users import *
+from chatkeep.testing.contract.window import *
+
+pytestmark = pytest.mark.asyncio
