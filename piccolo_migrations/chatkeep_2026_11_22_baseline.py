@@ -1,7 +1,7 @@
 """Users, tasks, conversations, messages.
 
-`users` and `tasks` may belong to another application that shares the database: they are made only
-where there are none, and never altered.
+`users` and `tasks` may belong to another application that shares the database. They are created
+only where they do not exist, and never altered.
 """
 
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ SELECT to_regclass('users') IS NOT NULL AS users, to_regclass('tasks') IS NOT NU
        to_regclass('messages') IS NOT NULL AS messages
 """
 
-# The type of users.id, and whether a foreign key may point to it.
+# The type of users.id, and whether a foreign key can reference it.
 USERS_ID = """
 SELECT format_type(a.atttypid, a.atttypmod) AS type,
        EXISTS (SELECT FROM pg_index i
@@ -101,7 +101,7 @@ FROM pg_attribute a
 WHERE a.attrelid = to_regclass('users') AND a.attname = 'id' AND NOT a.attisdropped
 """
 
-# Tables that another application made, or that are in use, stay.
+# Tables that another application created, or that have rows, stay.
 DROP = f"""
 DROP TABLE messages;
 DROP TABLE conversations;
@@ -120,7 +120,7 @@ END $$;
 
 
 class BaselineError(Exception):
-    """The database has a table in the way; the message says which and what to do."""
+    """A table of the database conflicts with chatkeep's; the message says which and what to do."""
 
 
 async def forwards() -> MigrationManager:
@@ -155,7 +155,7 @@ async def drop() -> None:
 def _connection() -> Any:  # noqa: ANN401 - asyncpg is untyped
     """Return the connection of the transaction that Piccolo runs this migration in.
 
-    Its own run method would read the braces in SQL as placeholders.
+    Piccolo's own run method would read braces in the SQL as placeholders.
     """
     engine = engine_finder()
     transaction = engine.current_transaction.get() if isinstance(engine, PostgresEngine) else None

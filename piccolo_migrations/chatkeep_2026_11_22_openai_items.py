@@ -1,6 +1,6 @@
-"""Items as OpenAI's Conversations API has them, beside and within messages.
+"""Items of OpenAI's Conversations API: their own rows, or the text that a message was sent as.
 
-Going back drops the exact texts and the items that are no messages; the messages stay.
+Going back drops the original texts and the items that are not messages; the messages stay.
 """
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
@@ -11,7 +11,7 @@ ID = "2026-11-22T06:00:00:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "Items of OpenAI's Conversations API"
 
-# `json` keeps a text as it was sent: order of keys, numbers, escapes. `jsonb` would not.
+# `json` keeps a text as it was sent: order of keys, numbers, escapes. `jsonb` does not.
 CREATE = """
 ALTER TABLE messages ADD COLUMN item_id text, ADD COLUMN item json;
 CREATE UNIQUE INDEX idx_messages_item_id ON messages (conversation_id, item_id, user_id)
@@ -68,7 +68,7 @@ async def drop() -> None:
 
 
 async def _execute(script: str) -> None:
-    """Run many statements in the transaction that Piccolo runs this migration in."""
+    """Run a script of several statements in Piccolo's transaction for this migration."""
     engine = engine_finder()
     transaction = engine.current_transaction.get() if isinstance(engine, PostgresEngine) else None
     if transaction is None:

@@ -1,11 +1,11 @@
-"""The sweeps that the service did by itself: a row for each that was due.
+"""The daily sweeps of the service: one row for each due time.
 
-Going back forgets them; a sweep that was done today may then be done again, which is harmless.
+Going back forgets them; today's sweep may then run again, which is harmless.
 """
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from chatkeep.adapters.piccolo.sql_migration import scripted
+from chatkeep.adapters.piccolo.sql_migration import sql_migration
 
 ID = "2026-11-22T10:00:00:000000"
 VERSION = "1.38.0"
@@ -25,4 +25,4 @@ DROP = "DROP TABLE conversation_sweeps"
 
 
 async def forwards() -> MigrationManager:
-    return scripted(ID, DESCRIPTION, forwards=CREATE, backwards=DROP)
+    return sql_migration(ID, DESCRIPTION, forwards=CREATE, backwards=DROP)

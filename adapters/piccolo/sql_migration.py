@@ -1,4 +1,4 @@
-"""Migrations that are a script of SQL to go forwards, and one to go back."""
+"""Migrations given as two SQL scripts, one to go forwards and one to go back."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,21 +7,21 @@ from piccolo.engine import engine_finder
 from piccolo.engine.postgres import PostgresEngine
 
 
-def scripted(
+def sql_migration(
     migration_id: str, description: str, *, forwards: str, backwards: str
 ) -> MigrationManager:
-    """Return the migration; each script may be many statements."""
+    """Return the migration. A script may have several statements."""
     manager = MigrationManager(
         migration_id=migration_id, app_name="chatkeep", description=description
     )
-    manager.add_raw(_running(forwards))
-    manager.add_raw_backwards(_running(backwards))
+    manager.add_raw(_script_runner(forwards))
+    manager.add_raw_backwards(_script_runner(backwards))
     return manager
 
 
-def _running(script: str) -> Callable[[], Awaitable[None]]:
+def _script_runner(script: str) -> Callable[[], Awaitable[None]]:
     async def run() -> None:
-        """Run it in the transaction that Piccolo runs the migration in."""
+        """Run the script in Piccolo's transaction for the migration."""
         engine = engine_finder()
         current = engine.current_transaction.get() if isinstance(engine, PostgresEngine) else None
         if current is None:
