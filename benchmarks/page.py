@@ -45,15 +45,15 @@ notes below come from `benchmarks/notes.md`. Three programs do the same work:
 - **the limit** (`benchmarks/limit_asgi.py`): the least a Python service can do, bare ASGI and
   asyncpg, one statement a request, without authentication, framework or validation.
 
-Each has one uvicorn worker (uvloop, httptools, no access log) and a database of its own with equal
+Each has one uvicorn worker (uvloop, httptools, no access log) and its own database with equal
 data ({_shape(scale.compared)}), on one durable Postgres (fsync on). {CONNECTIONS} connections send
-requests as fast as answers come, and every answer is checked. The programs take turns, in
+requests as fast as answers arrive, and every answer is checked. The programs take turns, in
 {scale.rounds} round{"s" if scale.rounds > 1 else ""} of {scale.seconds:g} s for each operation. A
-ratio is that of one round, and the median of the rounds counts.
+ratio is computed for each round; the tables show the median of the rounds.
 
 Load generator, program and Postgres share the machine's cores, so figures are those of a busy
 machine; ratios say more. The load generator manages {ceiling.operations:,.0f} requests/s against an
-application that does nothing, and so is not what limits the programs."""
+application that does nothing, so it does not limit the programs."""
 
 
 def _comparison(results: Results) -> str:
@@ -85,7 +85,7 @@ one call to chatkeep and {BATCH} to the SQLModel program.
 
 ![Operations per second](benchmarks.svg)
 
-Medians. Latencies are those of one request, in ms; *worker* is the processor time that the program
+Medians. Latencies are for one request, in ms; *worker* is the processor time that the program
 itself takes for an operation, in ms, without Postgres.
 
 {_table(["operation", "program", "operations/s", "p50", "p95", "p99", "worker"], rows)}"""
@@ -103,8 +103,8 @@ def _growth(results: Results) -> str:
     ]
     return f"""## As data grows
 
-Median latency of chatkeep in ms under the same load, on little data and on much, and the ratio of
-the two.
+Median latency of chatkeep in ms under the same load, with little and with much data,
+and the ratio of the two.
 
 {_table(["", "little", "much", "ratio"], rows)}
 
@@ -135,9 +135,10 @@ def _cost(cost: Cost, scale: Scale) -> str:
   table, {in_indexes:.0f} in indexes), at {disk.average_chars:.0f} characters of text on average and
   user ids of 36. {_shape(scale.plan).capitalize()} are {disk.messages:,} messages and a database of
   {disk.database_bytes / MB:.0f} MB ({disk.database_bytes / 2**20:.0f} MiB).
-- **Two workers** to one, on the same cores as Postgres and the load generator, in operations/s:
+- **Two workers** against one, on the same cores as Postgres and the load generator, in
+  operations/s:
   {_variants(cost.two_workers)}.
-- **As shipped**, `chatkeep serve` writes a line of log for each request; its throughput to that of
+- **As shipped**, `chatkeep serve` writes a log line for each request; its throughput relative to
   uvicorn alone: {_variants(cost.as_shipped)}.
 
 Statements of one operation, and round trips to Postgres, counted between the program and it:

@@ -1,4 +1,4 @@
-"""docs/openai.md shows code; it runs here as it stands there, against a service elsewhere."""
+"""docs/openai.md and the README show code; it runs here unchanged, against a service."""
 
 import re
 import subprocess
@@ -11,7 +11,8 @@ from tests.e2e.openai.environments import FOLDER, node_folder, python
 from tests.e2e.processes import PROJECT
 
 PAGE = (PROJECT / "docs" / "openai.md").read_text()
-# The model of an agent is the only thing that the page takes from elsewhere.
+README = (PROJECT / "README.md").read_text()
+# The agent's model is the only thing that is not the page's own.
 MODEL = """
 from agents.models.multi_provider import MultiProvider
 from agents_checks import Scripted
@@ -20,8 +21,8 @@ MultiProvider.get_model = lambda *_: model
 """
 
 
-def examples(language: str, url: str) -> list[str]:
-    found = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+def examples(language: str, url: str, page: str = PAGE) -> list[str]:
+    found = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
     assert found
     return [each.replace("http://127.0.0.1:8000", url) for each in found]
 
@@ -67,3 +68,15 @@ def test_the_example_for_the_npm_package_runs(url: str) -> None:
 
     command = ("node", "--input-type=module", "--eval", code)
     assert output(*command, folder=node_folder(), url=url) == "Soup?\n"
+
+
+@pytest.mark.timeout(600)
+def test_the_examples_of_the_readme_run(url: str) -> None:
+    [in_python] = examples("python", url, README)
+    [in_typescript] = examples("ts", url, README)
+
+    said = output(python("current"), "-c", in_python, folder=FOLDER, url=url)
+    assert said == "user Is there soup?\n"
+
+    command = ("node", "--input-type=module", "--eval", in_typescript)
+    assert output(*command, folder=node_folder(), url=url) == said
