@@ -14,7 +14,7 @@ from chatkeep.entrypoints.settings import RETIRED, Settings, variable
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob(".github/**/*.md")})
 FOLDERS = (
-    r"(?:adapters|benchmarks|clients|deploy|docs|domain|entrypoints|piccolo_migrations|tests"
+    r"(?:adapters|benchmarks|clients|deploy|docs|domain|entrypoints|piccolo_migrations|testing|tests"
     r"|\.ci|\.github)"
 )
 # A path of the repository, in code or in prose; `<name>` and `*` stand for any name.
