@@ -1,11 +1,12 @@
-"""Archiving and deleting conversations that nobody has used for long: what an operator asks for.
+"""Archiving and deleting idle conversations.
 
-It is over the conversations of all users. Idle is who got no message since: `updated_at`, which
-neither archiving nor renaming moves.
+A sweep covers every user's conversations. A conversation is idle when it has received no message
+for some time; `updated_at` is the time of the last one, and neither archiving nor renaming changes
+it.
 """
 
 import re
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -14,11 +15,11 @@ from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import ConversationId, UserId
 
 MOST_FOUND: Final = 20_000
-"""Of so many conversations the ids are held in memory."""
+"""Conversations whose ids are held in memory at once."""
 
 BATCH_CONVERSATIONS: Final = 500
 BATCH_MESSAGES: Final = 5_000
-"""A conversation with more messages is deleted alone: wholly or not at all, as any other."""
+"""Messages in a batch of deletions. A conversation with more is deleted in a batch by itself."""
 
 DURATION_FORM: Final = "give hours, days or weeks, such as 12h, 90d or 2w"
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>[hdw])")
@@ -28,9 +29,9 @@ _LONGEST: Final = timedelta(days=36_500)
 
 @dataclass(frozen=True, slots=True)
 class Cutoffs:
-    """Conversations idle since before `archive` are archived, those since before `delete` deleted.
+    """Conversations idle since before `delete` are deleted, others since before `archive` archived.
 
-    None: none are. What is to be deleted is not archived before.
+    None means that none are.
     """
 
     archive: datetime | None
@@ -39,7 +40,7 @@ class Cutoffs:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """For how long conversations may be idle before they are archived or deleted; None: for ever.
+    """How long conversations may be idle before they are archived or deleted. None means forever.
 
     Raises `InvalidValueError` when they would be deleted before they are archived.
     """
@@ -69,7 +70,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """An idle conversation, as it was when it was found."""
+    """An idle conversation, with its message count when it was found."""
 
     id: ConversationId
     user_id: UserId
@@ -78,9 +79,9 @@ class Idle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """How many conversations were archived, were deleted, with how many messages, all in all.
+    """How many conversations were archived and deleted, and how many messages were deleted in all.
 
-    `retained` would have been deleted, but are on hold.
+    `retained` counts conversations that would have been deleted but are on hold.
     """
 
     archived: int = 0
@@ -98,27 +99,27 @@ class Swept:
 
 
 class Sweeps(Protocol):
-    """All conversations, whoever they belong to. What is on hold (`retain`) is never deleted.
+    """Sweeps over every user's conversations. One on hold (`retain`) is never deleted.
 
-    Each call that changes something looks again whether a conversation is still idle, and on hold,
-    in the moment that it changes it, and passes over those that somebody else is just changing.
+    Calls that change conversations check again, at the moment of the change, that each is still
+    idle and not on hold, and skip those that another transaction is changing.
     Raises `StoreUnavailableError` when the store cannot answer; the same call may be made again.
     """
 
     async def count(self, cutoffs: Cutoffs) -> Swept:
-        """Return what a sweep would do now, and how many on hold it would pass over."""
+        """Return what a sweep would do now, and how many on hold it would skip."""
         ...
 
     async def to_delete(self, before: datetime, *, limit: int) -> Sequence[Idle]:
-        """Return conversations, of any status, idle since before then, at most `limit`, any."""
+        """Return up to `limit` conversations of any status idle since before then, in any order."""
         ...
 
     async def to_archive(self, before: datetime, *, limit: int) -> Sequence[Idle]:
-        """Return active conversations idle since before then, at most `limit`, any of them."""
+        """Return up to `limit` active conversations idle since before then, in any order."""
         ...
 
     async def delete(self, idle: Sequence[Idle], before: datetime) -> Swept:
-        """Delete those that are still idle since before then, with all that is in them."""
+        """Delete those that are still idle since before then, with everything in them."""
         ...
 
     async def archive(self, idle: Sequence[Idle], before: datetime) -> Swept:
@@ -127,15 +128,22 @@ class Sweeps(Protocol):
 
 
 class Diary(Protocol):
-    """Remembers the sweeps that the service does by itself, so that each is done once."""
+    """Records the daily sweeps of the service, so that only one process runs each."""
 
     async def claim(self, due: datetime, at: datetime) -> bool:
-        """Return whether the sweep that was due then is the caller's to do: nobody had it yet."""
+        """Claim the sweep due at `due`. Return False if another process already claimed it."""
         ...
 
     async def finish(self, due: datetime, at: datetime, swept: Swept) -> None:
-        """Write down what came of it."""
+        """Record the result of the sweep due at `due`, which ended at `at`."""
         ...
+
+
+class _Find(Protocol):
+    async def __call__(self, before: datetime, /, *, limit: int) -> Sequence[Idle]: ...
+
+
+_Change = Callable[[Sequence[Idle], datetime], Awaitable[Swept]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,52 +159,52 @@ class Sweep:
         return await self.sweeps.count(cutoffs)
 
     async def run(self, cutoffs: Cutoffs) -> AsyncGenerator[Swept, None]:
-        """Delete, then archive, batch by batch; yield what came of each batch when it is done.
+        """Delete, then archive, in batches; yield the result of each batch when it is done.
 
-        It may be left at any batch, and done again. What becomes idle meanwhile is not looked for.
+        It may be stopped after any batch and run again. Conversations that become idle meanwhile
+        are left to the next sweep.
         """
+        sweeps = self.sweeps
         if cutoffs.delete is not None:
-            async for swept in self._delete(cutoffs.delete):
+            async for swept in self._run(
+                sweeps.to_delete, sweeps.delete, cutoffs.delete, BATCH_MESSAGES
+            ):
                 yield swept
         if cutoffs.archive is not None:
-            async for swept in self._archive(cutoffs.archive):
+            async for swept in self._run(sweeps.to_archive, sweeps.archive, cutoffs.archive, None):
                 yield swept
 
-    async def _delete(self, before: datetime) -> AsyncGenerator[Swept, None]:
-        going_on = True
-        while going_on:
-            found = await self.sweeps.to_delete(before, limit=self.most_found)
-            total = Swept()
-            for batch in batches(found, self.batch_conversations):
-                swept = await self.sweeps.delete(batch, before)
-                total += swept
+    async def _run(
+        self, find: _Find, change: _Change, before: datetime, batch_messages: int | None
+    ) -> AsyncGenerator[Swept, None]:
+        is_done = False
+        while not is_done:
+            found = await find(before, limit=self.most_found)
+            changed = 0
+            for batch in batches(found, self.batch_conversations, batch_messages):
+                swept = await change(batch, before)
+                changed += swept.archived + swept.deleted
                 yield swept
-            # When none could be deleted, all are in use just now: they are for the next sweep.
-            going_on = len(found) == self.most_found and total.deleted > 0
-
-    async def _archive(self, before: datetime) -> AsyncGenerator[Swept, None]:
-        going_on = True
-        while going_on:
-            found = await self.sweeps.to_archive(before, limit=self.most_found)
-            total = Swept()
-            for start in range(0, len(found), self.batch_conversations):
-                batch = found[start : start + self.batch_conversations]
-                swept = await self.sweeps.archive(batch, before)
-                total += swept
-                yield swept
-            going_on = len(found) == self.most_found and total.archived > 0
+            # Where none could be changed, all are in use: they are left to the next sweep.
+            is_done = len(found) < self.most_found or not changed
 
 
-def batches(found: Sequence[Idle], most: int = BATCH_CONVERSATIONS) -> Iterator[list[Idle]]:
-    """Cut into batches of at most `most` conversations with at most `BATCH_MESSAGES` messages.
+def batches(
+    found: Sequence[Idle],
+    max_conversations: int = BATCH_CONVERSATIONS,
+    max_messages: int | None = BATCH_MESSAGES,
+) -> Iterator[list[Idle]]:
+    """Split into batches of at most `max_conversations` that have at most `max_messages` in all.
 
-    One with more messages than that is a batch of its own.
+    A conversation with more messages than that is a batch by itself. None means no such bound.
     """
     batch: list[Idle] = []
     messages = 0
     for idle in found:
-        full = len(batch) == most or messages + idle.message_count > BATCH_MESSAGES
-        if batch and full:
+        is_full = len(batch) == max_conversations or (
+            max_messages is not None and messages + idle.message_count > max_messages
+        )
+        if batch and is_full:
             yield batch
             batch, messages = [], 0
         batch.append(idle)
@@ -206,14 +214,17 @@ def batches(found: Sequence[Idle], most: int = BATCH_CONVERSATIONS) -> Iterator[
 
 
 def duration(text: str) -> timedelta:
-    """Return how long `12h`, `90d` or `2w` is. Raises ValueError with the reason, fit to show."""
+    """Parse a number of hours, days or weeks: `12h`, `90d`, `2w`.
+
+    Raises `ValueError` with a reason that can be shown to users.
+    """
     given = _DURATION.fullmatch(text)
     if given is None:
-        raise ValueError(f"{text!r} is no duration; {DURATION_FORM}")
+        raise ValueError(f"{text!r} is not a valid duration; {DURATION_FORM}")
     count = int(given["count"])
     if not count:
-        raise ValueError(f"{text!r} would be every conversation; {DURATION_FORM}")
-    # Compared as numbers first: a product that is too large cannot be made.
+        raise ValueError(f"{text!r} would include every conversation; {DURATION_FORM}")
+    # Check before multiplying: a timedelta cannot hold every product.
     if count > _LONGEST // _UNITS[given["unit"]]:
         raise ValueError(f"{text!r} is longer than a hundred years; {DURATION_FORM}")
     return count * _UNITS[given["unit"]]

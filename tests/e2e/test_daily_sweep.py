@@ -144,7 +144,9 @@ def test_a_setting_that_makes_no_sense_is_refused_at_the_start(database_url: str
     done = chatkeep("serve", "--port", "0", **settings(database_url, CHATKEEP_DELETE_AFTER="90"))
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("chatkeep: CHATKEEP_DELETE_AFTER: '90' is no duration; give")
+    assert done.stderr.startswith(
+        "chatkeep: CHATKEEP_DELETE_AFTER: '90' is not a valid duration; give"
+    )
 
 
 async def test_a_database_that_is_not_migrated_is_said_and_the_service_goes_on(

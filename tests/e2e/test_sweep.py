@@ -156,10 +156,13 @@ async def test_sweeping_again_does_nothing(
     [
         ([], "--archive-after, --delete-after or both"),
         (["--dry-run"], "--archive-after, --delete-after or both"),
-        (["--archive-after", "90"], "'--archive-after': '90' is no duration; give hours, days"),
-        (["--delete-after", "1y"], "'--delete-after': '1y' is no duration"),
-        (["--delete-after", ""], "'--delete-after': '' is no duration"),
-        (["--delete-after", "0d"], "'--delete-after': '0d' would be every conversation"),
+        (
+            ["--archive-after", "90"],
+            "'--archive-after': '90' is not a valid duration; give hours, days",
+        ),
+        (["--delete-after", "1y"], "'--delete-after': '1y' is not a valid duration"),
+        (["--delete-after", ""], "'--delete-after': '' is not a valid duration"),
+        (["--delete-after", "0d"], "'--delete-after': '0d' would include every conversation"),
         (["--archive-after", "40000d"], "'--archive-after': '40000d' is longer than a hundred"),
         (["--archive-after", "2w", "--delete-after", "13d"], "--delete-after is shorter than"),
         (["--archive-after", "2w", "more"], "unexpected extra argument"),
@@ -211,7 +214,8 @@ async def test_ctrl_c_ends_it_with_what_was_done_and_another_sweep_goes_on(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "from chatkeep.domain.operations import sweep\nsweep.BATCH_CONVERSATIONS = 2\n"
+        "from functools import partial\nfrom chatkeep.domain.operations import sweep\n"
+        "sweep.Sweep = partial(sweep.Sweep, batch_conversations=2)\n"
         "from chatkeep.entrypoints.cli import main\nmain()",
         *["sweep", "--delete-after", "52w", "--json"],
         cwd=PROJECT,

@@ -85,7 +85,7 @@ def test_a_switch_is_said_in_the_usual_words(texts: list[str], *, value: bool) -
         ("MAX_PAGE", "1,000", "'1,000' is no count"),
         ("MAX_PAGE", "9" * 16, "is no count"),
         ("MAX_BODY_BYTES", "2 megs", "'2 megs' is not a size; write one as 512MB"),
-        ("DELETE_AFTER", "1y", "'1y' is no duration"),
+        ("DELETE_AFTER", "1y", "'1y' is not a valid duration"),
         ("LOG_FORMAT", "xml", "'xml' is none of those there are: console, json"),
         ("JWKS_URL", "ftp://issuer.example/x", "it is not an http or https URL"),
         ("JWKS_URL", "https:///jwks", "it is not an http or https URL"),

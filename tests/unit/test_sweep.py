@@ -88,9 +88,12 @@ def test_the_settings_are_durations() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"CHATKEEP_ARCHIVE_AFTER": "soon"}, "CHATKEEP_ARCHIVE_AFTER: 'soon' is no duration"),
-        ({"CHATKEEP_DELETE_AFTER": "365"}, "CHATKEEP_DELETE_AFTER: '365' is no duration"),
-        ({"CHATKEEP_DELETE_AFTER": "0d"}, "CHATKEEP_DELETE_AFTER: '0d' would be every"),
+        (
+            {"CHATKEEP_ARCHIVE_AFTER": "soon"},
+            "CHATKEEP_ARCHIVE_AFTER: 'soon' is not a valid duration",
+        ),
+        ({"CHATKEEP_DELETE_AFTER": "365"}, "CHATKEEP_DELETE_AFTER: '365' is not a valid duration"),
+        ({"CHATKEEP_DELETE_AFTER": "0d"}, "CHATKEEP_DELETE_AFTER: '0d' would include every"),
         (
             {"CHATKEEP_ARCHIVE_AFTER": "2w", "CHATKEEP_DELETE_AFTER": "13d"},
             "CHATKEEP_DELETE_AFTER is shorter than",
