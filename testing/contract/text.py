@@ -205,7 +205,7 @@ async def test_json_comes_back_as_the_same_document(store: StoreUnderTest, docum
 
 
 # The store is shared by all examples on purpose: each appends to a conversation of its own.
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(surprising, min_size=1, max_size=8), document=surprising_json)
 async def test_whatever_text_and_json_come_back_exactly(
     store: StoreUnderTest, texts: list[str], document: object

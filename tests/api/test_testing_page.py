@@ -9,7 +9,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 
 async def test_the_example_of_the_testing_page_runs() -> None:
-    [example] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    example, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
 
     exec(compile(example, str(PAGE), "exec"), names)
