@@ -1,5 +1,6 @@
 """The pages name only what exists: files, tests, modules, settings, commands."""
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
 
 from chatkeep.entrypoints.cli import COMMANDS
 from chatkeep.entrypoints.settings import RETIRED, Settings, variable
@@ -88,6 +90,18 @@ def test_every_command_on_a_page_exists(page: Path) -> None:
 def test_the_index_lists_every_page() -> None:
     listed = set(named(ROOT / "docs" / "README.md", LINK))
     assert {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"} <= listed
+
+
+def test_the_page_of_benchmarks_has_the_notes() -> None:
+    notes = (ROOT / "benchmarks" / "notes.md").read_text(encoding="utf-8")
+    assert notes.strip() in (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_the_workflow_runs_what_exists() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    commands = [step["run"] for step in workflow["jobs"]["run"]["steps"] if "run" in step]
+    assert commands[-1] == ".ci/run"
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
 def test_the_changelog_has_the_form_it_names() -> None:
