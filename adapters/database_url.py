@@ -1,10 +1,10 @@
-"""Any Neon or Postgres URL that a person may paste, as arguments of `asyncpg.connect`.
+"""Turns any Neon or Postgres URL that a person may paste into arguments of `asyncpg.connect`.
 
-A connection string comes out of a web console, an env file or a colleague's chat message, so it may
-carry a shell command around it, the name of another driver in it, and parameters that asyncpg hands
-to the server, which refuses them. What the parameters mean is what libpq says
-(https://www.postgresql.org/docs/current/libpq-connect.html), except that a connection to Neon is
-always encrypted and its certificate always checked.
+A connection string comes from a web console, an env file or a chat message. So it may include a
+shell command, the name of another driver, and parameters that asyncpg would pass on to the server,
+which refuses them. Parameters have the meaning that libpq gives them
+(https://www.postgresql.org/docs/current/libpq-connect.html), but a connection to Neon is always
+encrypted and its certificate always verified.
 """
 
 import re
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from chatkeep.adapters.database_endpoint import FORM, DatabaseUrlError, endpoint
+from chatkeep.adapters.database_endpoint import FORM, DatabaseUrlError, parse_endpoint
 
 __all__ = ["DatabaseUrl", "DatabaseUrlError", "parse_database_url"]
 
@@ -37,21 +37,21 @@ _USER: Final = re.compile(r"[^:/?#\[\]]+")
 _MASK: Final = re.compile(r"[*•]{3,}")
 _NEON_ENDPOINT: Final = re.compile(r"(?:endpoint|project)=")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-# Session settings that asyncpg lets a URL carry. A pooler refuses them, or drops them.
+# Session settings that asyncpg accepts in a URL. A pooler refuses or drops them.
 _SESSION_SETTINGS: Final = (
     "statement_timeout",
     "lock_timeout",
     "idle_in_transaction_session_timeout",
 )
 _DEFAULT_SCHEMA: Final = "public"
-# How clients other than libpq say that they go through a pooler in transaction mode.
+# How other clients than libpq declare a pooler in transaction mode.
 _POOLED_SIGNS: Final = {
     "pgbouncer": "true",
     "statement_cache_size": "0",
     "prepared_statement_cache_size": "0",
 }
 _SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-# libpq reads ssl=true as require, for JDBC's sake; no-verify is what node-postgres calls it.
+# libpq reads ssl=true as require, like JDBC; no-verify is node-postgres' name.
 _OTHER_SSL_MODES: Final = {
     "true": "require",
     "1": "require",
@@ -67,11 +67,10 @@ _OTHER_SSL_MODES: Final = {
 class DatabaseUrl:
     """Where the database is and how to connect to it.
 
-    `connect_args` are keyword arguments of `asyncpg.connect`: host, port, user, password (None when
-    the URL has none), database, ssl and server_settings; for a pooled one also
-    `statement_cache_size=0`. `pooled`: a pooler in transaction mode stands before the database.
-    `ignored` are the names of the parameters that were dropped. Neither `repr` nor `str` shows the
-    password.
+    `connect_args` are keyword arguments of `asyncpg.connect`: host, port, user, password (None if
+    the URL has none), database, ssl and server_settings; with a pooler also
+    `statement_cache_size=0`. `pooled` means that connections go through a pooler in transaction
+    mode. `ignored` are the names of dropped parameters. `repr` and `str` omit the password.
     """
 
     connect_args: dict[str, Any]
@@ -80,7 +79,7 @@ class DatabaseUrl:
     ignored: tuple[str, ...]
 
     def direct(self) -> "DatabaseUrl":
-        """Return the same Neon database without the pooler; anything else is returned as it is."""
+        """Return the URL of the same Neon database without the pooler; any other is unchanged."""
         if not (self.neon and self.pooled):
             return self
         args = {k: v for k, v in self.connect_args.items() if k != "statement_cache_size"}
@@ -104,24 +103,24 @@ class DatabaseUrl:
 
 
 def parse_database_url(text: str) -> DatabaseUrl:
-    """Read a URL, whatever a shell, an env file or another driver put around or into it.
+    """Parse a URL, tolerating what a shell, an env file or another driver adds to it.
 
     Special characters in the password need no encoding as long as only one reading makes sense.
-    Raises `DatabaseUrlError` when there is none or more than one, when user, host or database is
-    missing, and when a certificate file that a parameter names cannot be loaded.
+    Raises `DatabaseUrlError` if no reading or more than one makes sense, if user, host or database
+    is missing, or if a certificate file that a parameter names cannot be loaded.
     """
-    reading = _only_reading(_address(text))
+    reading = _choose_reading(_strip_scheme(text))
     params = {
-        _decoded(name, "a parameter"): _decoded(value, "a parameter")
+        _decode(name, "a parameter"): _decode(value, "a parameter")
         for name, value in reading.params
     }
-    user = params.pop("user", "") or _decoded(reading.user, "the user")
-    password = params.pop("password", "") or _decoded(reading.password, "the password") or None
+    user = params.pop("user", "") or _decode(reading.user, "the user")
+    password = params.pop("password", "") or _decode(reading.password, "the password") or None
     database = params.pop("dbname", "") or params.pop("database", "")
-    database = database or _decoded(reading.database, "the database")
-    host, port = endpoint(
-        params.pop("host", "") or _decoded(reading.host, "the host"),
-        params.pop("port", "") or _decoded(reading.port, "the port"),
+    database = database or _decode(reading.database, "the database")
+    host, port = parse_endpoint(
+        params.pop("host", "") or _decode(reading.host, "the host"),
+        params.pop("port", "") or _decode(reading.port, "the port"),
     )
 
     neon = host.endswith(_NEON_DOMAINS)
@@ -136,14 +135,14 @@ def parse_database_url(text: str) -> DatabaseUrl:
         "server_settings": _pop_server_settings(params, neon=neon, pooled=pooled),
     }
     if pooled:
-        # The next transaction may run on another server connection, without what was prepared.
+        # The next transaction may use another server connection, without the prepared statements.
         args["statement_cache_size"] = 0
     return DatabaseUrl(args, pooled, neon, tuple(sorted(params)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One way to take an address apart; everything is still percent-encoded."""
+    """One way to split an address; all parts are still percent-encoded."""
 
     user: str
     password: str = field(repr=False)
@@ -164,8 +163,8 @@ class _Reading:
         return bool(self.database) or self.names("dbname", "database")
 
 
-def _address(text: str) -> str:
-    """Return what stands behind `postgresql://`, without anything around the URL."""
+def _strip_scheme(text: str) -> str:
+    """Return the part of the URL after `postgresql://`."""
     text = text.strip()
     if not text:
         raise DatabaseUrlError(f"The database URL is empty: it should look like {FORM}.")
@@ -178,19 +177,19 @@ def _address(text: str) -> str:
     address = text[scheme.end() :].rstrip(_AFTER_URL)
     if _CONTROL.search(address):
         raise DatabaseUrlError(
-            "The database URL has a line break, a tab or another control character in it: paste it "
+            "The database URL contains a line break, a tab or another control character: paste it "
             "as one line."
         )
     return address
 
 
-def _only_reading(address: str) -> _Reading:
-    """Return the one way to read the address that names a user and a database.
+def _choose_reading(address: str) -> _Reading:
+    """Return the only reading of the address that names a user and a database.
 
-    An '@', '/', '?', '#' or ':' that was not encoded may be the password's, so every '@' could be
-    the one before the host, and there could also be none.
+    An unencoded '@', '/', '?', '#' or ':' may belong to the password. So any '@' could be the one
+    before the host, or none of them.
     """
-    readings = list(_readings(address))
+    readings = list(_find_readings(address))
     complete = [r for r in readings if r.has_user and r.has_database]
     if len(complete) > 1:
         raise DatabaseUrlError(
@@ -210,13 +209,13 @@ def _only_reading(address: str) -> _Reading:
         )
     if _MASK.fullmatch(complete[0].password):
         raise DatabaseUrlError(
-            "The database URL has asterisks where the password should be: show the password in the "
+            "The database URL has asterisks in place of the password: show the password in the "
             "console before you copy the connection string."
         )
     return complete[0]
 
 
-def _readings(address: str) -> Iterator[_Reading]:
+def _find_readings(address: str) -> Iterator[_Reading]:
     ends = [i for i, character in enumerate(address) if character == "@"]
     for end in (-1, *ends):
         userinfo = address[: max(end, 0)]
@@ -224,23 +223,23 @@ def _readings(address: str) -> Iterator[_Reading]:
         rest = _AFTER_USERINFO.fullmatch(address, end + 1)
         if rest is None or (user and not _USER.fullmatch(user)):
             continue
-        params = _params(rest["query"] or "")
+        params = _split_query(rest["query"] or "")
         if params is not None:
             yield _Reading(
                 user, password, rest["host"], rest["port"] or "", rest["database"] or "", params
             )
 
 
-def _params(query: str) -> list[tuple[str, str]] | None:
-    """Return the parameters, of which the last of a name counts; None if it is no query at all."""
-    # "&amp;" is what "&" becomes in a string copied out of a page's source.
+def _split_query(query: str) -> list[tuple[str, str]] | None:
+    """Return the parameters in order (the last of a name counts); None if it is not a query."""
+    # A URL copied from the source of a web page has "&amp;" for "&".
     parts = [part.removeprefix("amp;").partition("=") for part in query.split("&") if part]
     return [(name, value) for name, _, value in parts] if all(p[1] for p in parts) else None
 
 
-def _decoded(encoded: str, what: str) -> str:
-    """Undo the percent-encoding; a '%' before anything but two hexadecimal digits is itself."""
-    with suppress(UnicodeError):  # it carries the bytes, the password's among them: not chained
+def _decode(encoded: str, what: str) -> str:
+    """Undo the percent-encoding. A '%' without two hexadecimal digits is left as it is."""
+    with suppress(UnicodeError):  # not chained: the error contains the bytes of the password
         text = unquote(encoded, errors="strict")
         text.encode()
         if "\0" not in text:
@@ -261,7 +260,7 @@ def _pop_pooled_signs(params: dict[str, str]) -> bool:
 def _pop_server_settings(params: dict[str, str], *, neon: bool, pooled: bool) -> dict[str, str]:
     settings = {"application_name": params.pop("application_name", "") or APPLICATION_NAME}
     if neon and "options" in params:
-        # For clients that cannot name the endpoint in the TLS handshake, as asyncpg does.
+        # Only clients without SNI need to name the endpoint here; asyncpg sends SNI.
         options = (o for o in params["options"].split() if not _NEON_ENDPOINT.match(o))
         params["options"] = " ".join(options)
     if not params.get("options", "-"):
@@ -269,20 +268,20 @@ def _pop_server_settings(params: dict[str, str], *, neon: bool, pooled: bool) ->
     path = _pop_search_path(params)
     if (path and (pooled or neon)) or (pooled and "search_path" in params.get("options", "")):
         raise DatabaseUrlError(
-            "The database URL names a schema, which a pooler, or Neon, does not pass on: leave "
-            "that out and set it for the role once (ALTER ROLE name SET search_path = schema)."
+            "The database URL names a schema, which neither poolers nor Neon pass on: remove it, "
+            "and set it for the role once (ALTER ROLE name SET search_path = schema)."
         )
     if path:
         settings["search_path"] = path
     if pooled:
         return settings
-    # Neon's proxy passes on the options, and drops what else there is.
-    taken = ("options",) if neon else ("options", *_SESSION_SETTINGS)
-    return settings | {name: params.pop(name) for name in taken if name in params}
+    # Neon's proxy passes on the options and drops all other settings.
+    names = ("options",) if neon else ("options", *_SESSION_SETTINGS)
+    return settings | {name: params.pop(name) for name in names if name in params}
 
 
 def _pop_search_path(params: dict[str, str]) -> str:
-    """Return the search path that is asked for, in whatever client's words; empty when none is."""
+    """Return the search path under any client's parameter name; "" if there is none."""
     path = params.pop("search_path", "")
     schemas = params.pop("currentSchema", "")  # JDBC's
     schema = params.pop("schema", "")  # Prisma's
@@ -296,17 +295,17 @@ def _pop_search_path(params: dict[str, str]) -> str:
 def _pop_tls(
     params: dict[str, str], *, neon: bool, unix_socket: bool
 ) -> ssl.SSLContext | str | bool:
-    """Return asyncpg's `ssl`: a mode that does not verify, a context that does, or False for none.
+    """Return asyncpg's `ssl`: a mode if nothing is verified, an SSL context, or False for no TLS.
 
-    Authorities are the system's unless `sslrootcert` names a file.
+    The system's certificate authorities are trusted unless `sslrootcert` names a file.
     """
     root = params.get("sslrootcert", "")
-    given = [params.pop(name, "").lower().replace("_", "-") for name in ("sslmode", "ssl")]
-    mode = given[0] or given[1] or "prefer"
+    modes = [params.pop(name, "").lower().replace("_", "-") for name in ("sslmode", "ssl")]
+    mode = modes[0] or modes[1] or "prefer"
     mode = _OTHER_SSL_MODES.get(mode, mode)
     if mode not in _SSL_MODES:
         raise DatabaseUrlError(
-            f"The sslmode in the database URL is unknown: it is one of {', '.join(_SSL_MODES)}."
+            f"The sslmode in the database URL is unknown: use one of {', '.join(_SSL_MODES)}."
         )
     if unix_socket:
         return False
@@ -320,15 +319,15 @@ def _pop_tls(
         return mode
     params.pop("sslrootcert", None)
     try:
-        return _context(mode, root, params)
+        return _make_context(mode, root, params)
     except OSError as error:
         raise DatabaseUrlError(
-            "A file that sslrootcert, sslcert or sslkey in the database URL names cannot be used "
-            f"({error.strerror}): correct its path, or its permissions."
+            "A file named by sslrootcert, sslcert or sslkey in the database URL cannot be used "
+            f"({error.strerror}): correct its path or its permissions."
         ) from error
 
 
-def _context(mode: str, root: str, params: dict[str, str]) -> ssl.SSLContext:
+def _make_context(mode: str, root: str, params: dict[str, str]) -> ssl.SSLContext:
     if mode in ("verify-ca", "verify-full"):
         context = ssl.create_default_context(cafile=None if root in ("", "system") else root)
         context.check_hostname = mode == "verify-full"
@@ -338,7 +337,7 @@ def _context(mode: str, root: str, params: dict[str, str]) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     certificate = params.pop("sslcert", "")
     if certificate:
-        # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+        # With None for a password, OpenSSL would prompt for that of an encrypted key.
         key, password = params.pop("sslkey", None), params.pop("sslpassword", "")
         context.load_cert_chain(certificate, key, password)
     return context

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry's SDK, set up by its own environment variables."""
+"""Traces with OpenTelemetry's SDK, configured by its own environment variables."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from requests import Session
 
 MISSING: Final = (
-    "traces are asked for (OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER), but OpenTelemetry "
-    "is not installed: pip install 'chatkeep[otel]'. Serving without traces."
+    "traces are configured (OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER), but "
+    "OpenTelemetry is not installed: pip install 'chatkeep[otel]'. Serving without traces."
 )
-LAST_EXPORT: Final = 3.0
-"""So many seconds may it take, at the end, to send what has not been sent."""
+FLUSH_SECONDS: Final = 3.0
+"""Time to send pending spans on shutdown."""
 
 _PACKAGES: Final = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 _SERVER_ERRORS: Final = 500
@@ -26,11 +26,11 @@ _CREDENTIALS: Final = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_"
 
 
 class TracesError(ValueError):
-    """A variable of OpenTelemetry's asks for something that there is not."""
+    """One of OpenTelemetry's variables has an unsupported value."""
 
 
-def asked_for(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the environment asks for traces."""
+def is_requested(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the environment configures traces."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip()
@@ -43,15 +43,15 @@ def asked_for(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def is_installed() -> bool:
-    """Whether the extra `otel` is there."""
+    """Return whether the extra `otel` is installed."""
     try:
         return all(find_spec(name) is not None for name in _PACKAGES)
-    except ModuleNotFoundError:  # one that these are below
+    except ModuleNotFoundError:  # a parent package
         return False
 
 
 class Telemetry:
-    """Makes a span of each request, and below it one of each statement."""
+    """Creates a span for each request, and a child span for each statement."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         from opentelemetry import context, propagate, trace  # noqa: PLC0415 - it is an extra
@@ -64,24 +64,24 @@ class Telemetry:
 
     @classmethod
     def from_environment(cls, version: str) -> "Telemetry":
-        """Raise `TracesError` for an exporter or a protocol that is not supported."""
+        """Raise `TracesError` if the exporter or the protocol is not supported."""
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - it is an extra
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - it is an extra
         from opentelemetry.sdk.trace.export import (  # noqa: PLC0415 - it is an extra
             BatchSpanProcessor,
         )
 
-        exporter = _exporter()
-        about = {"service.version": version}
-        if not _names_a_service():
-            about["service.name"] = "chatkeep"
-        # Sampler, limits and the rest of the resource are read from the environment by the SDK.
-        provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
+        exporter = _make_exporter()
+        attributes = {"service.version": version}
+        if not _has_service_name():
+            attributes["service.name"] = "chatkeep"
+        # The SDK reads sampler, limits and other resource attributes from the environment.
+        provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(exporter))
         return cls(provider)
 
     def begin(self, headers: Iterable[tuple[bytes, bytes]], request_id: str) -> "RequestSpan":
-        """Begin the span of a request, below that of the caller when `traceparent` names one."""
+        """Begin the span of a request, a child of the caller's if there is a `traceparent`."""
         carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         parent = self._propagate.extract(carrier)
         span = self._tracer.start_span(
@@ -94,7 +94,7 @@ class Telemetry:
         return RequestSpan(self, span, token)
 
     def statement(self, name: str, seconds: float, error: Exception | None) -> None:
-        """Add the span of a statement that has just ended, without its parameters."""
+        """Record the span of a statement that has just ended, without its parameters."""
         ended = time_ns()
         span = self._tracer.start_span(
             name,
@@ -104,20 +104,20 @@ class Telemetry:
             start_time=ended - int(seconds * 1e9),
         )
         if error is not None:
-            kind = type(error).__name__  # its message may hold what users wrote
+            kind = type(error).__name__  # its message may contain users' text
             span.set_attribute("error.type", kind)
             span.set_status(self._trace.StatusCode.ERROR, kind)
         span.end(ended)
 
     def close(self) -> None:
-        """Send what has not been sent, for a few seconds at most: the collector may be away."""
-        # Its own threads hold up neither this process nor each other.
+        """Send pending spans, for at most `FLUSH_SECONDS`: the collector may be unreachable."""
+        # The daemon thread does not keep the process alive.
         closing = Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
-        closing.join(LAST_EXPORT)
+        closing.join(FLUSH_SECONDS)
 
     def end(self, span: "Span", token: Any, method: str, route: str, status: int) -> None:  # noqa: ANN401 - its type is an extra's
-        """End what `begin` began. `-` is a route, or a method, that there is not."""
+        """End a span that `begin` began. `-` means an unknown route or method."""
         method = "_OTHER" if method == "-" else method
         span.set_attribute("http.request.method", method)
         span.set_attribute("http.response.status_code", status)
@@ -133,7 +133,7 @@ class Telemetry:
 
 
 class RequestSpan:
-    """The span of a request that is under way."""
+    """The open span of a request."""
 
     __slots__ = ("_span", "_telemetry", "_token")
 
@@ -146,12 +146,12 @@ class RequestSpan:
         self._telemetry.end(self._span, self._token, method, route, status)
 
 
-def _names_a_service() -> bool:
-    given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    return bool(os.environ.get("OTEL_SERVICE_NAME")) or "service.name=" in given
+def _has_service_name() -> bool:
+    attributes = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return bool(os.environ.get("OTEL_SERVICE_NAME")) or "service.name=" in attributes
 
 
-def _exporter() -> "SpanExporter":
+def _make_exporter() -> "SpanExporter":
     name = os.environ.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp"
     if name == "console":
         from opentelemetry.sdk.trace.export import (  # noqa: PLC0415 - it is an extra
@@ -160,28 +160,31 @@ def _exporter() -> "SpanExporter":
 
         return ConsoleSpanExporter()
     if name != "otlp":
-        raise TracesError(f"OTEL_TRACES_EXPORTER: there is otlp, console and none, no {name}.")
+        raise TracesError(
+            f"OTEL_TRACES_EXPORTER: {name} is not supported; use otlp, console or none."
+        )
     protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get(
         "OTEL_EXPORTER_OTLP_PROTOCOL"
     )
     if protocol and protocol != "http/protobuf":
         raise TracesError(
-            f"OTEL_EXPORTER_OTLP_PROTOCOL: there is http/protobuf (port 4318), no {protocol}."
+            f"OTEL_EXPORTER_OTLP_PROTOCOL: {protocol} is not supported; use http/protobuf "
+            "(port 4318)."
         )
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - it is an extra
         OTLPSpanExporter,
     )
 
-    if any(name.startswith(_CREDENTIALS) for name in os.environ):  # they bring their own session
+    if any(name.startswith(_CREDENTIALS) for name in os.environ):  # they need their own session
         return OTLPSpanExporter()
-    return OTLPSpanExporter(session=_headers_only())
+    return OTLPSpanExporter(session=_make_session())
 
 
-def _headers_only() -> "Session":
-    """Return what sends requests and leaves the bodies of their answers unread.
+def _make_session() -> "Session":
+    """Return a session that does not read the bodies of responses.
 
-    Nothing in them is of use here, and a collector, or what stands in its place, could send one
-    without an end: it would be read for as long as it comes, into memory.
+    They are not needed, and a broken or hostile collector could send an endless one, which would be
+    read into memory.
     """
     from requests import Response, Session  # noqa: PLC0415 - it is an extra's
 

@@ -1,4 +1,4 @@
-"""A connection of the pool, and what one that went dead may do."""
+"""A connection of the pool."""
 
 from typing import Final
 
@@ -10,14 +10,13 @@ BROKEN: Final = (
     asyncpg.InternalClientError,
     asyncpg.PostgresError,
 )
-"""What a connection that went dead may raise, whatever it is asked to do."""
+"""The errors that any method of a dead connection may raise."""
 
 
 class PooledConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg is untyped
-    """A connection that remembers when it was taken back, and how old it is among the others.
+    """A connection with the time of its last release and the generation that it belongs to.
 
-    It closes without a word: nobody looks at the errors of those that are replaced, and those that
-    went dead unnoticed do raise one.
+    Errors on close are suppressed: the connection is being discarded, and a dead one always raises.
     """
 
     __slots__ = ("generation", "idle_since")
@@ -26,14 +25,14 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg is u
     idle_since: float
 
     def is_reusable(self) -> bool:
-        """Whether the next one may have it at once, with nothing left of whoever had it before."""
+        """Return whether it can be reused at once: no open transaction, no pending cancellation."""
         return not (
             self.is_closed()
             or self._protocol._is_cancelling()  # noqa: SLF001 - as asyncpg's own pool does
             or self.is_in_transaction()
         )
 
-    async def come_to_rest(self, timeout: float) -> None:  # noqa: ASYNC109 - asyncpg's way
+    async def wait_for_cancellation(self, timeout: float) -> None:  # noqa: ASYNC109 - asyncpg's way
         """Wait until the server has confirmed that it cancelled the last statement."""
         if not self.is_closed():
             await self._protocol._wait_for_cancellation(timeout)  # noqa: SLF001 - as asyncpg's own pool does

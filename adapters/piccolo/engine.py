@@ -19,17 +19,17 @@ from piccolo.engine.postgres import PostgresEngine
 from piccolo.query.base import Query
 
 from chatkeep.adapters.piccolo.allowance import CrowdedError
-from chatkeep.adapters.piccolo.availability import AwayError, Outage, Watch
+from chatkeep.adapters.piccolo.availability import AwayError, Outage, OutageMonitor
 from chatkeep.adapters.piccolo.connection import BROKEN, PooledConnection
 from chatkeep.adapters.piccolo.errors import (
     CROWDED,
     REFUSED,
     TOO_SLOW,
-    Again,
     EncodingError,
-    Trouble,
-    described,
-    trouble,
+    Failure,
+    Retry,
+    classify,
+    describe,
 )
 from chatkeep.adapters.piccolo.pool import Pool, PoolClosedError
 from chatkeep.adapters.piccolo.retries import Retries, Timing
@@ -61,12 +61,12 @@ class Engine(PostgresEngine):
     when idle, so that a serverless database may go to sleep.
     """
 
-    __slots__ = ("_recycling", "_renewed", "_timing", "_watch", "observed")
+    __slots__ = ("_outages", "_recycling", "_renewed", "_timing", "observed")
 
     def __init__(self, connect_args: dict[str, Any], timing: Timing | None = None) -> None:
         self.observed = Observed()
         self._timing = timing or Timing()
-        self._watch = Watch(self._is_migrated)
+        self._outages = OutageMonitor(self._is_migrated)
         self._recycling: asyncio.Task[None] | None = None
         self._renewed = -math.inf
         super().__init__(config=connect_args)
@@ -83,14 +83,14 @@ class Engine(PostgresEngine):
             self._connect_to_serve,
             max_size=MAX_CONNECTIONS,
             idle=self._timing.idle,
-            rest=CANCEL_TIMEOUT,
+            cancel_timeout=CANCEL_TIMEOUT,
         )
         self._recycling = asyncio.create_task(self._recycle())
-        self._watch.start()
+        self._outages.start()
 
     async def close_connection_pool(self) -> None:
         """Close the connections, those that are in use when they are given back or time is up."""
-        await self._watch.stop()
+        await self._outages.stop()
         if self._recycling is not None:
             self._recycling.cancel()
         pool: Pool | None = self.pool
@@ -116,11 +116,11 @@ class Engine(PostgresEngine):
 
         While it could not, it is asked every second or so until it can.
         """
-        return self._watch.is_ready
+        return self._outages.is_ready
 
     def away_seconds(self) -> float:
         """Return for how long, in all, the database was away since the pool was started."""
-        return self._watch.away_seconds()
+        return self._outages.away_seconds()
 
     def transaction(self, allow_nested: bool = True) -> Transaction:  # noqa: FBT001, FBT002 - Piccolo's own
         return Transaction(self, allow_nested)
@@ -147,7 +147,7 @@ class Engine(PostgresEngine):
                 await self._wait_until_back(retries, away)
             except CrowdedError as crowded:  # and there is none to wait for
                 outage = Outage(asyncio.get_running_loop().time(), CROWDED, crowded)
-                await self._wait_until_back(retries, self._watch.lost(outage).raised())
+                await self._wait_until_back(retries, self._outages.report(outage).to_error())
             except TimeoutError as error:
                 reason = "All connections to the database are in use."
                 raise StoreUnavailableError(reason) from error
@@ -245,14 +245,14 @@ class Engine(PostgresEngine):
                 found = await self._examined(connection, error)
                 if found is None:
                     raise
-                pause = retries.pause(found.again)
+                pause = retries.pause(found.retry)
                 if found.stale:
                     await self._renew()
                 if pause is None:
-                    logger.error("the database does not serve: %s", described(error))  # noqa: TRY400 - in short
+                    logger.error("the database does not serve: %s", describe(error))  # noqa: TRY400 - in short
                     raise found.error() from error
                 observed.retried(found)
-                again = again or found.again is Again.WHEN_BACK
+                again = again or found.retry is Retry.WHEN_BACK
             else:
                 observed.ran(name, started)
                 return rows, again
@@ -260,17 +260,17 @@ class Engine(PostgresEngine):
                 await self.giveback(connection)
             await sleep(pause)
 
-    async def _examined(self, connection: Any, error: Exception) -> Trouble | None:  # noqa: ANN401 - asyncpg is untyped
+    async def _examined(self, connection: Any, error: Exception) -> Failure | None:  # noqa: ANN401 - asyncpg is untyped
         """Find out what is wrong. After a timeout the connection may be slow, or gone unnoticed."""
         if not isinstance(error, TimeoutError):
-            return trouble(error)
+            return classify(error)
         self.observed.own["probe"] += 1
         with contextlib.suppress(*BROKEN):
             await connection.execute("SELECT", timeout=CANCEL_TIMEOUT)
             return TOO_SLOW
         if self.pool is not None:
             self.pool.expire_connections()  # its siblings may be gone as well
-        return trouble(error)
+        return classify(error)
 
     async def _renew(self) -> None:
         """Have the connections replaced, though not over and over when that does not help."""
@@ -281,15 +281,15 @@ class Engine(PostgresEngine):
 
     async def _wait_until_back(self, retries: Retries, away: AwayError) -> None:
         """Return when trying again makes sense; raise `away` when waiting does not any more."""
-        pause = retries.pause(away.again)
-        left = away.since + self._timing.patience - asyncio.get_running_loop().time()
+        pause = retries.pause(away.retry)
+        left = away.since + self._timing.outage - asyncio.get_running_loop().time()
         if pause is None or left <= 0:
             raise away
         self.observed.retries[RECONNECTED] += 1
         if self.pool is None:
             await sleep(pause)
         else:  # a connection that still works may become free before the database is back
-            await self._watch.wait(min(left, random.uniform(*_LOOK_AGAIN)))  # noqa: S311 - jitter
+            await self._outages.wait(min(left, random.uniform(*_LOOK_AGAIN)))  # noqa: S311 - jitter
 
     async def _connect(self) -> Any:  # noqa: ANN401 - asyncpg is untyped
         """Return a connection that is not of the pool."""
@@ -297,23 +297,23 @@ class Engine(PostgresEngine):
         try:
             return await _connected(self.config)
         except Exception as error:
-            found = trouble(error)
+            found = classify(error)
             if found is None:
                 raise
-            raise Outage(started, found, error).raised() from error
+            raise Outage(started, found, error).to_error() from error
 
     async def _connect_to_serve(self) -> PooledConnection:
         """Return a connection for the pool, unless the database is known to be away."""
-        if self._watch.outage is not None:
-            raise self._watch.outage.raised()
+        if self._outages.outage is not None:
+            raise self._outages.outage.to_error()
         started = asyncio.get_running_loop().time()
         try:
             return await self._connect_for_pool()
         except CrowdedError:
             raise
         except Exception as error:
-            found = trouble(error) or REFUSED
-            raise self._watch.lost(Outage(started, found, error)).raised() from error
+            found = classify(error) or REFUSED
+            raise self._outages.report(Outage(started, found, error)).to_error() from error
 
     async def _connect_for_pool(self) -> PooledConnection:
         try:
@@ -326,8 +326,8 @@ class Engine(PostgresEngine):
                 }
             )
         except Exception as error:
-            if trouble(error) is CROWDED:
-                raise CrowdedError(described(error)) from error
+            if classify(error) is CROWDED:
+                raise CrowdedError(describe(error)) from error
             raise
         return connection
 
@@ -344,8 +344,8 @@ class Engine(PostgresEngine):
         try:
             await connection.fetch(PROBE)
         except asyncpg.PostgresError as error:
-            found = trouble(error)
-            if found is None or found.again is not Again.NEVER:
+            found = classify(error)
+            if found is None or found.retry is not Retry.NEVER:
                 raise
             return False
         finally:

@@ -1,4 +1,4 @@
-"""Which errors of the driver mean that the database cannot serve, and whether to ask it again."""
+"""Classifies driver errors: whether the database can serve, and whether to retry a statement."""
 
 import ssl
 from dataclasses import dataclass
@@ -18,28 +18,28 @@ class EncodingError(Exception):
         self.encoding = encoding
 
 
-class Again(Enum):
-    """When the statement that failed may be run again."""
+class Retry(Enum):
+    """When to retry a statement that failed."""
 
     WHEN_BACK = auto()
-    """Once the database can be reached. Whether the statement took effect is not known."""
+    """When the database is reachable again. It is unknown whether the statement took effect."""
 
     SOON = auto()
-    """In a moment, a few times: the server is there, and has undone the statement."""
+    """After a short pause, a few times: the server is up and has rolled the statement back."""
 
     NEVER = auto()
-    """Not before an operator has done something, or whoever called has decided to."""
+    """Not automatically: an operator must act first, or the caller must decide."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why the database cannot serve. `reason` is fit to show a caller; `retry_after`: seconds.
+class Failure:
+    """Why the database cannot serve. `reason` may be shown to callers.
 
-    `stale`: another connection may not have it.
+    `retry_after` is in seconds. `stale` means that another connection may work.
     """
 
     reason: str
-    again: Again
+    retry: Retry
     retry_after: int = 1
     stale: bool = False
 
@@ -47,35 +47,33 @@ class Trouble:
         return StoreUnavailableError(self.reason, retry_after=self.retry_after)
 
 
-AWAY: Final = Trouble(
-    "The database cannot be reached now. Send the request again; what has an id of yours is stored "
-    "only once.",
-    Again.WHEN_BACK,
+AWAY: Final = Failure(
+    "The database cannot be reached now. Send the request again; anything with an id of your "
+    "choice is stored only once.",
+    Retry.WHEN_BACK,
 )
-CROWDED: Final = Trouble(
-    "The database has no connection left for this service. Send the request again; what has an id "
-    "of yours is stored only once.",
-    Again.WHEN_BACK,
+CROWDED: Final = Failure(
+    "The database has no connection left for this service. Send the request again; anything with "
+    "an id of your choice is stored only once.",
+    Retry.WHEN_BACK,
 )
-TOO_SLOW: Final = Trouble("The database took too long.", Again.NEVER, retry_after=2)
-_BUSY: Final = Trouble("The database is too busy to do this now.", Again.SOON)
-_READ_ONLY: Final = Trouble(
-    "The database lets us only read now.", Again.SOON, retry_after=5, stale=True
+TOO_SLOW: Final = Failure("The database took too long.", Retry.NEVER, retry_after=2)
+_BUSY: Final = Failure("The database is too busy to do this now.", Retry.SOON)
+_READ_ONLY: Final = Failure("The database is read-only now.", Retry.SOON, retry_after=5, stale=True)
+_FULL: Final = Failure("The database has no space left.", Retry.NEVER, retry_after=60)
+REFUSED: Final = Failure("The database refuses this service.", Retry.NEVER, retry_after=60)
+_UNTRUSTED: Final = Failure("The database's certificate is not valid.", Retry.NEVER, retry_after=60)
+_UNMIGRATED: Final = Failure(
+    "The database has not been migrated: run `chatkeep migrate`.", Retry.NEVER, retry_after=10
 )
-_FULL: Final = Trouble("The database has no space left.", Again.NEVER, retry_after=60)
-REFUSED: Final = Trouble("The database refuses this service.", Again.NEVER, retry_after=60)
-_UNTRUSTED: Final = Trouble("The database's certificate is not valid.", Again.NEVER, retry_after=60)
-_UNMIGRATED: Final = Trouble(
-    "The database has not been migrated: run `chatkeep migrate`.", Again.NEVER, retry_after=10
-)
-_MISPOOLED: Final = Trouble(
-    "The database's pooler forgets prepared statements: add pgbouncer=true to DATABASE_URL.",
-    Again.NEVER,
+_POOLER_UNDECLARED: Final = Failure(
+    "The database's pooler loses prepared statements: add pgbouncer=true to DATABASE_URL.",
+    Retry.NEVER,
     retry_after=60,
 )
 
 IN_UTF8: Final = (
-    "make another (CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0) and move what is in it"
+    "create a new one (CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0) and move the data"
 )
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -85,8 +83,8 @@ _BY_STATE: Final = {
     "08003": AWAY,
     "08004": AWAY,
     "08006": AWAY,
-    "26000": _MISPOOLED,
-    "42P05": _MISPOOLED,
+    "26000": _POOLER_UNDECLARED,
+    "42P05": _POOLER_UNDECLARED,
     "3D000": REFUSED,  # no such database
     "40001": _BUSY,  # serialisation
     "40P01": _BUSY,  # deadlock
@@ -105,12 +103,12 @@ _BY_STATE: Final = {
     "57P03": AWAY,  # starting up
     "57P05": AWAY,  # idle for too long
 }
-_REFUSALS: Final = "28"  # the class of wrong passwords and unknown roles
+_REFUSED_CLASS: Final = "28"  # wrong passwords and unknown roles
 
-# Where PgBouncer and Neon's proxy speak, all is one of these states: only the text tells apart what
-# passes from what does not.
-_STATES_OF_PROXIES: Final = frozenset({"XX000", "08P01", "53300", "08006", "08004"})
-_REFUSING_TEXTS: Final = (
+# PgBouncer and Neon's proxy use these states for all their errors: only the text distinguishes
+# temporary problems from permanent ones.
+_PROXY_STATES: Final = frozenset({"XX000", "08P01", "53300", "08006", "08004"})
+_REFUSED_TEXTS: Final = (
     "password authentication",
     "endpoint is disabled",
     "endpoint cannot be found",
@@ -121,7 +119,7 @@ _REFUSING_TEXTS: Final = (
     "no such database",
     "no such user",
 )
-_PASSING_TEXTS: Final = (
+_AWAY_TEXTS: Final = (
     "server conn crashed",
     "server login has been failing",
     "server down",
@@ -133,17 +131,17 @@ _PASSING_TEXTS: Final = (
 )
 _CROWDED_TEXTS: Final = (
     "too many clients",
-    "too many connections",  # of the role, the database; "... attempts" is Neon's
+    "too many connections",  # for the role or the database; "... attempts" is Neon's
     "too many database connection attempts",
     "failed to acquire permit",
     "connection slots are reserved",
     "no more connections allowed",  # PgBouncer's max_client_conn
-    "client connections exceeded",  # PgBouncer's, of the role, the database
+    "client connections exceeded",  # PgBouncer's, for the role or the database
     "max clients reached",  # Supavisor's
     "max client connections reached",
 )
-# The driver finds its connection gone when it is about to use it, or while it does; the last one is
-# what it says when a connection ends at an unlucky moment.
+# asyncpg's messages for a connection that was lost before or during its use. The last one comes up
+# when a connection ends in the middle of a state change.
 _DRIVER_TEXTS: Final = (
     "the underlying connection is closed",
     "connection is closed",
@@ -153,46 +151,46 @@ _DRIVER_TEXTS: Final = (
 )
 
 
-def trouble(error: BaseException) -> Trouble | None:
-    """Return what it means that the database cannot serve; None when it means something else."""
+def classify(error: BaseException) -> Failure | None:
+    """Return why the database cannot serve; None if the error has another meaning."""
     if isinstance(error, EncodingError):
         reason = f"The database's encoding is {error.encoding}, and must be UTF8: {IN_UTF8}."
-        return Trouble(reason, Again.NEVER, retry_after=60)
-    found = _trouble(error)
-    # The driver raises "connection was closed" from what the server said before it closed.
-    if error.__cause__ is not None and (found is None or found is AWAY):
-        found = _trouble(error.__cause__) or found
-    return found
+        return Failure(reason, Retry.NEVER, retry_after=60)
+    failure = _classify(error)
+    # asyncpg's "connection was closed" has the server's last message as its cause.
+    if error.__cause__ is not None and (failure is None or failure is AWAY):
+        failure = _classify(error.__cause__) or failure
+    return failure
 
 
 def unavailable(error: BaseException) -> StoreUnavailableError | None:
-    """Return what to raise when the database cannot serve anybody; None for any other error.
+    """Return the error to raise if the database cannot serve; None for any other error.
 
-    The driver's own words stay with the operator, as the cause.
+    Raise it from `error`: only the operator sees the driver's message.
     """
-    found = trouble(error)
-    return found.error() if found else None
+    failure = classify(error)
+    return failure.error() if failure else None
 
 
 def first_line(error: BaseException) -> str:
-    """Return what the driver says, without the details, which quote rows."""
+    """Return the driver's message without its details, which quote rows."""
     first, _, _ = str(error).partition("\n")
     return first
 
 
-def described(error: BaseException) -> str:
-    """Return the driver's words on one line, for the log."""
+def describe(error: BaseException) -> str:
+    """Return the error's type and message on one line, for the log."""
     first = first_line(error)
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def _trouble(error: BaseException) -> Trouble | None:
+def _classify(error: BaseException) -> Failure | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _UNTRUSTED
     if isinstance(error, asyncpg.OutdatedSchemaCacheError | asyncpg.InvalidCachedStatementError):
-        return _BUSY  # the schema was changed between the preparation of a statement and its run
+        return _BUSY  # the schema changed after the statement was prepared
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate:
-        return _by_state(error.sqlstate, str(error).lower())
+        return _classify_state(error.sqlstate, str(error).lower())
     if isinstance(error, OSError):  # a TimeoutError is one
         return AWAY
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
@@ -201,14 +199,14 @@ def _trouble(error: BaseException) -> Trouble | None:
     return None
 
 
-def _by_state(state: str, text: str) -> Trouble | None:
-    if state.startswith(_REFUSALS):
+def _classify_state(state: str, text: str) -> Failure | None:
+    if state.startswith(_REFUSED_CLASS):
         return REFUSED
-    if state in _STATES_OF_PROXIES:
-        if any(known in text for known in _REFUSING_TEXTS):
+    if state in _PROXY_STATES:
+        if any(known in text for known in _REFUSED_TEXTS):
             return REFUSED
         if any(known in text for known in _CROWDED_TEXTS):
             return CROWDED
-        if any(known in text for known in _PASSING_TEXTS):
+        if any(known in text for known in _AWAY_TEXTS):
             return AWAY
     return _BY_STATE.get(state)

@@ -1,61 +1,67 @@
-"""How long things may take, and how often and for how long a request is tried again."""
+"""Time limits, and how often and for how long a request is retried."""
 
 import asyncio
 import random
 from dataclasses import dataclass
 from typing import Final
 
-from chatkeep.adapters.piccolo.errors import Again
+from chatkeep.adapters.piccolo.errors import Retry
 
-MOST_REFUSALS: Final = 5
-SHORTEST_PAUSE: Final = 0.02
-LONGEST_PAUSE: Final = 1.0
+MAX_CONFLICTS: Final = 5
+MIN_RETRY_PAUSE: Final = 0.02
+MAX_RETRY_PAUSE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long things may take, in seconds.
+    """Time limits, in seconds.
 
-    `acquire`: to get one of the connections when all are in use. `connect`: to make one; a
-    serverless database wakes up meanwhile. `command`: a statement. `patience`: how long requests
-    wait for a database that is away, counted from when it went; after that they are refused at once
-    until it is back. A connection is closed when nobody used it for `idle`, and replaced after
-    about `recycle`. `close`: what is under way at the end.
+    - `acquire`: to get a connection from the pool when all are in use.
+    - `connect`: to open a connection; a serverless database may have to wake up first.
+    - `command`: for one statement.
+    - `outage`: how long requests wait for an unreachable database, counted from the start of the
+      outage. After that they are refused at once until it is reachable again.
+    - `idle`: an unused connection is closed after this time.
+    - `recycle`: a connection is replaced at about this age.
+    - `close`: to finish running statements at shutdown.
     """
 
     acquire: float = 30.0
     connect: float = 15.0
     command: float = 10.0
-    patience: float = 15.0
+    outage: float = 15.0
     idle: float = 240.0
     recycle: float = 3600.0
     close: float = 10.0
 
 
 class Retries:
-    """How often, and for how long, one request is tried again."""
+    """Decides whether and when one request is retried."""
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
         self._until: float | None = None
         self._count = 0
-        self._refused = 0
+        self._conflicts = 0
 
-    def pause(self, again: Again) -> float | None:
-        """Return for how long to wait before the next attempt; None when there is to be none."""
+    def pause(self, retry: Retry) -> float | None:
+        """Return the seconds to wait before the next attempt, or None to give up."""
         now = asyncio.get_running_loop().time()
         if self._until is None:
-            self._until = now + self._timing.patience
+            self._until = now + self._timing.outage
         self._count += 1
-        self._refused += again is Again.SOON
-        if again is Again.NEVER or self._refused > MOST_REFUSALS:
+        self._conflicts += retry is Retry.SOON
+        if retry is Retry.NEVER or self._conflicts > MAX_CONFLICTS:
             return None
-        longest = min(SHORTEST_PAUSE * 2**self._count, LONGEST_PAUSE)
+        longest = min(MIN_RETRY_PAUSE * 2**self._count, MAX_RETRY_PAUSE)
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         return pause if now + pause < self._until else None
 
-    def limit(self, given: float | None) -> float | None:
-        """Return the time limit of the next attempt; None for the usual one."""
-        if given is not None or self._until is None:
-            return given
+    def limit(self, timeout: float | None) -> float | None:
+        """Return the timeout of the next attempt in seconds; None for the default.
+
+        `timeout` is the caller's own, which takes precedence.
+        """
+        if timeout is not None or self._until is None:
+            return timeout
         return min(self._timing.command, self._until - asyncio.get_running_loop().time())

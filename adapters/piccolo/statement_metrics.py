@@ -15,7 +15,7 @@ from math import inf
 from time import perf_counter
 from typing import Any, ClassVar, Final, Literal, Protocol, get_args
 
-from chatkeep.adapters.piccolo.errors import Again, Trouble
+from chatkeep.adapters.piccolo.errors import Failure, Retry
 from chatkeep.adapters.piccolo.pool import Pool
 
 logger = logging.getLogger("chatkeep.database")
@@ -112,9 +112,9 @@ class Observed:
         if self.traced is not None:
             self.traced(name, seconds, error)
 
-    def retried(self, found: Trouble) -> None:
+    def retried(self, found: Failure) -> None:
         """Count that a statement is run again."""
-        if found.again is Again.WHEN_BACK:
+        if found.retry is Retry.WHEN_BACK:
             self.retries["away"] += 1
         else:
             self.retries["read_only" if found.stale else "busy"] += 1

@@ -7,7 +7,7 @@ import asyncpg
 
 from chatkeep.adapters.database_url import DatabaseUrlError
 from chatkeep.adapters.embedded.postgres import EmbeddedPostgresError
-from chatkeep.adapters.piccolo.errors import described, first_line, unavailable
+from chatkeep.adapters.piccolo.errors import describe, first_line, unavailable
 from chatkeep.adapters.piccolo.migrate import MigrationError
 from chatkeep.domain.errors import ChatkeepError, StoreUnavailableError
 from chatkeep.entrypoints.settings import SettingsError
@@ -19,7 +19,7 @@ def explained(error: Exception) -> str | None:
         case StoreUnavailableError():
             reason, _, _ = error.reason.partition(". ")  # the rest is for callers over HTTP
             cause = error.__cause__
-            return f"{reason} ({described(cause)})" if cause else reason
+            return f"{reason} ({describe(cause)})" if cause else reason
         case asyncpg.PostgresError():
             return f"The database refused: {first_line(error)}"
         case (

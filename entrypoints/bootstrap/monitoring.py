@@ -14,7 +14,7 @@ from litestar import Litestar
 
 from chatkeep.adapters import telemetry
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.errors import described
+from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.sizes import RelationSize, sizes
 from chatkeep.adapters.piccolo.statement_metrics import BUCKETS, own_work, pool_figures
 from chatkeep.adapters.telemetry import Telemetry, TracesError
@@ -181,7 +181,7 @@ class Storage:
             with own_work("sizes"):
                 self._found = await sizes(self._engine)
         except Exception as error:  # noqa: BLE001 - nobody waits for it, and there is a next time
-            logger.warning("the sizes of tables could not be read: %s", described(error))
+            logger.warning("the sizes of tables could not be read: %s", describe(error))
         else:
             self._at = time.time()
 
@@ -199,7 +199,7 @@ def traces(engine: Engine) -> Telemetry | None:
     Raises `SettingsError` for what it asks and there is not; for all of OpenTelemetry see
     `untraced`.
     """
-    if not telemetry.asked_for() or not telemetry.is_installed():
+    if not telemetry.is_requested() or not telemetry.is_installed():
         return None
     try:
         made = Telemetry.from_environment(version("chatkeep"))
@@ -211,6 +211,6 @@ def traces(engine: Engine) -> Telemetry | None:
 
 def untraced() -> str | None:
     """Return why there are no traces although they are asked for."""
-    if telemetry.asked_for() and not telemetry.is_installed():
+    if telemetry.is_requested() and not telemetry.is_installed():
         return telemetry.MISSING
     return None

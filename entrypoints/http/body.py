@@ -1,4 +1,4 @@
-"""Bodies are decoded once, straight into what the handler takes."""
+"""Request bodies, decoded once and straight into the type that the handler takes."""
 
 import asyncio
 import json
@@ -29,46 +29,46 @@ from chatkeep.entrypoints.http.validation import shorten
 
 _T = TypeVar("_T")
 
-PATIENCE: Final = 30.0
-"""So many seconds may a body take, or else whoever trickles it holds one of the places for ever."""
+BODY_TIMEOUT_SECONDS: Final = 30.0
+"""Time allowed to receive a body: a client that trickles one would occupy a place for ever."""
 
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _ESCAPE: Final = re.compile(
     rb"\\(?:u(?:(?P<high>d[89ab][0-9a-f]{2})|(?P<low>d[c-f][0-9a-f]{2}))|.)",
     re.DOTALL | re.IGNORECASE,
 )
-# msgspec's words for a body that stops in the middle.
+# msgspec's message for a body that stops in the middle.
 _TRUNCATED: Final = "Input data was truncated"
 _JSON: Final = b"application/json"
 
 
 class JsonRequest(Request[Caller, None, State]):
-    """A request whose JSON is checked while it is decoded, so that errors name the field.
+    """A request that validates its JSON while decoding it, so that errors name the field.
 
-    Litestar's own decodes to dicts first, of any content type, and fails on bad UTF-8.
+    Litestar's own request decodes to dicts first, accepts any content type, and fails on bad UTF-8.
     """
 
     async def body(self) -> bytes:
         if self._body is Empty:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
                     self._body = await self._read()
             except TimeoutError:
                 raise ProblemError(
                     408,
                     "too-slow",
-                    f"The body was not complete after {PATIENCE:.0f} seconds.",
+                    f"The body was not complete after {BODY_TIMEOUT_SECONDS:.0f} seconds.",
                     headers={"Connection": "close"},
                 ) from None
         return self._body
 
     async def _read(self) -> bytes:
-        """Return the body. Most come in one piece, which is taken as it is."""
+        """Return the body. Most arrive in one piece, which is not copied."""
         limit = self.route_handler.resolve_request_max_body_size() or math.inf
         announced = self._header(b"content-length")
         if announced is not None:
             if not announced.isdigit():
-                raise ClientException("Content-Length is no number")
+                raise ClientException("Content-Length is not a number")
             if int(announced) > limit:
                 raise RequestEntityTooLarge
         parts = []
@@ -76,8 +76,8 @@ class JsonRequest(Request[Caller, None, State]):
         while True:
             event: Any = await self.receive()
             if event["type"] == "http.disconnect":
-                # Nobody reads the answer, but it is not a fault of ours either.
-                raise _malformed("The client left before the body had ended.")
+                # The client does not read the response, but the log must not blame the service.
+                raise _malformed("The client disconnected before the end of the body.")
             parts.append(event["body"])
             size += len(event["body"])
             if size > limit:
@@ -104,28 +104,31 @@ class JsonRequest(Request[Caller, None, State]):
         except UnicodeDecodeError as error:
             raise _not_utf8(error) from None
         except msgspec.DecodeError as error:
-            complaint = str(error)
-            raise await run_aside(len(body), lambda: _undecodable(body, complaint)) from None
+            message = str(error)
+            raise await run_aside(len(body), lambda: _explain_invalid(body, message)) from None
 
     async def convert(self, work: Callable[[], _T]) -> _T:
-        """Return what `work` makes of the body; a large one does not hold up other requests."""
+        """Return the result of `work`, which runs in a thread if the body is large.
+
+        So a large body does not delay other requests.
+        """
         try:
             return await run_aside(len(await self.body()), work)
         except UnicodeDecodeError as error:
             raise _not_utf8(error) from None
 
     def _header(self, name: bytes) -> bytes | None:
-        """Return a header without making a mapping of all of them."""
+        """Return a header without building a mapping of all headers."""
         for each, value in self.scope["headers"]:
             if each == name:
                 return value
         return None
 
     def _check_content_type(self) -> None:
-        given = self._header(b"content-type")
-        if given is None or given == _JSON:
+        content_type = self._header(b"content-type")
+        if content_type is None or content_type == _JSON:
             return
-        media_type = given.decode("latin-1").partition(";")[0].strip().lower()
+        media_type = content_type.decode("latin-1").partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise ProblemError(
                 415,
@@ -134,10 +137,10 @@ class JsonRequest(Request[Caller, None, State]):
             )
 
     def _check_content_encoding(self) -> None:
-        given = self._header(b"content-encoding")
-        if given is None:
+        value = self._header(b"content-encoding")
+        if value is None:
             return
-        encoding = given.decode("latin-1").strip()
+        encoding = value.decode("latin-1").strip()
         if encoding.lower() not in {"", "identity"}:
             raise ProblemError(
                 415,
@@ -148,10 +151,10 @@ class JsonRequest(Request[Caller, None, State]):
             )
 
 
-def _undecodable(body: bytes, complaint: str) -> ProblemError:
-    """Return what is wrong with a body: no JSON, or JSON with text that is none."""
+def _explain_invalid(body: bytes, message: str) -> ProblemError:
+    """Return the problem with a body: not JSON, or JSON with text that is not Unicode."""
     fields = []
-    if len(body) > SMALL:  # to look where it stands would hold up others
+    if len(body) > SMALL:  # finding the field would delay other requests
         fields = ["body"] if _has_lone_surrogate(body) else []
     else:
         try:
@@ -161,14 +164,14 @@ def _undecodable(body: bytes, complaint: str) -> ProblemError:
         except ValueError:
             pass
     if fields:
-        reason = "holds half of a surrogate pair, which is no character"
+        reason = "contains an unpaired surrogate"
         return invalid_fields([FieldError(field=each or "body", detail=reason) for each in fields])
-    complaint = "it ends too early" if complaint == _TRUNCATED else complaint
-    return _malformed(f"The body is not JSON: {complaint.removeprefix('JSON is malformed: ')}.")
+    reason = "it ends too early" if message == _TRUNCATED else message
+    return _malformed(f"The body is not JSON: {reason.removeprefix('JSON is malformed: ')}.")
 
 
 def _has_lone_surrogate(body: bytes) -> bool:
-    """Whether an escape is half of a surrogate pair whose other half is not beside it."""
+    """Return whether an escape is one half of a surrogate pair without its other half."""
     high_ended = None
     for escape in _ESCAPE.finditer(body):
         is_low = escape["low"] is not None
@@ -180,7 +183,7 @@ def _has_lone_surrogate(body: bytes) -> bool:
 
 
 def _lone_surrogates(value: object, field: str) -> Iterator[str]:
-    """Yield the paths of texts that are no Unicode: JSON can write them, UTF-8 cannot."""
+    """Yield the paths of texts with a surrogate: JSON can write them, UTF-8 cannot."""
     if isinstance(value, str) and not _is_unicode(value):
         yield field
     elif isinstance(value, list):
@@ -204,7 +207,7 @@ def _is_unicode(text: str) -> bool:
 
 def _not_utf8(error: UnicodeDecodeError) -> ProblemError:
     byte = error.object[error.start]
-    return _malformed(f"The body is not UTF-8: it has a byte {byte:#x}.")
+    return _malformed(f"The body is not UTF-8: it contains the byte {byte:#x}.")
 
 
 def _malformed(detail: str) -> ProblemError:

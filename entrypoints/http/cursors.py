@@ -1,6 +1,6 @@
-"""Opaque cursors: where a page of a list goes on, and what the list was asked for.
+"""Opaque cursors: where the next page of a list starts, and the filters of that list.
 
-A cursor is no secret and proves nothing: every query it leads to names the user all the same.
+A cursor is neither secret nor trusted: every query that it leads to still names the user.
 """
 
 import binascii
@@ -19,7 +19,7 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class ConversationsCursor(msgspec.Struct, array_like=True, frozen=True):
-    """Where a list of conversations goes on."""
+    """Where the next page of a list of conversations starts."""
 
     status: Status | None
     updated_at: datetime
@@ -31,7 +31,10 @@ class ConversationsCursor(msgspec.Struct, array_like=True, frozen=True):
 
 
 class MessagesCursor(msgspec.Struct, array_like=True, frozen=True):
-    """Where a history goes on: past `position`, in `order`, up to `until`, if there is a bound."""
+    """Where the next page of a history starts.
+
+    It starts beyond `position`, in `order`, and ends before the message `until`, if there is one.
+    """
 
     order: Order
     position: int
@@ -39,7 +42,7 @@ class MessagesCursor(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def bounds(self) -> tuple[Position | MessageId | None, Position | MessageId | None]:
-        """`after` and `before` of the next page."""
+        """Return `after` and `before` of the next page."""
         position = Position(self.position)
         until = None if self.until is None else MessageId(self.until)
         return (position, until) if self.order is Order.ASC else (until, position)
@@ -50,26 +53,26 @@ def encode(cursor: msgspec.Struct) -> str:
 
 
 def decode_conversations(text: str) -> ConversationsCursor:
-    """Return what `text` says, or raise `InvalidValueError`."""
+    """Return the cursor that `encode` wrote as `text`. Raises `InvalidValueError` if it did not."""
     cursor = _decode(text, ConversationsCursor)
     if cursor.updated_at.utcoffset() != timedelta(0):
-        raise _foreign()
+        raise _unknown_cursor()
     return cursor
 
 
 def decode_messages(text: str) -> MessagesCursor:
-    """Return what `text` says, or raise `InvalidValueError`."""
+    """Return the cursor that `encode` wrote as `text`. Raises `InvalidValueError` if it did not."""
     cursor = _decode(text, MessagesCursor)
     if not 0 <= cursor.position <= LAST_POSITION:
-        raise _foreign()
+        raise _unknown_cursor()
     return cursor
 
 
-def check_agrees(parameter: str, asked: object, cursor: object) -> None:
-    """Raise when a parameter is repeated beside a cursor, but not as it was."""
-    if asked is not None and asked != cursor:
+def check_agrees(parameter: str, requested: object, in_cursor: object) -> None:
+    """Raise `InvalidValueError` if a parameter contradicts the cursor beside it."""
+    if requested is not None and requested != in_cursor:
         raise InvalidValueError(
-            parameter, "differs from what the cursor was made for; leave it out, or start anew"
+            parameter, "differs from the cursor's list; leave it out, or start without a cursor"
         )
 
 
@@ -79,8 +82,8 @@ def _decode(text: str, kind: type[_T]) -> _T:
         raw = b64decode(padded, altchars=b"-_", validate=True)
         return msgspec.json.decode(raw, type=kind)
     except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
-        raise _foreign() from None
+        raise _unknown_cursor() from None
 
 
-def _foreign() -> InvalidValueError:
-    return InvalidValueError("cursor", "is not one of this list; take it from next_cursor")
+def _unknown_cursor() -> InvalidValueError:
+    return InvalidValueError("cursor", "is not a cursor of this list; use a page's next_cursor")

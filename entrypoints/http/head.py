@@ -1,4 +1,4 @@
-"""HEAD, wherever there is GET (RFC 9110, section 9.3.2): the same answer without its body."""
+"""HEAD, wherever there is GET (RFC 9110, section 9.3.2): the same response without its body."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
@@ -9,10 +9,10 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Head:
-    """Has `app` answer a HEAD as a GET, and sends the head of its answer.
+    """Lets `app` handle HEAD as GET, and sends only the head of its response.
 
-    What is written while it is sent is not written: as soon as the head is out, the application
-    is told that the client has left.
+    After the head, the application is told that the client has disconnected, so that it does not
+    produce a body that is not sent.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -27,7 +27,7 @@ class Head:
         as_get: Any = {**scope, "method": "GET"}
         is_sent = False
 
-        async def hear() -> Any:  # noqa: ANN401 - one of ASGI's events
+        async def receive_until_sent() -> Any:  # noqa: ANN401 - one of ASGI's events
             return {"type": "http.disconnect"} if is_sent else await receive()
 
         async def send_head(message: Message) -> None:
@@ -37,16 +37,16 @@ class Head:
                 await send(message)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             else:
-                await asyncio.sleep(0)  # in which whoever writes on is stopped
+                await asyncio.sleep(0)  # lets the task that writes the body be cancelled
 
         try:
-            await self._app(as_get, hear, send_head)
+            await self._app(as_get, receive_until_sent, send_head)
         finally:
-            # What was found out on the way, such as the route and the user, is for the log.
+            # The log needs what the application added to the scope, such as the route and the user.
             scope |= as_get | {"method": "HEAD"}
 
 
 def allowed(methods: Iterable[str]) -> str:
-    """Return the `Allow` header of a path that has these methods."""
+    """Return the `Allow` header for a path with these methods: HEAD is allowed where GET is."""
     names = {*methods}
     return ", ".join(sorted(names | {"HEAD"} if "GET" in names else names))

@@ -1,4 +1,4 @@
-"""Every error as RFC 9457 problem details: the one place where errors become answers."""
+"""The one place where errors become responses: problem details (RFC 9457)."""
 
 import logging
 from http import HTTPStatus
@@ -32,16 +32,16 @@ logger = logging.getLogger("chatkeep.http")
 PROBLEM_JSON: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:chatkeep:problem:"
 MAX_FIELDS: Final = 10
-"""Of a request that is wrong all over, one learns no more from more."""
+"""The most fields that a response names: a longer list would not help the caller."""
 
-# In characters: whatever a caller sends, what is said of it is not much longer than our own words.
+# In characters. They bound a response that repeats what the caller sent.
 _MAX_FIELD_DETAIL: Final = 300
 _MAX_DETAIL: Final = 1_000
 _MAX_HEADER: Final = 1_000
 
 
 class FieldError(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is wrong with one field; for a limit also its size and the setting that raises it."""
+    """An error in one field. For a limit also the limit, the actual size and the setting."""
 
     field: str
     detail: str
@@ -51,19 +51,19 @@ class FieldError(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Problem(msgspec.Struct, kw_only=True):
-    """Problem details (RFC 9457). `type` tells kinds apart, `detail` says what to do."""
+    """Problem details (RFC 9457). `type` identifies the kind, `detail` says what to do."""
 
-    type: Annotated[str, Meta(description="a URN: its last part is the kind of problem")]
-    title: Annotated[str, Meta(description="the kind of problem, in words")]
-    status: Annotated[int, Meta(description="the status of the answer")]
-    detail: Annotated[str, Meta(description="what is wrong this time, and the way out")]
+    type: Annotated[str, Meta(description="a URN whose last part is the kind of problem")]
+    title: Annotated[str, Meta(description="the kind of problem in words")]
+    status: Annotated[int, Meta(description="the HTTP status of the response")]
+    detail: Annotated[str, Meta(description="what is wrong, and how to fix it")]
     errors: Annotated[
-        list[FieldError] | UnsetType, Meta(description="which fields or parameters are wrong")
+        list[FieldError] | UnsetType, Meta(description="the wrong fields or parameters")
     ] = UNSET
 
 
 class ProblemError(Exception):
-    """A problem of HTTP itself, of the kind `code`. `headers` go with the answer."""
+    """A problem of the kind `code`. `headers` are sent with the response."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class ProblemError(Exception):
 _AnyRequest = Request[Any, Any, Any]
 
 
-def _answer(error: ProblemError) -> Response[Problem]:
+def _respond(error: ProblemError) -> Response[Problem]:
     return Response(
         error.problem(),
         status_code=error.status,
@@ -104,21 +104,21 @@ def _answer(error: ProblemError) -> Response[Problem]:
 
 
 def invalid(error: msgspec.ValidationError) -> ProblemError:
-    """Return msgspec's complaint about a body, with its path as the field's name."""
+    """Return the problem that msgspec found in a body, with its path as the field's name."""
     field, reason = invalid_body(error)
     return invalid_fields([FieldError(field=field, detail=reason)])
 
 
 def invalid_fields(errors: list[FieldError]) -> ProblemError:
-    """Return the problem of fields that are wrong; it names the first `MAX_FIELDS` of them."""
-    named = [
+    """Return the problem of invalid fields. It names the first `MAX_FIELDS` of them."""
+    shown = [
         FieldError(field=shorten(error.field), detail=shorten(error.detail, _MAX_FIELD_DETAIL))
         for error in errors[:MAX_FIELDS]
     ]
-    said = [f"{error.field}: {error.detail}" for error in named]
-    if more := len(errors) - len(named):
-        said.append(f"and {more} more")
-    return ProblemError(422, "invalid-value", "; ".join(said), errors=named)
+    sentences = [f"{error.field}: {error.detail}" for error in shown]
+    if more := len(errors) - len(shown):
+        sentences.append(f"and {more} more")
+    return ProblemError(422, "invalid-value", "; ".join(sentences), errors=shown)
 
 
 def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
@@ -132,14 +132,14 @@ def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
             problem = ProblemError(
                 404,
                 "not-found",
-                "There is nothing at this path. Ids in a path are UUIDs; /docs shows every path.",
+                "Unknown path. Ids in a path must be UUIDs; /docs lists every path.",
             )
         case HTTPStatus.METHOD_NOT_ALLOWED:
             headers["allow"] = allowed(headers["allow"].split(", "))
             problem = ProblemError(
                 405,
                 "method-not-allowed",
-                f"{request.method} is not possible here, only {headers['allow']}.",
+                f"{request.method} is not allowed at this path, only {headers['allow']}.",
                 headers=headers,
             )
         case status if status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -147,20 +147,20 @@ def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
             problem = ProblemError(status, code, f"{error.detail}.", headers=headers)
         case _:
             return _unexpected(request, error)
-    return _answer(problem)
+    return _respond(problem)
 
 
 def _parameters(_request: _AnyRequest, error: ValidationException) -> Response[Problem]:
     if not isinstance(error.extra, list):
-        return _answer(ProblemError(422, "invalid-value", error.detail))
+        return _respond(ProblemError(422, "invalid-value", error.detail))
     found = [invalid_parameter(each["key"], each["message"]) for each in error.extra]
-    return _answer(
+    return _respond(
         invalid_fields([FieldError(field=field, detail=reason) for field, reason in found])
     )
 
 
 def _problem(_request: _AnyRequest, error: ProblemError) -> Response[Problem]:
-    return _answer(error)
+    return _respond(error)
 
 
 def _identity(_request: _AnyRequest, error: IdentityError) -> Response[Problem]:
@@ -173,18 +173,18 @@ def _identity(_request: _AnyRequest, error: IdentityError) -> Response[Problem]:
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     code = error.code.replace("_", "-")
-    return _answer(ProblemError(error.status, code, error.detail, headers=headers))
+    return _respond(ProblemError(error.status, code, error.detail, headers=headers))
 
 
 def _domain(request: _AnyRequest, error: ChatkeepError) -> Response[Problem]:
     problem = domain_problem(error)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unexpected(request, error)
-    return _answer(problem)
+    return _respond(problem)
 
 
 def domain_problem(error: ChatkeepError) -> ProblemError:
-    """Return what an error of the domain is to a caller."""
+    """Return the problem that a caller gets for an error of the domain."""
     match error:
         case NotFoundError():
             problem = ProblemError(404, "not-found", str(error))
@@ -197,7 +197,7 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
         case InvalidValueError():
             problem = invalid_fields([FieldError(field=error.field, detail=error.reason)])
         case LimitExceededError():
-            # A page does not have its limit, it asks for it.
+            # A request for a page has no size yet: its `limit` is too large.
             has = "asks for" if error.limit_name == "max_page" else "has"
             size = f"more than {error.limit}" if error.actual is None else error.actual
             field = FieldError(
@@ -217,7 +217,7 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
 
 
 def body_too_large(limit: int, actual: int | None) -> ProblemError:
-    """Return the problem of a body of `actual` bytes; None when it came in chunks, unannounced."""
+    """Return the problem of a body of `actual` bytes, or None bytes if it came without a length."""
     field = FieldError(
         field="body",
         detail=f"has {f'more than {limit}' if actual is None else actual} bytes",
@@ -236,7 +236,7 @@ def _over_limit(status: int, code: str, field: FieldError) -> ProblemError:
 def too_many(
     detail: str, *, retry_after: int, headers: dict[str, str] | None = None
 ) -> ProblemError:
-    """Return the problem of a user who asks for more than their share."""
+    """Return the problem of a user who exceeds their share."""
     return ProblemError(
         429,
         "too-many-requests",
@@ -246,18 +246,18 @@ def too_many(
 
 
 def overloaded(detail: str) -> ProblemError:
-    """Return the problem of a process that has as much to do as it takes on."""
+    """Return the problem of a process that has reached its own limits."""
     return ProblemError(503, "overloaded", detail, headers={"Retry-After": "1"})
 
 
 def _unexpected(request: _AnyRequest, error: Exception) -> Response[Problem]:
     route = request.scope.get("path_template", "")
     logger.error("unexpected error in %s %s", request.method, route, exc_info=error)
-    return _answer(internal_error())
+    return _respond(internal_error())
 
 
 def internal_error() -> ProblemError:
-    detail = "Something went wrong here; the operator's log says what."
+    detail = "An unexpected error occurred; the operator's log has the details."
     return ProblemError(500, "internal-error", detail)
 
 
@@ -270,14 +270,14 @@ EXCEPTION_HANDLERS: Final[ExceptionHandlersMap] = {
     Exception: _unexpected,
 }
 
-# Any route may give these; `openapi` says what they mean.
+# Any route may return these; `openapi` describes them.
 _EVERYWHERE: Final = (400, 401, 403, 422, 429, 500, 503)
-_OF_BODIES: Final = (408, 413, 415)
+_WITH_BODY: Final = (408, 413, 415)
 
 
 def problems(*statuses: int, body: bool = False) -> dict[int, ResponseSpec]:
-    """Return what a route's OpenAPI says of its errors: `statuses` and those any route may give."""
+    """Return a route's errors for OpenAPI: `statuses` and those that any route may return."""
     return {
         status: ResponseSpec(Problem, generate_examples=False, media_type=PROBLEM_JSON)
-        for status in sorted({*statuses, *_EVERYWHERE, *(_OF_BODIES if body else ())})
+        for status in sorted({*statuses, *_EVERYWHERE, *(_WITH_BODY if body else ())})
     }

@@ -1,7 +1,7 @@
-"""Answers in JSON, encoded once and handed to the server as they are.
+"""JSON responses, encoded once and handed to the server unchanged.
 
-Litestar's own response makes a mapping that ignores case, three coroutines and a copy of its
-headers for each answer, which takes longer than to encode a page of messages.
+Litestar's own response builds a case-insensitive mapping, three coroutines and a copy of its
+headers for each response. That takes longer than encoding a page of messages.
 """
 
 from typing import Any, Final
@@ -18,7 +18,7 @@ _JSON: Final = (b"content-type", b"application/json")
 
 
 class JsonResponse(Response[T]):
-    """What a handler returns, as JSON. One without content, 204, is Litestar's."""
+    """Send what a handler returns as JSON. Litestar sends a response without content (204)."""
 
     def to_asgi_response(
         self,
@@ -27,7 +27,7 @@ class JsonResponse(Response[T]):
         *,
         status_code: int | None = None,
         headers: dict[str, str] | None = None,
-        **others: Any,  # noqa: ANN401 - Litestar's: cookies, background tasks, encoders; not in use here
+        **others: Any,  # noqa: ANN401 - Litestar's: cookies, background tasks, encoders; unused here
     ) -> ASGIResponse:
         if self.content is None:
             return super().to_asgi_response(
@@ -35,15 +35,15 @@ class JsonResponse(Response[T]):
             )
         body = _encode(self.content)
         if len(body) > SMALL_BYTES:
-            # What has been changed cannot be refused any more.
+            # A change that was made cannot be refused any more.
             hold(request.scope, len(body), may_refuse=request.scope["method"] in {"GET", "HEAD"})
         fields = [_JSON, (b"content-length", b"%d" % len(body))]
         for name, value in {**(headers or {}), **self.headers}.items():
             fields.append((name.lower().encode(), value.encode()))
-        return _Answer(self.status_code or status_code or 200, fields, body)
+        return _EncodedResponse(self.status_code or status_code or 200, fields, body)
 
 
-class _Answer(ASGIResponse):
+class _EncodedResponse(ASGIResponse):
     __slots__ = ("_body", "_start")
 
     def __init__(self, status: int, fields: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Where Litestar's routing answers less than the truth."""
+"""Stricter query parameters and better OPTIONS than Litestar's routing."""
 
 from typing import Any, Final
 
@@ -19,9 +19,9 @@ _QUERY: Final = "query_parameters"
 
 
 class StrictRouting(ReceiveRoutePlugin):
-    """Notes which query parameters each route has, for `check_query`, and which methods a path.
+    """Records each route's query parameters for `check_query`, and each path's methods.
 
-    Litestar's own answer to OPTIONS tells only the methods that were registered first.
+    Litestar's own response to OPTIONS lists only the methods that were registered first.
     """
 
     def receive_route(self, route: BaseRoute) -> None:
@@ -31,44 +31,44 @@ class StrictRouting(ReceiveRoutePlugin):
             handler.opt[_QUERY] = _query_parameters(handler, route)
         methods = allowed(route.methods)
 
-        async def tell(response: Response[Any]) -> Response[Any]:
+        async def set_allow(response: Response[Any]) -> Response[Any]:
             response.headers["Allow"] = methods
             return response
 
         options, _ = route.route_handler_map["OPTIONS"]
-        options.after_request = tell
+        options.after_request = set_allow
 
 
 async def check_query_size(request: Request[Any, Any, Any]) -> None:
-    """Refuse a query that no route could want, before it is parsed: Litestar remembers many."""
+    """Refuse a query that is too large for any route, before Litestar parses and caches it."""
     query = request.scope["query_string"]
     if len(query) > MAX_QUERY_BYTES:
-        reason = f"has {len(query)} bytes; at most {MAX_QUERY_BYTES}"
+        reason = f"has {len(query)} bytes; the limit is {MAX_QUERY_BYTES}"
     elif (parameters := query.count(b"&") + 1) > MAX_PARAMETERS:
-        reason = f"has {parameters} parameters; at most {MAX_PARAMETERS}"
+        reason = f"has {parameters} parameters; the limit is {MAX_PARAMETERS}"
     else:
         return
     raise invalid_fields([FieldError(field="query", detail=reason)])
 
 
 async def check_query(request: Request[Any, Any, Any]) -> None:
-    """Refuse parameters that the route does not have, has twice, or that are the word null.
+    """Refuse unknown and repeated parameters, and the value null.
 
-    Litestar passes over the first, takes the last of the second, and the third for an absence:
-    a slip of the pen would be answered with something that was not asked for.
+    Litestar ignores unknown parameters, uses the last of repeated ones, and takes the word null for
+    an absent value: a typo would go unnoticed.
     """
     if not request.scope["query_string"]:
         return
     await check_query_size(request)
     known = request.route_handler.opt[_QUERY]
-    given = request.query_params
+    parameters = request.query_params
     errors = []
-    for name in dict.fromkeys(given.keys()):
-        values = given.getall(name)
+    for name in dict.fromkeys(parameters.keys()):
+        values = parameters.getall(name)
         if name not in known:
-            reason = f"is no parameter here; there is {', '.join(known) or 'none'}"
+            reason = f"unknown parameter; known here: {', '.join(known) or 'none'}"
         elif len(values) > 1:
-            reason = f"stands {len(values)} times; give it once"
+            reason = f"is given {len(values)} times; give it once"
         elif values[0].lower() == "null":
             reason = "is null; leave it out instead"
         else:

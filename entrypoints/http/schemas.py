@@ -1,4 +1,4 @@
-"""What goes over the wire, and how it becomes what the domain speaks of."""
+"""The bodies of requests and responses, and their conversion to and from domain values."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,49 +25,49 @@ from chatkeep.entrypoints.http.model_formats import AnthropicContext, OpenAICont
 
 _T = TypeVar("_T")
 
-# `json_documents` decodes and checks documents: beside Raw a null goes too.
+# `json_documents` decodes and checks these documents, so `Raw` also accepts null.
 _OBJECT: Final = {"type": "object"}
 _OBJECTS: Final = {"type": "array", "items": _OBJECT}
 Metadata = Annotated[
     Raw,
     Meta(
-        description="anything you want to keep with it",
+        description="any data you want to store with it",
         extra_json_schema={"type": ["object", "null"], "default": None},
     ),
 ]
 ToolCalls = Annotated[
     Raw,
     Meta(
-        description="the calls of an assistant, in the shape of OpenAI's chat API",
+        description="the assistant's tool calls, in the format of OpenAI's chat API",
         extra_json_schema={**_OBJECTS, "type": ["array", "null"], "default": None},
     ),
 ]
 Content = Annotated[
     str,
-    Meta(description="the text; null only for an assistant that does nothing but call tools"),
+    Meta(description="the text; null only for an assistant that only calls tools"),
 ]
-ToolCallId = Annotated[str, Meta(description="of role tool: which call it answers")]
+ToolCallId = Annotated[str, Meta(description="for the role tool: the call that it answers")]
 Name = Annotated[
-    str, Meta(description="who speaks or which tool answers, if the role is not enough")
+    str, Meta(description="the author or the tool, if the role does not say it precisely enough")
 ]
-OwnId = Annotated[UUID, Meta(description="one of your own, which makes it safe to send again")]
-Title = Annotated[str, Meta(description="what to show in a list")]
+OwnId = Annotated[UUID, Meta(description="an id of your choice makes it safe to send it again")]
+Title = Annotated[str, Meta(description="a title to show in a list")]
 Retain = Annotated[
     bool,
-    Meta(description="on hold: cannot be deleted until that is lifted; only for service keys"),
+    Meta(description="a hold: deletion is refused until it is lifted; only for service keys"),
 ]
 
-# What is stored as JSON is passed on as it is.
-StoredMetadata = Annotated[Raw, Meta(description="as it was given", extra_json_schema=_OBJECT)]
-StoredToolCalls = Annotated[Raw, Meta(description="as they were given", extra_json_schema=_OBJECTS)]
+# Stored JSON is passed on unchanged.
+StoredMetadata = Annotated[Raw, Meta(description="as it was sent", extra_json_schema=_OBJECT)]
+StoredToolCalls = Annotated[Raw, Meta(description="as they were sent", extra_json_schema=_OBJECTS)]
 Moment = Annotated[datetime, Meta(tz=True)]
 NextCursor = Annotated[
-    str, Meta(description="give it as `cursor` to get the next page; null on the last one")
+    str, Meta(description="send it as `cursor` to get the next page; null on the last one")
 ]
 
 
 class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A message to store. With an `id` of yours, sending it again is safe."""
+    """A message to store. If you choose its `id`, it is safe to send it again."""
 
     role: Role
     content: Content | None = None
@@ -97,12 +97,12 @@ def to_domain(messages: Sequence[NewMessage], limits: Limits) -> list[DomainNewM
     ]
 
 
-def _or_none(given: _T | UnsetType) -> _T | None:
-    return None if isinstance(given, UnsetType) else given
+def _or_none(value: _T | UnsetType) -> _T | None:
+    return None if isinstance(value, UnsetType) else value
 
 
 class Append(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Either one message, as it is, or several in `messages`."""
+    """Either the fields of one message, or several messages in `messages`."""
 
     messages: list[NewMessage] | UnsetType = UNSET
     role: Role | UnsetType = UNSET
@@ -118,12 +118,12 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
             return [self._one(limits)]
         for field in NewMessage.__struct_fields__:
             if getattr(self, field) is not UNSET:
-                raise InvalidValueError(field, "stands beside messages: send one or the other")
+                raise InvalidValueError(field, "cannot be combined with `messages`")
         return to_domain(self.messages, limits)
 
     def _one(self, limits: Limits) -> DomainNewMessage:
         if self.role is UNSET:
-            raise InvalidValueError("role", "is missing: send one message, or messages")
+            raise InvalidValueError("role", "is missing: send one message, or `messages`")
         return NewMessage(
             role=self.role,
             content=_or_none(self.content),
@@ -136,7 +136,7 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A conversation to create. With an `id` of yours, sending it again is safe."""
+    """A conversation to create. If you choose its `id`, it is safe to send it again."""
 
     id: OwnId | None = None
     title: Title | None = None
@@ -146,7 +146,7 @@ class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class PutConversation(Struct, forbid_unknown_fields=True, kw_only=True):
-    """How the conversation is created if there is none; one that is there stays as it is."""
+    """How to create the conversation. An existing one is not changed."""
 
     title: Title | None = None
     metadata: Metadata | UnsetType = UNSET
@@ -154,7 +154,7 @@ class PutConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What to change; what is left out stays."""
+    """The fields to change; the others stay unchanged."""
 
     title: Title | UnsetType | None = UNSET
     status: Status | UnsetType = UNSET
@@ -184,8 +184,8 @@ class ConversationOut(Struct, kw_only=True):
     metadata: StoredMetadata
     message_count: int
     created_at: Moment
-    updated_at: Annotated[Moment, Meta(description="the last activity: the latest append")]
-    retain: Annotated[bool, Meta(description="on hold: it cannot be deleted until that is lifted")]
+    updated_at: Annotated[Moment, Meta(description="the time of the last activity, an append")]
+    retain: Annotated[bool, Meta(description="a hold: deletion is refused until it is lifted")]
 
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
@@ -230,7 +230,7 @@ class MessageOut(Struct, kw_only=True):
 
 
 class CreatedConversation(ConversationOut, kw_only=True):
-    """The conversation; its first messages too, when some were given."""
+    """The conversation, with its first messages if the request had any."""
 
     messages: list[MessageOut] | UnsetType = UNSET
 
@@ -243,21 +243,21 @@ class ConversationPage(Struct, kw_only=True):
 
 
 class MessagePage(Struct, kw_only=True):
-    """Messages, in the order that was asked for."""
+    """Messages, in the requested order."""
 
     items: list[MessageOut]
     next_cursor: NextCursor | None
 
 
 class Appended(Struct, kw_only=True):
-    """The messages as they are stored; the context after them, when `context` was asked for."""
+    """The stored messages, and the context that ends with them if `context` was requested."""
 
     messages: list[MessageOut]
     context: OpenAIContext | AnthropicContext | UnsetType = UNSET
 
 
 class UsageOut(Struct, kw_only=True):
-    """What the caller has stored."""
+    """How much the caller has stored."""
 
     user_id: str
     conversations: int

@@ -1,4 +1,4 @@
-"""What is costly to make and asked for by anybody: made once a second, however many ask."""
+"""Limits costly work that anybody may request: it runs at most once a second."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ class Snapshot:
         self._making = asyncio.Lock()
 
     async def get(self) -> bytes:
-        async with self._making:  # whoever comes meanwhile gets what the first one waits for
+        async with self._making:  # later callers wait, and get the first caller's result
             if monotonic() - self._made_at >= FRESH_SECONDS:
                 self._made = await self._make()
                 self._made_at = monotonic()

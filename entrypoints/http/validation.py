@@ -1,4 +1,4 @@
-"""What the decoder says of a wrong value -> what its sender can act on."""
+"""Translates the decoder's errors into messages that help the caller."""
 
 import re
 from enum import StrEnum
@@ -9,7 +9,7 @@ import msgspec
 from chatkeep.domain.model import Order, Role, Status
 from chatkeep.entrypoints.http.model_formats import Format
 
-# A field of one of these names has this meaning wherever it stands.
+# A field with one of these names has this type in every body and query.
 _CHOICES: Final[dict[str, type[StrEnum]]] = {
     "role": Role,
     "status": Status,
@@ -27,10 +27,10 @@ _TYPES: Final = {
 }
 MAX_NAME: Final = 100
 _AT: Final = re.compile(r" - at `(?P<path>[^`]*)`$")
-_ABOUT_A_MEMBER: Final = re.compile(
+_WRONG_MEMBER: Final = re.compile(
     r"Object (?P<what>missing|contains)[ a-z]* field `(?P<name>.*)`$", re.DOTALL
 )
-_OF_ANOTHER_TYPE: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<given>[^`]*)`$")
+_WRONG_TYPE: Final = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<actual>[^`]*)`$")
 _OUT_OF_BOUNDS: Final = re.compile(r"Expected `int` (?P<sign>[<>])= (?P<bound>-?\d+)$")
 
 
@@ -38,54 +38,54 @@ def invalid_body(
     error: msgspec.ValidationError,
     *,
     whole: str = "body",
-    unknown: str = "is no field of this request; check its spelling",
+    unknown: str = "unknown field",
 ) -> tuple[str, str]:
-    """Return which field msgspec complains about, by its path in the body, and why.
+    """Return the path of the field that msgspec refuses, and the reason.
 
-    Within a field that takes any JSON the path ends at that field. `whole` is what the body is
-    called, `unknown` what is said of a field that there is none of.
+    Within a field that takes any JSON the path ends at that field. `whole` is the name for the body
+    itself, `unknown` the reason for an unknown field.
     """
-    complaint = str(error)
-    at = _AT.search(complaint)
+    message = str(error)
+    at = _AT.search(message)
     if at:
-        complaint = complaint[: at.start()]
+        message = message[: at.start()]
     field = at["path"] if at else "$"
     field = field.removeprefix("$").removeprefix(".").partition("[...]")[0]
-    if member := _ABOUT_A_MEMBER.match(complaint):
+    if member := _WRONG_MEMBER.match(message):
         name = shorten(member["name"])
         field = f"{field}.{name}" if field else name
         missing = member["what"] == "missing"
         return field, "is missing" if missing else unknown
-    return field or whole, _reason(field, complaint)
+    return field or whole, _explain(field, message)
 
 
-def shorten(text: str, most: int = MAX_NAME) -> str:
-    """Return what a caller made up, no longer than an answer should repeat it."""
-    return text if len(text) <= most else f"{text[:most]}..."
+def shorten(text: str, max_chars: int = MAX_NAME) -> str:
+    """Return a text from a caller, cut to at most `max_chars` characters and an ellipsis."""
+    return text if len(text) <= max_chars else f"{text[:max_chars]}..."
 
 
-def invalid_parameter(name: str, complaint: str) -> tuple[str, str]:
-    """Return which parameter Litestar complains about, or that the body is empty, and why."""
+def invalid_parameter(name: str, message: str) -> tuple[str, str]:
+    """Return the parameter that Litestar refuses, and the reason; "body" for an empty body."""
     if name == "data":
         return "body", "is empty; send a JSON object"
-    # Whatever stands in a URL is a string, and never null: saying so would not help.
-    reason = _reason(name, complaint).removesuffix(", not a string").removesuffix(" or null")
+    # Values in a URL are always strings and never null: saying so would not help.
+    reason = _explain(name, message).removesuffix(", not a string").removesuffix(" or null")
     return name, reason
 
 
-def _reason(field: str, complaint: str) -> str:
+def _explain(field: str, message: str) -> str:
     if choices := _CHOICES.get(field.rpartition(".")[2]):
         return f"must be one of {', '.join(choices)}"
-    if types := _OF_ANOTHER_TYPE.match(complaint):
-        return f"must be {_types(types['wanted'])}, not {_types(types['given'])}"
-    if bounds := _OUT_OF_BOUNDS.match(complaint):
+    if types := _WRONG_TYPE.match(message):
+        return f"must be {_name_types(types['expected'])}, not {_name_types(types['actual'])}"
+    if bounds := _OUT_OF_BOUNDS.match(message):
         return f"must be at {'most' if bounds['sign'] == '<' else 'least'} {bounds['bound']}"
-    if complaint == "Invalid UUID":
+    if message == "Invalid UUID":
         return "is not a UUID"
-    if complaint.endswith("out of range"):
-        return "holds a number that is out of range"
-    return complaint
+    if message.endswith("out of range"):
+        return "contains a number that is out of range"
+    return message
 
 
-def _types(names: str) -> str:
+def _name_types(names: str) -> str:
     return " or ".join(_TYPES.get(name, name) for name in names.split(" | "))

@@ -103,8 +103,8 @@ async def test_of_many_wrong_fields_the_first_are_named_and_the_others_counted(
 @pytest.mark.parametrize(
     ("query", "why"),
     [
-        ("a&" * 150, "has 151 parameters; at most 100"),
-        (f"limit={'1' * 20_000}", "has 20006 bytes; at most 16384"),
+        ("a&" * 150, "has 151 parameters; the limit is 100"),
+        (f"limit={'1' * 20_000}", "has 20006 bytes; the limit is 16384"),
     ],
     ids=["many", "long"],
 )

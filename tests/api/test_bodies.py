@@ -12,7 +12,7 @@ from tests.api.service import Caller, Service, token
 
 JSON = {"Content-Type": "application/json"}
 ROLES = "must be one of user, assistant, system, developer, tool"
-HALF = "holds half of a surrogate pair, which is no character"
+HALF = "contains an unpaired surrogate"
 
 
 def routes_with_a_body(conversation: JsonObject) -> list[tuple[str, str]]:
@@ -37,9 +37,9 @@ def routes_with_a_body(conversation: JsonObject) -> list[tuple[str, str]]:
         (b'{"title": "\\ud83d', "The body is not JSON: it ends too early."),
         (b"\xef\xbb\xbf{}", "The body is not JSON: invalid character (byte 0)."),
         ('{"title": "é"}'.encode("utf-16"), "The body is not JSON: invalid character (byte 0)."),
-        (b'{"title": "caf\xe9"}', "The body is not UTF-8: it has a byte 0xe9."),
-        (b'{"title": "\xed\xa0\x80"}', "The body is not UTF-8: it has a byte 0xed."),
-        (b'{"metadata": {"\xff": 1}}', "The body is not UTF-8: it has a byte 0xff."),
+        (b'{"title": "caf\xe9"}', "The body is not UTF-8: it contains the byte 0xe9."),
+        (b'{"title": "\xed\xa0\x80"}', "The body is not UTF-8: it contains the byte 0xed."),
+        (b'{"metadata": {"\xff": 1}}', "The body is not UTF-8: it contains the byte 0xff."),
     ],
 )
 async def test_what_is_no_json_is_malformed(alice: Caller, body: bytes, detail: str) -> None:
@@ -219,7 +219,7 @@ async def test_a_number_beyond_all_bounds_is_refused_where_it_stands(
     ):
         response = await alice.post(path, content=body, headers=JSON)
         problem = refused(response, 422, "invalid-value", field)
-        assert reason(problem) == "holds a number that is out of range"
+        assert reason(problem) == "contains a number that is out of range"
 
 
 @pytest.mark.parametrize("depth", [10, 100, 500, 900])

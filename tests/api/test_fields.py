@@ -21,7 +21,7 @@ from tests.api.service import Caller
 
 JSON = {"Content-Type": "application/json"}
 ROLES = "must be one of user, assistant, system, developer, tool"
-UNKNOWN = "is no field of this request; check its spelling"
+UNKNOWN = "unknown field"
 
 [CALL] = calls("call_1")["tool_calls"]
 
@@ -177,18 +177,18 @@ async def test_a_change_that_is_wrong_names_the_field(
 @pytest.mark.parametrize(
     ("body", "field", "why"),
     [
-        ({}, "role", "is missing: send one message, or messages"),
-        ({"content": "a"}, "role", "is missing: send one message, or messages"),
+        ({}, "role", "is missing: send one message, or `messages`"),
+        ({"content": "a"}, "role", "is missing: send one message, or `messages`"),
         ({"messages": []}, "messages", "is empty; give at least one message"),
         (
             {"messages": [says("a")], "role": "user"},
             "role",
-            "stands beside messages: send one or the other",
+            "cannot be combined with `messages`",
         ),
         (
             {"messages": [says("a")], "metadata": None},
             "metadata",
-            "stands beside messages: send one or the other",
+            "cannot be combined with `messages`",
         ),
         ({"message": says("a")}, "message", UNKNOWN),
         ([says("a")], "body", "must be an object, not an array"),

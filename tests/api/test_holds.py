@@ -119,7 +119,7 @@ async def test_a_user_neither_sets_nor_lifts_a_hold(
 
     for answer in answers:
         problem = refused(answer, 403, "insufficient-scope")
-        assert "Only a service key sets or lifts a hold" in problem["detail"]
+        assert "Only a service key may set or lift a hold" in problem["detail"]
     assert await exported(alice) == before
 
 

@@ -198,7 +198,7 @@ async def test_a_header_that_is_sent_twice_is_refused(
     response = await service.nobody().get("/v1/me", headers)
 
     problem = refused(response, 400, "invalid-request")
-    assert problem["detail"] == f"Send one {name} header."
+    assert problem["detail"] == f"Send only one {name} header."
 
 
 async def test_issuer_and_audience_are_asked_for_when_set() -> None:

@@ -20,7 +20,7 @@ async def test_a_conversation_that_grows_long_is_told_so_and_goes_on() -> None:
         for response, count in ((fourth, 4), (both, 6)):
             assert response.status_code == 201
             assert response.headers[WARNING] == (
-                f"the conversation has {count} messages; at most 3 are advised "
+                f"the conversation has {count} messages; at most 3 are recommended "
                 "(CHATKEEP_SOFT_MAX_CONVERSATION_MESSAGES)"
             )
         assert len(await listed(alice, path)) == 6

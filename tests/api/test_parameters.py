@@ -30,8 +30,8 @@ from tests.api.service import Caller, Service
         ("limit", "limit", "must be an integer"),
         ("limit=1.5", "limit", "must be an integer"),
         (f"limit={2**31}", "limit", f"must be at most {2**31 - 1}"),
-        ("limit=" + "9" * 5_000, "limit", "holds a number that is out of range"),
-        ("limit=5&limit=5", "limit", "stands 2 times; give it once"),
+        ("limit=" + "9" * 5_000, "limit", "contains a number that is out of range"),
+        ("limit=5&limit=5", "limit", "is given 2 times; give it once"),
         ("limit=null", "limit", "is null; leave it out instead"),
         ("cursor=null", "cursor", "is null; leave it out instead"),
     ],
@@ -101,7 +101,7 @@ async def test_every_route_refuses_parameters_it_does_not_have(
             for each in operation.described.get("parameters", [])
             if each["in"] == "query"
         ]
-        expected = f"is no parameter here; there is {', '.join(there_are) or 'none'}"
+        expected = f"unknown parameter; known here: {', '.join(there_are) or 'none'}"
         assert problem["errors"][0]["detail"] == expected
     assert (await alice.get(at(conversation))).json()["message_count"] == 1
 
@@ -147,7 +147,7 @@ async def test_a_cursor_of_ones_own_is_refused(alice: Caller, text: str) -> None
     for path in (CONVERSATIONS, at(conversation, "messages")):
         response = await alice.get(path, params={"cursor": text})
         why = reason(refused(response, 422, "invalid-value", "cursor"))
-        assert why == "is not one of this list; take it from next_cursor"
+        assert why == "is not a cursor of this list; use a page's next_cursor"
 
 
 async def test_a_cursor_is_one_of_its_list(alice: Caller) -> None:

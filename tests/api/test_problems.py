@@ -62,7 +62,7 @@ async def test_a_method_that_a_path_has_not_is_told_which_it_has(
     ):
         response = await alice.request(method, path)
         problem = refused(response, 405, "method-not-allowed")
-        assert problem["detail"] == f"{method} is not possible here, only {allowed}."
+        assert problem["detail"] == f"{method} is not allowed at this path, only {allowed}."
         assert response.headers["allow"] == allowed
     if "HEAD" not in allowed:
         head = await alice.request("HEAD", path)
@@ -121,7 +121,9 @@ async def test_an_unexpected_error_is_told_to_the_log_and_to_nobody_else(
 
     for response in answers.values():
         problem = refused(response, 500, "internal-error")
-        assert problem["detail"] == "Something went wrong here; the operator's log says what."
+        assert (
+            problem["detail"] == "An unexpected error occurred; the operator's log has the details."
+        )
         assert "secret" not in str(response.headers) + response.text
     records = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert len(records) == len(answers)

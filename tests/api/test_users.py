@@ -124,8 +124,8 @@ async def test_every_user_id_has_its_path(service: Service, user_id: str, encode
         ("a%00b", "contains the NUL character"),
         ("a%FFb", "is not percent-encoded UTF-8"),
         ("%ED%A0%80", "is not percent-encoded UTF-8"),
-        ("a/b", "holds a slash; write it as %2F"),
-        ("a/", "holds a slash; write it as %2F"),
+        ("a/b", "contains a slash; write it as %2F"),
+        ("a/", "contains a slash; write it as %2F"),
     ],
 )
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])

@@ -170,7 +170,7 @@ def test_a_wrong_setting_is_one_clear_line(
     ("settings", "says"),
     [
         ({"DATABASE_URL": "mysql://me:mysecret@host/db"}, "postgresql://"),
-        ({"DATABASE_URL": "postgresql://me:mysecret@sta..ging/db"}, "no name"),
+        ({"DATABASE_URL": "postgresql://me:mysecret@sta..ging/db"}, "not a valid host name"),
         (
             {
                 "DATABASE_URL": UNUSED,

@@ -93,7 +93,7 @@ async def rises(service: Service, name: str, above: float = 0, **labels: str) ->
 
 
 async def test_a_database_that_is_away_is_seen_to_be() -> None:
-    async with on(Engine(NOWHERE, Timing(patience=60))) as service:
+    async with on(Engine(NOWHERE, Timing(outage=60))) as service:
         waiting = asyncio.create_task(service.user().get("/v1/me"))
         first = await rises(service, "database_away_seconds_total")
         await rises(service, "database_away_seconds_total", above=first)

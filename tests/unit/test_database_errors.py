@@ -6,7 +6,7 @@ import ssl
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo.errors import CROWDED, Again, described, trouble, unavailable
+from chatkeep.adapters.piccolo.errors import CROWDED, Retry, classify, describe, unavailable
 
 
 def postgres_error(state: str, text: str) -> asyncpg.PostgresError:
@@ -81,40 +81,40 @@ OURS = [
 ]
 
 
-@pytest.mark.parametrize("error", CROWDING, ids=described)
+@pytest.mark.parametrize("error", CROWDING, ids=describe)
 def test_too_many_connections_are_no_outage_and_waited_out(error: Exception) -> None:
-    assert trouble(error) is CROWDED
-    assert CROWDED.again is Again.WHEN_BACK
+    assert classify(error) is CROWDED
+    assert CROWDED.retry is Retry.WHEN_BACK
 
 
-@pytest.mark.parametrize("error", PASSING, ids=described)
+@pytest.mark.parametrize("error", PASSING, ids=describe)
 def test_what_passes_is_waited_for(error: Exception) -> None:
-    found = trouble(error)
+    found = classify(error)
     assert found is not None
-    assert found.again is Again.WHEN_BACK
+    assert found.retry is Retry.WHEN_BACK
 
 
-@pytest.mark.parametrize("error", SOON, ids=described)
+@pytest.mark.parametrize("error", SOON, ids=describe)
 def test_what_the_server_has_undone_is_tried_again_soon(error: Exception) -> None:
-    found = trouble(error)
+    found = classify(error)
     assert found is not None
-    assert found.again is Again.SOON
+    assert found.retry is Retry.SOON
 
 
-@pytest.mark.parametrize("error", REFUSING, ids=described)
+@pytest.mark.parametrize("error", REFUSING, ids=describe)
 def test_what_an_operator_has_to_mend_is_not_tried_again(error: Exception) -> None:
-    found = trouble(error)
+    found = classify(error)
     assert found is not None
-    assert found.again is Again.NEVER
+    assert found.retry is Retry.NEVER
 
 
-@pytest.mark.parametrize("error", OURS, ids=described)
+@pytest.mark.parametrize("error", OURS, ids=describe)
 def test_what_is_no_trouble_of_the_database_is_left_alone(error: Exception) -> None:
-    assert trouble(error) is None
+    assert classify(error) is None
     assert unavailable(error) is None
 
 
-@pytest.mark.parametrize("error", [*PASSING, *CROWDING, *SOON, *REFUSING], ids=described)
+@pytest.mark.parametrize("error", [*PASSING, *CROWDING, *SOON, *REFUSING], ids=describe)
 def test_callers_are_told_when_to_come_back_and_nothing_of_what_the_driver_said(
     error: Exception,
 ) -> None:
@@ -128,6 +128,6 @@ def test_callers_are_told_when_to_come_back_and_nothing_of_what_the_driver_said(
 def test_what_the_server_said_before_it_closed_decides() -> None:
     error = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
     error.__cause__ = postgres_error("28P01", "password authentication failed")
-    found = trouble(error)
+    found = classify(error)
     assert found is not None
-    assert found.again is Again.NEVER
+    assert found.retry is Retry.NEVER

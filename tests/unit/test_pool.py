@@ -32,7 +32,7 @@ class FakeConnection:
     def is_reusable(self) -> bool:
         return self.state == "ready" and not self.closed
 
-    async def come_to_rest(self, timeout: float) -> None:  # noqa: ASYNC109 - as the real one
+    async def wait_for_cancellation(self, timeout: float) -> None:  # noqa: ASYNC109 - as the real one
         await asyncio.sleep(timeout if self.state == "stuck" else 0)
         if self.state == "cancelling":
             self.state = "ready"
@@ -56,7 +56,7 @@ class House:
         self.failures: list[Exception] = []
         self.places = places
         self.refused = 0
-        self.pool = Pool(self.connect, max_size=size, idle=idle, rest=SOON)
+        self.pool = Pool(self.connect, max_size=size, idle=idle, cancel_timeout=SOON)
 
     async def connect(self) -> PooledConnection:
         await asyncio.sleep(0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chatkeep.entrypoints.http import snapshots
+from chatkeep.entrypoints.http.metrics import multiprocess
 from chatkeep.entrypoints.http.metrics.metric_families import Family, combined, exposition
 from chatkeep.entrypoints.http.metrics.multiprocess import Workers
 
@@ -117,7 +118,7 @@ async def test_one_that_does_not_answer_in_time_counts_as_it_was_last_seen(
     await asked.workers.start()
     assert await asked.things() == 7
 
-    monkeypatch.setattr("chatkeep.entrypoints.http.metrics.multiprocess.PATIENCE", 0.0)
+    monkeypatch.setattr(multiprocess, "WORKER_TIMEOUT_SECONDS", 0.0)
     stuck.count = 10
     assert await asked.things() == 7
     await stuck.workers.stop()

@@ -409,9 +409,9 @@ async def test_without_keys_to_try_the_token_is_neither_good_nor_bad() -> None:
 
 @pytest.mark.parametrize("secret", ["", "short", "x" * 31, "é" * 15])
 def test_a_short_secret_is_refused_with_the_way_to_make_one(secret: str) -> None:
-    with pytest.raises(ValueError, match=r"at least 32 .*secrets\.token_urlsafe"):
+    with pytest.raises(ValueError, match=r"at least 32\. .*secrets\.token_urlsafe"):
         verifier(secret=secret)
-    with pytest.raises(ValueError, match=r"at least 32 .*secrets\.token_urlsafe"):
+    with pytest.raises(ValueError, match=r"at least 32\. .*secrets\.token_urlsafe"):
         sign(secret, "alice", expires_in=60)
 
 
@@ -424,7 +424,7 @@ def test_a_public_key_is_refused_as_a_secret() -> None:
 
 
 def test_a_verifier_has_something_to_verify_with() -> None:
-    with pytest.raises(ValueError, match="give one of them"):
+    with pytest.raises(ValueError, match="give a secret or keys"):
         verifier(secret=None)
 
 

@@ -10,7 +10,7 @@ import asyncpg
 from chatkeep.adapters.database_url import DatabaseUrl
 from chatkeep.adapters.operator.doctor.rollback_session import COMMAND_TIMEOUT, Patient
 from chatkeep.adapters.piccolo.engine import CONNECT_TIMEOUT
-from chatkeep.adapters.piccolo.errors import described
+from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
 
 BACKEND: Final = "SELECT pg_backend_pid() AS pid"
@@ -47,7 +47,7 @@ async def connect(url: DatabaseUrl) -> Any:  # noqa: ANN401 - asyncpg is untyped
 
 def unreachable(url: DatabaseUrl, error: Exception) -> Finding:
     way_out = next((way for kind, way in _WAYS_OUT if isinstance(error, kind)), _ANYTHING)
-    return failed(f"{url}: {described(error)}", way_out)
+    return failed(f"{url}: {describe(error)}", way_out)
 
 
 async def connection(patient: Patient) -> AsyncGenerator[Finding, None]:

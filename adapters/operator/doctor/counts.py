@@ -10,7 +10,7 @@ import asyncpg
 
 from chatkeep.adapters.operator.doctor.rollback_session import Patient
 from chatkeep.adapters.operator.doctor.structure import catalogue
-from chatkeep.adapters.piccolo.errors import described
+from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
 
 MOST_EXAMPLES: Final = 10
@@ -140,7 +140,7 @@ async def drift(patient: Patient, *, repair: bool) -> AsyncGenerator[Finding, No
         except asyncpg.PostgresError as error:
             if not patient.foretold(error):
                 raise
-            yield skipped(f"needs what is missing: {described(error)}")
+            yield skipped(f"needs what is missing: {describe(error)}")
             return
         tally.looked_at += len(rows)
         await _judge(patient, rows, tally, repair=repair)

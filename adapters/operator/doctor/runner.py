@@ -18,7 +18,7 @@ from chatkeep.adapters.operator.doctor.rollback_session import (
     Patient,
 )
 from chatkeep.adapters.piccolo.engine import CANCEL_TIMEOUT
-from chatkeep.adapters.piccolo.errors import described
+from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.domain.operations.diagnostics import Finding, Outcome, failed, skipped
 from chatkeep.domain.ports import Clock
 
@@ -119,10 +119,10 @@ def _failure(error: Exception) -> Finding:
             )
         case asyncpg.LockNotAvailableError():
             return failed(
-                f"somebody holds a lock: {described(error)}", "see `activity`, and try again"
+                f"somebody holds a lock: {describe(error)}", "see `activity`, and try again"
             )
     return failed(
-        f"could not be checked: {described(error)}", "mend what failed above, and try again"
+        f"could not be checked: {describe(error)}", "mend what failed above, and try again"
     )
 
 

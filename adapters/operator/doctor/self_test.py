@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from chatkeep.adapters.operator.doctor.rollback_session import HeldConnection, Patient
-from chatkeep.adapters.piccolo.errors import described
+from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.stores import stores
 from chatkeep.adapters.piccolo.users import PiccoloUsers
 from chatkeep.domain.errors import ChatkeepError, UserNotProvisionedError
@@ -43,7 +43,7 @@ async def provisioning(patient: Patient) -> AsyncGenerator[Finding, None]:
         async with patient.rehearsing() as engine:
             await PiccoloUsers(engine).add(user)
     except (UserNotProvisionedError, asyncpg.InsufficientPrivilegeError) as error:
-        why = described(error.__cause__ or error)
+        why = describe(error.__cause__ or error)
         if patient.provision_users:
             yield failed(
                 f"the table users takes no row with only an id: {why}",
@@ -82,9 +82,9 @@ async def _try(patient: Patient, name: str, scenario: Scenario | None) -> Findin
         return failed(str(broken), _MEND, subject=name)
     except Exception as error:  # noqa: BLE001 - the other promises are tried all the same
         if patient.foretold(error):
-            return skipped(f"needs what is missing: {described(error)}", subject=name)
+            return skipped(f"needs what is missing: {describe(error)}", subject=name)
         refused = "what should be taken was refused: " if isinstance(error, ChatkeepError) else ""
-        return failed(f"{refused}{described(error)}", _MEND, subject=name)
+        return failed(f"{refused}{describe(error)}", _MEND, subject=name)
     return ok(seen, subject=name)
 
 

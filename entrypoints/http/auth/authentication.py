@@ -1,4 +1,4 @@
-"""Puts who is calling into the scope of a request, before anything else looks at it."""
+"""Identifies the caller of a request and stores them in its scope, before anything else runs."""
 
 from typing import Final
 
@@ -12,13 +12,12 @@ from chatkeep.entrypoints.http.auth.identity import Caller, Identity, IdentityEr
 
 __all__ = ["FOR_SERVICES", "FOR_USERS", "Authentication", "Caller", "service_of", "user_of"]
 
-# What routes ask for, in OpenAPI's words: either one of a list, with all that it names.
+# OpenAPI's security requirements: one entry of the list must be met, with every scheme it names.
 FOR_USERS: Final[list[SecurityRequirement]] = [{"bearer": []}, {"bearer": [], "acting_for": []}]
 FOR_SERVICES: Final[list[SecurityRequirement]] = [{"bearer": []}]
 
-
-# A proxy may have looked at the first of two of these, where we would take the last.
-_SENT_ONCE: Final = {
+# Of two such headers a proxy may have checked the first, where this service would use the last.
+_SINGLE_HEADERS: Final = {
     name.lower().encode(): name
     for name in ("Authorization", "Content-Type", "Idempotency-Key", "X-User-Id")
 }
@@ -35,14 +34,14 @@ class Authentication(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         found: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
-            if name in _SENT_ONCE:
+            if name in _SINGLE_HEADERS:
                 if name in found:
-                    raise _sent_twice(_SENT_ONCE[name])
+                    raise _duplicate_header(_SINGLE_HEADERS[name])
                 found[name] = value
-        given = found.get(b"authorization")
-        authorization = None if given is None else given.decode("latin-1")
+        credentials = found.get(b"authorization")
+        authorization = None if credentials is None else credentials.decode("latin-1")
         user_id = found.get(b"x-user-id")
-        acting_for = None if user_id is None else _utf8(user_id)
+        acting_for = None if user_id is None else _decode_utf8(user_id)
         caller = None
         if authorization is not None and acting_for is None:
             caller = self._identity.cached(authorization)
@@ -51,10 +50,10 @@ class Authentication(ASGIMiddleware):
 
 
 def user_of(caller: Caller) -> UserId:
-    """Return the user that the request is about. Raises `IdentityError` when there is none."""
+    """Return the user whose data the request is about. Raises `IdentityError` if it names none."""
     if caller.user_id is None:
         raise IdentityError(
-            "A service key acts for a user: name them in X-User-Id.",
+            "A service key acts for a user: send their id in X-User-Id.",
             code="invalid_request",
             status=400,
         )
@@ -62,18 +61,18 @@ def user_of(caller: Caller) -> UserId:
 
 
 def service_of(caller: Caller) -> None:
-    """Raise `IdentityError` for anybody but a service."""
+    """Raise `IdentityError` unless the caller is a service."""
     if not caller.service:
         raise IdentityError(
             "Only a service key may do this.", code="insufficient_scope", status=403
         )
 
 
-def _sent_twice(header: str) -> IdentityError:
-    return IdentityError(f"Send one {header} header.", code="invalid_request", status=400)
+def _duplicate_header(header: str) -> IdentityError:
+    return IdentityError(f"Send only one {header} header.", code="invalid_request", status=400)
 
 
-def _utf8(value: bytes) -> str:
+def _decode_utf8(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -1,8 +1,8 @@
-"""GET of a URL that may be anybody's: bounded in time and bytes, whatever the other side does.
+"""GET of a URL, bounded in time and bytes even if the server is hostile.
 
-The timeout of a socket bounds each read, not all of them: a server that sends a byte every two
-seconds never runs into it. So every read here gets what is left of the whole fetch's time, and
-counts against one number of bytes, redirects and their bodies included.
+A socket's timeout bounds each read, not their sum: a server that sends a byte every two seconds
+never triggers it. So each read here gets only the time left for the whole fetch, and all bytes
+count towards one limit, those of redirects included.
 """
 
 import asyncio
@@ -32,28 +32,28 @@ T = TypeVar("T")
 FETCH_SECONDS: Final = 5.0
 MAX_BODY_BYTES: Final = 2**20
 MAX_READ_BYTES: Final = 2 * MAX_BODY_BYTES
-"""Of one fetch: all heads and bodies on the way to the answer, and the answer."""
+"""Limit for one whole fetch: the heads and bodies of all redirects and of the final response."""
 
 THREAD: Final = "chatkeep-fetch"
 MAX_THREADS: Final = 8
-"""Looking up a name, and trying all of its addresses, may take longer than a fetch may."""
+"""A thread may outlive its fetch: resolving a name and trying its addresses has no time limit."""
 
-_places = BoundedSemaphore(MAX_THREADS)
+_free_threads = BoundedSemaphore(MAX_THREADS)
 
 
 async def fetch_url(url: str) -> bytes:
-    """Return what an http or https URL answers, at most 1 MiB, within 5 seconds.
+    """Return the body at an http or https URL: at most 1 MiB, within 5 seconds.
 
-    Follows redirects that keep the scheme. Raises `OSError` when there is no such answer, and
-    `ValueError` when `url` is not fit to be fetched.
+    Follows redirects that keep the scheme. Raises `OSError` if that fails, and `ValueError` if
+    `url` is not an http or https URL.
     """
     check_url(url)
     allowance = _Allowance(FETCH_SECONDS)
     try:
-        # Names are looked up without any bound of ours: only this call gives up on that.
-        return await asyncio.wait_for(_in_own_thread(partial(_read, url, allowance)), FETCH_SECONDS)
+        # Resolving a name cannot be interrupted: this stops waiting for it.
+        return await asyncio.wait_for(_run_in_thread(partial(_read, url, allowance)), FETCH_SECONDS)
     except TimeoutError:
-        raise TimeoutError(f"no whole answer within {FETCH_SECONDS:g} seconds") from None
+        raise TimeoutError(f"no complete response within {FETCH_SECONDS:g} seconds") from None
 
 
 def check_url(url: str) -> None:
@@ -63,13 +63,13 @@ def check_url(url: str) -> None:
         raise ValueError(f"{url!r} is not an http or https URL")
 
 
-def _in_own_thread(call: Callable[[], T]) -> "asyncio.Future[T]":
-    """Run `call` where it holds up nothing else: no other work of threads, no end of the process.
+def _run_in_thread(call: Callable[[], T]) -> "asyncio.Future[T]":
+    """Run `call` in a daemon thread, so that it delays neither other work nor the process's exit.
 
-    Threads of an executor do: there are few of them, and the process waits for them to end.
-    Raises `OSError` when too many of earlier calls have not ended yet.
+    An executor would delay both: it has few threads, and the process waits for them to end.
+    Raises `OSError` if too many earlier calls are still running.
     """
-    if not _places.acquire(blocking=False):
+    if not _free_threads.acquire(blocking=False):
         raise OSError(f"{MAX_THREADS} earlier fetches have not ended yet")
     outcome = Future[T]()
     outcome.set_running_or_notify_cancel()
@@ -77,22 +77,22 @@ def _in_own_thread(call: Callable[[], T]) -> "asyncio.Future[T]":
     def run() -> None:
         try:
             outcome.set_result(call())
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+        except Exception as error:  # noqa: BLE001 - the caller gets it
             outcome.set_exception(error)
         finally:
-            _places.release()
+            _free_threads.release()
 
     try:
         Thread(target=run, name=THREAD, daemon=True).start()
     except RuntimeError as error:
-        _places.release()
-        raise OSError("there is no thread to fetch in") from error
+        _free_threads.release()
+        raise OSError("cannot start a thread for the fetch") from error
     return asyncio.wrap_future(outcome)
 
 
 @dataclass
 class _Allowance:
-    """What is left of a fetch's time and bytes. `opened` is closed at its end."""
+    """The time and bytes that a fetch has left. Everything in `opened` is closed at its end."""
 
     seconds: float
     bytes_left: int = MAX_READ_BYTES
@@ -100,7 +100,7 @@ class _Allowance:
     _began: float = field(default_factory=time.monotonic)
 
     def seconds_left(self) -> float:
-        """Raise `TimeoutError` when there is nothing left."""
+        """Raise `TimeoutError` if no time is left."""
         left = self._began + self.seconds - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -109,11 +109,11 @@ class _Allowance:
     def spend(self, count: int) -> None:
         self.bytes_left -= count
         if self.bytes_left < 0:
-            raise URLError(f"the answer has more than {MAX_BODY_BYTES} bytes")
+            raise URLError(f"the response has more than {MAX_BODY_BYTES} bytes")
 
 
 def _read(url: str, allowance: _Allowance) -> bytes:
-    # Some content networks refuse the name that urllib goes by.
+    # Some CDNs refuse urllib's default user agent.
     headers = {"Accept": "application/json", "User-Agent": "chatkeep"}
     request = Request(url, headers=headers)  # noqa: S310 - the scheme has been checked
     opener = build_opener(_SameScheme, _Http(allowance), _Https(allowance))
@@ -122,16 +122,16 @@ def _read(url: str, allowance: _Allowance) -> bytes:
             response = opener.open(request, timeout=allowance.seconds_left())
             body: bytes = response.read(MAX_BODY_BYTES + 1)
         except HTTPException as error:
-            raise URLError(f"not an HTTP answer: {error!r}") from error
+            raise URLError(f"not an HTTP response: {error!r}") from error
     if len(body) > MAX_BODY_BYTES:
-        raise URLError(f"the answer has more than {MAX_BODY_BYTES} bytes")
-    if response.length:  # which http.client does not mind when asked for so many bytes
-        raise URLError("the answer ended too early")
+        raise URLError(f"the response has more than {MAX_BODY_BYTES} bytes")
+    if response.length:  # http.client does not check this when given a number of bytes to read
+        raise URLError("the response ended too early")
     return body
 
 
 class _SameScheme(HTTPRedirectHandler):
-    def redirect_request(  # noqa: PLR0913, PLR0917 - as in the class above it
+    def redirect_request(  # noqa: PLR0913, PLR0917 - as in the base class
         self,
         req: Request,
         fp: IO[bytes],
@@ -170,9 +170,9 @@ def _bounded(
     host: str,
     **options: Any,  # noqa: ANN401 - urllib's
 ) -> HTTPConnection:
-    """Return a connection whose every answer, a proxy's too, is read within the allowance."""
+    """Return a connection that reads every response, also a proxy's, within the allowance."""
     connection = kind(host, **options | {"timeout": allowance.seconds_left()})
-    connection.response_class = partial(_Response, allowance)  # type: ignore[assignment] # makes one
+    connection.response_class = partial(_Response, allowance)  # type: ignore[assignment] # it is only called
     return connection
 
 
@@ -184,7 +184,7 @@ class _Response(HTTPResponse):
 
 
 class _Reader(RawIOBase):
-    """Reads from a socket for as long, and as much, as is allowed in all."""
+    """Reads from a socket within the time and bytes that the allowance has left."""
 
     def __init__(self, raw: RawIOBase, sock: socket, allowance: _Allowance) -> None:
         super().__init__()

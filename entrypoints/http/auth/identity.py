@@ -1,4 +1,4 @@
-"""Who is calling: an ordinary user by a token, or a trusted service by its key."""
+"""Identifies callers: users by their token, trusted services by their key."""
 
 import time
 from collections import OrderedDict
@@ -14,13 +14,13 @@ from chatkeep.entrypoints.http.auth.tokens import InvalidTokenError, TokenVerifi
 
 
 class IdentityError(Exception):
-    """The caller is not let in.
+    """The caller is refused.
 
-    `status` is 400, 401, 403, or 503 when tokens cannot be verified now; only then `retry_after`
-    says in how many seconds to come back. `code` is an error code of RFC 6750 section 3.1 or, by
-    the same pattern, `missing_credentials` and `temporarily_unavailable`. `detail` is a sentence
-    for the caller: ASCII without quotes or backslashes, so that it fits `error_description`, and
-    without anything of the credentials.
+    `status` is 400, 401, 403, or 503 if tokens cannot be verified now; only then is `retry_after`
+    set, in seconds. `code` is an error code of RFC 6750 section 3.1 or, by the same pattern,
+    `missing_credentials` or `temporarily_unavailable`. `detail` is a sentence for the caller: ASCII
+    without quotes or backslashes, so that it fits `error_description`. It reveals no part of the
+    credentials.
     """
 
     def __init__(
@@ -35,23 +35,23 @@ class IdentityError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling, and whether with a service key. Only a service may be nobody (None)."""
+    """Who is calling. `service` says whether it is a service; only then may `user_id` be None."""
 
     user_id: UserId | None
     service: bool
 
 
 class Identity:
-    """Tells who is calling from the headers of a request.
+    """Identifies the caller of a request by its headers.
 
-    `tokens` verifies the tokens of users; None lets none in. Each of `service_keys`, visible
-    ASCII without spaces, lets a service in that acts for the user it names in `X-User-Id`.
+    `tokens` verifies the tokens of users; with None, no token is accepted. A service authenticates
+    with one of `service_keys`, visible ASCII without spaces, and acts for the user in `X-User-Id`.
 
-    Verified tokens are remembered, in memory only and at most `cache_size` of them, until they
-    expire, without leeway. One verified with a published key is verified again after 5 minutes,
-    so that withdrawing a key ends its tokens that much after `Jwks` has noticed.
+    At most `cache_size` verified tokens are cached in memory until they expire, without leeway. A
+    token verified with a published key is verified again after 5 minutes, so tokens of a withdrawn
+    key are refused at most that long after `Jwks` has noticed.
 
-    `clock` gives seconds since 1970. Raises `ValueError` for a service key of another form.
+    `clock` returns seconds since 1970. Raises `ValueError` for a malformed service key.
     """
 
     def __init__(
@@ -65,17 +65,16 @@ class Identity:
             if not (key and key.isascii() and key.isprintable() and " " not in key):
                 raise ValueError("a service key consists of visible ASCII characters, no spaces")
         self._tokens = tokens
-        # Digests have one length, so that comparing them does not tell that of the keys.
+        # Digests all have the same length, so comparing them does not reveal the keys' lengths.
         self._service_keys = [sha256(key.encode()).digest() for key in service_keys]
         self._cache_size = cache_size
         self._clock = clock
         self._verified: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
 
     def cached(self, authorization: str) -> Caller | None:
-        """Return the user whose token was verified before in this very header, if it still holds.
+        """Return the caller if this header's token was verified before and is still valid.
 
-        It is the whole answer only for a request without `X-User-Id`; in all other cases, and
-        for None, ask `caller`.
+        Only for requests without `X-User-Id`. For all others, and after None, call `caller`.
         """
         known = self._verified.get(authorization)
         if known is not None and known[1] > self._clock():
@@ -83,21 +82,21 @@ class Identity:
         return None
 
     async def caller(self, authorization: str | None, acting_for: str | None) -> Caller:
-        """Return who sends these values of `Authorization` and `X-User-Id` (None: not sent).
+        """Return the caller with these `Authorization` and `X-User-Id` headers (None: absent).
 
-        A user may name nobody but themselves. Raises `IdentityError`.
+        A user may only name themselves. Raises `IdentityError`.
         """
         if authorization is None:
-            raise _no_credentials("Send a token: Authorization: Bearer <token>.")
+            raise _missing_credentials("Send a token: Authorization: Bearer <token>.")
         caller = self.cached(authorization)
         if caller is None:
             token = _bearer_token(authorization)
             if self._is_service_key(token):
-                return _service(acting_for)
+                return _make_service(acting_for)
             caller = await self._verify(authorization, token)
         if acting_for is not None and acting_for != caller.user_id:
             raise IdentityError(
-                "The token is of another user than X-User-Id names; only a service key acts for "
+                "The token belongs to another user than X-User-Id; only a service key may act for "
                 "others.",
                 code="insufficient_scope",
                 status=403,
@@ -106,7 +105,7 @@ class Identity:
 
     def _is_service_key(self, token: str) -> bool:
         digest = sha256(token.encode(errors="surrogatepass")).digest()
-        # All are compared, always: the time it takes tells nothing about which one was near.
+        # Always compare all keys, so that the time taken reveals nothing about a match.
         return sum([compare_digest(digest, key) for key in self._service_keys]) > 0
 
     async def _verify(self, authorization: str, token: str) -> Caller:
@@ -124,7 +123,7 @@ class Identity:
                 retry_after=error.retry_after,
             ) from error
         caller = Caller(claims.user_id, service=False)
-        # Padding must not let one token fill the cache, or the memory.
+        # One token, padded in many ways, must not fill the cache.
         if len(authorization) == len("Bearer ") + len(token):
             self._remember(authorization, caller, claims.cache_until)
         return caller
@@ -141,16 +140,18 @@ class Identity:
 def _bearer_token(authorization: str) -> str:
     scheme, _, token = authorization.strip(" \t").partition(" ")
     if scheme.lower() != "bearer":
-        raise _no_credentials("The scheme is not accepted here; use Authorization: Bearer <token>.")
+        raise _missing_credentials(
+            "This authentication scheme is not accepted; use Authorization: Bearer <token>."
+        )
     token = token.strip(" ")
     if not token:
-        raise _no_credentials("There is no token after Bearer in the Authorization header.")
+        raise _missing_credentials("There is no token after Bearer in the Authorization header.")
     if token.lower().startswith("bearer "):
-        raise _invalid_token("The word Bearer stands twice in the Authorization header.")
+        raise _invalid_token("The Authorization header contains the word Bearer twice.")
     return token
 
 
-def _service(acting_for: str | None) -> Caller:
+def _make_service(acting_for: str | None) -> Caller:
     if acting_for is None:
         return Caller(None, service=True)
     try:
@@ -162,7 +163,7 @@ def _service(acting_for: str | None) -> Caller:
         raise _invalid_user_id(error.reason) from error
 
 
-def _no_credentials(detail: str) -> IdentityError:
+def _missing_credentials(detail: str) -> IdentityError:
     return IdentityError(detail, code="missing_credentials", status=401)
 
 

@@ -22,47 +22,47 @@ KEY_TYPES: Final[Mapping[str, tuple[str, str | None]]] = {
     "EdDSA": ("OKP", "Ed25519"),
     "Ed25519": ("OKP", "Ed25519"),
 }
-"""The algorithms a key of a set may verify with, and the `kty` and `crv` each one demands.
+"""The algorithms that keys of a set may use, and the `kty` and `crv` that each requires.
 
-Those of one type and curve are one algorithm under two names, the latter of RFC 9864: a key or a
-token may have either. The first is PyJWT's.
+Two names with the same type and curve mean one algorithm: the first is PyJWT's, the second that of
+RFC 9864. A key or a token may use either.
 """
 
 RETRY_SECONDS: Final = 5.0
-"""The pause after a failed fetch while there are no keys, and so every token is refused."""
+"""The pause after a failed fetch while there are no keys, so that every token is refused."""
 
 _log = logging.getLogger(__name__)
 
 
 class UnknownKeyError(Exception):
-    """No key of the set fits the token. The message is fit to show the caller."""
+    """The set has no key for the token. The message may be shown to the caller."""
 
 
 class JwksUnavailableError(Exception):
-    """There is no key to verify with; trying again after `retry_after` seconds may help."""
+    """There are no keys to verify tokens with. Retry after `retry_after` seconds."""
 
     def __init__(self) -> None:
-        super().__init__("The keys that tokens are verified with cannot be fetched now.")
+        super().__init__("The keys for verifying tokens cannot be fetched now.")
         self.retry_after = int(RETRY_SECONDS)
 
 
 def parse_jwks(body: bytes) -> tuple[PyJWK, ...]:
-    """Return the keys of a set that can verify tokens here, leaving out all others.
+    """Return the keys of a set that can verify tokens here.
 
-    Left out are broken members, other types and algorithms, RSA keys under 2048 bits, keys meant
-    for encryption, and secret or private keys, which do not belong into a published set.
-    Raises `ValueError` when `body` is no key set.
+    Leaves out malformed members, other types and algorithms, RSA keys under 2048 bits, keys for
+    encryption, and secret or private keys, which do not belong in a published set.
+    Raises `ValueError` if `body` is not a key set.
     """
     try:
         members = json.loads(body)["keys"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise ValueError("the answer is not a JSON Web Key Set") from error
+        raise ValueError("the response is not a JSON Web Key Set") from error
     if not isinstance(members, list):
-        raise ValueError("the answer is not a JSON Web Key Set")  # noqa: TRY004 - input, not a bug
+        raise ValueError("the response is not a JSON Web Key Set")  # noqa: TRY004 - input, not a bug
     return tuple(key for key in map(_usable_key, members) if key is not None)
 
 
-def _usable_key(member: Any) -> PyJWK | None:  # noqa: ANN401 - any JSON may stand in a set
+def _usable_key(member: Any) -> PyJWK | None:  # noqa: ANN401 - a set may contain any JSON
     if not isinstance(member, dict):
         return None
     kty, crv, operations = member.get("kty"), member.get("crv"), member.get("key_ops", ["verify"])
@@ -84,8 +84,8 @@ def _usable_key(member: Any) -> PyJWK | None:  # noqa: ANN401 - any JSON may sta
     return None if too_short else key
 
 
-def _under(alg: str, key: PyJWK) -> PyJWK:
-    """Return the key under the name that a token has for its algorithm; PyJWT compares them."""
+def _rename_algorithm(alg: str, key: PyJWK) -> PyJWK:
+    """Return the key with the token's name for its algorithm, since PyJWT compares the names."""
     if key.algorithm_name == alg:
         return key
     renamed = copy(key)
@@ -96,14 +96,15 @@ def _under(alg: str, key: PyJWK) -> PyJWK:
 class Jwks:
     """The keys that an issuer publishes at `url`.
 
-    They are fetched when first needed. After `max_age` seconds they are fetched again beside the
-    request that finds them old, and after twice that before it is answered. A key that is not
-    among them makes them be fetched again too, at most once in `refetch_after` seconds whoever
-    asks. Requests at the same time share one fetch. What was fetched replaces the whole set; when
-    a fetch fails, the keys at hand go on being used, and old ones cause the next one after
-    `refetch_after` seconds. While there are none it is after `RETRY_SECONDS`.
+    They are fetched when they are first needed. A request that finds them older than `max_age`
+    seconds starts a new fetch in the background; if they are older than twice that, it waits for
+    the fetch. A token with an unknown key also causes a fetch, at most one every `refetch_after`
+    seconds in all. Concurrent requests share one fetch.
 
-    `fetch` raises `OSError` or `ValueError` when it fails. `clock` counts seconds from anywhere.
+    A fetch replaces the whole set. If it fails, the old keys stay in use and are fetched again
+    after `refetch_after` seconds. If there are none, the next fetch is after `RETRY_SECONDS`.
+
+    `fetch` raises `OSError` or `ValueError` if it fails. `clock` returns monotonic seconds.
     Raises `ValueError` for a `url` that is neither http nor https.
     """
 
@@ -129,13 +130,13 @@ class Jwks:
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, kid: str | None, alg: str) -> PyJWK:
-        """Return the key named `kid` that verifies `alg`; without a name, the only one that does.
+        """Return the key named `kid` for `alg`; if `kid` is None, the only key for `alg`.
 
-        A key that is published without a name fits no token that names one, as in PyJWT, jose and
-        Nimbus. Raises `UnknownKeyError`, and `JwksUnavailableError` when there are no keys at all.
+        A key published without a name does not match a token that names one, as in PyJWT, jose and
+        Nimbus. Raises `UnknownKeyError`, and `JwksUnavailableError` if there are no keys at all.
         """
         if alg not in KEY_TYPES:
-            raise UnknownKeyError("The token is signed with an algorithm that has no keys here.")
+            raise UnknownKeyError("The token's algorithm is not accepted here.")
         await self._keep_fresh()
         found = self._find(kid, alg)
         if found is None and self._keys and self._may_fetch(self._unknown_at, self._refetch_after):
@@ -149,7 +150,7 @@ class Jwks:
             raise UnknownKeyError(
                 "The token is signed with a key that its issuer does not publish."
                 if kid is not None
-                else "The token does not name its key, and not exactly one key fits it."
+                else "The token does not name its key, and more or less than one key matches it."
             )
         return found
 
@@ -157,7 +158,7 @@ class Jwks:
         fitting = [key for key in self._keys if KEY_TYPES[key.algorithm_name] == KEY_TYPES[alg]]
         if kid is not None:
             fitting = [key for key in fitting if key.key_id == kid][:1]
-        return _under(alg, fitting[0]) if len(fitting) == 1 else None
+        return _rename_algorithm(alg, fitting[0]) if len(fitting) == 1 else None
 
     async def _keep_fresh(self) -> None:
         if not self._keys:
@@ -167,16 +168,16 @@ class Jwks:
         age = self._clock() - self._fetched_at
         if age > self._max_age and self._may_fetch(self._tried_at, self._refetch_after):
             fetch = self._fetch_once()
-            # Else the first request after a long idle time would be let in by a withdrawn key.
+            # Otherwise a withdrawn key would be accepted in the first request after a long pause.
             if age > 2 * self._max_age:
                 await asyncio.shield(fetch)
 
     def _may_fetch(self, last: float, pause: float) -> bool:
-        """Whether a fetch is under way, to be shared, or `pause` has passed since `last`."""
+        """Return whether a fetch is under way, to be shared, or `last` is `pause` seconds ago."""
         return self._fetching is not None or self._clock() - last >= pause
 
     def _fetch_once(self) -> asyncio.Task[None]:
-        # Callers wait for it shielded: one that is cancelled must not take it from the others.
+        # Callers shield it while they wait: cancelling one must not cancel it for the others.
         if self._fetching is None:
             self._tried_at = self._clock()
             self._fetching = asyncio.create_task(self._replace_keys())
@@ -187,7 +188,7 @@ class Jwks:
             self._keys = parse_jwks(await self._fetch(self._url))
             self._fetched_at = self._clock()
             if not self._keys:
-                _log.warning("%s publishes no key that tokens can be verified with", self._url)
+                _log.warning("%s publishes no key that can verify tokens", self._url)
         except (OSError, ValueError) as error:
             _log.warning("fetching the keys at %s failed: %r", self._url, error)
         finally:

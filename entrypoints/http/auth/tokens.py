@@ -1,4 +1,4 @@
-"""JSON Web Tokens (RFC 7519): whose they are, and whether that can be believed."""
+"""Verifies JSON Web Tokens (RFC 7519), and signs sample tokens."""
 
 import time
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
-from jwt import exceptions as refusals
+from jwt import exceptions as jwt_errors
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import UserId, check_user_id
@@ -15,20 +15,20 @@ from chatkeep.entrypoints.http.auth.jwks import KEY_TYPES, Jwks, UnknownKeyError
 MAX_TOKEN_CHARS: Final = 16 * 1024
 MIN_SECRET_BYTES: Final = 32
 JWKS_TRUST_SECONDS: Final = 300.0
-"""How long a verified token is believed without another look at the keys: they may be withdrawn."""
+"""How long a verified token is trusted before it is verified again: its key may be withdrawn."""
 
 _DETAILS: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (refusals.ExpiredSignatureError, "The token has expired."),
-    (refusals.ImmatureSignatureError, "The token is not valid yet."),
-    (refusals.InvalidSignatureError, "The signature of the token does not match."),
-    (refusals.InvalidAudienceError, "The token is meant for another audience."),
-    (refusals.InvalidIssuerError, "The token comes from another issuer."),
-    (refusals.InvalidSubjectError, "The sub claim of the token is not a string."),
+    (jwt_errors.ExpiredSignatureError, "The token has expired."),
+    (jwt_errors.ImmatureSignatureError, "The token is not valid yet."),
+    (jwt_errors.InvalidSignatureError, "The signature of the token does not match."),
+    (jwt_errors.InvalidAudienceError, "The token is meant for another audience."),
+    (jwt_errors.InvalidIssuerError, "The token comes from another issuer."),
+    (jwt_errors.InvalidSubjectError, "The sub claim of the token is not a string."),
 )
 
 
 class InvalidTokenError(Exception):
-    """The token proves nothing. `detail` may be shown to the caller: it quotes nothing of it."""
+    """The token is invalid. `detail` may be shown to the caller: it quotes no part of the token."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -37,7 +37,7 @@ class InvalidTokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. Times are in seconds since 1970.
+    """The claims of a verified token. Times are in seconds since 1970.
 
     Until `cache_until` the same token need not be verified again.
     """
@@ -50,13 +50,13 @@ class Claims:
 class TokenVerifier:
     """Verifies tokens signed with a shared `secret` (HS256) or with one of `keys` (`KEY_TYPES`).
 
-    Which of the two is asked follows from the algorithm the token names, and a key verifies one
-    algorithm only, so that a public key never serves as a secret. `issuer` and `audience` are
-    checked when given. `exp` and `sub` are demanded, `nbf` and `iat` respected, all times with
-    `leeway` seconds of grace for clocks that differ.
+    The algorithm in the token's header decides which of the two is used. A key verifies only its
+    own algorithm, so a public key is never used as a secret. `issuer` and `audience` are checked
+    if they are given. `exp` and `sub` are required, `nbf` and `iat` respected; all times allow
+    `leeway` seconds for clocks that differ.
 
-    Raises `ValueError` for a secret that is too short or is not one, and when there is neither
-    a secret nor keys.
+    Raises `ValueError` for a secret that is too short or is a key of another kind, and if there is
+    neither a secret nor keys.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class TokenVerifier:
         leeway: float = 30,
     ) -> None:
         if secret is None and keys is None:
-            raise ValueError("tokens are verified with a secret or with keys; give one of them")
+            raise ValueError("give a secret or keys to verify tokens with")
         self._secret = None if secret is None else _secret_bytes(secret)
         self._keys = keys
         self._issuer = issuer
@@ -77,16 +77,16 @@ class TokenVerifier:
         self._leeway = leeway
 
     async def verify(self, token: str) -> Claims:
-        """Return what `token` says. It has no spaces around it.
+        """Return the claims of `token`, which must not have spaces around it.
 
-        Raises `InvalidTokenError`, and `JwksUnavailableError` when there are no keys to try it on.
+        Raises `InvalidTokenError`, and `JwksUnavailableError` if there are no keys to verify it.
         """
         if len(token) > MAX_TOKEN_CHARS:
             raise InvalidTokenError(f"The token has more than {MAX_TOKEN_CHARS} characters.")
         if not token.isascii():
             raise InvalidTokenError("The token is malformed.")
         try:
-            key, alg = await self._key(jwt.get_unverified_header(token))
+            key, alg = await self._choose_key(jwt.get_unverified_header(token))
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
@@ -101,10 +101,10 @@ class TokenVerifier:
                 },
             )
         except (jwt.PyJWTError, UnknownKeyError) as error:
-            raise InvalidTokenError(_detail(error)) from error
-        expires_at = _seconds(claims["exp"])
+            raise InvalidTokenError(_explain(error)) from error
+        expires_at = _parse_expiry(claims["exp"])
         return Claims(
-            user_id=_subject(claims["sub"]),
+            user_id=_parse_subject(claims["sub"]),
             expires_at=expires_at,
             cache_until=(
                 min(expires_at, time.time() + JWKS_TRUST_SECONDS)
@@ -113,7 +113,7 @@ class TokenVerifier:
             ),
         )
 
-    async def _key(self, header: Mapping[str, Any]) -> tuple[bytes | jwt.PyJWK, str]:
+    async def _choose_key(self, header: Mapping[str, Any]) -> tuple[bytes | jwt.PyJWK, str]:
         alg = header.get("alg")
         if alg == "HS256" and self._secret is not None:
             return self._secret, "HS256"
@@ -124,7 +124,7 @@ class TokenVerifier:
             list(KEY_TYPES) if self._keys is not None else []
         )
         raise InvalidTokenError(
-            f"The token is signed in a way that is not accepted here; use {' or '.join(accepted)}."
+            f"The token's algorithm is not accepted here; use {' or '.join(accepted)}."
         )
 
 
@@ -140,7 +140,7 @@ def sign(  # noqa: PLR0913 - one for each claim
     """Return a token for `user_id` that expires in `expires_in` seconds, signed with HS256.
 
     Raises `ValueError` for a secret that `TokenVerifier` would refuse, and `InvalidValueError`
-    for an id that no user can have.
+    for an invalid user id.
     """
     issued_at = time.time() if now is None else now
     claims: dict[str, str | int] = {
@@ -159,21 +159,21 @@ def _secret_bytes(secret: str) -> bytes:
     encoded = secret.encode()
     if len(encoded) < MIN_SECRET_BYTES:
         raise ValueError(
-            f"The token secret has {len(encoded)} bytes; at least {MIN_SECRET_BYTES} are needed. "
+            f"The token secret has {len(encoded)} bytes; it needs at least {MIN_SECRET_BYTES}. "
             'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
     try:
-        # PyJWT refuses public keys and the like, but only when the first token comes.
+        # PyJWT refuses public keys and the like, but only at the first token.
         jwt.get_algorithm_by_name("HS256").prepare_key(encoded)
     except jwt.InvalidKeyError as error:
         raise ValueError(
-            "The token secret is a key or certificate of another kind. Public keys are given "
-            "as a JWKS URL; a secret is any random text."
+            "The token secret is a public key or certificate. Configure public keys as a JWKS "
+            "URL; a secret is any random text."
         ) from error
     return encoded
 
 
-def _detail(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     if isinstance(error, UnknownKeyError):
         return str(error)
     if isinstance(error, jwt.MissingRequiredClaimError):
@@ -183,8 +183,8 @@ def _detail(error: Exception) -> str:
     )
 
 
-def _seconds(exp: Any) -> float:  # noqa: ANN401 - any JSON may stand there
-    # PyJWT takes a text with digits too; RFC 7519 wants a number.
+def _parse_expiry(exp: Any) -> float:  # noqa: ANN401 - a claim may be any JSON
+    # PyJWT also accepts a string of digits; RFC 7519 requires a number.
     if not isinstance(exp, int | float):
         raise InvalidTokenError("The exp claim of the token is not a number.")
     try:
@@ -193,7 +193,7 @@ def _seconds(exp: Any) -> float:  # noqa: ANN401 - any JSON may stand there
         raise InvalidTokenError("The exp claim of the token is too large.") from error
 
 
-def _subject(sub: str) -> UserId:
+def _parse_subject(sub: str) -> UserId:
     try:
         sub.encode()
         return check_user_id(sub)

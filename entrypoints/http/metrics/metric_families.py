@@ -1,4 +1,4 @@
-"""Families of metrics as plain data: several processes' become one answer."""
+"""Metric families as plain data, so that those of several processes can be merged."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal, Protocol
@@ -11,7 +11,7 @@ Labels = dict[str, str]
 Combine = Literal["sum", "min", "max", "newest"]
 Kind = Literal["counter", "gauge", "histogram"]
 
-_COMBINED: Final[dict[str, Callable[[float, float], float]]] = {
+_COMBINE: Final[dict[str, Callable[[float, float], float]]] = {
     "sum": lambda one, other: one + other,
     "min": min,
     "max": max,
@@ -21,8 +21,8 @@ _COMBINED: Final[dict[str, Callable[[float, float], float]]] = {
 class Family(msgspec.Struct, frozen=True, kw_only=True):
     """One metric. Each of `samples` is a full name, its labels and a value.
 
-    `combine`: how the samples of several processes that have the same labels become one. `newest`
-    is for what all of them know, as of the time `at`: the latest wins, as a whole.
+    `combine` says how to merge samples of several processes that have the same labels. `newest` is
+    for values that every process knows: the family with the latest time `at` replaces the others.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     def histogram(
         cls, name: str, help_: str, bounds: Sequence[float], counts: Sequence[int], total: float
     ) -> "Family":
-        """Make one of `counts`: how many there are up to each of `bounds`, and last beyond."""
+        """Make a histogram of `counts`: one for each of `bounds`, and one for larger values."""
         samples: list[tuple[str, Labels, float]] = []
         so_far = 0
         for bound, count in zip([*map(str, bounds), "+Inf"], counts, strict=True):
@@ -77,14 +77,14 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(Protocol):
-    """Something that knows metrics of its own."""
+    """A source of metrics."""
 
     def __call__(self) -> Iterable[Family]:
-        """Return them as they are now. Asked in the event loop: it must not wait for anything."""
+        """Return the current metrics. Called in the event loop, so it must not block."""
 
 
 def of_registry(registry: CollectorRegistry) -> Iterator[Family]:
-    """Yield what is counted in Prometheus' own objects, but not when they were made."""
+    """Yield the metrics of a Prometheus registry, without their creation times."""
     for metric in registry.collect():
         samples = [
             (sample.name, sample.labels, sample.value)
@@ -96,22 +96,22 @@ def of_registry(registry: CollectorRegistry) -> Iterator[Family]:
 
 
 def combined(several: Iterable[Iterable[Family]]) -> list[Family]:
-    """Return the families of several processes as those of one, in the order they first come."""
+    """Merge the families of several processes, in the order of their first appearance."""
     found: dict[str, Family] = {}
     for families in several:
         for family in families:
             known = found.get(family.name)
-            found[family.name] = family if known is None else _both(known, family)
+            found[family.name] = family if known is None else _merge_two(known, family)
     return list(found.values())
 
 
 def lasting(families: Iterable[Family]) -> list[Family]:
-    """Return what is still true of a process after its end: what it has counted."""
+    """Return the families that still count after a process has ended: all but gauges."""
     return [family for family in families if family.kind != "gauge"]
 
 
 def exposition(families: Iterable[Family]) -> bytes:
-    """Return them in Prometheus' text format."""
+    """Return the families in Prometheus' text format."""
     return generate_latest(_Families(families))
 
 
@@ -127,10 +127,10 @@ class _Families:
             yield metric
 
 
-def _both(one: Family, other: Family) -> Family:
+def _merge_two(one: Family, other: Family) -> Family:
     if one.combine == "newest":
         return max(one, other, key=lambda family: family.at)
-    combine = _COMBINED[one.combine]
+    combine = _COMBINE[one.combine]
     values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
     for name, labels, value in [*one.samples, *other.samples]:
         key = name, tuple(labels.items())

@@ -1,9 +1,9 @@
-"""What the processes of one service have counted, whichever of them is asked.
+"""Merges the metrics of all worker processes of one service, in any of them.
 
-Each of them answers on a socket in a directory that only they know. Before it tells anybody its
-counts it writes them to a file: of a process that ended, or does not answer, nothing is forgotten
-that was ever seen, so that no counter goes back. A new process goes on from the file of one that
-ended. Nothing of this happens while nobody asks.
+Each process serves its metrics on a Unix socket in a directory that only they share. Before it
+reports its counts it writes them to a file, so the counts of a process that ended or hangs are
+still known, and no counter ever decreases. A new process continues the file of one that ended.
+All this happens only at a scrape.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from chatkeep.entrypoints.http.snapshots import Snapshot
 
 logger = logging.getLogger("chatkeep.http")
 
-PATIENCE: Final = 1.0
-"""So many seconds may another process take to answer."""
+WORKER_TIMEOUT_SECONDS: Final = 1.0
+"""Time allowed for another process to report its metrics."""
 
 _FILE: Final = ".json"
 _SOCKET: Final = ".sock"
@@ -32,10 +32,7 @@ _decode = msgspec.json.Decoder(list[Family]).decode
 
 
 class Workers:
-    """One process, `pid`, among those that share `directory`.
-
-    `own` gives what it has counted itself.
-    """
+    """The process `pid`, one of those that share `directory`. `own` returns its own metrics."""
 
     def __init__(
         self, directory: Path, own: Callable[[], Iterable[Family]], pid: int | None = None
@@ -45,24 +42,24 @@ class Workers:
         self._inherited: list[Family] = []
         self._name = str(pid or os.getpid())
         self._server: asyncio.Server | None = None
-        self._told = Snapshot(self._tell)
+        self._snapshot = Snapshot(self._report)
 
     async def start(self) -> None:
-        """Go on from one that ended, if there is any, and answer the others from now on."""
+        """Continue the counts of a process that ended, if any, and serve those of this one."""
         self._inherit()
-        self._server = await asyncio.start_unix_server(self._answer, self._path(_SOCKET))
+        self._server = await asyncio.start_unix_server(self._serve, self._path(_SOCKET))
 
     async def stop(self) -> None:
-        """Leave what was counted to the others."""
+        """Stop serving, and leave the counts in a file for the other processes."""
         if self._server is not None:
             self._server.close()
             self._path(_SOCKET).unlink(missing_ok=True)
         self._write(list(self._own()))
 
     async def families(self) -> list[Family]:
-        """Return what all of them have counted, those that ended included."""
-        others = await asyncio.gather(*map(self._asked, self._others()))
-        own = _decode(await self._told.get())
+        """Return the merged metrics of all processes, those that ended included."""
+        others = await asyncio.gather(*map(self._fetch, self._others()))
+        own = _decode(await self._snapshot.get())
         return await run_in_thread(lambda: combined([own, *others]))
 
     def _others(self) -> list[str]:
@@ -73,30 +70,30 @@ class Workers:
         names = {path.stem for path in found if path.suffix in {_FILE, _SOCKET}}
         return sorted(names - {self._name})
 
-    async def _tell(self) -> bytes:
+    async def _report(self) -> bytes:
         own = list(self._own())
         return await run_in_thread(lambda: self._write(own))
 
     def _write(self, own: list[Family]) -> bytes:
-        """Return what this one has counted, after it was written down."""
-        told = _encode(combined([own, self._inherited]))
-        with contextlib.suppress(OSError):  # the directory is gone, or full: nothing to keep it in
+        """Return the counts of this process as JSON, after writing them to its file."""
+        report = _encode(combined([own, self._inherited]))
+        with contextlib.suppress(OSError):  # the directory is gone, or the disk is full
             path = self._path(_FILE)
             new = path.with_suffix(".new")
-            new.write_bytes(told)
+            new.write_bytes(report)
             new.replace(path)
-        return told
+        return report
 
-    async def _answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            writer.write(await self._told.get())
+            writer.write(await self._snapshot.get())
             await writer.drain()
         writer.close()
 
-    async def _asked(self, name: str) -> list[Family]:
-        """Return what the other one says; if it does not, what it last told anybody."""
+    async def _fetch(self, name: str) -> list[Family]:
+        """Return the metrics of another process; if it does not answer, the last it reported."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(WORKER_TIMEOUT_SECONDS):
                 path = self._directory / f"{name}{_SOCKET}"
                 reader, writer = await asyncio.open_unix_connection(path)
                 try:
@@ -120,7 +117,7 @@ class Workers:
             try:
                 path.replace(self._path(_FILE))
             except FileNotFoundError:
-                continue  # another new one has taken it
+                continue  # another new process has taken it
             self._inherited = lasting(self._read(self._name))
             return
 

@@ -1,4 +1,4 @@
-"""One log line and one measurement a request, and what every answer carries."""
+"""One log line and one measurement per request, and the headers that every response carries."""
 
 import logging
 import re
@@ -32,12 +32,12 @@ _PAGE: Final = "/docs"
 _FILES_OF_PAGE: Final = "/docs-assets/"
 NO_STORE: Final = (b"cache-control", b"no-store")
 _PRIVATE_HEADERS: Final = [*HEADERS, NO_STORE]
-# Any other word a client makes up counts as one: a metric has few labels.
+# All other methods share one label: a client must not create unlimited time series.
 _METHODS: Final = frozenset(HttpMethod)
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A line of the log. `queries`: statements sent to the database; `user`: a salted hash."""
+    """A line of the log. `queries` counts the statements sent; `user` is a salted hash."""
 
     event: ClassVar[str] = "request"
 
@@ -58,19 +58,19 @@ class Request(msgspec.Struct, frozen=True):
 
 class Span(Protocol):
     def end(self, method: str, route: str, status: int) -> None:
-        """Say what became of the request. Called once, where the span was begun."""
+        """End the span with the outcome of the request. Called once, in the task that began it."""
 
 
 class Tracing(Protocol):
     def begin(self, headers: Iterable[tuple[bytes, bytes]], request_id: str) -> Span:
-        """Begin the span of a request; until its end it is the parent of what happens."""
+        """Begin the span of a request. Until its end it is the parent of all new spans."""
 
 
 class Observation:
     """Wraps the whole application, unknown paths included.
 
-    `X-Request-ID` is taken from the request, or made, and returned. A line says the id, method,
-    route, status, time, number of statements and a hash of the user: nothing of bodies or tokens.
+    Returns the request's `X-Request-ID`, or a new one. Logs the id, method, route, status, time,
+    number of statements and a hash of the user, but nothing from bodies or tokens.
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class Observation:
         span = None
         if self._tracing is not None:
             span = self._tracing.begin(scope["headers"], under_way.id)
-        if "//" in scope["path"]:  # which is routed like one slash, and is to be treated like it
+        if "//" in scope["path"]:  # routed like one slash, so it must get the same headers
             scope["path"] = _SLASHES.sub("/", scope["path"])
-        fields = _fields(scope["path"])
+        fields = _choose_headers(scope["path"])
         status = 500
 
-        async def send_on(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -105,7 +105,7 @@ class Observation:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_on)
+            await self._app(scope, receive, send_with_headers)
         finally:
             seconds = perf_counter() - started
             route = scope.get("path_template") or "-"
@@ -130,8 +130,8 @@ class Observation:
             UNDER_WAY.reset(before)
 
 
-def _fields(path: str) -> list[tuple[bytes, bytes]]:
-    """Return what answers at a path carry. Only what is known as public may be stored."""
+def _choose_headers(path: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers of responses at a path. Only the public documentation may be cached."""
     if path.rstrip("/") == _PAGE:
         return _HEADERS_OF_PAGE
     return HEADERS if path.startswith((_PAGE + "/", _FILES_OF_PAGE)) else _PRIVATE_HEADERS

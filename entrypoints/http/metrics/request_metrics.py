@@ -1,4 +1,4 @@
-"""What Prometheus may scrape at /metrics: this process's counts, or those of all that serve."""
+"""/metrics for Prometheus: the counts of this process, or of all worker processes together."""
 
 import platform
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -29,10 +29,10 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 
 
 class Metrics:
-    """The counters of one application, and what `sources` know.
+    """The counters of one application, and the metrics of `sources`.
 
-    `workers` is a directory of the processes that serve together: then a scrape of any of them
-    answers for all.
+    If several processes serve together, `workers` is the directory that they share: a scrape of any
+    of them then returns the metrics of all.
     """
 
     def __init__(self, sources: Sequence[Source] = (), workers: Path | None = None) -> None:
@@ -41,7 +41,7 @@ class Metrics:
         self._workers = None if workers is None else Workers(workers, self._own)
         self._requests = Histogram(
             "chatkeep_request_duration_seconds",
-            "Time from a request's headers to the end of its answer",
+            "Time from a request's headers to the end of its response",
             ("method", "route", "status"),
             buckets=BUCKETS,
             registry=self.registry,
@@ -51,7 +51,7 @@ class Metrics:
         )
         self._over_soft_limit = Counter(
             "chatkeep_soft_limit_warnings",
-            "Appends to conversations longer than advised",
+            "Appends to conversations longer than recommended",
             registry=self.registry,
         )
         self._swept = Counter(
@@ -92,7 +92,7 @@ class Metrics:
         self._refused.labels(reason).inc()
 
     async def text(self) -> bytes:
-        """Return all of it in Prometheus' text format, as of a second ago at most."""
+        """Return all metrics in Prometheus' text format, at most one second old."""
         return await self._text.get()
 
     async def _make_text(self) -> bytes:
@@ -113,28 +113,28 @@ class Metrics:
 
     def _own(self) -> Iterator[Family]:
         about = {"version": version("chatkeep"), "python": platform.python_version()}
-        yield Family.gauge("chatkeep_build_info", "What runs here", 1, about, combine="max")
-        yield Family.gauge("chatkeep_workers", "Processes that this answer speaks for", 1)
+        yield Family.gauge("chatkeep_build_info", "Running versions", 1, about, combine="max")
+        yield Family.gauge("chatkeep_workers", "Worker processes included in these metrics", 1)
         yield from of_registry(self.registry)
         for source in self._sources:
             yield from source()
 
 
 def metrics_route(metrics: Metrics, key: str) -> HTTPRouteHandler:
-    """Return the route. With a `key` it is only for those who send it."""
+    """Return the route. If `key` is not empty, requests must send it as a bearer token."""
     digest = sha256(key.encode()).digest()
 
     def check_key(authorization: str) -> None:
-        scheme, _, given = authorization.partition(" ")
+        scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise IdentityError(
-                "Send the key of this service's metrics: Authorization: Bearer <key>.",
+                "Send the key for this service's metrics: Authorization: Bearer <key>.",
                 code="missing_credentials",
                 status=401,
             )
-        if not compare_digest(sha256(given.strip().encode()).digest(), digest):
+        if not compare_digest(sha256(credentials.strip().encode()).digest(), digest):
             raise IdentityError(
-                "This is not the key of this service's metrics (CHATKEEP_METRICS_KEY).",
+                "This is not the key for this service's metrics (CHATKEEP_METRICS_KEY).",
                 code="invalid_token",
                 status=401,
             )
@@ -143,7 +143,7 @@ def metrics_route(metrics: Metrics, key: str) -> HTTPRouteHandler:
     async def scrape(request: Request[Any, Any, Any]) -> Response[bytes]:
         if key:
             check_key(request.headers.get("authorization", ""))
-        # Litestar adds the charset to any text type by itself.
+        # Litestar adds the charset to every text type.
         media_type = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
         return Response(await metrics.text(), media_type=media_type)
 

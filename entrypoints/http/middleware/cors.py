@@ -1,4 +1,4 @@
-"""Which pages of other origins may call, and with what (CORS)."""
+"""CORS: which web pages of other origins may call, and with which methods."""
 
 from collections.abc import Awaitable
 from typing import Any, Final
@@ -25,10 +25,10 @@ _EXPOSED: Final = (
 
 
 def cors(settings: Settings) -> CORSConfig | None:
-    """Return what lets the pages of the settings in; None when there are none.
+    """Return the configuration for the origins in the settings; None if there are none.
 
-    A page may send any header: SDKs send their own (`X-Stainless-*`), and none of them lets it in.
-    What does is the token, which a browser never adds by itself as it would a cookie.
+    A page may send any header: SDKs send their own (`X-Stainless-*`), and no header but the token
+    grants access. Unlike a cookie, a browser never adds a token by itself.
     """
     if not settings.cors_origins:
         return None
@@ -41,7 +41,7 @@ def cors(settings: Settings) -> CORSConfig | None:
 
 
 class Preflights:
-    """Tells whoever asks in vain whether a page may call why it may not; Litestar does not."""
+    """Explains in the response why a preflight request is refused; Litestar does not."""
 
     def __init__(self, app: ASGIApp, config: CORSConfig) -> None:
         self._app = app
@@ -49,28 +49,29 @@ class Preflights:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS":
-            problem = self._refusal(dict(scope["headers"]))
+            problem = self._find_problem(dict(scope["headers"]))
             if problem is not None:
-                return _refuse(problem, send)
+                return _send_problem(problem, send)
         return self._app(scope, receive, send)
 
-    def _refusal(self, headers: dict[bytes, bytes]) -> ProblemError | None:
+    def _find_problem(self, headers: dict[bytes, bytes]) -> ProblemError | None:
         origin = headers.get(b"origin")
         if origin is None:
             return None
         name = origin.decode("latin-1")
         if not self._config.is_origin_allowed(name):
-            others = f"{variable('cors_origins')} names others"
+            setting = variable("cors_origins")
+            others = f"{setting} lists the origins that may"
             detail = f"Pages of {shorten(name)} may not call this service; {others}."
             return ProblemError(400, "origin-not-allowed", detail)
         method = headers.get(b"access-control-request-method", b"GET").decode("latin-1")
         if method not in _METHODS:
-            detail = f"Pages may not call with {shorten(method)}, only {', '.join(_METHODS)}."
+            detail = f"Pages may not use {shorten(method)}, only {', '.join(_METHODS)}."
             return ProblemError(400, "method-not-allowed", detail)
         return None
 
 
-async def _refuse(problem: ProblemError, send: Send) -> None:
+async def _send_problem(problem: ProblemError, send: Send) -> None:
     body = msgspec.json.encode(problem.problem())
     headers: Any = [
         (b"content-type", PROBLEM_JSON.encode()),

@@ -1,6 +1,6 @@
-"""How many bytes large bodies and large answers may take at once. Per process.
+"""Bounds the memory that large bodies and responses take at the same time, per process.
 
-A small one is not counted: how many of those there are is bounded by the requests at once.
+Small ones are not counted: the number of concurrent requests bounds those.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from chatkeep.entrypoints.http.problems import overloaded, too_many
 
 SMALL_BYTES: Final = 65_536
 SHARES: Final = 4
-"""One user has at most a fourth of the whole, or else two could keep all others out."""
+"""One user gets at most a fourth of the limit; otherwise two could lock out all others."""
 
 KEY: Final = "chatkeep.memory"
-"""Where in its scope a request has its `Held`."""
+"""The key of a request's `Held` in its scope."""
 
 
 class Memory:
-    """The bytes that are held for all requests; at most `limit`, 0 is no bound.
+    """The bytes that all requests hold: at most `limit`; 0 means no limit.
 
-    What nobody else stands in the way of is let through whatever its size: the limit of a body,
-    or of a page, is another one.
+    A request is let through whatever its size if no other request holds bytes. Bodies and pages
+    have limits for their size elsewhere.
     """
 
     def __init__(self, limit: int, refused: Callable[[str], None]) -> None:
@@ -34,7 +34,7 @@ class Memory:
 
 
 class Held:
-    """The bytes that are held for one request."""
+    """The bytes that one request holds."""
 
     __slots__ = ("_held", "_memory", "_user_id")
 
@@ -44,7 +44,7 @@ class Held:
         self._held = 0
 
     def take(self, size: int) -> None:
-        """Count so many bytes more. Raises `ProblemError` (503, 429) where there is no room."""
+        """Add `size` bytes. Raises `ProblemError` (503, 429) if that exceeds a limit."""
         memory = self._memory
         of_user = memory.of_user.get(self._user_id, 0)
         if memory.limit:
@@ -52,20 +52,20 @@ class Held:
             if of_user > self._held and of_user + size > share:
                 memory.refused("user_at_once")
                 raise too_many(
-                    f"Your large requests and answers hold {of_user} bytes; {share} are taken at "
-                    "once, a fourth of CHATKEEP_MAX_BYTES_AT_ONCE.",
+                    f"Your large requests and responses hold {of_user} bytes; {share} are allowed "
+                    "at once, a fourth of CHATKEEP_MAX_BYTES_AT_ONCE.",
                     retry_after=1,
                 )
             if memory.held > self._held and memory.held + size > memory.limit:
                 memory.refused("overloaded")
                 raise overloaded(
-                    f"Large requests and answers hold {memory.held} bytes; {memory.limit} are "
-                    "taken at once (CHATKEEP_MAX_BYTES_AT_ONCE)."
+                    f"Large requests and responses hold {memory.held} bytes; {memory.limit} are "
+                    "allowed at once (CHATKEEP_MAX_BYTES_AT_ONCE)."
                 )
         self.take_anyway(size)
 
     def take_anyway(self, size: int) -> None:
-        """Count so many bytes more that cannot be refused any more."""
+        """Add `size` bytes that can no longer be refused."""
         self._held += size
         self._memory.held += size
         of_user = self._memory.of_user
@@ -83,11 +83,11 @@ class Held:
 
 
 def hold(scope: Scope, size: int, *, may_refuse: bool = True) -> None:
-    """Count so many bytes more for a request until its answer has been handed to the system.
+    """Add `size` bytes to a request until its response has been handed to the operating system.
 
-    Raises `ProblemError`, unless it is too late for that.
+    Raises `ProblemError` if that exceeds a limit and `may_refuse`.
     """
-    held: Held | None = scope.get(KEY)  # type: ignore[assignment] # ASGI allows for keys of others
+    held: Held | None = scope.get(KEY)  # type: ignore[assignment] # ASGI allows extra keys
     if held is not None:
         if may_refuse:
             held.take(size)

@@ -1,6 +1,6 @@
-"""The OpenAPI document: Litestar's of the routes, made true and pleasant in what it cannot know.
+"""The OpenAPI document: the one that Litestar generates, corrected and completed.
 
-Bodies are described by msgspec, which decodes them; limits are those of the settings.
+Bodies are described by msgspec, which decodes them; limits come from the settings.
 """
 
 from typing import Any, Final
@@ -40,67 +40,71 @@ _BODIES: Final = (
 )
 _ERRORS: Final = {
     "400": ("Malformed", "The request cannot be read."),
-    "401": ("Unidentified", "There is no token or service key, or it is not valid."),
+    "401": ("Unidentified", "The token or service key is missing or invalid."),
     "403": ("Forbidden", "The caller may not do this."),
-    "404": ("NotFound", "There is none, or it is somebody else's: the two look the same."),
-    "409": ("Conflict", "The id is in use for something else, or what is to go is on hold."),
-    "408": ("TooSlow", "The body does not come in time; send the request again."),
-    "413": ("TooLarge", "The body is larger than this service takes."),
-    "415": ("NotJson", "The body is not JSON, or is encoded, as by gzip."),
+    "404": ("NotFound", "It does not exist, or belongs to another user: the two look the same."),
+    "409": ("Conflict", "The id is in use for something else, or a hold forbids the deletion."),
+    "408": ("TooSlow", "The body took too long to arrive; send the request again."),
+    "413": ("TooLarge", "The body is larger than this service allows."),
+    "415": ("NotJson", "The body is not JSON, or is encoded, for example with gzip."),
     "422": ("Invalid", "A value is wrong or over a limit; `errors` names the field."),
-    "429": ("TooMany", "The caller sends more at once, or a minute, than this service takes."),
-    "500": ("Unexpected", "A fault of this service."),
-    "503": ("Unavailable", "Not now; but trying again is safe."),
+    "429": ("TooMany", "The caller sends more requests, at once or per minute, than allowed."),
+    "500": ("Unexpected", "A bug in this service."),
+    "503": ("Unavailable", "The service cannot answer now; it is safe to try again."),
 }
 _RETRY_AFTER: Final = {
     "Retry-After": {
-        "description": "in how many seconds to try again",
+        "description": "how many seconds to wait before the next try",
         "schema": {"type": "integer", "minimum": 0},
     }
 }
 _ERROR_HEADERS: Final[dict[str, dict[str, Any]]] = {
     "401": {
-        "WWW-Authenticate": {"description": "as RFC 6750 has it", "schema": {"type": "string"}}
+        "WWW-Authenticate": {
+            "description": "the challenge of RFC 6750",
+            "schema": {"type": "string"},
+        }
     },
     "429": _RETRY_AFTER,
     "503": _RETRY_AFTER,
 }
 _USER_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
-# What Litestar says of everything, though it is the default.
-_NOISE: Final = frozenset({"deprecated", "allowEmptyValue", "allowReserved"})
+# Litestar writes these everywhere, although they are the defaults.
+_FALSE_BY_DEFAULT: Final = frozenset({"deprecated", "allowEmptyValue", "allowReserved"})
 
 
 def published(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return the document to show, of the one that Litestar generated."""
+    """Return the document to publish, made from the one that Litestar generated."""
     components = generated["components"]
     return {
         **generated,
         "components": {
             **components,
-            "schemas": _schemas(components["schemas"], settings),
+            "schemas": _build_schemas(components["schemas"], settings),
             "responses": {
-                name: _error(status, description) for status, (name, description) in _ERRORS.items()
+                name: _build_error(status, description)
+                for status, (name, description) in _ERRORS.items()
             },
         },
         "paths": {
-            path: {method: _operation(each, settings) for method, each in operations.items()}
+            path: {method: _build_operation(each, settings) for method, each in operations.items()}
             for path, operations in generated["paths"].items()
         },
     }
 
 
-def _schemas(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _build_schemas(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
     _, bodies = msgspec.json.schema_components(_BODIES, ref_template=_SCHEMAS + "{name}")
     enums = {
         name: {key: schema[key] for key in ("title", "type", "enum")}
         for name, schema in generated.items()
         if "enum" in schema
     }
-    schemas = {**generated, **_plain(bodies), **enums}
+    schemas = {**generated, **_simplify(bodies), **enums}
     _add_limits(schemas, settings)
     several = {**schemas["CreateConversation"]["properties"]["messages"], "minItems": 1}
     del several["default"]
-    # One decoder takes both, and tells them apart; whoever sends one of them sees two.
+    # One struct decodes both; the document shows them as two alternatives.
     schemas["Append"] = {
         "title": "Append",
         "description": schemas["Append"]["description"],
@@ -118,19 +122,19 @@ def _schemas(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
     return dict(sorted(schemas.items()))
 
 
-def _plain(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
-    """Say `{"type": ["string", "null"]}` instead of msgspec's `anyOf` of the two."""
+def _simplify(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
+    """Write `{"type": ["string", "null"]}` in place of msgspec's `anyOf` of the two."""
     if isinstance(schema, list):
-        return [_plain(each) for each in schema]
+        return [_simplify(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     match schema:
         case {"anyOf": [{"type": str(kind), **rest}, {"type": "null"}]}:
             others = {key: value for key, value in schema.items() if key != "anyOf"}
-            return _plain({"type": [kind, "null"], **rest, **others})
+            return _simplify({"type": [kind, "null"], **rest, **others})
         case {"enum": [only], **rest}:
             return {"const": only, **rest}
-    return {key: _plain(value) for key, value in schema.items()}
+    return {key: _simplify(value) for key, value in schema.items()}
 
 
 def _add_limits(schemas: dict[str, Any], settings: Settings) -> None:
@@ -140,21 +144,21 @@ def _add_limits(schemas: dict[str, Any], settings: Settings) -> None:
     if settings.max_message_chars:
         message["content"]["maxLength"] = settings.max_message_chars
     if settings.max_user_message_chars:
-        said = f"; of role user at most {settings.max_user_message_chars} characters"
-        message["content"]["description"] += said
+        limit = f"; with the role user at most {settings.max_user_message_chars} characters"
+        message["content"]["description"] += limit
     if settings.max_batch:
         messages = schemas["CreateConversation"]["properties"]["messages"]
         messages["maxItems"] = settings.max_batch
     for name in ("NewMessage", "CreateConversation", "PutConversation", "PatchConversation"):
         fields = schemas[name]["properties"]
         if settings.max_metadata_bytes:
-            said = f"; at most {settings.max_metadata_bytes} bytes as JSON"
-            fields["metadata"]["description"] += said
+            limit = f"; at most {settings.max_metadata_bytes} bytes as JSON"
+            fields["metadata"]["description"] += limit
         if settings.max_title_chars and "title" in fields:
             fields["title"]["maxLength"] = settings.max_title_chars
 
 
-def _error(status: str, description: str) -> dict[str, Any]:
+def _build_error(status: str, description: str) -> dict[str, Any]:
     examples = {
         problem.code: {"value": msgspec.to_builtins(problem.problem())}
         for problem in PROBLEMS
@@ -167,12 +171,16 @@ def _error(status: str, description: str) -> dict[str, Any]:
     return error | ({"headers": _ERROR_HEADERS[status]} if status in _ERROR_HEADERS else {})
 
 
-def _operation(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    operation = _without_noise(generated)
+def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    operation = _drop_defaults(generated)
     if "parameters" in operation:
-        operation["parameters"] = [_parameter(each, settings) for each in operation["parameters"]]
+        operation["parameters"] = [
+            _build_parameter(each, settings) for each in operation["parameters"]
+        ]
     if "requestBody" in operation:
-        operation["requestBody"] = _request_body(operation["requestBody"], operation["operationId"])
+        operation["requestBody"] = _build_request_body(
+            operation["requestBody"], operation["operationId"]
+        )
     operation["responses"] = {
         status: {"$ref": f"#/components/responses/{_ERRORS[status][0]}"}
         if PROBLEM_JSON in response.get("content", {})
@@ -182,13 +190,13 @@ def _operation(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
     return operation
 
 
-def _parameter(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    parameter = _without_noise(generated)
+def _build_parameter(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    parameter = _drop_defaults(generated)
     if parameter["name"] == "user_id":
-        description = "the `sub` of their tokens, percent-encoded: a slash is %2F"
+        description = "the `sub` of the user's tokens, percent-encoded: a slash is %2F"
         return {**parameter, "description": description, "schema": _USER_ID}
-    # A parameter that may be left out is not one that may be null.
-    schema, _ = _without_null(parameter["schema"])
+    # An optional parameter may be left out, but it must not be null.
+    schema, _ = _drop_null(parameter["schema"])
     schema.pop("description", None)
     schema.update({key: int(schema[key]) for key in ("minimum", "maximum") if key in schema})
     if parameter["name"] in {"limit", "context"} and settings.max_page:
@@ -196,20 +204,20 @@ def _parameter(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
     return {**parameter, "schema": schema}
 
 
-def _request_body(generated: dict[str, Any], operation_id: str) -> dict[str, Any]:
+def _build_request_body(generated: dict[str, Any], operation_id: str) -> dict[str, Any]:
     [(media_type, content)] = generated["content"].items()
-    schema, may_be_left_out = _without_null(content["schema"])
-    if may_be_left_out:
+    schema, is_optional = _drop_null(content["schema"])
+    if is_optional:
         schema = {"oneOf": [schema, {"type": "null"}]}
     examples = {name: {"value": value} for name, value in BODIES.get(operation_id, {}).items()}
     return {
-        "required": not may_be_left_out,
+        "required": not is_optional,
         "content": {media_type: {"schema": schema, **({"examples": examples} if examples else {})}},
     }
 
 
-def _without_null(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Return the schema without null among its alternatives, and whether it was one of them."""
+def _drop_null(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return the schema without the alternative null, and whether it had that alternative."""
     others = {key: value for key, value in schema.items() if key not in {"oneOf", "allOf"}}
     alternatives = schema.get("oneOf") or schema.get("allOf") or []
     left = [each for each in alternatives if each != {"type": "null"}]
@@ -218,8 +226,9 @@ def _without_null(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     return dict(schema), False
 
 
-def _without_noise(generated: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the defaults that Litestar spells out."""
+def _drop_defaults(generated: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: value for key, value in generated.items() if value is not False or key not in _NOISE
+        key: value
+        for key, value in generated.items()
+        if value is not False or key not in _FALSE_BY_DEFAULT
     }

@@ -1,4 +1,4 @@
-"""What the OpenAPI document shows: bodies that are accepted, and each kind of problem once."""
+"""The examples of the OpenAPI document: accepted bodies, and each kind of problem once."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -71,7 +71,9 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 
 PROBLEMS: Final[tuple[ProblemError, ...]] = (
     ProblemError(400, "malformed-body", "The body is not JSON: trailing characters (byte 3)."),
-    ProblemError(400, "invalid-request", "A service key acts for a user: name them in X-User-Id."),
+    ProblemError(
+        400, "invalid-request", "A service key acts for a user: send their id in X-User-Id."
+    ),
     ProblemError(401, "missing-credentials", "Send a token: Authorization: Bearer <token>."),
     ProblemError(401, "invalid-token", "The token has expired."),
     ProblemError(403, "insufficient-scope", "Only a service key may do this."),
@@ -106,14 +108,13 @@ PROBLEMS: Final[tuple[ProblemError, ...]] = (
     ProblemError(
         503,
         "temporarily-unavailable",
-        "The keys that tokens are verified with cannot be fetched now.",
+        "The keys for verifying tokens cannot be fetched now.",
     ),
     ProblemError(
         503,
         "overloaded",
-        "1000 requests are being served, as many as are taken at once "
-        "(CHATKEEP_MAX_REQUESTS_AT_ONCE).",
+        "This process is serving 1000 requests, its limit (CHATKEEP_MAX_REQUESTS_AT_ONCE).",
     ),
     ProblemError(503, "not-ready", "The database cannot be reached, or is not migrated."),
 )
-"""Each kind of problem once, as it is answered."""
+"""Each kind of problem once, as it is sent."""

@@ -1,4 +1,4 @@
-"""The page at /docs, with everything it needs served from here: no CDN."""
+"""The page at /docs. Everything that it needs is served from here: no CDN."""
 
 from collections.abc import Callable
 from importlib.metadata import version
@@ -44,7 +44,7 @@ _PAGE: Final = """\
 <div id="page"></div>
 <script>
 const spec = DOCUMENT;
-// Requests go to where this page came from, below the same path.
+// Requests go to the origin of this page, below the same path.
 spec.servers = [{url: new URL("ROOT/", location.href).pathname.replace(/(.)\\/$/, "$1")}];
 SwaggerUIBundle({spec, dom_id: "#page", deepLinking: true});
 </script>
@@ -52,23 +52,23 @@ SwaggerUIBundle({spec, dom_id: "#page", deepLinking: true});
 </html>
 """
 _INTRODUCTION: Final = """\
-Send a token with every request: `Authorization: Bearer <JWT>`; its `sub` is the user, who sees
-nothing but their own.
+Send a token with every request: `Authorization: Bearer <JWT>`. Its `sub` is the user, who sees
+only their own data.
 
 A chat turn is two calls: append the user's message with `?context=20`, hand `context.messages` to
 the model, append its answer.
 
-- **Again.** Give a message or a conversation an `id` of yours and a request may be sent again: it
-  answers what is stored, or 409 when that is something else.
-- **Pages** go on with `cursor`, which is `next_cursor` of the page before.
-- **Errors** are problem details (RFC 9457): `type` tells kinds apart, `errors` names the fields.
-- **HEAD** works wherever GET does, and is answered with the same headers.
-- **Every answer** has an `X-Request-ID`, yours or one made here, to find it in the log.
+- **Retries.** Choose the `id` of a message or a conversation yourself, and the request is safe to
+  repeat: the answer is what is stored, or 409 if that differs.
+- **Pages.** To get the next page, send `next_cursor` as `cursor`.
+- **Errors** are problem details (RFC 9457): `type` names the kind, `errors` the fields.
+- **HEAD** works wherever GET does, and returns the same headers.
+- **Every response** has an `X-Request-ID`, yours or a generated one, which is also in the log.
 """
 
 
 def documentation(settings: Settings, complete: Completion) -> OpenAPIConfig:
-    """Return what makes /docs, and /docs/openapi.json beside it.
+    """Return the configuration of /docs and /docs/openapi.json.
 
     `complete` adds the routes that Litestar does not describe.
     """
@@ -79,7 +79,7 @@ def documentation(settings: Settings, complete: Completion) -> OpenAPIConfig:
         summary="Keeps every conversation of your chatbot on your own Postgres.",
         description=_INTRODUCTION,
         openapi_router=Router(
-            "/docs", route_handlers=[], include_in_schema=False, after_request=_no_page
+            "/docs", route_handlers=[], include_in_schema=False, after_request=_raise_not_found
         ),
         render_plugins=[_Page(document), _Json(document)],
         use_handler_docstrings=True,
@@ -88,48 +88,48 @@ def documentation(settings: Settings, complete: Completion) -> OpenAPIConfig:
                 "bearer": SecurityScheme(
                     type="http",
                     scheme="bearer",
-                    description="a JWT whose `sub` is the user, or a service key",
+                    description="a JWT with the user as its `sub`, or a service key",
                 ),
                 "acting_for": SecurityScheme(
                     type="apiKey",
                     security_scheme_in="header",
                     name="X-User-Id",
-                    description="beside a service key: the user it acts for, as UTF-8",
+                    description="with a service key: the user to act for, as UTF-8",
                 ),
             }
         ),
         tags=[
-            Tag("conversations", "One chat session of one user each"),
+            Tag("conversations", "Each is one chat session of one user"),
             Tag("messages", "What was said in a conversation, in order"),
             Tag("users", "Who owns conversations"),
-            Tag("health", "For whoever runs this service"),
+            Tag("health", "For operators"),
         ],
     )
 
 
 class _Document:
-    """The published document, made when it is first asked for."""
+    """The published document, built at the first request for it."""
 
     def __init__(self, settings: Settings, complete: Completion) -> None:
         self._settings = settings
         self._complete = complete
-        self._made: dict[str, Any] = {}
+        self._built: dict[str, Any] = {}
 
-    def of(self, generated: dict[str, Any]) -> dict[str, Any]:
-        if not self._made:
-            self._made = self._complete(published(generated, self._settings))
-        return self._made
+    def build(self, generated: dict[str, Any]) -> dict[str, Any]:
+        if not self._built:
+            self._built = self._complete(published(generated, self._settings))
+        return self._built
 
 
 class _Page(OpenAPIRenderPlugin):
-    """Swagger UI. All of its links are relative: a proxy may serve it below a path of its own."""
+    """Swagger UI. All its links are relative, so a proxy may serve it below any path."""
 
     def __init__(self, document: _Document) -> None:
         super().__init__(path="/")
         self._document = document
 
     def render(self, request: _AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
-        document = self.render_json(request, self._document.of(openapi_schema))
+        document = self.render_json(request, self._document.build(openapi_schema))
         page = _PAGE.replace("ROOT", ".." if request.scope["raw_path"].endswith(b"/") else ".")
         return page.encode().replace(b"DOCUMENT", document.replace(b"</", rb"<\/"))
 
@@ -140,18 +140,18 @@ class _Json(JsonRenderPlugin):
         self._document = document
 
     def render(self, request: _AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
-        return super().render(request, self._document.of(openapi_schema))
+        return super().render(request, self._document.build(openapi_schema))
 
 
-async def _no_page(response: Response[Any]) -> Response[Any]:
-    # Litestar has a page of its own for what is not there.
+async def _raise_not_found(response: Response[Any]) -> Response[Any]:
+    # Litestar would answer an unknown path with an HTML page.
     if response.status_code == NotFoundException.status_code:
         raise NotFoundException
     return response
 
 
 def assets_routes() -> Router:
-    # The package is only a carrier of these files: its code is not imported.
+    # Only the package's files are used: its code is not imported.
     spec = find_spec("swagger_ui")
     if spec is None or spec.origin is None:
         raise RuntimeError("the package swagger-ui-py is not installed")
@@ -171,7 +171,7 @@ def assets_routes() -> Router:
 
 
 class RawSchema(OpenAPISchemaPlugin):
-    """Describes JSON that is passed on as it was stored: any value, said closer by its field."""
+    """Describes JSON passed on as stored: any value; its field says more."""
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:  # noqa: ANN401 - Litestar's own

@@ -34,7 +34,8 @@ MAX_INTEGER: Final = 2**31 - 1
 ConversationPath = FromPath[Annotated[UUID, Parameter(description="which conversation")]]
 Limit = Annotated[int, Parameter(ge=1, le=MAX_INTEGER, description="how many at most")]
 Cursor = Annotated[
-    str | None, Parameter(description="`next_cursor` of the page before; it says all the rest")
+    str | None,
+    Parameter(description="`next_cursor` of the previous page; it contains the other parameters"),
 ]
 
 
@@ -43,7 +44,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         "/",
         operation_id="createConversation",
         summary="Create a conversation",
-        response_description="It is stored, by this request or by the same one before.",
+        response_description="It is stored, by this request or by an earlier, equal one.",
         responses=problems(409, body=True),
     )
     async def create(
@@ -51,8 +52,8 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
     ) -> CreatedConversation:
         """Create a conversation, with its first messages if you like, all or nothing.
 
-        With an `id` of yours the request can be sent again: it answers what is stored, or 409 when
-        that is something else.
+        With an `id` of your choice it is safe to send the request again: the answer is what is
+        stored, or 409 if that differs.
         """
         _check_may_hold(request.user, data.retain)
         limits = chatkeep.limits
@@ -67,13 +68,13 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
             messages=messages,
             retain=data.retain is True,
         )
-        return _created(created)
+        return _describe_created(created)
 
     @put(
         "/{conversation_id:uuid}",
         operation_id="getOrCreateConversation",
         summary="Get a conversation, or create it",
-        response_description="It was there.",
+        response_description="It existed.",
         responses={
             **problems(404, body=True),
             201: ResponseSpec(ConversationOut, description="It was created."),
@@ -84,18 +85,18 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         conversation_id: ConversationPath,
         data: JSONBody[PutConversation | None] = None,
     ) -> Response[ConversationOut]:
-        """For the chat endpoint that may or may not have one yet: 201 when it was created.
+        """For a chat endpoint that does not know whether it exists: 201 if it was created.
 
-        The body says how to create it; a conversation that is there stays as it is.
+        The body says how to create it; an existing conversation is not changed.
         """
-        given = data or PutConversation()
-        _check_may_hold(request.user, given.retain)
+        new = data or PutConversation()
+        _check_may_hold(request.user, new.retain)
         found = await chatkeep.get_or_create_conversation(
             user_of(request.user),
             ConversationId(conversation_id),
-            title=given.title,
-            metadata=await request.convert(lambda: metadata_of(given.metadata, chatkeep.limits)),
-            retain=given.retain is True,
+            title=new.title,
+            metadata=await request.convert(lambda: metadata_of(new.metadata, chatkeep.limits)),
+            retain=new.retain is True,
         )
         return Response(
             ConversationOut.of(found.conversation), status_code=201 if found.created else 200
@@ -110,11 +111,13 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
     )
     async def list_conversations(
         request: JsonRequest,
-        status: FromQuery[Annotated[Status | None, Parameter(description="only these")]] = None,
+        status: FromQuery[
+            Annotated[Status | None, Parameter(description="only this status")]
+        ] = None,
         limit: FromQuery[Limit] = 20,
         cursor: FromQuery[Cursor] = None,
     ) -> ConversationPage:
-        """Latest activity first, with message counts, never with messages."""
+        """List with the latest activity first. Message counts are included, messages are not."""
         start = None if cursor is None else cursors.decode_conversations(cursor)
         if start is not None:
             cursors.check_agrees("status", status, start.status)
@@ -137,7 +140,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         responses=problems(404),
     )
     async def get_one(request: JsonRequest, conversation_id: ConversationPath) -> ConversationOut:
-        """Title, status, metadata, count and times; its messages are a list of their own."""
+        """Title, status, metadata, message count and times; its messages have their own route."""
         return ConversationOut.of(
             await chatkeep.get_conversation(user_of(request.user), ConversationId(conversation_id))
         )
@@ -152,10 +155,10 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
     async def change(
         request: JsonRequest, conversation_id: ConversationPath, data: JSONBody[PatchConversation]
     ) -> ConversationOut:
-        """Change the title, the status or the metadata. None of it counts as activity.
+        """Change the title, the status or the metadata. This does not count as activity.
 
-        With a service key also `retain`: a conversation that is on hold goes on as ever, but cannot
-        be deleted, nor can its messages or its user.
+        A service key may also change `retain`. A conversation on hold works as usual, but neither
+        it nor its messages nor its user can be deleted.
         """
         _check_may_hold(request.user, data.retain)
         changes = await request.convert(lambda: data.to_domain(chatkeep.limits))
@@ -169,11 +172,11 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         "/{conversation_id:uuid}",
         operation_id="deleteConversation",
         summary="Delete a conversation",
-        response_description="It is gone.",
+        response_description="It is deleted.",
         responses=problems(404, 409),
     )
     async def delete_one(request: JsonRequest, conversation_id: ConversationPath) -> None:
-        """Delete it with all its messages, for good; 409 while it is on hold."""
+        """Delete it with all its messages, permanently; 409 while it is on hold."""
         await chatkeep.delete_conversation(user_of(request.user), ConversationId(conversation_id))
 
     return Router(
@@ -185,16 +188,16 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
 
 
 def _check_may_hold(caller: Caller, retain: bool | UnsetType) -> None:  # noqa: FBT001 - a field
-    """Raise `IdentityError` for a user who would set or lift a hold."""
+    """Raise `IdentityError` if a user, not a service, asks to set or lift a hold."""
     if not (isinstance(retain, UnsetType) or caller.service):
         raise IdentityError(
-            "Only a service key sets or lifts a hold: leave out `retain`.",
+            "Only a service key may set or lift a hold: leave out `retain`.",
             code="insufficient_scope",
             status=403,
         )
 
 
-def _created(created: Created) -> CreatedConversation:
+def _describe_created(created: Created) -> CreatedConversation:
     out = CreatedConversation.of(created.conversation)
     if created.messages:
         out.messages = [MessageOut.of(message) for message in created.messages]

@@ -1,4 +1,4 @@
-"""/v1/me/export: everything of the caller, while it is read."""
+"""/v1/me/export: streams everything that the caller owns."""
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -22,28 +22,28 @@ logger = logging.getLogger("chatkeep.http")
 NDJSON: Final = "application/x-ndjson"
 CHUNK_BYTES: Final = 64 * 1024
 AT_ONCE: Final = 10
-"""Exports that a process serves at once: each may take as long as its reader, and holds a page."""
+"""Exports that a process serves at once: each keeps a page in memory until its client is done."""
 
 AT_ONCE_PER_USER: Final = 2
 _HEADER: Final = ResponseHeader(
     name="Content-Disposition",
-    description="a name for the file",
+    description="a suggested file name",
     value='attachment; filename="conversations.jsonl"',
 )
 
 
 class Writer(Protocol):
-    """Writes what an export consists of as lines of JSON."""
+    """Writes the pieces of an export as JSON Lines."""
 
     def write(self, piece: Piece) -> bytes:
-        """Return what comes next in the file."""
+        """Return the next bytes of the file."""
         ...
 
 
 def export_routes(
     transfer: Transfer, writer: Callable[[], Writer], *, refused: Callable[[str], None]
 ) -> Router:
-    """Return the route; `refused` is told of each request that is not served, and why."""
+    """Return the route. It calls `refused` with the reason for each request that it refuses."""
     places = Places(
         AT_ONCE,
         AT_ONCE_PER_USER,
@@ -57,7 +57,7 @@ def export_routes(
         middleware=[FewAtOnce(places)],
         operation_id="exportMe",
         security=FOR_USERS,
-        summary="Everything of mine",
+        summary="Export everything I own",
         media_type=NDJSON,
         response_headers=[_HEADER],
         responses={
@@ -73,11 +73,11 @@ def export_routes(
     async def export(request: JsonRequest) -> Stream:
         """Return all conversations of the caller with all their messages, as JSON Lines.
 
-        `chatkeep import` reads them; see docs/transfer.md for what stands in a line. When the
-        answer cannot be finished, the connection is closed in the middle of it, before a line feed.
+        `chatkeep import` reads them; docs/transfer.md describes the lines. If the response cannot
+        be completed, the connection is closed early, and the last line has no line feed.
         """
         pieces = transfer.export(user_of(request.user))
-        # What goes wrong before the first byte is an answer like any other.
+        # An error before the first byte gets an ordinary problem response.
         first = await anext(pieces, None)
         return Stream(_chunks(first, pieces, writer()), media_type=NDJSON)
 
@@ -87,10 +87,10 @@ def export_routes(
 async def _chunks(
     first: Piece | None, pieces: AsyncGenerator[Piece, None], writer: Writer
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the lines in chunks, each but the last one byte behind what is known.
+    """Yield the lines in chunks. Hold back the last byte of each until there is more.
 
-    So what breaks off never ends with a line feed, which tells it from what is whole also over
-    HTTP/1.0, where only the end of the connection ends an answer.
+    So an incomplete response never ends with a line feed. That distinguishes it from a complete one
+    even over HTTP/1.0, where only the end of the connection ends a response.
     """
     buffer = bytearray()
     async with aclosing(pieces):
@@ -101,7 +101,7 @@ async def _chunks(
                     chunk, buffer = bytes(buffer[:-1]), buffer[-1:]
                     yield chunk
         except Exception as error:
-            logger.error("an export broke off: %s", summary(error))  # noqa: TRY400 - in short; the server logs the rest
+            logger.error("an export broke off: %s", summary(error))  # noqa: TRY400 - the server logs the rest
             raise
         yield bytes(buffer)
 

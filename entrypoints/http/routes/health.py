@@ -1,4 +1,4 @@
-"""/health: for whoever starts, stops and routes to this process. Neither touches the database."""
+"""/health: liveness and readiness probes. Neither queries the database."""
 
 from collections.abc import Callable
 
@@ -13,25 +13,25 @@ def health_routes(ready: Callable[[], bool]) -> Router:
         "/live",
         operation_id="isLive",
         summary="Is the process up?",
-        response_description="It is.",
+        response_description="Yes.",
         sync_to_thread=False,
     )
     def is_live() -> dict[str, str]:
-        """200 as long as the process answers at all; restart it when it does not."""
+        """200 as long as the process can answer; restart it if it does not."""
         return {"status": "live"}
 
     @get(
         "/ready",
         operation_id="isReady",
         summary="Can it serve?",
-        response_description="It can.",
+        response_description="Yes.",
         sync_to_thread=False,
         responses={503: ResponseSpec(Problem, generate_examples=False, media_type=PROBLEM_JSON)},
     )
     def is_ready() -> dict[str, str]:
-        """200 when the database answered the last time it was asked.
+        """200 if the latest query to the database succeeded.
 
-        It is not asked for this, so that polling never wakes a database that went to sleep.
+        The probe sends no query of its own, so polling never wakes a suspended database.
         """
         if not ready():
             raise ProblemError(

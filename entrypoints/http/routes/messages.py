@@ -40,11 +40,13 @@ MessagePath = FromPath[Annotated[UUID, Parameter(description="which message")]]
 MaxChars = Annotated[
     int | None,
     Parameter(
-        ge=1, le=MAX_INTEGER, description="at most so many characters in all; older messages go"
+        ge=1,
+        le=MAX_INTEGER,
+        description="at most this many characters in total; drops the oldest messages",
     ),
 ]
 FormatOf = Annotated[
-    Format, Parameter(description="whose request the messages are for; openai unless said")
+    Format, Parameter(description="which model API the messages are for (default: openai)")
 ]
 
 
@@ -53,13 +55,13 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         "/messages",
         operation_id="appendMessages",
         summary="Append messages",
-        response_description="They are stored, by this request or by the same one before.",
+        response_description="They are stored, by this request or by an earlier, equal one.",
         responses=problems(404, 409, body=True),
         response_headers=[
             ResponseHeader(
                 name=WARNING_HEADER,
                 value="",
-                description="the conversation is longer than advised",
+                description="the conversation is longer than recommended",
                 documentation_only=True,
             )
         ],
@@ -74,18 +76,18 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
                 Parameter(
                     ge=1,
                     le=MAX_INTEGER,
-                    description="answer the context of so many messages as well",
+                    description="also return a context of this many messages",
                 ),
             ]
         ] = None,
         max_chars: FromQuery[MaxChars] = None,
         format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
     ) -> Response[Appended]:
-        """Append one message, or `{"messages": [...]}`, all or none, in the order given.
+        """Append one message, or several in order with `{"messages": [...]}`, all or none.
 
-        A message with an `id` of yours can be sent again: the answer is what is stored, or 409 when
-        that is something else. One such id makes a whole batch safe to send again.
-        With `context` the answer has what to hand to the model next: a chat turn is two calls.
+        If you choose a message's `id`, it is safe to send the message again: the answer is what is
+        stored, or 409 if that differs. One such id makes a whole batch safe to send again.
+        With `context` the answer includes what to hand to the model next: a chat turn is two calls.
         """
         result = await chatkeep.append(
             user_of(request.user),
@@ -98,7 +100,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         return JsonResponse(
             Appended(
                 messages=[MessageOut.of(message) for message in result.messages],
-                context=UNSET if result.context is None else _shaped(result.context, format),
+                context=UNSET if result.context is None else _convert(result.context, format),
             ),
             headers=_warning(result, chatkeep.limits.soft_max_conversation_messages),
         )
@@ -115,7 +117,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         conversation_id: ConversationPath,
         limit: FromQuery[Limit] = 20,
         order: FromQuery[
-            Annotated[Order | None, Parameter(description="asc (default): from the first one")]
+            Annotated[Order | None, Parameter(description="asc (default): oldest first")]
         ] = None,
         cursor: FromQuery[Cursor] = None,
         after: FromQuery[
@@ -125,10 +127,10 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             Annotated[UUID | None, Parameter(description="only those before this message")]
         ] = None,
     ) -> MessagePage:
-        """All messages, page by page: from the first on, or with `order=desc` from the latest back.
+        """All messages in pages, oldest first, or latest first with `order=desc`.
 
-        `after` and `before` belong into the first request; the cursor carries them on. A page of
-        large messages ends early, at 16 MiB unless the operator chose otherwise.
+        Send `after` and `before` with the first request only; the cursor remembers them. A page of
+        large messages ends early, at 16 MiB unless configured otherwise.
         """
         lower: Position | MessageId | None = None if after is None else MessageId(after)
         upper: Position | MessageId | None = None if before is None else MessageId(before)
@@ -159,7 +161,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         "/context",
         operation_id="getContext",
         summary="Get what to hand to the model",
-        response_description="Messages in the shape that `format` names.",
+        response_description="Messages in the chosen `format`.",
         responses=problems(404),
     )
     async def context(
@@ -171,10 +173,10 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
     ) -> OpenAIContext | AnthropicContext:
         """Return the last `limit` messages, oldest first, as a valid request to a model.
 
-        The system and developer messages that open the conversation stay in front of them. Tool
-        calls and their results come in pairs or not at all.
+        The system and developer messages that open the conversation always come first. Tool calls
+        and their results come in pairs or not at all.
         """
-        return _shaped(
+        return _convert(
             await chatkeep.context(
                 user_of(request.user),
                 ConversationId(conversation_id),
@@ -205,15 +207,15 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         "/messages/{message_id:uuid}",
         operation_id="deleteMessage",
         summary="Delete a message",
-        response_description="It is gone.",
+        response_description="It is deleted.",
         responses=problems(404, 409),
     )
     async def delete_one(
         request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
     ) -> None:
-        """Delete it for good; 409 while its conversation is on hold.
+        """Delete it permanently; 409 while its conversation is on hold.
 
-        The order of the others, and the last activity, stay.
+        The order of the other messages and the time of the last activity do not change.
         """
         await chatkeep.delete_message(
             user_of(request.user), ConversationId(conversation_id), MessageId(message_id)
@@ -227,7 +229,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
     )
 
 
-def _shaped(context: Context, format: Format) -> OpenAIContext | AnthropicContext:  # noqa: A002
+def _convert(context: Context, format: Format) -> OpenAIContext | AnthropicContext:  # noqa: A002
     return openai(context) if format is Format.OPENAI else anthropic(context)
 
 
@@ -236,5 +238,5 @@ def _warning(result: AppendResult, soft_limit: int) -> dict[str, str]:
         return {}
     return {
         WARNING_HEADER: f"the conversation has {result.message_count} messages; "
-        f"at most {soft_limit} are advised (CHATKEEP_SOFT_MAX_CONVERSATION_MESSAGES)"
+        f"at most {soft_limit} are recommended (CHATKEEP_SOFT_MAX_CONVERSATION_MESSAGES)"
     }

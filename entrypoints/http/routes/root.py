@@ -1,4 +1,4 @@
-"""/: whoever knows only the address finds everything else from here."""
+"""/: links to everything else, for those who know only the address."""
 
 from importlib.metadata import version
 from typing import Any, Final
@@ -7,7 +7,7 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
-# Relative, for a proxy may serve all of this below a path of its own.
+# Relative, because a proxy may serve all of this below any path.
 _DOCS: Final = "./docs"
 _LINKS: Final = {
     "docs": _DOCS,
@@ -26,15 +26,15 @@ def root_route() -> HTTPRouteHandler:
     @get("/", include_in_schema=False, sync_to_thread=False)
     def root(request: Request[Any, Any, Any]) -> Response[Any]:
         headers = {"Vary": "Accept"}
-        if _reads_pages(request.headers.get("accept", "")):
+        if _prefers_html(request.headers.get("accept", "")):
             return Redirect(_DOCS, status_code=307, headers=headers)
         return Response(this, headers=headers)
 
     return root
 
 
-def _reads_pages(accept: str) -> bool:
-    """Whether a page is asked for before JSON is, as browsers do; programs mostly take anything."""
+def _prefers_html(accept: str) -> bool:
+    """Return whether HTML comes before JSON, as in browsers; most programs accept anything."""
     for each in accept.split(","):
         media_type = each.partition(";")[0].strip().lower()
         if media_type in {"text/html", "application/json"}:

@@ -27,12 +27,12 @@ def user_routes(chatkeep: Chatkeep) -> Router:
         "/me",
         operation_id="getUsage",
         security=FOR_USERS,
-        summary="What I have stored",
-        response_description="Counts; all zero for a caller who has nothing stored.",
+        summary="Count what I have stored",
+        response_description="Counts; all are zero for a caller who has stored nothing.",
         responses=problems(),
     )
     async def usage(request: JsonRequest) -> UsageOut:
-        """How many conversations and messages the caller has."""
+        """Count the caller's conversations and messages."""
         return UsageOut.of(await chatkeep.usage(user_of(request.user)))
 
     @delete(
@@ -40,13 +40,13 @@ def user_routes(chatkeep: Chatkeep) -> Router:
         operation_id="eraseMe",
         security=FOR_USERS,
         summary="Erase me",
-        response_description="Nothing of the caller is left.",
+        response_description="Nothing of the caller remains.",
         responses=problems(409),
     )
     async def erase_me(request: JsonRequest) -> None:
-        """Delete the caller and everything they own, for good.
+        """Delete the caller and everything they own, permanently.
 
-        While a conversation of theirs is on hold, nothing is deleted: 409.
+        While one of their conversations is on hold, nothing is deleted: 409.
         """
         await chatkeep.erase_me(user_of(request.user))
 
@@ -55,16 +55,16 @@ def user_routes(chatkeep: Chatkeep) -> Router:
         operation_id="putUser",
         security=FOR_SERVICES,
         summary="Add a user",
-        response_description="The user was there.",
+        response_description="The user existed.",
         responses={
             **problems(),
             201: ResponseSpec(UserOut, description="The user was added."),
         },
     )
     async def add(request: JsonRequest) -> Response[UserOut]:
-        """Make sure that the user exists; 201 when they are new. For service keys only."""
+        """Add the user if they do not exist; 201 if they are new. For service keys only."""
         service_of(request.user)
-        user = _named_in(request)
+        user = _parse_user_id(request)
         new = await chatkeep.provision_user(user)
         return Response(UserOut(id=user), status_code=201 if new else 200)
 
@@ -73,28 +73,28 @@ def user_routes(chatkeep: Chatkeep) -> Router:
         operation_id="eraseUser",
         security=FOR_SERVICES,
         summary="Erase a user",
-        response_description="Nothing of the user is left.",
+        response_description="Nothing of the user remains.",
         responses=problems(404, 409),
     )
     async def erase(request: JsonRequest) -> None:
-        """Delete a user and everything they own, for good. For service keys only.
+        """Delete a user and everything they own, permanently. For service keys only.
 
-        While a conversation of theirs is on hold, nothing is deleted: 409.
+        While one of their conversations is on hold, nothing is deleted: 409.
         """
         service_of(request.user)
-        await chatkeep.erase_user(_named_in(request))
+        await chatkeep.erase_user(_parse_user_id(request))
 
     return Router("/", tags=["users"], route_handlers=[usage, erase_me, add, erase])
 
 
-def _named_in(request: JsonRequest) -> UserId:
-    """Return the user id at the end of the path, exactly as it was encoded.
+def _parse_user_id(request: JsonRequest) -> UserId:
+    """Return the user id at the end of the raw path.
 
-    As a parameter of the path it would lose slashes, and bad UTF-8 would become another id.
+    Litestar's path parameter would lose slashes, and turn bad UTF-8 into another id.
     """
     _, _, encoded = request.scope["raw_path"].partition(_BEFORE_USER_ID)
     if b"/" in encoded:
-        raise InvalidValueError("user_id", "holds a slash; write it as %2F")
+        raise InvalidValueError("user_id", "contains a slash; write it as %2F")
     try:
         return check_user_id(unquote_to_bytes(encoded).decode())
     except UnicodeDecodeError:

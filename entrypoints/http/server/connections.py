@@ -1,8 +1,8 @@
-"""One connection: takes requests apart, answers them one after another, and bounds both.
+"""One HTTP connection: parses requests, answers them one after another, and bounds both.
 
-Whoever connects need not have a token. So the head of a request is bounded in size and time, a
-rest of requests that were sent in advance waits unparsed, and a reader that takes nothing is cut
-off. docs/decisions.md says why this is not uvicorn's own.
+Any client may connect, with or without a token. So the head of a request is bounded in size and
+time, pipelined requests wait unparsed, and a client that stops reading is disconnected.
+docs/decisions.md says why this replaces uvicorn's own protocol.
 """
 
 import asyncio
@@ -20,28 +20,28 @@ from chatkeep.entrypoints.http.server.outlets import Outlet
 from chatkeep.entrypoints.http.server.uvicorn_parts import Configuration, Server
 
 MAX_HEAD_BYTES: Final = 65_536
-"""Of one request: its first line, headers and trailers; up to `SLICE_BYTES` more get through."""
+"""Limit for a request's first line, headers and trailers, checked after each `SLICE_BYTES`."""
 
 SLICE_BYTES: Final = 16_384
-"""So much is parsed at a time: what is in it cannot be left for later."""
+"""How much is parsed at a time. Parsing cannot stop within a slice."""
 
 
 class Connection(asyncio.Protocol):
-    """Serves HTTP/1.1 and 1.0 over one connection; give the class to uvicorn as `http=`.
+    """Serves HTTP/1.1 and 1.0 over one connection; pass the class to uvicorn as `http=`.
 
-    It ignores requests to upgrade, as a server may (RFC 9110, section 7.8): some clients of HTTP/2
-    make one with their first request. It drops trailers (RFC 9110, section 6.5.1). It serves a
+    It ignores upgrade requests, as a server may (RFC 9110, section 7.8): some HTTP/2 clients send
+    one with their first request. It drops trailers (RFC 9110, section 6.5.1). It still serves a
     client that has closed its own side.
     """
 
-    patience = 30.0
-    """For so many seconds a connection may bring nothing that becomes a request."""
+    request_timeout = 30.0
+    """Seconds until the head of the next request must be complete."""
 
-    stall = 30.0
-    """For so many seconds a client may take nothing of its answer."""
+    write_timeout = 30.0
+    """Seconds that a client may read nothing of its response."""
 
-    linger = 2.0
-    """For so many seconds a client that was refused may go on sending before it is cut off."""
+    linger_timeout = 2.0
+    """Seconds that a refused client may go on sending before the connection is aborted."""
 
     def __init__(
         self,
@@ -61,36 +61,36 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self._outlet: Outlet
 
-        # What comes in.
+        # Input.
         self._parser = httptools.HttpRequestParser(self)
         self._unparsed = b""
         self._head: Head | None = None
         self._head_bytes = 0
         self._receiving: Exchange | None = None  # the one whose body has not ended
         self._is_paused = False
-        self._is_last = False  # no request is taken after the one that is being received
-        self._is_deaf = False  # what comes in is dropped
-        self._has_dropped = False
+        self._is_last = False  # no request is accepted after the one being received
+        self._ignores_input = False
+        self._has_dropped = False  # whether input was ignored
 
-        # What goes out. The first of the queue is being answered.
+        # Output. The first exchange of the queue is being answered.
         self._queue: deque[Exchange] = deque()
         self._is_serving = False
 
-        self._deadline = Deadline(self._loop, self._run_out_of_patience)
-        self._is_resting = False  # after an answer, until something comes in
+        self._deadline = Deadline(self._loop, self._time_out)
+        self._is_idle = False  # after a response, until new input
 
-    # What the event loop calls.
+    # Called by the event loop.
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # what a stream has
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a stream always has one
         self.transport = transport
-        self._outlet = Outlet(transport, self.stall)
+        self._outlet = Outlet(transport, self.write_timeout)
         self._addresses = (_address(transport, "peername"), _address(transport, "sockname"))
         self.server.connections.add(self)
-        self._deadline.set(self.patience)
+        self._deadline.set(self.request_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own
         self.server.connections.discard(self)
-        self._is_deaf = True
+        self._ignores_input = True
         self._unparsed = b""
         self._receiving = None
         for exchange in self._queue:
@@ -99,22 +99,22 @@ class Connection(asyncio.Protocol):
         self._deadline.close()
 
     def eof_received(self) -> bool:
-        """Return whether to go on answering: a client may close its own side when it has asked."""
+        """Return whether to keep the connection: a client may close its side after its requests."""
         if self._receiving is not None:
             self._refuse(ProblemError(400, "malformed-request", "The body ended too early."))
-        self._is_deaf = True
+        self._ignores_input = True
         if not self._queue:
             return False
         self._queue[-1].keep_alive = False
         return True
 
     def data_received(self, data: bytes) -> None:
-        if self._is_deaf:
+        if self._ignores_input:
             self._has_dropped = True
             return
-        if self._is_resting:
-            self._is_resting = False
-            self._deadline.set(self.patience)
+        if self._is_idle:
+            self._is_idle = False
+            self._deadline.set(self.request_timeout)
         self._unparsed += data
         self._parse()
 
@@ -124,19 +124,19 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._outlet.resume()
 
-    # What uvicorn calls.
+    # Called by uvicorn.
 
     def shutdown(self) -> None:
-        """Answer what was accepted, and close."""
+        """Answer the accepted requests, then close."""
         if not self._queue:
             self.transport.close()
             return
         self._queue[-1].keep_alive = False
         self._is_last = True
-        self._is_deaf = self._receiving is None
+        self._ignores_input = self._receiving is None
         self._has_dropped = self._has_dropped or len(self._unparsed) > 0
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
         self._head = Head()
@@ -146,13 +146,13 @@ class Connection(asyncio.Protocol):
             self._head.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head is not None:  # else it is a trailer
+        if self._head is not None:  # otherwise it is a trailer
             self._head.add(name, value)
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
         head = self._head
-        if head is None or self._is_deaf or self._parser.should_upgrade():
+        if head is None or self._ignores_input or self._parser.should_upgrade():
             return
         self._head = None
         try:
@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
             self._outlet,
             scope,
             server=self.server,
-            read_on=self.read_on,
+            resume_reading=self.resume_reading,
             keep_alive=scope["http_version"] == "1.1" and self._parser.should_keep_alive(),
             expects_continue=head.expects_continue and scope["http_version"] == "1.1",
         )
@@ -187,18 +187,18 @@ class Connection(asyncio.Protocol):
             return
         self._receiving.feed_end()
         self._receiving = None
-        self._is_deaf = self._is_deaf or self._is_last
+        self._ignores_input = self._ignores_input or self._is_last
 
-    # What comes in.
+    # Input.
 
     def _parse(self) -> None:
-        """Parse what has come, but no further while there is something that waits for its turn."""
+        """Parse the input, but stop while a request or a body waits for its turn."""
         rest = memoryview(self._unparsed)
-        while rest and not self._is_deaf and not self._is_behind():
+        while rest and not self._ignores_input and not self._is_behind():
             piece, rest = rest[:SLICE_BYTES], rest[SLICE_BYTES:]
             self._feed(piece)
-        self._has_dropped = self._has_dropped or (self._is_deaf and len(rest) > 0)
-        self._unparsed = b"" if self._is_deaf else bytes(rest)
+        self._has_dropped = self._has_dropped or (self._ignores_input and len(rest) > 0)
+        self._unparsed = b"" if self._ignores_input else bytes(rest)
         self._pause_reading(paused=len(self._unparsed) > 0)
 
     def _feed(self, data: memoryview | bytes) -> None:
@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
                 self._parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                data = self._without_upgrade(bytes(data[upgrade.args[0] :]))
+                data = self._drop_upgrade(bytes(data[upgrade.args[0] :]))
             except httptools.HttpParserError:
                 self._refuse(ProblemError(400, "malformed-request", "This is not HTTP/1.1."))
                 return
@@ -216,15 +216,15 @@ class Connection(asyncio.Protocol):
             detail = f"The head of the request is larger than {MAX_HEAD_BYTES} bytes."
             self._refuse(ProblemError(431, "head-too-large", detail))
 
-    def _without_upgrade(self, rest: bytes) -> bytes:
-        """Return what to take instead of a request that asked for it; `rest` came after its head.
+    def _drop_upgrade(self, rest: bytes) -> bytes:
+        """Return the request without its `Upgrade` header, to be parsed again.
 
-        Nothing, when it is refused.
+        `rest` is the input after its head. Returns b"" if the request is refused.
         """
         head = self._head
         method = self._parser.get_method()
         if head is None or method == b"CONNECT":
-            self._refuse(ProblemError(400, "malformed-request", "This is no proxy."))
+            self._refuse(ProblemError(400, "malformed-request", "This service is not a proxy."))
             return b""
         lines = [b"%b %b HTTP/%b" % (method, head.url, self._parser.get_http_version().encode())]
         lines += [b"%b: %b" % field for field in head.fields if field[0] != b"upgrade"]
@@ -234,8 +234,8 @@ class Connection(asyncio.Protocol):
     def _is_behind(self) -> bool:
         return len(self._queue) > 1 or (self._receiving is not None and self._receiving.is_full())
 
-    def read_on(self) -> None:
-        """Go on reading, after something that waited has been taken."""
+    def resume_reading(self) -> None:
+        """Continue to read after a waiting request or body has been taken."""
         if self._is_paused:
             self._parse()
 
@@ -248,13 +248,13 @@ class Connection(asyncio.Protocol):
                 self.transport.resume_reading()
 
     def _refuse(self, problem: ProblemError) -> None:
-        """Take nothing more from this client; answer with the problem when it is its turn.
+        """Ignore all further input, and answer with the problem when its turn comes.
 
-        A request whose body is broken off is the one that is answered so.
+        If a body is being received, the problem answers that request.
         """
-        if self._is_deaf:
+        if self._ignores_input:
             return
-        self._is_deaf = self._has_dropped = True
+        self._ignores_input = self._has_dropped = True
         exchange, self._receiving = self._receiving, None
         if exchange is None:
             exchange = Exchange(self._outlet, None, server=self.server)
@@ -265,10 +265,10 @@ class Connection(asyncio.Protocol):
         else:
             exchange.fail(problem)
 
-    # What goes out.
+    # Output.
 
     def _enqueue(self, exchange: Exchange) -> None:
-        self._deadline.call_off()
+        self._deadline.cancel()
         self._queue.append(exchange)
         if not self._is_serving:
             self._is_serving = True
@@ -277,7 +277,7 @@ class Connection(asyncio.Protocol):
             task.add_done_callback(self.server.tasks.discard)
 
     async def _serve(self) -> None:
-        """Answer one request after another, until there is none."""
+        """Answer the queued requests one after another."""
         try:
             while self._queue and not self.transport.is_closing():
                 exchange = self._queue[0]
@@ -287,13 +287,13 @@ class Connection(asyncio.Protocol):
                 if not exchange.keep_alive:
                     self._end()
                     return
-                self.read_on()
+                self.resume_reading()
                 if self._queue:
-                    await asyncio.sleep(0)  # others have their turn, too
+                    await asyncio.sleep(0)  # let other connections take their turn
         finally:
             self._is_serving = False
-        self._is_resting = self._receiving is None and self._head is None
-        self._deadline.set(self._keep_alive if self._is_resting else self.patience)
+        self._is_idle = self._receiving is None and self._head is None
+        self._deadline.set(self._keep_alive if self._is_idle else self.request_timeout)
 
     def _end(self) -> None:
         self._queue.clear()
@@ -303,25 +303,26 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def _hang_up(self) -> None:
-        """Close our side of the connection, and the other one a little later.
+        """Close our side of the connection, and the other side `linger_timeout` later.
 
-        What still comes in is dropped; unread, it would have the system reset the connection, and
-        the client would lose the answers that it has not read yet.
+        Meanwhile input is read and dropped. If it stayed unread, the operating system would reset
+        the connection, and the client would lose responses that it has not read yet.
         """
-        self._is_deaf = True
+        self._ignores_input = True
         self._unparsed = b""
         if self.transport.is_closing():
             return
         self._pause_reading(paused=False)
         self.transport.write_eof()
-        self._deadline.call_off()
-        self._loop.call_later(self.linger, self.transport.abort)
+        self._deadline.cancel()
+        self._loop.call_later(self.linger_timeout, self.transport.abort)
 
-    def _run_out_of_patience(self) -> None:
+    def _time_out(self) -> None:
         if self.transport.is_closing():
             return
         if self._head is not None and self._receiving is None:
-            detail = f"The head of the request was not complete after {self.patience:g} seconds."
+            seconds = f"{self.request_timeout:g} seconds"
+            detail = f"The head of the request was not complete after {seconds}."
             self._refuse(ProblemError(408, "too-slow", detail))
         else:
             self.transport.close()

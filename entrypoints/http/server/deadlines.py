@@ -1,4 +1,4 @@
-"""A time limit that is mostly called off."""
+"""A timeout that is cheap to set and to cancel."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,16 +6,17 @@ from math import inf
 
 
 class Deadline:
-    """Calls `missed` when the time that was set is over. Setting it anew forgets the last one.
+    """Calls `on_timeout` when the time is over. Setting a new time replaces the previous one.
 
-    Setting and calling off cost next to nothing: a timer that finds its time put off waits again.
+    Setting and cancelling rarely touch the event loop's timer: when it fires too early, it is
+    started again for the rest of the time.
     """
 
-    __slots__ = ("_at", "_loop", "_missed", "_timer", "_timer_at")
+    __slots__ = ("_at", "_loop", "_on_timeout", "_timer", "_timer_at")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, missed: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_timeout: Callable[[], None]) -> None:
         self._loop = loop
-        self._missed = missed
+        self._on_timeout = on_timeout
         self._at = inf
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
@@ -25,11 +26,11 @@ class Deadline:
         if self._at < self._timer_at:
             self._start()
 
-    def call_off(self) -> None:
+    def cancel(self) -> None:
         self._at = inf
 
     def close(self) -> None:
-        """Call it off for good, and let go of the timer."""
+        """Cancel the deadline for good, and release its timer."""
         self._at = inf
         if self._timer is not None:
             self._timer.cancel()
@@ -38,9 +39,9 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = self._at
-        self._timer = self._loop.call_at(self._at, self._look)
+        self._timer = self._loop.call_at(self._at, self._fire)
 
-    def _look(self) -> None:
+    def _fire(self) -> None:
         self._timer, self._timer_at = None, inf
         if self._at == inf:
             return
@@ -48,4 +49,4 @@ class Deadline:
             self._start()
         else:
             self._at = inf
-            self._missed()
+            self._on_timeout()

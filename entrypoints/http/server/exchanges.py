@@ -1,4 +1,4 @@
-"""One request and its answer, between a connection and an ASGI application."""
+"""One request and its response, between a connection and an ASGI application."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ logger = logging.getLogger("chatkeep.http")
 access_logger = logging.getLogger(ACCESS)
 
 BODY_BYTES: Final = 65_536
-"""So much of a body waits for the application; the connection is not read further meanwhile."""
+"""How much of a body is buffered for the application before reading from the client pauses."""
 
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
@@ -32,19 +32,19 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Exchange:
-    """One request and its answer.
+    """One request and its response.
 
-    Without a `scope` it is no request, and has to `fail`. `read_on` is called when there is room
-    for more of its body.
+    Without a `scope` the request could not be parsed, and the caller must call `fail`.
+    `resume_reading` is called when there is room for more of the body.
     """
 
-    def __init__(  # noqa: PLR0913 - what a connection knows of a request
+    def __init__(  # noqa: PLR0913 - what a connection knows about a request
         self,
         outlet: Outlet,
         scope: HTTPScope | None,
         *,
         server: Server,
-        read_on: Callable[[], None] = lambda: None,
+        resume_reading: Callable[[], None] = lambda: None,
         keep_alive: bool = False,
         expects_continue: bool = False,
     ) -> None:
@@ -52,7 +52,7 @@ class Exchange:
         self.is_answered = False
         self._outlet = outlet
         self._server = server
-        self._read_on = read_on
+        self._resume_reading = resume_reading
         self._scope = scope
         self._problem: ProblemError | None = None
         self._event: asyncio.Event | None = None
@@ -63,14 +63,14 @@ class Exchange:
         self._size = 0
         self._has_ended = False
         self._is_body_taken = False
-        # The answer.
+        # The response.
         self._has_begun = False
         self._head = b""
         self._is_chunked = False
         self._has_no_body = False
-        self._left: int | None = 0  # bytes of it that are still to come; None: nobody knows
+        self._left: int | None = 0  # bytes of its body still to be sent; None: unknown
 
-    # What the connection calls.
+    # Called by the connection.
 
     def feed(self, body: bytes) -> None:
         if not self.is_answered:
@@ -86,21 +86,22 @@ class Exchange:
         return self._size > BODY_BYTES
 
     def fail(self, problem: ProblemError) -> None:
-        """Let the request end with this problem: there is no telling where its body ends.
+        """End the request with this problem: the end of its body is unknown.
 
-        If it has not begun to be served it never is; else waiting for its body raises the problem.
+        If the application has not been called yet, it is not called; otherwise `receive` raises the
+        problem.
         """
         self._problem = problem
         self.keep_alive = False
         self._wake()
 
     def abandon(self) -> None:
-        """Let it come to an end without an answer: the client is gone."""
+        """End the request without a response: the client has disconnected."""
         self._is_gone = True
         self._wake()
 
     async def run(self, app: ASGIApp) -> None:
-        """Return when the answer has been handed to the system, or cannot be any more."""
+        """Return when the response has been handed to the operating system, or cannot be."""
         if self._problem is not None or self._scope is None:
             await self._refuse(self._problem or internal_error())
             return
@@ -114,8 +115,8 @@ class Exchange:
         else:
             if self.is_answered or self._is_gone:
                 return
-            logger.error("the application gave no whole answer")
-        if self._head or not self._has_begun:  # nothing of an answer has been sent
+            logger.error("the application did not send a complete response")
+        if self._head or not self._has_begun:  # no part of a response has been sent
             await self._send_problem(internal_error(), uuid4().hex)
         elif not self.is_answered:
             self._break_off()
@@ -123,9 +124,9 @@ class Exchange:
     # ASGI.
 
     async def receive(self) -> Any:  # noqa: ANN401 - ASGI's own
-        """Return the next piece of the body, or that the client left, which may not come about.
+        """Return the next piece of the body, or wait until the client disconnects.
 
-        Raises `ProblemError` when the body breaks off or is malformed: an answer to give.
+        Raises `ProblemError` if the body is incomplete or malformed; it is to be the response.
         """
         if self._expects_continue and not self._has_ended and not self._has_begun:
             self._expects_continue = False
@@ -142,17 +143,17 @@ class Exchange:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body = []
         self._size = 0
-        self._read_on()
+        self._resume_reading()
         self._is_body_taken = self._has_ended and not self._body
         return {"type": "http.request", "body": body, "more_body": not self._is_body_taken}
 
     async def send(self, message: Message) -> None:
-        """Return when the system has taken it; a client that is gone gets nothing more."""
+        """Return when the operating system has taken the message; drop it if the client is gone."""
         if self._is_gone:
             return
         if message["type"] == "http.response.start" and not self._has_begun:
             self._begin(message["status"], [*message.get("headers", ())])
-            if self._left is None:  # nobody knows when the first piece comes
+            if self._left is None:  # the first piece of the body may come much later
                 head, self._head = self._head, b""
                 await self._outlet.write(head)
         elif message["type"] == "http.response.body" and self._has_begun and not self.is_answered:
@@ -161,7 +162,7 @@ class Exchange:
             raise RuntimeError(f"{message['type']} is out of order")
 
     def _begin(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
-        """Make the head of the answer, and decide what tells its end (RFC 9112, section 6)."""
+        """Build the head of the response, and choose its framing (RFC 9112, section 6)."""
         self._has_begun = True
         self._expects_continue = False
         self._left = None
@@ -183,12 +184,12 @@ class Exchange:
             if self._is_chunked:
                 lines.append(b"transfer-encoding: chunked\r\n")
             else:
-                self.keep_alive = False  # the end of the connection is that of the answer
+                self.keep_alive = False  # closing the connection ends the response
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         self._head = b"".join([*lines, b"\r\n"])
         if self._head.count(b"\n") != len(lines) + 1:
-            raise RuntimeError("a header has a line feed in it")
+            raise RuntimeError("a header contains a line feed")
 
     async def _send_body(self, body: bytes, more: bool) -> None:  # noqa: FBT001 - ASGI's own
         if self._has_no_body:
@@ -196,7 +197,7 @@ class Exchange:
         elif self._left is not None:
             self._left -= len(body)
             if self._left < 0 or (self._left > 0 and not more):
-                raise RuntimeError("the answer is not as long as its Content-Length says")
+                raise RuntimeError("the response's length differs from its Content-Length")
         pieces = [self._head] if self._head else []
         self._head = b""
         if body:
@@ -212,7 +213,7 @@ class Exchange:
             self._wake()
 
     async def _refuse(self, problem: ProblemError) -> None:
-        """Answer what no application is to see."""
+        """Answer a request that does not reach the application."""
         request_id = uuid4().hex
         access_logger.info(Request(request_id, "-", "-", problem.status, 0.0, 0, None))
         await self._send_problem(problem, request_id)
@@ -231,7 +232,7 @@ class Exchange:
         await self._send_body(body, more=False)
 
     def _break_off(self) -> None:
-        """End an answer so that the client does not take it for whole."""
+        """End a response so that the client notices that it is incomplete."""
         self.keep_alive = False
         if self._is_chunked or self._left:
             self._outlet.transport.close()

@@ -1,4 +1,4 @@
-"""The head of a request, and what it must be so that nobody reads another request than we do."""
+"""The head of a request, and checks against request smuggling."""
 
 import re
 from typing import Final, cast
@@ -10,8 +10,8 @@ from litestar.types import HTTPScope
 from chatkeep.entrypoints.http.problems import ProblemError
 
 _OWS: Final = b" \t"
-# Two of them, or a list in one of them, and a proxy may have read another request than we do.
-_OF_FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
+# If one of these is repeated, a proxy may have read another request than this service does.
+_FRAMING_HEADERS: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 # A host name or address and a port (RFC 9110, section 7.2), or nothing.
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%\[\]:-]*")
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
@@ -29,11 +29,11 @@ class Head:
         self._framing: dict[bytes, bytes] = {}
 
     def add(self, name: bytes, value: bytes) -> None:
-        """Add a field. White space around a value is no part of it (RFC 9110, section 5.5)."""
+        """Add a field, without white space around its value (RFC 9110, section 5.5)."""
         name = name.lower()
         value = value.strip(_OWS)
-        if name in _OF_FRAMING:
-            # llhttp refuses a second Content-Length, and one beside Transfer-Encoding.
+        if name in _FRAMING_HEADERS:
+            # llhttp itself refuses a second Content-Length, and one with Transfer-Encoding.
             value = value if name not in self._framing else b"\0"
             self._framing[name] = value
         elif name == b"expect" and value.lower() == b"100-continue":
@@ -41,7 +41,7 @@ class Head:
         self.fields.append((name, value))
 
     def scope(self, method: bytes, version: str, root_path: str) -> HTTPScope:
-        """Return the ASGI scope but for its addresses and state. Raises `ProblemError`."""
+        """Return the ASGI scope, without addresses and state. Raises `ProblemError`."""
         self._check(version)
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
@@ -63,22 +63,22 @@ class Head:
         return cast("HTTPScope", scope)
 
     def _check(self, version: str) -> None:
-        """Refuse what is read in more than one way (RFC 9112, sections 3.2 and 6.1)."""
+        """Refuse ambiguous requests (RFC 9112, sections 3.2 and 6.1)."""
         if version not in {"1.1", "1.0"}:
-            detail = f"HTTP/{version} is not spoken here; use HTTP/1.1."
+            detail = f"HTTP/{version} is not supported; use HTTP/1.1."
             raise ProblemError(505, "http-version-not-supported", detail)
         host = self._framing.get(b"host")
         if host is None and version == "1.1":
-            raise _malformed("Send a Host header; HTTP/1.1 demands one.")
+            raise _malformed("Send a Host header; HTTP/1.1 requires one.")
         if host is not None and not _HOST.fullmatch(host):
-            raise _malformed("Send one Host header: a name or an address, and a port if needed.")
+            raise _malformed("Send one Host header: a name or an address, optionally with a port.")
         coding = self._framing.get(b"transfer-encoding")
         if coding is None:
             return
         if version == "1.0":
-            raise _malformed("Transfer-Encoding is of HTTP/1.1, the request is of HTTP/1.0.")
+            raise _malformed("Transfer-Encoding needs HTTP/1.1; the request uses HTTP/1.0.")
         if coding.lower() != b"chunked":
-            detail = "Send one Transfer-Encoding, chunked; no other is understood here."
+            detail = "Send one Transfer-Encoding, chunked; no other is supported."
             raise ProblemError(501, "not-implemented", detail)
 
 

@@ -1,4 +1,4 @@
-"""What goes out on a connection: handed to the system, or else the client is cut off."""
+"""Writes responses to a connection, and disconnects a client that stops reading."""
 
 import asyncio
 import logging
@@ -9,31 +9,32 @@ from typing import Final
 logger = logging.getLogger("chatkeep.http")
 
 WRITE_BYTES: Final = 262_144
-"""So much of an answer is given to the system at a time."""
+"""How much of a response is handed to the operating system at a time."""
 
 
 class Outlet:
-    """Writes to a transport. Cuts off a client that takes nothing for `stall` seconds."""
+    """Writes to a transport. Disconnects a client that reads nothing for `timeout` seconds."""
 
-    __slots__ = ("_may_write", "_stall", "transport")
+    __slots__ = ("_may_write", "_timeout", "transport")
 
-    def __init__(self, transport: asyncio.Transport, stall: float) -> None:
+    def __init__(self, transport: asyncio.Transport, timeout: float) -> None:
         self.transport = transport
-        self._stall = stall
+        self._timeout = timeout
         self._may_write = asyncio.Event()
         self._may_write.set()
-        # A write waits until the system has taken all of it: what waits counts as being served.
+        # A write returns only when the operating system has taken everything, so that a response
+        # counts as being served until then.
         transport.set_write_buffer_limits(high=0)
 
     def pause(self) -> None:
-        """Wait: the transport holds something that the system has not taken yet."""
+        """Make writes wait: the operating system has not taken everything yet."""
         self._may_write.clear()
 
     def resume(self) -> None:
         self._may_write.set()
 
     async def write(self, *pieces: bytes) -> None:
-        """Return when the system has taken all of it, or the client is gone."""
+        """Return when the operating system has taken all pieces, or the client is gone."""
         if sum(map(len, pieces)) <= WRITE_BYTES:
             pieces = (b"".join(pieces),)
         for piece in pieces:
@@ -49,18 +50,19 @@ class Outlet:
         while not self._may_write.is_set():
             left = self.transport.get_write_buffer_size()
             try:
-                async with asyncio.timeout(self._stall):
+                async with asyncio.timeout(self._timeout):
                     await self._may_write.wait()
             except TimeoutError:
                 if self.transport.get_write_buffer_size() >= left:
-                    logger.info("a client took nothing of its answer for %g s", self._stall)
+                    logger.info("a client read nothing of its response for %g s", self._timeout)
                     self.reset()
                     return
 
     def reset(self) -> None:
-        """End the connection so that nobody takes what has come for the whole.
+        """Reset the connection, so that the client notices that the response is incomplete.
 
-        What the system holds for the client is dropped, too: one that reads nothing would hold it.
+        This also drops data in the operating system's buffers, which a client that reads nothing
+        would keep occupied.
         """
         if (socket := self.transport.get_extra_info("socket")) is not None:
             socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,7 +1,7 @@
-"""All that a connection needs of uvicorn, beside being given to it as `http=`.
+"""The parts of uvicorn that a connection uses.
 
-uvicorn makes it with the keywords `config`, `server_state`, `app_state` and `_loop`, and calls
-its `shutdown`. tests/unit/test_connections.py fails with a uvicorn that does otherwise.
+uvicorn creates connections with the keywords `config`, `server_state`, `app_state` and `_loop`, and
+calls their `shutdown`. tests/unit/test_connections.py fails with a uvicorn that does not.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 
 class Server(Protocol):
-    """`uvicorn.server.ServerState`, by which the server counts and ends its connections."""
+    """`uvicorn.server.ServerState`: how the server tracks and closes its connections."""
 
     connections: set[Any]
     tasks: set[asyncio.Task[None]]

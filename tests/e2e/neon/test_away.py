@@ -11,7 +11,7 @@ from chatkeep.adapters.piccolo.retries import Timing
 from tests.e2e.neon.service import Caller, problem, service, timed
 from tests.relay import Relay
 
-IMPATIENT = Timing(connect=0.5, patience=0.5, command=0.5)
+IMPATIENT = Timing(connect=0.5, outage=0.5, command=0.5)
 GONE = pytest.mark.parametrize("gone", ["down", "unreachable"])
 
 
@@ -37,7 +37,7 @@ async def test_the_service_starts_at_once_without_its_database_and_says_that_it_
     await go(relay, gone)
     started = time.perf_counter()
 
-    async with service(relay.url(), Timing(connect=15, patience=15)) as caller:
+    async with service(relay.url(), Timing(connect=15, outage=15)) as caller:
         assert await caller.is_live()
         assert time.perf_counter() - started < 14
         answer = await caller.call("GET", "/health/ready")
@@ -51,7 +51,7 @@ async def test_while_the_database_is_known_to_be_away_requests_are_refused_at_on
     relay: Relay, gone: str
 ) -> None:
     await go(relay, gone)
-    timing = Timing(connect=1.5, patience=1.5)
+    timing = Timing(connect=1.5, outage=1.5)
 
     started = time.perf_counter()
     async with service(relay.url(), timing) as caller:
@@ -64,9 +64,9 @@ async def test_while_the_database_is_known_to_be_away_requests_are_refused_at_on
     assert {problem(each)["type"] for each in [*answers, *later]} == {
         "urn:chatkeep:problem:database-unavailable"
     }
-    assert waited > timing.patience / 2  # since it was found away, which was before they came
-    assert first < timing.patience + 10
-    assert second < timing.patience
+    assert waited > timing.outage / 2  # since it was found away, which was before they came
+    assert first < timing.outage + 10
+    assert second < timing.outage
     assert live
 
 

@@ -48,7 +48,7 @@ PASTED = {
     "without any encryption asked for": f"postgresql://{OWNER}@{HOST}:{{port}}/neondb"
     "?sslmode=disable",
 }
-TIMING = Timing(connect=2, patience=2)
+TIMING = Timing(connect=2, outage=2)
 
 
 @dataclass
@@ -185,9 +185,9 @@ async def test_when_connecting_fails_nobody_gets_to_see_the_password(
             )
         if fault == "down":
             await relay.refuse()
-        async with service(url, Timing(connect=10, patience=2)) as caller:
+        async with service(url, Timing(connect=10, outage=2)) as caller:
             answers = [await caller.list(), await caller.call("GET", "/health/ready")]
-        engine = Engine(parse_database_url(url).connect_args, Timing(connect=10, patience=2))
+        engine = Engine(parse_database_url(url).connect_args, Timing(connect=10, outage=2))
         with pytest.raises(Exception, match="database") as caught:
             await engine.fetch("SELECT 1")
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo.retries import MOST_REFUSALS
+from chatkeep.adapters.piccolo.retries import MAX_CONFLICTS
 from tests import postgres
 from tests.e2e.neon.service import problem, service, timed
 from tests.relay import Relay
@@ -43,8 +43,8 @@ async def execute(database_url: str, sql: str) -> None:
     [
         ("53100", "no space left", 1),
         ("57014", "too long", 1),
-        ("40P01", "too busy", 1 + MOST_REFUSALS),
-        ("25006", "only read", 1 + MOST_REFUSALS),
+        ("40P01", "too busy", 1 + MAX_CONFLICTS),
+        ("25006", "is read-only", 1 + MAX_CONFLICTS),
     ],
 )
 async def test_what_passes_is_tried_a_few_times_and_what_does_not_is_said_at_once(
@@ -106,7 +106,7 @@ async def test_a_read_only_database_serves_reads_refuses_writes_and_is_found_wri
         # The connections of before are still read-only: they have to be replaced.
         after = await caller.say(conversation, "hello")
 
-    assert "only read" in problem(refused)["detail"]
+    assert "is read-only" in problem(refused)["detail"]
     assert read.status_code == 200
     assert after.status_code == 201
 
