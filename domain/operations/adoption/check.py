@@ -1,4 +1,4 @@
-"""Whether what was adopted is here as it stands in its old tables: counted, and by checksum."""
+"""Compares adopted messages with their legacy tables, by count and by checksum."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ SHOWN: Final = 10
 
 
 class Checksum:
-    """SHA-256 over messages in their order."""
+    """A SHA-256 hash of messages, in their order."""
 
     def __init__(self) -> None:
         self._hash = sha256()
 
     def add(self, message: NewMessage | Message, *, timed: bool) -> None:
-        """Count a message in; its time only if it is the message's own (`timed`)."""
+        """Add a message to the hash; with its time only if `timed`."""
         said = (
             message.role.value,
             message.content,
@@ -35,7 +35,7 @@ class Checksum:
         self._hash.update(repr(said).encode())
 
     def update(self, other: "Checksum") -> None:
-        """Count in all that `other` has counted, as one."""
+        """Add the digest of another checksum."""
         self._hash.update(str(other).encode())
 
     def __str__(self) -> str:
@@ -44,10 +44,10 @@ class Checksum:
 
 @dataclass(slots=True)
 class Comparison:
-    """Both sides; `first` are the old ids of the first conversations that differ.
+    """What was compared. `first` has the legacy ids of the first conversations that differ.
 
-    Compared are the messages that were adopted and not deleted here since, in the order of the old
-    tables; what a later run added comes after what earlier ones did.
+    It covers the messages that were adopted and not deleted since, in the order of the legacy
+    tables. Messages that a later run added come after those of earlier runs.
     """
 
     conversations: int = 0
@@ -61,7 +61,7 @@ class Comparison:
 
 @dataclass(slots=True)
 class _Chain:
-    """The messages of a conversation that one run adopted."""
+    """The messages of one conversation that one run adopted, on both sides."""
 
     old: Checksum = field(default_factory=Checksum)
     new: Checksum = field(default_factory=Checksum)
@@ -70,7 +70,7 @@ class _Chain:
 
 @dataclass(slots=True)
 class _Open:
-    """A conversation being compared; without `conversation` there is nothing to compare."""
+    """A conversation being compared. Without `conversation` there is nothing to compare."""
 
     conversation: Conversation | None
     is_sound: bool = True
@@ -79,7 +79,7 @@ class _Open:
 
 @dataclass(slots=True)
 class Check:
-    """Compares both sides after the run `run` has adopted. Changes nothing."""
+    """Compares legacy tables and target after `run` has adopted. Changes nothing."""
 
     source: OldTables
     target: Adopted
@@ -111,7 +111,7 @@ class Check:
             yield self._open
 
     async def _look_up(self, batch: Batch, opened: Sequence[_Open]) -> None:
-        """Leave out what was deleted here since; what this run adopted should be there."""
+        """Skip conversations that were deleted since; those that this run adopted must exist."""
         first = [
             (here, here.conversation)
             for part, here in zip(batch, opened, strict=True)
@@ -143,7 +143,7 @@ class Check:
             self._count(here, messages, stored)
 
     def _messages(self, part: Part, conversation: Conversation) -> dict[MessageId, NewMessage]:
-        """Return what the rows become, without those that are refused."""
+        """Convert the rows, without those that are refused."""
         messages = {}
         for old in part.messages:
             try:
@@ -163,7 +163,7 @@ class Check:
         found: list[tuple[Position, MessageId, _Chain]] = []
         for id_, new in messages.items():
             there = stored.get(id_)
-            if there is None or there.run is None:  # deleted, or the id of another message
+            if there is None or there.run is None:  # deleted since, or another message with this id
                 continue
             chain = here.chains.setdefault(there.run, _Chain())
             chain.old.add(new, timed=new.created_at is not None)

@@ -1,4 +1,4 @@
-"""Which column of a hand-made table is what: by its name, its kind, and what the operator says."""
+"""Maps the columns of legacy tables to fields, by name, by kind, and by the operator's options."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ Side = Literal["conversations", "messages"]
 
 
 class AdoptionError(ChatkeepError):
-    """The tables cannot be adopted as they are; the message says what to do about it."""
+    """The legacy tables cannot be adopted as they are; the message says what to do about it."""
 
 
 class Kind(StrEnum):
-    """What a column holds, as far as it matters here."""
+    """The kinds of column types that an adoption distinguishes."""
 
     INTEGER = "integer"
     UUID = "uuid"
@@ -29,14 +29,14 @@ class Kind(StrEnum):
 
 
 class Order(StrEnum):
-    """What decides the order of the messages of a conversation."""
+    """What the messages of a conversation are ordered by."""
 
     TIME = "time"
     ID = "id"
 
 
 class Extra(StrEnum):
-    """What becomes of columns that chatkeep has no place for."""
+    """What happens to columns that chatkeep has no field for."""
 
     METADATA = "metadata"
     LEAVE = "leave"
@@ -44,7 +44,7 @@ class Extra(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`type` is what the database calls it, `kind` what that means here."""
+    """A column of a legacy table; `type` is the database's name for its type."""
 
     name: str
     kind: Kind
@@ -53,9 +53,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What an operator says about the tables; None and nothing: look for it.
+    """What the operator specifies about the legacy tables. None means to detect it.
 
-    `columns`: (side, field) -> the column's name, or an empty one for "there is none".
+    `columns` maps a table and a field to the name of a column, or to an empty name if there is
+    none. `has_owner`: the operator names a user who owns conversations without one.
     """
 
     schema: str | None = None
@@ -69,7 +70,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Which column is which field of ours, and those that are none."""
+    """Which column holds which field, and the extra columns, which hold none."""
 
     fields: Mapping[str, Column]
     extra: tuple[Column, ...]
@@ -116,14 +117,14 @@ FIELDS: Final[Mapping[Side, Mapping[str, _Field]]] = {
         "created_at": _Field((*_CREATED, "timestamp", "sent_at"), _TIMES),
     },
 }
-# Chatkeep counts for itself.
+# Chatkeep derives these from the messages.
 DERIVED: Final[Mapping[Side, frozenset[str]]] = {
     "conversations": frozenset({"message_count", "messages_count", "last_message_at"}),
     "messages": frozenset(),
 }
 
-# The usual names, the ones that chatkeep's migration tells people to rename to first. The last ones
-# only in a schema that the operator names: without, they are chatkeep's own.
+# The usual names, starting with those that chatkeep's migration suggests. The last name of each can
+# only be found in a schema that the operator names: in the search path it is chatkeep's own table.
 USUAL: Final[Mapping[Side, tuple[str, ...]]] = {
     "conversations": ("old_conversations", "conversation", "chats", "conversations"),
     "messages": ("old_messages", "message", "chat_messages", "messages"),
@@ -131,13 +132,13 @@ USUAL: Final[Mapping[Side, tuple[str, ...]]] = {
 
 
 def chosen(side: Side, found: Sequence[tuple[str, str]], wanted: Wanted) -> tuple[str, str]:
-    """Return the one table (schema, name) of those `found`; raise `AdoptionError` otherwise."""
+    """Return the only table (schema, name) in `found`. Raises `AdoptionError` if it is not one."""
     name = wanted.conversations if side == "conversations" else wanted.messages
     where = f"in the schema {wanted.schema}" if wanted.schema else "in the search path"
     if not found:
         if name is None:
             raise AdoptionError(
-                f"No table of old {side} {where} (looked for {', '.join(USUAL[side])}): name it "
+                f"No legacy table of {side} {where} (looked for {', '.join(USUAL[side])}): name it "
                 f"with --{side} NAME, and its schema with --schema S."
             )
         hint = "name its schema with --schema S" if wanted.schema is None else "check the spelling"
@@ -148,14 +149,14 @@ def chosen(side: Side, found: Sequence[tuple[str, str]], wanted: Wanted) -> tupl
     if len(found) > 1:
         names = ", ".join(".".join(each) for each in found)
         raise AdoptionError(
-            f"Several tables could be the old {side}: {names}. Name the one with --{side} NAME "
+            f"Several tables could be the legacy {side}: {names}. Name one with --{side} NAME "
             "(and --schema S)."
         )
     return found[0]
 
 
 def resolve(side: Side, table: str, columns: Iterable[Column], wanted: Wanted) -> Resolved:
-    """Return which column is what. Raises `AdoptionError` that names all that is unclear."""
+    """Map columns to fields. Raises `AdoptionError` that lists everything that is unclear."""
     by_name = {column.name: column for column in columns}
     fields: dict[str, Column] = {}
     problems = []
@@ -184,8 +185,8 @@ def resolve(side: Side, table: str, columns: Iterable[Column], wanted: Wanted) -
             problems.append(f"has no column for {name}: name it with {option}")
     if side == "conversations" and "user_id" not in fields and not wanted.has_owner:
         problems.append(
-            "has no column for user_id: name it with --column conversations.user_id=NAME, or say "
-            "whose all of them are with --user-id ID"
+            "has no column for user_id: name it with --column conversations.user_id=NAME, or name "
+            "the owner of all conversations with --user-id ID"
         )
     used = {column.name for column in fields.values()}
     extra = tuple(
@@ -193,9 +194,9 @@ def resolve(side: Side, table: str, columns: Iterable[Column], wanted: Wanted) -
     )
     if extra and wanted.extra is None:
         problems.append(
-            f"has columns that chatkeep has no place for, {', '.join(c.name for c in extra)}: keep "
+            f"has columns that chatkeep has no field for, {', '.join(c.name for c in extra)}: keep "
             "them in the metadata with --extra metadata, leave them behind with --extra leave, or "
-            f"say what they are with --column {side}.FIELD=NAME"
+            f"map them to fields with --column {side}.FIELD=NAME"
         )
     if problems:
         raise AdoptionError(f"{table}: {'; '.join(problems)}.")
@@ -203,7 +204,7 @@ def resolve(side: Side, table: str, columns: Iterable[Column], wanted: Wanted) -
 
 
 def order_of(table: str, fields: Mapping[str, Column], wanted: Wanted) -> Order:
-    """Return what the messages are ordered by. Raises `AdoptionError` when nothing says."""
+    """Return what to order messages by. Raises `AdoptionError` if no column allows it."""
     if wanted.order is not None:
         if wanted.order is Order.TIME and "created_at" not in fields:
             raise AdoptionError(
@@ -216,8 +217,8 @@ def order_of(table: str, fields: Mapping[str, Column], wanted: Wanted) -> Order:
     if fields["id"].kind is Kind.INTEGER:
         return Order.ID
     raise AdoptionError(
-        f"{table}: nothing says in which order the messages stand: name their time with "
-        "--column messages.created_at=NAME, or, when the ids are in order, use --order id."
+        f"{table}: no column gives the order of messages: name the column of their time with "
+        "--column messages.created_at=NAME, or, if the ids are in order, use --order id."
     )
 
 

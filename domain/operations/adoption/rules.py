@@ -1,7 +1,7 @@
-"""What a row of a hand-made table becomes here: ids, roles, statuses, tool calls, times.
+"""Converts rows of legacy tables: ids, roles, statuses, tool calls, times.
 
-Rows come as texts, the way the database writes their values. Nothing of a row is left out silently:
-what has no place of its own is kept in the metadata, and a row that cannot be kept is refused.
+Values come as text, as the database prints them. Nothing in a row is lost silently: what has no
+field is kept in the metadata, and a row that cannot be stored is refused.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from chatkeep.domain.operations.adoption.json_columns import (
 )
 from chatkeep.domain.operations.adoption.layout import Kind
 
-# The ids of what was adopted follow from it: with another one, adopting again would add it again.
+# Adopted ids are derived from it: with another one, adopting again would add everything again.
 NAMESPACE: Final = UUID("1065de24-4e8f-4da1-9764-38c84f6e2254")
 ROLES: Final[Mapping[str, Role]] = {
     **{role.value: role for role in Role},
@@ -52,9 +52,10 @@ STATUSES: Final[Mapping[str, Status]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldConversation:
-    """A row of the old conversations. `messages` of them it has, from `first_at` to `last_at`.
+    """A row of the conversations table, with the number of its messages.
 
-    `bad_time`: a time of it is outside of the years 2 to 9998.
+    `first_at` and `last_at` are the times of its first and last message. `bad_time`: one of the
+    row's own times is outside the years 2 to 9998, and given as None.
     """
 
     id: str
@@ -73,7 +74,7 @@ class OldConversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldMessage:
-    """A row of the old messages."""
+    """A row of the messages table. `bad_time`: see `OldConversation`."""
 
     id: str
     user_id: str | None = None
@@ -90,9 +91,9 @@ class OldMessage:
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """How the ids of one old table become ours.
+    """Maps the ids of one legacy table to new ones.
 
-    UUIDs are kept. Any other id becomes the UUID of version 5 of "schema.table:id" in `NAMESPACE`.
+    UUIDs are kept. Any other id becomes the version 5 UUID of "schema.table:id" in `NAMESPACE`.
     """
 
     table: str
@@ -108,10 +109,10 @@ class Ids:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How rows are read. `owner` owns the conversations that have no user of their own.
+    """How rows are converted. `owner` is the user of conversations that do not name one.
 
-    `statuses` and `roles` are those the operator added; None as a status leaves such conversations
-    behind.
+    `roles` and `statuses` are the operator's additions to the known ones. Conversations whose
+    status maps to None are left behind.
     """
 
     conversations: Ids
@@ -121,7 +122,7 @@ class Rules:
     statuses: Mapping[str, Status | None] = field(default_factory=dict)
 
     def role(self, given: str) -> Role | None:
-        """Return the role that an old one stands for; None when that is not known."""
+        """Return the role that a legacy role means, or None if it is unknown."""
         word = given.strip().lower()
         return self.roles.get(word) or ROLES.get(word)
 
@@ -130,20 +131,23 @@ class Rules:
         return word in self.statuses or word in STATUSES
 
     def status(self, given: str | None) -> Status | None:
-        """Return what an old status stands for; None when such conversations are left behind."""
+        """Return the status that a legacy status means, or None to leave the conversation behind.
+
+        Raises `InvalidValueError` if it is unknown.
+        """
         word = (given or "").strip().lower()
         if word in self.statuses:
             return self.statuses[word]
         if word not in STATUSES:
-            raise InvalidValueError("status", f"{given!r} is not known")
+            raise InvalidValueError("status", f"{given!r} is unknown")
         return STATUSES[word]
 
 
 def conversation_of(old: OldConversation, rules: Rules, now: datetime) -> Conversation | None:
-    """Return what the row becomes; None when its status says that it is left behind.
+    """Convert a row; return None if its status leaves it behind.
 
-    What the row does not say of times follows from its messages; `now` when they say none either.
-    `updated_at` is the last activity: the latest of the row's own and of its last message's.
+    A missing `created_at` is that of the first message, else the row's `updated_at`, else `now`.
+    `updated_at` is the last activity: the later of the row's own and of the last message's time.
     Raises `InvalidValueError` naming the column.
     """
     status = rules.status(old.status)
@@ -151,9 +155,9 @@ def conversation_of(old: OldConversation, rules: Rules, now: datetime) -> Conver
         return None
     owner = old.user_id if old.user_id is not None else rules.owner
     if owner is None:
-        raise InvalidValueError("user_id", "is null: say whose it is with --user-id ID")
+        raise InvalidValueError("user_id", "is null: name the owner with --user-id ID")
     if old.bad_time:
-        raise InvalidValueError("created_at or updated_at", "is outside of the years 2 to 9998")
+        raise InvalidValueError("created_at or updated_at", "is outside the years 2 to 9998")
     known = [t for t in (old.created_at, old.first_at, old.updated_at) if t is not None]
     created_at = known[0] if known else now
     activity = [t for t in (old.updated_at, old.last_at) if t is not None]
@@ -170,20 +174,20 @@ def conversation_of(old: OldConversation, rules: Rules, now: datetime) -> Conver
 
 
 def message_of(old: OldMessage, owner: UserId, rules: Rules) -> NewMessage:
-    """Return what the row becomes in a conversation of `owner`; without a time if it has none.
+    """Convert a row of a conversation of `owner`; its time stays None if it has none.
 
     Raises `InvalidValueError` naming the column.
     """
     if old.user_id is not None and old.user_id != owner:
-        raise InvalidValueError("user_id", "is not that of the conversation")
+        raise InvalidValueError("user_id", "is not the user of the conversation")
     if old.bad_time:
-        raise InvalidValueError("created_at", "is outside of the years 2 to 9998")
+        raise InvalidValueError("created_at", "is outside the years 2 to 9998")
     if old.role is None:
         raise InvalidValueError("role", "is null")
     role = rules.role(old.role)
     if role is None:
         raise InvalidValueError(
-            "role", f"{old.role!r} is not known: say what it is with --role {old.role.strip()}=ROLE"
+            "role", f"{old.role!r} is unknown: map it with --role {old.role.strip()}=ROLE"
         )
     calls, kept = parse_tool_calls(old.tool_calls)
     tool_call_id = old.tool_call_id or None

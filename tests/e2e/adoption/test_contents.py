@@ -98,13 +98,13 @@ async def test_a_row_that_cannot_be_kept_is_refused_by_its_id_and_the_others_go_
     place: Place,
 ) -> None:
     rows = {
-        "role: 'moderator' is not known": ("moderator", "Hello", None, None, None),
+        "role: 'moderator' is unknown": ("moderator", "Hello", None, None, None),
         "role: is null": (None, "Hello", None, None, None),
         "content: ": ("user", None, None, None, None),
         "content: may be null only beside tool_calls": ("assistant", None, "no JSON", None, None),
         "tool_calls: ": ("user", "Hello", CALLS, None, None),
         "tool_call_id: only": ("user", "Hello", None, "call_1", None),
-        "metadata: has old_tool_calls": ("assistant", "Hello", "x", None, '{"old_tool_calls": 1}'),
+        "metadata: already has old_tool_calls": ("assistant", "Hello", "x", None, '{"old_tool_calls": 1}'),
     }
     for id_, row in enumerate(rows.values(), 10):
         await place.old.execute(INSERT, id_, *row)

@@ -66,7 +66,7 @@ async def test_a_view_can_be_adopted(small: Place) -> None:
 
 async def test_no_tables_or_several_are_told_with_the_way_out(place: Place) -> None:
     line = await refusal(place)
-    assert "No table of old conversations in the search path" in line
+    assert "No legacy table of conversations in the search path" in line
     assert "--conversations NAME" in line
 
     await place.old.execute(SMALL)
@@ -98,7 +98,7 @@ async def test_chatkeeps_own_tables_are_not_adopted(small: Place, option: str) -
         ("RENAME conversation_id TO dialogue", "messages.conversation_id=NAME"),
         ("ALTER content TYPE bytea USING NULL", "content is of type bytea"),
         ("ALTER created_at TYPE integer USING 1", "messages.created_at=NAME (or none:"),
-        ("ADD stars integer, ADD model text", "no place for, stars, model"),
+        ("ADD stars integer, ADD model text", "no field for, stars, model"),
         ("ALTER id DROP NOT NULL, ALTER id TYPE double precision", "double precision"),
     ],
 )
@@ -179,7 +179,10 @@ async def test_a_message_of_somebody_else_is_refused(small: Place) -> None:
     done = await small.adopt("--json")
     assert done.status == 1
     [refused] = done.report["refused"]
-    assert (refused["id"], refused["reason"]) == ("3", "user_id: is not that of the conversation")
+    assert (refused["id"], refused["reason"]) == (
+        "3",
+        "user_id: is not the user of the conversation",
+    )
 
 
 async def test_without_times_and_numbers_the_order_must_be_told(small: Place) -> None:

@@ -79,7 +79,7 @@ async def test_stopping_at_a_bad_row_leaves_its_conversations_out(small: Place) 
     done = await small.adopt("--on-bad", "stop")
     assert done.status == 1
     [line] = done.err.splitlines()
-    assert line.startswith("chatkeep: Stopped at messages: 3: role: 'helper' is not known")
+    assert line.startswith("chatkeep: Stopped at messages: 3: role: 'helper' is unknown")
     assert [await small.count(table) for table in OURS] == [0, 0, 0, 0]
 
 
