@@ -1,4 +1,4 @@
-"""What the service archives and deletes by itself, once a day, in whichever process is first."""
+"""The daily sweep of the service: the first process to claim it archives and deletes."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from tests.e2e.running import Service, as_user, running, until
 from tests.postgres import connect_args
 
 SOON = "from chatkeep.entrypoints import scheduled_sweep\nscheduled_sweep.SPREAD = 0.2\n"
-"""What the process runs first: it does not wait for half a minute."""
+"""Code that the process runs first, so that it does not wait half a minute."""
 
 OLD = """
 INSERT INTO users VALUES ('alice') ON CONFLICT DO NOTHING;
@@ -72,7 +72,7 @@ async def test_of_two_services_one_sweeps_and_starting_again_does_not(
     assert await statuses(connection) == {"archived": 4}
     assert swept_of(metrics[0]) == {"archived": 4, "deleted": 1}
     assert swept_of(metrics[1]) == {"archived": 0, "deleted": 0}
-    for text in metrics:  # no user has asked for anything
+    for text in metrics:  # without any request of a user
         assert "chatkeep_statement_duration_seconds_count 0.0" in text
     sent = [re.search(r'own_statements_total{purpose="sweep"} (\S+)', text) for text in metrics]
     assert [float(each[1]) > 1 for each in sent if each] == [True, False]

@@ -1,4 +1,4 @@
-"""The migrations, run as an operator runs them: by Piccolo's own command and by ours."""
+"""The migrations, run as an operator runs them: by Piccolo's command and by chatkeep's."""
 
 import asyncio
 import re
@@ -51,7 +51,7 @@ ORDER BY table_name, ordinal_position"""
 
 @pytest.fixture
 async def empty_url(postgres_server: Server) -> AsyncIterator[str]:
-    """Yield the URL of a database without any table."""
+    """Yield the URL of a database without tables."""
     async with postgres_server.database(template="template0") as url:
         yield url
 

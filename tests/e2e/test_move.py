@@ -1,4 +1,4 @@
-"""chatkeep move: everything arrives as it is, or the command says what did not."""
+"""chatkeep move: everything arrives unchanged, or the command says what did not."""
 
 import asyncio
 import json
@@ -22,8 +22,8 @@ from tests.postgres import Server, connect_args
 
 SOURCE = "move_source"
 
-# More messages, and more keys of one conversation, than are copied at once; ids at both ends; texts
-# that are easily changed on the way.
+# More messages, and more keys of one conversation, than one range holds; the lowest and highest
+# ids; texts that a copy could easily change.
 FILL = """
 INSERT INTO users (id, created_at) VALUES
   ('ann', '2020-02-29 12:34:56.789012+00'), ('Zoë', now()), ('zoe', now()), ('tab\tin', now());
@@ -62,7 +62,7 @@ INSERT INTO conversations (user_id, updated_at) VALUES ('new', now() + interval 
 
 @pytest.fixture(scope="module", autouse=True)
 async def template(postgres_server: Server) -> AsyncIterator[None]:
-    """Make the source's database once; each test has a copy."""
+    """Create the source database once; each test gets a copy."""
     await postgres_server.execute(f"CREATE DATABASE {SOURCE} TEMPLATE {postgres.TEMPLATE}")
     await postgres_server.execute(FILL, database=SOURCE)
     yield
@@ -77,14 +77,14 @@ async def source(postgres_server: Server) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def target(postgres_server: Server) -> AsyncIterator[str]:
-    """Yield the URL of a migrated database without a row."""
+    """Yield the URL of a migrated database without rows."""
     async with postgres_server.database() as url:
         yield url
 
 
 @pytest.fixture
 async def empty(postgres_server: Server) -> AsyncIterator[str]:
-    """Yield the URL of a database without any table."""
+    """Yield the URL of a database without tables."""
     async with postgres_server.database(template="template0") as url:
         yield url
 
@@ -94,7 +94,7 @@ async def run(source: str, *arguments: str, stdin: str = "") -> "subprocess.Comp
 
 
 async def moved(source: str, target: str, advance: Advance = lambda _: None) -> Moved:
-    """Do as the command does, in this process, which is quicker."""
+    """Do what the command does, in this process, which is faster."""
     await seen(source, target)
     async with postgres.pool(target) as there:
         return await move(Engine(connect_args(source)), there, advance)
@@ -106,7 +106,7 @@ async def seen(source: str, target: str) -> Seen:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """Yield a directory for the embedded database that its account can enter."""
+    """Yield a directory that the embedded database's account can enter."""
     path = Path(tempfile.mkdtemp(prefix="chatkeep test "))
     path.chmod(0o711)
     yield path
@@ -114,7 +114,7 @@ def home() -> Iterator[Path]:
 
 
 async def rows(url: str, *names: str) -> dict[str, list[str]]:
-    """Return the rows of all tables, or of those, as text."""
+    """Return the rows of the given tables, or of all, as text."""
     connection = await asyncpg.connect(**connect_args(url))
     try:
         return {
@@ -147,11 +147,11 @@ async def fetch(url: str, query: str) -> object:
 
 
 class InterruptionError(Exception):
-    """Stands for a power cut."""
+    """Simulates a power cut."""
 
 
 async def interrupted(source: str, target: str, *, at: int) -> None:
-    """Move until the so-many-th range, which is rolled back."""
+    """Move until the given range, which is rolled back."""
     told = 0
 
     def advance(_rows: int) -> None:
@@ -174,7 +174,7 @@ async def test_every_table_of_the_schema_is_moved_with_every_column(target: str)
     )
 
     columns = {name: set(found) for name, found in json.loads(str(there)).items()}
-    del columns["migration"]  # Piccolo's own, made anew by the migration of the target
+    del columns["migration"]  # Piccolo's own; the migration of the target creates it
     assert {table.name: set(table.columns) for table in (*TABLES, TASKS)} == columns
     assert {*columns} == OWN_TABLES
 

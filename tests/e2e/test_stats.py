@@ -1,4 +1,4 @@
-"""chatkeep stats: what it counts is there, and what it cannot tell it says."""
+"""chatkeep stats: its counts are right, and it says what it cannot tell."""
 
 import asyncio
 import json
@@ -24,8 +24,8 @@ from tests.postgres import Server, connect_args
 FILLED = "stats_filled"
 BIGGEST = "11111111-1111-4111-8111-111111111111"
 
-# Ann has a conversation of 2,000 messages and one without; bob has three of one message. A third
-# of ann's messages are of today, the others of yesterday.
+# Ann has a conversation of 2,000 messages and an empty one; bob has three with one message each. A
+# third of ann's messages are from today, the others from yesterday.
 FILL = f"""
 INSERT INTO users VALUES ('ann'), ('bob'), ('idle');
 INSERT INTO conversations (id, user_id, title, message_count, status, retain)
@@ -84,7 +84,7 @@ async def test_growth_is_counted_by_day_and_told_when_a_plan_is_full(filled: str
     counted = {day.day: day.messages for day in found.growth.days}
     today = found.at.astimezone(UTC).date()
     assert counted == {today - timedelta(2): 0, today - timedelta(1): 1500, today: 500}
-    # The first message is a day old: growth is over that day, not over the three.
+    # The first message is a day old, so growth is computed over that day, not over three.
     assert found.growth.messages_per_day == pytest.approx(2000, rel=0.01)
     assert found.plan is not None
     assert found.plan.used == pytest.approx(found.database_bytes / 2**30)

@@ -1,4 +1,4 @@
-"""chatkeep sweep, as an operator runs it, and what it does beside others on Postgres."""
+"""chatkeep sweep, as an operator runs it, and how it behaves beside other transactions."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ TABLES = [
     "tasks",
 ]
 
-# One conversation for each week of two years, of ten users, with whatever a conversation can have.
+# One conversation for each week of two years, of ten users, with everything that one can contain.
 FILL = """
 INSERT INTO users SELECT 'user-' || u FROM generate_series(1, 10) u;
 INSERT INTO conversations (user_id, title, status, message_count, updated_at, retain)
@@ -80,7 +80,7 @@ def found(said: str) -> dict[str, Any]:
 
 
 def tried(*arguments: str, database_url: str = UNUSED) -> Result:
-    """Run the command in this process, which takes less time to start."""
+    """Run the command in this process, which starts faster."""
     others = {name: None for name in os.environ if name.startswith("CHATKEEP_")}
     return CliRunner().invoke(
         sweep, arguments, env={"DATABASE_URL": database_url, **others}, catch_exceptions=False
@@ -296,13 +296,13 @@ async def test_an_append_at_the_same_time_is_either_kept_whole_or_refused(
 
     deleted = [await delete(0)]
     kept = [await append(idle[-1])]
-    async with asyncio.TaskGroup() as both:  # for the other 54, whoever is first
+    async with asyncio.TaskGroup() as both:  # for the other 54, in either order
         appending = [both.create_task(append(each)) for each in reversed(idle[:-1])]
         deleting = [both.create_task(delete(at)) for at in range(5, 60, 5)]
     kept += [task.result() for task in appending]
     deleted += [task.result() for task in deleting]
 
-    # What was locked at that moment by an append was passed over, and appended to.
+    # A conversation that an append had locked was skipped, and appended to.
     assert sum(deleted) == 60 - sum(kept)
     assert (deleted[0], kept[0]) == (5, True)
     for conversation, is_kept in zip(reversed(idle), kept, strict=True):

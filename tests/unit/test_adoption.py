@@ -1,4 +1,4 @@
-"""What rows of hand-made tables become, without a database."""
+"""How rows of legacy tables are converted, without a database."""
 
 import json
 from dataclasses import replace
@@ -61,7 +61,7 @@ def test_a_uuid_is_kept(kind: Kind) -> None:
 
 @pytest.mark.parametrize("old", [ID.upper(), ID.replace("-", ""), f"{{{ID}}}", "1", ""])
 def test_a_text_that_is_no_uuid_as_postgres_writes_them_is_derived(old: str) -> None:
-    """Else two rows that differ in nothing but capitals would become one."""
+    """Otherwise two rows whose ids differ only in case would become one."""
     assert Ids("public.t", Kind.TEXT).new(old) == uuid5(NAMESPACE, f"public.t:{old}")
 
 
@@ -146,7 +146,7 @@ def test_a_user_who_cannot_own_anything_is_refused(owner: str) -> None:
         conversation_of(OldConversation(id="1", user_id=owner), RULES, NOW)
 
 
-# Documents
+# JSON columns
 
 values = st.recursive(
     st.none()

@@ -1,4 +1,4 @@
-"""For how long is idle, in what batches it is swept, and when the service does it by itself."""
+"""Durations, the batches of a sweep, and the daily sweep of the service."""
 
 import asyncio
 import logging
@@ -137,7 +137,7 @@ def test_batches_are_bounded_and_a_long_conversation_is_alone(
 
 
 class Unwilling(MemorySweeps):
-    """Everything is always found, and in use by somebody else."""
+    """Finds every conversation each time; all of them are locked by other transactions."""
 
     async def to_delete(self, before: datetime, *, limit: int) -> list[Idle]:
         return [idle(0)] * limit
@@ -167,7 +167,7 @@ class EndOfTestError(Exception):
 
 @dataclass
 class World:
-    """A clock that goes on while somebody sleeps, and what a service does in it."""
+    """A clock that advances by what is slept, and a service that runs by it."""
 
     now_: datetime = MORNING
     until: datetime = MORNING + timedelta(days=3, hours=1)

@@ -1,4 +1,4 @@
-"""Importing and exporting: the format of a line, and what becomes of the conversation in it."""
+"""Importing and exporting: the format of a line, and how its conversation is stored."""
 
 import asyncio
 import io
@@ -381,7 +381,7 @@ async def test_the_ids_are_the_same_in_any_store_and_differ_by_user(house: House
 
 
 async def test_the_id_of_a_line_never_changes(house: House) -> None:
-    """With another one, importing a file again after an upgrade would add all of it again."""
+    """With another namespace, importing a file again would add everything again."""
     call = {"type": "function", "id": "c", "function": {"name": "f", "arguments": "{}"}}
     await house.take(
         {
@@ -449,7 +449,7 @@ async def test_limits_hold_for_imports_that_have_them_and_zero_switches_one_off(
 
 
 async def test_without_limits_what_was_said_is_taken_at_any_length(house: House) -> None:
-    """As it is for every length that the API refuses."""
+    """An import accepts every length that the API refuses."""
     text = "x" * 1_000_000
     call = {"id": text, "type": "function", "function": {"name": text, "arguments": text}}
     line = {
@@ -585,7 +585,7 @@ async def test_a_user_who_does_not_exist_has_nothing_to_export(house: House) -> 
 
 
 async def test_what_becomes_active_during_the_export_is_in_it_once(house: House) -> None:
-    """The list is by latest activity: what moves to its top has left the pages still to come."""
+    """The list is by latest activity: a conversation that moves to its top leaves later pages."""
     for number in range(2 * CONVERSATIONS_PAGE):
         at = (NOW - 1000 * HOUR + number * HOUR).isoformat()
         await house.take({"title": str(number), "created_at": at, "messages": []})

@@ -1,4 +1,4 @@
-"""A database with hand-made tables in it, the command on it, and the service to read it through."""
+"""A database with legacy tables, the command that adopts them, and the service to read it."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Done:
-    """What a command ended with."""
+    """The exit status and the output of a command."""
 
     status: int
     out: str
@@ -41,17 +41,17 @@ class Done:
 
 @dataclass
 class Place:
-    """A migrated database, and a connection to it of the old application's."""
+    """A migrated database, and the legacy application's connection to it."""
 
     url: str
     old: asyncpg.Connection
 
     async def adopt(self, *arguments: str) -> Done:
-        """Run the command in this process, as it runs in one of its own."""
+        """Run the command in this process."""
         return await asyncio.to_thread(_run, self.url, ["adopt", "--from-tables", *arguments])
 
     async def adopted(self, *arguments: str) -> Json:
-        """Run it as one that must go well; return its report."""
+        """Run the command, which must succeed; return its report."""
         done = await self.adopt("--json", *arguments)
         assert done.status == 0, done
         return done.report
@@ -80,7 +80,7 @@ class Place:
             return found
 
     async def rows(self, table: str) -> list[str]:
-        """Return all rows of a table, down to where they lie and who wrote them."""
+        """Return all rows of a table, with their physical locations and transactions."""
         rows = await self.old.fetch(f"SELECT t.ctid, t.xmin, t::text FROM {table} t ORDER BY 1")
         return [str(tuple(row)) for row in rows]
 

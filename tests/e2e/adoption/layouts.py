@@ -1,4 +1,4 @@
-"""Tables as people make them by hand, each with the same history of ann in it."""
+"""Legacy tables of various layouts, each with the same history of ann."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,7 +13,7 @@ CALLS = (
 
 @dataclass(frozen=True)
 class Layout:
-    """`script` makes and fills the tables; what they have no column for is not expected back."""
+    """`script` creates and fills the tables. Fields without a column are not expected back."""
 
     script: str
     arguments: tuple[str, ...] = ()

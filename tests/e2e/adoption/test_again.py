@@ -1,4 +1,4 @@
-"""Adopting again adds what is new, and nothing that was deleted or is there already."""
+"""Adopting again adds what is new, and nothing that was deleted or already exists."""
 
 import asyncio
 import signal
@@ -28,7 +28,7 @@ async def small(place: Place) -> Place:
 
 
 async def test_what_the_old_application_wrote_since_comes_after_what_is_here(small: Place) -> None:
-    """Also after what was said here meanwhile, and when it is older by its time."""
+    """Also after messages that were added here meanwhile, and when its own time is older."""
     await small.adopted()
     [before] = await small.conversations("ann")
     async with small.service("ann") as ann:
@@ -56,7 +56,7 @@ async def test_what_the_old_application_wrote_since_comes_after_what_is_here(sma
 
 
 async def test_what_comes_after_a_history_of_the_future_stands_after_it(small: Place) -> None:
-    """A clock that was wrong once does not decide the order."""
+    """A clock that was wrong does not change the order."""
     await small.old.execute("UPDATE old_messages SET created_at = '2100-01-01Z' WHERE id = 2")
     await small.adopted()
     await small.old.execute(f"{INSERT} (8, 1, 'user', 'now', now())")
@@ -105,7 +105,7 @@ async def test_a_conversation_used_here_under_its_old_id_before_is_added_to(plac
 
 
 async def test_a_message_that_was_written_to_both_is_there_once(place: Place) -> None:
-    """And one whose id is that of another message here is refused."""
+    """A row whose id belongs to another message here is refused."""
     await place.old.execute(UUIDS_AND_JSONB.script)
     await place.old.execute("DELETE FROM old_messages WHERE role = 'assistant' OR role = 'tool'")
     id_, message_id = UUIDS_AND_JSONB.conversation_id, UUIDS_AND_JSONB.first_message_id
@@ -182,7 +182,7 @@ async def test_a_run_that_is_killed_leaves_whole_conversations_and_the_next_goes
         "UPDATE old_conversations SET user_id = 'ann' WHERE id = 2;"
         "UPDATE old_conversations SET user_id = 'bob' WHERE id = 300"
     )
-    # The last batch needs bob, and is kept waiting for him until the run is killed.
+    # The last batch needs bob, and waits for him until the run is killed.
     async with held(place) as waiting:
         with command(place.url):
             await waiting()
@@ -252,7 +252,7 @@ async def test_an_interrupted_run_says_so_and_leaves_nothing_half_done(small: Pl
 
 @asynccontextmanager
 async def held(place: Place) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Keep the user bob from being added by anybody else; yield what waits until somebody tries."""
+    """Block others from adding the user bob; yield a function that waits until one tries."""
     query = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')"
     blocker = await asyncpg.connect(**connect_args(place.url))
     await blocker.execute("BEGIN; INSERT INTO users VALUES ('bob')")
@@ -271,7 +271,7 @@ async def held(place: Place) -> AsyncIterator[Callable[[], Awaitable[None]]]:
 
 @contextmanager
 def command(url: str) -> "Iterator[subprocess.Popen[bytes]]":
-    """Run the command in a process of its own, killed at the end if it still runs."""
+    """Run the command in a separate process, which is killed at the end if it still runs."""
     with subprocess.Popen(
         [CHATKEEP, "adopt", "--from-tables"],
         cwd=PROJECT,

@@ -1,4 +1,4 @@
-"""Whatever a hand-made table may hold is kept, in its order, or refused by its id."""
+"""All contents of legacy tables are kept, in their order, or refused with their id."""
 
 import json
 
@@ -25,7 +25,7 @@ async def messages_of_ann(place: Place) -> list[Json]:
 
 
 async def becoming(place: Place, *rows: tuple[object, ...]) -> list[Json]:
-    """Return what becomes of messages (role, content, tool_calls, tool_call_id, metadata)."""
+    """Adopt messages (role, content, tool_calls, tool_call_id, metadata); return the result."""
     await place.old.execute("DELETE FROM old_messages WHERE conversation_id = 1")
     for id_, row in enumerate(rows, 10):
         await place.old.execute(INSERT, id_, *row)
@@ -104,7 +104,13 @@ async def test_a_row_that_cannot_be_kept_is_refused_by_its_id_and_the_others_go_
         "content: may be null only beside tool_calls": ("assistant", None, "no JSON", None, None),
         "tool_calls: ": ("user", "Hello", CALLS, None, None),
         "tool_call_id: only": ("user", "Hello", None, "call_1", None),
-        "metadata: already has old_tool_calls": ("assistant", "Hello", "x", None, '{"old_tool_calls": 1}'),
+        "metadata: already has old_tool_calls": (
+            "assistant",
+            "Hello",
+            "x",
+            None,
+            '{"old_tool_calls": 1}',
+        ),
     }
     for id_, row in enumerate(rows.values(), 10):
         await place.old.execute(INSERT, id_, *row)
@@ -141,7 +147,7 @@ async def test_a_row_that_was_refused_and_mended_since_is_added_by_the_next_run(
 
 
 async def test_messages_stand_in_the_order_of_their_times_and_ids(place: Place) -> None:
-    """Equal times by id; gaps and negative ids; those without a time first, as the oldest are."""
+    """Equal times by id; ids may be negative and have gaps; messages without a time come first."""
     await place.old.execute("DELETE FROM old_messages")
     times = {-5: None, 70: None, 3: "11:00", 900: "10:00", 8: "11:00", -1: "11:00", 2: "12:00"}
     for id_, time in times.items():

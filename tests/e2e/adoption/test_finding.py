@@ -1,4 +1,4 @@
-"""Which tables and columns are adopted, and what is said when that is not clear."""
+"""Which tables and columns are found, and the errors when that is unclear."""
 
 import pytest
 
@@ -23,7 +23,7 @@ async def small(place: Place) -> Place:
 
 
 async def refusal(place: Place, *arguments: str) -> str:
-    """Return why nothing was adopted: one line."""
+    """Return the one line that says why nothing was adopted."""
     done = await place.adopt(*arguments)
     assert done.status == 1, done
     assert await place.count("conversations") == 0
@@ -55,7 +55,7 @@ async def test_a_schema_of_its_own_may_have_the_names_that_chatkeep_has(place: P
 
 
 async def test_a_view_can_be_adopted(small: Place) -> None:
-    """Where the tables are too odd, a view can give them the usual shape."""
+    """A view can give unusual tables the usual shape."""
     await small.old.execute(
         "CREATE VIEW chats AS SELECT * FROM old_conversations WHERE user_id = 'ann'"
     )
@@ -214,7 +214,7 @@ async def test_without_times_and_numbers_the_order_must_be_told(small: Place) ->
     ],
 )
 async def test_a_wrong_option_is_a_usage_error_that_names_it(arguments: tuple[str, str]) -> None:
-    """Before any database is asked."""
+    """Without connecting to a database."""
     done = await Place("postgresql://nobody@127.0.0.1:1/nothing", None).adopt(*arguments)
     assert (done.status, done.out) == (2, "")
     assert arguments[0] in done.err.splitlines()[-1]

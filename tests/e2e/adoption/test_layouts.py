@@ -1,4 +1,4 @@
-"""Every usual layout of hand-made tables is adopted, and read back over HTTP as it was."""
+"""Every usual layout of legacy tables is adopted, and reads the same over HTTP."""
 
 import json
 
@@ -11,7 +11,7 @@ from tests.postgres import connect_args
 
 @pytest.mark.parametrize("layout", ALL.values(), ids=ALL)
 async def test_a_history_is_read_back_as_it_was(place: Place, layout: Layout) -> None:
-    """Also in a database whose time zone is another one: naive times are UTC."""
+    """Naive times are UTC, also in a database with another time zone."""
     name = connect_args(place.url)["database"]
     await place.old.execute(f"ALTER DATABASE {name} SET timezone TO 'Asia/Kolkata'")
     await place.old.execute("SET timezone TO 'Asia/Kolkata'")

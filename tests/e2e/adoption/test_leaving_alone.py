@@ -1,4 +1,4 @@
-"""What adopting does not touch: the old tables, the todo application's, with --dry-run all."""
+"""Adopting does not touch legacy tables and other applications' tables; --dry-run, nothing."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ async def small(place: Place) -> Place:
 
 @asynccontextmanager
 async def with_todo(server: Server, email: str) -> AsyncIterator[Place]:
-    """Yield a database where the todo application was first, with the small tables in it."""
+    """Yield a database of the todo application, with the small legacy tables."""
     async with server.database(template="template0") as url:
         connection = await asyncpg.connect(**connect_args(url))
         await connection.execute(TODO.format(email=email))
@@ -162,7 +162,7 @@ async def test_a_database_that_is_not_migrated_is_told(postgres_server: Server) 
 
 
 async def test_whom_nobody_asked_sees_nothing(small: Place) -> None:
-    """What was adopted is its owner's alone."""
+    """Other users cannot see what was adopted."""
     await small.adopted()
     assert [said(each) for each in await small.conversations("bob")] == [[("user", "Anyone?")]]
     assert await small.conversations("carol") == []
