@@ -13,7 +13,7 @@ from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.stores import stores
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.entrypoints.http import snapshots
-from tests import postgres
+from tests.support import postgres
 
 # How long an example takes says nothing on a busy machine. A short run tries the same few examples
 # each time; a full one tries more, and new ones.

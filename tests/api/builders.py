@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import httpx
 
-from tests.api.json_schema import JsonObject
-from tests.api.service import Caller
+from tests.support.application import Caller
+from tests.support.json_schema import JsonObject
 
 CONVERSATIONS = "/v1/conversations"
 TEXTS = {

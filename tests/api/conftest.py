@@ -8,8 +8,8 @@ from itertools import count
 
 import pytest
 
-from tests.api.json_schema import JsonObject
-from tests.api.service import Caller, Service, serving, settings
+from tests.support.application import Caller, Service, serving, settings
+from tests.support.json_schema import JsonObject
 
 _numbers = count()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 
-from tests.api.contract import PARAMETER, Contract, Operation
-from tests.api.service import Caller, Service
+from tests.support.application import Caller, Service
+from tests.support.openapi_contract import PARAMETER, Contract, Operation
 
 
 def native(contract: Contract) -> list[Operation]:

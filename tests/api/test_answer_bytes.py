@@ -1,7 +1,7 @@
 """Answers are bounded in bytes: `CHATKEEP_MAX_ANSWER_BYTES`."""
 
 from tests.api.builders import CONVERSATIONS, at, says, started
-from tests.api.service import serving, settings
+from tests.support.application import serving, settings
 
 LONG = 800
 """Characters, of which there is room for three."""

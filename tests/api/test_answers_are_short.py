@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.api.builders import CONVERSATIONS, refused
-from tests.api.service import Caller, Service
+from tests.support.application import Caller, Service
 
 LONG = "x" * 50_000
 ITEMS = f"/openai/v1/conversations/conv_{'0' * 32}/items"

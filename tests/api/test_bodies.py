@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.api.builders import CONVERSATIONS, an_id, at, reason, refused, started
-from tests.api.json_schema import JsonObject
-from tests.api.service import Caller, Service, token
+from tests.support.application import Caller, Service, token
+from tests.support.json_schema import JsonObject
 
 JSON = {"Content-Type": "application/json"}
 ROLES = "must be one of user, assistant, system, developer, tool"

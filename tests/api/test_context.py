@@ -13,8 +13,8 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.json_schema import JsonObject
-from tests.api.service import Caller
+from tests.support.application import Caller
+from tests.support.json_schema import JsonObject
 
 A_TURN_WITH_A_TOOL = [
     says("Be kind.", "system"),

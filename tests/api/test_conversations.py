@@ -18,7 +18,7 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.service import Caller, Service
+from tests.support.application import Caller, Service
 
 
 async def test_a_conversation_needs_nothing(alice: Caller) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from chatkeep.entrypoints.settings import Settings
 from tests.api.builders import CONVERSATIONS, an_id, refused
-from tests.api.service import Service, serving, settings
+from tests.support.application import Service, serving, settings
 
 PAGE = "https://chat.example"
 

@@ -8,8 +8,8 @@ from urllib.parse import urljoin
 import pytest
 
 from tests.api.builders import refused
-from tests.api.json_schema import JsonObject
-from tests.api.service import Service
+from tests.support.application import Service
+from tests.support.json_schema import JsonObject
 
 
 class Loaded(HTMLParser):

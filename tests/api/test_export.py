@@ -22,7 +22,7 @@ from chatkeep.entrypoints.bootstrap.transfer import memory_transfer
 from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
 from chatkeep.entrypoints.formats.jsonl import JsonLines
 from chatkeep.entrypoints.http.routes.export import CHUNK_BYTES, _chunks
-from tests.api.service import Caller, Service, serving, settings, token
+from tests.support.application import Caller, Service, serving, settings, token
 
 PAGES = 6
 ALICE = UserId("alice")

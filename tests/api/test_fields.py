@@ -16,8 +16,8 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.json_schema import JsonObject
-from tests.api.service import Caller
+from tests.support.application import Caller
+from tests.support.json_schema import JsonObject
 
 JSON = {"Content-Type": "application/json"}
 ROLES = "must be one of user, assistant, system, developer, tool"

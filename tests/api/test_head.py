@@ -4,8 +4,8 @@ import pytest
 
 from tests.api.builders import SOME_ID, at, says, started
 from tests.api.operations import call, native, somebody_for
-from tests.api.service import Caller, Service
 from tests.api.test_export import counted
+from tests.support.application import Caller, Service
 
 # What each answer has of its own, and what only a whole body has.
 OF_ONE = {"x-request-id", "transfer-encoding"}

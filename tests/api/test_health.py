@@ -6,7 +6,7 @@ from chatkeep.entrypoints.app import create_app
 from chatkeep.entrypoints.bootstrap.service import identity
 from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
 from tests.api.builders import refused
-from tests.api.service import Service, failing, serving, settings
+from tests.support.application import Service, failing, serving, settings
 
 
 @pytest.mark.parametrize(("path", "status"), [("live", "live"), ("ready", "ready")])

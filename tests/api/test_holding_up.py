@@ -24,8 +24,8 @@ from litestar.routes import HTTPRoute
 
 from chatkeep.entrypoints.bootstrap.service import memory_app
 from tests.api.builders import started
-from tests.api.service import Caller, serving, settings, token
-from tests.e2e.running import FULL
+from tests.support.application import Caller, serving, settings, token
+from tests.support.service_process import FULL
 
 QUICK_BYTES = 100_000
 FULL_BYTES = 4_000_000

@@ -16,8 +16,8 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.json_schema import JsonObject
-from tests.api.service import Caller, Service
+from tests.support.application import Caller, Service
+from tests.support.json_schema import JsonObject
 
 HOLD, LIFT = {"retain": True}, {"retain": False}
 

@@ -9,8 +9,7 @@ import jwt
 import pytest
 
 from tests.api.builders import CONVERSATIONS, an_id, at, listed, refused, says, started
-from tests.api.contract import PARAMETER
-from tests.api.service import (
+from tests.support.application import (
     SECRET,
     SERVICE_KEY,
     Caller,
@@ -20,6 +19,7 @@ from tests.api.service import (
     settings,
     token,
 )
+from tests.support.openapi_contract import PARAMETER
 
 BEARER = f"Bearer {SERVICE_KEY}"
 

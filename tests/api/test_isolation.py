@@ -19,10 +19,10 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.contract import Operation
-from tests.api.json_schema import JsonObject
 from tests.api.operations import call, native
-from tests.api.service import Caller, Headers, Service
+from tests.support.application import Caller, Headers, Service
+from tests.support.json_schema import JsonObject
+from tests.support.openapi_contract import Operation
 
 NAMES_A_CONVERSATION = "conversation_id"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.api.builders import CONVERSATIONS
-from tests.api.service import Caller, serving, settings
+from tests.support.application import Caller, serving, settings
 
 JSON = {"Content-Type": "application/json"}
 ROUTES = ("/openai/v1/conversations", "/openai/v1/conversations/conv_%s/items")

@@ -17,8 +17,8 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.json_schema import JsonObject
-from tests.api.service import Caller, serving, settings
+from tests.support.application import Caller, serving, settings
+from tests.support.json_schema import JsonObject
 
 JSON = {"Content-Type": "application/json"}
 

@@ -1,7 +1,7 @@
 """The soft limit: a long conversation is warned about, and never stopped."""
 
 from tests.api.builders import an_id, appended, at, listed, numbered, says, started
-from tests.api.service import Caller, serving, settings
+from tests.support.application import Caller, serving, settings
 
 WARNING = "Chatkeep-Warning"
 

@@ -22,8 +22,8 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.json_schema import JsonObject
-from tests.api.service import Caller
+from tests.support.application import Caller
+from tests.support.json_schema import JsonObject
 
 
 def contents(messages: list[JsonObject]) -> list[str]:

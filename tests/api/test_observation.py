@@ -21,7 +21,7 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.service import Caller, Service, failing, serving, settings
+from tests.support.application import Caller, Service, failing, serving, settings
 
 REQUEST_ID = "X-Request-ID"
 ACCESS_LOG = "chatkeep.access"

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.service import SERVICE_KEY, Service, serving, settings, token
+from tests.support.application import SERVICE_KEY, Service, serving, settings, token
 
 HELLO = {"role": "user", "content": "Hello"}
 CONVERSATIONS = "/openai/v1/conversations"

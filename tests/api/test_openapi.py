@@ -11,9 +11,9 @@ from litestar.routes import HTTPRoute
 from chatkeep.domain.model import Limits, Order, Role, Status
 from chatkeep.entrypoints.http.model_formats import Format
 from tests.api.builders import answers, calls, says
-from tests.api.contract import NDJSON, PARAMETER, PROBLEM_JSON, Operation
-from tests.api.json_schema import Json, JsonObject, faults, is_valid, resolved
-from tests.api.service import Service, serving, settings
+from tests.support.application import Service, serving, settings
+from tests.support.json_schema import Json, JsonObject, faults, is_valid, resolved
+from tests.support.openapi_contract import NDJSON, PARAMETER, PROBLEM_JSON, Operation
 
 SCHEMAS = "#/components/schemas/"
 # What the native API documents; others may stand beside it in the same document.

@@ -5,10 +5,10 @@ import re
 
 from chatkeep.entrypoints.http.model_formats import Format
 from tests.api.builders import CONVERSATIONS, an_id, at, says, started
-from tests.api.contract import PARAMETER, PROBLEM_JSON
-from tests.api.json_schema import JsonObject, faults
 from tests.api.operations import call, native, somebody_for
-from tests.api.service import Caller, Service, serving, settings, token
+from tests.support.application import Caller, Service, serving, settings, token
+from tests.support.json_schema import JsonObject, faults
+from tests.support.openapi_contract import PARAMETER, PROBLEM_JSON
 
 
 async def test_every_operation_does_as_documented_when_called_as_documented(

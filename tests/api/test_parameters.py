@@ -17,7 +17,7 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.service import Caller, Service
+from tests.support.application import Caller, Service
 
 
 @pytest.mark.parametrize(

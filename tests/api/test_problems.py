@@ -10,7 +10,7 @@ import pytest
 from chatkeep.domain.errors import ChatkeepError, StoreUnavailableError
 from tests.api.builders import CONVERSATIONS, SOME_ID, an_id, at, refused, started
 from tests.api.operations import call, native, somebody_for
-from tests.api.service import Caller, failing, serving, settings
+from tests.support.application import Caller, failing, serving, settings
 
 
 @pytest.mark.parametrize("segment", ["x", "null", "undefined", "0", "00000000", "..", "%00", "%FF"])

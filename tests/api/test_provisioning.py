@@ -1,7 +1,7 @@
 """Whether users come by themselves or are added first."""
 
 from tests.api.builders import CONVERSATIONS, an_id, at, listed, refused, says, started
-from tests.api.service import Service, serving, settings
+from tests.support.application import Service, serving, settings
 
 
 async def test_a_user_is_added_on_their_first_write(service: Service) -> None:

@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from tests.api.json_schema import JsonObject
-from tests.api.service import Caller
+from tests.support.application import Caller
+from tests.support.json_schema import JsonObject
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

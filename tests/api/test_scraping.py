@@ -9,7 +9,7 @@ from chatkeep.entrypoints.http import snapshots
 from chatkeep.entrypoints.http.metrics.metric_families import Family
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.settings import Settings, SettingsError
-from tests.api.service import SERVICE_KEY, serving, settings, token
+from tests.support.application import SERVICE_KEY, serving, settings, token
 
 KEY = "scrape_0123456789abcdef0123456789abcdef"
 

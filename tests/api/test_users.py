@@ -14,7 +14,7 @@ from tests.api.builders import (
     says,
     started,
 )
-from tests.api.service import Caller, Service
+from tests.support.application import Caller, Service
 
 USER_IDS = {
     "plain": ("carol", "carol"),

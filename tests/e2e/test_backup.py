@@ -8,11 +8,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests import postgres
-from tests.e2e.processes import SECRET, chatkeep
-from tests.e2e.running import as_user, running
 from tests.e2e.test_move import FILL, execute, rows
-from tests.postgres import Server
+from tests.support import postgres
+from tests.support.postgres import Server
+from tests.support.processes import SECRET, chatkeep
+from tests.support.service_process import as_user, running
 
 SOURCE = "backup_source"
 NIL = "00000000-0000-0000-0000-000000000000"

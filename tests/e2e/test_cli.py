@@ -11,8 +11,8 @@ import pytest
 from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.entrypoints.bootstrap.errors import explained
 from chatkeep.entrypoints.cli import main
-from tests.e2e.processes import SECRET, chatkeep, environment
-from tests.postgres import Server
+from tests.support.postgres import Server
+from tests.support.processes import SECRET, chatkeep, environment
 
 UNUSED = "postgresql://nobody@127.0.0.1:1/nothing"
 SHORT: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}

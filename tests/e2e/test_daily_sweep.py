@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from tests.e2e.processes import SECRET, chatkeep
-from tests.e2e.running import Service, as_user, running, until
-from tests.postgres import connect_args
+from tests.support.postgres import connect_args
+from tests.support.processes import SECRET, chatkeep
+from tests.support.service_process import ServiceProcess, as_user, running, until
 
 SOON = "from chatkeep.entrypoints import scheduled_sweep\nscheduled_sweep.SPREAD = 0.2\n"
 """Code that the process runs first, so that it does not wait half a minute."""
@@ -41,7 +41,7 @@ def settings(database_url: str, **given: str) -> dict[str, str]:
     } | given
 
 
-async def logged(service: Service, text: str) -> str:
+async def logged(service: ServiceProcess, text: str) -> str:
     """Wait for a line with this text, and return it."""
     await until(lambda: text in service.log)
     [line] = [line for line in service.log.splitlines() if text in line]

@@ -15,8 +15,8 @@ from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.entrypoints.bootstrap import monitoring
 from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
-from tests.api.service import serving, settings
-from tests.postgres import Server, connect_args
+from tests.support.application import serving, settings
+from tests.support.postgres import Server, connect_args
 
 PROJECT = Path(__file__).parents[2]
 # Prometheus itself adds them to whatever it scrapes.

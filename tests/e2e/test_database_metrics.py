@@ -16,9 +16,9 @@ from chatkeep.entrypoints.bootstrap import monitoring
 from chatkeep.entrypoints.bootstrap.monitoring import Storage
 from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
-from tests.api.service import Caller, Service, serving, settings
-from tests.e2e.running import until
-from tests.postgres import connect_args
+from tests.support.application import Caller, Service, serving, settings
+from tests.support.postgres import connect_args
+from tests.support.service_process import until
 
 Labels = frozenset[tuple[str, str]]
 NOWHERE = {"host": "127.0.0.1", "port": 1, "user": "u", "password": "secret", "database": "d"}

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.processes import PROJECT, SECRET, environment
-from tests.e2e.running import running
-from tests.postgres import Server
+from tests.support.postgres import Server
+from tests.support.processes import PROJECT, SECRET, environment
+from tests.support.service_process import running
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
 INSTRUCTIONS = [

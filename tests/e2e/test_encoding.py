@@ -6,8 +6,8 @@ import pytest
 
 from tests.e2e.doctor.examining import examine
 from tests.e2e.neon.service import problem, service
-from tests.e2e.processes import chatkeep
-from tests.postgres import Server
+from tests.support.postgres import Server
+from tests.support.processes import chatkeep
 
 MADE = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0"
 WAY_OUT = "CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"

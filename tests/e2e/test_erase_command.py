@@ -19,8 +19,8 @@ from chatkeep.domain.operations.selftest.builders import ALICE, BOB
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.entrypoints.cli import cli
 from chatkeep.testing.builders import numbered_messages
-from tests.e2e.processes import CHATKEEP, PROJECT, chatkeep, environment
-from tests.postgres import Server, connect_args, pool
+from tests.support.postgres import Server, connect_args, pool
+from tests.support.processes import CHATKEEP, PROJECT, chatkeep, environment
 
 COUNTS = "2 conversations (1 active, 1 archived, 1 on hold), 5 messages"
 WAITING = """

@@ -16,9 +16,9 @@ from chatkeep.domain.model import Changes
 from chatkeep.domain.operations.selftest.builders import ALICE, BOB
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import numbered_messages
-from tests.e2e.processes import SECRET, chatkeep
-from tests.e2e.running import SERVICE_KEY, Service, as_service, as_user, running
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import SECRET, chatkeep
+from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, as_user, running
 
 MARK = "only-alice-says-this"
 HOLD = Changes(retain=True)
@@ -36,7 +36,7 @@ async def url(postgres_server: Server) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def service(url: str) -> AsyncIterator[Service]:
+async def service(url: str) -> AsyncIterator[ServiceProcess]:
     async with running(
         DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET, CHATKEEP_SERVICE_KEYS=SERVICE_KEY
     ) as service:
@@ -50,7 +50,9 @@ async def connection(url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def fill(service: Service, connection: asyncpg.Connection, user: str, mark: str) -> set[str]:
+async def fill(
+    service: ServiceProcess, connection: asyncpg.Connection, user: str, mark: str
+) -> set[str]:
     """Store all that a user can have; return every text that tells of them."""
 
     async def call(method: str, path: str, body: object, **headers: str) -> Any:  # noqa: ANN401 - any JSON
@@ -125,7 +127,7 @@ async def rows(connection: asyncpg.Connection, texts: set[str]) -> dict[str, lis
 
 @pytest.mark.parametrize("way", ["me", "by a service", "on the command line"])
 async def test_nothing_of_an_erased_user_is_left_and_others_are_not_touched(
-    service: Service, connection: asyncpg.Connection, url: str, way: str
+    service: ServiceProcess, connection: asyncpg.Connection, url: str, way: str
 ) -> None:
     alice, mark = f"alice|{way}", f"{MARK} {way}"
     bobs = await fill(service, connection, f"bob|{way}", f"bob's {way}")

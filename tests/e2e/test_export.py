@@ -10,9 +10,9 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.e2e.processes import SECRET, chatkeep
-from tests.e2e.running import Service, as_user, running, until
-from tests.postgres import connect_args
+from tests.support.postgres import connect_args
+from tests.support.processes import SECRET, chatkeep
+from tests.support.service_process import ServiceProcess, as_user, running, until
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
 TALK: dict[str, Any] = {
@@ -50,7 +50,7 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-async def service(database_url: str) -> AsyncIterator[Service]:
+async def service(database_url: str) -> AsyncIterator[ServiceProcess]:
     async with running(
         DATABASE_URL=database_url,
         CHATKEEP_JWT_SECRET=SECRET,
@@ -78,7 +78,7 @@ async def read_on(chunks: AsyncIterator[bytes], got: bytearray) -> None:
 
 
 async def test_everything_comes_out_over_http_and_goes_in_again_the_same(
-    service: Service, database_url: str, tmp_path: Path
+    service: ServiceProcess, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "in.jsonl"
     file.write_text(json.dumps(TALK) + "\n" + json.dumps({"messages": []}), encoding="utf-8")
@@ -115,7 +115,7 @@ async def test_everything_comes_out_over_http_and_goes_in_again_the_same(
 
 
 async def test_while_a_slow_client_reads_nothing_is_open_and_a_break_is_told_from_an_end(
-    service: Service, connection: asyncpg.Connection
+    service: ServiceProcess, connection: asyncpg.Connection
 ) -> None:
     await store_long(connection)
     alice = as_user("alice")
@@ -143,7 +143,7 @@ async def test_while_a_slow_client_reads_nothing_is_open_and_a_break_is_told_fro
 
 
 async def test_over_http_1_0_the_end_of_the_connection_is_that_of_the_export(
-    service: Service, connection: asyncpg.Connection
+    service: ServiceProcess, connection: asyncpg.Connection
 ) -> None:
     await store_long(connection, messages=300)
     fields = "".join(f"{name}: {value}\r\n" for name, value in as_user("alice").items())
@@ -161,7 +161,7 @@ async def test_over_http_1_0_the_end_of_the_connection_is_that_of_the_export(
 
 
 async def test_over_http_1_0_what_breaks_off_does_not_end_in_order(
-    service: Service, connection: asyncpg.Connection
+    service: ServiceProcess, connection: asyncpg.Connection
 ) -> None:
     await store_long(connection)
     reader, writer = await asyncio.open_connection(*service.address)
@@ -175,7 +175,7 @@ async def test_over_http_1_0_what_breaks_off_does_not_end_in_order(
 
 
 async def test_what_cannot_begin_is_a_problem_like_any_other(
-    service: Service, connection: asyncpg.Connection
+    service: ServiceProcess, connection: asyncpg.Connection
 ) -> None:
     await connection.execute("ALTER TABLE conversations RENAME TO lost")
     answer = await service.http.get("/v1/me/export", headers=as_user("alice"))

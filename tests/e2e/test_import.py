@@ -15,8 +15,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.e2e.processes import CHATKEEP, PROJECT, chatkeep, environment
-from tests.postgres import connect_args
+from tests.support.postgres import connect_args
+from tests.support.processes import CHATKEEP, PROJECT, chatkeep, environment
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
 FULL: dict[str, Any] = {

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.e2e.processes import chatkeep
+from tests.support.processes import chatkeep
 from tests.unit.test_chatgpt import node, tree
 
 HELLO = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]

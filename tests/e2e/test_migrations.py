@@ -22,8 +22,8 @@ from piccolo.columns import (
 )
 
 from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG
-from tests.e2e.processes import environment
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import environment
 
 ROOT = Path(__file__).parents[2]
 BASELINE = "2026-11-22T05:00:00:000000"

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.processes import SECRET, descendants
-from tests.e2e.running import Service, as_user, running, until
-from tests.postgres import Server
+from tests.support.postgres import Server
+from tests.support.processes import SECRET, descendants
+from tests.support.service_process import ServiceProcess, as_user, running, until
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc"
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 TITLE = {"title": "secret words"}
 
 
-async def scraped(service: Service, name: str) -> float:
+async def scraped(service: ServiceProcess, name: str) -> float:
     """Return the sum of a metric's values, as any one worker tells it."""
     # On a connection of its own, so that it is not always the same worker.
     answer = await service.http.get("/metrics", headers={"Connection": "close"})
@@ -33,13 +33,13 @@ async def scraped(service: Service, name: str) -> float:
     return sum(sample.value for sample in samples if sample.name == name)
 
 
-async def create(service: Service, *, times: int) -> None:
+async def create(service: ServiceProcess, *, times: int) -> None:
     for number in range(times):
         headers = as_user(f"user {number}") | {"Connection": "close"}
         await service.call("POST", "/v1/conversations", TITLE, headers=headers)
 
 
-def workers(service: Service) -> dict[int, Path]:
+def workers(service: ServiceProcess) -> dict[int, Path]:
     """Return the processes that share a directory, each with its socket."""
     found: dict[int, Path] = {}
     for pid in descendants(service.pid) - {service.pid}:
@@ -54,14 +54,14 @@ def workers(service: Service) -> dict[int, Path]:
 
 
 @pytest.fixture
-async def pair(database_url: str) -> AsyncIterator[Service]:
+async def pair(database_url: str) -> AsyncIterator[ServiceProcess]:
     given = {"DATABASE_URL": database_url, "CHATKEEP_JWT_SECRET": SECRET}
     async with running("--workers", "2", **given) as service:
         await until(lambda: len(workers(service)) == 2)
         yield service
 
 
-async def all_answer(pair: Service, name: str, count: int) -> None:
+async def all_answer(pair: ServiceProcess, name: str, count: int) -> None:
     """Wait until six scrapes in a row have this count: each may be as old as a snapshot is."""
     async with asyncio.timeout(30):
         while True:
@@ -73,7 +73,7 @@ async def all_answer(pair: Service, name: str, count: int) -> None:
 
 
 async def test_any_worker_answers_for_all_no_counter_goes_back_and_nothing_is_left(
-    pair: Service,
+    pair: ServiceProcess,
 ) -> None:
     name = "chatkeep_statement_duration_seconds_count"
     await create(pair, times=10)

@@ -16,9 +16,9 @@ from chatkeep.adapters.operator.move.run import Advance, Moved, Seen, look, move
 from chatkeep.adapters.operator.move.statements import TABLES, TASKS
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.sizes import OWN_TABLES
-from tests import postgres
-from tests.e2e.processes import chatkeep
-from tests.postgres import Server, connect_args
+from tests.support import postgres
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import chatkeep
 
 SOURCE = "move_source"
 

@@ -17,9 +17,9 @@ import pytest
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.entrypoints.bootstrap.service import http_app
-from tests.api.service import SERVICE_KEY, Service, serving, settings
-from tests.e2e.running import FULL
-from tests.postgres import Server, connect_args
+from tests.support.application import SERVICE_KEY, Service, serving, settings
+from tests.support.postgres import Server, connect_args
+from tests.support.service_process import FULL
 
 JSON = {"Content-Type": "application/json"}
 V1, OPENAI = "/v1/conversations/{conversation_id}", "/openai/v1/conversations/{conversation_id}"

@@ -15,7 +15,7 @@ from chatkeep.adapters.piccolo import conversations, users
 from chatkeep.adapters.piccolo import item_statements as items
 from chatkeep.adapters.piccolo import message_statements as messages
 from chatkeep.domain.model import Order, Status
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
 
 FILL = """
 INSERT INTO users SELECT 'user-' || u FROM generate_series(1, 1000) u;

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.e2e.processes import CHATKEEP, PROJECT, SECRET, environment
-from tests.e2e.running import running
+from tests.support.processes import CHATKEEP, PROJECT, SECRET, environment
+from tests.support.service_process import running
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 TOUR = README.partition("## A tour")[2].partition("```sh\n")[2].partition("```")[0]

@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from chatkeep.entrypoints.http.auth.tokens import sign
-from tests.e2e.processes import (
+from tests.support.postgres import Server
+from tests.support.processes import (
     CHATKEEP,
     PROJECT,
     SECRET,
@@ -26,7 +27,6 @@ from tests.e2e.processes import (
     environment,
     processes_about,
 )
-from tests.postgres import Server
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc"

@@ -17,9 +17,9 @@ from chatkeep.adapters.operator.stats.report import report
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.sizes import sizes
 from chatkeep.entrypoints.cli.stats import human, stats
-from tests import postgres
-from tests.e2e.processes import chatkeep
-from tests.postgres import Server, connect_args
+from tests.support import postgres
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import chatkeep
 
 FILLED = "stats_filled"
 BIGGEST = "11111111-1111-4111-8111-111111111111"

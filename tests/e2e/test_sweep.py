@@ -25,8 +25,8 @@ from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.operations.sweep import Idle
 from chatkeep.entrypoints.cli.sweep import sweep
 from chatkeep.testing.builders import SECOND, numbered_messages
-from tests.e2e.processes import PROJECT, chatkeep, environment
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import PROJECT, chatkeep, environment
 
 NOW = datetime.now(UTC)
 YEAR = timedelta(days=365)

@@ -15,7 +15,7 @@ import pytest
 from chatkeep.adapters.piccolo import sweeps
 from chatkeep.domain.operations.sweep import BATCH_CONVERSATIONS, MOST_FOUND
 from tests.e2e.test_plans import FILL, SCALED, nodes
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
 
 BRIN = "idx_conversations_updated_at"
 DAY_2 = datetime(2026, 1, 2, tzinfo=UTC)

@@ -19,9 +19,9 @@ from chatkeep.entrypoints.bootstrap import monitoring
 from chatkeep.entrypoints.bootstrap.service import http_app
 from chatkeep.entrypoints.settings import SettingsError
 from tests.api.builders import appended, says, started
-from tests.api.service import Service, serving, settings
-from tests.peers import ENDLESS, FULL, peer
-from tests.postgres import connect_args
+from tests.support.application import Service, serving, settings
+from tests.support.peers import ENDLESS, FULL, peer
+from tests.support.postgres import connect_args
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"

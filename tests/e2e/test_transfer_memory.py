@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.e2e.processes import PROJECT, SECRET, environment
-from tests.e2e.running import FULL, as_user, running
-from tests.postgres import connect_args
+from tests.support.postgres import connect_args
+from tests.support.processes import PROJECT, SECRET, environment
+from tests.support.service_process import FULL, as_user, running
 
 MIB = 1024 * 1024
 LARGE = 1024 * MIB if FULL else 48 * MIB

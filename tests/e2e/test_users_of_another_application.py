@@ -9,10 +9,10 @@ import pytest
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import CONVERSATIONS, an_id, refused
-from tests.api.service import Service, serving, settings
 from tests.e2e.doctor.examining import examine
-from tests.e2e.processes import chatkeep
-from tests.postgres import Server, connect_args
+from tests.support.application import Service, serving, settings
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import chatkeep
 
 SECRETS = ("api-key-of-zora", "zora@example.org", "tenant")
 LAYOUTS = {

@@ -13,7 +13,7 @@ from chatkeep.entrypoints.http.auth import fetch
 from chatkeep.entrypoints.http.auth.fetch import fetch_url
 from chatkeep.entrypoints.http.auth.jwks import Jwks
 from tests.e2e.neon.certificates import Authority
-from tests.peers import ENDLESS, FULL, MOVED, OK, peer
+from tests.support.peers import ENDLESS, FULL, MOVED, OK, peer
 
 
 @pytest.mark.parametrize("url", ["", "/jwks", "file:///etc/passwd", "ftp://x/y", "https:///jwks"])

@@ -18,9 +18,9 @@ import pytest
 from chatkeep.entrypoints.bootstrap.service import http_app
 from chatkeep.entrypoints.cli import main
 from chatkeep.entrypoints.settings import Settings
-from tests.e2e.processes import environment
-from tests.e2e.running import SERVICE_KEY
-from tests.postgres import connect_args, pool
+from tests.support.postgres import connect_args, pool
+from tests.support.processes import environment
+from tests.support.service_process import SERVICE_KEY
 
 Json = dict[str, Any]
 

@@ -15,8 +15,8 @@ from chatkeep.domain.operations.adoption.rules import NAMESPACE
 from tests.e2e.adoption.conftest import Place, said
 from tests.e2e.adoption.layouts import SMALL, UUIDS_AND_JSONB
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
-from tests.e2e.processes import CHATKEEP, PROJECT, environment
-from tests.postgres import connect_args
+from tests.support.postgres import connect_args
+from tests.support.processes import CHATKEEP, PROJECT, environment
 
 INSERT = "INSERT INTO old_messages (id, conversation_id, role, content, created_at) VALUES "
 

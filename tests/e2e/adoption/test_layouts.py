@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.adoption.conftest import Place
 from tests.e2e.adoption.layouts import ALL, CALLS, SERIAL_AND_NAIVE, Layout
-from tests.postgres import connect_args
+from tests.support.postgres import connect_args
 
 
 @pytest.mark.parametrize("layout", ALL.values(), ids=ALL)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.adoption.conftest import Place, said
 from tests.e2e.adoption.layouts import SERIAL_AND_NAIVE, SMALL
-from tests.postgres import Server, connect_args, migrate
+from tests.support.postgres import Server, connect_args, migrate
 
 TODO = """
 CREATE TABLE users (id varchar(255) PRIMARY KEY, email text {email}, since timestamp DEFAULT now());

@@ -11,7 +11,7 @@ from chatkeep.domain.operations.diagnostics import Finding, Outcome
 from chatkeep.domain.ports import Clock
 from chatkeep.entrypoints.bootstrap.doctor import examination
 from chatkeep.entrypoints.settings import Settings
-from tests.postgres import connect_args
+from tests.support.postgres import connect_args
 
 # What a server for tests is set to, and what the load of other tests may do to it.
 OF_THE_SERVER = frozenset({"durability", "maintenance", "connections", "activity", "clock"})

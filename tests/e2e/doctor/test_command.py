@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.doctor.examining import PROMISES, execute
-from tests.e2e.processes import chatkeep, processes_about
+from tests.support.processes import chatkeep, processes_about
 
 LINE = re.compile(r"(ok|warning|failed|skipped) +[a-z]+( \S+)?: .+ \(\d+ ms\)")
 PAGE = Path(__file__).parents[3] / "docs" / "doctor.md"

@@ -17,8 +17,8 @@ from chatkeep.domain.operations.diagnostics import Outcome
 from tests.e2e.doctor.examining import connected, examine, execute, promises
 from tests.e2e.neon.certificates import Authority
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
-from tests.postgres import Server
-from tests.relay import Relay, once
+from tests.support.postgres import Server
+from tests.support.relay import Relay, once
 
 EVERYTHING_ELSE = {
     *("tls", "server", "clock", "durability", "connections", "activity", "migrations", "tables"),

@@ -6,8 +6,8 @@ import pytest
 
 from chatkeep.adapters.operator.doctor.catalogue import read, same_definition
 from chatkeep.adapters.piccolo.schema import TABLES
-from tests import postgres
 from tests.e2e.doctor.examining import connected, examine, execute, promises
+from tests.support import postgres
 
 INDEXES = [name for made in TABLES.values() for name in made.indexes]
 OTHERS = {"users", "tasks", "migration"}

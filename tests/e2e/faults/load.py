@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 
-from tests.e2e.running import as_user
-from tests.postgres import connect_args
+from tests.support.postgres import connect_args
+from tests.support.service_process import as_user
 
 
 @dataclass

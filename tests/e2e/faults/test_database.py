@@ -17,9 +17,9 @@ import pytest
 from chatkeep.adapters.database_url import parse_database_url
 from chatkeep.adapters.embedded.postgres import DurablePostgres
 from tests.e2e.faults.load import Stored, Writer
-from tests.e2e.processes import SECRET, processes_about
-from tests.e2e.running import FULL, Service, as_user, running, until
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import SECRET, processes_about
+from tests.support.service_process import FULL, ServiceProcess, as_user, running, until
 
 WRITERS = 12
 ROUNDS = 5 if FULL else 1
@@ -128,7 +128,7 @@ async def test_a_database_that_only_reads_or_is_full_is_503_and_reading_goes_on(
         (await Stored.of(url)).check([writer], answered_all=True)
 
 
-async def refused(service: Service, path: str) -> httpx.Response:
+async def refused(service: ServiceProcess, path: str) -> httpx.Response:
     """Return the answer to an append that cannot be stored; what is stored can be read."""
     body = {"role": "user", "content": "never stored"}
     answer = await service.http.post(path, json=body, headers=as_user("alice"))

@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 
 from tests.e2e.faults.load import Stored, Writer
-from tests.e2e.processes import SECRET, catches, descendants
-from tests.e2e.running import FULL, Service, as_user, running, until
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import SECRET, catches, descendants
+from tests.support.service_process import FULL, ServiceProcess, as_user, running, until
 
 WRITERS = 12
 SECONDS = 5.0 if FULL else 1.0
@@ -24,11 +24,11 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
   AND backend_type = 'client backend'"""
 
 
-async def writers(service: Service, count: int = WRITERS) -> list[Writer]:
+async def writers(service: ServiceProcess, count: int = WRITERS) -> list[Writer]:
     return [await Writer.of(service.http, f"user {number}") for number in range(count)]
 
 
-def workers(service: Service) -> set[int]:
+def workers(service: ServiceProcess) -> set[int]:
     """Return the processes that serve: they have a handler for the signal that ends them."""
     children = descendants(service.pid) - {service.pid}
     return {pid for pid in children if catches(pid, signal.SIGTERM)}
@@ -121,7 +121,7 @@ async def _until_alone(url: str) -> None:
         await connection.close()
 
 
-def _one_is_new(service: Service, known: set[int]) -> bool:
+def _one_is_new(service: ServiceProcess, known: set[int]) -> bool:
     return len(workers(service) - known) == 1
 
 

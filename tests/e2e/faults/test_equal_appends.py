@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 
-from tests.e2e.processes import SECRET
-from tests.e2e.running import FULL, Service, as_user, running
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import SECRET
+from tests.support.service_process import FULL, ServiceProcess, as_user, running
 
 WRITERS = 20
 APPENDS = 50 if FULL else 5
@@ -52,7 +52,7 @@ class Client:
     """Sends as OpenAI's SDKs do: again, saying how often it did, until it is acknowledged."""
 
     http: httpx.AsyncClient
-    services: list[Service]
+    services: list[ServiceProcess]
     path: str
     keyed: bool
     acknowledged: int = 0
@@ -83,7 +83,9 @@ class Client:
             await self.append()
 
 
-async def clients(http: httpx.AsyncClient, services: list[Service], *, keyed: bool) -> list[Client]:
+async def clients(
+    http: httpx.AsyncClient, services: list[ServiceProcess], *, keyed: bool
+) -> list[Client]:
     """Return the clients of a conversation of their own."""
     made = await services[0].call("POST", "/openai/v1/conversations", {}, headers=as_user("alice"))
     path = f"/openai/v1/conversations/{made['id']}/items"
@@ -103,7 +105,7 @@ async def stored(url: str, clients: list[Client]) -> int:
     return found
 
 
-async def started(stack: AsyncExitStack, url: str) -> Service:
+async def started(stack: AsyncExitStack, url: str) -> ServiceProcess:
     service = await stack.enter_async_context(
         running(
             DATABASE_URL=url,

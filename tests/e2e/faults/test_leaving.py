@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from tests.e2e.faults.load import Writer
-from tests.e2e.processes import SECRET
-from tests.e2e.running import FULL, Service, as_user, running
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import SECRET
+from tests.support.service_process import FULL, ServiceProcess, as_user, running
 
 LEAVERS = 3_000 if FULL else 300
 AT_ONCE = 50
@@ -35,7 +35,9 @@ def batch(user: str, conversation: UUID, ids: list[UUID]) -> tuple[bytes, bytes]
     return head.encode(), body
 
 
-async def leave(service: Service, request: tuple[bytes, bytes], chance: random.Random) -> None:
+async def leave(
+    service: ServiceProcess, request: tuple[bytes, bytes], chance: random.Random
+) -> None:
     """Send as much of it as it happens, wait as long as it happens, and hang up, rudely or not.
 
     A busy service may not even have read what came by then, so some wait for the answer to begin.
@@ -107,7 +109,7 @@ async def _until_idle(connection: asyncpg.Connection) -> None:
 
 
 async def _check_the_pool_is_whole(
-    service: Service, connection: asyncpg.Connection, writers: list[Writer]
+    service: ServiceProcess, connection: asyncpg.Connection, writers: list[Writer]
 ) -> None:
     """Occupy every connection there may be, at the same time."""
     transaction = connection.transaction()

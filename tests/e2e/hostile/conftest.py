@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.api.contract import Contract
-from tests.e2e.processes import SECRET
-from tests.e2e.running import SERVICE_KEY, Service, running
-from tests.postgres import Server
+from tests.support.openapi_contract import Contract
+from tests.support.postgres import Server
+from tests.support.processes import SECRET
+from tests.support.service_process import SERVICE_KEY, ServiceProcess, running
 
 
 @pytest.fixture(scope="package")
-async def service(postgres_server: Server) -> AsyncIterator[Service]:
+async def service(postgres_server: Server) -> AsyncIterator[ServiceProcess]:
     """Yield the service; whatever was sent to it, it must not have been at a loss."""
     async with (
         postgres_server.database() as url,

@@ -8,9 +8,9 @@ from contextlib import suppress
 import pytest
 
 from tests.e2e.hostile.wire import Answer, answers, check_refusal, json_request, request
-from tests.e2e.processes import SECRET
-from tests.e2e.running import FULL, Service, as_user, running
-from tests.postgres import Server
+from tests.support.postgres import Server
+from tests.support.processes import SECRET
+from tests.support.service_process import FULL, ServiceProcess, as_user, running
 
 MEGABYTE = 1_000_000
 HUGE = (100 if FULL else 20) * MEGABYTE
@@ -27,7 +27,7 @@ CHUNKED = (JSON, "Transfer-Encoding: chunked")
 
 
 @pytest.fixture(scope="module")
-async def impatient(postgres_server: Server) -> AsyncIterator[Service]:
+async def impatient(postgres_server: Server) -> AsyncIterator[ServiceProcess]:
     """Yield a service that waits for half a second only, and serves each user once at a time."""
     async with (
         postgres_server.database() as url,
@@ -43,7 +43,7 @@ async def impatient(postgres_server: Server) -> AsyncIterator[Service]:
         assert "Traceback" not in service.log
 
 
-async def flood(service: Service, head: bytes, pieces: Iterator[bytes]) -> list[Answer]:
+async def flood(service: ServiceProcess, head: bytes, pieces: Iterator[bytes]) -> list[Answer]:
     """Send until all is sent or the service hangs up; return what it answered."""
     reader, writer = await asyncio.open_connection(*service.address)
     received = bytearray()
@@ -78,7 +78,7 @@ def chunked(size: int) -> Iterator[bytes]:
     return (b"10000\r\n" + CHUNK + b"\r\n" for _ in range(size // len(CHUNK)))
 
 
-async def test_a_body_of_any_size_takes_no_memory(service: Service, alice: str) -> None:
+async def test_a_body_of_any_size_takes_no_memory(service: ServiceProcess, alice: str) -> None:
     too_long = f"Content-Length: {HUGE}"
     before = service.memory()
     for user, status in ((alice, 413), (None, 401)):
@@ -104,7 +104,7 @@ async def test_a_body_of_any_size_takes_no_memory(service: Service, alice: str) 
     ids=["path", "query", "name", "value", "fields", "cookies"],
 )
 async def test_a_head_of_any_size_takes_no_memory(
-    service: Service, head: bytes, piece: bytes
+    service: ServiceProcess, head: bytes, piece: bytes
 ) -> None:
     before = service.memory()
     found = await flood(service, head, (piece for _ in range(HUGE // len(piece))))
@@ -119,7 +119,7 @@ async def test_a_head_of_any_size_takes_no_memory(
     ids=["trailers", "extension", "trailer"],
 )
 async def test_what_stands_around_the_chunks_of_a_body_is_bounded_too(
-    service: Service, alice: str, start: bytes, piece: bytes
+    service: ServiceProcess, alice: str, start: bytes, piece: bytes
 ) -> None:
     head = request("POST /v1/conversations", *CHUNKED, user=alice)
     before = service.memory()
@@ -131,13 +131,15 @@ async def test_what_stands_around_the_chunks_of_a_body_is_bounded_too(
     assert usage["conversations"] == 0
 
 
-async def test_a_head_of_60_kilobytes_is_fine_also_in_pieces(service: Service, alice: str) -> None:
+async def test_a_head_of_60_kilobytes_is_fine_also_in_pieces(
+    service: ServiceProcess, alice: str
+) -> None:
     head = request("GET /v1/me", "X-Long: " + "x" * 60_000, "Connection: close", user=alice)
     [answer] = await flood(service, b"", (head[at : at + 999] for at in range(0, len(head), 999)))
     assert answer.status == 200
 
 
-async def test_requests_sent_in_advance_wait_outside(service: Service, alice: str) -> None:
+async def test_requests_sent_in_advance_wait_outside(service: ServiceProcess, alice: str) -> None:
     many = 20_000 if FULL else 3_000
     one = request("GET /v1/me", user=alice)
     before = service.memory()
@@ -160,7 +162,7 @@ async def test_requests_sent_in_advance_wait_outside(service: Service, alice: st
 
 
 async def test_who_leaves_with_many_requests_unanswered_is_forgotten(
-    service: Service, alice: str
+    service: ServiceProcess, alice: str
 ) -> None:
     """Left to itself, uvicorn writes their answers to a closed connection, and logs each."""
     for _ in range(5):
@@ -171,7 +173,7 @@ async def test_who_leaves_with_many_requests_unanswered_is_forgotten(
     await service.call("GET", "/v1/me", headers=as_user(alice))
 
 
-async def test_a_body_that_trickles_gives_its_place_back(impatient: Service) -> None:
+async def test_a_body_that_trickles_gives_its_place_back(impatient: ServiceProcess) -> None:
     body = b'{"title": "at last"}' + b" " * 1_000
     whole = json_request("POST /v1/conversations", body, user="alice")
     reader, writer = await asyncio.open_connection(*impatient.address)
@@ -214,7 +216,7 @@ async def test_a_body_that_trickles_gives_its_place_back(impatient: Service) -> 
     ],
 )
 async def test_a_connection_that_brings_no_request_is_closed(
-    impatient: Service, first: bytes, then: bytes, status: int | None
+    impatient: ServiceProcess, first: bytes, then: bytes, status: int | None
 ) -> None:
     reader, writer = await asyncio.open_connection(*impatient.address)
     writer.write(first)
@@ -240,7 +242,9 @@ async def test_a_connection_that_brings_no_request_is_closed(
         check_refusal(answers(received)[0], 408)
 
 
-async def test_hundreds_of_silent_connections_do_not_keep_others_out(impatient: Service) -> None:
+async def test_hundreds_of_silent_connections_do_not_keep_others_out(
+    impatient: ServiceProcess,
+) -> None:
     crowd = [await asyncio.open_connection(*impatient.address) for _ in range(300)]
     started = time.monotonic()
     await impatient.call("GET", "/v1/me", headers=as_user("alice"))

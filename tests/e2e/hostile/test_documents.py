@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.running import Service, as_user
+from tests.support.service_process import ServiceProcess, as_user
 
 MESSAGE = b'{"role": "user", "content": "x", "metadata": %b}'
 # Half of what an interpreter's stack allows, which is what the decoder goes by.
@@ -18,19 +18,19 @@ def nested(depth: int, opening: bytes, closing: bytes) -> bytes:
 
 
 @pytest.fixture
-async def path(service: Service, alice: str) -> str:
+async def path(service: ServiceProcess, alice: str) -> str:
     path = f"/v1/conversations/{uuid4()}"
     await service.call("PUT", path, headers=as_user(alice))
     return path
 
 
-async def post(service: Service, path: str, user: str, body: bytes) -> tuple[int, Any]:
+async def post(service: ServiceProcess, path: str, user: str, body: bytes) -> tuple[int, Any]:
     headers = as_user(user) | {"Content-Type": "application/json"}
     answer = await service.http.post(f"{path}/messages", content=body, headers=headers)
     return answer.status_code, answer.json()
 
 
-async def stored(service: Service, path: str, user: str) -> list[Any]:
+async def stored(service: ServiceProcess, path: str, user: str) -> list[Any]:
     page = await service.call("GET", f"{path}/messages?order=desc", headers=as_user(user))
     return [message["metadata"] for message in page["items"]]
 
@@ -45,7 +45,7 @@ async def stored(service: Service, path: str, user: str) -> list[Any]:
     ids=lambda number: number[:40],
 )
 async def test_numbers_come_back_with_their_value_and_kind(
-    service: Service, alice: str, path: str, number: str
+    service: ServiceProcess, alice: str, path: str, number: str
 ) -> None:
     document = b'{"a": [%b, {"b": %b}], "text of one": "%b"}' % ((number.encode(),) * 3)
     status, answer = await post(service, path, alice, MESSAGE % document)
@@ -59,7 +59,7 @@ async def test_numbers_come_back_with_their_value_and_kind(
 
 @pytest.mark.parametrize("number", ["1e309", "-1e309", "1e1000000000", "1" * 4_301])
 async def test_a_number_that_no_program_could_read_is_refused(
-    service: Service, alice: str, path: str, number: str
+    service: ServiceProcess, alice: str, path: str, number: str
 ) -> None:
     status, problem = await post(service, path, alice, MESSAGE % (b'{"a": %b}' % number.encode()))
     assert status == 422
@@ -68,14 +68,14 @@ async def test_a_number_that_no_program_could_read_is_refused(
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "01", "1.", ".5", "+1", "0x1", "1_0", "--1"])
 async def test_what_is_no_json_number_is_no_json(
-    service: Service, alice: str, path: str, number: str
+    service: ServiceProcess, alice: str, path: str, number: str
 ) -> None:
     status, problem = await post(service, path, alice, MESSAGE % (b'{"a": %b}' % number.encode()))
     assert (status, problem["type"]) == (400, "urn:chatkeep:problem:malformed-body")
 
 
 async def test_a_limit_counts_numbers_as_they_are_written_when_read(
-    service: Service, alice: str, path: str
+    service: ServiceProcess, alice: str, path: str
 ) -> None:
     many = b'{"a": [%b]}' % b",".join([b"1e308"] * 1_000)
     assert len(many) < 16_384
@@ -87,7 +87,7 @@ async def test_a_limit_counts_numbers_as_they_are_written_when_read(
 
 
 async def test_of_a_key_that_comes_twice_the_last_value_counts(
-    service: Service, alice: str, path: str
+    service: ServiceProcess, alice: str, path: str
 ) -> None:
     body = b'{"role": "tool", "role": "user", "content": "a", "content": "b", "metadata": %b}'
     status, answer = await post(service, path, alice, body % b'{"a": 1, "a": {"b": 1, "b": 2}}')
@@ -99,7 +99,7 @@ async def test_of_a_key_that_comes_twice_the_last_value_counts(
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 async def test_deep_documents_are_kept_and_can_be_sent_again_or_are_refused(
-    service: Service, alice: str, path: str, opening: bytes, closing: bytes
+    service: ServiceProcess, alice: str, path: str, opening: bytes, closing: bytes
 ) -> None:
     for depth in (1, 100, DEEPEST - 1):
         document = nested(depth, opening, closing)
@@ -120,7 +120,7 @@ async def test_deep_documents_are_kept_and_can_be_sent_again_or_are_refused(
 
 
 async def test_deep_tool_calls_of_a_batch_are_refused_by_their_place(
-    service: Service, alice: str, path: str
+    service: ServiceProcess, alice: str, path: str
 ) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     deep = json.dumps(call).encode()[:-1] + b', "more": %b}' % nested(DEEPEST, b"[", b"]")
@@ -177,7 +177,7 @@ async def test_deep_tool_calls_of_a_batch_are_refused_by_their_place(
     ids=lambda value: repr(value)[:40] if isinstance(value, bytes) else "",
 )
 async def test_what_is_refused_is_told_by_its_field(  # noqa: PLR0913, PLR0917 - fixtures too
-    service: Service, alice: str, path: str, body: bytes, status: int, field: str | None
+    service: ServiceProcess, alice: str, path: str, body: bytes, status: int, field: str | None
 ) -> None:
     found, problem = await post(service, path, alice, body)
     assert (found, [each["field"] for each in problem.get("errors", [])][:1]) == (
@@ -195,7 +195,7 @@ async def test_what_is_refused_is_told_by_its_field(  # noqa: PLR0913, PLR0917 -
     ],
 )
 async def test_a_body_that_is_not_said_to_be_json_is_not_read_as_json(
-    service: Service, alice: str, path: str, media_type: str
+    service: ServiceProcess, alice: str, path: str, media_type: str
 ) -> None:
     headers = as_user(alice) | {"Content-Type": media_type}
     answer = await service.http.post(

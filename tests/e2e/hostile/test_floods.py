@@ -8,9 +8,9 @@ from collections import Counter
 import asyncpg
 import httpx
 
-from tests.e2e.processes import SECRET
-from tests.e2e.running import SERVICE_KEY, Service, as_service, as_user, running
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import SECRET
+from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, as_user, running
 
 LIMIT = re.compile(r'"requests";r=(\d+);t=(\d+)')
 
@@ -62,7 +62,7 @@ async def test_over_the_rate_a_user_is_told_when_to_come_back_and_others_are_ser
         assert re.search(r'count\{method="GET",route="/v1/me",status="429"\} [1-9]', metrics)
 
 
-async def held(service: Service, user: str, path: str) -> httpx.Response:
+async def held(service: ServiceProcess, user: str, path: str) -> httpx.Response:
     message = {"role": "user", "content": "held up"}
     return await service.http.post(f"{path}/messages", json=message, headers=as_user(user))
 

@@ -9,9 +9,9 @@ import jwt
 import pytest
 
 from tests.e2e.hostile.issuer import AUDIENCE, ISSUER, Issuer, claims, forged, issuing
-from tests.e2e.processes import SECRET
-from tests.e2e.running import SERVICE_KEY, Service, as_service, running
-from tests.postgres import Server
+from tests.support.postgres import Server
+from tests.support.processes import SECRET
+from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, running
 
 LEEWAY = 30
 OTHER_SECRET = "another-secret-of-at-least-thirty-two-bytes"
@@ -37,7 +37,7 @@ def settings(database_url: str, issuer: Issuer, **others: str) -> dict[str, str]
 
 
 @pytest.fixture(scope="module")
-async def guarded(postgres_server: Server, issuer: Issuer) -> AsyncIterator[Service]:
+async def guarded(postgres_server: Server, issuer: Issuer) -> AsyncIterator[ServiceProcess]:
     """Yield a service that believes both the provider and a shared secret."""
     async with (
         postgres_server.database() as url,
@@ -48,7 +48,7 @@ async def guarded(postgres_server: Server, issuer: Issuer) -> AsyncIterator[Serv
         assert "Traceback" not in service.log
 
 
-async def status(service: Service, token: str) -> int:
+async def status(service: ServiceProcess, token: str) -> int:
     headers = {"Authorization": f"Bearer {token}"}
     answer = await service.http.get("/v1/me", headers=headers)
     if answer.status_code == 401:
@@ -59,7 +59,7 @@ async def status(service: Service, token: str) -> int:
 
 @pytest.mark.parametrize(("kid", "alg"), [("rsa", "RS256"), ("ec", "ES256"), ("ed", "EdDSA")])
 async def test_tokens_of_the_provider_are_believed(
-    guarded: Service, issuer: Issuer, kid: str, alg: str
+    guarded: ServiceProcess, issuer: Issuer, kid: str, alg: str
 ) -> None:
     assert await status(guarded, issuer.sign(kid, alg)) == 200
     assert await status(guarded, issuer.sign(kid, alg, aud=["others", AUDIENCE])) == 200
@@ -137,12 +137,14 @@ FORGERIES: dict[str, Forgery] = {
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
 async def test_a_token_that_proves_nothing_lets_nobody_in(
-    guarded: Service, issuer: Issuer, forgery: Forgery
+    guarded: ServiceProcess, issuer: Issuer, forgery: Forgery
 ) -> None:
     assert await status(guarded, forgery(issuer)) == 401
 
 
-async def test_a_subject_of_255_characters_is_a_user(guarded: Service, issuer: Issuer) -> None:
+async def test_a_subject_of_255_characters_is_a_user(
+    guarded: ServiceProcess, issuer: Issuer
+) -> None:
     token = issuer.sign("rsa", "RS256", sub="ä" * 255)
     usage = await guarded.call("GET", "/v1/me", headers={"Authorization": f"Bearer {token}"})
     assert usage["user_id"] == "ä" * 255
@@ -213,7 +215,7 @@ async def test_a_key_that_was_taken_out_lets_nobody_in_after_the_restart(
 
 
 async def test_a_user_does_what_only_services_may_in_no_way(
-    guarded: Service, issuer: Issuer
+    guarded: ServiceProcess, issuer: Issuer
 ) -> None:
     token = {"Authorization": f"Bearer {issuer.sign('rsa', 'RS256', sub='mallory')}"}
     for method in ("PUT", "DELETE"):

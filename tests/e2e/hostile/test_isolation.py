@@ -10,9 +10,9 @@ from litestar.routes import HTTPRoute
 
 from chatkeep.entrypoints.bootstrap.service import memory_app
 from chatkeep.entrypoints.settings import Settings
-from tests.e2e.processes import SECRET
-from tests.e2e.running import SERVICE_KEY, Service, as_service, as_user, running
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import SECRET
+from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, as_user, running
 
 METHODS = ("OPTIONS", "TRACE", "HEAD", "GET", "POST", "PATCH", "DELETE", "PUT")  # PUT may create
 MARK = "bobs-secret"
@@ -58,7 +58,7 @@ async def dump(url: str) -> dict[str, list[str]]:
         await connection.close()
 
 
-async def filled(service: Service, user: str) -> dict[str, list[str]]:
+async def filled(service: ServiceProcess, user: str) -> dict[str, list[str]]:
     """Store something of the user's; return the values of parameters that name it."""
     headers = as_user(user)
     conversation = str(uuid4())

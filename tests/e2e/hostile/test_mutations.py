@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from tests.e2e.hostile.wire import Answer, answers, json_request, request
-from tests.e2e.running import FULL, Service, as_user
+from tests.support.service_process import FULL, ServiceProcess, as_user
 
 CONNECTIONS = 8_000 if FULL else 250
 AT_ONCE = 20
@@ -65,7 +65,7 @@ def cut(dice: random.Random, data: bytes) -> Iterator[bytes]:
         yield data[start:end]
 
 
-async def sent(service: Service, packets: Iterator[bytes]) -> list[Answer]:
+async def sent(service: ServiceProcess, packets: Iterator[bytes]) -> list[Answer]:
     """Return what is answered until the service, too, has closed its side."""
     reader, writer = await asyncio.open_connection(*service.address)
     try:
@@ -81,7 +81,7 @@ async def sent(service: Service, packets: Iterator[bytes]) -> list[Answer]:
             await writer.wait_closed()
 
 
-async def check(service: Service, seed: int, user: str) -> list[Answer]:
+async def check(service: ServiceProcess, seed: int, user: str) -> list[Answer]:
     """Send some requests, of which one or two are mutated; return what was stored by them."""
     dice = random.Random(seed)
     names = [f"{seed}-{each}" for each in range(dice.randrange(1, 5))]
@@ -102,7 +102,7 @@ async def check(service: Service, seed: int, user: str) -> list[Answer]:
 
 
 async def test_answers_are_in_step_and_what_is_stored_is_what_was_acknowledged(
-    service: Service, alice: str
+    service: ServiceProcess, alice: str
 ) -> None:
     seeds = iter(range(CONNECTIONS))
     created: list[Answer] = []

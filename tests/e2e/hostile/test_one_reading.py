@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.hostile.wire import check_refusal, request, sent
-from tests.e2e.running import Service, as_service, as_user
+from tests.support.service_process import ServiceProcess, as_service, as_user
 
 CHUNKED = ("Content-Type: application/json", "Transfer-Encoding: chunked")
 
@@ -30,7 +30,7 @@ CHUNKED = ("Content-Type: application/json", "Transfer-Encoding: chunked")
     ids=lambda value: repr(value)[:60],
 )
 async def test_what_is_read_in_two_ways_or_not_spoken_here_is_refused(
-    service: Service, raw: bytes, status: int
+    service: ServiceProcess, raw: bytes, status: int
 ) -> None:
     [answer], closed = await sent(service, raw)
     check_refusal(answer, status)
@@ -38,14 +38,14 @@ async def test_what_is_read_in_two_ways_or_not_spoken_here_is_refused(
 
 
 @pytest.mark.parametrize("host", [b"localhost", b"example.com:8000", b"[::1]:80", b"", b" x\t"])
-async def test_any_host_will_do(service: Service, host: bytes) -> None:
+async def test_any_host_will_do(service: ServiceProcess, host: bytes) -> None:
     [answer], _ = await sent(service, b"GET /health/live HTTP/1.1\r\nHost:%b\r\n\r\n" % host)
     assert answer.status == 200
 
 
 @pytest.mark.parametrize("after", [" ", "\t", " \t ", ""])
 async def test_white_space_around_a_value_is_no_part_of_it(
-    service: Service, alice: str, after: str
+    service: ServiceProcess, alice: str, after: str
 ) -> None:
     fields = [f"{name}: \t{value}" for name, value in as_service(alice).items()]
     key = f"Idempotency-Key:  key{after}"
@@ -68,7 +68,7 @@ async def test_white_space_around_a_value_is_no_part_of_it(
     assert usage["conversations"] == 1
 
 
-async def test_trailers_are_dropped(service: Service, alice: str) -> None:
+async def test_trailers_are_dropped(service: ServiceProcess, alice: str) -> None:
     """A proxy that checks headers does not look at them."""
     head = request("POST /openai/v1/conversations", *CHUNKED)
     body = b'd\r\n{"items": []}\r\n0\r\n'
@@ -97,7 +97,9 @@ async def test_trailers_are_dropped(service: Service, alice: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Authorization", "X-User-Id", "Idempotency-Key", "Content-Type"])
-async def test_a_header_that_decides_is_sent_once(service: Service, alice: str, name: str) -> None:
+async def test_a_header_that_decides_is_sent_once(
+    service: ServiceProcess, alice: str, name: str
+) -> None:
     body = b'{"items": []}'
     fields = as_service(alice) | {"Idempotency-Key": "k", "Content-Type": "application/json"}
     raw = request(
@@ -112,7 +114,9 @@ async def test_a_header_that_decides_is_sent_once(service: Service, alice: str, 
     assert answer.json()["error"]["message"] == f"Send one {name} header."
 
 
-async def test_every_spelling_of_a_path_is_treated_alike(service: Service, alice: str) -> None:
+async def test_every_spelling_of_a_path_is_treated_alike(
+    service: ServiceProcess, alice: str
+) -> None:
     for path in ("/v1/me", "//v1/me", "/v1//me", "///v1/me/", "/%76%31/me", "/openai//v1/nothing"):
         for user in (alice, None):
             [answer], _ = await sent(service, request(f"GET {path}", user=user))

@@ -11,10 +11,10 @@ from uuid import UUID
 import jwt
 import pytest
 
-from tests.api.contract import Contract, Operation
 from tests.e2e.hostile.wire import request
-from tests.e2e.processes import SECRET
-from tests.e2e.running import FULL, Service, as_service, as_user
+from tests.support.openapi_contract import Contract, Operation
+from tests.support.processes import SECRET
+from tests.support.service_process import FULL, ServiceProcess, as_service, as_user
 
 NUL, HALF, NO_UTF8 = "%00", "%ED%A0%80", "%FF"
 VALUES = [
@@ -78,12 +78,12 @@ def lines(operation: Operation, ids: Mapping[str, str]) -> Iterator[str]:
 
 
 @pytest.fixture
-async def contract(service: Service) -> Contract:
+async def contract(service: ServiceProcess) -> Contract:
     return Contract((await service.http.get("/docs/openapi.json")).json())
 
 
 @pytest.fixture
-async def ids(service: Service, alice: str) -> dict[str, str]:
+async def ids(service: ServiceProcess, alice: str) -> dict[str, str]:
     """Return what stands in paths when it is not hostile, below /v1 and below /openai."""
     items = {"items": [{"type": "message", "id": "msg_1", "role": "user", "content": "Hello"}]}
     headers = as_user(alice)
@@ -111,7 +111,7 @@ def body_of(operation: Operation) -> bytes | None:
 
 
 async def test_no_parameter_of_any_route_is_a_fault_of_the_service(
-    service: Service, contract: Contract, ids: dict[str, str], alice: str
+    service: ServiceProcess, contract: Contract, ids: dict[str, str], alice: str
 ) -> None:
     tried = 0
 
@@ -144,7 +144,7 @@ HEADERS = [
 
 
 async def test_no_header_of_any_route_is_a_fault_of_the_service(
-    service: Service, contract: Contract, ids: dict[str, str], alice: str
+    service: ServiceProcess, contract: Contract, ids: dict[str, str], alice: str
 ) -> None:
     """Those that a route documents, and those that all have."""
 
@@ -190,7 +190,7 @@ async def test_no_header_of_any_route_is_a_fault_of_the_service(
     "subject", ["\0", "a\0b", "\ud800", "", "a" * 256, "\U0001f9f5" * 255, 5, None, [], {}, 2**70]
 )
 async def test_no_subject_of_a_token_is_a_fault_of_the_service(
-    service: Service, subject: object
+    service: ServiceProcess, subject: object
 ) -> None:
     claims = json.dumps({"sub": subject, "exp": 4_000_000_000})
     token = jwt.api_jws.encode(claims.encode(), SECRET, algorithm="HS256")

@@ -7,8 +7,8 @@ from itertools import repeat
 
 from tests.e2e.hostile.issuer import issuing
 from tests.e2e.hostile.test_identity import settings, status
-from tests.e2e.running import running
-from tests.peers import peer
+from tests.support.peers import peer
+from tests.support.service_process import running
 
 # More fetches than there are threads, in less time than a drip lasts.
 SOON = """

@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 
 from tests.e2e.hostile.issuer import AUDIENCE, ISSUER, issuing
-from tests.e2e.processes import SECRET
-from tests.e2e.running import SERVICE_KEY, Service, as_service, running, until
-from tests.postgres import Server, connect_args
-from tests.relay import Relay
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import SECRET
+from tests.support.relay import Relay
+from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, running, until
 
 # Every logger there is says all it has to say.
 TALKATIVE = """
@@ -48,7 +48,7 @@ async def password_role(postgres_server: Server) -> str:
     return "talkative"
 
 
-async def provoke(service: Service, token: str) -> None:
+async def provoke(service: ServiceProcess, token: str) -> None:
     """Do whatever could make somebody write down what they were given."""
     alice = {"Authorization": f"Bearer {token}"}
     path = f"/v1/conversations/{uuid4()}"

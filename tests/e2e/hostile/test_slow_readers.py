@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from tests.e2e.hostile.wire import json_request, request
-from tests.e2e.processes import SECRET
-from tests.e2e.running import FULL, Service, as_user, running, until
-from tests.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args
+from tests.support.processes import SECRET
+from tests.support.service_process import FULL, ServiceProcess, as_user, running, until
 
 MEGABYTE = 1_000_000
 STALL = 1.0
@@ -33,7 +33,7 @@ export.AT_ONCE = export.AT_ONCE_PER_USER = {EXPORTS}
 
 
 @asynccontextmanager
-async def serving(server: Server, before: str, **settings: str) -> AsyncIterator[Service]:
+async def serving(server: Server, before: str, **settings: str) -> AsyncIterator[ServiceProcess]:
     async with (
         server.database() as url,
         running(
@@ -73,14 +73,14 @@ PATHS: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
-async def service(postgres_server: Server) -> AsyncIterator[Service]:
+async def service(postgres_server: Server) -> AsyncIterator[ServiceProcess]:
     async with serving(postgres_server, BEFORE) as service:
         yield service
 
 
 @asynccontextmanager
 async def asking(
-    service: Service, *heads: bytes, buffer: int = 4096
+    service: ServiceProcess, *heads: bytes, buffer: int = 4096
 ) -> AsyncIterator[list[socket.socket]]:
     """Send each on a connection of its own that takes little before it is read."""
     loop = asyncio.get_running_loop()
@@ -144,7 +144,7 @@ async def test_who_reads_nothing_is_cut_off_and_counts_until_then(postgres_serve
         assert "read nothing" in service.log
 
 
-async def test_who_reads_slowly_gets_all(service: Service) -> None:
+async def test_who_reads_slowly_gets_all(service: ServiceProcess) -> None:
     loop = asyncio.get_running_loop()
     async with asking(service, page("alice"), buffer=200_000) as [client]:
         started = time.monotonic()
@@ -156,7 +156,7 @@ async def test_who_reads_slowly_gets_all(service: Service) -> None:
         assert time.monotonic() - started > STALL
 
 
-async def test_answers_that_nobody_reads_have_bounded_bytes(service: Service) -> None:
+async def test_answers_that_nobody_reads_have_bounded_bytes(service: ServiceProcess) -> None:
     heads = [page(user) for user in USERS for _ in range(2)]
     async with asking(service, *heads) as clients:
         found = await statuses(clients)
@@ -201,7 +201,7 @@ async def test_exports_have_few_places_of_their_own(postgres_server: Server) -> 
                     await service.call("GET", "/v1/me", headers=as_user(user))
 
 
-async def test_bodies_that_come_slowly_have_bounded_bytes(service: Service) -> None:
+async def test_bodies_that_come_slowly_have_bounded_bytes(service: ServiceProcess) -> None:
     size = 5 * MEGABYTE
     path = "/openai/v1/conversations"
     body = b'{"items": [{"role": "user", "content": "' + b"x" * size + b'"}]}'

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.hostile.corpus import TEXTS
-from tests.e2e.running import Service, as_service, as_user
+from tests.support.service_process import ServiceProcess, as_service, as_user
 
 Json = dict[str, Any]
 
@@ -44,7 +44,7 @@ def message_with(text: str) -> tuple[Json, Json]:
     ids=["as UTF-8", "with escapes"],
 )
 async def test_messages_and_titles_come_back_as_they_were_sent(
-    service: Service, alice: str, written: Callable[[Any], bytes]
+    service: ServiceProcess, alice: str, written: Callable[[Any], bytes]
 ) -> None:
     headers = as_user(alice) | {"Content-Type": "application/json"}
     for start in range(0, len(TEXTS), 25):
@@ -79,7 +79,7 @@ async def test_messages_and_titles_come_back_as_they_were_sent(
         assert (conversation["title"], conversation["metadata"]) == (title, {title: title})
 
 
-async def test_a_conversation_is_renamed_to_any_text(service: Service, alice: str) -> None:
+async def test_a_conversation_is_renamed_to_any_text(service: ServiceProcess, alice: str) -> None:
     headers = as_user(alice)
     path = f"/v1/conversations/{uuid4()}"
     await service.call("PUT", path, headers=headers)
@@ -91,7 +91,7 @@ async def test_a_conversation_is_renamed_to_any_text(service: Service, alice: st
         assert (changed["title"], changed["metadata"]) == (title, {text: title})
 
 
-async def test_a_user_may_have_any_id_but_one_with_nul(service: Service) -> None:
+async def test_a_user_may_have_any_id_but_one_with_nul(service: ServiceProcess) -> None:
     for text in TEXTS:
         user_id = text[:255]
         path = f"/v1/users/{quote(user_id, safe='')}"
@@ -109,7 +109,7 @@ async def test_a_user_may_have_any_id_but_one_with_nul(service: Service) -> None
 
 @pytest.mark.parametrize("written", [r"\ud800", r"\udfff", r"a\udc00b", r"\udbff\ud800"])
 async def test_half_of_a_surrogate_pair_is_refused_by_its_field(
-    service: Service, alice: str, written: str
+    service: ServiceProcess, alice: str, written: str
 ) -> None:
     half = json.loads(f'"{written}"')
     headers = as_user(alice) | {"Content-Type": "application/json"}

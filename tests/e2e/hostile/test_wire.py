@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.hostile.wire import ENOUGH, answers, check_refusal, json_request, request, sent
-from tests.e2e.processes import PROJECT
-from tests.e2e.running import Service, as_user
+from tests.support.processes import PROJECT
+from tests.support.service_process import ServiceProcess, as_user
 
 CHUNKED = ("Content-Type: application/json", "Transfer-Encoding: chunked")
 JSON = "Content-Type: application/json"
@@ -46,7 +46,7 @@ JSON = "Content-Type: application/json"
     ids=lambda raw: repr(raw[:40]),
 )
 async def test_what_is_no_http_gets_a_problem_and_no_connection(
-    service: Service, raw: bytes
+    service: ServiceProcess, raw: bytes
 ) -> None:
     [answer], closed = await sent(service, raw)
     check_refusal(answer, 400)
@@ -54,7 +54,7 @@ async def test_what_is_no_http_gets_a_problem_and_no_connection(
 
 
 async def test_a_head_has_no_body_and_leaves_the_connection_to_the_next_request(
-    service: Service, alice: str
+    service: ServiceProcess, alice: str
 ) -> None:
     """A body would be taken for the beginning of the next answer."""
     reader, writer = await asyncio.open_connection(*service.address)
@@ -76,7 +76,7 @@ async def test_a_head_has_no_body_and_leaves_the_connection_to_the_next_request(
     "chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}XX", b"-2\r\n{}\r\n", b"1" * 20 + b"\r\n{}"]
 )
 async def test_a_body_of_broken_chunks_is_refused_and_stores_nothing(
-    service: Service, alice: str, chunks: bytes
+    service: ServiceProcess, alice: str, chunks: bytes
 ) -> None:
     head = request("POST /v1/conversations", *CHUNKED, user=alice)
     [answer], closed = await sent(service, head + chunks)
@@ -102,7 +102,7 @@ BROKEN_CHUNK = request("POST /v1/conversations", *CHUNKED) + b"zz\r\n{}\r\n0\r\n
     ids=["garbage", "bytes", "chunk", "chunk of a request that needs no body", "field", "path"],
 )
 async def test_what_was_accepted_is_answered_before_what_ends_the_connection(
-    service: Service, alice: str, after: bytes, status: int
+    service: ServiceProcess, alice: str, after: bytes, status: int
 ) -> None:
     create = json_request("POST /v1/conversations", b'{"title": "first"}', user=alice)
     found, closed = await sent(service, create + create + after, wanted=3)
@@ -115,7 +115,7 @@ async def test_what_was_accepted_is_answered_before_what_ends_the_connection(
 
 @pytest.mark.parametrize("length", [2, 17, 19, 40])
 async def test_a_body_of_another_length_than_was_said_is_all_or_nothing(
-    service: Service, alice: str, length: int
+    service: ServiceProcess, alice: str, length: int
 ) -> None:
     body = b'{"title": "lies"}'
     raw = request(
@@ -144,7 +144,7 @@ async def test_a_body_of_another_length_than_was_said_is_all_or_nothing(
     ],
 )
 async def test_an_old_or_impatient_client_is_answered_and_the_connection_closed(
-    service: Service, alice: str, fields: Sequence[str], line: str
+    service: ServiceProcess, alice: str, fields: Sequence[str], line: str
 ) -> None:
     [answer], closed = await sent(service, request(line, *fields, user=alice))
     assert answer.status == 200
@@ -153,7 +153,7 @@ async def test_an_old_or_impatient_client_is_answered_and_the_connection_closed(
 
 
 async def test_who_asks_whether_to_continue_is_told_to_or_refused_at_once(
-    service: Service, alice: str
+    service: ServiceProcess, alice: str
 ) -> None:
     body = b'{"title": "go on"}'
     expect = "Expect: 100-continue"
@@ -190,7 +190,7 @@ UPGRADES = (
 
 @pytest.mark.parametrize("upgrade", UPGRADES)
 async def test_a_request_to_upgrade_is_ignored_and_the_request_is_not(
-    service: Service, alice: str, upgrade: Sequence[str]
+    service: ServiceProcess, alice: str, upgrade: Sequence[str]
 ) -> None:
     """Some clients of HTTP/2 ask with their very first request, which may have a body."""
     create = json_request("POST /v1/conversations", b'{"title": "kept"}', *upgrade, user=alice)
@@ -211,7 +211,7 @@ async def test_a_request_to_upgrade_is_ignored_and_the_request_is_not(
 
 
 async def test_thousands_of_requests_that_ask_to_upgrade_are_answered_each(
-    service: Service,
+    service: ServiceProcess,
 ) -> None:
     line = request("GET /health/live", *UPGRADES[0])
     found, _ = await sent(service, line * 2_000, wanted=2_000)
@@ -220,7 +220,7 @@ async def test_thousands_of_requests_that_ask_to_upgrade_are_answered_each(
 
 @pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "QUERY", "PURGE", "LINK"])
 async def test_other_methods_are_refused_with_those_that_there_are(
-    service: Service, alice: str, method: str
+    service: ServiceProcess, alice: str, method: str
 ) -> None:
     [answer], _ = await sent(service, request(f"{method} /v1/me HTTP/1.0", user=alice))
     assert answer.status == 405
@@ -235,7 +235,7 @@ async def test_other_methods_are_refused_with_those_that_there_are(
     ],
 )
 async def test_no_header_makes_another_request_of_a_request(
-    service: Service, alice: str, field: str
+    service: ServiceProcess, alice: str, field: str
 ) -> None:
     name, _, value = field.partition(": ")
     await service.call("POST", "/v1/conversations", {}, headers=as_user(alice))
@@ -269,7 +269,7 @@ async def test_no_header_makes_another_request_of_a_request(
         "/v1/../metrics/../v1/me",
     ],
 )
-async def test_no_path_leads_out_of_what_is_served(service: Service, path: str) -> None:
+async def test_no_path_leads_out_of_what_is_served(service: ServiceProcess, path: str) -> None:
     [answer], _ = await sent(service, request(f"GET {path} HTTP/1.0"))
     assert answer.status in {401, 404}
     assert answer.headers["content-type"] == "application/problem+json"
@@ -306,7 +306,7 @@ async def test_no_path_leads_out_of_what_is_served(service: Service, path: str) 
     ids=lambda value: str(value)[:50],
 )
 async def test_bad_paths_and_queries_are_told_so(
-    service: Service, alice: str, path: str, status: int
+    service: ServiceProcess, alice: str, path: str, status: int
 ) -> None:
     line = f"{'PUT' if 'users' in path else 'GET'} {path.format(id=uuid4())} HTTP/1.0"
     [answer], _ = await sent(service, request(line, user=alice))
@@ -328,7 +328,9 @@ async def test_bad_paths_and_queries_are_told_so(
     ],
     ids=lambda value: repr(value)[:40],
 )
-async def test_bad_credentials_are_told_so(service: Service, field: bytes, status: int) -> None:
+async def test_bad_credentials_are_told_so(
+    service: ServiceProcess, field: bytes, status: int
+) -> None:
     [answer], _ = await sent(service, request("GET /v1/me HTTP/1.0", field))
     assert answer.status == status
     assert answer.headers["www-authenticate"].startswith("Bearer ")
@@ -336,7 +338,7 @@ async def test_bad_credentials_are_told_so(service: Service, field: bytes, statu
 
 
 async def test_a_thousand_headers_and_an_odd_request_id_change_nothing(
-    service: Service, alice: str
+    service: ServiceProcess, alice: str
 ) -> None:
     fields = [f"X-{each}: {each}" for each in range(1_000)]
     for odd in (b"X-Request-ID: \xff\xfe", b"X-Request-ID: a b", b"X-Request-ID: " + b"x" * 129):

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.running import Service, as_user
+from tests.support.service_process import ServiceProcess, as_user
 
 ENOUGH = 30.0
 """Seconds for an answer, on a busy machine too."""
@@ -71,7 +71,9 @@ def check_refusal(answer: Answer, status: int) -> None:
     assert answer.headers["connection"] == "close"
 
 
-async def sent(service: Service, *pieces: bytes, wanted: int = 1) -> tuple[list[Answer], bool]:
+async def sent(
+    service: ServiceProcess, *pieces: bytes, wanted: int = 1
+) -> tuple[list[Answer], bool]:
     """Return so many answers, or all if fewer, and whether the service has hung up by then."""
     reader, writer = await asyncio.open_connection(*service.address)
     received = b""

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests import postgres
 from tests.e2e.neon.servers import Suspendable
-from tests.relay import Relay
+from tests.support import postgres
+from tests.support.relay import Relay
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx
 
-from tests.e2e.neon.service import Caller
-from tests.postgres import connect_args
+from tests.e2e.neon.service import ChatBackend
+from tests.support.postgres import connect_args
 
 # Shown by pytest with --log-cli-level=INFO: what docs/reliability.md reports.
 figures = logging.getLogger("chatkeep.tests.figures")
@@ -33,7 +33,7 @@ class Ledger:
 
 
 async def write_during(
-    caller: Caller, event: Coroutine[None, None, None], *, writers: int
+    caller: ChatBackend, event: Coroutine[None, None, None], *, writers: int
 ) -> Ledger:
     """Have so many writers, two to a conversation, append one message after another meanwhile."""
     ledger = Ledger()
@@ -78,7 +78,9 @@ async def check(ledger: Ledger, database_url: str) -> None:
     assert counts == {conversation: found.count(conversation) for conversation in counts}
 
 
-async def _say_surely(caller: Caller, conversation: UUID, message: UUID, ledger: Ledger) -> bool:
+async def _say_surely(
+    caller: ChatBackend, conversation: UUID, message: UUID, ledger: Ledger
+) -> bool:
     """Send it, and once more when that failed, as a client does that gives its messages ids."""
     answer = await _say(caller, conversation, message)
     if answer != "201":
@@ -90,7 +92,7 @@ async def _say_surely(caller: Caller, conversation: UUID, message: UUID, ledger:
     return answer == "201"
 
 
-async def _say(caller: Caller, conversation: UUID, message: UUID) -> str:
+async def _say(caller: ChatBackend, conversation: UUID, message: UUID) -> str:
     try:
         answer = await caller.say(conversation, f"message {message}", message=message)
     except httpx.TransportError as error:

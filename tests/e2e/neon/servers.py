@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 
 from chatkeep.adapters.embedded.binaries import postgres_binaries
-from tests import postgres
 from tests.e2e.neon.service import free_port, is_listening, until
+from tests.support import postgres
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 

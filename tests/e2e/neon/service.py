@@ -20,7 +20,7 @@ from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.entrypoints.bootstrap.service import http_app
 from chatkeep.entrypoints.http.server.connections import Connection
 from chatkeep.entrypoints.settings import Settings
-from tests.postgres import connect_args
+from tests.support.postgres import connect_args
 
 KEY = "a-service-key-of-the-tests-long-enough-to-be-one"
 AS_ALICE = {"Authorization": f"Bearer {KEY}", "X-User-Id": "alice"}
@@ -29,7 +29,7 @@ AS_SERVICE = {"Authorization": f"Bearer {KEY}"}
 PROJECT = Path(__file__).parents[3]
 
 
-class Caller:
+class ChatBackend:
     """A chat backend: what it does in one word, over HTTP, for one user."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
@@ -70,7 +70,7 @@ class Caller:
 @asynccontextmanager
 async def service(
     database_url: str, timing: Timing | None = None, *, engine: Engine | None = None
-) -> AsyncIterator[Caller]:
+) -> AsyncIterator[ChatBackend]:
     """Run the service in this process, so that a test may set its timing, or give its engine."""
     settings = Settings(
         database_url=database_url, service_keys=(KEY,), max_requests_at_once_per_user=0
@@ -91,7 +91,7 @@ async def service(
 
 
 @asynccontextmanager
-async def service_process(database_url: str) -> AsyncIterator[Caller]:
+async def service_process(database_url: str) -> AsyncIterator[ChatBackend]:
     """Run the service in a process of its own, as it is in production."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
@@ -157,7 +157,7 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _caller(port: int) -> AsyncIterator[Caller]:
+async def _caller(port: int) -> AsyncIterator[ChatBackend]:
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}",
         headers=AS_ALICE,
@@ -165,7 +165,7 @@ async def _caller(port: int) -> AsyncIterator[Caller]:
         limits=httpx.Limits(max_connections=None),
         trust_env=False,
     ) as http:
-        yield Caller(http)
+        yield ChatBackend(http)
 
 
 def _environment() -> dict[str, str]:

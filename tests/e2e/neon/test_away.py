@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from chatkeep.adapters.piccolo.retries import Timing
-from tests.e2e.neon.service import Caller, problem, service, timed
-from tests.relay import Relay
+from tests.e2e.neon.service import ChatBackend, problem, service, timed
+from tests.support.relay import Relay
 
 IMPATIENT = Timing(connect=0.5, outage=0.5, command=0.5)
 GONE = pytest.mark.parametrize("gone", ["down", "unreachable"])
@@ -143,7 +143,7 @@ async def test_the_service_ends_in_time_while_its_database_is_unreachable(relay:
     assert time.perf_counter() - started < 15
 
 
-async def talk(caller: Caller) -> list[httpx.Response]:
+async def talk(caller: ChatBackend) -> list[httpx.Response]:
     """Do what a chat turn does: begin, say something, read it back."""
     created = await caller.start_conversation()
     if created.status_code != 201:

@@ -21,10 +21,10 @@ from chatkeep.adapters.database_url import parse_database_url
 from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
-from tests import postgres
 from tests.e2e.neon.certificates import Authority
 from tests.e2e.neon.service import problem, service, timed
-from tests.relay import Relay
+from tests.support import postgres
+from tests.support.relay import Relay
 
 PASSWORD = "npg_p@ss/word:50%?"
 ENCODED = quote(PASSWORD, safe="")

@@ -10,10 +10,10 @@ import pytest
 from chatkeep.adapters.piccolo import allowance
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
-from tests import postgres
 from tests.e2e.neon.load import check, figures, write_during
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
-from tests.e2e.neon.service import Caller, problem, service, timed, until
+from tests.e2e.neon.service import ChatBackend, problem, service, timed, until
+from tests.support import postgres
 
 LIMIT = 5
 
@@ -49,7 +49,7 @@ async def others(database_url: str, count: int) -> AsyncIterator[None]:
         yield
 
 
-async def readiness(caller: Caller, over: asyncio.Event) -> set[bool]:
+async def readiness(caller: ChatBackend, over: asyncio.Event) -> set[bool]:
     """Return what was answered to whoever asked, all the time, whether the service is ready."""
     found = set()
     while not over.is_set():

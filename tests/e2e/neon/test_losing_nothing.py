@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.neon.load import check, figures, write_during
 from tests.e2e.neon.servers import Suspendable, Way
 from tests.e2e.neon.service import AS_SERVICE, service
-from tests.relay import Relay, once
+from tests.support.relay import Relay, once
 
 ONCE_EACH: tuple[Way, ...] = ("fast", "immediate")
 FIVE: tuple[Way, ...] = ("fast", "immediate", "fast", "immediate", "immediate")

@@ -8,10 +8,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from tests import postgres
 from tests.e2e.neon.load import check, figures, write_during
 from tests.e2e.neon.servers import Suspendable, needs_pgbouncer, pgbouncer
-from tests.e2e.neon.service import Caller, service, service_process
+from tests.e2e.neon.service import ChatBackend, service, service_process
+from tests.support import postgres
 
 # Each adds what statements do not ask for, or changes the type of what they return, and back.
 CHANGES = (
@@ -37,11 +37,11 @@ async def change_schema(database_url: str, *, rounds: int) -> None:
         await connection.close()
 
 
-async def chat_during(callers: list[Caller], event: asyncio.Task[None]) -> Counter[int]:
+async def chat_during(callers: list[ChatBackend], event: asyncio.Task[None]) -> Counter[int]:
     """Have every caller use everything until the event is over; count the statuses."""
     statuses: Counter[int] = Counter()
 
-    async def chat(caller: Caller) -> None:
+    async def chat(caller: ChatBackend) -> None:
         conversation: UUID = await caller.start()
         path = f"/v1/conversations/{conversation}"
         while not event.done():

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from chatkeep.adapters.piccolo.retries import MAX_CONFLICTS
-from tests import postgres
 from tests.e2e.neon.service import problem, service, timed
-from tests.relay import Relay
+from tests.support import postgres
+from tests.support.relay import Relay
 
 REFUSING = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$

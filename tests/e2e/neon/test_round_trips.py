@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.e2e.neon.service import Caller, service
-from tests.relay import Relay
+from tests.e2e.neon.service import ChatBackend, service
+from tests.support.relay import Relay
 
 ONE_WAY = 0.02
 
@@ -62,7 +62,9 @@ async def test_a_new_connection_costs_a_request_no_more_than_the_preparation_of_
         assert len(relay.requests) == 2
 
 
-async def _cost(caller: Caller, relay: Relay, call: tuple[str, str, object]) -> tuple[int, float]:
+async def _cost(
+    caller: ChatBackend, relay: Relay, call: tuple[str, str, object]
+) -> tuple[int, float]:
     relay.requests.clear()
     started = time.perf_counter()
     answer = await caller.call(*call)

@@ -8,8 +8,8 @@ import asyncpg
 
 from chatkeep.entrypoints.bootstrap.service import memory_app
 from chatkeep.entrypoints.settings import Settings
-from tests import postgres
-from tests.e2e.neon.service import AS_SERVICE, KEY, Caller, service
+from tests.e2e.neon.service import AS_SERVICE, KEY, ChatBackend, service
+from tests.support import postgres
 
 LOGGED = re.compile(r"LOG:  (?:statement|execute [^:]*): (.*(?:\n\t.*)*)")
 PARAMETER = re.compile(r"\{(\w+):\w+\}")
@@ -75,7 +75,7 @@ def all_routes() -> set[str]:
     }
 
 
-async def use_everything(caller: Caller) -> set[str]:
+async def use_everything(caller: ChatBackend) -> set[str]:
     """Make every kind of request; return which, as `all_routes` does."""
     called = set()
 

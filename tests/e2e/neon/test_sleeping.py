@@ -4,13 +4,13 @@ import asyncio
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
-from tests import postgres
 from tests.e2e.neon.servers import Suspendable
-from tests.e2e.neon.service import Caller, service, until
-from tests.relay import Relay
+from tests.e2e.neon.service import ChatBackend, service, until
+from tests.support import postgres
+from tests.support.relay import Relay
 
 
-async def poll(caller: Caller) -> None:
+async def poll(caller: ChatBackend) -> None:
     """Ask what load balancers and orchestrators ask, for a while."""
     for _ in range(10):
         assert await caller.is_live()
@@ -18,7 +18,7 @@ async def poll(caller: Caller) -> None:
         await asyncio.sleep(0.02)
 
 
-async def use(caller: Caller, relay: Relay) -> None:
+async def use(caller: ChatBackend, relay: Relay) -> None:
     """Have several connections made."""
     await asyncio.gather(*(caller.list() for _ in range(20)))
     assert len(relay.open) > 1

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from chatkeep.entrypoints.http.auth.tokens import sign
-from tests.e2e.processes import CHATKEEP, PROJECT, SECRET, environment
-from tests.postgres import Server
+from tests.support.postgres import Server
+from tests.support.processes import CHATKEEP, PROJECT, SECRET, environment
 
 SERVICE_KEY = "sk_one_0123456789abcdef0123456789"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from chatkeep.adapters.embedded.file_locks import locked
-from tests.e2e.running import FULL
+from tests.support.service_process import FULL
 
 FOLDER = Path(__file__).parent
 ENVIRONMENTS = Path(__file__).parents[3] / ".venv" / "openai"

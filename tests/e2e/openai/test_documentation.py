@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.openai.conftest import checked
 from tests.e2e.openai.environments import FOLDER, node_folder, python
-from tests.e2e.processes import PROJECT
+from tests.support.processes import PROJECT
 
 PAGE = (PROJECT / "docs" / "openai.md").read_text()
 README = (PROJECT / "README.md").read_text()

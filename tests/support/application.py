@@ -15,7 +15,7 @@ from chatkeep.entrypoints.bootstrap.service import memory_app
 from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
 from chatkeep.entrypoints.http.auth.tokens import sign
 from chatkeep.entrypoints.settings import Settings
-from tests.api.contract import Contract
+from tests.support.openapi_contract import Contract
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 SERVICE_KEY = "sk_one_0123456789abcdef0123456789"

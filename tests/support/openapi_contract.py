@@ -7,7 +7,7 @@ from functools import cached_property
 
 import httpx
 
-from tests.api.json_schema import JsonObject, faults, is_valid, resolved
+from tests.support.json_schema import JsonObject, faults, is_valid, resolved
 
 PROBLEM_JSON = "application/problem+json"
 NDJSON = "application/x-ndjson"

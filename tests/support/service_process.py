@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from chatkeep.entrypoints.http.auth.tokens import sign
-from tests.e2e.processes import PROJECT, SECRET, descendants, environment
+from tests.support.processes import PROJECT, SECRET, descendants, environment
 
 FULL = os.environ.get("CHATKEEP_TEST_FULL") == "1"
 """Whether to run the full counts; else tests do as little as shows that something is wrong."""
@@ -39,7 +39,7 @@ def as_service(user_id: str | None = None, *, key: str = SERVICE_KEY) -> dict[st
 
 
 @dataclass
-class Service:
+class ServiceProcess:
     """A service in a process of its own. `log` is what it wrote to stderr."""
 
     process: "subprocess.Popen[str]"
@@ -104,7 +104,9 @@ class Service:
 
 
 @asynccontextmanager
-async def running(*arguments: str, before: str = "", **settings: str) -> AsyncIterator[Service]:
+async def running(
+    *arguments: str, before: str = "", **settings: str
+) -> AsyncIterator[ServiceProcess]:
     """Run the service on a free port until the end of the block.
 
     `before` is Python that its process runs first; with several workers they do not see it.
@@ -133,7 +135,7 @@ async def running(*arguments: str, before: str = "", **settings: str) -> AsyncIt
                     limits=httpx.Limits(max_connections=None),
                     trust_env=False,
                 ) as http:
-                    service = Service(process, found[0], log, http)
+                    service = ServiceProcess(process, found[0], log, http)
                     yield service
                 await service.end()
             finally:
