@@ -1,6 +1,6 @@
-"""What an adoption reads and writes in chatkeep's own tables: an operator's statements.
+"""What an adoption reads and writes in chatkeep's own tables.
 
-They are over all users, many conversations at once, and name the user of each all the same.
+The statements cover all users and many conversations at once, and still name the user of each row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _KEYS: Final = "unnest($1::text[]::uuid[], $2::text[]) AS given (id, user_id)"
 _POSITIONS: Final = f"""
 SELECT c.id, c.last_position FROM {_KEYS}
 JOIN conversations c ON c.id = given.id AND c.user_id = given.user_id"""
-# In one order, so that nobody waits for each other in a circle.
+# Locks are always taken in the same order, which prevents deadlocks.
 POSITIONS: Final = {
     False: _POSITIONS,
     True: f"{_POSITIONS} ORDER BY c.user_id, c.id FOR UPDATE OF c",
@@ -72,7 +72,7 @@ INSERT INTO adoptions (id, run) SELECT unnest($1::text[]::uuid[]), $2 ON CONFLIC
 
 
 class PiccoloAdoptions:
-    """Within `transaction` all is done on one connection, or undone."""
+    """Chatkeep's tables on Postgres. A `transaction` runs on one connection."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -81,13 +81,13 @@ class PiccoloAdoptions:
         return self._engine.transaction()
 
     async def check_migrated(self) -> None:
-        """Raise `AdoptionError` when the tables are not there yet."""
+        """Raise `AdoptionError` if the database has not been migrated."""
         [row] = await self._engine.fetch(IS_MIGRATED)
         if not row["migrated"]:
             raise AdoptionError(
                 "The database has not been migrated to this version: run `chatkeep migrate` first. "
-                "When it finds a table conversations or messages in the way, it says how to rename "
-                "it; then adopt from there."
+                "If a table conversations or messages is in the way, it says how to rename that "
+                "table; then adopt from the renamed one."
             )
 
     async def last_positions(
@@ -128,7 +128,7 @@ class PiccoloAdoptions:
                 await self._engine.fetch(ADD_MESSAGES, *_messages(additions))
         except asyncpg.UniqueViolationError as error:
             raise AdoptionError(
-                "A conversation or message was made here at this very moment: adopt again."
+                "Another process has just added one of the conversations or messages: adopt again."
             ) from error
         await self._engine.fetch(REMEMBER, [str(each) for each in ids], run)
         return users
@@ -136,7 +136,7 @@ class PiccoloAdoptions:
     async def _add_users(self, users: Sequence[UserId]) -> int:
         try:
             return len(await self._engine.fetch(ADD_USERS, sorted(set(users))))
-        except (*NO_USER, asyncpg.RaiseError) as error:  # the last one by a trigger
+        except (*NO_USER, asyncpg.RaiseError) as error:  # the last one is raised by a trigger
             named = ", ".join(sorted(set(users))[:MAX_NAMED])
             raise AdoptionError(
                 f"The table users does not take a row with only an id ({first_line(error)}). Let "
