@@ -5,6 +5,8 @@ import re
 from contextlib import suppress
 from typing import Final
 
+from chatkeep.domain.errors import ChatkeepError
+
 FORM: Final = "postgresql://USER:PASSWORD@HOST/DATABASE"
 DEFAULT_PORT: Final = 5432
 MAX_PORT: Final = 65_535
@@ -14,7 +16,7 @@ _MAX_NAME_CHARS: Final = 253
 _NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 
 
-class DatabaseUrlError(ValueError):
+class DatabaseUrlError(ChatkeepError, ValueError):
     """The text is not a usable database URL. The message quotes no part of it: it has a secret."""
 
 

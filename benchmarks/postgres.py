@@ -54,11 +54,12 @@ def durable_server() -> Iterator[Server]:
 
 
 def migrate(url: str) -> None:
-    """Migrate as an operator does, in a process of its own: Piccolo is configured only once."""
+    """Migrate in a process of its own, since this one may have an event loop already."""
     code = (
         "import asyncio\n"
-        "from chatkeep.adapters.piccolo.migrate import migrate\n"
-        "asyncio.run(migrate())"
+        "from chatkeep.entrypoints.bootstrap.database import migrate\n"
+        "from chatkeep.entrypoints.settings import Settings\n"
+        "asyncio.run(migrate(Settings.from_env()))"
     )
     environ = {**os.environ, "DATABASE_URL": url, "DATABASE_URL_DIRECT": ""}
     subprocess.run([sys.executable, "-c", code], env=environ, check=True)  # noqa: S603 - ours

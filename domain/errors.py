@@ -154,3 +154,16 @@ class StoreUnavailableError(ChatkeepError):
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
+
+
+class DatabaseError(ChatkeepError):
+    """The database refused a statement, for a reason that no other error covers.
+
+    `reason` is the first line of what the server said; the rest may quote rows. `sqlstate` is
+    Postgres' code for it.
+    """
+
+    def __init__(self, reason: str, *, sqlstate: str) -> None:
+        super().__init__(f"The database refused: {reason}")
+        self.reason = reason
+        self.sqlstate = sqlstate

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 
 from litestar import Litestar, Router
+from litestar.middleware import ASGIMiddleware
 
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.use_cases import Chatkeep
@@ -13,11 +13,12 @@ from chatkeep.entrypoints.http.auth.authentication import Authentication
 from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.head import Head
-from chatkeep.entrypoints.http.metrics.metric_families import Source
 from chatkeep.entrypoints.http.metrics.observation import Observation, Tracing
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics, metrics_route
+from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
 from chatkeep.entrypoints.http.middleware.cors import Preflights, cors
-from chatkeep.entrypoints.http.middleware.rate_limiting import FloodProtection, Rate
+from chatkeep.entrypoints.http.middleware.memory import Memory, MemoryLimiter
+from chatkeep.entrypoints.http.middleware.rate_limiting import Rate, RateLimiter
 from chatkeep.entrypoints.http.openapi.pages import RawSchema, assets_routes, documentation
 from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.responses import JsonResponse
@@ -46,18 +47,17 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
     transfer: Transfer | None = None,
     ready: Callable[[], bool] = lambda: True,
     lifespan: Sequence[Lifespan] = (),
-    sources: Sequence[Source] = (),
-    workers: Path | None = None,
+    metrics: Metrics | None = None,
     tracing: Tracing | None = None,
 ) -> Litestar:
-    """Build the application. `ready` tells whether the store answered when last asked.
+    """Build the application.
 
-    `sources` have metrics of their own. `workers` is a directory of the processes that serve the
-    same address, so that each of them can answer a scrape for all.
+    `ready` says whether the store could serve when it was last asked. Without `transfer` there is
+    no export. `lifespan` are blocks that the application runs in, the first one outermost.
     """
-    metrics = Metrics(sources, workers)
+    metrics = metrics or Metrics()
     pages = cors(settings)
-    guards = [Authentication(identity), _flood_protection(settings, metrics)]
+    middleware = [Authentication(identity), *_limiters(settings, metrics.refused)]
     v1 = Router(
         "/v1",
         route_handlers=[
@@ -70,14 +70,14 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
                 else []
             ),
         ],
-        middleware=guards,
+        middleware=middleware,
         before_request=check_query,
         response_class=JsonResponse,
     )
     app = Litestar(
         route_handlers=[
             v1,
-            openai_api(chatkeep, settings, guards, metrics),
+            openai_api(chatkeep, settings, middleware, metrics),
             health_routes(ready),
             metrics_route(metrics, settings.metrics_key),
             assets_routes(),
@@ -93,7 +93,6 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
         logging_config=None,
         debug=False,
     )
-    app.state.metrics = metrics  # for what the lifespan does by itself
     # Litestar's own middleware does not see requests for paths that it does not know.
     who = Pseudonyms(salt(settings))
     handler = app.asgi_handler if pages is None else Preflights(app.asgi_handler, pages)
@@ -101,11 +100,19 @@ def create_app(  # noqa: PLR0913 - what the composition root has made
     return app
 
 
-def _flood_protection(settings: Settings, metrics: Metrics) -> FloodProtection:
-    return FloodProtection(
-        at_once=settings.max_requests_at_once,
-        at_once_per_user=settings.max_requests_at_once_per_user,
-        bytes_at_once=settings.max_bytes_at_once,
-        rate=Rate(settings.requests_per_minute) if settings.requests_per_minute else None,
-        refused=metrics.refused,
+def _limiters(settings: Settings, refused: Callable[[str], None]) -> list[ASGIMiddleware]:
+    """Return what bounds the requests served at once, their bytes, and their rate."""
+    places = Places(
+        settings.max_requests_at_once,
+        settings.max_requests_at_once_per_user,
+        what="requests",
+        raised_by=(
+            " (CHATKEEP_MAX_REQUESTS_AT_ONCE)",
+            " (CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER)",
+        ),
+        refused=refused,
     )
+    limiters: list[ASGIMiddleware] = [ConcurrencyLimiter(places)]
+    if settings.requests_per_minute:
+        limiters.append(RateLimiter(Rate(settings.requests_per_minute), refused))
+    return [*limiters, MemoryLimiter(Memory(settings.max_bytes_at_once, refused))]

@@ -82,7 +82,7 @@ class DailySweep:
             how = "swept"
         finally:
             self.swept(total)
-            logger.info("%s: %s; %.1f s", how, described(total), perf_counter() - started)
+            logger.info("%s: %s; %.1f s", how, total, perf_counter() - started)
         await self.diary.finish(due, self.clock.now(), total)
 
     async def _sleep_until(self, due: datetime) -> None:
@@ -94,10 +94,3 @@ def latest_due(now: datetime) -> datetime:
     """Return when a sweep was last due."""
     due = datetime.combine(now.date(), AT)
     return due if due <= now else due - DAY
-
-
-def described(swept: Swept) -> str:
-    return (
-        f"{swept.archived} archived, {swept.deleted} deleted with {swept.messages} messages, "
-        f"{swept.retained} on hold not deleted"
-    )

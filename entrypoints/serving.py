@@ -24,9 +24,9 @@ import uvicorn
 from litestar import Litestar
 
 from chatkeep.entrypoints import logs
-from chatkeep.entrypoints.bootstrap import database, monitoring
-from chatkeep.entrypoints.bootstrap.service import http_app, identity
-from chatkeep.entrypoints.bootstrap.tokens import token
+from chatkeep.entrypoints.bootstrap import database
+from chatkeep.entrypoints.bootstrap.service import http_app, identity, missing_traces
+from chatkeep.entrypoints.bootstrap.tokens import user_token
 from chatkeep.entrypoints.http.server.connections import Connection
 from chatkeep.entrypoints.settings import Settings, retired_settings
 from chatkeep.entrypoints.supervisor import Supervisor
@@ -71,8 +71,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
     for each in _SIGNALS:
         signal.signal(each, _leave)
     logging.config.dictConfig(logs.configuration(settings))
-    if (untraced := monitoring.untraced()) is not None:
-        logger.warning(untraced)
+    if (missing := missing_traces()) is not None:
+        logger.warning(missing)
     for sentence in retired_settings():
         logger.warning(sentence)
     embedded = not settings.database_url
@@ -83,7 +83,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
     ):
         identity(ready)
         if embedded or migrate:
-            asyncio.run(database.migrate())
+            asyncio.run(database.migrate(ready))
         sys.stdout.write(_introduction(_url(listener), ready, with_token=embedded))
         sys.stdout.flush()
         # Where nothing else decides it, all processes are to write the same hash of a user.
@@ -222,7 +222,7 @@ def _introduction(url: str, settings: Settings, *, with_token: bool) -> str:
     where = f"chatkeep {version('chatkeep')} on {url}, its documentation on {url}/docs\n"
     if not with_token:
         return where
-    first_token = token(settings, FIRST_USER, seconds=FIRST_TOKEN_SECONDS)
+    first_token = user_token(settings, FIRST_USER, seconds=FIRST_TOKEN_SECONDS)
     conversation_id = uuid4()
     curl = "curl -sS -w '\\n'"
     headers = """-H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json'"""

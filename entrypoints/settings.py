@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
 from difflib import get_close_matches
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.errors import ChatkeepError, InvalidValueError
 from chatkeep.domain.model import Limits
 from chatkeep.domain.operations.sweep import Policy, duration
 from chatkeep.entrypoints import setting_values as values
@@ -49,7 +50,7 @@ _SERVICE_LINK: Final = re.compile(
 )
 
 
-class SettingsError(ValueError):
+class SettingsError(ChatkeepError, ValueError):
     """A setting is missing or wrong; the message names it, and never shows a secret."""
 
 
@@ -203,6 +204,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         settings = cls(**given)
         _ = settings.sweep_policy  # durations are read to see that they are ones
         return settings
+
+
+@contextmanager
+def check_setting(name: str) -> Iterator[None]:
+    """Raise `SettingsError`, with the name of the variable, for a `ValueError` of the block."""
+    try:
+        yield
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from error
 
 
 def retired_settings(environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chatkeep.adapters.embedded.file_locks import locked
+from chatkeep.domain.errors import ChatkeepError
 
 if sys.platform != "win32":
     import pwd
@@ -27,7 +28,7 @@ OR_ANOTHER: Final = "or set DATABASE_URL to a Postgres of yours"
 _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
-class EmbeddedPostgresError(RuntimeError):
+class EmbeddedPostgresError(ChatkeepError):
     """The embedded Postgres cannot be had here; the message says why and the way out."""
 
 

@@ -1,13 +1,15 @@
 """Classifies driver errors: whether the database can serve, and whether to retry a statement."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 import asyncpg
 
-from chatkeep.domain.errors import StoreUnavailableError
+from chatkeep.domain.errors import ChatkeepError, DatabaseError, StoreUnavailableError
 
 
 class EncodingError(Exception):
@@ -170,6 +172,35 @@ def unavailable(error: BaseException) -> StoreUnavailableError | None:
     """
     failure = classify(error)
     return failure.error() if failure else None
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Turn the driver's errors into `StoreUnavailableError` or `DatabaseError`.
+
+    Outside of transactions the engine has waited for the database by then. An `OSError` stays what
+    it is, since the block may also write files; the engine itself translates those of connecting.
+    """
+    try:
+        yield
+    except ChatkeepError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            raise
+        away = unavailable(error)
+        if away is not None:
+            raise away from error
+        if isinstance(error, asyncpg.PostgresError):
+            raise DatabaseError(first_line(error), sqlstate=error.sqlstate or "") from error
+        raise
+
+
+def explain_unavailability(error: StoreUnavailableError) -> str:
+    """Return why, for an operator: the driver's words instead of advice for callers over HTTP."""
+    reason, _, _ = error.reason.partition(". ")
+    cause = error.__cause__
+    return f"{reason} ({describe(cause)})" if cause else reason
 
 
 def first_line(error: BaseException) -> str:

@@ -1,10 +1,10 @@
 """How much room chatkeep's own tables and indexes take. Another application's are not counted."""
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.tables import TABLES
+from chatkeep.domain.operations.stats import RelationSize
 
 OWN_TABLES: Final = {
     *(table._meta.tablename for table in TABLES),  # noqa: SLF001 - Piccolo's way of saying it
@@ -37,21 +37,6 @@ JOIN pg_class c ON c.oid = coalesce(part.relid, r.id)
 WHERE part.isleaf IS NOT FALSE
 GROUP BY r.kind, r.name, r.table
 ORDER BY r.table, r.kind DESC, r.name"""
-
-
-@dataclass(frozen=True, slots=True)
-class RelationSize:
-    """One table or index.
-
-    `bytes` of a table include what is stored out of line (TOAST), not its indexes. `rows` is the
-    planner's estimate: None for an index, and before the first ANALYZE.
-    """
-
-    kind: Literal["table", "index"]
-    name: str
-    table: str
-    bytes: int
-    rows: int | None
 
 
 async def sizes(engine: Engine) -> list[RelationSize]:

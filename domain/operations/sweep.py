@@ -97,6 +97,12 @@ class Swept:
             retained=self.retained + other.retained,
         )
 
+    def __str__(self) -> str:
+        return (
+            f"{self.archived} archived, {self.deleted} deleted with {self.messages} messages, "
+            f"{self.retained} on hold not deleted"
+        )
+
 
 class Sweeps(Protocol):
     """Sweeps over every user's conversations. One on hold (`retain`) is never deleted.

@@ -1,4 +1,4 @@
-"""Which database, and what is done to it as a whole: find it, start it, migrate it."""
+"""The database of the settings: find or start it, connect to it, migrate it."""
 
 import atexit
 import os
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from chatkeep.adapters.database_url import DatabaseUrl, parse_database_url
 from chatkeep.adapters.embedded.postgres import DurablePostgres, default_home, secret
-from chatkeep.adapters.piccolo import analyze as statistics
+from chatkeep.adapters.piccolo import analyze
 from chatkeep.adapters.piccolo import migrate as migrations
 from chatkeep.adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
-from chatkeep.adapters.piccolo.migrate import MigrationStatus
-from chatkeep.entrypoints.bootstrap.errors import named, unavailability
-from chatkeep.entrypoints.settings import Settings, SettingsError
+from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.domain.operations.migrations import MigrationStatus
+from chatkeep.entrypoints.settings import Settings, SettingsError, check_setting
 
 
 def home(settings: Settings) -> Path:
@@ -26,8 +26,10 @@ def running(settings: Settings, *, keep_running: bool = False) -> Iterator[Setti
     """Yield the settings with a database in them: the embedded one where none is set.
 
     The embedded one is put into the environment too, where worker processes and Piccolo's commands
-    look for it, and comes with a secret that tokens are signed with. With `keep_running` it is
-    started again when it dies. Raises `DatabaseUrlError` for a URL that is none.
+    look for it, and comes with a secret to sign tokens with. With `keep_running` it is started
+    again when it dies.
+
+    Raises `DatabaseUrlError` for an invalid URL, and `EmbeddedPostgresError`.
     """
     if settings.database_url:
         parse_database_url(settings.database_url)  # before anything else is done or started
@@ -45,7 +47,10 @@ def running(settings: Settings, *, keep_running: bool = False) -> Iterator[Setti
 
 
 def signing_secret(settings: Settings) -> str:
-    """Return what tokens are signed with; raise `SettingsError` when others sign them."""
+    """Return the secret that tokens are signed with.
+
+    Raises `SettingsError` when an identity provider signs them, or there is nothing to sign with.
+    """
     if settings.jwt_secret:
         return settings.jwt_secret
     if not settings.database_url:
@@ -54,17 +59,29 @@ def signing_secret(settings: Settings) -> str:
     raise SettingsError(f"No tokens can be made here ({issuer}): set CHATKEEP_JWT_SECRET.")
 
 
-def engine(settings: Settings) -> Engine:
-    return Engine(parse_database_url(settings.database_url).connect_args)
+def engine(settings: Settings, timing: Timing | None = None) -> Engine:
+    return Engine(parse_database_url(settings.database_url).connect_args, timing)
 
 
 def unpooled(url: DatabaseUrl) -> Engine:
-    """Return an engine without a pool: each statement, or transaction, makes a connection."""
+    """Return an engine without a pool: each statement or transaction has its own connection."""
     return Engine(url.connect_args | {"timeout": CONNECT_TIMEOUT})
 
 
+def unpooled_engine(settings: Settings) -> Engine:
+    return unpooled(parse_database_url(settings.database_url))
+
+
+def direct_url(settings: Settings) -> DatabaseUrl:
+    """Return the database past its pooler, for migrations: the URL set for that, else derived."""
+    if settings.database_url_direct:
+        with check_setting("DATABASE_URL_DIRECT"):
+            return parse_database_url(settings.database_url_direct)
+    return parse_database_url(settings.database_url).direct()
+
+
 def migrations_engine() -> Engine:
-    """Return the engine of the settings' database, past the pooler; it connects when used."""
+    """Return the engine that Piccolo's own commands migrate; it connects when used."""
     settings = Settings.from_env()
     if not settings.database_url:
         started = running(settings)
@@ -73,30 +90,24 @@ def migrations_engine() -> Engine:
     return unpooled(direct_url(settings))
 
 
-def direct_url(settings: Settings) -> DatabaseUrl:
-    """Return where migrations go, past the pooler: what is set for that, else derived."""
-    if settings.database_url_direct:
-        with named("DATABASE_URL_DIRECT"):
-            return parse_database_url(settings.database_url_direct)
-    return parse_database_url(settings.database_url).direct()
+async def migrate(settings: Settings) -> list[MigrationStatus]:
+    """Apply what is pending and return it.
+
+    Raises `MigrationError`, `StoreUnavailableError` and `DatabaseError`.
+    """
+    return await migrations.migrate(unpooled(direct_url(settings)))
 
 
-async def migrate() -> list[MigrationStatus]:
-    """Apply what is pending and return it. Raises `MigrationError`, `StoreUnavailableError`."""
-    with unavailability():
-        return await migrations.migrate()
+async def migration_warnings(settings: Settings) -> list[str]:
+    """Return what the newest schema cannot fix. Raises `StoreUnavailableError`."""
+    return await migrations.warnings(unpooled(direct_url(settings)))
 
 
-async def migration_warnings() -> list[str]:
-    """Return what the newest schema cannot mend. Raises `StoreUnavailableError`."""
-    return await migrations.warnings()
-
-
-async def migration_status() -> list[MigrationStatus]:
+async def migration_status(settings: Settings) -> list[MigrationStatus]:
     """Return every migration, oldest first. Raises `StoreUnavailableError`."""
-    return await migrations.status()
+    return await migrations.status(unpooled(direct_url(settings)))
 
 
 async def refresh_statistics(settings: Settings) -> None:
-    """Tell the database to count its rows anew. Raises `StoreUnavailableError`."""
-    await statistics.refresh(engine(settings))
+    """Have the database count its rows anew. Raises `StoreUnavailableError`."""
+    await analyze.refresh(engine(settings))

@@ -4,28 +4,43 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
+from math import inf
 from pathlib import Path
 
 from litestar import Litestar
 
+from chatkeep.adapters import telemetry
+from chatkeep.adapters.background import background
+from chatkeep.adapters.clock import SystemClock
+from chatkeep.adapters.memory import MemoryStore
+from chatkeep.adapters.piccolo.database_metrics import DatabaseMetrics
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.domain.operations.sweep import Swept
+from chatkeep.adapters.piccolo.statement_metrics import own_work
+from chatkeep.adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
+from chatkeep.adapters.telemetry import Telemetry, TracesError
+from chatkeep.domain.operations.sweep import Sweep
+from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.use_cases import Chatkeep
-from chatkeep.entrypoints.app import create_app
-from chatkeep.entrypoints.bootstrap import monitoring
+from chatkeep.entrypoints.app import Lifespan, create_app
 from chatkeep.entrypoints.bootstrap.database import engine
-from chatkeep.entrypoints.bootstrap.errors import named
-from chatkeep.entrypoints.bootstrap.sweep import swept_daily
-from chatkeep.entrypoints.bootstrap.transfer import memory_transfer, transfer
-from chatkeep.entrypoints.bootstrap.use_cases import chatkeep, memory_chatkeep
+from chatkeep.entrypoints.bootstrap.use_cases import (
+    chatkeep,
+    memory_chatkeep,
+    memory_transfer,
+    transfer,
+)
 from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.auth.jwks import Jwks
 from chatkeep.entrypoints.http.auth.tokens import TokenVerifier
-from chatkeep.entrypoints.settings import Settings, SettingsError
+from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
+from chatkeep.entrypoints.logs import UNDER_WAY
+from chatkeep.entrypoints.scheduled_sweep import DailySweep
+from chatkeep.entrypoints.settings import Settings, SettingsError, check_setting
 
 
 def identity(settings: Settings) -> Identity:
-    """Return who lets callers in. Raises `SettingsError` when the settings let in nobody."""
+    """Return who may call. Raises `SettingsError` when the settings let nobody in."""
     if not (settings.jwt_secret or settings.jwks_url or settings.service_keys):
         raise SettingsError(
             "Nobody could call this service: set CHATKEEP_JWT_SECRET, CHATKEEP_JWKS_URL or "
@@ -33,14 +48,14 @@ def identity(settings: Settings) -> Identity:
         )
     tokens = None
     if settings.jwt_secret or settings.jwks_url:
-        with named("CHATKEEP_JWT_SECRET"):
+        with check_setting("CHATKEEP_JWT_SECRET"):
             tokens = TokenVerifier(
                 secret=settings.jwt_secret or None,
                 keys=Jwks(settings.jwks_url) if settings.jwks_url else None,
                 issuer=settings.jwt_issuer or None,
                 audience=settings.jwt_audience or None,
             )
-    with named("CHATKEEP_SERVICE_KEYS"):
+    with check_setting("CHATKEEP_SERVICE_KEYS"):
         return Identity(tokens, settings.service_keys)
 
 
@@ -52,56 +67,121 @@ def http_app(
 ) -> Litestar:
     """Return the HTTP application on the settings' Postgres: what uvicorn's workers run.
 
-    `database` is used instead of an engine of the settings' own. `workers` is a directory that all
-    processes share which serve the same address.
+    `database` is used instead of an engine made from the settings. `workers` is a directory shared
+    by all processes that serve the same address.
     """
     settings = settings or Settings.from_env()
     database = database or engine(settings)
-    figures = monitoring.observe(database, settings)
-    tracing = monitoring.traces(database)
-
-    @asynccontextmanager
-    async def pool(_app: Litestar) -> AsyncIterator[None]:
-        try:
-            async with database.pooled():
-                # What is there by now stays: looking at it in each full collection takes a tenth of
-                # the processor's time under load, and halts everything for tens of milliseconds.
-                gc.collect()
-                gc.freeze()
-                try:
-                    yield
-                finally:
-                    gc.unfreeze()
-        finally:
-            if tracing is not None:
-                await asyncio.to_thread(tracing.close)
-
-    @asynccontextmanager
-    async def sweeping(app: Litestar) -> AsyncIterator[None]:
-        def count(swept: Swept) -> None:
-            app.state.metrics.swept(archived=swept.archived, deleted=swept.deleted)
-
-        async with swept_daily(database, settings.sweep_policy, count):
-            yield
-
+    database.observed.tally = UNDER_WAY
+    database.observed.slow = settings.slow_query_ms / 1000 or inf
+    database_metrics = DatabaseMetrics(database, settings.plan_bytes)
+    metrics = Metrics([database_metrics], workers)
+    tracing = traces(database)
     return create_app(
         chatkeep(database, settings),
         identity(settings),
+        settings=settings,
         transfer=transfer(database),
         ready=database.is_ready,
-        settings=settings,
-        lifespan=[pool, sweeping, figures.storage.watched],
-        sources=[figures],
-        workers=workers,
+        lifespan=[
+            _closing(tracing),
+            _pooled(database),
+            _sweeping_daily(database, settings, metrics),
+            database_metrics.storage.updating,
+        ],
+        metrics=metrics,
         tracing=tracing,
     )
 
 
-def memory_app(settings: Settings, chatkeep: Chatkeep | None = None) -> Litestar:
-    """Return the whole HTTP application on dicts of this process, for tests of its callers."""
-    chatkeep = chatkeep or memory_chatkeep(
-        limits=settings.limits, provision_users=settings.provision_users
+def memory_app(
+    settings: Settings, chatkeep: Chatkeep | None = None, transfer: Transfer | None = None
+) -> Litestar:
+    """Return the whole HTTP application in memory of this process, for tests of its callers.
+
+    `chatkeep` replaces the use cases; `transfer` comes with it, or there is no export.
+    """
+    if chatkeep is None:
+        store = MemoryStore()
+        chatkeep = memory_chatkeep(
+            store=store, limits=settings.limits, provision_users=settings.provision_users
+        )
+        transfer = memory_transfer(store)
+    return create_app(chatkeep, identity(settings), settings=settings, transfer=transfer)
+
+
+def traces(database: Engine | None = None) -> Telemetry | None:
+    """Return what makes spans of requests and of statements, if the environment asks for traces.
+
+    Raises `SettingsError` for an exporter or protocol that is not supported. Without OpenTelemetry
+    there are no traces, and `missing_traces` says so.
+    """
+    if not telemetry.is_requested() or not telemetry.is_installed():
+        return None
+    try:
+        tracing = Telemetry.from_environment(version("chatkeep"))
+    except TracesError as error:
+        raise SettingsError(str(error)) from error
+    if database is not None:
+        database.observed.traced = tracing.statement
+    return tracing
+
+
+def missing_traces() -> str | None:
+    """Return why there are no traces although the environment asks for them."""
+    if telemetry.is_requested() and not telemetry.is_installed():
+        return telemetry.MISSING
+    return None
+
+
+def _closing(tracing: Telemetry | None) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
+
+    return lifespan
+
+
+def _pooled(database: Engine) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        async with database.pooled():
+            # What exists by now stays: looking at it in each full collection takes a tenth of the
+            # processor's time under load, and halts everything for tens of milliseconds.
+            gc.collect()
+            gc.freeze()
+            try:
+                yield
+            finally:
+                gc.unfreeze()
+
+    return lifespan
+
+
+def _sweeping_daily(database: Engine, settings: Settings, metrics: Metrics) -> Lifespan:
+    daily = DailySweep(
+        policy=settings.sweep_policy,
+        sweep=Sweep(PiccoloSweeps(database)),
+        diary=PiccoloDiary(database),
+        clock=SystemClock(),
+        ready=database.is_ready,
+        swept=metrics.swept,
     )
-    return create_app(
-        chatkeep, identity(settings), transfer=memory_transfer(chatkeep), settings=settings
-    )
+
+    async def run() -> None:
+        with own_work("sweep"):
+            await daily.run()
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        if daily.policy.is_empty:
+            yield
+            return
+        async with background(run()):
+            yield
+
+    return lifespan

@@ -1,15 +1,17 @@
-"""Tokens that let users in, signed with the secret of the settings."""
+"""Tokens for users, signed with the secret of the settings."""
 
 from chatkeep.entrypoints.bootstrap.database import signing_secret
-from chatkeep.entrypoints.bootstrap.errors import named
 from chatkeep.entrypoints.http.auth.tokens import sign
-from chatkeep.entrypoints.settings import Settings
+from chatkeep.entrypoints.settings import Settings, check_setting
 
 
-def token(settings: Settings, user_id: str, *, seconds: float) -> str:
-    """Return a token of the user, good for so long. Raises `SettingsError`, `InvalidValueError`."""
+def user_token(settings: Settings, user_id: str, *, seconds: float) -> str:
+    """Return a token of the user, valid for `seconds`.
+
+    Raises `SettingsError` and `InvalidValueError`.
+    """
     key = signing_secret(settings)
-    with named("CHATKEEP_JWT_SECRET"):
+    with check_setting("CHATKEEP_JWT_SECRET"):
         return sign(
             key,
             user_id,

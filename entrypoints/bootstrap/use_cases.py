@@ -8,19 +8,22 @@ from chatkeep.adapters.memory import (
     MemoryStore,
     MemoryUsers,
 )
+from chatkeep.adapters.memory.entries import MemoryEntries
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.entries import PiccoloEntries
 from chatkeep.adapters.piccolo.items import PiccoloItems
 from chatkeep.adapters.piccolo.messages import PiccoloMessages
 from chatkeep.adapters.piccolo.users import PiccoloUsers
 from chatkeep.domain.model import Limits
+from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.ports import Clock
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.settings import Settings
 
 
 def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
-    """Return the service on Postgres."""
+    """Return the use cases on Postgres."""
     return Chatkeep(
         users=PiccoloUsers(engine),
         conversations=PiccoloConversations(engine),
@@ -32,11 +35,26 @@ def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
     )
 
 
+def transfer(engine: Engine, limits: Limits | None = None) -> Transfer:
+    """Return import and export on Postgres; an import keeps the `limits`, if any are given."""
+    return Transfer(
+        users=PiccoloUsers(engine),
+        conversations=PiccoloConversations(engine),
+        entries=PiccoloEntries(engine),
+        clock=SystemClock(),
+        limits=limits,
+    )
+
+
 def memory_chatkeep(
-    *, clock: Clock | None = None, limits: Limits | None = None, provision_users: bool = True
+    *,
+    store: MemoryStore | None = None,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
+    provision_users: bool = True,
 ) -> Chatkeep:
-    """Return the service on dicts of this process, for tests: the same behaviour, no database."""
-    store = MemoryStore()
+    """Return the use cases in memory, for tests: the same behaviour without a database."""
+    store = store or MemoryStore()
     return Chatkeep(
         users=MemoryUsers(store),
         conversations=MemoryConversations(store),
@@ -45,4 +63,14 @@ def memory_chatkeep(
         clock=clock or SystemClock(),
         limits=limits or Limits(),
         provision_users=provision_users,
+    )
+
+
+def memory_transfer(store: MemoryStore, *, clock: Clock | None = None) -> Transfer:
+    """Return import and export in memory, on the store that `memory_chatkeep` was given."""
+    return Transfer(
+        users=MemoryUsers(store),
+        conversations=MemoryConversations(store),
+        entries=MemoryEntries(store),
+        clock=clock or SystemClock(),
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from chatkeep.entrypoints.bootstrap import errors
+from chatkeep.entrypoints.bootstrap.errors import explain
 from chatkeep.entrypoints.tracebacks import without_values
 
 COMMANDS: Final = {
@@ -55,9 +55,9 @@ def main() -> None:
     try:
         cli(prog_name="chatkeep")
     except Exception as error:  # noqa: BLE001 - the last place to say what went wrong
-        explained = errors.explained(error)
-        if explained is None:  # a fault of the program: its traceback is to be passed on
+        explanation = explain(error)
+        if explanation is None:  # a fault of the program: its traceback is to be passed on
             click.echo(without_values(error), err=True)
         else:
-            click.echo(f"chatkeep: {explained}", err=True)
+            click.echo(f"chatkeep: {explanation}", err=True)
         sys.exit(1)

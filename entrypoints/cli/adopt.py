@@ -21,14 +21,15 @@ from chatkeep.domain.operations.adoption.layout import (
     Wanted,
 )
 from chatkeep.domain.operations.adoption.rules import Ids, Rules
-from chatkeep.domain.operations.adoption.run import Adoption, Refusal
-from chatkeep.entrypoints.bootstrap.adopt import Layout, Sides, Survey, sides
+from chatkeep.domain.operations.adoption.run import Adoption, Refusal, Sides
+from chatkeep.domain.operations.adoption.tables import Layout, Survey
+from chatkeep.entrypoints.bootstrap.operator import adoption_on
 from chatkeep.entrypoints.cli.adoption_report import (
     MAPPINGS,
     REFUSALS_SHOWN,
     SIDES,
+    AdoptionReport,
     Mapped,
-    Report,
     mapping,
 )
 from chatkeep.entrypoints.cli.options import complain, on_database, progress, tell_planner, user_id
@@ -231,11 +232,11 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
         sys.exit(1)
 
 
-async def _adopt(call: _Call, settings: Settings) -> Report:
-    async with sides(settings, call.wanted) as both:
+async def _adopt(call: _Call, settings: Settings) -> AdoptionReport:
+    async with adoption_on(settings, call.wanted) as both:
         survey = await both.source.survey()
         rules = _rules(call, both.layout, survey)
-        report = Report(both.layout, survey, rules, call.dry_run)
+        report = AdoptionReport(both.layout, survey, rules, call.dry_run)
         for line in report.found():
             click.echo(visible(line), err=call.as_json)
         _check_users(survey)
@@ -246,7 +247,7 @@ async def _adopt(call: _Call, settings: Settings) -> Report:
     return report
 
 
-async def _run(call: _Call, both: Sides, report: Report, mapped: Mapped) -> None:
+async def _run(call: _Call, both: Sides, report: AdoptionReport, mapped: Mapped) -> None:
     def refused(refusal: Refusal) -> None:
         if call.stops:
             raise AdoptionError(

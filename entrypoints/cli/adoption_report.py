@@ -14,7 +14,7 @@ from chatkeep.domain.operations.adoption.check import Comparison
 from chatkeep.domain.operations.adoption.layout import Order, Side
 from chatkeep.domain.operations.adoption.rules import Rules
 from chatkeep.domain.operations.adoption.run import Refusal, Tally
-from chatkeep.entrypoints.bootstrap.adopt import Layout, Survey
+from chatkeep.domain.operations.adoption.tables import Layout, Survey
 from chatkeep.entrypoints.cli.output import opened
 
 MAPPINGS: Final = (".csv", ".jsonl")
@@ -26,7 +26,7 @@ Mapped = Callable[[Side, str, UUID], None]
 
 
 @dataclass(slots=True)
-class Report:
+class AdoptionReport:
     """What was found and done. `refusals` are the first ones; the tally has how many there were."""
 
     layout: Layout

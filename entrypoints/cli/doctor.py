@@ -13,7 +13,7 @@ import click
 
 from chatkeep.domain.operations.diagnostics import Finding, Outcome
 from chatkeep.entrypoints.bootstrap import database
-from chatkeep.entrypoints.bootstrap.doctor import examination
+from chatkeep.entrypoints.bootstrap.operator import examination
 from chatkeep.entrypoints.settings import Settings
 from chatkeep.entrypoints.visible import visible
 

@@ -7,8 +7,9 @@ import click
 
 from chatkeep.domain.errors import UserRetainedError
 from chatkeep.domain.model import Usage, UserId
-from chatkeep.entrypoints.bootstrap.erase import chatkeep_on
+from chatkeep.entrypoints.bootstrap.operator import use_cases_on
 from chatkeep.entrypoints.cli.options import complain, migrated, user_option
+from chatkeep.entrypoints.settings import Settings
 
 
 @click.command()
@@ -32,14 +33,22 @@ def erase(user: UserId, *, yes: bool, even_retained: bool) -> None:
     try:
         with migrated() as ready:
             if not yes:
-                found = chatkeep_on(ready).erasable(user, even_retained=even_retained)
-                _ask(user, asyncio.run(found))
-            erasure = chatkeep_on(ready).erase_user(user, even_retained=even_retained)
-            erased = asyncio.run(erasure)
+                _ask(user, asyncio.run(_erasable(ready, user, even_retained=even_retained)))
+            erased = asyncio.run(_erase(ready, user, even_retained=even_retained))
     except UserRetainedError as error:
         complain(f"chatkeep: {error} Or erase even those: --even-retained.")
         sys.exit(1)
     click.echo(f"deleted of user {user!r}: {_counts(erased)}")
+
+
+async def _erasable(settings: Settings, user: UserId, *, even_retained: bool) -> Usage:
+    async with use_cases_on(settings) as chatkeep:
+        return await chatkeep.erasable(user, even_retained=even_retained)
+
+
+async def _erase(settings: Settings, user: UserId, *, even_retained: bool) -> Usage:
+    async with use_cases_on(settings) as chatkeep:
+        return await chatkeep.erase_user(user, even_retained=even_retained)
 
 
 def _ask(user: UserId, found: Usage) -> None:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 import click
 
 from chatkeep.domain.model import UserId
-from chatkeep.entrypoints.bootstrap.transfer import transfer_on
+from chatkeep.entrypoints.bootstrap.operator import transfer_on
 from chatkeep.entrypoints.cli.options import on_database, progress, user_option
 from chatkeep.entrypoints.cli.output import STDOUT, opened
 from chatkeep.entrypoints.formats.jsonl import JsonLines

@@ -18,7 +18,7 @@ from chatkeep.domain.errors import (
 )
 from chatkeep.domain.model import Limits, UserId
 from chatkeep.domain.operations.transfer import ConversationGrownError, GivenConversation, Transfer
-from chatkeep.entrypoints.bootstrap.transfer import transfer_on
+from chatkeep.entrypoints.bootstrap.operator import transfer_on
 from chatkeep.entrypoints.cli.options import (
     Advance,
     complain,

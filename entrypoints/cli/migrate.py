@@ -12,12 +12,12 @@ from chatkeep.entrypoints.settings import Settings
 @click.option("--status", is_flag=True, help="Change nothing; show what is applied and what not.")
 def migrate(*, status: bool) -> None:
     """Bring the database to the newest schema."""
-    with database.running(Settings.from_env()):
+    with database.running(Settings.from_env()) as settings:
         if status:
-            _show_status()
+            _show_status(settings)
             return
-        applied = asyncio.run(database.migrate())
-        warnings = asyncio.run(database.migration_warnings())
+        applied = asyncio.run(database.migrate(settings))
+        warnings = asyncio.run(database.migration_warnings(settings))
     for each in applied:
         click.echo(f"applied {each.id}  {each.description}")
     if not applied:
@@ -26,8 +26,8 @@ def migrate(*, status: bool) -> None:
         click.echo(f"warning: {warning}", err=True)
 
 
-def _show_status() -> None:
-    migrations = asyncio.run(database.migration_status())
+def _show_status(settings: Settings) -> None:
+    migrations = asyncio.run(database.migration_status(settings))
     applied = [each.id for each in migrations if each.ran_on is not None]
     pending = [each.id for each in migrations if each.ran_on is None]
     click.echo(f"current: {applied[-1] if applied else 'none'}")

@@ -6,9 +6,8 @@ from functools import partial
 
 import click
 
-from chatkeep.entrypoints.bootstrap import database
-from chatkeep.entrypoints.bootstrap import move as moving
-from chatkeep.entrypoints.bootstrap.move import DatabaseUrl, Moved, MoveError, Seen
+from chatkeep.domain.operations.move import MoveError, MovePreview, MoveResult
+from chatkeep.entrypoints.bootstrap import database, operator
 from chatkeep.entrypoints.cli.options import complain, on_database, progress
 from chatkeep.entrypoints.settings import Settings
 
@@ -30,39 +29,38 @@ def move(url: str, *, dry_run: bool) -> None:
     """
     if url == "-":
         url = sys.stdin.readline()
-    target = moving.named(url)
+    target = operator.target_name(url)
     settings = Settings.from_env()
-    seen, moved = on_database(partial(_move, url, target, dry_run))
-    if seen.done:
+    preview, result = on_database(partial(_move, url, dry_run))
+    if preview.done:
         click.echo(f"{target} holds all of it already; nothing to do.")
-    elif moved is None:
-        _show(seen, target)
+    elif result is None:
+        _show(preview, target)
     else:
-        _report(moved)
-        if not moved.equal:
+        _report(result)
+        if not result.equal:
             raise MoveError(
                 "The target is not equal to the source as it is now: something wrote to the source "
-                f"meanwhile (other sessions on it: {moved.sessions}). Stop the service and run the "
-                "same command again: it copies what changed."
+                f"meanwhile (other sessions on it: {result.sessions}). Stop the service and run "
+                "the same command again: it copies what changed."
             )
-        _say_what_is_next(settings, moved)
+        _say_what_is_next(settings, result)
 
 
 async def _move(
     url: str,
-    target: DatabaseUrl,
     dry_run: bool,  # noqa: FBT001 - a partial's
     settings: Settings,
-) -> tuple[Seen, Moved | None]:
-    seen = await moving.look(target, settings)
-    if seen.done or dry_run:
-        return seen, None
-    if seen.begun:
+) -> tuple[MovePreview, MoveResult | None]:
+    preview = await operator.preview_move(url, settings)
+    if preview.done or dry_run:
+        return preview, None
+    if preview.begun:
         click.echo("going on with the move that was begun", err=True)
-    await moving.migrate_target(url)
+    await operator.migrate_target(url)
     try:
-        with progress("moving", sum(seen.rows.values())) as advance:
-            return seen, await moving.move(target, advance, settings)
+        with progress("moving", sum(preview.rows.values())) as advance:
+            return preview, await operator.move(url, advance, settings)
     except MoveError:
         raise
     except BaseException:
@@ -70,28 +68,28 @@ async def _move(
         raise
 
 
-def _show(seen: Seen, target: DatabaseUrl) -> None:
-    for table, rows in seen.rows.items():
+def _show(preview: MovePreview, target: str) -> None:
+    for table, rows in preview.rows.items():
         click.echo(f"{table:<20} {rows:>12,} rows")
     click.echo(f"would be moved to {target}")
-    if seen.begun:
+    if preview.begun:
         click.echo("An earlier run has begun; what is there and equal is not copied again.")
-    if seen.sessions:
-        click.echo(_in_use(seen.sessions))
+    if preview.sessions:
+        click.echo(_in_use(preview.sessions))
 
 
-def _report(moved: Moved) -> None:
-    for each in moved.tables:
+def _report(result: MoveResult) -> None:
+    for each in result.tables:
         state = "equal" if each.equal else "NOT EQUAL"
         click.echo(
             f"{each.table:<20} {each.source_rows:>12,} -> {each.target_rows:>12,} rows  {state}"
         )
 
 
-def _say_what_is_next(settings: Settings, moved: Moved) -> None:
+def _say_what_is_next(settings: Settings, result: MoveResult) -> None:
     click.echo("\nEverything was moved. The source is as it was. Next:")
-    if moved.sessions:
-        click.echo(f"  - {_in_use(moved.sessions)}")
+    if result.sessions:
+        click.echo(f"  - {_in_use(result.sessions)}")
     click.echo("  - set DATABASE_URL to the URL you gave, and start the service")
     if not settings.database_url:
         secret = shlex.quote(str(database.home(settings) / "secret"))

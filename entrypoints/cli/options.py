@@ -46,7 +46,7 @@ def migrated() -> Iterator[Settings]:
     settings = Settings.from_env()
     with database.running(settings) as ready:
         if not settings.database_url:
-            asyncio.run(database.migrate())
+            asyncio.run(database.migrate(ready))
         yield ready
 
 

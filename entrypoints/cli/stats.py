@@ -8,8 +8,9 @@ from typing import Final
 import click
 import msgspec
 
+from chatkeep.domain.operations.stats import COUNTED_UP_TO, Count, Stats, StatsOptions
 from chatkeep.entrypoints import setting_values
-from chatkeep.entrypoints.bootstrap.stats import COUNTED_UP_TO, Count, Report, Wanted, report
+from chatkeep.entrypoints.bootstrap import operator
 from chatkeep.entrypoints.cli.options import on_database
 from chatkeep.entrypoints.visible import visible
 
@@ -88,8 +89,8 @@ def stats(  # noqa: PLR0913 - one for each option
     conversations, messages}], vacuums [{table, live_rows, dead_rows, vacuumed_at, analyzed_at}],
     slow_queries [{calls, total_ms, mean_ms, query}], notes.
     """
-    wanted = Wanted(days=days, top=top, plan=plan, exact=exact, seconds=timeout)
-    found = on_database(partial(report, wanted))
+    options = StatsOptions(days=days, top=top, plan=plan, exact=exact, seconds=timeout)
+    found = on_database(partial(operator.stats, options))
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
@@ -106,7 +107,7 @@ def human(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: Stats) -> Iterator[str]:
     yield f"{report.database}, Postgres {report.server_version}, {report.at:%Y-%m-%d %H:%M} UTC"
     yield ""
     yield from _table(["", ""], _totals(report), head=False)
@@ -146,7 +147,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from (f"note: {note}" for note in report.notes)
 
 
-def _totals(report: Report) -> list[list[str]]:
+def _totals(report: Stats) -> list[list[str]]:
     kinds = [
         ("users", report.users),
         ("conversations", report.conversations),
@@ -169,7 +170,7 @@ def _totals(report: Report) -> list[list[str]]:
     return rows
 
 
-def _growth(report: Report) -> Iterator[str]:
+def _growth(report: Stats) -> Iterator[str]:
     growth = report.growth
     if growth is None:
         return
@@ -185,7 +186,7 @@ def _growth(report: Report) -> Iterator[str]:
     yield f"a day: {growth.messages_per_day:,.1f} messages{size}"
 
 
-def _largest(report: Report) -> Iterator[str]:
+def _largest(report: Stats) -> Iterator[str]:
     if report.largest_conversations:
         yield ""
         rows = [

@@ -13,9 +13,8 @@ import click
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.operations.sweep import Cutoffs, Policy, Swept, duration
-from chatkeep.entrypoints.bootstrap.sweep import sweep_on
+from chatkeep.entrypoints.bootstrap.operator import sweep_on
 from chatkeep.entrypoints.cli.options import Advance, complain, on_database, progress
-from chatkeep.entrypoints.scheduled_sweep import described
 from chatkeep.entrypoints.settings import Settings
 
 INTERRUPTED = 130
@@ -34,7 +33,7 @@ class Tally:
 
     def __str__(self) -> str:
         found = "nothing was changed; found to do: " if self.dry_run else ""
-        return f"{found}{described(self.swept)}; {self.seconds} s"
+        return f"{found}{self.swept}; {self.seconds} s"
 
     @property
     def seconds(self) -> float:

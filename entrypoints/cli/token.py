@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from chatkeep.entrypoints.bootstrap import tokens
+from chatkeep.entrypoints.bootstrap.tokens import user_token
 from chatkeep.entrypoints.cli.options import user_option
 from chatkeep.entrypoints.settings import Settings
 
@@ -21,4 +21,4 @@ def token(user: str, days: int | None, hours: int | None) -> None:
     On the embedded Postgres it is signed with the secret kept there.
     """
     good_for = (days or 0) * 24 + (hours or 0) or 24
-    click.echo(tokens.token(Settings.from_env(), user, seconds=good_for * HOUR_SECONDS))
+    click.echo(user_token(Settings.from_env(), user, seconds=good_for * HOUR_SECONDS))

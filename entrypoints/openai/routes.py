@@ -54,14 +54,14 @@ class UnknownConversationError(NotFoundError):
 
 
 def openai_api(
-    chatkeep: Chatkeep, settings: Settings, guards: Sequence[ASGIMiddleware], metrics: Metrics
+    chatkeep: Chatkeep, settings: Settings, middleware: Sequence[ASGIMiddleware], metrics: Metrics
 ) -> Router:
-    """Return the routes below /openai. `guards` are those that let callers in elsewhere."""
+    """Return the routes below /openai. `middleware` is that of the other routes."""
     openai = OpenAIConversations(chatkeep)
     return Router(
         "/openai/v1/conversations",
         include_in_schema=False,
-        middleware=list(guards),
+        middleware=list(middleware),
         before_request=check_query_size,
         request_max_body_size=settings.openai_max_body_bytes or None,
         route_handlers=[*_conversation_routes(openai), *_item_routes(openai, metrics)],

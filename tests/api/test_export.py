@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from chatkeep.adapters.memory import MemoryStore
 from chatkeep.adapters.memory.entries import MemoryEntries
-from chatkeep.adapters.memory.items import MemoryItems
 from chatkeep.domain.entries import EntryPage, GivenEntry
 from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.model import Conversation, ConversationId, JsonText, Position, UserId
@@ -18,8 +18,7 @@ from chatkeep.domain.operations.transfer import ENTRIES_PAGE, Piece, Transfer
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.app import create_app
 from chatkeep.entrypoints.bootstrap.service import identity
-from chatkeep.entrypoints.bootstrap.transfer import memory_transfer
-from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
+from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep, memory_transfer
 from chatkeep.entrypoints.formats.jsonl import JsonLines
 from chatkeep.entrypoints.http.routes.export import CHUNK_BYTES, _chunks
 from tests.support.application import Caller, Service, serving, settings, token
@@ -63,11 +62,10 @@ class Counting:
 @asynccontextmanager
 async def counted(*, deletes: bool = False) -> AsyncIterator[tuple[Service, Counting]]:
     """Yield a service on which alice has a conversation of several pages."""
-    chatkeep = memory_chatkeep(limits=replace(settings().limits, max_batch=0))
-    assert isinstance(chatkeep.items, MemoryItems)
-    counting = Counting(MemoryEntries(chatkeep.items.store))
-    transfer: Transfer | None = memory_transfer(chatkeep)
-    assert transfer is not None
+    store = MemoryStore()
+    chatkeep = memory_chatkeep(store=store, limits=replace(settings().limits, max_batch=0))
+    counting = Counting(MemoryEntries(store))
+    transfer: Transfer = memory_transfer(store)
     app = create_app(
         chatkeep,
         identity(settings()),
@@ -136,13 +134,13 @@ async def test_a_conversation_that_is_deleted_while_it_is_written_ends_as_it_was
 @pytest.mark.parametrize("breaks", [True, False])
 async def test_only_what_is_whole_ends_with_a_line_feed(*, breaks: bool) -> None:
     """Also where it breaks between two conversations, whose lines are whole."""
-    chatkeep = memory_chatkeep()
+    store = MemoryStore()
+    chatkeep = memory_chatkeep(store=store)
     for number in range(3):
         await chatkeep.create_conversation(
             ALICE, metadata=JsonText(json.dumps({"x": "y" * 10_000, "n": number}))
         )
-    transfer = memory_transfer(chatkeep)
-    assert transfer is not None
+    transfer = memory_transfer(store)
     first, *others = [piece async for piece in transfer.export(ALICE)]
 
     async def pieces() -> AsyncGenerator[Piece, None]:

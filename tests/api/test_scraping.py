@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from chatkeep.domain.operations.metrics import MetricFamily
 from chatkeep.entrypoints.http import snapshots
-from chatkeep.entrypoints.http.metrics.metric_families import Family
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.settings import Settings, SettingsError
 from tests.support.application import SERVICE_KEY, serving, settings, token
@@ -18,9 +18,9 @@ class Source:
     def __init__(self) -> None:
         self.asked = 0
 
-    def __call__(self) -> Iterator[Family]:
+    def __call__(self) -> Iterator[MetricFamily]:
         self.asked += 1
-        yield Family.gauge("chatkeep_asked", "How often", self.asked)
+        yield MetricFamily.gauge("chatkeep_asked", "How often", self.asked)
 
 
 async def test_a_burst_of_scrapes_is_one_collection(monkeypatch: pytest.MonkeyPatch) -> None:

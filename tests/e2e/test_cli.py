@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from chatkeep.domain.errors import StoreUnavailableError
-from chatkeep.entrypoints.bootstrap.errors import explained
+from chatkeep.entrypoints.bootstrap.errors import explain
 from chatkeep.entrypoints.cli import main
 from tests.support.postgres import Server
 from tests.support.processes import SECRET, chatkeep, environment
@@ -54,11 +54,11 @@ def test_a_database_that_is_down_is_told_with_the_reason_of_the_driver() -> None
     away = StoreUnavailableError("The database cannot be reached now. Send the request again.")
     away.__cause__ = ConnectionRefusedError(111, "Connect call failed")
     reason = "ConnectionRefusedError: [Errno 111] Connect call failed"
-    assert explained(away) == f"The database cannot be reached now ({reason})"
+    assert explain(away) == f"The database cannot be reached now ({reason})"
 
 
 def test_a_fault_of_the_program_is_not_explained_away() -> None:
-    assert explained(KeyError("x")) is None
+    assert explain(KeyError("x")) is None
 
 
 # token, and calls that go no further than the settings: in this process, which is quicker

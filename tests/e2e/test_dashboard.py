@@ -11,8 +11,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from chatkeep.adapters.piccolo import database_metrics
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.entrypoints.bootstrap import monitoring
 from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
 from tests.support.application import serving, settings
@@ -74,7 +74,7 @@ def of_alerts() -> Iterator[Asked]:
 async def exposed(postgres_server: Server) -> dict[str, set[str]]:
     """Return the labels of each metric of a service that was used."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(monitoring, "LOOK", 0.02)
+        patch.setattr(database_metrics, "CHECK_SECONDS", 0.02)
         async with postgres_server.database() as url:
             given = settings(database_url=url, plan_bytes=512)
             app = http_app(given, database=Engine(connect_args(url)))

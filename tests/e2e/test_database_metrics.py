@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from chatkeep.adapters.piccolo import database_metrics
+from chatkeep.adapters.piccolo.database_metrics import StorageMetrics
 from chatkeep.adapters.piccolo.engine import MAX_CONNECTIONS, Engine
 from chatkeep.adapters.piccolo.retries import Timing
-from chatkeep.entrypoints.bootstrap import monitoring
-from chatkeep.entrypoints.bootstrap.monitoring import Storage
 from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
 from tests.support.application import Caller, Service, serving, settings
@@ -137,8 +137,8 @@ def statements(engine: Engine) -> int:
 
 
 async def test_sizes_are_looked_at_only_while_somebody_uses_the_database(used: Engine) -> None:
-    storage = Storage(used, every=0, look=0.05)
-    async with storage.watched():
+    storage = StorageMetrics(used, every=0, check=0.05)
+    async with storage.updating():
         before = statements(used)
         await asyncio.sleep(0.3)
         assert statements(used) == before  # nobody came
@@ -153,8 +153,8 @@ async def test_sizes_are_looked_at_only_while_somebody_uses_the_database(used: E
 
 
 async def test_sizes_are_not_looked_at_more_often_than_agreed(used: Engine) -> None:
-    storage = Storage(used, every=60, look=0.02)
-    async with storage.watched():
+    storage = StorageMetrics(used, every=60, check=0.02)
+    async with storage.updating():
         for _ in range(20):
             await used.fetch("SELECT 1")
             await asyncio.sleep(0.02)
@@ -165,7 +165,7 @@ async def test_sizes_are_not_looked_at_more_often_than_agreed(used: Engine) -> N
 async def test_tables_and_indexes_have_sizes(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitoring, "LOOK", 0.02)
+    monkeypatch.setattr(database_metrics, "CHECK_SECONDS", 0.02)
     async with on(engine) as service:
         await chat(service.user())
         found: dict[tuple[str, Labels], float] = {}

@@ -11,11 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from chatkeep.adapters.operator.move.preflight import MoveError
-from chatkeep.adapters.operator.move.run import Advance, Moved, Seen, look, move
+from chatkeep.adapters.operator.move.run import move, preview
 from chatkeep.adapters.operator.move.statements import TABLES, TASKS
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.sizes import OWN_TABLES
+from chatkeep.domain.operations.move import Advance, MoveError, MovePreview, MoveResult
 from tests.support import postgres
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import chatkeep
@@ -93,15 +93,15 @@ async def run(source: str, *arguments: str, stdin: str = "") -> "subprocess.Comp
     return await asyncio.to_thread(chatkeep, "move", *arguments, stdin=stdin, DATABASE_URL=source)
 
 
-async def moved(source: str, target: str, advance: Advance = lambda _: None) -> Moved:
+async def moved(source: str, target: str, advance: Advance = lambda _: None) -> MoveResult:
     """Do what the command does, in this process, which is faster."""
     await seen(source, target)
     async with postgres.pool(target) as there:
         return await move(Engine(connect_args(source)), there, advance)
 
 
-async def seen(source: str, target: str) -> Seen:
-    return await look(Engine(connect_args(source)), Engine(connect_args(target)))
+async def seen(source: str, target: str) -> MovePreview:
+    return await preview(Engine(connect_args(source)), Engine(connect_args(target)))
 
 
 @pytest.fixture

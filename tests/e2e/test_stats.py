@@ -12,10 +12,10 @@ from click.testing import CliRunner
 
 from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 from chatkeep.adapters.operator.stats import report as reports
-from chatkeep.adapters.operator.stats.parts import Count, Report, Wanted
-from chatkeep.adapters.operator.stats.report import report
+from chatkeep.adapters.operator.stats.report import collect_stats
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.sizes import sizes
+from chatkeep.domain.operations.stats import Count, Stats, StatsOptions
 from chatkeep.entrypoints.cli.stats import human, stats
 from tests.support import postgres
 from tests.support.postgres import Server, connect_args
@@ -49,11 +49,11 @@ async def filled(postgres_server: Server) -> AsyncIterator[str]:
     await postgres_server.execute(f"DROP DATABASE {FILLED}")
 
 
-async def reported(url: str, **wanted: Any) -> Report:  # noqa: ANN401 - fields of Wanted
-    return await report(Engine(connect_args(url)), Wanted(**wanted))
+async def reported(url: str, **wanted: Any) -> Stats:  # noqa: ANN401 - fields of StatsOptions
+    return await collect_stats(Engine(connect_args(url)), StatsOptions(**wanted))
 
 
-def rows(found: Report) -> list[int | None]:
+def rows(found: Stats) -> list[int | None]:
     counts = [found.users, found.conversations, found.active, found.archived, found.retained]
     return [each.rows if each else None for each in (*counts, found.messages, found.items)]
 
@@ -153,7 +153,7 @@ async def test_a_role_that_may_only_read_is_enough(filled: str, postgres_server:
     )
     try:
         engine = Engine(connect_args(filled) | {"user": "looker"})
-        found = await report(engine, Wanted())
+        found = await collect_stats(engine, StatsOptions())
     finally:
         await postgres_server.execute("DROP OWNED BY looker; DROP ROLE looker", database=FILLED)
     assert rows(found) == [3, 5, 4, 1, 1, 2003, 0]
@@ -274,7 +274,7 @@ async def test_the_command_shows_numbers_and_ids_and_no_text_of_anybody(filled: 
 
 def test_every_key_of_the_json_is_in_the_help() -> None:
     said = CliRunner().invoke(stats, ["--help"]).output
-    missing = [name for name in Report.__dataclass_fields__ if name not in said]
+    missing = [name for name in Stats.__dataclass_fields__ if name not in said]
     assert missing == []
 
 

@@ -15,8 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from chatkeep.adapters import telemetry
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.telemetry import Telemetry
-from chatkeep.entrypoints.bootstrap import monitoring
-from chatkeep.entrypoints.bootstrap.service import http_app
+from chatkeep.entrypoints.bootstrap.service import http_app, missing_traces, traces
 from chatkeep.entrypoints.settings import SettingsError
 from tests.api.builders import appended, says, started
 from tests.support.application import Service, serving, settings
@@ -141,7 +140,7 @@ async def test_a_failed_statement_and_a_server_error_are_marked_and_tell_no_word
         await service.nobody().get("/nowhere/secret")
         await service.user().get("/v1/me")
         engine_error = Engine(connect_args(database_url))
-        made = monitoring.traces(engine_error)
+        made = traces(engine_error)
         assert made is not None
         with pytest.raises(Exception, match="secret"):
             await engine_error.fetch("SELECT 'secret'::int")
@@ -191,10 +190,10 @@ def test_without_the_packages_that_is_said_and_nothing_is_traced(
 ) -> None:
     engine = Engine({})
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    assert monitoring.untraced() is None
+    assert missing_traces() is None
     monkeypatch.setattr(telemetry, "is_installed", lambda: False)
-    assert "pip install 'chatkeep[otel]'" in (monitoring.untraced() or "")
-    assert monitoring.traces(engine) is None
+    assert "pip install 'chatkeep[otel]'" in (missing_traces() or "")
+    assert traces(engine) is None
     assert engine.observed.traced is None
 
 
@@ -216,7 +215,7 @@ def test_what_is_not_supported_is_one_clear_error(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", ENDPOINT["OTEL_EXPORTER_OTLP_ENDPOINT"])
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"{name}: {value} is not supported; use "):
-        monitoring.traces(Engine({}))
+        traces(Engine({}))
 
 
 def test_the_service_has_its_name_unless_it_is_given_another(

@@ -71,11 +71,12 @@ def server(*, durable: bool = False) -> Iterator[Server]:
 
 
 def migrate(url: str) -> None:
-    """Migrate as an operator does, in a process of its own: Piccolo is configured only once."""
+    """Migrate in a process of its own, since this one may have an event loop already."""
     code = (
         "import asyncio\n"
-        "from chatkeep.adapters.piccolo.migrate import migrate\n"
-        "asyncio.run(migrate())"
+        "from chatkeep.entrypoints.bootstrap.database import migrate\n"
+        "from chatkeep.entrypoints.settings import Settings\n"
+        "asyncio.run(migrate(Settings.from_env()))"
     )
     # Neither settings of the machine nor those of the tests are those of the service.
     rest = {name: it for name, it in os.environ.items() if not name.startswith("CHATKEEP_")}

@@ -31,8 +31,9 @@ NEVER_ANSWERED = {
     "adapters.database_endpoint.DatabaseUrlError": "the service does not start",
     "adapters.telemetry.TracesError": "the service does not start",
     "adapters.embedded.binaries.EmbeddedPostgresError": "the service does not start",
-    "adapters.piccolo.migrate.MigrationError": "only `chatkeep migrate` raises it",
-    "adapters.operator.move.preflight.MoveError": "only `chatkeep move` raises it",
+    "domain.errors.DatabaseError": "only commands for operators raise it",
+    "domain.operations.migrations.MigrationError": "only `chatkeep migrate` raises it",
+    "domain.operations.move.MoveError": "only `chatkeep move` raises it",
     "adapters.operator.doctor.rollback_session._Undone": "`chatkeep doctor` raises and catches it",
     "adapters.piccolo.pool.PoolClosedError": "the engine makes a StoreUnavailableError of it",
     "adapters.piccolo.errors.EncodingError": "it is the cause of a StoreUnavailableError",
@@ -50,7 +51,6 @@ NEVER_ANSWERED = {
 
 # Modules that raise exceptions of Python itself, or of a library.
 NOT_OUR_OWN = {
-    "adapters.piccolo.migrate": "only `chatkeep migrate` uses it",
     "adapters.piccolo.sql_migration": "only migrations use it",
     "adapters.embedded.binaries": "before the service starts",
     "domain.operations.adoption.json_columns": "only `chatkeep adopt` uses it",

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from chatkeep.domain.operations.metrics import MetricFamily
 from chatkeep.entrypoints.http import snapshots
 from chatkeep.entrypoints.http.metrics import multiprocess
-from chatkeep.entrypoints.http.metrics.metric_families import Family, combined, exposition
+from chatkeep.entrypoints.http.metrics.metric_families import combine, exposition
 from chatkeep.entrypoints.http.metrics.multiprocess import Workers
 
 ENDED = 2**22 + 1  # one more than the largest process id that Linux gives
 
 
-def counter(value: float) -> Family:
-    return Family.counter("chatkeep_things", "Things", [({"kind": "a"}, value)])
+def counter(value: float) -> MetricFamily:
+    return MetricFamily.counter("chatkeep_things", "Things", [({"kind": "a"}, value)])
 
 
-def value(families: list[Family], name: str) -> float:
+def value(families: list[MetricFamily], name: str) -> float:
     [found] = [v for family in families for sample, _, v in family.samples if sample == name]
     return found
 
@@ -32,9 +33,9 @@ class Process:
         self.count = count
         self.workers = Workers(directory, self.own, pid)
 
-    def own(self) -> Iterator[Family]:
+    def own(self) -> Iterator[MetricFamily]:
         yield counter(self.count)
-        yield Family.gauge("chatkeep_workers", "Processes", 1)
+        yield MetricFamily.gauge("chatkeep_workers", "Processes", 1)
 
     async def things(self) -> float:
         return value(await self.workers.families(), "chatkeep_things_total")
@@ -136,9 +137,13 @@ async def test_a_directory_that_is_gone_is_no_reason_to_fail(directory: Path) ->
 
 
 def test_values_with_the_same_labels_become_one_and_others_stay() -> None:
-    one = Family.counter("chatkeep_things", "Things", [({"kind": "a"}, 1), ({"kind": "b"}, 2)])
-    other = Family.counter("chatkeep_things", "Things", [({"kind": "b"}, 3), ({"kind": "c"}, 4)])
-    [both] = combined([[one], [other]])
+    one = MetricFamily.counter(
+        "chatkeep_things", "Things", [({"kind": "a"}, 1), ({"kind": "b"}, 2)]
+    )
+    other = MetricFamily.counter(
+        "chatkeep_things", "Things", [({"kind": "b"}, 3), ({"kind": "c"}, 4)]
+    )
+    [both] = combine([[one], [other]])
     assert [(labels["kind"], count) for _, labels, count in both.samples] == [
         ("a", 1),
         ("b", 5),
@@ -149,10 +154,10 @@ def test_values_with_the_same_labels_become_one_and_others_stay() -> None:
 def test_each_metric_says_how_several_become_one() -> None:
     def several(name: str, one: float, other: float, **options: object) -> float:
         families = [
-            [Family.gauge(name, "", each, **options)]  # type: ignore[arg-type] # `combine`
+            [MetricFamily.gauge(name, "", each, **options)]  # type: ignore[arg-type] # `combine`
             for each in (one, other)
         ]
-        return value(combined(families), name)
+        return value(combine(families), name)
 
     assert several("pool", 2, 3) == 5
     assert several("ready", 1, 0, combine="min") == 0
@@ -160,17 +165,21 @@ def test_each_metric_says_how_several_become_one() -> None:
 
 
 def test_of_what_all_know_the_newest_is_taken_whole() -> None:
-    def sizes(at: float, **bytes_: int) -> Family:
+    def sizes(at: float, **bytes_: int) -> MetricFamily:
         samples = [("size", {"table": name}, size) for name, size in bytes_.items()]
-        return Family(name="size", kind="gauge", help="", samples=samples, combine="newest", at=at)
+        return MetricFamily(
+            name="size", kind="gauge", help="", samples=samples, combine="newest", at=at
+        )
 
     newer = sizes(2, messages=50)
     for order in ([newer, sizes(1, messages=80, gone=9)], [sizes(1, messages=80, gone=9), newer]):
-        assert combined([[each] for each in order]) == [newer]
+        assert combine([[each] for each in order]) == [newer]
 
 
 def test_a_histogram_is_written_as_prometheus_reads_it() -> None:
-    text = exposition([Family.histogram("took", "Time", (0.5, 1.0), [2, 0, 1], 7.25)]).decode()
+    text = exposition(
+        [MetricFamily.histogram("took", "Time", (0.5, 1.0), [2, 0, 1], 7.25)]
+    ).decode()
     assert text.splitlines()[2:] == [
         'took_bucket{le="0.5"} 2.0',
         'took_bucket{le="1.0"} 2.0',

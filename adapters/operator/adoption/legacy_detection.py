@@ -3,8 +3,7 @@
 Identifiers get into statements only as the database itself quotes them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from chatkeep.adapters.piccolo.engine import Engine
@@ -15,14 +14,13 @@ from chatkeep.domain.operations.adoption.layout import (
     Column,
     Extra,
     Kind,
-    Order,
-    Resolved,
     Side,
     Wanted,
     chosen,
     order_of,
     resolve,
 )
+from chatkeep.domain.operations.adoption.tables import Layout, OldTable
 
 # Tables, views and the like of those names, in one schema or in the search path; not chatkeep's.
 TABLES: Final = """
@@ -61,35 +59,6 @@ _KINDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """`name` is schema and table as people write them, `quoted` as statements do."""
-
-    name: str
-    quoted: str
-    columns: Resolved
-    identifiers: Mapping[str, str]
-
-    def identifier(self, field: str) -> str | None:
-        """Return the column of a field, quoted; None when there is none."""
-        column = self.columns.fields.get(field)
-        return None if column is None else self.identifiers[column.name]
-
-    def kind(self, field: str) -> Kind:
-        return self.columns.fields[field].kind
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    conversations: Table
-    messages: Table
-    order: Order
-    extra: Extra
-
-    def of(self, side: Side) -> Table:
-        return self.conversations if side == "conversations" else self.messages
-
-
 async def detect(engine: Engine, wanted: Wanted) -> Layout:
     """Return the tables and what their columns are.
 
@@ -115,12 +84,12 @@ async def _find(engine: Engine, side: Side, wanted: Wanted) -> Row:
     return next(row for row in rows if (row["schema"], row["name"]) == name)
 
 
-async def _table(engine: Engine, side: Side, found: Row, wanted: Wanted) -> Table:
+async def _table(engine: Engine, side: Side, found: Row, wanted: Wanted) -> OldTable:
     rows = await engine.fetch(COLUMNS, found["oid"])
     name = f"{found['schema']}.{found['name']}"
     columns = [Column(row["name"], _kind(row), row["type"]) for row in rows]
     identifiers = {row["name"]: row["quoted"] for row in rows}
-    return Table(name, found["quoted"], resolve(side, name, columns, wanted), identifiers)
+    return OldTable(name, found["quoted"], resolve(side, name, columns, wanted), identifiers)
 
 
 def _kind(row: Row) -> Kind:

@@ -5,8 +5,8 @@ Everything comes as text, times as timestamptz: naive ones, and dates, are taken
 
 from typing import Final
 
-from chatkeep.adapters.operator.adoption.legacy_detection import Layout, Table
 from chatkeep.domain.operations.adoption.layout import Extra, Kind, Order
+from chatkeep.domain.operations.adoption.tables import Layout, OldTable
 
 # Times that Python has no room for, infinite ones among them, come as null and are told of.
 _IN_RANGE: Final = "BETWEEN timestamptz '0002-01-01Z' AND timestamptz '9998-12-31Z'"
@@ -73,14 +73,14 @@ SELECT DISTINCT {owner} AS id FROM {old.quoted} c
 WHERE {owner} <> '' AND NOT EXISTS (SELECT FROM users u WHERE u.id = {owner})"""
 
 
-def bad_ids(table: Table) -> str:
+def bad_ids(table: OldTable) -> str:
     """Return the query for ids that are null or come more than once."""
     return f"""
 SELECT {_text(table, "t", "id")} AS id FROM {table.quoted} t
 GROUP BY 1 HAVING count(*) > 1 OR {_text(table, "t", "id")} IS NULL LIMIT {BAD_IDS_SHOWN}"""
 
 
-def values(table: Table, field: str, limit: int) -> str:
+def values(table: OldTable, field: str, limit: int) -> str:
     """Return the query for the commonest values of a field, with how many rows have each."""
     return f"""
 SELECT {_text(table, "t", field)} AS value, count(*) AS rows FROM {table.quoted} t
@@ -98,19 +98,19 @@ def _keys(layout: Layout) -> tuple[str, str]:
     )
 
 
-def _key(table: Table, alias: str, field: str) -> str:
+def _key(table: OldTable, alias: str, field: str) -> str:
     """Return an id in the order of its type: texts in that of their code points."""
     if table.kind(field) is Kind.TEXT:
         return f'{_text(table, alias, field)} COLLATE "C"'
     return f"{alias}.{table.identifier(field)}"
 
 
-def _text(table: Table, alias: str, field: str) -> str:
+def _text(table: OldTable, alias: str, field: str) -> str:
     column = table.identifier(field)
     return "NULL::text" if column is None else f"{alias}.{column}::text"
 
 
-def _time(table: Table, alias: str, field: str) -> str:
+def _time(table: OldTable, alias: str, field: str) -> str:
     column = table.identifier(field)
     if column is None:
         return "NULL::timestamptz"
@@ -127,7 +127,7 @@ def _bad(time: str) -> str:
     return f"({time} IS NOT NULL AND NOT {time} {_IN_RANGE})"
 
 
-def _extra(layout: Layout, table: Table, alias: str) -> str:
+def _extra(layout: Layout, table: OldTable, alias: str) -> str:
     if layout.extra is not Extra.METADATA or not table.columns.extra:
         return "NULL::text"
     columns = ", ".join(

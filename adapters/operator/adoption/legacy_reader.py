@@ -5,18 +5,17 @@ indexes those tables have, each reading sorts each once, and a page of it is hel
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from chatkeep.adapters.operator.adoption import legacy_queries as sources
-from chatkeep.adapters.operator.adoption.legacy_detection import Layout, Table
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.domain.operations.adoption.layout import AdoptionError
 from chatkeep.domain.operations.adoption.rules import OldConversation, OldMessage
 from chatkeep.domain.operations.adoption.run import BATCH_CONVERSATIONS, BATCH_MESSAGES, Batch, Part
+from chatkeep.domain.operations.adoption.tables import Layout, OldTable, Survey
 
 # Any number that nobody else uses in this database: "adopting" in ASCII.
 LOCK: Final = int.from_bytes(b"adopting")
@@ -34,26 +33,7 @@ WHERE a.attrelid = to_regclass('users') AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum"""
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What there is to adopt. `orphans` are the ids of some messages without a conversation.
-
-    `owners` are some of those who are not in users yet; `users_need` what keeps chatkeep from
-    adding them there.
-    """
-
-    conversations: int
-    messages: int
-    orphan_count: int
-    orphans: Sequence[str]
-    roles: Mapping[str | None, int]
-    statuses: Mapping[str | None, int]
-    owner_count: int
-    owners: Sequence[str]
-    users_need: Sequence[str]
-
-
-class HandMadeTables:
+class LegacyTables:
     """To be used within `reading`."""
 
     def __init__(self, engine: Engine, layout: Layout) -> None:
@@ -62,7 +42,7 @@ class HandMadeTables:
 
     @classmethod
     @asynccontextmanager
-    async def reading(cls, engine: Engine, layout: Layout) -> AsyncIterator["HandMadeTables"]:
+    async def reading(cls, engine: Engine, layout: Layout) -> AsyncIterator["LegacyTables"]:
         """Open the transaction; raise `AdoptionError` when another process adopts already."""
         async with engine.transaction():
             await engine.fetch(BEGIN)
@@ -115,7 +95,7 @@ class HandMadeTables:
     def _cursor(self, name: str, query: str) -> "_Cursor":
         return _Cursor(self._engine, name, query)
 
-    async def _check_ids(self, table: Table) -> None:
+    async def _check_ids(self, table: OldTable) -> None:
         rows = await self._engine.fetch(sources.bad_ids(table))
         if rows:
             ids = ", ".join("null" if row["id"] is None else row["id"] for row in rows)
@@ -132,7 +112,7 @@ class HandMadeTables:
     async def _ids(self, query: str) -> list[str]:
         return [row["id"] for row in await self._engine.fetch(f"{query} ORDER BY 1 LIMIT {SHOWN}")]
 
-    async def _values(self, table: Table, field: str) -> dict[str | None, int]:
+    async def _values(self, table: OldTable, field: str) -> dict[str | None, int]:
         if table.identifier(field) is None:
             return {}
         rows = await self._engine.fetch(sources.values(table, field, SHOWN))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from chatkeep.adapters.operator.move.statements import TABLES, TASKS, USERS, Table, users
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.migrate import LOCK
-from chatkeep.domain.errors import ChatkeepError
+from chatkeep.domain.operations.move import MoveError
 
 OURS: Final = "made by chatkeep"
 
@@ -55,10 +55,6 @@ ON CONFLICT (source)
 DO UPDATE SET newest = greatest(chatkeep_move.newest, $2), sums = NULL"""
 SET_SUMS: Final = "UPDATE chatkeep_move SET sums = $1"
 WRITTEN_SINCE: Final = "SELECT EXISTS (SELECT FROM conversations WHERE updated_at > $1) AS found"
-
-
-class MoveError(ChatkeepError):
-    """The move cannot be made, or was not finished; the message says why and the way out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,10 @@ with the tables nor with the rows: what is under way lies in a file.
 """
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from chatkeep.adapters.operator.move.preflight import (
-    MoveError,
     Source,
     Target,
     mark,
@@ -23,6 +21,15 @@ from chatkeep.adapters.operator.move.preflight import (
 )
 from chatkeep.adapters.operator.move.statements import STAGED, TABLES, TASKS, Table
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.errors import explain_unavailability, translate_errors
+from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
+from chatkeep.domain.operations.move import (
+    Advance,
+    MoveError,
+    MovePreview,
+    MoveResult,
+    TableComparison,
+)
 
 IN_MEMORY: Final = 8 * 1024 * 1024
 """Bytes of a range that are held in memory; more of them go to a temporary file."""
@@ -43,74 +50,59 @@ TASKS_GO_ON: Final = """
 SELECT setval(pg_get_serial_sequence('tasks', 'id'),
               greatest($1, 1, (SELECT max(id) FROM tasks)))"""
 
-Advance = Callable[[int], object]
 Bounds = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A table's rows on both sides; `equal`: as many, and of the same checksum.
-
-    `sum`: the target's; None where rows of others are in the table.
-    """
-
-    table: str
-    source_rows: int
-    target_rows: int
-    equal: bool
-    sum: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What there is to move: `rows` by table. `begun`: by an earlier run; `done`: all of it."""
-
-    rows: dict[str, int]
-    sessions: int
-    begun: bool
-    done: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """How the two compare at the end. `sessions`: other ones on the source at that time."""
-
-    tables: list[Compared]
-    sessions: int
-
-    @property
-    def equal(self) -> bool:
-        return all(table.equal for table in self.tables)
-
-
-async def look(source: Engine, target: Engine) -> Seen:
+async def preview(source: Engine, target: Engine) -> MovePreview:
     """Return what there is to move, and change nothing. The target need not be migrated.
 
-    Raises `MoveError` when there is nothing, or the target cannot take it.
+    Raises `MoveError` when there is nothing, or the target cannot take it or be reached, and
+    `StoreUnavailableError` and `DatabaseError` for the source.
     """
-    async with source.transaction():
-        await _begin_reading(source)
-        giver = await source_of(source)
-        rows = {}
-        for table in (*TABLES, *([TASKS] if giver.tables["tasks"].ours else [])):
-            [row] = await source.fetch(table.statements.count)
-            rows[table.name] = row["rows"]
-        if not any(rows.values()):
-            raise MoveError("The source holds nothing: there is nothing to move.")
-        async with target.transaction():
-            await _begin_reading(target)
-            taker = await target_of(target, giver)
-            done = await _is_done(source, target, giver, taker)
-    return Seen(rows, giver.sessions, taker.marked, done)
+    await _check_usable(target)
+    with translate_errors():
+        async with source.transaction():
+            await _begin_reading(source)
+            giver = await source_of(source)
+            rows = {}
+            for table in (*TABLES, *([TASKS] if giver.tables["tasks"].ours else [])):
+                [row] = await source.fetch(table.statements.count)
+                rows[table.name] = row["rows"]
+            if not any(rows.values()):
+                raise MoveError("The source holds nothing: there is nothing to move.")
+            async with target.transaction():
+                await _begin_reading(target)
+                taker = await target_of(target, giver)
+                done = await _is_done(source, target, giver, taker)
+        return MovePreview(rows, giver.sessions, taker.marked, done)
 
 
-async def move(source: Engine, target: Engine, advance: Advance) -> Moved:
+async def move(source: Engine, target: Engine, advance: Advance) -> MoveResult:
     """Copy what is not in the target yet, then compare the target with the source as it is then.
 
-    Both are migrated; `target` has a pool, and no limit on how long a statement takes. `advance`
-    is told of rows that are there. Unless all is equal at the end, run it again: it goes on.
-    Raises `MoveError`, and asyncpg's errors.
+    Both are migrated. `target` has a pool, and no limit on how long a statement takes. Unless all
+    is equal at the end, run it again: it goes on where it stopped.
+
+    Raises `MoveError`, `StoreUnavailableError` and `DatabaseError`.
     """
+    with translate_errors():
+        tables, last_task = await _copy(source, target, advance)
+        await target.fetch(ANALYZE)
+        return await _compare(source, target, tables, last_task)
+
+
+async def _check_usable(target: Engine) -> None:
+    try:
+        with translate_errors():
+            await target.fetch("SELECT")
+    except StoreUnavailableError as error:
+        raise MoveError(f"The target cannot be used. {explain_unavailability(error)}") from error
+    except (DatabaseError, OSError) as error:
+        raise MoveError(f"The target cannot be used. {error}") from error
+
+
+async def _copy(source: Engine, target: Engine, advance: Advance) -> tuple[list[Table], int]:
+    """Copy all tables; return them, and the last number that the source gave to a task."""
     async with source.transaction() as reading:
         await _begin_reading(source)
         giver = await source_of(source)
@@ -125,18 +117,24 @@ async def move(source: Engine, target: Engine, advance: Advance) -> Moved:
         for table in tables:
             copying = _Copying(source, target, reading.connection, table)
             await copying.copy(advance)
-        [last_task] = await source.fetch(LAST_TASK)
-    await target.fetch(ANALYZE)
+        [row] = await source.fetch(LAST_TASK)
+    return tables, row["last"]
+
+
+async def _compare(
+    source: Engine, target: Engine, tables: Sequence[Table], last_task: int
+) -> MoveResult:
     async with source.transaction():
         await _begin_reading(source)
         giver = await source_of(source)
         async with target.transaction():
             await _begin(target)
-            compared = [await _compared(source, target, table) for table in tables]
+            compared = [await _compare_table(source, target, table) for table in tables]
             if TASKS in tables:
-                await target.fetch(TASKS_GO_ON, last_task["last"])
-            await mark_end(target, {each.table: each.sum for each in compared if each.sum})
-    return Moved(compared, giver.sessions)
+                await target.fetch(TASKS_GO_ON, last_task)
+            sums = {each.table: each.checksum for each in compared if each.checksum}
+            await mark_end(target, sums)
+    return MoveResult(compared, giver.sessions)
 
 
 class _Copying:
@@ -213,14 +211,14 @@ class _Copying:
         return int(status.split()[-1])
 
 
-async def _compared(source: Engine, target: Engine, table: Table) -> Compared:
+async def _compare_table(source: Engine, target: Engine, table: Table) -> TableComparison:
     compare = table.statements.compare
     [ours] = await source.fetch(compare)
     if table.adopted:
         present = await _present(source, target, table)
-        return Compared(table.name, ours["rows"], present, ours["rows"] == present, None)
+        return TableComparison(table.name, ours["rows"], present, ours["rows"] == present, None)
     [theirs] = await target.fetch(compare)
-    return Compared(table.name, ours["rows"], theirs["rows"], ours == theirs, _sum(theirs))
+    return TableComparison(table.name, ours["rows"], theirs["rows"], ours == theirs, _sum(theirs))
 
 
 def _sum(row: Any) -> str:  # noqa: ANN401 - asyncpg is untyped
@@ -259,7 +257,7 @@ async def _is_done(source: Engine, target: Engine, giver: Source, taker: Target)
         raise _occupied(taker)
     tables = plan(giver, taker)
     for table in tables:
-        if not (await _compared(source, target, table)).equal:
+        if not (await _compare_table(source, target, table)).equal:
             if not taker.marked:
                 raise _occupied(taker)
             await _check_untouched(target, taker, tables)

@@ -12,29 +12,28 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from chatkeep.adapters.operator.stats.parts import (
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.errors import first_line, translate_errors
+from chatkeep.adapters.piccolo.sizes import sizes
+from chatkeep.domain.operations.stats import (
+    COUNTED_UP_TO,
     Count,
     Day,
     Growth,
     LargeConversation,
     LargeUser,
     Plan,
-    Report,
+    RelationSize,
     SlowQuery,
+    Stats,
+    StatsOptions,
     Vacuum,
-    Wanted,
 )
-from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.errors import first_line
-from chatkeep.adapters.piccolo.sizes import RelationSize, sizes
 
 T = TypeVar("T")
 
-COUNTED_UP_TO: Final = 1_000_000
-"""Tables of more rows than these, as the planner estimates, are not counted unless asked."""
-
-TELLING: Final = 1_000
-"""Messages; with fewer, the bytes of each say nothing: every table and index begins with a page."""
+MIN_MESSAGES: Final = 1_000
+"""With fewer, the bytes of a message say nothing: every table and index begins with a page."""
 
 LOCK_TIMEOUT: Final = "2s"
 DAY: Final = timedelta(days=1)
@@ -94,33 +93,34 @@ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 ORDER BY total_exec_time DESC LIMIT $1"""
 
 
-async def report(engine: Engine, wanted: Wanted) -> Report:
+async def collect_stats(engine: Engine, options: StatsOptions) -> Stats:
     """Return the report; a role that may only read is enough.
 
-    Raises `StoreUnavailableError`, and asyncpg's errors for a role that may not even read.
+    Raises `StoreUnavailableError`, also for a role that may not even read, and `DatabaseError`.
     """
-    async with engine.transaction() as transaction:
-        await engine.fetch(BEGIN)
-        await engine.fetch(LIMITS, f"{round(wanted.seconds * 1000)}ms", LOCK_TIMEOUT)
-        return await _Reporter(engine, transaction.connection, wanted).report()
+    with translate_errors():
+        async with engine.transaction() as transaction:
+            await engine.fetch(BEGIN)
+            await engine.fetch(LIMITS, f"{round(options.seconds * 1000)}ms", LOCK_TIMEOUT)
+            return await _Collector(engine, transaction.connection, options).collect()
 
 
-class _Reporter:
-    def __init__(self, engine: Engine, connection: Any, wanted: Wanted) -> None:  # noqa: ANN401 - asyncpg is untyped
+class _Collector:
+    def __init__(self, engine: Engine, connection: Any, options: StatsOptions) -> None:  # noqa: ANN401 - asyncpg is untyped
         self._engine = engine
         self._connection = connection
-        self._wanted = wanted
+        self._options = options
         self._notes: list[str] = []
 
-    async def report(self) -> Report:
+    async def collect(self) -> Stats:
         [database] = await self._engine.fetch(DATABASE)
         relations = await sizes(self._engine)
         own = sum(each.bytes for each in relations)
         conversations, active, archived, retained = await self._conversations()
         messages = await self._count("messages", MESSAGES)
-        per_message = own / messages.rows if messages and messages.rows >= TELLING else None
+        per_message = own / messages.rows if messages and messages.rows >= MIN_MESSAGES else None
         growth = await self._growth(database["at"], per_message)
-        return Report(
+        return Stats(
             database=database["name"],
             server_version=database["version"],
             at=database["at"],
@@ -152,7 +152,7 @@ class _Reporter:
             async with self._connection.transaction():
                 return await work()
         except asyncpg.QueryCanceledError:
-            limit = f"{self._wanted.seconds:g} s"
+            limit = f"{self._options.seconds:g} s"
             self._notes.append(f"{name}: left out, took longer than {limit} (--timeout)")
         except asyncpg.LockNotAvailableError:
             self._notes.append(f"{name}: left out, the table is locked (a migration?)")
@@ -167,7 +167,7 @@ class _Reporter:
         async def count() -> Count | None:
             [row] = await self._engine.fetch(f"EXPLAIN (FORMAT JSON) {statement}")
             expected = int(json.loads(row[0])[0]["Plan"]["Plan Rows"])
-            if expected > COUNTED_UP_TO and not self._wanted.exact:
+            if expected > COUNTED_UP_TO and not self._options.exact:
                 if column and not await self._engine.fetch(ANALYZED, column):
                     self._notes.append(f"{name}: not known before an ANALYZE (--exact counts)")
                     return None
@@ -190,13 +190,13 @@ class _Reporter:
 
     async def _growth(self, now: datetime, per_message: float | None) -> Growth | None:
         today = now.astimezone(UTC).date()
-        first_day = today - DAY * (self._wanted.days - 1)
+        first_day = today - DAY * (self._options.days - 1)
         start = datetime.combine(first_day, time(), UTC)
         rows = await self._part("growth", lambda: self._engine.fetch(GROWTH, start))
         if rows is None:
             return None
         counted = {row["day"]: row["messages"] for row in rows if row["day"] <= today}
-        days = [first_day + DAY * n for n in range(self._wanted.days)]
+        days = [first_day + DAY * n for n in range(self._options.days)]
         since = max(start, rows[0]["first"]) if rows else start
         passed = max(1.0, (now - since) / DAY)
         per_day = sum(counted.values()) / passed
@@ -208,7 +208,7 @@ class _Reporter:
         )
 
     def _plan(self, used: int, growth: Growth | None) -> Plan | None:
-        plan = self._wanted.plan
+        plan = self._options.plan
         if plan is None:
             return None
         per_day = growth.bytes_per_day if growth else None
@@ -216,7 +216,7 @@ class _Reporter:
         return Plan(plan, used / plan, left)
 
     async def _largest(self, name: str, statement: str, kind: Callable[..., T]) -> list[T] | None:
-        rows = await self._part(name, lambda: self._engine.fetch(statement, self._wanted.top))
+        rows = await self._part(name, lambda: self._engine.fetch(statement, self._options.top))
         return None if rows is None else [kind(**row) for row in rows]
 
     async def _vacuums(self, relations: list[RelationSize]) -> list[Vacuum]:
@@ -231,7 +231,7 @@ class _Reporter:
             return None
         try:
             rows = await self._part(
-                "slow queries", lambda: self._engine.fetch(SLOW, self._wanted.top)
+                "slow queries", lambda: self._engine.fetch(SLOW, self._options.top)
             )
         except (
             asyncpg.ObjectNotInPrerequisiteStateError,

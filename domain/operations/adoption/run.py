@@ -32,6 +32,7 @@ from chatkeep.domain.operations.adoption.rules import (
     conversation_of,
     message_of,
 )
+from chatkeep.domain.operations.adoption.tables import Layout, Survey
 
 BATCH_CONVERSATIONS: Final = 200
 BATCH_MESSAGES: Final = 500
@@ -70,6 +71,10 @@ class Addition:
 
 
 class OldTables(Protocol):
+    async def survey(self) -> Survey:
+        """Count what there is. Raises `AdoptionError` for ids that are missing or not unique."""
+        ...
+
     def batches(self) -> AsyncIterator[Batch]:
         """Yield all conversations with their messages, each time as they were at the beginning."""
         ...
@@ -105,6 +110,19 @@ class Adopted(Protocol):
         just now.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both sides of an adoption: the old tables as they are now, and chatkeep's.
+
+    `now` is the time of this run.
+    """
+
+    layout: Layout
+    source: OldTables
+    target: Adopted
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)

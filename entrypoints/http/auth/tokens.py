@@ -11,9 +11,9 @@ from jwt import exceptions as jwt_errors
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import UserId, check_user_id
 from chatkeep.entrypoints.http.auth.jwks import KEY_TYPES, Jwks, UnknownKeyError
+from chatkeep.entrypoints.settings import MIN_SECRET_BYTES
 
 MAX_TOKEN_CHARS: Final = 16 * 1024
-MIN_SECRET_BYTES: Final = 32
 JWKS_TRUST_SECONDS: Final = 300.0
 """How long a verified token is trusted before it is verified again: its key may be withdrawn."""
 

@@ -16,8 +16,9 @@ from typing import Final
 
 import msgspec
 
+from chatkeep.domain.operations.metrics import MetricFamily
 from chatkeep.domain.threads import run_in_thread
-from chatkeep.entrypoints.http.metrics.metric_families import Family, combined, lasting
+from chatkeep.entrypoints.http.metrics.metric_families import combine, lasting
 from chatkeep.entrypoints.http.snapshots import Snapshot
 
 logger = logging.getLogger("chatkeep.http")
@@ -28,18 +29,18 @@ WORKER_TIMEOUT_SECONDS: Final = 1.0
 _FILE: Final = ".json"
 _SOCKET: Final = ".sock"
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[Family]).decode
+_decode = msgspec.json.Decoder(list[MetricFamily]).decode
 
 
 class Workers:
     """The process `pid`, one of those that share `directory`. `own` returns its own metrics."""
 
     def __init__(
-        self, directory: Path, own: Callable[[], Iterable[Family]], pid: int | None = None
+        self, directory: Path, own: Callable[[], Iterable[MetricFamily]], pid: int | None = None
     ) -> None:
         self._directory = directory
         self._own = own
-        self._inherited: list[Family] = []
+        self._inherited: list[MetricFamily] = []
         self._name = str(pid or os.getpid())
         self._server: asyncio.Server | None = None
         self._snapshot = Snapshot(self._report)
@@ -56,11 +57,11 @@ class Workers:
             self._path(_SOCKET).unlink(missing_ok=True)
         self._write(list(self._own()))
 
-    async def families(self) -> list[Family]:
+    async def families(self) -> list[MetricFamily]:
         """Return the merged metrics of all processes, those that ended included."""
         others = await asyncio.gather(*map(self._fetch, self._others()))
         own = _decode(await self._snapshot.get())
-        return await run_in_thread(lambda: combined([own, *others]))
+        return await run_in_thread(lambda: combine([own, *others]))
 
     def _others(self) -> list[str]:
         try:
@@ -74,9 +75,9 @@ class Workers:
         own = list(self._own())
         return await run_in_thread(lambda: self._write(own))
 
-    def _write(self, own: list[Family]) -> bytes:
+    def _write(self, own: list[MetricFamily]) -> bytes:
         """Return the counts of this process as JSON, after writing them to its file."""
-        report = _encode(combined([own, self._inherited]))
+        report = _encode(combine([own, self._inherited]))
         with contextlib.suppress(OSError):  # the directory is gone, or the disk is full
             path = self._path(_FILE)
             new = path.with_suffix(".new")
@@ -90,7 +91,7 @@ class Workers:
             await writer.drain()
         writer.close()
 
-    async def _fetch(self, name: str) -> list[Family]:
+    async def _fetch(self, name: str) -> list[MetricFamily]:
         """Return the metrics of another process; if it does not answer, the last it reported."""
         try:
             async with asyncio.timeout(WORKER_TIMEOUT_SECONDS):
@@ -103,7 +104,7 @@ class Workers:
         except (OSError, msgspec.DecodeError):  # a TimeoutError is an OSError
             return lasting(self._read(name))
 
-    def _read(self, name: str) -> list[Family]:
+    def _read(self, name: str) -> list[MetricFamily]:
         try:
             return _decode((self._directory / f"{name}{_FILE}").read_bytes())
         except (OSError, msgspec.DecodeError):

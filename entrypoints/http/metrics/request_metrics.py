@@ -14,11 +14,11 @@ from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from chatkeep.domain.operations.metrics import MetricFamily, MetricSource
+from chatkeep.domain.operations.sweep import Swept
 from chatkeep.domain.threads import run_in_thread
 from chatkeep.entrypoints.http.auth.identity import IdentityError
 from chatkeep.entrypoints.http.metrics.metric_families import (
-    Family,
-    Source,
     exposition,
     of_registry,
 )
@@ -35,7 +35,7 @@ class Metrics:
     of them then returns the metrics of all.
     """
 
-    def __init__(self, sources: Sequence[Source] = (), workers: Path | None = None) -> None:
+    def __init__(self, sources: Sequence[MetricSource] = (), workers: Path | None = None) -> None:
         self.registry = CollectorRegistry()
         self._sources = sources
         self._workers = None if workers is None else Workers(workers, self._own)
@@ -84,9 +84,9 @@ class Metrics:
         if over_soft_limit:
             self._over_soft_limit.inc()
 
-    def swept(self, *, archived: int, deleted: int) -> None:
-        self._archived.inc(archived)
-        self._deleted.inc(deleted)
+    def swept(self, swept: Swept) -> None:
+        self._archived.inc(swept.archived)
+        self._deleted.inc(swept.deleted)
 
     def refused(self, reason: str) -> None:
         self._refused.labels(reason).inc()
@@ -111,10 +111,12 @@ class Metrics:
         finally:
             await self._workers.stop()
 
-    def _own(self) -> Iterator[Family]:
+    def _own(self) -> Iterator[MetricFamily]:
         about = {"version": version("chatkeep"), "python": platform.python_version()}
-        yield Family.gauge("chatkeep_build_info", "Running versions", 1, about, combine="max")
-        yield Family.gauge("chatkeep_workers", "Worker processes included in these metrics", 1)
+        yield MetricFamily.gauge("chatkeep_build_info", "Running versions", 1, about, combine="max")
+        yield MetricFamily.gauge(
+            "chatkeep_workers", "Worker processes included in these metrics", 1
+        )
         yield from of_registry(self.registry)
         for source in self._sources:
             yield from source()

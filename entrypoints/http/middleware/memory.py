@@ -6,9 +6,10 @@ Small ones are not counted: the number of concurrent requests bounds those.
 from collections.abc import Callable
 from typing import Final
 
-from litestar.types import Scope
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from chatkeep.domain.model import UserId
+from chatkeep.entrypoints.http.middleware.shared import SharedMiddleware
 from chatkeep.entrypoints.http.problems import overloaded, too_many
 
 SMALL_BYTES: Final = 65_536
@@ -80,6 +81,21 @@ class Held:
         if of_user[self._user_id] == 0:
             del of_user[self._user_id]
         self._held = 0
+
+
+class MemoryLimiter(SharedMiddleware):
+    """Lets what a request holds be counted, with `hold`, until its answer is sent."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        held = Held(self._memory, scope["user"].user_id)
+        scope[KEY] = held  # type: ignore[typeddict-unknown-key] # ASGI allows for keys of others
+        try:
+            await next_app(scope, receive, send)
+        finally:
+            held.give_back()
 
 
 def hold(scope: Scope, size: int, *, may_refuse: bool = True) -> None:

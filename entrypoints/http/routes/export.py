@@ -13,7 +13,7 @@ from litestar.response import Stream
 from chatkeep.domain.operations.transfer import Piece, Transfer
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of
 from chatkeep.entrypoints.http.body import JsonRequest
-from chatkeep.entrypoints.http.middleware.rate_limiting import FewAtOnce, Places
+from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.tracebacks import summary
 
@@ -54,7 +54,7 @@ def export_routes(
 
     @get(
         "/export",
-        middleware=[FewAtOnce(places)],
+        middleware=[ConcurrencyLimiter(places)],
         operation_id="exportMe",
         security=FOR_USERS,
         summary="Export everything I own",

@@ -9,7 +9,7 @@ import asyncpg
 
 from chatkeep.domain.operations.diagnostics import Finding, Outcome
 from chatkeep.domain.ports import Clock
-from chatkeep.entrypoints.bootstrap.doctor import examination
+from chatkeep.entrypoints.bootstrap.operator import examination
 from chatkeep.entrypoints.settings import Settings
 from tests.support.postgres import connect_args
 

@@ -1,70 +1,67 @@
-"""What an operator is shown of the database: metrics, slow statements, traces."""
+"""The metrics of one engine and its database."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from math import inf
 from typing import Final
 
-from litestar import Litestar
-
-from chatkeep.adapters import telemetry
+from chatkeep.adapters.background import background
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import describe
-from chatkeep.adapters.piccolo.sizes import RelationSize, sizes
+from chatkeep.adapters.piccolo.sizes import sizes
 from chatkeep.adapters.piccolo.statement_metrics import BUCKETS, own_work, pool_figures
-from chatkeep.adapters.telemetry import Telemetry, TracesError
-from chatkeep.entrypoints.http.metrics.metric_families import Family
-from chatkeep.entrypoints.logs import UNDER_WAY
-from chatkeep.entrypoints.settings import Settings, SettingsError
+from chatkeep.domain.operations.metrics import MetricFamily
+from chatkeep.domain.operations.stats import RelationSize
 
 logger = logging.getLogger("chatkeep.database")
 
-EVERY: Final = 300.0
-"""Seconds between two looks at how large the tables are, at least."""
+SIZES_EVERY_SECONDS: Final = 300.0
+"""At most this often the sizes of the tables are read."""
 
-LOOK: Final = 15.0
-"""So many seconds ago, at most, somebody used the database when it is asked."""
+CHECK_SECONDS: Final = 15.0
+"""How often to check whether a user has used the database since the last check."""
 
 
-class DatabaseFigures:
-    """The metrics of one engine, a `Source`; what they are costs a scrape no statement."""
+class DatabaseMetrics:
+    """A `MetricSource`. A scrape costs no statement.
+
+    `plan_bytes` is the room that the database's plan has; 0 if unknown.
+    """
 
     def __init__(self, engine: Engine, plan_bytes: int) -> None:
         self._engine = engine
         self._plan_bytes = plan_bytes
-        self.storage = Storage(engine, every=EVERY, look=LOOK)
+        self.storage = StorageMetrics(engine, every=SIZES_EVERY_SECONDS, check=CHECK_SECONDS)
 
-    def __call__(self) -> Iterator[Family]:
+    def __call__(self) -> Iterator[MetricFamily]:
         observed = self._engine.observed
-        yield Family.histogram(
+        yield MetricFamily.histogram(
             "chatkeep_statement_duration_seconds",
             "Time from sending a statement for a user to its answer",
             BUCKETS,
             observed.counts,
             observed.seconds,
         )
-        yield Family.counter(
+        yield MetricFamily.counter(
             "chatkeep_own_statements",
             "Statements that the service sent by itself",
             [({"purpose": purpose}, count) for purpose, count in observed.own.items()],
         )
-        yield Family.counter(
+        yield MetricFamily.counter(
             "chatkeep_retries",
             "What was tried again because the database could not do it at once",
             [({"cause": cause}, count) for cause, count in observed.retries.items()],
         )
-        yield Family.gauge(
+        yield MetricFamily.gauge(
             "chatkeep_database_ready",
             "1 when the database could serve when last asked",
             int(self._engine.is_ready()),
             combine="min",
         )
-        yield Family.counter(
+        yield MetricFamily.counter(
             "chatkeep_database_away_seconds",
             "For how long the database could not be reached",
             [({}, self._engine.away_seconds())],
@@ -72,7 +69,7 @@ class DatabaseFigures:
         )
         yield from self._pool()
         if self._plan_bytes:
-            yield Family.gauge(
+            yield MetricFamily.gauge(
                 "chatkeep_plan_bytes",
                 "CHATKEEP_PLAN_BYTES: room that the database's plan has",
                 self._plan_bytes,
@@ -80,11 +77,11 @@ class DatabaseFigures:
             )
         yield from self.storage.families()
 
-    def _pool(self) -> Iterator[Family]:
+    def _pool(self) -> Iterator[MetricFamily]:
         pool = pool_figures(self._engine.pool)
         if pool is None:
             return
-        yield Family(
+        yield MetricFamily(
             name="chatkeep_pool_connections",
             kind="gauge",
             help="Connections to the database",
@@ -93,124 +90,90 @@ class DatabaseFigures:
                 ("chatkeep_pool_connections", {"state": "idle"}, pool.idle),
             ],
         )
-        yield Family.gauge(
+        yield MetricFamily.gauge(
             "chatkeep_pool_max_connections", "Connections there may be", pool.max_size
         )
-        yield Family.gauge(
+        yield MetricFamily.gauge(
             "chatkeep_pool_allowed_connections",
             "Connections that the database lets us have, as far as known",
             pool.allowed_size,
         )
         waiting = self._engine.observed.waiting
-        yield Family.gauge("chatkeep_pool_waiting", "Who waits for a connection", waiting)
+        yield MetricFamily.gauge("chatkeep_pool_waiting", "Who waits for a connection", waiting)
 
 
-class Storage:
-    """How large the tables are, looked at in the background and only while somebody uses them.
+class StorageMetrics:
+    """The sizes of the tables, read in the background and only while the database is in use.
 
-    A database that has gone to sleep is not woken for it.
+    So a database that has gone to sleep is not woken. `every` and `check` are seconds: the shortest
+    time between two reads, and between two checks whether a user has used the database.
     """
 
-    def __init__(self, engine: Engine, *, every: float, look: float) -> None:
+    def __init__(self, engine: Engine, *, every: float, check: float) -> None:
         self._engine = engine
         self._every = every
-        self._look = look
-        self._found: list[RelationSize] = []
-        self._at = 0.0
+        self._check = check
+        self._sizes: list[RelationSize] = []
+        self._read_at = 0.0
 
     @asynccontextmanager
-    async def watched(self, _app: Litestar | None = None) -> AsyncIterator[None]:
-        """Look at the sizes within the block, from time to time."""
-        task = asyncio.create_task(self._keep_looking())
-        try:
+    async def updating(self, _app: object = None) -> AsyncIterator[None]:
+        """Read the sizes from time to time until the block ends."""
+        async with background(self._update()):
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
-    def families(self) -> Iterator[Family]:
-        """Yield what was found; nothing before the first look."""
-        if not self._at:
+    def families(self) -> Iterator[MetricFamily]:
+        """Yield the sizes as last read; nothing before the first time."""
+        if not self._read_at:
             return
         name = "chatkeep_relation_bytes"
-        yield Family(
+        yield MetricFamily(
             name=name,
             kind="gauge",
             help="Bytes of a table, its indexes not included, or of an index",
             samples=[
                 (name, {"kind": each.kind, "table": each.table, "name": each.name}, each.bytes)
-                for each in self._found
+                for each in self._sizes
             ],
             combine="newest",
-            at=self._at,
+            at=self._read_at,
         )
         name = "chatkeep_table_rows_estimate"
-        yield Family(
+        yield MetricFamily(
             name=name,
             kind="gauge",
             help="Rows of a table, as the planner guesses",
             samples=[
                 (name, {"table": each.table}, each.rows)
-                for each in self._found
+                for each in self._sizes
                 if each.rows is not None
             ],
             combine="newest",
-            at=self._at,
+            at=self._read_at,
         )
-        yield Family.gauge(
+        yield MetricFamily.gauge(
             "chatkeep_storage_seen_timestamp_seconds",
             "When the sizes were looked at",
-            self._at,
+            self._read_at,
             combine="max",
         )
 
-    async def _keep_looking(self) -> None:
+    async def _update(self) -> None:
         seen = sum(self._engine.observed.counts)
         due = -inf
         while True:
-            await asyncio.sleep(self._look)
+            await asyncio.sleep(self._check)
             counted = sum(self._engine.observed.counts)
             if counted > seen and time.monotonic() >= due and self._engine.is_ready():
                 due = time.monotonic() + self._every
-                await self._look_once()
+                await self._read()
             seen = counted
 
-    async def _look_once(self) -> None:
+    async def _read(self) -> None:
         try:
             with own_work("sizes"):
-                self._found = await sizes(self._engine)
+                self._sizes = await sizes(self._engine)
         except Exception as error:  # noqa: BLE001 - nobody waits for it, and there is a next time
             logger.warning("the sizes of tables could not be read: %s", describe(error))
         else:
-            self._at = time.time()
-
-
-def observe(engine: Engine, settings: Settings) -> DatabaseFigures:
-    """Have the engine count for requests and log what is slow; return its metrics."""
-    engine.observed.tally = UNDER_WAY
-    engine.observed.slow = settings.slow_query_ms / 1000 or inf
-    return DatabaseFigures(engine, settings.plan_bytes)
-
-
-def traces(engine: Engine) -> Telemetry | None:
-    """Return the maker of spans, for the engine's statements too, if the environment asks for one.
-
-    Raises `SettingsError` for what it asks and there is not; for all of OpenTelemetry see
-    `untraced`.
-    """
-    if not telemetry.is_requested() or not telemetry.is_installed():
-        return None
-    try:
-        made = Telemetry.from_environment(version("chatkeep"))
-    except TracesError as error:
-        raise SettingsError(str(error)) from error
-    engine.observed.traced = made.statement
-    return made
-
-
-def untraced() -> str | None:
-    """Return why there are no traces although they are asked for."""
-    if telemetry.is_requested() and not telemetry.is_installed():
-        return telemetry.MISSING
-    return None
+            self._read_at = time.time()

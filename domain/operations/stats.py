@@ -1,15 +1,47 @@
-"""What a report on the database is made of. Sizes are in bytes, times in UTC."""
+"""What `chatkeep stats` reports on a database. Sizes are in bytes, times in UTC."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final, Literal
 from uuid import UUID
 
-from chatkeep.adapters.piccolo.sizes import RelationSize
+COUNTED_UP_TO: Final = 1_000_000
+"""Tables with more rows than this, by the planner's estimate, are counted only on request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsOptions:
+    """What to report: growth over so many days, and the `top` largest and slowest.
+
+    `plan` is the room of the storage plan in bytes. `exact`: count tables of any size. `seconds`
+    is the longest that one part of the report may take.
+    """
+
+    days: int = 7
+    top: int = 5
+    plan: int | None = None
+    exact: bool = False
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RelationSize:
+    """One table or index.
+
+    `bytes` of a table include what is stored out of line (TOAST), but not its indexes. `rows` is
+    the planner's estimate: None for an index, and before the first ANALYZE.
+    """
+
+    kind: Literal["table", "index"]
+    name: str
+    table: str
+    bytes: int
+    rows: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are; `estimated`: by the planner, which may be off by some percent."""
+    """A number of rows. `estimated`: by the planner, which may be off by some percent."""
 
     rows: int
     estimated: bool
@@ -17,7 +49,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Messages whose `created_at` is of that day, UTC; today is not over."""
+    """Messages whose `created_at` is on that day, UTC; today is not over."""
 
     day: date
     messages: int
@@ -25,7 +57,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """`messages_per_day` is over the time since `since`: the first day asked for, or message."""
+    """`messages_per_day` is since `since`: the first day asked for, or the first message."""
 
     since: datetime
     days: list[Day]
@@ -78,8 +110,8 @@ class SlowQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """Sizes are in bytes. What is None was left out; `notes` say why."""
+class Stats:
+    """The report. A part that is None was left out; `notes` say why."""
 
     database: str
     server_version: str
@@ -102,14 +134,3 @@ class Report:
     vacuums: list[Vacuum]
     slow_queries: list[SlowQuery] | None
     notes: list[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What to report. `seconds`: the longest that one part may take; `plan`: bytes."""
-
-    days: int = 7
-    top: int = 5
-    plan: int | None = None
-    exact: bool = False
-    seconds: float = 30.0

@@ -1,0 +1,152 @@
+"""What the commands for operators run on: the operations, on the Postgres of the settings.
+
+Every function raises `StoreUnavailableError` when the database cannot serve, and `DatabaseError`
+when it refuses a statement.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from chatkeep.adapters.clock import SystemClock
+from chatkeep.adapters.database_url import DatabaseUrl, parse_database_url
+from chatkeep.adapters.operator.adoption.adoptions import PiccoloAdoptions
+from chatkeep.adapters.operator.adoption.legacy_detection import detect
+from chatkeep.adapters.operator.adoption.legacy_reader import LegacyTables
+from chatkeep.adapters.operator.doctor.runner import Examination
+from chatkeep.adapters.operator.move import run as moves
+from chatkeep.adapters.operator.stats.report import collect_stats
+from chatkeep.adapters.piccolo import migrate as migrations
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.errors import explain_unavailability, translate_errors
+from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
+from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
+from chatkeep.domain.model import Limits
+from chatkeep.domain.operations.adoption.layout import Wanted
+from chatkeep.domain.operations.adoption.run import Sides
+from chatkeep.domain.operations.migrations import MigrationError
+from chatkeep.domain.operations.move import Advance, MoveError, MovePreview, MoveResult
+from chatkeep.domain.operations.stats import Stats, StatsOptions
+from chatkeep.domain.operations.sweep import Cutoffs, Policy, Sweep
+from chatkeep.domain.operations.transfer import Transfer
+from chatkeep.domain.ports import Clock
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.bootstrap.database import direct_url, engine, unpooled, unpooled_engine
+from chatkeep.entrypoints.bootstrap.use_cases import chatkeep, transfer
+from chatkeep.entrypoints.settings import Settings
+
+WHOLE_CONVERSATION: Final = Timing(command=300.0)
+"""To send many thousand messages in one statement to a database far away takes its time."""
+
+WHOLE_TABLES: Final = Timing(command=3_600.0)
+"""So does sorting millions of rows."""
+
+LONGEST_COPY: Final = Timing(command=86_400.0)
+
+
+def examination(
+    settings: Settings, *, repair: bool = False, clock: Clock | None = None
+) -> Examination:
+    """Return the checks of `chatkeep doctor`. Raises `DatabaseUrlError`."""
+    return Examination(
+        url=parse_database_url(settings.database_url),
+        direct=direct_url(settings),
+        clock=clock or SystemClock(),
+        provision_users=settings.provision_users,
+        repair=repair,
+    )
+
+
+async def stats(options: StatsOptions, settings: Settings) -> Stats:
+    return await collect_stats(unpooled_engine(settings), options)
+
+
+@asynccontextmanager
+async def use_cases_on(settings: Settings) -> AsyncIterator[Chatkeep]:
+    """Yield the use cases without a pool.
+
+    Each call has its own connection. When it is interrupted, the server has undone what it did
+    before the connection is closed.
+    """
+    with translate_errors():
+        yield chatkeep(unpooled_engine(settings), settings)
+
+
+@asynccontextmanager
+async def sweep_on(settings: Settings, policy: Policy) -> AsyncIterator[tuple[Sweep, Cutoffs]]:
+    """Yield the sweep, and the times that the policy means now."""
+    async with _pooled(settings) as database:
+        yield Sweep(PiccoloSweeps(database)), policy.cutoffs(SystemClock().now())
+
+
+@asynccontextmanager
+async def transfer_on(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Transfer]:
+    """Yield import and export; an import keeps the `limits`, if any are given."""
+    async with _pooled(settings, WHOLE_CONVERSATION) as database:
+        yield transfer(database, limits)
+
+
+@asynccontextmanager
+async def adoption_on(settings: Settings, wanted: Wanted) -> AsyncIterator[Sides]:
+    """Yield both sides of an adoption.
+
+    Raises `AdoptionError` when the old tables cannot be found or understood.
+    """
+    # Two engines: what is written is committed while the transaction that reads goes on.
+    reading = engine(settings, WHOLE_TABLES)
+    async with _pooled(settings, WHOLE_TABLES) as writing:
+        target = PiccoloAdoptions(writing)
+        await target.check_migrated()
+        layout = await detect(writing, wanted)
+        async with LegacyTables.reading(reading, layout) as source:
+            yield Sides(layout, source, target, SystemClock().now())
+
+
+def target_name(url: str) -> str:
+    """Return how to show the database of a URL, without its password.
+
+    Raises `DatabaseUrlError`.
+    """
+    return str(_target(url))
+
+
+async def preview_move(url: str, settings: Settings) -> MovePreview:
+    """Return what there is to move to the database of that URL, and change nothing.
+
+    Raises `MoveError` when the target cannot take it, or cannot be reached.
+    """
+    return await moves.preview(_source(settings), unpooled(_target(url)))
+
+
+async def migrate_target(url: str) -> None:
+    """Bring the database of that URL to the newest schema. Raises `MoveError`."""
+    try:
+        await migrations.migrate(unpooled(_target(url)))
+    except StoreUnavailableError as error:
+        reason = explain_unavailability(error)
+        raise MoveError(f"The target could not be migrated. {reason}") from error
+    except (MigrationError, DatabaseError, OSError) as error:
+        raise MoveError(f"The target could not be migrated. {error}") from error
+
+
+async def move(url: str, advance: Advance, settings: Settings) -> MoveResult:
+    """Copy everything to the database of that URL and compare the two. Raises `MoveError`."""
+    async with Engine(_target(url).connect_args, LONGEST_COPY).pooled() as target:
+        return await moves.move(_source(settings), target, advance)
+
+
+def _target(url: str) -> DatabaseUrl:
+    return parse_database_url(url).direct()
+
+
+def _source(settings: Settings) -> Engine:
+    """Return an engine past the pooler, since its sessions are long."""
+    return unpooled(parse_database_url(settings.database_url).direct())
+
+
+@asynccontextmanager
+async def _pooled(settings: Settings, timing: Timing | None = None) -> AsyncIterator[Engine]:
+    with translate_errors():
+        async with engine(settings, timing).pooled() as database:
+            yield database
