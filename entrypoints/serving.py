@@ -25,7 +25,12 @@ from litestar import Litestar
 
 from chatkeep.entrypoints import logs
 from chatkeep.entrypoints.bootstrap import database
-from chatkeep.entrypoints.bootstrap.service import http_app, identity, missing_traces
+from chatkeep.entrypoints.bootstrap.service import (
+    http_app,
+    identity,
+    memory_settings,
+    missing_traces,
+)
 from chatkeep.entrypoints.bootstrap.tokens import user_token
 from chatkeep.entrypoints.http.server.connections import Connection
 from chatkeep.entrypoints.settings import Settings, retired_settings
@@ -49,6 +54,14 @@ HEALTHCHECK: Final = 20
 
 FIRST_USER: Final = "me"
 FIRST_TOKEN_SECONDS: Final = 86_400
+MAKE_TOKENS: Final = "`chatkeep token --user NAME` makes others."
+MAKE_TOKENS_IN_MEMORY: Final = (
+    "To make others with `chatkeep token --user NAME`, set the same CHATKEEP_JWT_SECRET for both."
+)
+IN_MEMORY: Final = "Everything is in memory only: nothing is kept when this process ends.\n"
+
+HTTP_APP: Final = "chatkeep.entrypoints.bootstrap.service:http_app"
+MEMORY_APP: Final = "chatkeep.entrypoints.bootstrap.service:memory_service"
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -65,16 +78,11 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
     """Serve until SIGINT or SIGTERM; then finish what is under way, for `GRACE` seconds.
 
     The embedded database is always migrated, another one with `migrate`. Port 0 is any free one.
-    Raises `AddressError` before the database is touched, `SettingsError` and what starting and
+
+    Raises `AddressError` before the database is touched, `SettingsError`, and what starting and
     migrating it raises.
     """
-    for each in _SIGNALS:
-        signal.signal(each, _leave)
-    logging.config.dictConfig(logs.configuration(settings))
-    if (missing := missing_traces()) is not None:
-        logger.warning(missing)
-    for sentence in retired_settings():
-        logger.warning(sentence)
+    _prepare(settings)
     embedded = not settings.database_url
     with (
         _listening(host, port) as listener,
@@ -84,12 +92,30 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
         identity(ready)
         if embedded or migrate:
             asyncio.run(database.migrate(ready))
-        sys.stdout.write(_introduction(_url(listener), ready, with_token=embedded))
-        sys.stdout.flush()
+        url = _url(listener)
+        _say(_address(url) + (_first_steps(url, ready, MAKE_TOKENS) if embedded else ""))
         # Where nothing else decides it, all processes are to write the same hash of a user.
         os.environ["CHATKEEP_LOG_SALT"] = logs.salt(ready)
+        application = HTTP_APP if workers == 1 else f"{__name__}:worker_app"
         with _shared_directory() if workers > 1 else nullcontext():
-            _run(listener, workers, logs.configuration(settings))
+            _run(listener, application, workers, logs.configuration(settings))
+
+
+def serve_memory(settings: Settings, *, host: str, port: int) -> None:
+    """Serve as `serve` does, in one process and without a database: nothing is kept.
+
+    Raises `AddressError` and `SettingsError`.
+    """
+    _prepare(settings)
+    with _listening(host, port) as listener, _undisturbed_end():
+        ready = memory_settings(settings)
+        identity(ready)
+        url = _url(listener)
+        # A secret that was set may be that of a real service, so no token of it gets into a log.
+        made_here = ready.jwt_secret != settings.jwt_secret
+        first_steps = _first_steps(url, ready, MAKE_TOKENS_IN_MEMORY) if made_here else ""
+        _say(_address(url) + IN_MEMORY + first_steps)
+        _run(listener, MEMORY_APP, 1, logs.configuration(settings))
 
 
 def worker_app() -> Litestar:
@@ -118,12 +144,18 @@ def _shared_directory() -> Iterator[None]:
         yield
 
 
-def _run(listener: socket.socket, workers: int, log: dict[str, Any]) -> None:
-    application = (
-        "chatkeep.entrypoints.bootstrap.service:http_app"
-        if workers == 1
-        else f"{__name__}:worker_app"
-    )
+def _prepare(settings: Settings) -> None:
+    """Start the log, with the warnings there are, and let signals end the process from now on."""
+    for each in _SIGNALS:
+        signal.signal(each, _leave)
+    logging.config.dictConfig(logs.configuration(settings))
+    if (missing := missing_traces()) is not None:
+        logger.warning(missing)
+    for sentence in retired_settings():
+        logger.warning(sentence)
+
+
+def _run(listener: socket.socket, application: str, workers: int, log: dict[str, Any]) -> None:
     config = uvicorn.Config(
         application,
         factory=True,
@@ -217,20 +249,26 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def _introduction(url: str, settings: Settings, *, with_token: bool) -> str:
-    """Return what to read first. Elsewhere than on the embedded database a token is for no log."""
-    where = f"chatkeep {version('chatkeep')} on {url}, its documentation on {url}/docs\n"
-    if not with_token:
-        return where
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _address(url: str) -> str:
+    return f"chatkeep {version('chatkeep')} on {url}, its documentation on {url}/docs\n"
+
+
+def _first_steps(url: str, settings: Settings, make_tokens: str) -> str:
+    """Return a token and calls to try it on. With a database of their own, it is for no log."""
     first_token = user_token(settings, FIRST_USER, seconds=FIRST_TOKEN_SECONDS)
     conversation_id = uuid4()
     curl = "curl -sS -w '\\n'"
     headers = """-H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json'"""
     create = f'{{"id": "{conversation_id}", "title": "First steps"}}'
     append = '{"role": "user", "content": "Hello"}'
-    return f"""{where}
+    return f"""
 A first token, of user {FIRST_USER} and good for a day, and calls to try it on.
-`chatkeep token --user NAME` makes others.
+{make_tokens}
 
 TOKEN={first_token}
 {curl} {headers} -d '{create}' {url}/v1/conversations

@@ -2,11 +2,14 @@
 
 import asyncio
 import gc
+import os
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
+from typing import Final
 
 from litestar import Litestar
 
@@ -36,7 +39,16 @@ from chatkeep.entrypoints.http.auth.tokens import TokenVerifier
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.logs import UNDER_WAY
 from chatkeep.entrypoints.scheduled_sweep import DailySweep
-from chatkeep.entrypoints.settings import Settings, SettingsError, check_setting
+from chatkeep.entrypoints.settings import Settings, SettingsError, check_setting, variable
+
+OF_THE_DATABASE: Final = (
+    "database_url",
+    "database_url_direct",
+    "archive_after",
+    "delete_after",
+    "plan_bytes",
+)
+"""Settings that `chatkeep serve --memory` refuses."""
 
 
 def identity(settings: Settings) -> Identity:
@@ -95,7 +107,10 @@ def http_app(
 
 
 def memory_app(
-    settings: Settings, chatkeep: Chatkeep | None = None, transfer: Transfer | None = None
+    settings: Settings,
+    chatkeep: Chatkeep | None = None,
+    transfer: Transfer | None = None,
+    tracing: Telemetry | None = None,
 ) -> Litestar:
     """Return the whole HTTP application in memory of this process, for tests of its callers.
 
@@ -107,7 +122,37 @@ def memory_app(
             store=store, limits=settings.limits, provision_users=settings.provision_users
         )
         transfer = memory_transfer(store)
-    return create_app(chatkeep, identity(settings), settings=settings, transfer=transfer)
+    return create_app(
+        chatkeep,
+        identity(settings),
+        settings=settings,
+        transfer=transfer,
+        lifespan=[_closing(tracing)],
+        tracing=tracing,
+    )
+
+
+def memory_settings(settings: Settings) -> Settings:
+    """Return the settings of a service in memory; where nobody could call it, with a new secret.
+
+    The secret is put into the environment too, where the application reads its settings. Raises
+    `SettingsError` for settings that have no meaning without a database.
+    """
+    useless = [variable(name) for name in OF_THE_DATABASE if getattr(settings, name)]
+    if useless:
+        raise SettingsError(
+            f"With --memory there is no database, so {', '.join(useless)} would have no effect: "
+            "unset it, or leave --memory out."
+        )
+    if settings.jwt_secret or settings.jwks_url or settings.service_keys:
+        return settings
+    os.environ["CHATKEEP_JWT_SECRET"] = secrets.token_urlsafe(48)
+    return Settings.from_env()
+
+
+def memory_service() -> Litestar:
+    """Return the application of `chatkeep serve --memory`, with the settings of the environment."""
+    return memory_app(Settings.from_env(), tracing=traces())
 
 
 def traces(database: Engine | None = None) -> Telemetry | None:

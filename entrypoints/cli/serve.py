@@ -23,8 +23,23 @@ MAX_PORT: Final = 65_535
     "--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes that serve."
 )
 @click.option(
+    "--memory",
+    is_flag=True,
+    help="Serve from memory, without a database, for tests: nothing is kept.",
+)
+@click.option(
     "--migrate", is_flag=True, help="Migrate first; the embedded database always is migrated."
 )
-def serve(host: str, port: int, workers: int, *, migrate: bool) -> None:
+def serve(host: str, port: int, workers: int, *, memory: bool, migrate: bool) -> None:
     """Serve over HTTP until Ctrl-C or SIGTERM."""
-    serving.serve(Settings.from_env(), host=host, port=port, workers=workers, migrate=migrate)
+    settings = Settings.from_env()
+    if not memory:
+        serving.serve(settings, host=host, port=port, workers=workers, migrate=migrate)
+        return
+    if migrate:
+        raise click.UsageError("With --memory there is nothing to migrate: leave --migrate out.")
+    if workers > 1:
+        raise click.UsageError(
+            "With --memory each worker would have conversations of its own: leave --workers out."
+        )
+    serving.serve_memory(settings, host=host, port=port)

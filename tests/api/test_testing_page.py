@@ -8,8 +8,8 @@ from typing import Any
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 
-async def test_the_example_of_the_testing_page_runs() -> None:
-    example, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+async def test_the_example_inside_a_python_test_runs() -> None:
+    _, example, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
 
     exec(compile(example, str(PAGE), "exec"), names)
