@@ -6,6 +6,7 @@ import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import hypothesis
 import pytest
 
@@ -83,6 +84,14 @@ async def database_url(postgres_server: postgres.Server) -> AsyncIterator[str]:
     """Yield the URL of a migrated, empty database."""
     async with postgres_server.database() as url:
         yield url
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Yield a connection to the database of `database_url`."""
+    connection = await asyncpg.connect(**postgres.connect_args(database_url))
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture(scope="session")

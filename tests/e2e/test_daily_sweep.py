@@ -2,14 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 
 import asyncpg
-import pytest
 
-from tests.support.postgres import connect_args
 from tests.support.processes import SECRET, chatkeep
-from tests.support.service_process import ServiceProcess, as_user, running, until
+from tests.support.service_process import ServiceProcess, as_user, running
+from tests.support.waiting import until
 
 SOON = "from chatkeep.entrypoints import scheduled_sweep\nscheduled_sweep.SPREAD = 0.2\n"
 """Code that the process runs first, so that it does not wait half a minute."""
@@ -23,13 +21,6 @@ INSERT INTO messages (conversation_id, user_id, role, position, content)
 SELECT id, user_id, 'user', p, 'hello' FROM conversations, generate_series(1, 2) p;
 """
 DONE = "swept: 4 archived, 1 deleted with 2 messages, 1 on hold not deleted"
-
-
-@pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(**connect_args(database_url))
-    yield connection
-    await connection.close()
 
 
 def settings(database_url: str, **given: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
 from tests.support.application import Caller, Service, serving, settings
 from tests.support.postgres import connect_args
-from tests.support.service_process import until
+from tests.support.waiting import until
 
 Labels = frozenset[tuple[str, str]]
 NOWHERE = {"host": "127.0.0.1", "port": 1, "user": "u", "password": "secret", "database": "d"}

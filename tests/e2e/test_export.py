@@ -10,9 +10,9 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.support.postgres import connect_args
 from tests.support.processes import SECRET, chatkeep
-from tests.support.service_process import ServiceProcess, as_user, running, until
+from tests.support.service_process import ServiceProcess, as_user, running
+from tests.support.waiting import until
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
 TALK: dict[str, Any] = {
@@ -40,13 +40,6 @@ SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <>
   AND backend_type = 'client backend'
   AND (state <> 'idle' OR xact_start IS NOT NULL OR state_change > now() - interval '0.5 seconds')
 """
-
-
-@pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(**connect_args(database_url))
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -8,14 +8,12 @@ import re
 import stat
 import subprocess
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from tests.support.postgres import connect_args
 from tests.support.processes import CHATKEEP, PROJECT, chatkeep, environment
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
@@ -41,13 +39,6 @@ FULL: dict[str, Any] = {
     ],
 }
 SHORT: dict[str, Any] = {"messages": [{"role": "user", "content": "hello"}]}
-
-
-@pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(**connect_args(database_url))
-    yield connection
-    await connection.close()
 
 
 def jsonl(*lines: dict[str, Any]) -> str:

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.postgres import Server
 from tests.support.processes import SECRET, descendants
-from tests.support.service_process import ServiceProcess, as_user, running, until
+from tests.support.service_process import ServiceProcess, as_user, running
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc"

@@ -137,7 +137,9 @@ class Interrupted(Engine):
 
 
 @dataclass(frozen=True)
-class House:
+class Setup:
+    """The service, on an engine that can be interrupted."""
+
     engine: Interrupted
     service: Service
     users: Iterator[int]
@@ -156,7 +158,7 @@ class House:
 
 @dataclass(frozen=True)
 class User:
-    house: House
+    setup: Setup
     user_id: str
 
     async def send(self, call: Call) -> httpx.Response:
@@ -180,7 +182,7 @@ class User:
             headers["X-User-Id"] = self.user_id
         if call.key:
             headers["Idempotency-Key"] = call.key
-        return await self.house.service.http.request(
+        return await self.setup.service.http.request(
             call.method,
             filled(call.route + call.query),
             headers=headers,
@@ -189,27 +191,27 @@ class User:
 
 
 @pytest.fixture(scope="module")
-async def house(postgres_server: Server) -> AsyncIterator[House]:
+async def setup(postgres_server: Server) -> AsyncIterator[Setup]:
     async with postgres_server.database() as url:
         engine = Interrupted(connect_args(url))
         app = http_app(settings(), database=engine)
         async with serving(settings(), app=app) as service:
-            yield House(engine, service, itertools.count())
+            yield Setup(engine, service, itertools.count())
 
 
-async def prepared(house: House, state: str) -> User:
-    user = house.of_new_user()
+async def prepared(setup: Setup, state: str) -> User:
+    user = setup.of_new_user()
     for call in BEFORE[state]:
         assert (await user.send(call)).is_success
     return user
 
 
-def test_every_route_is_called(house: House) -> None:
+def test_every_route_is_called(setup: Setup) -> None:
     called = {(call.method, call.route) for call in CALLS}
 
     assert called == {
         (method, template(route.path_format))
-        for route in house.service.app.routes
+        for route in setup.service.app.routes
         for method in route.methods - {"OPTIONS", "HEAD"}
         if route.path_format.startswith(("/v1/", "/openai/"))
     }
@@ -221,17 +223,17 @@ def template(path: str) -> str:
 
 @pytest.mark.parametrize("state", BEFORE)
 async def test_a_request_that_comes_between_two_statements_of_another_breaks_nothing(
-    house: House, state: str
+    setup: Setup, state: str
 ) -> None:
     wrong = []
     for call in CALLS:
-        user = await prepared(house, state)
-        house.engine.statements = 0
+        user = await prepared(setup, state)
+        setup.engine.statements = 0
         await user.send(call)
         # The statement after which nothing more is asked is no place to come between.
-        for other in COMING_BETWEEN if house.engine.statements > 1 else ():
+        for other in COMING_BETWEEN if setup.engine.statements > 1 else ():
             for number in itertools.count(1):
-                user = await prepared(house, state)
+                user = await prepared(setup, state)
                 others: list[httpx.Response] = []
 
                 async def interrupt(
@@ -241,10 +243,10 @@ async def test_a_request_that_comes_between_two_statements_of_another_breaks_not
                 ) -> None:
                     others.append(await user.send(other))
 
-                house.engine.statements = 0
-                house.engine.interruption = (number, interrupt)
+                setup.engine.statements = 0
+                setup.engine.interruption = (number, interrupt)
                 answer = await user.send(call)
-                house.engine.interruption = None
+                setup.engine.interruption = None
                 if not others:
                     break
                 statuses = answer.status_code, others[0].status_code
@@ -252,10 +254,10 @@ async def test_a_request_that_comes_between_two_statements_of_another_breaks_not
                     wrong.append((str(call), number, str(other), statuses))
 
     assert wrong == []
-    assert await house.wrong_counts() == []
+    assert await setup.wrong_counts() == []
 
 
-async def test_two_requests_at_once_break_nothing(house: House) -> None:
+async def test_two_requests_at_once_break_nothing(setup: Setup) -> None:
     wrong = []
     pairs = [
         (one, other)
@@ -264,7 +266,7 @@ async def test_two_requests_at_once_break_nothing(house: House) -> None:
     ]
     states = list(BEFORE)
     for number, (at, (one, other)) in itertools.product(range(ROUNDS), enumerate(pairs)):
-        user = await prepared(house, states[(number + at) % len(states)])
+        user = await prepared(setup, states[(number + at) % len(states)])
         statuses = [
             answer.status_code for answer in await asyncio.gather(user.send(one), user.send(other))
         ]
@@ -272,4 +274,4 @@ async def test_two_requests_at_once_break_nothing(house: House) -> None:
             wrong.append((str(one), str(other), statuses))
 
     assert wrong == []
-    assert await house.wrong_counts() == []
+    assert await setup.wrong_counts() == []

@@ -18,14 +18,13 @@ import pytest
 from chatkeep.entrypoints.http.auth.tokens import sign
 from tests.support.postgres import Server
 from tests.support.processes import (
-    CHATKEEP,
-    PROJECT,
     SECRET,
     catches,
     chatkeep,
     descendants,
-    environment,
     processes_about,
+    start_serve,
+    url_in,
 )
 
 pytestmark = pytest.mark.skipif(
@@ -33,25 +32,16 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class Service:
-    """A service of its own process group, on any free port, with what it printed at the start."""
+class TerminalService:
+    """A service as in a terminal: it has a process group; `printed` is what it says first."""
 
     def __init__(self, *arguments: str, **settings: str) -> None:
-        self.process = subprocess.Popen(
-            [CHATKEEP, "serve", "--port", "0", *arguments],
-            cwd=PROJECT,
-            env=environment(**settings),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+        self.process = start_serve(*arguments, settings=settings, new_session=True)
         assert self.process.stdout is not None
         self.printed = self.process.stdout.readline()
-        found = re.search(r"http://\S+(?=,)", self.printed)
-        assert found, self.end(signal.SIGTERM)
-        self.url = found[0]
+        url = url_in(self.printed)
+        assert url, self.end(signal.SIGTERM)
+        self.url = url
         if settings.get("DATABASE_URL"):
             # Elsewhere than on the embedded database no token is printed: it would reach a log.
             self.token = sign(settings.get("CHATKEEP_JWT_SECRET", SECRET), "me", expires_in=600)
@@ -114,7 +104,7 @@ def until(happened: Callable[[], bool]) -> None:
 
 
 def test_what_is_printed_works_when_it_is_pasted(home: Path) -> None:
-    with Service(CHATKEEP_HOME=str(home)) as service:
+    with TerminalService(CHATKEEP_HOME=str(home)) as service:
         pasted = "\n".join(
             f"{line} --fail-with-body" if line.startswith("curl") else line
             for line in service.printed.splitlines()
@@ -149,7 +139,7 @@ def test_what_is_printed_works_when_it_is_pasted(home: Path) -> None:
 def test_a_signal_ends_it_orderly_and_leaves_no_process(
     home: Path, workers: int, how: signal.Signals
 ) -> None:
-    with Service("--workers", str(workers), CHATKEEP_HOME=str(home)) as service:
+    with TerminalService("--workers", str(workers), CHATKEEP_HOME=str(home)) as service:
         assert service.get("/v1/conversations")["next_cursor"] is None
         # Each of several workers is up when it has its handlers.
         serving = 1 if workers == 1 else 1 + workers
@@ -161,27 +151,27 @@ def test_a_signal_ends_it_orderly_and_leaves_no_process(
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family | about))
 
 
-def _ready_for_signals(service: Service) -> int:
+def _ready_for_signals(service: TerminalService) -> int:
     return sum(catches(pid, signal.SIGTERM) for pid in descendants(service.process.pid))
 
 
 def test_after_kill_9_nothing_is_left_and_the_next_one_finds_the_data(home: Path) -> None:
-    with Service("--workers", "2", CHATKEEP_HOME=str(home)) as service:
+    with TerminalService("--workers", "2", CHATKEEP_HOME=str(home)) as service:
         service.create("kept")
         family = descendants(service.process.pid)
         os.kill(service.process.pid, signal.SIGKILL)
         until(
             lambda: not any(Path(f"/proc/{pid}").exists() for pid in family - {service.process.pid})
         )
-    with Service(CHATKEEP_HOME=str(home)) as service:
+    with TerminalService(CHATKEEP_HOME=str(home)) as service:
         assert "kept" in service.titles()
         assert service.end(signal.SIGTERM)[0] == 0
 
 
 def test_a_second_service_shares_the_database_and_may_leave_first(home: Path) -> None:
-    with Service(CHATKEEP_HOME=str(home)) as first:
+    with TerminalService(CHATKEEP_HOME=str(home)) as first:
         started = time.monotonic()
-        with Service(CHATKEEP_HOME=str(home)) as second:
+        with TerminalService(CHATKEEP_HOME=str(home)) as second:
             assert time.monotonic() - started < 10
             assert second.url != first.url
             second.create("of the second")
@@ -192,7 +182,7 @@ def test_a_second_service_shares_the_database_and_may_leave_first(home: Path) ->
 
 def test_a_request_under_way_is_answered_before_the_end(home: Path) -> None:
     body = b'{"title": "in time"}'
-    with Service(CHATKEEP_HOME=str(home)) as service:
+    with TerminalService(CHATKEEP_HOME=str(home)) as service:
         host, port = service.url.removeprefix("http://").split(":")
         address = (host, int(port))
         with socket.create_connection(address, timeout=30) as caller:
@@ -233,11 +223,11 @@ def test_a_port_in_use_is_one_clear_line_before_the_database_is_started(tmp_path
 async def test_a_database_of_ones_own_is_migrated_when_asked(postgres_server: Server) -> None:
     async with postgres_server.database(template="template0") as url:
         settings = {"DATABASE_URL": url, "CHATKEEP_JWT_SECRET": SECRET}
-        with Service(**settings) as service:
+        with TerminalService(**settings) as service:
             service.get("/v1/conversations", status=503)
             assert service.get("/health/ready", status=503)["status"] == 503
             assert service.end(signal.SIGTERM)[0] == 0
-        with Service("--migrate", **settings) as service:
+        with TerminalService("--migrate", **settings) as service:
             assert "TOKEN" not in service.printed
             assert service.titles() == []
             assert service.get("/health/ready") == {"status": "ready"}

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from asyncio import to_thread
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +24,7 @@ from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.operations.sweep import Idle
 from chatkeep.entrypoints.cli.sweep import sweep
 from chatkeep.testing.builders import SECOND, numbered_messages
-from tests.support.postgres import Server, connect_args
+from tests.support.postgres import Server
 from tests.support.processes import PROJECT, chatkeep, environment
 
 NOW = datetime.now(UTC)
@@ -59,13 +58,6 @@ SELECT id, user_id, 'key', 'digest', 4, 4 FROM conversations;
 # Idle for 52 weeks: 53, 3 of them on hold, of which 2 are archived. For 26: 26 more, 5 archived.
 OPTIONS = ["--archive-after", "26w", "--delete-after", "52w"]
 DONE = {"archived": 22, "deleted": 50, "messages": 150, "retained": 3}
-
-
-@pytest.fixture
-async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(**connect_args(database_url))
-    yield connection
-    await connection.close()
 
 
 async def everything(connection: asyncpg.Connection) -> dict[str, list[Any]]:

@@ -1,10 +1,13 @@
 """The command line as an operator runs it: a process of its own, in an environment of its own."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 CHATKEEP = Path(sys.executable).with_name("chatkeep")
 PROJECT = Path(__file__).parents[2]
@@ -34,6 +37,31 @@ def chatkeep(
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def start_serve(
+    *arguments: str,
+    settings: Mapping[str, str],
+    command: Sequence[str | Path] = (CHATKEEP,),
+    stderr: int | TextIO = subprocess.PIPE,
+    new_session: bool = False,
+) -> "subprocess.Popen[str]":
+    """Start `chatkeep serve` on a free port. What it prints first has its URL."""
+    return subprocess.Popen(
+        [*command, "serve", "--port", "0", *arguments],
+        cwd=PROJECT,
+        env=environment(**settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        encoding="utf-8",
+        start_new_session=new_session,
+    )
+
+
+def url_in(printed: str) -> str | None:
+    found = re.search(r"http://\S+(?=,)", printed)
+    return found and found[0]
 
 
 def processes_about(home: Path) -> set[int]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from chatkeep.entrypoints.http.auth.tokens import sign
-from tests.support.processes import PROJECT, SECRET, descendants, environment
+from tests.support.processes import SECRET, descendants, start_serve, url_in
 
 FULL = os.environ.get("CHATKEEP_TEST_FULL") == "1"
 """Whether to run the full counts; else tests do as little as shows that something is wrong."""
@@ -114,41 +114,25 @@ async def running(
     with tempfile.TemporaryDirectory(prefix="chatkeep-test-") as directory:
         log = Path(directory) / "log"
         with log.open("w", encoding="utf-8") as stderr:
-            process = subprocess.Popen(  # noqa: ASYNC220 - to start one takes milliseconds
-                [sys.executable, "-c", before + _MAIN, "serve", "--port", "0", *arguments],
-                cwd=PROJECT,
-                env=environment(**settings),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                encoding="utf-8",
-            )
+            command = [sys.executable, "-c", before + _MAIN]
+            process = start_serve(*arguments, settings=settings, command=command, stderr=stderr)
         assert process.stdout is not None
         with process:
             try:
                 first = await asyncio.to_thread(process.stdout.readline)
-                found = re.search(r"http://\S+(?=,)", first)
-                assert found, log.read_text(encoding="utf-8")
+                url = url_in(first)
+                assert url, log.read_text(encoding="utf-8")
                 async with httpx.AsyncClient(
-                    base_url=found[0],
+                    base_url=url,
                     timeout=60,
                     limits=httpx.Limits(max_connections=None),
                     trust_env=False,
                 ) as http:
-                    service = ServiceProcess(process, found[0], log, http)
+                    service = ServiceProcess(process, url, log, http)
                     yield service
                 await service.end()
             finally:
                 process.kill()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until something is so, for as long as a slow machine may need."""
-    async with asyncio.timeout(30):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.02)
 
 
 def _resident(pid: int) -> int:

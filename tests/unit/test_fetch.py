@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from pathlib import Path
@@ -12,8 +12,9 @@ import pytest
 from chatkeep.entrypoints.http.auth import fetch
 from chatkeep.entrypoints.http.auth.fetch import fetch_url
 from chatkeep.entrypoints.http.auth.jwks import Jwks
-from tests.e2e.neon.certificates import Authority
+from tests.support.certificates import Authority
 from tests.support.peers import ENDLESS, FULL, MOVED, OK, peer
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("url", ["", "/jwks", "file:///etc/passwd", "ftp://x/y", "https:///jwks"])
@@ -111,14 +112,6 @@ async def test_fetching_fails_when_nobody_listens() -> None:
 
 def fetching() -> int:
     return sum(thread.name == fetch.THREAD for thread in threading.enumerate())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            if holds():
-                return
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("what_it_does", ENDLESS)

@@ -1,7 +1,6 @@
 """Connections are handed out, waited for, replaced and closed; none is lost on the way."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ from chatkeep.adapters.piccolo import pool as pool_module
 from chatkeep.adapters.piccolo.allowance import CrowdedError
 from chatkeep.adapters.piccolo.connection import PooledConnection
 from chatkeep.adapters.piccolo.pool import Pool, PoolClosedError
+from tests.support.waiting import until
 
 SOON = 0.05  # seconds; what is to happen at once has happened by then
 
@@ -45,10 +45,10 @@ class FakeConnection:
         self.closed = True
 
 
-class House:
-    """A pool, and the connections that it made. `failures` are how the next attempts end.
+class FakeServer:
+    """A server with `places` for connections, and a pool on it.
 
-    `places`: so many connections has the server for it.
+    The next attempts to connect fail with `failures`, the last one first.
     """
 
     def __init__(self, *, size: int = 2, places: int = 100, idle: float = 60.0) -> None:
@@ -82,53 +82,47 @@ class House:
         return sum(not each.closed for each in self.made)
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.001)
-
-
 async def test_the_connection_that_came_back_last_goes_out_first() -> None:
-    house = House()
-    first, second = await house.acquire(), await house.acquire()
-    house.pool.release(second)
-    house.pool.release(first)
+    server = FakeServer()
+    first, second = await server.acquire(), await server.acquire()
+    server.pool.release(second)
+    server.pool.release(first)
 
-    assert [house.pool.take(), house.pool.take(), house.pool.take()] == [first, second, None]
+    assert [server.pool.take(), server.pool.take(), server.pool.take()] == [first, second, None]
 
 
 async def test_who_waits_longest_gets_the_next_one_that_comes_back() -> None:
-    house = House()
-    first, second = await house.acquire(), await house.acquire()
-    waiting = [await house.waiting() for _ in range(3)]
-    house.pool.release(second)
-    house.pool.release(first)
+    server = FakeServer()
+    first, second = await server.acquire(), await server.acquire()
+    waiting = [await server.waiting() for _ in range(3)]
+    server.pool.release(second)
+    server.pool.release(first)
 
     assert await asyncio.gather(*waiting[:2]) == [second, first]
     assert not waiting[2].done()
-    house.pool.release(first)
+    server.pool.release(first)
     assert await waiting[2] is first
-    assert len(house.made) == 2
+    assert len(server.made) == 2
 
 
 async def test_nobody_waits_longer_than_told_and_who_gave_up_gets_none() -> None:
-    house = House()
-    first, _ = await house.acquire(), await house.acquire()
+    server = FakeServer()
+    first, _ = await server.acquire(), await server.acquire()
     with pytest.raises(TimeoutError):
-        await house.acquire(0.01)
-    gone, still = await house.waiting(), await house.waiting()
+        await server.acquire(0.01)
+    gone, still = await server.waiting(), await server.waiting()
     gone.cancel()
     await asyncio.sleep(0)
-    house.pool.release(first)
+    server.pool.release(first)
 
     assert await still is first
 
 
 async def test_a_connection_that_came_in_the_moment_of_giving_up_goes_to_the_next_one() -> None:
-    house = House()
-    first, _ = await house.acquire(), await house.acquire()
-    gone, still = await house.waiting(), await house.waiting()
-    house.pool.release(first)
+    server = FakeServer()
+    first, _ = await server.acquire(), await server.acquire()
+    gone, still = await server.waiting(), await server.waiting()
+    server.pool.release(first)
     gone.cancel()
 
     assert await still is first
@@ -138,116 +132,116 @@ async def test_a_connection_that_came_in_the_moment_of_giving_up_goes_to_the_nex
 
 
 async def test_one_that_cannot_be_made_leaves_its_place_to_the_next_one() -> None:
-    house = House()
-    house.failures = [OSError("away")] * 2
-    asked = [asyncio.create_task(house.acquire()) for _ in range(3)]
+    server = FakeServer()
+    server.failures = [OSError("away")] * 2
+    asked = [asyncio.create_task(server.acquire()) for _ in range(3)]
 
     answers = await asyncio.gather(*asked, return_exceptions=True)
 
     assert [type(each) for each in answers] == [OSError, OSError, FakeConnection]
-    assert await house.acquire()
+    assert await server.acquire()
 
 
 @pytest.mark.parametrize("state", ["in a transaction", "stuck"])
 async def test_one_that_is_not_as_it_was_is_closed_and_replaced(state: str) -> None:
-    house = House()
-    first, _ = await house.acquire(), await house.acquire()
-    waiting = await house.waiting()
-    house.made[0].state = state
-    house.pool.release(first)
+    server = FakeServer()
+    first, _ = await server.acquire(), await server.acquire()
+    waiting = await server.waiting()
+    server.made[0].state = state
+    server.pool.release(first)
 
     replacement = await waiting
     assert replacement is not first
-    assert [each.closed for each in house.made] == [True, False, False]
+    assert [each.closed for each in server.made] == [True, False, False]
 
 
 async def test_one_that_is_being_cancelled_goes_out_when_it_has_come_to_rest() -> None:
-    house = House()
-    first = await house.acquire()
-    house.made[0].state = "cancelling"
-    house.pool.release(first)
-    assert house.pool.take() is None
-    await until(lambda: house.pool.get_idle_size() == 1)
+    server = FakeServer()
+    first = await server.acquire()
+    server.made[0].state = "cancelling"
+    server.pool.release(first)
+    assert server.pool.take() is None
+    await until(lambda: server.pool.get_idle_size() == 1)
 
-    assert house.pool.take() is first
+    assert server.pool.take() is first
 
 
 async def test_one_that_was_closed_while_idle_is_not_handed_out() -> None:
-    house = House()
-    first = await house.acquire()
-    house.pool.release(first)
-    house.made[0].closed = True
+    server = FakeServer()
+    first = await server.acquire()
+    server.pool.release(first)
+    server.made[0].closed = True
 
-    assert await house.acquire() is not first
-    assert house.pool.get_size() == 1
+    assert await server.acquire() is not first
+    assert server.pool.get_size() == 1
 
 
 async def test_connections_that_nobody_uses_are_closed() -> None:
-    house = House(idle=SOON)
-    first, second = await house.acquire(), await house.acquire()
-    house.pool.release(first)
+    server = FakeServer(idle=SOON)
+    first, second = await server.acquire(), await server.acquire()
+    server.pool.release(first)
     await asyncio.sleep(SOON / 2)
-    house.pool.release(second)
-    await until(lambda: house.made[0].closed)
+    server.pool.release(second)
+    await until(lambda: server.made[0].closed)
 
-    assert house.open == 1
-    await until(lambda: house.open == 0)
-    assert house.pool.get_size() == 0
-    assert await house.acquire()
+    assert server.open == 1
+    await until(lambda: server.open == 0)
+    assert server.pool.get_size() == 0
+    assert await server.acquire()
 
 
 async def test_a_connection_in_use_is_never_taken_for_idle() -> None:
-    house = House(idle=SOON)
-    first = await house.acquire()
-    house.pool.release(first)
-    house.pool.take()
+    server = FakeServer(idle=SOON)
+    first = await server.acquire()
+    server.pool.release(first)
+    server.pool.take()
     await asyncio.sleep(2 * SOON)
 
-    assert house.open == 1
+    assert server.open == 1
 
 
 async def test_expired_connections_are_replaced_those_in_use_when_they_come_back() -> None:
-    house = House()
-    first, second = await house.acquire(), await house.acquire()
-    house.pool.release(second)
-    house.pool.expire_connections()
-    await until(lambda: house.made[1].closed)
-    assert not house.made[0].closed
-    house.pool.release(first)
-    await until(lambda: house.made[0].closed)
+    server = FakeServer()
+    first, second = await server.acquire(), await server.acquire()
+    server.pool.release(second)
+    server.pool.expire_connections()
+    await until(lambda: server.made[1].closed)
+    assert not server.made[0].closed
+    server.pool.release(first)
+    await until(lambda: server.made[0].closed)
 
-    assert await house.acquire() not in {first, second}
+    assert await server.acquire() not in {first, second}
 
 
 async def test_closing_waits_for_those_in_use_and_refuses_everybody_else() -> None:
-    house = House()
-    first, second = await house.acquire(), await house.acquire()
-    waiting = await house.waiting()
-    house.pool.release(second)
+    server = FakeServer()
+    first, second = await server.acquire(), await server.acquire()
+    waiting = await server.waiting()
+    server.pool.release(second)
     assert await waiting is second
-    still_waiting = await house.waiting()
-    closing = asyncio.create_task(house.pool.close())
+    still_waiting = await server.waiting()
+    closing = asyncio.create_task(server.pool.close())
     with pytest.raises(PoolClosedError):
         await still_waiting
     with pytest.raises(PoolClosedError):
-        await house.acquire()
-    house.pool.release(second)
+        await server.acquire()
+    server.pool.release(second)
     await asyncio.sleep(SOON)
     assert not closing.done()
-    house.pool.release(first)
+    server.pool.release(first)
 
     await closing
-    assert house.open == 0
+    assert server.open == 0
 
 
 async def test_closing_that_is_cancelled_ends_all_connections() -> None:
-    house = House()
-    await house.acquire()
+    server = FakeServer()
+    await server.acquire()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(SOON):
-            await house.pool.close()
+            await server.pool.close()
 
-    assert house.open == 0
+    assert server.open == 0
 
 
 @pytest.fixture
@@ -259,32 +253,32 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_whoever_the_server_has_no_connection_for_waits_for_those_that_there_are() -> None:
-    house = House(size=9, places=2)
-    asked = [asyncio.create_task(house.acquire()) for _ in range(9)]
+    server = FakeServer(size=9, places=2)
+    asked = [asyncio.create_task(server.acquire()) for _ in range(9)]
     served = 0
     for _ in range(9):
         [done, *_], _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
         asked.remove(done)
-        house.pool.release(await done)
+        server.pool.release(await done)
         served += 1
 
     assert served == 9
-    assert len(house.made) == house.pool.get_allowed_size() == 2
-    assert house.refused <= 7 + 1  # once each, and nobody asks again at once
+    assert len(server.made) == server.pool.get_allowed_size() == 2
+    assert server.refused <= 7 + 1  # once each, and nobody asks again at once
 
 
 @pytest.mark.usefixtures("impatient")
 async def test_the_pool_grows_again_when_the_server_has_more_and_somebody_waits() -> None:
-    house = House(size=4, places=1)
-    first = await house.acquire()
-    waiting = [await house.waiting() for _ in range(3)]
+    server = FakeServer(size=4, places=1)
+    first = await server.acquire()
+    waiting = [await server.waiting() for _ in range(3)]
     await asyncio.sleep(SOON)
-    assert house.refused > 1
-    house.places = 3
+    assert server.refused > 1
+    server.places = 3
     await until(lambda: sum(task.done() for task in waiting) == 2)
-    assert len(house.made) == 3
+    assert len(server.made) == 3
 
-    house.pool.release(first)
+    server.pool.release(first)
     await asyncio.gather(*waiting)
 
 
@@ -293,7 +287,7 @@ async def test_of_two_pools_on_a_crowded_server_each_gets_a_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pool_module, "GIVE_WAY_FOR", 2 * SOON)
-    rich, poor = House(size=4, places=3), House(size=4, places=0)
+    rich, poor = FakeServer(size=4, places=3), FakeServer(size=4, places=0)
     over = asyncio.Event()
 
     async def use() -> None:
@@ -318,75 +312,75 @@ async def test_of_two_pools_on_a_crowded_server_each_gets_a_connection(
 
 @pytest.mark.usefixtures("impatient")
 async def test_nobody_asks_a_crowded_server_for_more_than_is_needed() -> None:
-    house = House(size=4, places=1)
-    first = await house.acquire()
-    waiting = await house.waiting()
-    house.pool.release(first)
+    server = FakeServer(size=4, places=1)
+    first = await server.acquire()
+    waiting = await server.waiting()
+    server.pool.release(first)
     await waiting
     await asyncio.sleep(SOON)
-    refused = house.refused
+    refused = server.refused
     await asyncio.sleep(2 * SOON)
 
-    assert house.refused == refused
+    assert server.refused == refused
 
 
 async def test_where_there_is_no_connection_at_all_everybody_is_told() -> None:
-    house = House(places=0)
-    asked = [asyncio.create_task(house.acquire()) for _ in range(5)]
+    server = FakeServer(places=0)
+    asked = [asyncio.create_task(server.acquire()) for _ in range(5)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
 
     assert {type(each) for each in answers} == {CrowdedError}
-    house.places = 1
-    assert await house.acquire()
+    server.places = 1
+    assert await server.acquire()
 
 
 async def test_on_a_crowded_server_idle_connections_but_the_last_are_closed_sooner(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pool_module, "IDLE", SOON)
-    house = House(size=4, places=3)
-    taken = [await house.acquire() for _ in range(3)]
-    waiting = await house.waiting()
+    server = FakeServer(size=4, places=3)
+    taken = [await server.acquire() for _ in range(3)]
+    waiting = await server.waiting()
     for connection in taken:
-        house.pool.release(connection)
-    house.pool.release(await waiting)
-    await until(lambda: house.open == 1)
+        server.pool.release(connection)
+    server.pool.release(await waiting)
+    await until(lambda: server.open == 1)
     await asyncio.sleep(2 * SOON)
 
-    assert house.open == house.pool.get_idle_size() == 1
+    assert server.open == server.pool.get_idle_size() == 1
 
 
 async def test_one_that_is_added_is_refused_when_there_may_be_no_more() -> None:
-    house = House()
-    first = await house.pool.add(house.connect)
-    house.places = 1
+    server = FakeServer()
+    first = await server.pool.add(server.connect)
+    server.places = 1
     with pytest.raises(CrowdedError):
-        await house.pool.add(house.connect)
-    house.places = 2
-    await house.pool.add(house.connect)
+        await server.pool.add(server.connect)
+    server.places = 2
+    await server.pool.add(server.connect)
     with pytest.raises(CrowdedError):
-        await house.pool.add(house.connect)
-    house.pool.release(first)
+        await server.pool.add(server.connect)
+    server.pool.release(first)
 
-    assert house.pool.take() is first
-    assert len(house.made) == 2
+    assert server.pool.take() is first
+    assert len(server.made) == 2
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("places", [100, 3])
 async def test_however_callers_come_and_go_the_pool_stays_whole(places: int) -> None:
-    house = House(size=5, places=places)
+    server = FakeServer(size=5, places=places)
 
     async def use(number: int) -> None:
-        connection: Any = await house.acquire()
+        connection: Any = await server.acquire()
         try:
             await asyncio.sleep(0.0005 * (number % 3))
         finally:
             if number % 7 == 0:
                 connection.state = "cancelling"
             if number % 11 == 0:
-                house.pool.expire_connections()
-            house.pool.release(connection)
+                server.pool.expire_connections()
+            server.pool.release(connection)
 
     tasks = [asyncio.create_task(use(number)) for number in range(300)]
     for number, task in enumerate(tasks):
@@ -394,7 +388,7 @@ async def test_however_callers_come_and_go_the_pool_stays_whole(places: int) -> 
             await asyncio.sleep(0)
             task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await until(lambda: house.open == house.pool.get_idle_size() == house.pool.get_size())
+    await until(lambda: server.open == server.pool.get_idle_size() == server.pool.get_size())
 
-    assert house.pool.get_size() <= min(places, 5)
-    assert await house.acquire()
+    assert server.pool.get_size() <= min(places, 5)
+    assert await server.acquire()

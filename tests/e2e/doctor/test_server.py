@@ -15,8 +15,8 @@ from chatkeep.adapters.operator.doctor import connecting, server
 from chatkeep.adapters.operator.doctor import rollback_session as patient
 from chatkeep.domain.operations.diagnostics import Outcome
 from tests.e2e.doctor.examining import connected, examine, execute, promises
-from tests.e2e.neon.certificates import Authority
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
+from tests.support.certificates import Authority
 from tests.support.postgres import Server
 from tests.support.relay import Relay, once
 

@@ -19,7 +19,8 @@ from chatkeep.adapters.embedded.postgres import DurablePostgres
 from tests.e2e.faults.load import Stored, Writer
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET, processes_about
-from tests.support.service_process import FULL, ServiceProcess, as_user, running, until
+from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.waiting import until
 
 WRITERS = 12
 ROUNDS = 5 if FULL else 1

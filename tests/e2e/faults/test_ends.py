@@ -13,7 +13,8 @@ import pytest
 from tests.e2e.faults.load import Stored, Writer
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET, catches, descendants
-from tests.support.service_process import FULL, ServiceProcess, as_user, running, until
+from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.waiting import until
 
 WRITERS = 12
 SECONDS = 5.0 if FULL else 1.0

@@ -12,7 +12,8 @@ from tests.e2e.hostile.issuer import AUDIENCE, ISSUER, issuing
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET
 from tests.support.relay import Relay
-from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, running, until
+from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, running
+from tests.support.waiting import until
 
 # Every logger there is says all it has to say.
 TALKATIVE = """

@@ -14,7 +14,8 @@ import pytest
 from tests.e2e.hostile.wire import json_request, request
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET
-from tests.support.service_process import FULL, ServiceProcess, as_user, running, until
+from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.waiting import until
 
 MEGABYTE = 1_000_000
 STALL = 1.0

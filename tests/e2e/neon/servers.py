@@ -13,8 +13,9 @@ import asyncpg
 import pytest
 
 from chatkeep.adapters.embedded.binaries import postgres_binaries
-from tests.e2e.neon.service import free_port, is_listening, until
+from tests.e2e.neon.service import free_port, is_listening
 from tests.support import postgres
+from tests.support.waiting import until
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from chatkeep.entrypoints.bootstrap.service import http_app
 from chatkeep.entrypoints.http.server.connections import Connection
 from chatkeep.entrypoints.settings import Settings
 from tests.support.postgres import connect_args
+from tests.support.waiting import until
 
 KEY = "a-service-key-of-the-tests-long-enough-to-be-one"
 AS_ALICE = {"Authorization": f"Bearer {KEY}", "X-User-Id": "alice"}
@@ -115,16 +116,6 @@ async def service_process(database_url: str) -> AsyncIterator[ChatBackend]:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
         await process.wait()
-
-
-async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Wait until something is so, for as long as a slow machine may need."""
-    async with asyncio.timeout(30):
-        while True:
-            found = holds()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0.005)
 
 
 async def is_listening(port: int) -> bool:

@@ -21,9 +21,9 @@ from chatkeep.adapters.database_url import parse_database_url
 from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
-from tests.e2e.neon.certificates import Authority
 from tests.e2e.neon.service import problem, service, timed
 from tests.support import postgres
+from tests.support.certificates import Authority
 from tests.support.relay import Relay
 
 PASSWORD = "npg_p@ss/word:50%?"

@@ -12,8 +12,9 @@ from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
 from tests.e2e.neon.load import check, figures, write_during
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
-from tests.e2e.neon.service import ChatBackend, problem, service, timed, until
+from tests.e2e.neon.service import ChatBackend, problem, service, timed
 from tests.support import postgres
+from tests.support.waiting import until
 
 LIMIT = 5
 

@@ -15,9 +15,10 @@ from chatkeep.adapters.piccolo.stores import stores
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import new_messages
-from tests.e2e.neon.service import AS_ALICE, problem, service, timed, until
+from tests.e2e.neon.service import AS_ALICE, problem, service, timed
 from tests.support import postgres
 from tests.support.relay import Relay
+from tests.support.waiting import until
 
 SLACK = 8.0  # seconds, for busy machines; what is timed would else take many more
 BUSY = "SELECT pg_sleep(0.2)"

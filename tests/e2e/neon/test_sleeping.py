@@ -5,9 +5,10 @@ import asyncio
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
 from tests.e2e.neon.servers import Suspendable
-from tests.e2e.neon.service import ChatBackend, service, until
+from tests.e2e.neon.service import ChatBackend, service
 from tests.support import postgres
 from tests.support.relay import Relay
+from tests.support.waiting import until
 
 
 async def poll(caller: ChatBackend) -> None:

@@ -1,0 +1,18 @@
+"""Waiting for what has no event to wait for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+PATIENCE: Final = 30.0
+"""Seconds; more than a slow machine needs."""
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]], *, every: float = 0.005) -> None:
+    """Return as soon as the condition holds; look again after so many seconds."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            found = holds()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(every)
