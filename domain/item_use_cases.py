@@ -13,7 +13,7 @@ from chatkeep.domain.errors import (
     ItemIdTakenError,
     ItemNotFoundError,
 )
-from chatkeep.domain.formats.openai_items import Draft, drafted
+from chatkeep.domain.formats.openai_items import ParsedItem, parse_item
 from chatkeep.domain.items import (
     MAX_KEY_CHARS,
     Item,
@@ -134,7 +134,7 @@ class OpenAIConversations:
             return stored
 
     async def _first_attempt(
-        self, user_id: UserId, conversation_id: ConversationId, drafts: Sequence[Draft]
+        self, user_id: UserId, conversation_id: ConversationId, drafts: Sequence[ParsedItem]
     ) -> Sequence[Item]:
         """Return what just these items were stored as, in one append; nothing if they were not."""
         index, known = next((n, draft.id) for n, draft in enumerate(drafts) if draft.id is not None)
@@ -154,7 +154,11 @@ class OpenAIConversations:
         }
         is_whole = -1 not in found and len(drafts) not in found
         stored = [found[n] for n in range(len(drafts)) if n in found]
-        if is_whole and len(stored) == len(drafts) and all(map(Draft.is_stored_as, drafts, stored)):
+        if (
+            is_whole
+            and len(stored) == len(drafts)
+            and all(map(ParsedItem.is_stored_as, drafts, stored))
+        ):
             return stored
         return ()
 
@@ -230,8 +234,8 @@ class OpenAIConversations:
 
     async def _prepare(
         self, texts: Sequence[ItemText], metadata: JsonText, key: str | None
-    ) -> tuple[Sequence[Draft], RequestKey | None]:
-        def prepare() -> tuple[Sequence[Draft], RequestKey | None]:
+    ) -> tuple[Sequence[ParsedItem], RequestKey | None]:
+        def prepare() -> tuple[Sequence[ParsedItem], RequestKey | None]:
             drafts = _drafts(texts, self.chatkeep.limits)
             return drafts, _request_key(key, drafts, metadata)
 
@@ -260,7 +264,9 @@ def check_openai_metadata(metadata: Mapping[str, str]) -> None:
             )
 
 
-def _request_key(key: str | None, drafts: Sequence[Draft], metadata: JsonText) -> RequestKey | None:
+def _request_key(
+    key: str | None, drafts: Sequence[ParsedItem], metadata: JsonText
+) -> RequestKey | None:
     if key is None:
         return None
     if not 0 < len(key) <= MAX_KEY_CHARS or "\x00" in key:
@@ -272,11 +278,11 @@ def _request_key(key: str | None, drafts: Sequence[Draft], metadata: JsonText) -
     return RequestKey(key, digest.hexdigest())
 
 
-def _drafts(texts: Sequence[ItemText], limits: Limits) -> list[Draft]:
+def _drafts(texts: Sequence[ItemText], limits: Limits) -> list[ParsedItem]:
     limits.check("max_items", len(texts), field="items", unit="items")
     for index, text in enumerate(texts):
         # A character has at most four bytes; only what may be too long is counted.
         if len(text) * 4 > limits.max_item_bytes:
             size = len(text.encode())
             limits.check("max_item_bytes", size, field=f"items[{index}]", unit="bytes")
-    return [drafted(text, field=f"items[{index}]") for index, text in enumerate(texts)]
+    return [parse_item(text, field=f"items[{index}]") for index, text in enumerate(texts)]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from chatkeep.domain import json_values
@@ -58,14 +58,19 @@ def members(text: str) -> Members | None:
         for name, source in _Outline().counted(json_values.members(text)):
             found[name] = Source(source)
         return found
-    at = _skip(_BETWEEN_MEMBERS, text, 1)
-    while text[at] != "}":
-        key, at = _JSON.raw_decode(text, at)
-        start = _skip(_BETWEEN_MEMBERS, text, at)
-        value, at = _JSON.raw_decode(text, start)
-        found[key] = Source(text[start:at], value)
-        at = _skip(_BETWEEN_MEMBERS, text, at)
+    for key, source, value in _members(text):
+        found[key] = Source(source, value)
     return found
+
+
+def object_sources(text: str) -> dict[str, str]:
+    """Return the members of a well-formed object, of any size, as texts."""
+    return {key: source for key, source, _ in _members(text.strip(_SPACE))}
+
+
+def write_object(sources: Mapping[str, str]) -> str:
+    """Return the object whose members have these texts."""
+    return f"{{{','.join(f'{dump(key)}:{source}' for key, source in sources.items())}}}"
 
 
 def elements(text: str) -> list[tuple[object, str]]:
@@ -110,12 +115,11 @@ def write(found: Members, changes: dict[str, str], *, first: tuple[str, ...] = (
     """
     new = [key for key in changes if key not in found]
     order = [*(key for key in first if key in new), *found, *(k for k in new if k not in first)]
-    sources = (f"{dump(key)}:{changes.get(key) or found[key].text}" for key in order)
-    return f"{{{','.join(sources)}}}"
+    return write_object({key: changes.get(key) or found[key].text for key in order})
 
 
-def dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+dump: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Writes a value as compact text, every character as itself."""
 
 
 class _Outline:
@@ -143,6 +147,17 @@ class _Outline:
             if self._left < 0:
                 raise TooManyValuesError(f"has more than {MAX_VALUES} members and parts")
             yield value
+
+
+def _members(text: str) -> Iterator[tuple[str, str, object]]:
+    """Yield the names of an object's members, each with the text of its value and the value."""
+    at = _skip(_BETWEEN_MEMBERS, text, 1)
+    while text[at] != "}":
+        key, at = _JSON.raw_decode(text, at)
+        start = _skip(_BETWEEN_MEMBERS, text, at)
+        value, at = _JSON.raw_decode(text, start)
+        yield key, text[start:at], value
+        at = _skip(_BETWEEN_MEMBERS, text, at)
 
 
 def _skip(between: re.Pattern[str], text: str, at: int) -> int:

@@ -8,7 +8,7 @@ from litestar.middleware import ASGIMiddleware
 
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.use_cases import Chatkeep
-from chatkeep.entrypoints.formats.jsonl import JsonLines
+from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.http.auth.authentication import Authentication
 from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.body import JsonRequest

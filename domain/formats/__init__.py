@@ -1,0 +1,19 @@
+"""Formats: the shapes in which others send conversations, and want them back.
+
+A codec reads and writes one format. It is one file here, of pure functions on documents: JSON in
+Python's values, decoded and encoded by the entrypoint that calls. The same codec serves the HTTP
+API, import, export and context.
+
+To add a format:
+
+1. Write its codec. `read(document)` returns a `Line`: it makes a document of the service's own
+   format and lets `chatkeep.read` do the rest. `recognizes(document)` says whether a document is of
+   this format. A `Writer`, or `write_context`, writes it. Each says in its docstring what it leaves
+   out. (`codec.py` has these words, and checks that name the field.)
+2. Add a line to `table.py`. Commands, the HTTP API and tests/unit/test_codecs.py walk that table:
+   every codec is held to the same properties there.
+3. Write down what becomes what in docs/transfer.md, and test it in tests/unit/test_formats.py.
+
+OpenAI's items are read and written as texts rather than documents, since models are handed them
+again to the letter: `openai_items.py` reads, `native_items.py` writes.
+"""

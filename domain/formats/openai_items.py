@@ -56,7 +56,7 @@ PREFIXES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class ParsedItem:
     """A normalised item: `text(id)` is what is stored. `id` is None until one is made.
 
     `message` is what it is natively, without an id; None for an item that is no message.
@@ -102,7 +102,7 @@ def minted_id(kind: str, uuid: UUID) -> ItemId:
     return ItemId(f"{PREFIXES.get(kind, 'item')}_{uuid.hex}")
 
 
-def drafted(text: ItemText, *, field: str) -> Draft:
+def parse_item(text: ItemText, *, field: str) -> ParsedItem:
     """Return the item that a JSON text is, normalised: what OpenAI fills in, and nothing else.
 
     A missing `type` beside a `role` is `message`, beside an `id` alone `item_reference`; a string
@@ -112,14 +112,14 @@ def drafted(text: ItemText, *, field: str) -> Draft:
     Raises `InvalidValueError`, naming the field below `field`.
     """
     try:
-        return _drafted(text, field)
+        return _parse(text, field)
     except RecursionError:
         raise InvalidValueError(field, "is nested too deep") from None
     except TooManyValuesError as error:
         raise InvalidValueError(field, str(error)) from None
 
 
-def _drafted(text: ItemText, field: str) -> Draft:
+def _parse(text: ItemText, field: str) -> ParsedItem:
     item = members(text)
     if item is None:
         raise InvalidValueError(field, "is not a JSON object")
@@ -138,7 +138,7 @@ def _drafted(text: ItemText, field: str) -> Draft:
     added = completion(kind, item)
     before, after = _around_id(text, item, item_id, changes | added)
     incomplete = "".join(_around_id(text, item, item_id, changes)) if added else None
-    return Draft(item_id, kind, message, before, after, incomplete)
+    return ParsedItem(item_id, kind, message, before, after, incomplete)
 
 
 def _around_id(

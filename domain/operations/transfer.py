@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import uuid5
 
-from chatkeep.domain.entries import BEFORE_FIRST, Entries, Entry, EntryPage, GivenEntry
+from chatkeep.domain.entries import BEFORE_FIRST, Entries, EntryPage, GivenEntry
 from chatkeep.domain.errors import (
     ConflictError,
     ConversationIdTakenError,
@@ -19,16 +19,13 @@ from chatkeep.domain.errors import (
     InvalidValueError,
     StoreUnavailableError,
 )
+from chatkeep.domain.formats.codec import IMPORTS, Line, Piece
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.model import (
-    EMPTY_OBJECT,
     Conversation,
     ConversationId,
-    JsonText,
     Limits,
     MessageId,
-    NewMessage,
-    Status,
     UserId,
     check_metadata,
     check_title,
@@ -36,8 +33,6 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.ports import Clock, Conversations, LastSeen, Users
 
-# The ids of what was imported follow from it: with another one, importing again would add it again.
-NAMESPACE: Final = UUID("d5d10f58-3666-4023-a1c1-dea950fb03d5")
 CONVERSATIONS_PAGE: Final = 100
 ENTRIES_PAGE: Final = 500
 PAGE_BYTES: Final = 4 * 1024 * 1024
@@ -60,44 +55,6 @@ class ConversationGrownError(ConflictError):
         self.given = given
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenConversation:
-    """A conversation as its source gives it, with what it does not say left as None.
-
-    `canonical` is the same text whenever the same conversation is given: without an `id` of its own
-    the id follows from it. `may_grow`: `canonical` does not follow from the messages, which may be
-    more another time; all of them have ids then.
-    """
-
-    canonical: str
-    may_grow: bool = False
-    id: ConversationId | None = None
-    title: str | None = None
-    status: Status = Status.ACTIVE
-    metadata: JsonText = EMPTY_OBJECT
-    retain: bool = False
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
-    entries: tuple[GivenEntry, ...] = ()
-
-    @property
-    def messages(self) -> tuple[NewMessage, ...]:
-        return tuple(entry.message for entry in self.entries if entry.message is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some consecutive entries of a conversation that is exported; pieces come in order.
-
-    `is_first` and `is_last` are its first and last piece, which one alone may be.
-    """
-
-    conversation: Conversation
-    entries: tuple[Entry, ...]
-    is_first: bool
-    is_last: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """All methods raise `StoreUnavailableError` when the store cannot answer.
@@ -111,7 +68,7 @@ class Transfer:
     clock: Clock
     limits: Limits | None = None
 
-    async def import_conversation(self, user_id: UserId, given: GivenConversation) -> bool:
+    async def import_conversation(self, user_id: UserId, given: Line) -> bool:
         """Store a conversation with all that is in it, or nothing; return whether it is new.
 
         A user who does not exist is added. A message without a time has that of the one before it,
@@ -124,7 +81,7 @@ class Transfer:
         self._check(given)
         timed, created_at, updated_at = _timed(given, self.clock.now())
         new = Conversation(
-            id=given.id or ConversationId(uuid5(NAMESPACE, f"{user_id}\0{given.canonical}")),
+            id=given.id or ConversationId(uuid5(IMPORTS, f"{user_id}\0{given.canonical}")),
             user_id=user_id,
             title=given.title,
             status=given.status,
@@ -225,7 +182,7 @@ class Transfer:
         if missing:
             raise ConversationGrownError(new.id, missing=len(missing), given=given)
 
-    def _check(self, given: GivenConversation) -> None:
+    def _check(self, given: Line) -> None:
         if self.limits is not None:
             check_title(given.title, self.limits)
             check_metadata(given.metadata, self.limits)
@@ -240,9 +197,7 @@ class Transfer:
                 self.limits.check("max_item_bytes", size, field=f"{field}item", unit="bytes")
 
 
-def _timed(
-    given: GivenConversation, now: datetime
-) -> tuple[Sequence[GivenEntry], datetime, datetime]:
+def _timed(given: Line, now: datetime) -> tuple[Sequence[GivenEntry], datetime, datetime]:
     """Return the entries with their times, and `created_at` and `updated_at`."""
     created_at = next(_times(given), None)
     if created_at is None:
@@ -256,7 +211,7 @@ def _timed(
     return entries, created_at, max(_times(given))
 
 
-def _times(given: GivenConversation) -> Iterator[datetime]:
+def _times(given: Line) -> Iterator[datetime]:
     if given.created_at is not None:
         yield given.created_at
     for entry in given.entries:

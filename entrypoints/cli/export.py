@@ -8,22 +8,22 @@ from typing import BinaryIO, Final
 
 import click
 
+from chatkeep.domain.formats.table import WRITERS, Format
 from chatkeep.domain.model import UserId
 from chatkeep.entrypoints.bootstrap.operator import transfer_on
 from chatkeep.entrypoints.cli.options import on_database, progress, user_option
 from chatkeep.entrypoints.cli.output import STDOUT, opened
-from chatkeep.entrypoints.formats.jsonl import JsonLines
+from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.formats.markdown import Markdown
-from chatkeep.entrypoints.formats.openai_chat import OpenAIChat
 from chatkeep.entrypoints.settings import Settings
 from chatkeep.entrypoints.visible import visible_json
 
-Writer = JsonLines | Markdown | OpenAIChat
+Writer = JsonLines | Markdown
 
 _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
-    "jsonl": JsonLines,
+    Format.JSONL: JsonLines,
     "markdown": Markdown,
-    "openai": OpenAIChat,
+    Format.OPENAI: partial(JsonLines, WRITERS[Format.OPENAI]),
 }
 
 
@@ -55,7 +55,7 @@ def export(user: UserId, format_: str, output: Path) -> None:
     with opened(output) as file:
         conversations, messages = on_database(partial(_export, file, writer, user))
     click.echo(f"{conversations} conversations, {messages} messages exported", err=True)
-    if isinstance(writer, OpenAIChat) and (left_out := writer.left_out()):
+    if isinstance(writer, JsonLines) and (left_out := writer.left_out()):
         click.echo(f"left out, having no place in this format: {left_out}", err=True)
 
 

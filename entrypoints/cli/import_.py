@@ -16,8 +16,10 @@ from chatkeep.domain.errors import (
     LimitExceededError,
     MessageIdTakenError,
 )
+from chatkeep.domain.formats.codec import Line
+from chatkeep.domain.formats.table import READERS, Format, read_any
 from chatkeep.domain.model import Limits, UserId
-from chatkeep.domain.operations.transfer import ConversationGrownError, GivenConversation, Transfer
+from chatkeep.domain.operations.transfer import ConversationGrownError, Transfer
 from chatkeep.entrypoints.bootstrap.operator import transfer_on
 from chatkeep.entrypoints.cli.options import (
     Advance,
@@ -27,8 +29,7 @@ from chatkeep.entrypoints.cli.options import (
     tell_planner,
     user_option,
 )
-from chatkeep.entrypoints.formats import detection
-from chatkeep.entrypoints.formats.detection import READERS, Format
+from chatkeep.entrypoints.formats.decoding import decode
 from chatkeep.entrypoints.formats.json_stream import BrokenFileError, Element, Readable, elements
 from chatkeep.entrypoints.settings import Settings
 
@@ -158,15 +159,17 @@ class _Source:
             lines=self.format == Format.JSONL,
         )
 
-    def read(self, element: Element) -> GivenConversation:
+    def read(self, element: Element) -> Line:
         if element.data is None:
             raise InvalidValueError(
                 "conversation",
                 f"has {element.size} bytes; the limit is {self.max_bytes} "
                 "(raise it with --max-conversation-bytes)",
             )
-        read = detection.read if self.format == _AUTO else READERS[Format(self.format)]
-        return read(element.data)
+        document = decode(element.data)
+        if self.format == _AUTO:
+            return read_any(document)
+        return READERS[Format(self.format)].read(document)
 
 
 @dataclass
@@ -224,9 +227,7 @@ def _limits(settings: Settings, given: dict[str, int], *, enforced: bool) -> Lim
     return None
 
 
-async def _import_one(
-    given: GivenConversation, user: UserId, transfer: Transfer, tally: Tally
-) -> None:
+async def _import_one(given: Line, user: UserId, transfer: Transfer, tally: Tally) -> None:
     if await transfer.import_conversation(user, given):
         tally.imported += 1
         tally.messages += len(given.messages)

@@ -13,8 +13,8 @@ from typing import Final
 
 from chatkeep.domain.context import calls
 from chatkeep.domain.entries import Entry
+from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.model import Message
-from chatkeep.domain.operations.transfer import Piece
 from chatkeep.entrypoints.visible import visible, visible_lines
 
 _HTML_OR_LINK: Final = re.compile(r"[<\[]|&[#\w]")

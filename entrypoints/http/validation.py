@@ -6,15 +6,15 @@ from typing import Final
 
 import msgspec
 
+from chatkeep.domain.formats.table import ContextFormat
 from chatkeep.domain.model import Order, Role, Status
-from chatkeep.entrypoints.http.model_formats import Format
 
 # A field with one of these names has this type in every body and query.
 _CHOICES: Final[dict[str, type[StrEnum]]] = {
     "role": Role,
     "status": Status,
     "order": Order,
-    "format": Format,
+    "format": ContextFormat,
 }
 _TYPES: Final = {
     "array": "an array",

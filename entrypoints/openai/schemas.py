@@ -16,9 +16,9 @@ from chatkeep.domain.item_use_cases import (
     check_openai_metadata,
 )
 from chatkeep.domain.items import Item, ItemText
+from chatkeep.domain.json_fields import metadata_text
 from chatkeep.domain.model import EMPTY_OBJECT, Conversation, ConversationId, JsonText, Limits
-from chatkeep.entrypoints.http.json_documents import decoded, least_size
-from chatkeep.entrypoints.json_fields import metadata_text
+from chatkeep.entrypoints.http.json_documents import decoded, encode, least_size
 
 AnyItem = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
 _LIST: Final = {"type": "array", "items": {"type": "object"}}
@@ -173,7 +173,7 @@ def metadata(given: Raw | UnsetType) -> JsonText:
     if not pairs:
         return EMPTY_OBJECT
     check_openai_metadata(pairs)
-    return metadata_text(pairs)
+    return metadata_text(pairs, encode=encode)
 
 
 def _are_more(document: bytes, most: int) -> bool:

@@ -14,6 +14,8 @@ from chatkeep.domain.errors import (
     MessageIdTakenError,
     UserNotProvisionedError,
 )
+from chatkeep.domain.formats import chatkeep
+from chatkeep.domain.formats.codec import Line
 from chatkeep.domain.items import ItemId, ItemText
 from chatkeep.domain.model import Conversation, JsonText, Limits, Order, Role, Status
 from chatkeep.domain.operations.selftest.builders import (
@@ -26,7 +28,8 @@ from chatkeep.domain.operations.selftest.builders import (
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.operations.transfer import Transfer
-from chatkeep.entrypoints.formats.jsonl import JsonLines, read
+from chatkeep.entrypoints.formats.decoding import decode
+from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.testing.builders import (
     CALLS,
     SECOND,
@@ -43,6 +46,10 @@ MANY = 1_000_000
 def transfer_of(store: StoreUnderTest, limits: Limits | None = None) -> Transfer:
     clock = type("Clock", (), {"now": lambda _: NOON + HOUR})()
     return Transfer(store.users, store.conversations, store.entries, clock, limits)
+
+
+def read(line: bytes) -> Line:
+    return chatkeep.read(decode(line))
 
 
 async def export(store: StoreUnderTest) -> bytes:

@@ -13,13 +13,14 @@ from chatkeep.adapters.memory import MemoryStore
 from chatkeep.adapters.memory.entries import MemoryEntries
 from chatkeep.domain.entries import EntryPage, GivenEntry
 from chatkeep.domain.errors import StoreUnavailableError
+from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.model import Conversation, ConversationId, JsonText, Position, UserId
-from chatkeep.domain.operations.transfer import ENTRIES_PAGE, Piece, Transfer
+from chatkeep.domain.operations.transfer import ENTRIES_PAGE, Transfer
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.app import create_app
 from chatkeep.entrypoints.bootstrap.service import identity
 from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep, memory_transfer
-from chatkeep.entrypoints.formats.jsonl import JsonLines
+from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.http.routes.export import CHUNK_BYTES, _chunks
 from tests.support.application import Caller, Service, serving, settings, token
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from litestar.routes import HTTPRoute
 
+from chatkeep.domain.formats.table import ContextFormat
 from chatkeep.domain.model import Limits, Order, Role, Status
-from chatkeep.entrypoints.http.model_formats import Format
 from tests.api.builders import answers, calls, says
 from tests.support.application import Service, serving, settings
 from tests.support.json_schema import Json, JsonObject, faults, is_valid, resolved
@@ -201,7 +201,7 @@ def test_an_append_is_one_message_or_several_and_never_both(document: JsonObject
 
 
 def test_choices_are_those_of_the_domain(document: JsonObject) -> None:
-    for choices in (Role, Status, Order, Format):
+    for choices in (Role, Status, Order, ContextFormat):
         published = document["components"]["schemas"][choices.__name__]
         assert published["enum"] == list(choices)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from chatkeep.domain.errors import ItemIdTakenError
-from chatkeep.domain.formats.openai_items import drafted
+from chatkeep.domain.formats.openai_items import parse_item
 from chatkeep.domain.items import ItemText, RequestKey
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_conversation, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -29,7 +29,7 @@ async def test_an_append_that_is_run_again_answers_what_the_first_one_stored(
 ) -> None:
     store = postgres_store
     conversation = await store.start(new_message("first"))
-    items = [drafted(ItemText(text), field="items").new(NOON) for text in texts]
+    items = [parse_item(ItemText(text), field="items").new(NOON) for text in texts]
 
     first, second = [
         await store.items.append(ALICE, conversation.id, items, NOON + SECOND, key=key)
@@ -47,7 +47,7 @@ async def test_a_create_that_is_run_again_answers_what_the_first_one_stored(
 ) -> None:
     store = postgres_store
     new = new_conversation()
-    items = [drafted(ItemText(text), field="items").new(NOON) for text in texts]
+    items = [parse_item(ItemText(text), field="items").new(NOON) for text in texts]
 
     first, second = [
         await store.items.create(new, items, key=key, provision=True) for _ in range(2)
@@ -75,7 +75,7 @@ async def test_the_same_ids_at_another_time_are_no_second_run(
 ) -> None:
     store = postgres_store
     conversation = await store.start()
-    items = [drafted(ItemText(text), field="items").new(NOON) for text in (OWN_OTHER, MESSAGE)]
+    items = [parse_item(ItemText(text), field="items").new(NOON) for text in (OWN_OTHER, MESSAGE)]
     await store.items.append(ALICE, conversation.id, items, NOON)
 
     with pytest.raises(ItemIdTakenError):

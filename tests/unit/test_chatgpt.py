@@ -7,9 +7,10 @@ from uuid import UUID
 import pytest
 
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.chatgpt import read
+from chatkeep.domain.formats.codec import Line
 from chatkeep.domain.model import NewMessage, Role, Status
-from chatkeep.domain.operations.transfer import GivenConversation
-from chatkeep.entrypoints.formats.chatgpt import read
+from chatkeep.entrypoints.formats.decoding import decode
 
 CONVERSATION = "6815a3c2-7a54-800f-9d0e-0c8b1b5a7f10"
 
@@ -54,11 +55,11 @@ def tree(*nodes: dict[str, Any], current: str | None = None, **more: Any) -> dic
     }
 
 
-def given(*nodes: dict[str, Any], **more: Any) -> GivenConversation:  # noqa: ANN401 - any JSON
-    return read(json.dumps(tree(*nodes, **more)).encode())
+def given(*nodes: dict[str, Any], **more: Any) -> Line:  # noqa: ANN401 - any JSON
+    return read(decode(json.dumps(tree(*nodes, **more)).encode()))
 
 
-def kept(of: GivenConversation | NewMessage) -> dict[str, Any]:
+def kept(of: Line | NewMessage) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(of.metadata).get("chatgpt", {})
     return found
 
@@ -211,7 +212,7 @@ def test_without_a_current_node_the_latest_leaf_is_taken() -> None:
 
 
 def test_an_archived_conversation_without_messages_is_one() -> None:
-    found = read(json.dumps({"mapping": {}, "title": None, "is_archived": True}).encode())
+    found = read({"mapping": {}, "title": None, "is_archived": True})
     assert (found.messages, found.status, found.title) == ((), Status.ARCHIVED, None)
 
 
@@ -231,6 +232,6 @@ def test_what_does_not_fit_is_refused_by_the_name_of_the_field(
     broken: dict[str, Any], field: str, reason: str
 ) -> None:
     with pytest.raises(InvalidValueError) as caught:
-        read(json.dumps(broken).encode())
+        read(broken)
     assert caught.value.field == field
     assert reason in caught.value.reason

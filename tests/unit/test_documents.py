@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkeep.domain.errors import LimitExceededError
+from chatkeep.domain import json_fields
+from chatkeep.domain.errors import InvalidValueError, LimitExceededError
+from chatkeep.domain.json_fields import check_json, json_text, stable_json
 from chatkeep.domain.model import Limits
-from chatkeep.entrypoints import json_fields as documents
-from chatkeep.entrypoints.http.json_documents import least_size, metadata_of
-from chatkeep.entrypoints.json_fields import json_text
+from chatkeep.entrypoints.http.json_documents import encode, least_size, metadata_of
 
 LIMITS = Limits(max_metadata_bytes=100)
 DOCUMENTS: st.SearchStrategy[Any] = st.recursive(
@@ -31,6 +31,70 @@ def test_no_document_is_taken_for_larger_than_it_is(
     sent = json.dumps(value, **how).encode()
 
     assert least_size(sent) <= len(json_text(value, field="metadata"))
+
+
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text() | st.sampled_from(["1e5", '"1e-5', "e+05"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(VALUES)
+def test_what_ids_follow_from_is_written_as_it_always_was(value: object) -> None:
+    assert stable_json(value) == msgspec.json.encode(value).decode()
+    assert stable_json(value, sort_keys=True) == msgspec.json.encode(value, order="sorted").decode()
+
+
+@given(VALUES)
+def test_any_encoder_makes_the_same_text(value: object) -> None:
+    assert json_text(value, field="f") == json_text(value, field="f", encode=encode)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("\ud800", "unpaired surrogate"),
+        ({"\udfff": 1}, "unpaired surrogate"),
+        (float("inf"), "out of range"),
+        ([10**5_000], "out of range"),
+        ([[[]]] * 1_000, ""),
+    ],
+)
+def test_what_no_document_may_hold_is_refused(value: object, reason: str) -> None:
+    if not reason:
+        assert json_text(value, field="f")
+        return
+    with pytest.raises(InvalidValueError, match=reason):
+        json_text(value, field="f")
+
+
+def test_documents_are_at_most_500_deep() -> None:
+    value: object = 1
+    for _ in range(500):
+        value = [value]
+    assert json_text(value, field="f")
+    with pytest.raises(InvalidValueError, match="nested more than 500 levels deep"):
+        json_text({"a": value}, field="f")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "Expecting"),
+        ("NaN", "NaN"),
+        (r'"\ud800"', "unpaired surrogate"),
+        ('"\ud800"', "unpaired surrogate"),
+        ("[" * 100_000, "too deep"),
+        (f"[{'9' * 5_000}, 1e999, {chr(34)}\\ud83e\\uddf5{chr(34)}]", ""),
+    ],
+)
+def test_a_text_is_json_whatever_its_numbers(text: str, reason: str) -> None:
+    if not reason:
+        check_json(text)
+        return
+    with pytest.raises(ValueError, match=reason):
+        check_json(text)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -70,7 +134,7 @@ def test_what_grows_too_large_is_not_written_out(monkeypatch: pytest.MonkeyPatch
     def fail(*_given: object) -> None:
         raise AssertionError("it was written out")
 
-    monkeypatch.setattr(documents, "_written_out", fail)
+    monkeypatch.setattr(json_fields, "_write_out", fail)
 
     with pytest.raises(LimitExceededError) as refused:
         metadata_of(msgspec.Raw(b'{"a":1e300}'), LIMITS)

@@ -8,25 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats import anthropic, chatkeep, openai_chat, sharegpt
+from chatkeep.domain.formats.codec import Line
+from chatkeep.domain.formats.table import READERS, Format, read_any
 from chatkeep.domain.model import NewMessage, Role
-from chatkeep.domain.operations.transfer import GivenConversation
-from chatkeep.entrypoints.formats import anthropic, detection, jsonl, openai_chat, sharegpt
-from chatkeep.entrypoints.formats.detection import READERS
+from chatkeep.entrypoints.formats.decoding import decode
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
 USE = {"type": "tool_use", "id": "tu1", "name": "find", "input": {"q": "x"}}
 IMAGE = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
 
 
-def encoded(value: object) -> bytes:
-    return json.dumps(value).encode()
+def sent(value: object) -> object:
+    """Return the document of a file that has this value."""
+    return decode(json.dumps(value).encode())
 
 
 def shape(message: NewMessage) -> tuple[str, str | None]:
     return message.role.value, message.content
 
 
-def metadata(of: GivenConversation | NewMessage) -> dict[str, Any]:
+def metadata(of: Line | NewMessage) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(of.metadata)
     return found
 
@@ -40,7 +42,7 @@ def calls(message: NewMessage) -> Any:  # noqa: ANN401 - any JSON
 
 def test_members_that_have_no_place_are_kept_under_openai() -> None:
     found = openai_chat.read(
-        encoded(
+        sent(
             {
                 "messages": [
                     {"role": "system", "content": "Be kind."},
@@ -67,7 +69,7 @@ def test_members_that_have_no_place_are_kept_under_openai() -> None:
 def test_functions_of_old_become_tools() -> None:
     old = {"name": "find", "arguments": "{}"}
     found = openai_chat.read(
-        encoded(
+        sent(
             {
                 "messages": [
                     {"role": "assistant", "content": None, "function_call": old},
@@ -86,7 +88,7 @@ def test_parts_are_read_as_their_text_and_kept_when_they_are_more() -> None:
     message = {"role": "user", "content": parts}
     single = {"role": "user", "content": [{"type": "text", "text": "b"}]}
     refusal = {"role": "assistant", "content": None, "refusal": "no"}
-    found = openai_chat.read(encoded({"messages": [message, single, refusal]}))
+    found = openai_chat.read(sent({"messages": [message, single, refusal]}))
     assert [shape(m)[1] for m in found.messages] == ["a", "b", ""]
     assert metadata(found.messages[0]) == {"openai": {"content": parts}}
     assert metadata(found.messages[1]) == {}
@@ -99,7 +101,7 @@ def test_parts_are_read_as_their_text_and_kept_when_they_are_more() -> None:
 def test_turns_of_sharegpt_become_messages() -> None:
     called = json.dumps({"name": "find", "arguments": {"q": "x"}})
     found = sharegpt.read(
-        encoded(
+        sent(
             {
                 "id": "abc_0",
                 "system": "Be kind.",
@@ -129,13 +131,13 @@ def test_turns_of_sharegpt_become_messages() -> None:
 
 def test_a_call_of_sharegpt_that_is_no_json_is_kept_as_it_is() -> None:
     turns = [{"from": "function_call", "value": "find(x)"}]
-    [message] = sharegpt.read(encoded({"conversations": turns})).messages
+    [message] = sharegpt.read(sent({"conversations": turns})).messages
     assert calls(message)[0]["custom"] == {"name": "function_call", "input": "find(x)"}
 
 
 def test_the_same_id_in_two_data_sets_is_two_conversations() -> None:
     one, other = (
-        sharegpt.read(encoded({"id": "0", "conversations": [{"from": "human", "value": text}]}))
+        sharegpt.read(sent({"id": "0", "conversations": [{"from": "human", "value": text}]}))
         for text in "ab"
     )
     assert one.canonical != other.canonical
@@ -148,7 +150,7 @@ def test_blocks_become_messages_and_calls() -> None:
     result = {"type": "tool_result", "tool_use_id": "tu1", "content": "found", "is_error": True}
     thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
     found = anthropic.read(
-        encoded(
+        sent(
             {
                 "model": "m",
                 "system": [{"type": "text", "text": "Be kind."}],
@@ -190,9 +192,7 @@ def test_a_result_of_several_blocks_is_its_text_and_the_rest_is_kept() -> None:
     cited = {"type": "text", "text": "b", "citations": [{"cited_text": "c"}]}
     content = [{"type": "text", "text": "a"}, IMAGE, cited]
     block = {"type": "tool_result", "tool_use_id": "t", "content": content}
-    [message] = anthropic.read(
-        encoded({"messages": [{"role": "user", "content": [block]}]})
-    ).messages
+    [message] = anthropic.read(sent({"messages": [{"role": "user", "content": [block]}]})).messages
     assert message.content == "a\n\nb"
     assert metadata(message)["anthropic"]["content"] == [
         IMAGE,
@@ -201,7 +201,7 @@ def test_a_result_of_several_blocks_is_its_text_and_the_rest_is_kept() -> None:
 
 
 def test_a_bare_list_of_messages_is_a_conversation() -> None:
-    [message] = anthropic.read(encoded([{"role": "user", "content": "hello"}])).messages
+    [message] = anthropic.read(sent([{"role": "user", "content": "hello"}])).messages
     assert shape(message) == ("user", "hello")
 
 
@@ -227,8 +227,8 @@ PLAIN = [{"role": "user", "content": "hello"}]
     ],
 )
 def test_the_format_is_told_from_the_content(value: object, name: str) -> None:
-    data = encoded(value)
-    assert detection.read(data) == READERS[detection.Format(name)](data)
+    document = sent(value)
+    assert read_any(document) == READERS[Format(name)].read(document)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_the_format_is_told_from_the_content(value: object, name: str) -> None:
 )
 def test_what_is_none_of_them_is_refused_with_what_was_seen(data: bytes, seen: str) -> None:
     with pytest.raises(InvalidValueError) as caught:
-        detection.read(data)
+        read_any(decode(data))
     assert "none of the formats jsonl, chatgpt, openai, sharegpt, anthropic" in str(caught.value)
     assert seen in str(caught.value)
 
@@ -273,7 +273,7 @@ def test_what_is_none_of_them_is_refused_with_what_was_seen(data: bytes, seen: s
 )
 def test_what_does_not_fit_is_told_by_the_name_of_the_field(data: bytes, field: str) -> None:
     with pytest.raises(InvalidValueError) as caught:
-        detection.read(data)
+        read_any(decode(data))
     assert caught.value.field == field
 
 
@@ -288,5 +288,6 @@ def test_what_does_not_fit_is_told_by_the_name_of_the_field(data: bytes, field: 
 def test_plain_messages_mean_the_same_in_every_format_that_has_them(
     messages: list[dict[str, str]],
 ) -> None:
-    data = encoded({"messages": messages})
-    assert jsonl.read(data) == openai_chat.read(data) == anthropic.read(data)
+    document = sent({"messages": messages})
+    own = chatkeep.read(document)
+    assert own == openai_chat.read(document) == anthropic.read(document)

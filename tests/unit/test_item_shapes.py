@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.native_items import NativeItems
-from chatkeep.domain.formats.openai_items import drafted
+from chatkeep.domain.formats.openai_items import parse_item
 from chatkeep.domain.items import ItemId, ItemText, NewItem, message_id_in
 from chatkeep.domain.model import Message, Role
 from tests.unit.histories import AT, histories
@@ -19,12 +19,12 @@ MADE = ItemId("made")
 
 def normalised(text: str) -> str:
     """Return what is stored, when an id that has to be made is `made`."""
-    draft = drafted(ItemText(text), field="items[0]")
+    draft = parse_item(ItemText(text), field="items[0]")
     return draft.text(MADE) if draft.id is None else draft.new(AT).text
 
 
 def stored(text: str) -> NewItem:
-    return drafted(ItemText(text), field="items[0]").new(AT)
+    return parse_item(ItemText(text), field="items[0]").new(AT)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_the_specification_requires_is_there(
 
     assert json.dumps(json.loads(kept)) == json.dumps({"type": kind, "id": "own", **sent, **added})
     assert normalised(kept) == kept
-    without = drafted(ItemText(json.dumps({"type": kind, **sent})), field="items[0]")
+    without = parse_item(ItemText(json.dumps({"type": kind, **sent})), field="items[0]")
     assert json.loads(without.text(MADE)) == {"type": kind, "id": "made", **sent, **added}
 
 
@@ -185,7 +185,7 @@ def test_only_the_part_that_lacks_something_is_written_anew() -> None:
 def test_a_key_of_before_holds_when_more_is_filled_in(own_id: str) -> None:
     """What a request's digest is made of does not follow what is added for clients."""
     sent = f'{{{own_id}"type":"shell_call","call_id":"c","action":{{}}}}'
-    draft = drafted(ItemText(sent), field="items[0]")
+    draft = parse_item(ItemText(sent), field="items[0]")
 
     place = own_id or '"id":"",'
     assert draft.canonical() == f'{{{place}"type":"shell_call","call_id":"c","action":{{}}}}'

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatkeep.domain import json_sources, json_values
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.formats.openai_items import drafted
+from chatkeep.domain.formats.openai_items import parse_item
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.json_sources import members, value_of
 from chatkeep.domain.json_values import TooManyValuesError
@@ -79,10 +79,10 @@ def test_a_large_item_becomes_what_a_small_one_becomes(
     item: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = ItemText(item % '[{"a":["b",null,1.50,{}]},"\\"]"]')
-    small = drafted(text, field="items[0]")
+    small = parse_item(text, field="items[0]")
     monkeypatch.setattr(json_sources, "SMALL", 0)
 
-    assert drafted(text, field="items[0]") == small
+    assert parse_item(text, field="items[0]") == small
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_large_item_becomes_what_a_small_one_becomes(
 )
 def test_an_item_of_more_than_can_be_looked_through_is_refused(large: str, reason: str) -> None:
     with pytest.raises(InvalidValueError) as refused:
-        drafted(ItemText(f'{{"role":"user","content":{large}}}'), field="items[3]")
+        parse_item(ItemText(f'{{"role":"user","content":{large}}}'), field="items[3]")
 
     assert (refused.value.field, refused.value.reason) == ("items[3]", reason)
 
@@ -103,7 +103,9 @@ def test_an_item_of_more_than_can_be_looked_through_is_refused(large: str, reaso
 def test_what_nobody_looks_at_may_be_a_lot() -> None:
     many = f"[{'1,' * 1_000_000}1]"
 
-    assert drafted(ItemText(f'{{"type":"later","more":{many}}}'), field="items[0]").kind == "later"
+    assert (
+        parse_item(ItemText(f'{{"type":"later","more":{many}}}'), field="items[0]").kind == "later"
+    )
 
 
 def test_the_members_of_a_large_item_are_counted() -> None:

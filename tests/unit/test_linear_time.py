@@ -8,9 +8,9 @@ import pytest
 
 from chatkeep.domain.context import Context
 from chatkeep.domain.errors import ItemIdTakenError
+from chatkeep.domain.formats import anthropic
 from chatkeep.domain.items import ItemId, ItemText, NewItem, given_ids
 from chatkeep.domain.model import JsonText, Role, same_json
-from chatkeep.entrypoints.http.model_formats import anthropic
 from tests.unit.histories import said
 
 FEW, MANY = 500, 4_000
@@ -37,7 +37,7 @@ def test_calls_whose_ids_anthropic_refuses() -> None:
         ]
         asked = said(Role.ASSISTANT, "a")._replace(tool_calls=JsonText(json.dumps(calls)))
         context = Context((said(Role.USER, "a"), asked), truncated=False)
-        return lambda: anthropic(context)
+        return lambda: anthropic.write_context(context, json.loads)
 
     check_linear(work)
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 
 from chatkeep.domain.context import Context, select
+from chatkeep.domain.formats.table import ContextFormat
 from chatkeep.domain.model import Message, Role
 from chatkeep.entrypoints.http.model_formats import (
     AnthropicContext,
     OpenAIContext,
-    anthropic,
-    openai,
+    context_answer,
 )
 from tests.unit.histories import (
     assistant,
@@ -31,6 +31,14 @@ from tests.unit.histories import (
 from tests.unit.provider_rules import check_anthropic, check_openai
 
 Shape = Callable[[Context], OpenAIContext | AnthropicContext]
+
+
+def openai(context: Context) -> OpenAIContext | AnthropicContext:
+    return context_answer(context, ContextFormat.OPENAI)
+
+
+def anthropic(context: Context) -> OpenAIContext | AnthropicContext:
+    return context_answer(context, ContextFormat.ANTHROPIC)
 
 
 def body(context: OpenAIContext | AnthropicContext) -> dict[str, Any]:

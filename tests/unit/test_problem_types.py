@@ -54,6 +54,8 @@ NOT_OUR_OWN = {
     "adapters.piccolo.sql_migration": "only migrations use it",
     "adapters.embedded.binaries": "before the service starts",
     "domain.operations.adoption.json_columns": "only `chatkeep adopt` uses it",
+    "domain.formats.tool_calls": "caught there: a text that is not JSON is no call's argument",
+    "domain.json_fields": "the format's reader makes an InvalidValueError of it",
     "domain.json_values": "an item's shape makes an InvalidValueError of it",
     "domain.model": "a message without an id is a mistake of ours",
     "domain.operations.sweep": "the settings and the commands say what is wrong with a duration",

@@ -24,7 +24,7 @@ BEGINNINGS = ("", '"', "-1", "[", "Object contains unknown field `", "postgres:/
 JSON_ONLY = {
     "adapters.piccolo.rows._STRING",
     "domain.operations.adoption.json_columns._STRING",
-    "entrypoints.json_fields._STRING_OR_EXPONENTIAL",
+    "domain.json_fields._STRING_OR_EXPONENTIAL",
 }
 # Never given what a caller wrote.
 OTHERS_DO_NOT_WRITE_IT = {

@@ -26,6 +26,8 @@ from chatkeep.domain.errors import (
     LimitExceededError,
     MessageIdTakenError,
 )
+from chatkeep.domain.formats import chatkeep
+from chatkeep.domain.formats.codec import Line, Piece
 from chatkeep.domain.model import (
     Changes,
     Conversation,
@@ -42,12 +44,11 @@ from chatkeep.domain.operations.transfer import (
     CONVERSATIONS_PAGE,
     ENTRIES_PAGE,
     ConversationGrownError,
-    GivenConversation,
-    Piece,
     Transfer,
 )
+from chatkeep.entrypoints.formats.decoding import decode
+from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.formats.json_stream import elements
-from chatkeep.entrypoints.formats.jsonl import JsonLines, read
 
 ALICE = UserId("alice")
 NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
@@ -91,6 +92,10 @@ def house() -> House:
 
 def encoded(line: dict[str, Any]) -> bytes:
     return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+
+
+def read(data: bytes) -> Line:
+    return chatkeep.read(decode(data))
 
 
 def decoded(line: bytes) -> dict[str, Any]:
@@ -207,11 +212,11 @@ def test_every_key_but_messages_and_role_may_be_null_or_absent() -> None:
 @pytest.mark.parametrize(
     ("line", "field", "reason"),
     [
-        ('{"messages": [], "titel": "x"}', "titel", "no key of this format"),
+        ('{"messages": [], "titel": "x"}', "titel", "not a field of this format"),
         (
             '{"messages": [{"role": "user", "text": "x"}]}',
             "messages[0].text",
-            "no key of this format",
+            "not a field of this format",
         ),
         ('{"title": "x"}', "messages", "missing"),
         ('{"messages": [{"content": "x"}]}', "messages[0].role", "missing"),
@@ -542,7 +547,7 @@ async def test_a_message_that_says_other_than_its_item_keeps_the_rules_of_messag
 
 
 async def test_a_source_that_knows_more_messages_than_before_is_refused(house: House) -> None:
-    def of_source(count: int) -> GivenConversation:
+    def of_source(count: int) -> Line:
         messages = [says(str(n), id=str(UUID(int=n))) for n in range(count)]
         return replace(read(encoded({"messages": messages})), canonical="x", may_grow=True)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from chatkeep.domain.entries import Entry
+from chatkeep.domain.formats import openai_chat
+from chatkeep.domain.formats.codec import Piece
+from chatkeep.domain.formats.table import WRITERS, Format
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.model import (
     Conversation,
@@ -26,11 +30,8 @@ from chatkeep.domain.model import (
     Status,
     UserId,
 )
-from chatkeep.domain.operations.transfer import Piece
-from chatkeep.entrypoints.formats import openai_chat
-from chatkeep.entrypoints.formats.jsonl import JsonLines
+from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.formats.markdown import Markdown
-from chatkeep.entrypoints.formats.openai_chat import OpenAIChat
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ID = ConversationId(UUID(int=7))
@@ -80,9 +81,13 @@ def markdown(*pieces: Piece) -> str:
 # Whatever the format
 
 
-@pytest.mark.parametrize("writer", [JsonLines, Markdown, OpenAIChat])
+def openai() -> JsonLines:
+    return JsonLines(WRITERS[Format.OPENAI])
+
+
+@pytest.mark.parametrize("writer", [JsonLines, Markdown, openai])
 def test_pieces_make_the_same_text_as_the_whole(
-    writer: type[JsonLines | Markdown | OpenAIChat],
+    writer: Callable[[], JsonLines | Markdown],
 ) -> None:
     entries = [
         item('{"id":"rs_1","type":"reasoning"}'),
@@ -282,7 +287,7 @@ def test_what_openai_gave_is_what_openai_gets() -> None:
         ],
         "tools": [{"type": "function", "function": {"name": "find"}}],
     }
-    read = openai_chat.read(json.dumps(given).encode())
+    read = openai_chat.read(given)
     entries = [
         Entry(
             position=Position(1),
@@ -293,26 +298,26 @@ def test_what_openai_gave_is_what_openai_gets() -> None:
         for message in read.messages
     ]
     conversation = CONVERSATION._replace(metadata=read.metadata)
-    [line] = OpenAIChat().write(whole(*entries, conversation=conversation)).splitlines()
+    [line] = openai().write(whole(*entries, conversation=conversation)).splitlines()
     assert json.loads(line) == given
 
 
 def test_what_has_no_place_is_counted() -> None:
-    writer = OpenAIChat()
+    writer = openai()
     assert writer.left_out() == ""
     assert writer.write(whole()) == b""
     assert writer.write(whole(item("{}"))) == b""
     [line] = writer.write(whole(item("{}"), entry("a"))).splitlines()
     assert json.loads(line) == {"messages": [{"role": "user", "content": "a"}]}
     assert writer.left_out() == (
-        "2 items that are no messages and 2 conversations without messages"
+        "2 items that are not messages and 2 conversations without messages"
     )
 
 
 def test_metadata_never_stands_for_what_was_said() -> None:
     metadata = JsonText('{"openai": {"role": "system", "content": [], "tool_call_id": "x"}}')
-    [line] = OpenAIChat().write(whole(entry("a", metadata=metadata))).splitlines()
+    [line] = openai().write(whole(entry("a", metadata=metadata))).splitlines()
     assert json.loads(line)["messages"] == [{"role": "user", "content": "a"}]
     other = CONVERSATION._replace(metadata=JsonText('{"openai": {"messages": []}}'))
-    [line] = OpenAIChat().write(whole(entry("a"), conversation=other)).splitlines()
+    [line] = openai().write(whole(entry("a"), conversation=other)).splitlines()
     assert json.loads(line)["messages"] == [{"role": "user", "content": "a"}]

@@ -7,17 +7,21 @@ from decimal import MAX_PREC, Context, Decimal
 from typing import Final
 
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.json_fields import (
+    MAX_DEPTH,
+    TOO_DEEP,
+    UNPAIRED_SURROGATE,
+    check_call,
+    is_deeper,
+    is_unicode,
+)
 from chatkeep.domain.model import EMPTY_OBJECT, JsonText
 
 OLD_METADATA: Final = "old_metadata"
 OLD_TOOL_CALLS: Final = "old_tool_calls"
 OLD_COLUMNS: Final = "old_columns"
-MAX_DEPTH: Final = 500
-"""The same limit as for JSON that comes in over HTTP."""
-
 _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _MAX_DIGITS: Final = 10_000
-_CALLS: Final = {"function": ("name", "arguments"), "custom": ("name", "input")}
 _EXACT: Final = Context(prec=MAX_PREC)
 
 
@@ -27,7 +31,7 @@ def normalize_json(text: str) -> JsonText:
     Raises `ValueError` with the reason when the text is not JSON, or when jsonb cannot hold it.
     """
     try:
-        json.loads(
+        value = json.loads(
             text,
             parse_constant=_reject_constant,
             parse_int=_check_number,
@@ -36,10 +40,10 @@ def normalize_json(text: str) -> JsonText:
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     text = _STRING.sub(_unescape, text.strip())
-    if not _is_unicode(text):
-        raise ValueError("contains an unpaired surrogate")
-    if _depth(text) > MAX_DEPTH:
-        raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
+    if not is_unicode(text):
+        raise ValueError(UNPAIRED_SURROGATE)
+    if is_deeper(value, MAX_DEPTH):
+        raise ValueError(TOO_DEEP)
     return JsonText(text)
 
 
@@ -92,22 +96,11 @@ def parse_tool_calls(text: str | None) -> tuple[JsonText | None, dict[str, JsonT
 
 def _is_call(value: object) -> bool:
     """Return whether the value has the shape of a call in OpenAI's chat API."""
-    if not isinstance(value, dict) or not _is_nonempty_string(value.get("id")):
+    try:
+        check_call(value, "tool_calls")
+    except InvalidValueError:
         return False
-    kind = value.get("type")
-    if not isinstance(kind, str) or kind not in _CALLS:
-        return False
-    called = value.get(kind)
-    name, argument = _CALLS[kind]
-    return (
-        isinstance(called, dict)
-        and _is_nonempty_string(called.get(name))
-        and isinstance(called.get(argument), str)
-    )
-
-
-def _is_nonempty_string(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
+    return True
 
 
 def _parse_or_quote(text: str) -> JsonText:
@@ -137,24 +130,6 @@ def _check_number(text: str) -> str:
 
 def _reject_constant(constant: str) -> object:
     raise ValueError(f"contains {constant}, which is not JSON")
-
-
-def _depth(text: str) -> int:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return 0
-    deepest = depth = 0
-    for each in _STRING.sub("", text):
-        depth += (each in "[{") - (each in "]}")
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def canonical_json(document: JsonText | None) -> str | None:

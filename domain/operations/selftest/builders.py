@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from chatkeep.domain.formats.openai_items import drafted
+from chatkeep.domain.formats.openai_items import parse_item
 from chatkeep.domain.items import ItemText, NewItem, RequestKey
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
@@ -79,4 +79,4 @@ def new_message(  # noqa: PLR0913 - one for each field
 
 def new_item(text: str, at: datetime = NOON) -> NewItem:
     """Return the item that a caller sends as this JSON."""
-    return drafted(ItemText(text), field="items[0]").new(at)
+    return parse_item(ItemText(text), field="items[0]").new(at)

@@ -10,7 +10,8 @@ from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Stream
 
-from chatkeep.domain.operations.transfer import Piece, Transfer
+from chatkeep.domain.formats.codec import Piece
+from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places

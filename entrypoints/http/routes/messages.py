@@ -8,7 +8,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from msgspec import UNSET
 
-from chatkeep.domain.context import Context
+from chatkeep.domain.formats.table import ContextFormat
 from chatkeep.domain.model import ConversationId, MessageId, Order, Position
 from chatkeep.domain.use_cases import AppendResult, Chatkeep
 from chatkeep.entrypoints.http import cursors
@@ -18,10 +18,8 @@ from chatkeep.entrypoints.http.cursors import MessagesCursor
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.model_formats import (
     AnthropicContext,
-    Format,
     OpenAIContext,
-    anthropic,
-    openai,
+    context_answer,
 )
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.responses import JsonResponse
@@ -46,7 +44,7 @@ MaxChars = Annotated[
     ),
 ]
 FormatOf = Annotated[
-    Format, Parameter(description="which model API the messages are for (default: openai)")
+    ContextFormat, Parameter(description="which model API the messages are for (default: openai)")
 ]
 
 
@@ -81,7 +79,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             ]
         ] = None,
         max_chars: FromQuery[MaxChars] = None,
-        format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
+        format: FromQuery[FormatOf] = ContextFormat.OPENAI,  # noqa: A002 - the word on the wire
     ) -> Response[Appended]:
         """Append one message, or several in order with `{"messages": [...]}`, all or none.
 
@@ -100,7 +98,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         return JsonResponse(
             Appended(
                 messages=[MessageOut.of(message) for message in result.messages],
-                context=UNSET if result.context is None else _convert(result.context, format),
+                context=UNSET if result.context is None else context_answer(result.context, format),
             ),
             headers=_warning(result, chatkeep.limits.soft_max_conversation_messages),
         )
@@ -169,14 +167,14 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         conversation_id: ConversationPath,
         limit: FromQuery[Limit] = 20,
         max_chars: FromQuery[MaxChars] = None,
-        format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
+        format: FromQuery[FormatOf] = ContextFormat.OPENAI,  # noqa: A002 - the word on the wire
     ) -> OpenAIContext | AnthropicContext:
         """Return the last `limit` messages, oldest first, as a valid request to a model.
 
         The system and developer messages that open the conversation always come first. Tool calls
         and their results come in pairs or not at all.
         """
-        return _convert(
+        return context_answer(
             await chatkeep.context(
                 user_of(request.user),
                 ConversationId(conversation_id),
@@ -227,10 +225,6 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         security=FOR_USERS,
         route_handlers=[append, history, context, get_one, delete_one],
     )
-
-
-def _convert(context: Context, format: Format) -> OpenAIContext | AnthropicContext:  # noqa: A002
-    return openai(context) if format is Format.OPENAI else anthropic(context)
 
 
 def _warning(result: AppendResult, soft_limit: int) -> dict[str, str]:

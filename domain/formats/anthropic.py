@@ -1,0 +1,235 @@
+"""Anthropic's Messages API: {"system", "messages": [{"role", "content": text or blocks}]}.
+
+Read for imports, and written as a context to send on. What has no place here when it is read
+(thinking, images, documents) is kept under `anthropic` of the metadata.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import count
+from typing import Any, Final
+
+from chatkeep.domain.context import Call, Context, calls
+from chatkeep.domain.formats import chatkeep
+from chatkeep.domain.formats.codec import (
+    WHOLE,
+    Document,
+    Embed,
+    Line,
+    check_objects,
+    expect,
+    objects,
+    one_of,
+    optional,
+    required,
+    without,
+)
+from chatkeep.domain.formats.tool_calls import is_json_object, make_call
+from chatkeep.domain.json_fields import stable_json
+from chatkeep.domain.model import JsonText, Message, Role
+
+KEY: Final = "anthropic"
+_ROLES: Final = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
+_USER: Final = Role.USER
+_ASSISTANT: Final = Role.ASSISTANT
+_SYSTEM: Final = Role.SYSTEM
+_DEVELOPER: Final = Role.DEVELOPER
+_TOOL: Final = Role.TOOL
+_BLOCKS: Final = frozenset(
+    {"tool_use", "tool_result", "thinking", "redacted_thinking", "image", "document"}
+)
+_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_NOT_IN_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_NAME_CHARS: Final = 128
+
+
+def recognizes(document: object) -> bool:
+    """Whether anything in the document is known of this format only."""
+    match document:
+        case [{"role": str()}, *_]:
+            return True
+        case {"messages": list(), "system": _}:
+            return True
+        case {"messages": list(messages)}:
+            said = [message for message in messages if isinstance(message, dict)]
+            contents = [message.get("content") for message in said]
+            return any(
+                isinstance(block, dict) and str(block.get("type")) in _BLOCKS
+                for content in contents
+                if isinstance(content, list)
+                for block in content
+            )
+    return False
+
+
+def read(document: object) -> Line:
+    """Return the conversation. Raises `InvalidValueError` naming the field."""
+    given: Any = expect(document, WHOLE, dict, list)
+    given = {"messages": given} if isinstance(given, list) else given
+    listed = objects(given, "messages")
+    rest = without(given, "messages")
+    messages: list[Document] = []
+    if rest.get("system"):
+        text, others = _text(_content(rest.pop("system"), "system.content"))
+        messages.append(_message(Role.SYSTEM, text, {"content": others}))
+    for index, message in enumerate(listed):
+        messages += _read(message, f"messages[{index}]")
+    return chatkeep.read({"metadata": {KEY: rest} if rest else None, "messages": messages})
+
+
+def _content(value: object, field: str) -> str | list[Document]:
+    content = expect(value, field, str, list)
+    return content if isinstance(content, str) else check_objects(content, field)
+
+
+def _read(given: Document, where: str) -> list[Document]:
+    """Return the results of tools that a message holds, and the rest of it, if there is any."""
+    role = one_of(_ROLES, required(given, "role", where, str), f"{where}.role")
+    content = _content(required(given, "content", where, str, list), f"{where}.content")
+    kept = without(given, "role", "content")
+    found: list[Document] = []
+    uses: list[Document] = []
+    blocks: list[Document] = []
+    for index, block in enumerate(content if isinstance(content, list) else ()):
+        at = f"{where}.content[{index}]"
+        match block.get("type"):
+            case "tool_use" if role is Role.ASSISTANT:
+                uses.append(_read_use(block, at))
+            case "tool_result":
+                found.append(_read_result(block, at))
+            case _:
+                blocks.append(block)
+    text, others = _text(content if isinstance(content, str) else blocks)
+    if text or others or uses or kept or not found:
+        message = _message(role, text, {**kept, "content": others})
+        if uses:
+            message["tool_calls"] = uses
+            message["content"] = text or None
+        found.append(message)
+    return found
+
+
+def _read_use(block: Document, where: str) -> Document:
+    call_id = required(block, "id", where, str)
+    name = required(block, "name", where, str)
+    arguments = stable_json(block.get("input", {}))
+    call = make_call(call_id, name, arguments, is_json=True)
+    rest = without(block, "type", "id", "name", "input")
+    return {**call, KEY: rest} if rest else call
+
+
+def _read_result(block: Document, where: str) -> Document:
+    call_id = required(block, "tool_use_id", where, str)
+    content = optional(block, "content", where, str, list)
+    text, others = _text(_content(content or "", f"{where}.content"))
+    rest = without(block, "type", "tool_use_id", "content")
+    return {**_message(Role.TOOL, text, {**rest, "content": others}), "tool_call_id": call_id}
+
+
+def _text(content: str | list[Document]) -> tuple[str, list[Document]]:
+    """Return the text of all blocks, and those blocks that are more than a text."""
+    if isinstance(content, str):
+        return content, []
+    texts, others = [], []
+    for block in content:
+        if block.get("type") == "text" and isinstance(block.get("text"), str):
+            texts.append(block["text"])
+            rest = {key: value for key, value in block.items() if value and key != "text"}
+            if rest.keys() > {"type"}:
+                others.append(rest)
+        else:
+            others.append(block)
+    return "\n\n".join(filter(None, texts)), others
+
+
+def _message(role: Role, text: str, kept: Document) -> Document:
+    if not kept["content"]:
+        del kept["content"]
+    return {"role": role.value, "content": text, "metadata": {KEY: kept} if kept else None}
+
+
+def write_context(context: Context, embed: Embed) -> Document:
+    """Return a context as `system` and `messages` to send on to Anthropic's API.
+
+    The context is as `domain.context.select` gives it: every call with its result. What the API has
+    no place for is changed as little as it takes: system and developer texts all go to `system`,
+    which is None without any; neighbours of one role become one turn. Left out are names, metadata,
+    blank texts, what comes before the first text of the user, and white space at the end of a
+    closing assistant turn. Ids and names of tools that the API refuses, and ids that come again,
+    are replaced. Blank arguments become `{}`, others that are not a JSON object
+    `{"arguments": ...}`, the input of a custom tool `{"input": ...}`.
+    """
+    system: list[str] = []
+    turns: list[Document] = []
+    asked: dict[str | None, Document] = {}
+    used_ids: set[str] = set()
+    for message in context.messages:
+        text = message.content if message.content and not message.content.isspace() else None
+        role = message.role
+        if role is _SYSTEM or role is _DEVELOPER:
+            system += [text] if text else []
+            continue
+        if not turns and role is not _USER:
+            continue
+        blocks: list[Document]
+        if role is _TOOL:
+            block = {"type": "tool_result", "tool_use_id": asked[message.tool_call_id]["id"]}
+            if text:
+                block["content"] = text
+            blocks = [block]
+        else:
+            blocks = [{"type": "text", "text": text}] if text else []
+        if role is _ASSISTANT:
+            asked = {} if message.tool_calls is None else _uses(message, used_ids, embed)
+            blocks += asked.values()
+        _add(turns, "assistant" if role is _ASSISTANT else "user", blocks)
+    _close(turns)
+    return {"system": "\n\n".join(system) if system else None, "messages": turns}
+
+
+def _uses(message: Message, used_ids: set[str], embed: Embed) -> dict[str | None, Document]:
+    """Return the blocks for the calls of a message, by the ids that its results name."""
+    uses: dict[str | None, Document] = {}
+    # An id of our own comes from the message's, so that it is the same in every request: providers
+    # cache prompts by their beginning.
+    own_ids = (f"toolu_{message.id.hex}_{n}" for n in count())
+    for call in calls(message.tool_calls or JsonText("")):
+        block_id = call.id
+        while block_id in used_ids or not _ID.fullmatch(block_id):
+            block_id = next(own_ids)
+        used_ids.add(block_id)
+        name = _NOT_IN_NAME.sub("_", call.name)[:_NAME_CHARS]
+        uses[call.id] = {
+            "type": "tool_use",
+            "id": block_id,
+            "name": name,
+            "input": _input(call, embed),
+        }
+    return uses
+
+
+def _input(call: Call, embed: Embed) -> object:
+    if call.is_custom:
+        return {"input": call.payload}
+    if not call.payload.strip():  # what models write for a tool without parameters
+        return {}
+    return embed(call.payload) if is_json_object(call.payload) else {"arguments": call.payload}
+
+
+def _add(turns: list[Document], speaker: str, blocks: list[Document]) -> None:
+    if turns and turns[-1]["role"] == speaker:
+        turns[-1]["content"] += blocks
+    elif blocks:
+        turns.append({"role": speaker, "content": blocks})
+
+
+def _close(turns: Sequence[Document]) -> None:
+    """Give each turn that is one text that text as its content."""
+    if turns and turns[-1]["role"] == "assistant":
+        closing = turns[-1]["content"][-1]
+        if closing["type"] == "text":
+            closing["text"] = closing["text"].rstrip()
+    for turn in turns:
+        match turn["content"]:
+            case [{"type": "text", "text": text}]:
+                turn["content"] = text

@@ -1,0 +1,342 @@
+"""The service's own format (`jsonl`): the document of a conversation, which has a place for all.
+
+    {"source": ..., "title": ..., "created_at": ..., "messages": [{"role": ..., "content": ...}]}
+
+Every key but `messages`, and `role` of each message, may be null or absent. `source`, where a
+conversation came from, is kept in its metadata. What came through OpenAI's API is exact in `item`,
+a JSON text in a string. An item that is not a message has no `role`; it keeps its place in
+`messages`.
+
+The readers of all other formats make such a document of theirs and let it be read here.
+"""
+
+import json
+import re
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from chatkeep.domain.entries import Entry, GivenEntry
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.codec import (
+    WHOLE,
+    Document,
+    Embed,
+    Line,
+    check_objects,
+    expect,
+    objects,
+    optional,
+    path,
+)
+from chatkeep.domain.formats.openai_items import ParsedItem, parse_item
+from chatkeep.domain.items import ItemText, message_id_in
+from chatkeep.domain.json_fields import (
+    check_json,
+    json_text,
+    metadata_text,
+    stable_json,
+    tool_calls_text,
+)
+from chatkeep.domain.json_sources import object_sources, write_object
+from chatkeep.domain.model import (
+    EMPTY_OBJECT,
+    Conversation,
+    ConversationId,
+    JsonText,
+    Message,
+    MessageId,
+    NewMessage,
+    Role,
+    Status,
+)
+
+SOURCE: Final = "source"
+_FIELDS: Final = frozenset(
+    {
+        *("messages", SOURCE, "title", "status", "metadata", "retain", "id"),
+        *("created_at", "updated_at"),
+    }
+)
+_MESSAGE_FIELDS: Final = frozenset(
+    {
+        *("role", "content", "tool_calls", "tool_call_id", "name", "metadata", "id"),
+        *("created_at", "item"),
+    }
+)
+_ITEM_FIELDS: Final = frozenset({"item", "created_at"})
+_TIME: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,100}))?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
+)
+_UUID: Final = re.compile(
+    r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
+)
+_MICROSECOND_DIGITS: Final = 6
+
+
+def recognizes(document: object) -> bool:
+    return isinstance(document, dict) and isinstance(document.get("messages"), list)
+
+
+def read(document: object, *, canonical: str | None = None) -> Line:
+    """Return the conversation of a document; `canonical` is an id that its source has for it.
+
+    Raises `InvalidValueError` naming the field.
+    """
+    given = _present(expect(document, WHOLE, dict), _FIELDS, "")
+    messages = objects(given, "messages")
+    entries = []
+    for index, message in enumerate(messages):
+        field = f"messages[{index}]"
+        messages[index] = _present(message, _MESSAGE_FIELDS, field)
+        entries.append(_entry(messages[index], field))
+    given["messages"] = messages
+    status = optional(given, "status", "", str)
+    conversation_id = _uuid(given, "")
+    return Line(
+        id=None if conversation_id is None else ConversationId(conversation_id),
+        title=optional(given, "title", "", str),
+        status=Status.ACTIVE if status is None else _choice(Status, status, "status"),
+        metadata=_with_source(
+            optional(given, "metadata", "", dict), optional(given, SOURCE, "", str)
+        ),
+        retain=optional(given, "retain", "", bool) or False,
+        created_at=_time(given, "created_at", ""),
+        updated_at=_time(given, "updated_at", ""),
+        entries=tuple(entries),
+        canonical=canonical or ("" if conversation_id else _canonical(given)),
+        may_grow=canonical is not None,
+    )
+
+
+class ChatkeepWriter:
+    """Writes what `read` reads. Nothing is left out but idempotency keys."""
+
+    writes_empty = True
+
+    def head(self, conversation: Conversation, embed: Embed) -> Document:
+        source, metadata = _without_source(conversation.metadata)
+        head: Document = {} if source is None else {SOURCE: source}
+        head["title"] = conversation.title
+        head["status"] = conversation.status
+        if metadata != EMPTY_OBJECT:
+            head["metadata"] = embed(metadata)
+        if conversation.retain:
+            head["retain"] = True
+        head["id"] = conversation.id
+        head["created_at"] = conversation.created_at
+        head["updated_at"] = conversation.updated_at
+        return head
+
+    def entry(self, entry: Entry, embed: Embed) -> Document:
+        if entry.message is None:
+            return {"item": entry.item or "", "created_at": entry.created_at}
+        return _message(entry.message, entry.item, embed)
+
+    def tail(self, conversation: Conversation, embed: Embed) -> Document:  # noqa: ARG002 - the interface
+        return {}
+
+
+def write_time(time: datetime) -> str:
+    """Return a time as RFC 3339 has it, with `Z` for UTC."""
+    text = time.isoformat()
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
+
+
+def _message(message: Message, item: ItemText | None, embed: Embed) -> Document:
+    document: Document = {"role": message.role, "content": message.content}
+    if message.tool_calls is not None:
+        document["tool_calls"] = embed(message.tool_calls)
+    if message.tool_call_id is not None:
+        document["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        document["name"] = message.name
+    if message.metadata != EMPTY_OBJECT:
+        document["metadata"] = embed(message.metadata)
+    document["id"] = message.id
+    document["created_at"] = message.created_at
+    if item is not None:
+        document["item"] = item
+    return document
+
+
+def _canonical(given: Document) -> str:
+    """Return the same text for the same conversation, however its ids and times are written."""
+    messages = [_rewrite(message) for message in given["messages"]]
+    return stable_json(_rewrite({**given, "messages": messages}), sort_keys=True)
+
+
+def _rewrite(document: Document) -> Document:
+    document = dict(document)
+    if "id" in document:
+        document["id"] = str(UUID(document["id"]))
+    for name in ("created_at", "updated_at"):
+        if name in document:
+            document[name] = write_time(_parse_time(document[name], name))
+    return document
+
+
+def _present(document: Document, known: frozenset[str], field: str) -> Document:
+    """Return the members that are not null. Raises `InvalidValueError` for an unknown one."""
+    for name in document:
+        if name not in known:
+            raise InvalidValueError(path(field, name), "is not a field of this format")
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def _entry(given: Document, field: str) -> GivenEntry:
+    created_at = _time(given, "created_at", field)
+    message_id = _uuid(given, field)
+    text = optional(given, "item", field, str)
+    if "role" not in given:
+        return _item_alone(given, text, created_at, field)
+    role = _choice(Role, expect(given["role"], f"{field}.role", str), f"{field}.role")
+    item = None if text is None else _item(text, f"{field}.item")
+    content = optional(given, "content", field, str)
+    calls = optional(given, "tool_calls", field, list)
+    if calls is not None:
+        check_objects(calls, f"{field}.tool_calls")
+    call_id = optional(given, "tool_call_id", field, str)
+    name = optional(given, "name", field, str)
+    metadata = optional(given, "metadata", field, dict)
+
+    is_of_item = (
+        item is not None
+        and item.message is not None
+        and name is None
+        and metadata is None
+        and (role, content, call_id) == _said(item.message)
+        and calls == _calls(item.message)
+    )
+    message = NewMessage(
+        role=role,
+        content=content,
+        tool_calls=_tool_calls(calls, f"{field}.tool_calls", checked=not is_of_item),
+        tool_call_id=call_id,
+        name=name,
+        metadata=metadata_text(metadata, field=f"{field}.metadata"),
+        id=None if message_id is None else MessageId(message_id),
+        created_at=created_at,
+    )
+    if item is None:
+        return GivenEntry(message=message)
+    if item.id is not None and message_id_in(item.id) not in {None, message_id}:
+        raise InvalidValueError(f"{field}.item.id", "is made of the id of another message")
+    return GivenEntry(
+        message=message,
+        item=ItemText(item.canonical()),
+        item_id=item.id,
+        is_of_item=is_of_item,
+    )
+
+
+def _tool_calls(calls: list[Any] | None, field: str, *, checked: bool) -> JsonText | None:
+    if checked or calls is None:
+        return tool_calls_text(calls, field=field)
+    return json_text(calls, field=field)
+
+
+def _said(message: NewMessage) -> tuple[Role, str | None, str | None]:
+    return message.role, message.content, message.tool_call_id
+
+
+def _calls(message: NewMessage) -> Any:  # noqa: ANN401 - any JSON
+    return None if message.tool_calls is None else json.loads(message.tool_calls)
+
+
+def _item_alone(
+    given: Document, text: str | None, created_at: datetime | None, field: str
+) -> GivenEntry:
+    if text is None:
+        raise InvalidValueError(f"{field}.role", "is missing")
+    if not given.keys() <= _ITEM_FIELDS:
+        raise InvalidValueError(f"{field}.role", "is missing beside what a message has")
+    item = _item(text, f"{field}.item")
+    if item.message is not None:
+        raise InvalidValueError(f"{field}.role", "is missing: this item is a message")
+    return GivenEntry(
+        message=None,
+        item=ItemText(item.canonical()),
+        item_id=item.id,
+        created_at=created_at,
+    )
+
+
+def _item(text: str, field: str) -> ParsedItem:
+    try:
+        check_json(text)
+    except ValueError as error:
+        raise InvalidValueError(field, f"is not JSON in a string: {error}") from error
+    item = parse_item(ItemText(text), field=field)
+    if item.id is None:
+        raise InvalidValueError(f"{field}.id", "is missing")
+    return item
+
+
+def _choice(choices: Any, given: str, field: str) -> Any:  # noqa: ANN401 - an enumeration
+    try:
+        return choices(given)
+    except ValueError:
+        raise InvalidValueError(field, f"must be one of {', '.join(choices)}") from None
+
+
+def _uuid(given: Document, field: str) -> UUID | None:
+    text = optional(given, "id", field, str)
+    if text is None:
+        return None
+    if _UUID.fullmatch(text) is None:
+        raise InvalidValueError(path(field, "id"), "is not a UUID")
+    return UUID(text)
+
+
+def _time(given: Document, name: str, field: str) -> datetime | None:
+    text = optional(given, name, field, str)
+    if text is None:
+        return None
+    time = _parse_time(text, path(field, name))
+    # A year's distance, since offsets overflow there, and Postgres takes the ends for infinity.
+    if not MINYEAR < time.year < MAXYEAR:
+        reason = f"is of the year {time.year}, which is out of range"
+        raise InvalidValueError(path(field, name), reason)
+    return time if time.tzinfo is UTC else time.astimezone(UTC)
+
+
+def _parse_time(text: str, field: str) -> datetime:
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise InvalidValueError(field, _NO_TIME)
+    date, time, fraction, offset = found.groups()
+    if offset is None:
+        raise InvalidValueError(field, "lacks a timezone; add Z, or an offset like +02:00")
+    try:
+        parsed = datetime.fromisoformat(f"{date}T{time}{'Z' if offset in 'Zz' else offset}")
+        if fraction is not None:
+            digits = fraction.ljust(_MICROSECOND_DIGITS + 1, "0")
+            microseconds = int(digits[:_MICROSECOND_DIGITS])
+            microseconds += digits[_MICROSECOND_DIGITS] >= "5"
+            parsed += timedelta(microseconds=microseconds)
+    except (ValueError, OverflowError):
+        raise InvalidValueError(field, _NO_TIME) from None
+    return parsed
+
+
+_NO_TIME: Final = "is not a time as RFC3339 has them, such as 2026-01-31T12:00:00Z"
+
+
+def _with_source(metadata: Document | None, source: str | None) -> JsonText:
+    if source is None:
+        return metadata_text(metadata)
+    if metadata and SOURCE in metadata:
+        reason = f"cannot be combined with {SOURCE}: give one of them"
+        raise InvalidValueError(f"metadata.{SOURCE}", reason)
+    return json_text({**(metadata or {}), SOURCE: source}, field="metadata")
+
+
+def _without_source(metadata: JsonText) -> tuple[str | None, JsonText]:
+    if SOURCE not in metadata:
+        return None, metadata
+    members = object_sources(metadata)
+    source = members.pop(SOURCE, "")
+    if not source.startswith('"'):
+        return None, metadata
+    return json.loads(source), JsonText(write_object(members))

@@ -1,0 +1,81 @@
+"""All formats: which can be read, which can be written, and which a context can be given in."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Final
+
+from chatkeep.domain.context import Context
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats import anthropic, chatgpt, chatkeep, openai_chat, sharegpt
+from chatkeep.domain.formats.codec import WHOLE, Document, Embed, Line, Reader, Writer
+
+_SHOWN_KEYS: Final = 8
+
+
+class Format(StrEnum):
+    """The formats of files, by the names that commands take."""
+
+    JSONL = "jsonl"
+    CHATGPT = "chatgpt"
+    OPENAI = "openai"
+    SHAREGPT = "sharegpt"
+    ANTHROPIC = "anthropic"
+
+
+class ContextFormat(StrEnum):
+    """The formats of contexts, beside the service's own."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+READERS: Final[Mapping[Format, Reader]] = {
+    # A document of several formats is of the first of these. Messages of a role and a text mean the
+    # same in all; then come those with most of their own.
+    Format.JSONL: Reader(chatkeep.recognizes, chatkeep.read),
+    Format.CHATGPT: Reader(chatgpt.recognizes, chatgpt.read),
+    Format.SHAREGPT: Reader(sharegpt.recognizes, sharegpt.read),
+    Format.ANTHROPIC: Reader(anthropic.recognizes, anthropic.read),
+    Format.OPENAI: Reader(openai_chat.recognizes, openai_chat.read),
+}
+WRITERS: Final[Mapping[Format, Writer]] = {
+    Format.JSONL: chatkeep.ChatkeepWriter(),
+    Format.OPENAI: openai_chat.OpenAIChatWriter(),
+}
+CONTEXTS: Final[Mapping[ContextFormat, Callable[[Context, Embed], Document]]] = {
+    ContextFormat.OPENAI: openai_chat.write_context,
+    ContextFormat.ANTHROPIC: anthropic.write_context,
+}
+
+
+def read_any(document: object) -> Line:
+    """Return the conversation, whatever format it is in.
+
+    It is in the service's own format if that takes it. Raises `InvalidValueError`: for a document
+    in no format, with what was seen.
+    """
+    own = READERS[Format.JSONL]
+    try:
+        return own.read(document)
+    except InvalidValueError:
+        others = [reader for reader in READERS.values() if reader is not own]
+        reader = next((each for each in others if each.recognizes(document)), None)
+        if reader is None:
+            if isinstance(document, dict) and "messages" in document:
+                raise
+            raise InvalidValueError(WHOLE, _describe(document)) from None
+    return reader.read(document)
+
+
+def _describe(document: object) -> str:
+    match document:
+        case {"role": _, "content": _} | {"from": _, "value": _}:
+            seen = 'a message alone; the messages of one conversation go into {"messages": [...]}'
+        case dict():
+            keys = ", ".join(repr(key[:50]) for key in list(document)[:_SHOWN_KEYS])
+            seen = f"an object with the keys {keys}" if document else "an empty object"
+        case list():
+            seen = "an array"
+        case _:
+            seen = repr(document)[:50]
+    return f"is in none of the formats {', '.join(Format)}: it is {seen}"

@@ -1,0 +1,220 @@
+"""The rules of fields that hold JSON (metadata, tool calls), wherever the JSON came from."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits
+
+Encode = Callable[[object], str]
+"""Writes a JSON value as compact text, every character as itself. Raises `RecursionError`."""
+
+MAX_DEPTH: Final = 500
+"""How deep documents may be nested. Deeper ones might not be comparable: that takes stack."""
+
+TOO_DEEP: Final = f"is nested more than {MAX_DEPTH} levels deep"
+UNPAIRED_SURROGATE: Final = "contains an unpaired surrogate"
+
+encode: Final[Encode] = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
+_encode_sorted: Final[Encode] = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True
+).encode
+# What each kind of call holds: the member named after the kind, with two texts in it.
+_CALLS: Final = {"function": ("name", "arguments"), "custom": ("name", "input")}
+_NO_LIMITS: Final = Limits(max_metadata_bytes=0, max_message_chars=0)
+# It begins with what is rare, and so is found thirty times as fast.
+_EXPONENT: Final = re.compile(r"e(?<=\de)[-+]?\d")
+_LAST_WRITTEN_OUT: Final = -5
+"""The power of ten from which on Python writes an exponent, and msgspec does not yet."""
+
+# A number is tried at its first digit only: trying each digit would take quadratic time.
+_STRING_OR_EXPONENTIAL: Final = re.compile(
+    r'"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.])\d+(?:\.\d+)?e[-+]?\d+'
+)
+
+
+def is_unicode(text: str) -> bool:
+    """Return False for a text with an unpaired surrogate: JSON can write one, UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_deeper(value: object, depth: int) -> bool:
+    """Whether lists and objects are nested more than `depth` deep in a decoded JSON value."""
+    level = [value]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def json_text(
+    value: object,
+    *,
+    field: str,
+    check_size: Callable[[int], None] = lambda _chars: None,
+    encode: Encode = encode,
+) -> JsonText:
+    """Return a decoded JSON value as text: compact, with every character as itself.
+
+    Numbers are written without exponents, as Postgres does, so that a limit counts what will be
+    read back: five bytes may become 309. `check_size` gets the number of characters before that
+    happens, and may raise. Raises `InvalidValueError` for a document nested deeper than
+    `MAX_DEPTH`, and for one that JSON in UTF-8 cannot hold.
+    """
+    try:
+        text = encode(value)
+    except RecursionError:
+        raise InvalidValueError(field, TOO_DEEP) from None
+    except UnicodeEncodeError:
+        raise InvalidValueError(field, UNPAIRED_SURROGATE) from None
+    except ValueError:  # infinite, or with more digits than Python writes
+        raise InvalidValueError(field, "holds a number that is out of range") from None
+    if not text.isascii() and not is_unicode(text):
+        raise InvalidValueError(field, UNPAIRED_SURROGATE)
+    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
+        raise InvalidValueError(field, TOO_DEEP)
+    if _EXPONENT.search(text):
+        tokens = _STRING_OR_EXPONENTIAL.finditer(text)
+        check_size(len(text) + sum(map(_growth, tokens)))
+        text = _STRING_OR_EXPONENTIAL.sub(_write_out, text)
+    return JsonText(text)
+
+
+def stable_json(value: object, *, sort_keys: bool = False) -> str:
+    """Return a decoded JSON value as compact text that is the same for ever.
+
+    Numbers are written as msgspec writes them: ids of conversations that were imported in the past
+    follow from such texts.
+    """
+    text = (_encode_sorted if sort_keys else encode)(value)
+    if _EXPONENT.search(text):
+        text = _STRING_OR_EXPONENTIAL.sub(_shorten_exponent, text)
+    return text
+
+
+def check_json(text: str) -> None:
+    """Raise `ValueError`, saying why, unless the text is JSON that UTF-8 can hold.
+
+    Numbers may have any number of digits.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_int=str, parse_float=str)
+    except RecursionError:
+        raise ValueError("is nested too deep") from None
+    # Only escapes, or the text itself, can bring one in.
+    if not is_unicode(text) or ("\\u" in text and not is_unicode(encode(value))):
+        raise ValueError(UNPAIRED_SURROGATE)
+
+
+def metadata_text(
+    metadata: Mapping[str, Any] | None,
+    *,
+    field: str = "metadata",
+    limits: Limits = _NO_LIMITS,
+    encode: Encode = encode,
+) -> JsonText:
+    """Return metadata as text. Its size is checked only where it would grow beyond `limits`."""
+    if not metadata:
+        return EMPTY_OBJECT
+
+    def check_size(chars: int) -> None:
+        limits.check("max_metadata_bytes", chars, field=field, unit="bytes")
+
+    return json_text(metadata, field=field, check_size=check_size, encode=encode)
+
+
+def tool_calls_text(
+    calls: Sequence[Mapping[str, Any]] | None,
+    *,
+    field: str,
+    limits: Limits = _NO_LIMITS,
+    encode: Encode = encode,
+) -> JsonText | None:
+    """Return tool calls as text, with all their members.
+
+    Their size is checked only where it would grow beyond `limits`. Raises `InvalidValueError` for
+    a call that breaks the rules of `check_call`.
+    """
+    if calls is None:
+        return None
+    for index, call in enumerate(calls):
+        check_call(call, f"{field}[{index}]")
+
+    def check_size(chars: int) -> None:
+        limits.check("max_message_chars", chars, field=field, unit="characters")
+
+    return json_text(calls, field=field, check_size=check_size, encode=encode)
+
+
+def check_call(call: object, field: str) -> None:
+    """Raise `InvalidValueError` unless `call` is a tool call as OpenAI's chat API has them.
+
+    It has an `id`, a `type` of `function` or `custom`, and a member of that name. No model would
+    take back anything else.
+    """
+    if not isinstance(call, Mapping) or not _is_filled(call.get("id")):
+        raise InvalidValueError(f"{field}.id", "a tool call has an id, a text that is not empty")
+    kind = call.get("type")
+    if not isinstance(kind, str) or kind not in _CALLS:
+        raise InvalidValueError(f"{field}.type", "a tool call is of type function or custom")
+    called = call.get(kind)
+    name, argument = _CALLS[kind]
+    if not isinstance(called, Mapping) or not _is_filled(called.get(name)):
+        raise InvalidValueError(f"{field}.{kind}.{name}", "the called tool has a name")
+    if not isinstance(called.get(argument), str):
+        raise InvalidValueError(
+            f"{field}.{kind}.{argument}", "is a text: JSON is handed over encoded, as models do"
+        )
+
+
+def _growth(token: re.Match[str]) -> int:
+    """Return by how many characters a token grows when it is written out."""
+    if token[0].startswith('"'):
+        return 0
+    mantissa, _, exponent = token[0].partition("e")
+    digits = len(mantissa) - ("." in mantissa)
+    power = int(exponent)
+    # Either zeros and `.0` follow, or `0.` and zeros precede: a number with digits on both sides of
+    # its point is not written with an exponent.
+    written = power + 1 + len(".0") if power > 0 else len("0.") - power - 1 + digits
+    return written - len(token[0])
+
+
+def _write_out(token: re.Match[str]) -> str:
+    if token[0].startswith('"'):
+        return token[0]
+    number = format(Decimal(token[0]), "f")
+    return number if "." in number else f"{number}.0"  # or else it would be read as an integer
+
+
+def _shorten_exponent(token: re.Match[str]) -> str:
+    if token[0].startswith('"'):
+        return token[0]
+    mantissa, _, exponent = token[0].partition("e")
+    power = int(exponent)
+    if power == _LAST_WRITTEN_OUT:
+        return f"0.0000{mantissa.replace('.', '')}"
+    return f"{mantissa}e{power}"
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"holds {constant}, which JSON does not have")
+
+
+def _is_filled(value: object) -> bool:
+    return isinstance(value, str) and bool(value)

@@ -1,0 +1,64 @@
+"""Exports as JSON Lines: one document a conversation, a line each, written in pieces as they come.
+
+Lines end with a line feed and nothing else; the text is UTF-8.
+"""
+
+from typing import Final
+
+import msgspec
+
+from chatkeep.domain.formats.codec import Piece, Writer
+from chatkeep.domain.formats.table import WRITERS, Format
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class JsonLines:
+    """Writes conversations with the writer of a format, and counts what it leaves out.
+
+    Without one they are written in the service's own format, which leaves out nothing.
+    """
+
+    def __init__(self, writer: Writer = WRITERS[Format.JSONL]) -> None:
+        self._writer = writer
+        # What comes before the next entry; None as long as the line is not begun.
+        self._separator: bytes | None = None
+        self._entries_left_out = 0
+        self._conversations_left_out = 0
+
+    def write(self, piece: Piece) -> bytes:
+        """Return what comes next in the file."""
+        parts = []
+        if piece.is_first:
+            self._separator = None
+            if self._writer.writes_empty:
+                parts.append(self._begin(piece))
+        for entry in piece.entries:
+            document = self._writer.entry(entry, msgspec.Raw)
+            if document is None:
+                self._entries_left_out += 1
+                continue
+            before = self._begin(piece) if self._separator is None else self._separator
+            parts += [before, _encode(document)]
+            self._separator = b","
+        if piece.is_last:
+            if self._separator is None:
+                self._conversations_left_out += 1
+            else:
+                tail = _encode(self._writer.tail(piece.conversation, msgspec.Raw))
+                parts += [b"]", tail[1:] if tail == b"{}" else b"," + tail[1:], b"\n"]
+        return b"".join(parts)
+
+    def left_out(self) -> str:
+        """Say what was left out since the format has no place for it; nothing if nothing was."""
+        counts = []
+        if self._entries_left_out:
+            counts.append(f"{self._entries_left_out} items that are not messages")
+        if self._conversations_left_out:
+            counts.append(f"{self._conversations_left_out} conversations without messages")
+        return " and ".join(counts)
+
+    def _begin(self, piece: Piece) -> bytes:
+        self._separator = b""
+        head = _encode(self._writer.head(piece.conversation, msgspec.Raw))
+        return (head[:-1] if head == b"{}" else head[:-1] + b",") + b'"messages":['
