@@ -1,17 +1,21 @@
-"""What the planner knows of the tables."""
+"""Updates what the planner knows of the tables, after many rows were added at once."""
 
 from typing import Final
 
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.statement import Statement
 
-ANALYZE: Final = "ANALYZE conversations, messages, conversation_items"
-ANALYZE_TIMEOUT: Final = 300.0  # seconds
+ANALYZE: Final = Statement(
+    "statistics.analyze",
+    "ANALYZE conversations, messages, conversation_items",
+    timeout=300.0,
+)
 
 
 async def refresh(engine: Engine) -> None:
-    """Count the rows anew, after many were added at once. Raises `StoreUnavailableError`.
+    """Have Postgres sample the tables again. Raises `StoreUnavailableError`.
 
-    Until autovacuum gets there the planner guesses: it may read a whole conversation, and sort it,
-    to find the last messages.
+    Until then, or until autovacuum does it, the planner guesses: it may read and sort a whole
+    conversation to find its last messages.
     """
-    await engine.fetch(ANALYZE, timeout=ANALYZE_TIMEOUT)
+    await engine.fetch(ANALYZE)

@@ -49,7 +49,7 @@ RENEW_EVERY: Final = 0.25
 """Seconds; short enough for each request that is tried again to have it happen once."""
 
 ENCODING: Final = "UTF8"
-PROBE: Final = "SELECT FROM messages LIMIT 0"
+PROBE: Final = Statement("engine.probe", "SELECT FROM messages LIMIT 0")
 _LOOK_AGAIN: Final = (0.1, 0.5)
 
 
@@ -342,7 +342,7 @@ class Engine(PostgresEngine):
                 raise
             connection = await pool.acquire(timeout=self._timing.acquire)
         try:
-            await connection.fetch(PROBE)
+            await connection.fetch(PROBE.sql)
         except asyncpg.PostgresError as error:
             found = classify(error)
             if found is None or found.retry is not Retry.NEVER:

@@ -1,8 +1,8 @@
 """Applies and lists the migrations, through Piccolo.
 
-Piccolo itself must not run twice at once, and records a migration outside the transaction that it
-was applied in. Here everything is one transaction under one lock: when several processes start at
-once, the first applies them and the others find nothing to do.
+Two runs of Piccolo's own command at once would collide, and it records a migration outside of the
+transaction that applies it. Here everything is one transaction under one lock: when several
+processes start at once, the first applies the migrations and the others find nothing to do.
 
 Piccolo looks for its engine and its apps in a module that an environment variable names, else in
 `piccolo_conf`, which may be another project's. Here it finds the engine that the caller gives.
@@ -13,23 +13,25 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 from piccolo.conf.apps import ENVIRONMENT_VARIABLE, AppRegistry
 
+from chatkeep.adapters.piccolo import locks
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import first_line, translate_errors
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.tables import Migrations
 from chatkeep.adapters.piccolo.users import ID_COLUMN, TOO_LONG, WIDEN, narrower_ids
 from chatkeep.domain.operations.migrations import MigrationError, MigrationStatus
 
-# Any number will do, as long as nobody else uses it in this database: "chatkeep" in ASCII.
-LOCK: Final = int.from_bytes(b"chatkeep")
-LOCK_TIMEOUT: Final = "60s"
-
 APP: Final = "chatkeep"
 CONFIGURATION: Final = "chatkeep.adapters.piccolo.configuration_of_this_run"
-RAN: Final = "SELECT name, ran_on FROM migration WHERE app_name = $1"
+
+SET_LOCK_TIMEOUT: Final = Statement("migrate.lock_timeout", "SET LOCAL lock_timeout = '60s'")
+EXISTS: Final = Statement("migrate.exists", "SELECT to_regclass('migration') IS NOT NULL AS exists")
 
 
 async def migrate(engine: Engine) -> list[MigrationStatus]:
@@ -39,8 +41,8 @@ async def migrate(engine: Engine) -> list[MigrationStatus]:
     """
     with translate_errors():
         async with engine.transaction():
-            await engine.fetch(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-            await engine.fetch("SELECT pg_advisory_xact_lock($1)", LOCK)
+            await engine.fetch(SET_LOCK_TIMEOUT)
+            await locks.wait_for(engine, locks.MIGRATION)
             pending = {each.id for each in await _status(engine) if each.ran_on is None}
             if pending:
                 await _run(engine)
@@ -64,25 +66,28 @@ async def status(engine: Engine) -> list[MigrationStatus]:
 
 
 async def _status(engine: Engine) -> list[MigrationStatus]:
-    # Piccolo's commands bring a code formatter along: most of our own commands are done sooner than
-    # it is loaded.
+    # Piccolo's commands import a code formatter, which takes longer than most of our own commands.
     from piccolo.apps.migrations.commands.base import BaseMigrationManager  # noqa: PLC0415
 
     from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG  # noqa: PLC0415
 
-    [row] = await engine.fetch("SELECT to_regclass('migration') IS NOT NULL AS exists")
-    ran: dict[str, Any] = {}
-    if row["exists"]:
-        rows = await engine.fetch(RAN, APP)
-        ran = {row["name"]: row["ran_on"] for row in rows}
+    [row] = await engine.fetch(EXISTS)
+    applied = await read_applied(engine) if row["exists"] else {}
     with _configured(engine):
         modules = BaseMigrationManager().get_migration_modules(
             APP_CONFIG.resolved_migrations_folder_path
         )
     return [
-        MigrationStatus(id, getattr(modules[id], "DESCRIPTION", ""), ran.get(id))
+        MigrationStatus(id, getattr(modules[id], "DESCRIPTION", ""), applied.get(id))
         for id in sorted(modules)  # noqa: A001 - the word for it
     ]
+
+
+async def read_applied(engine: Engine) -> dict[str, datetime]:
+    """Return when each migration was applied, by its id. Piccolo's table must be there."""
+    query = Migrations.select(Migrations.name, Migrations.ran_on).where(Migrations.app_name == APP)
+    rows = await engine.fetch_query("migrate.ran", query)
+    return {row["name"]: row["ran_on"] for row in rows}
 
 
 async def _run(engine: Engine) -> None:

@@ -1,25 +1,25 @@
-"""How much room chatkeep's own tables and indexes take. Another application's are not counted."""
+"""The sizes of chatkeep's own tables and indexes. Those of another application are left out."""
 
 from typing import Final
 
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.tables import TABLES
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.tables import MADE_BY_CHATKEEP, TABLES, table_name
 from chatkeep.domain.operations.stats import RelationSize
 
-OWN_TABLES: Final = {
-    *(table._meta.tablename for table in TABLES),  # noqa: SLF001 - Piccolo's way of saying it
-    "tasks",
-}
+OWN_TABLES: Final = {*map(table_name, TABLES), "tasks"}
 
-# `users` and `tasks` may be another application's: then the comment of the migration is not there.
-# A partitioned table, or index, holds nothing itself: its leaves are added up.
-SIZES: Final = """
+# `users` and `tasks` may belong to another application: then they lack the migration's comment.
+# A partitioned table or index is empty itself, so the sizes of its leaves are added up.
+SIZES: Final = Statement(
+    "sizes.sizes",
+    f"""
 WITH own AS (
-  SELECT to_regclass(name) AS id, name FROM unnest($1::text[]) AS name
+  SELECT to_regclass(name) AS id, name FROM unnest(:names::text[]) AS name
 ), tables AS (
   SELECT id, name FROM own
   WHERE id IS NOT NULL AND (
-    name NOT IN ('users', 'tasks') OR obj_description(id, 'pg_class') = 'made by chatkeep')
+    name NOT IN ('users', 'tasks') OR obj_description(id, 'pg_class') = '{MADE_BY_CHATKEEP}')
 ), relations AS (
   SELECT 'table' AS kind, name, name AS table, id FROM tables
   UNION ALL
@@ -36,7 +36,8 @@ LEFT JOIN LATERAL pg_partition_tree(r.id) AS part ON true
 JOIN pg_class c ON c.oid = coalesce(part.relid, r.id)
 WHERE part.isleaf IS NOT FALSE
 GROUP BY r.kind, r.name, r.table
-ORDER BY r.table, r.kind DESC, r.name"""
+ORDER BY r.table, r.kind DESC, r.name""",
+)
 
 
 async def sizes(engine: Engine) -> list[RelationSize]:
@@ -44,5 +45,5 @@ async def sizes(engine: Engine) -> list[RelationSize]:
 
     Raises `StoreUnavailableError`.
     """
-    rows = await engine.fetch(SIZES, sorted(OWN_TABLES))
+    rows = await engine.fetch(SIZES, names=sorted(OWN_TABLES))
     return [RelationSize(**row) for row in rows]

@@ -1,83 +1,100 @@
-"""Sweeps on Postgres, over the conversations of all users: an operator's statements.
+"""Sweeps on Postgres. They cover the conversations of all users: an operator's statements.
 
-Candidates are found by the BRIN index on `updated_at`, in the order they lie in, with no lock. The
-statements that change something take the rows that nobody else has locked, look again, and never
-wait: so no request waits for another one's sweep, and there is no circle to wait in.
+Candidates come by the BRIN index on `updated_at`, in the order of the table, and take no lock. The
+statements that change something check each row again, skip rows that somebody else has locked, and
+never wait. So a request never waits for another request's sweep, and no deadlock is possible.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from piccolo.query import Select
+
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
-from chatkeep.domain.model import ConversationId, UserId
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.tables import Conversations, ConversationSweeps
+from chatkeep.domain.model import ConversationId, Status, UserId
 from chatkeep.domain.operations.sweep import Cutoffs, Idle, Swept
 
 FIND_TIMEOUT: Final = 300.0
-"""Seconds; these statements read, at the worst, all conversations there are."""
+"""Seconds; at worst, these statements read every conversation."""
 
 DELETE_TIMEOUT: Final = 300.0
-"""Seconds; a conversation of a million messages took one or two."""
+"""Seconds; deleting a conversation of a million messages took one or two."""
 
 ARCHIVE_TIMEOUT: Final = 60.0
 
-# $3 is the later one of the two times.
-COUNT: Final = """
+COUNT: Final = Statement(
+    "sweeps.count",
+    """
 SELECT count(*) FILTER (
-         WHERE status = 'active' AND updated_at < $1
-           AND (retain OR $2::timestamptz IS NULL OR updated_at >= $2)) AS archived,
-       count(*) FILTER (WHERE updated_at < $2 AND NOT retain) AS deleted,
+         WHERE status = 'active' AND updated_at < :archive_before
+           AND (retain OR :delete_before::timestamptz IS NULL OR updated_at >= :delete_before)
+       ) AS archived,
+       count(*) FILTER (WHERE updated_at < :delete_before AND NOT retain) AS deleted,
        coalesce(sum(message_count) FILTER (
-         WHERE updated_at < $2 AND NOT retain), 0)::bigint AS messages,
-       count(*) FILTER (WHERE updated_at < $2 AND retain) AS retained
-FROM conversations WHERE updated_at < $3"""
-
-TO_DELETE: Final = """
-SELECT id, user_id, message_count FROM conversations
-WHERE updated_at < $1 AND NOT retain LIMIT $2"""
-
-TO_ARCHIVE: Final = """
-SELECT id, user_id, message_count FROM conversations
-WHERE updated_at < $1 AND status = 'active' LIMIT $2"""
+         WHERE updated_at < :delete_before AND NOT retain), 0)::bigint AS messages,
+       count(*) FILTER (WHERE updated_at < :delete_before AND retain) AS retained
+FROM conversations WHERE updated_at < :latest""",
+    timeout=FIND_TIMEOUT,
+)
+"""`latest` is the later one of the two times."""
 
 _STILL_IDLE: Final = """
   SELECT c.id, c.user_id
-  FROM unnest($1::text[]::uuid[], $2::text[]) AS given (id, user_id)
+  FROM unnest(:ids::text[]::uuid[], :user_ids::text[]) AS given (id, user_id)
   JOIN conversations c ON c.id = given.id AND c.user_id = given.user_id
-  WHERE c.updated_at < $3"""
+  WHERE c.updated_at < :before"""
 
-# Messages, items and keys go by their foreign keys. `message_count` is kept with every append.
-DELETE: Final = f"""
+# Messages, items and keys go by their foreign keys. Each append keeps `message_count` true.
+DELETE: Final = Statement(
+    "sweeps.delete",
+    f"""
 WITH idle AS ({_STILL_IDLE} AND NOT c.retain
   FOR UPDATE OF c SKIP LOCKED
 ), deleted AS (
   DELETE FROM conversations c USING idle
-  WHERE c.id = idle.id AND c.user_id = idle.user_id AND c.updated_at < $3 AND NOT c.retain
+  WHERE c.id = idle.id AND c.user_id = idle.user_id AND c.updated_at < :before AND NOT c.retain
   RETURNING c.message_count
 )
-SELECT count(*) AS deleted, coalesce(sum(message_count), 0)::bigint AS messages FROM deleted"""
+SELECT count(*) AS deleted, coalesce(sum(message_count), 0)::bigint AS messages FROM deleted""",
+    timeout=DELETE_TIMEOUT,
+)
 
-ARCHIVE: Final = f"""
+ARCHIVE: Final = Statement(
+    "sweeps.archive",
+    f"""
 WITH idle AS ({_STILL_IDLE} AND c.status = 'active'
   FOR UPDATE OF c SKIP LOCKED
 ), archived AS (
   UPDATE conversations c SET status = 'archived' FROM idle
-  WHERE c.id = idle.id AND c.user_id = idle.user_id AND c.updated_at < $3 AND c.status = 'active'
+  WHERE c.id = idle.id AND c.user_id = idle.user_id AND c.updated_at < :before
+    AND c.status = 'active'
   RETURNING c.id
 )
-SELECT count(*) AS archived FROM archived"""
+SELECT count(*) AS archived FROM archived""",
+    timeout=ARCHIVE_TIMEOUT,
+)
 
-# Of the same time to the microsecond, it is our own claim, whose answer was lost.
-CLAIM: Final = """
-INSERT INTO conversation_sweeps AS known (due, started_at) VALUES ($1, $2)
-ON CONFLICT (due) DO UPDATE SET started_at = excluded.started_at
-WHERE known.started_at = excluded.started_at
-RETURNING due"""
 
-FINISH: Final = """
-UPDATE conversation_sweeps
-SET finished_at = $2, archived = $3, deleted = $4, messages = $5, retained = $6 WHERE due = $1"""
+def deletable(before: datetime, limit: int) -> Select[Conversations]:
+    """Return the query for conversations that were idle before a time and that no hold keeps."""
+    return _idle_before(before, limit).where(Conversations.retain.eq(value=False))
+
+
+def archivable(before: datetime, limit: int) -> Select[Conversations]:
+    """Return the query for active conversations that were idle before a time."""
+    return _idle_before(before, limit).where(Conversations.status == Status.ACTIVE.value)
+
+
+def _idle_before(before: datetime, limit: int) -> Select[Conversations]:
+    return (
+        Conversations.select(Conversations.id, Conversations.user_id, Conversations.message_count)
+        .where(Conversations.updated_at < before)
+        .limit(limit)
+    )
 
 
 class PiccoloSweeps:
@@ -87,7 +104,12 @@ class PiccoloSweeps:
     async def count(self, cutoffs: Cutoffs) -> Swept:
         archive, delete = cutoffs.archive, cutoffs.delete
         latest = max((each for each in (archive, delete) if each is not None), default=None)
-        [row] = await self._engine.fetch(COUNT, archive, delete, latest, timeout=FIND_TIMEOUT)
+        [row] = await self._engine.fetch(
+            COUNT,
+            archive_before=archive,
+            delete_before=delete,
+            latest=latest,
+        )
         return Swept(
             archived=row["archived"],
             deleted=row["deleted"],
@@ -96,19 +118,21 @@ class PiccoloSweeps:
         )
 
     async def to_delete(self, before: datetime, *, limit: int) -> Sequence[Idle]:
-        rows = await self._engine.fetch(TO_DELETE, before, limit, timeout=FIND_TIMEOUT)
+        query = deletable(before, limit)
+        rows = await self._engine.fetch_query("sweeps.to_delete", query, timeout=FIND_TIMEOUT)
         return [_idle(row) for row in rows]
 
     async def to_archive(self, before: datetime, *, limit: int) -> Sequence[Idle]:
-        rows = await self._engine.fetch(TO_ARCHIVE, before, limit, timeout=FIND_TIMEOUT)
+        query = archivable(before, limit)
+        rows = await self._engine.fetch_query("sweeps.to_archive", query, timeout=FIND_TIMEOUT)
         return [_idle(row) for row in rows]
 
     async def delete(self, idle: Sequence[Idle], before: datetime) -> Swept:
-        [row] = await self._engine.fetch(DELETE, *_keys(idle), before, timeout=DELETE_TIMEOUT)
+        [row] = await self._engine.fetch(DELETE, **_keys(idle), before=before)
         return Swept(deleted=row["deleted"], messages=row["messages"])
 
     async def archive(self, idle: Sequence[Idle], before: datetime) -> Swept:
-        [row] = await self._engine.fetch(ARCHIVE, *_keys(idle), before, timeout=ARCHIVE_TIMEOUT)
+        [row] = await self._engine.fetch(ARCHIVE, **_keys(idle), before=before)
         return Swept(archived=row["archived"])
 
 
@@ -119,17 +143,33 @@ class PiccoloDiary:
         self._engine = engine
 
     async def claim(self, due: datetime, at: datetime) -> bool:
-        return bool(await self._engine.fetch(CLAIM, due, at))
+        sweep = ConversationSweeps
+        # A claim of the very same microsecond is our own, and its answer was lost.
+        query = sweep.insert(sweep(due=due, started_at=at)).on_conflict(
+            target=sweep.due,
+            action="DO UPDATE",
+            values=[sweep.started_at],
+            where=sweep.started_at == at,
+        )
+        return bool(await self._engine.fetch_query("sweeps.claim", query.returning(sweep.due)))
 
     async def finish(self, due: datetime, at: datetime, swept: Swept) -> None:
-        await self._engine.fetch(
-            FINISH, due, at, swept.archived, swept.deleted, swept.messages, swept.retained
-        )
+        sweep = ConversationSweeps
+        query = sweep.update(
+            {
+                sweep.finished_at: at,
+                sweep.archived: swept.archived,
+                sweep.deleted: swept.deleted,
+                sweep.messages: swept.messages,
+                sweep.retained: swept.retained,
+            }
+        ).where(sweep.due == due)
+        await self._engine.fetch_query("sweeps.finish", query)
 
 
 def _idle(row: Row) -> Idle:
     return Idle(ConversationId(row["id"]), UserId(row["user_id"]), row["message_count"])
 
 
-def _keys(idle: Sequence[Idle]) -> tuple[list[str], list[str]]:
-    return [str(each.id) for each in idle], [each.user_id for each in idle]
+def _keys(idle: Sequence[Idle]) -> dict[str, list[str]]:
+    return {"ids": [str(each.id) for each in idle], "user_ids": [each.user_id for each in idle]}

@@ -1,15 +1,47 @@
-"""The tables as Piccolo knows them: for its shell, its admin and the check of the schema.
+"""The tables as Piccolo knows them: every column, its type, and whether it may be null.
 
-The schema itself is made by the migrations, in SQL, since Piccolo cannot declare composite keys and
-indexes.
+Column lists in SQL come from here (`column_names`), and so does the check of the schema. Piccolo
+cannot declare composite keys or partial indexes, so the migrations that make the tables are SQL.
 """
 
-from typing import Any, ClassVar, Final, NoReturn
+from collections.abc import Collection
+from typing import Any, ClassVar, Final, NoReturn, cast
 
-from piccolo.columns import JSON, JSONB, UUID, BigInt, Boolean, Integer, Text, Timestamptz, Varchar
+from piccolo.columns import (
+    JSON,
+    JSONB,
+    UUID,
+    BigInt,
+    Boolean,
+    Integer,
+    Text,
+    Timestamp,
+    Timestamptz,
+    Varchar,
+)
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.defaults.uuid import UUID4
+from piccolo.engine import engine_finder
+from piccolo.engine.base import Engine
 from piccolo.table import Table
+
+
+class ConfiguredEngine:
+    """Piccolo's own engine for these tables: that of `piccolo_conf`, found when it is used.
+
+    Building a query for our own engine needs only the dialect, so it needs no `piccolo_conf`.
+    """
+
+    engine_type = "postgres"
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever an engine has
+        return getattr(engine_finder(), name)
+
+
+MADE_BY_CHATKEEP: Final = "made by chatkeep"
+"""The comment that the migrations put on tables that may also be another application's."""
+
+DB: Final = cast("Engine[Any]", ConfiguredEngine())
 
 
 class CompositeKeyError(TypeError):
@@ -66,12 +98,18 @@ class CompositeKey:
     __hash__ = None  # type: ignore[assignment] # as Piccolo's tables
 
 
-class Users(Table, tablename="users"):
+class UserIds(Table, tablename="users", db=DB):
+    """The part of `users` that is there in every installation. Use this one for queries."""
+
+    id = Varchar(length=255, primary_key=True, default=None)
+
+
+class Users(Table, tablename="users", db=DB):
     id = Varchar(length=255, primary_key=True, default=None)
     created_at = Timestamptz(default=TimestamptzNow())
 
 
-class Conversations(CompositeKey, Table, tablename="conversations"):
+class Conversations(CompositeKey, Table, tablename="conversations", db=DB):
     key_columns = ("id", "user_id")
     id = UUID(primary_key=True, default=UUID4())
     user_id = Varchar(length=255, default=None)
@@ -85,7 +123,7 @@ class Conversations(CompositeKey, Table, tablename="conversations"):
     updated_at = Timestamptz(default=TimestamptzNow())
 
 
-class Messages(CompositeKey, Table, tablename="messages"):
+class Messages(CompositeKey, Table, tablename="messages", db=DB):
     key_columns = ("id", "user_id")
     id = UUID(primary_key=True, default=UUID4())
     conversation_id = UUID(default=None)
@@ -102,7 +140,7 @@ class Messages(CompositeKey, Table, tablename="messages"):
     item = JSON(null=True, default=None)
 
 
-class ConversationItems(CompositeKey, Table, tablename="conversation_items"):
+class ConversationItems(CompositeKey, Table, tablename="conversation_items", db=DB):
     key_columns = ("conversation_id", "position", "user_id")
     conversation_id = UUID(default=None)
     user_id = Varchar(length=255, default=None)
@@ -112,7 +150,7 @@ class ConversationItems(CompositeKey, Table, tablename="conversation_items"):
     created_at = Timestamptz(default=TimestamptzNow())
 
 
-class ConversationKeys(CompositeKey, Table, tablename="conversation_keys"):
+class ConversationKeys(CompositeKey, Table, tablename="conversation_keys", db=DB):
     key_columns = ("conversation_id", "key", "user_id")
     conversation_id = UUID(default=None)
     user_id = Varchar(length=255, default=None)
@@ -123,7 +161,7 @@ class ConversationKeys(CompositeKey, Table, tablename="conversation_keys"):
     created_at = Timestamptz(default=TimestamptzNow())
 
 
-class ConversationSweeps(Table, tablename="conversation_sweeps"):
+class ConversationSweeps(Table, tablename="conversation_sweeps", db=DB):
     due = Timestamptz(primary_key=True, default=None)
     started_at = Timestamptz(default=None)
     finished_at = Timestamptz(null=True, default=None)
@@ -133,9 +171,17 @@ class ConversationSweeps(Table, tablename="conversation_sweeps"):
     retained = Integer(default=0)
 
 
-class Adoptions(Table, tablename="adoptions"):
+class Adoptions(Table, tablename="adoptions", db=DB):
     id = UUID(primary_key=True, default=None)
     run = Timestamptz(default=None)
+
+
+class Migrations(Table, tablename="migration", db=DB):
+    """Piccolo's own list of the migrations that were applied."""
+
+    name = Varchar(length=200)
+    app_name = Varchar(length=200)
+    ran_on = Timestamp(default=None)
 
 
 TABLES: Final = (
@@ -147,3 +193,19 @@ TABLES: Final = (
     ConversationSweeps,
     Adoptions,
 )
+
+
+def column_names(table: type[Table], *, without: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the columns of a table, in the order of its declaration.
+
+    Raises `ValueError` when the table does not have a column of `without`.
+    """
+    names = [column._meta.name for column in table._meta.columns]  # noqa: SLF001 - Piccolo's way of saying it
+    if unknown := [name for name in without if name not in names]:
+        raise ValueError(f"{table.__name__} has no column {', '.join(unknown)}")
+    return tuple(name for name in names if name not in without)
+
+
+def table_name(table: type[Table]) -> str:
+    name: str = table._meta.tablename  # noqa: SLF001 - Piccolo's way of saying it
+    return name

@@ -1,11 +1,19 @@
 """Transactions on the engine."""
 
 import contextlib
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from piccolo.engine.postgres import PostgresTransaction
 
 from chatkeep.adapters.piccolo.connection import BROKEN
+from chatkeep.adapters.piccolo.statement import Statement
+
+READ_SNAPSHOT: Final = Statement(
+    "transaction.read_snapshot", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+)
+"""Must be the first in a transaction, which then reads all as it was at that moment."""
+
+READ_ONLY: Final = Statement("transaction.read_only", "SET TRANSACTION READ ONLY")
 
 
 class Transaction(PostgresTransaction):

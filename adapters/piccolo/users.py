@@ -9,6 +9,8 @@ import asyncpg
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.tables import UserIds
 from chatkeep.domain.errors import UserNotProvisionedError, UserRetainedError
 from chatkeep.domain.model import MAX_ID_CHARS, Usage, UserId
 from chatkeep.domain.ports import MAX_NAMED
@@ -16,16 +18,20 @@ from chatkeep.domain.ports import MAX_NAMED
 logger = logging.getLogger("chatkeep.database")
 
 ERASE_TIMEOUT: Final = 300.0
+"""Seconds; an erasure takes all that a user has."""
 
-# The type of users.id, and whether a foreign key may point to it.
-ID_COLUMN: Final = """
+ID_COLUMN: Final = Statement(
+    "users.id_column",
+    """
 SELECT format_type(a.atttypid, a.atttypmod) AS type,
        EXISTS (SELECT FROM pg_index i
                WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
                  AND i.indpred IS NULL AND i.indimmediate
                  AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum) AS is_unique
 FROM pg_attribute a
-WHERE a.attrelid = to_regclass('users') AND a.attname = 'id' AND NOT a.attisdropped"""
+WHERE a.attrelid = to_regclass('users') AND a.attname = 'id' AND NOT a.attisdropped""",
+)
+"""One row with the type of users.id and whether a foreign key may refer to it; none without it."""
 
 WIDEN: Final = f"ALTER TABLE users ALTER COLUMN id TYPE varchar({MAX_ID_CHARS})"
 TOO_LONG: Final = "and a user with a longer id is refused (403)"
@@ -36,39 +42,51 @@ NO_USER: Final = (
     asyncpg.StringDataRightTruncationError,
     asyncpg.GeneratedAlwaysError,
 )
-"""What is raised for a user whom the table does not have, or does not take."""
-
-ADD: Final = "INSERT INTO users (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id"
+"""Errors for a user that the table does not have, or does not accept."""
 
 _COUNTS: Final = """count(*) AS conversations, count(*) FILTER (WHERE status = 'active') AS active,
        coalesce(sum(message_count), 0)::bigint AS messages,
        count(*) FILTER (WHERE retain) AS retained"""
 
-USAGE: Final = f"SELECT {_COUNTS} FROM conversations WHERE user_id = $1"
+USAGE: Final = Statement(
+    "users.usage", f"SELECT {_COUNTS} FROM conversations WHERE user_id = :user_id"
+)
 
-
-_OWNED: Final = "SELECT id, status, message_count, retain FROM conversations WHERE user_id = $1"
+_OWNED: Final = (
+    "SELECT id, status, message_count, retain FROM conversations WHERE user_id = :user_id"
+)
 _WHAT_GOES: Final = f"""
 SELECT EXISTS (SELECT FROM found) AS found, {_COUNTS}, (
   SELECT string_agg(id::text, ' ') FROM (SELECT id FROM owned WHERE retain LIMIT {MAX_NAMED}) held
 ) AS held
 FROM owned"""
 
-ERASABLE: Final = f"""
-WITH owned AS ({_OWNED}), found AS (SELECT FROM users WHERE id = $1){_WHAT_GOES}"""
+ERASABLE: Final = Statement(
+    "users.erasable",
+    f"""
+WITH owned AS ({_OWNED}), found AS (SELECT FROM users WHERE id = :user_id){_WHAT_GOES}""",
+)
 
-# The conversations are locked before their holds are looked at, so that none is set meanwhile and
-# what is counted is what goes. With $2 holds do not matter.
+# The conversations are locked before their holds are read. So no hold is set meanwhile, and the
+# rows that are counted are the rows that go.
 _LOCKED: Final = f"\nWITH owned AS ({_OWNED} FOR UPDATE)"
-_UNLESS_HELD: Final = "($2 OR NOT EXISTS (SELECT FROM owned WHERE retain))"
+_UNLESS_HELD: Final = "(:even_retained OR NOT EXISTS (SELECT FROM owned WHERE retain))"
 
-ERASE: Final = f"""{_LOCKED}, found AS (
-  DELETE FROM users WHERE id = $1 AND {_UNLESS_HELD} RETURNING id
-){_WHAT_GOES}"""
+ERASE: Final = Statement(
+    "users.erase",
+    f"""{_LOCKED}, found AS (
+  DELETE FROM users WHERE id = :user_id AND {_UNLESS_HELD} RETURNING id
+){_WHAT_GOES}""",
+    timeout=ERASE_TIMEOUT,
+)
 
-ERASE_CONVERSATIONS: Final = f"""{_LOCKED}, found AS (
-  DELETE FROM conversations WHERE user_id = $1 AND {_UNLESS_HELD} RETURNING id
-){_WHAT_GOES}"""
+ERASE_CONVERSATIONS: Final = Statement(
+    "users.erase_conversations",
+    f"""{_LOCKED}, found AS (
+  DELETE FROM conversations WHERE user_id = :user_id AND {_UNLESS_HELD} RETURNING id
+){_WHAT_GOES}""",
+    timeout=ERASE_TIMEOUT,
+)
 
 
 class PiccoloUsers:
@@ -76,30 +94,33 @@ class PiccoloUsers:
         self._engine = engine
 
     async def add(self, user_id: UserId) -> bool:
+        query = UserIds.insert(UserIds(id=user_id)).on_conflict(action="DO NOTHING")
         try:
-            return bool(await self._engine.fetch(ADD, user_id))
-        except (*NO_USER, asyncpg.RaiseError) as error:  # the last one by a trigger
+            return bool(await self._engine.fetch_query("users.add", query.returning(UserIds.id)))
+        except (*NO_USER, asyncpg.RaiseError) as error:  # a trigger raises the last one
             raise refused(user_id, error) from error
 
     async def usage(self, user_id: UserId) -> Usage:
-        [row] = await self._engine.fetch(USAGE, user_id)
+        [row] = await self._engine.fetch(USAGE, user_id=user_id)
         return _usage(user_id, row)
 
     async def erasable(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
-        [row] = await self._engine.fetch(ERASABLE, user_id)
+        [row] = await self._engine.fetch(ERASABLE, user_id=user_id)
         _check_holds(user_id, row, even_retained=even_retained)
         return _usage(user_id, row) if row["found"] else None
 
     async def erase(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
         try:
             [row], again = await self._engine.fetch_noting(
-                ERASE, user_id, even_retained, timeout=ERASE_TIMEOUT
+                ERASE, user_id=user_id, even_retained=even_retained
             )
             known = row["found"] or again
         except asyncpg.ForeignKeyViolationError:
-            # Another application's rows still need the user; what is ours goes all the same.
+            # Another application's rows still need the user. Our own rows go all the same.
             [row] = await self._engine.fetch(
-                ERASE_CONVERSATIONS, user_id, even_retained, timeout=ERASE_TIMEOUT
+                ERASE_CONVERSATIONS,
+                user_id=user_id,
+                even_retained=even_retained,
             )
             known = True
         _check_holds(user_id, row, even_retained=even_retained)
@@ -107,7 +128,7 @@ class PiccoloUsers:
 
 
 def narrower_ids(column_type: str) -> int | None:
-    """Return how many characters a column of that type takes; None if all that an id may have."""
+    """Return how many characters a column of that type takes; None if it takes every id."""
     found = _WIDTH.fullmatch(column_type)
     return int(found[1]) if found and int(found[1]) < MAX_ID_CHARS else None
 

@@ -5,7 +5,7 @@ chooses as it would there. Plans are generic ones, as those of statements that r
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import asyncpg
@@ -14,6 +14,7 @@ import pytest
 from chatkeep.adapters.piccolo import conversations, users
 from chatkeep.adapters.piccolo import item_statements as items
 from chatkeep.adapters.piccolo import message_statements as messages
+from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.model import Order, Status
 from tests.support.postgres import Server, connect_args
 
@@ -51,7 +52,7 @@ OTHER_ITEM_ID = "idx_conversation_items_item_id"
 KEY = "conversation_keys_pkey"
 BY_ITEM_ID = {MESSAGE, ITEM_ID, OTHER_ITEM_ID}
 
-STATEMENTS = {
+STATEMENTS: Mapping[str, tuple[Statement | str, set[str]]] = {
     "append": (messages.APPEND_ONE, {CONVERSATION}),
     "append with window": (messages.APPEND_ONE_WINDOW, {CONVERSATION, IN_ORDER}),
     "append several": (messages.APPEND, {CONVERSATION}),
@@ -155,7 +156,7 @@ async def test_a_page_is_read_in_order_and_no_further(
 
 @pytest.mark.parametrize("statement", [users.ERASE, users.ERASABLE])
 async def test_an_erasure_finds_the_user_and_their_conversations_by_indexes(
-    connection: asyncpg.Connection, statement: str
+    connection: asyncpg.Connection, statement: Statement
 ) -> None:
     plan = await planned(connection, statement)
 
@@ -196,9 +197,10 @@ async def test_there_is_no_index_without_a_statement(connection: asyncpg.Connect
     assert {row["name"] for row in rows} == needed
 
 
-async def planned(connection: asyncpg.Connection, statement: str) -> dict[str, Any]:
+async def planned(connection: asyncpg.Connection, statement: Statement | str) -> dict[str, Any]:
     """Return the root of the plan that the statement runs by."""
-    await connection.execute(f"PREPARE tried AS {statement}")
+    sql = statement.sql if isinstance(statement, Statement) else statement
+    await connection.execute(f"PREPARE tried AS {sql}")
     count = await connection.fetchval(
         "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'tried'"
     )

@@ -123,10 +123,10 @@ async def test_large_tables_are_estimated_unless_all_are_to_be_counted(
 async def test_what_takes_too_long_or_is_locked_is_left_out_and_said(
     filled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = "SELECT FROM messages, pg_sleep(10)"
+    slow = reports.Countable.of("messages", "SELECT FROM messages, pg_sleep(10)")
     monkeypatch.setattr(reports, "MESSAGES", slow)
     monkeypatch.setattr(reports, "LOCK_TIMEOUT", "50ms")
-    monkeypatch.setattr(reports, "ITEMS", "SELECT FROM locked")
+    monkeypatch.setattr(reports, "ITEMS", reports.Countable.of("items", "SELECT FROM locked"))
     locking = await asyncpg.connect(**connect_args(filled))
     await locking.execute("CREATE TABLE locked (id int)")
     try:

@@ -5,14 +5,17 @@ of a million messages (see `test_plans`).
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
+from piccolo.query import Select
 
 from chatkeep.adapters.piccolo import sweeps
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.tables import Conversations
 from chatkeep.domain.operations.sweep import BATCH_CONVERSATIONS, MOST_FOUND
 from tests.e2e.test_plans import FILL, SCALED, nodes
 from tests.support.postgres import Server, connect_args
@@ -38,17 +41,28 @@ async def connection(postgres_server: Server) -> AsyncIterator[asyncpg.Connectio
         await connection.close()
 
 
-async def plan(connection: asyncpg.Connection, sql: str, *args: object) -> list[dict[str, Any]]:
-    found = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *args)
+async def plan(
+    connection: asyncpg.Connection, sql: str, *args: object, options: str = ""
+) -> list[dict[str, Any]]:
+    found = await connection.fetchval(f"EXPLAIN ({options} FORMAT JSON) {sql}", *args)
     return list(nodes(found[0]["Plan"]))
 
 
+def compiled(query: Select[Conversations]) -> tuple[str, list[Any]]:
+    [querystring] = query.querystrings
+    return querystring.compile_string()
+
+
 @pytest.mark.parametrize("before", [DAY_2, DAY_8, DAY_20])
-@pytest.mark.parametrize("statement", [sweeps.TO_DELETE, sweeps.TO_ARCHIVE])
+@pytest.mark.parametrize("query", [sweeps.deletable, sweeps.archivable])
 async def test_what_is_idle_is_found_by_the_index_and_without_a_sort(
-    connection: asyncpg.Connection, statement: str, before: datetime
+    connection: asyncpg.Connection,
+    query: Callable[[datetime, int], Select[Conversations]],
+    before: datetime,
 ) -> None:
-    found = await plan(connection, statement, before, MOST_FOUND)
+    sql, arguments = compiled(query(before, MOST_FOUND))
+
+    found = await plan(connection, sql, *arguments)
 
     assert [node["Node Type"] for node in found] == [
         "Limit",
@@ -61,21 +75,29 @@ async def test_what_is_idle_is_found_by_the_index_and_without_a_sort(
 async def test_what_a_sweep_would_do_is_counted_by_the_index(
     connection: asyncpg.Connection,
 ) -> None:
-    found = await plan(connection, sweeps.COUNT, DAY_8, DAY_2, DAY_8)
+    found = await plan(
+        connection,
+        sweeps.COUNT.sql,
+        *sweeps.COUNT.bind({"archive_before": DAY_8, "delete_before": DAY_2, "latest": DAY_8}),
+    )
 
     assert [node.get("Index Name") for node in found] == [None, None, BRIN]
 
 
 @pytest.mark.parametrize("statement", [sweeps.DELETE, sweeps.ARCHIVE])
 async def test_a_batch_reaches_its_conversations_one_by_one(
-    connection: asyncpg.Connection, statement: str
+    connection: asyncpg.Connection, statement: Statement
 ) -> None:
     rows = await connection.fetch(
         "SELECT id::text, user_id FROM conversations LIMIT $1", BATCH_CONVERSATIONS
     )
-    ids, users = [row["id"] for row in rows], [row["user_id"] for row in rows]
+    batch = {
+        "ids": [row["id"] for row in rows],
+        "user_ids": [row["user_id"] for row in rows],
+        "before": DAY_20,
+    }
 
-    found = await plan(connection, statement, ids, users, DAY_20)
+    found = await plan(connection, statement.sql, *statement.bind(batch))
 
     used = {node["Index Name"] for node in found if "Index Name" in node}
     assert used == {"conversations_pkey"}
@@ -90,8 +112,8 @@ async def test_a_sweep_of_the_oldest_reads_little_of_the_table(
         "SELECT pg_relation_size('conversations') / current_setting('block_size')::int AS pages"
     )
 
-    text = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sweeps.TO_DELETE}"
-    found = (await connection.fetchval(text, DAY_2, MOST_FOUND))[0]["Plan"]
+    sql, arguments = compiled(sweeps.deletable(DAY_2, MOST_FOUND))
+    [found, *_] = await plan(connection, sql, *arguments, options="ANALYZE, BUFFERS,")
 
     pages = found["Shared Hit Blocks"] + found["Shared Read Blocks"]
     assert pages < whole["pages"] / 2

@@ -1,6 +1,7 @@
 """Isolation is in every statement: each names the user of each table that it touches.
 
-Deny by default: all modules of `adapters` are looked through, and what is excepted is named here.
+Deny by default: all modules of `adapters` are searched for statements, for SQL that is not one, and
+for queries that Piccolo builds. Exceptions are listed here by name, each with its reason.
 """
 
 import ast
@@ -11,6 +12,7 @@ from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import pytest
 
@@ -19,55 +21,84 @@ from chatkeep.adapters.piccolo.statement import Statement
 
 OPERATORS = "an operator's: of all users"
 OF_GIVEN = "an operator's: of the users that are given with each row"
+NO_USERS_DATA = "holds no user's data"
 EXCEPTED = {
     "adapters.operator.adoption.adoptions.ADD_USERS": OF_GIVEN,
     "adapters.operator.adoption.adoptions.MOVE_CONVERSATIONS": OF_GIVEN,
     "adapters.operator.adoption.adoptions.POSITIONS": OF_GIVEN,
     "adapters.operator.adoption.adoptions.STORED": OF_GIVEN,
-    "adapters.operator.adoption.adoptions._POSITIONS": OF_GIVEN,
     "adapters.operator.doctor.counts.BATCH": OPERATORS,
     "adapters.operator.doctor.counts.ORPHANS": OPERATORS,
-    "adapters.operator.doctor.counts.REMOVE": OPERATORS,
-    "adapters.piccolo.engine.PROBE": "reads no row: it asks whether the table is there",
-    "adapters.operator.move.run.PRESENT": OPERATORS,
-    "adapters.operator.move.run.TABLES": OPERATORS,
     "adapters.operator.move.preflight.HAS_ROWS": OPERATORS,
     "adapters.operator.move.preflight.NEWEST": OPERATORS,
-    "adapters.operator.move.preflight.TABLES": OPERATORS,
-    "adapters.operator.move.preflight.USERS": OPERATORS,
-    "adapters.operator.move.preflight.WRITTEN_SINCE": OPERATORS,
+    "adapters.operator.move.run.PRESENT": OPERATORS,
     "adapters.operator.move.statements.TABLES": OPERATORS,
     "adapters.operator.move.statements.USERS": OPERATORS,
     "adapters.operator.stats.report.ARCHIVED": OPERATORS,
     "adapters.operator.stats.report.CONVERSATIONS": OPERATORS,
     "adapters.operator.stats.report.GROWTH": OPERATORS,
     "adapters.operator.stats.report.ITEMS": OPERATORS,
-    "adapters.operator.stats.report.LARGEST_CONVERSATIONS": OPERATORS,
     "adapters.operator.stats.report.LARGEST_USERS": OPERATORS,
     "adapters.operator.stats.report.MESSAGES": OPERATORS,
     "adapters.operator.stats.report.RETAINED": OPERATORS,
     "adapters.operator.stats.report.USERS": OPERATORS,
+    "adapters.piccolo.engine.PROBE": "reads no row: it asks whether the table is there",
     "adapters.piccolo.sweeps.ARCHIVE": OF_GIVEN,
     "adapters.piccolo.sweeps.COUNT": OPERATORS,
     "adapters.piccolo.sweeps.DELETE": OF_GIVEN,
-    "adapters.piccolo.sweeps.TO_ARCHIVE": OPERATORS,
-    "adapters.piccolo.sweeps.TO_DELETE": OPERATORS,
-    "adapters.piccolo.sweeps._STILL_IDLE": OF_GIVEN,
 }
 """Statements that do not name the user of each table, and why they need not."""
 
+NO_STATEMENTS = {
+    "adapters.operator.doctor.counts.REMOVE": "is printed for the operator to run",
+}
+"""SQL in constants that is neither a statement nor a part of one."""
+
 MADE_WHILE_RUNNING = {
-    "adapters.operator.doctor.structure": "puts the schema right, as an operator asks",
     "adapters.operator.adoption.legacy_queries": "reads the tables of another application",
     "adapters.operator.adoption.legacy_reader": "reads the tables of another application",
+    "adapters.operator.doctor.structure": "prints what an operator may run",
     "adapters.operator.move.statements": "copies whole tables, as an operator asks",
 }
 """Modules whose functions make statements, and why they may."""
 
 USE_PICCOLOS_TABLES = {
-    "adapters.piccolo.piccolo_app": "hands them to Piccolo's commands",
-    "adapters.piccolo.sizes": "asks how large they are",
+    ("adapters.operator.adoption.adoptions", "Adoptions"): NO_USERS_DATA,
+    ("adapters.operator.doctor.counts", "Conversations"): "locks one conversation of one user",
+    ("adapters.operator.move.preflight", "Conversations"): OPERATORS,
+    ("adapters.operator.move.statements", "tables"): "asks for the names of columns",
+    ("adapters.operator.stats.report", "Conversations"): OPERATORS,
+    ("adapters.piccolo.migrate", "Migration"): "gives Piccolo's command its engine",
+    ("adapters.piccolo.migrate", "Migrations"): NO_USERS_DATA,
+    ("adapters.piccolo.piccolo_app", "TABLES"): "hands them to Piccolo's commands",
+    ("adapters.piccolo.schema", "tables"): "asks for the types of columns",
+    ("adapters.piccolo.sizes", "TABLES"): "asks how large they are",
+    ("adapters.piccolo.sweeps", "ConversationSweeps"): NO_USERS_DATA,
+    ("adapters.piccolo.sweeps", "Conversations"): OPERATORS,
+    ("adapters.piccolo.users", "UserIds"): "adds the user that it is given",
 }
+"""Which modules have tables that Piccolo builds queries on, and what for."""
+
+NOT_TABLES = {"CompositeKey", "MADE_BY_CHATKEEP", "column_names", "table_name"}
+"""What modules may import from `tables` without being listed."""
+
+STILL_TEXTS = {
+    f"adapters.piccolo.{name}"
+    for name in (
+        *("conversations", "entries", "item_reader", "item_statements", "items"),
+        *("message_statements", "messages"),
+    )
+}
+"""Modules whose statements are texts yet; they are looked at as statements are."""
+
+SEND_PAST_THE_ENGINE = {
+    "adapters.operator.doctor.connecting": "looks at another database",
+    "adapters.operator.doctor.rollback_session": "sets savepoints around other statements",
+    "adapters.operator.move.run": "copies rows in binary",
+    "adapters.piccolo.engine": "is the engine",
+    "adapters.piccolo.sql_migration": "runs the scripts of migrations",
+}
+"""Modules that call a connection themselves."""
 
 TABLES = "conversations|messages|conversation_items|conversation_keys|users"
 # A table, and its alias if there is one: a word that is no keyword.
@@ -81,8 +112,13 @@ INSERTED = re.compile(
     rf"INTO\s+(?:{TABLES})(?:\s+AS\s+\w+)?\s*\((?P<columns>[^)]*)\)", re.IGNORECASE
 )
 UNION = re.compile(r"\b(?:UNION(?:\s+ALL)?|INTERSECT|EXCEPT)\b", re.IGNORECASE)
+PARAMETER = re.compile(r"\$\d+")
+NAMED_PARAMETER = re.compile(r"(?<!:):[a-z_][a-z0-9_]*")
 # A table whose name is put in, or comes in another piece of text.
 PUT_IN = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(?:ONLY\s+)?(?:\{\}|$)")
+
+
+T = TypeVar("T")
 
 
 def unguarded(statement: str) -> list[str]:
@@ -140,40 +176,64 @@ def without_inner(text: str) -> str:
     return "".join(kept)
 
 
-def texts_of(value: object) -> Iterator[str]:
-    if isinstance(value, Statement):
-        yield value.sql
-    elif isinstance(value, str):
+def values_of(value: object, kind: type[T]) -> Iterator[T]:
+    """Yield what there is of that kind in a constant, however deep."""
+    if isinstance(value, kind):
         yield value
+    elif isinstance(value, str | bytes | Statement | type):
+        return
     elif isinstance(value, Mapping):
         for each in (*value.keys(), *value.values()):
-            yield from texts_of(each)
-    elif isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
+            yield from values_of(each, kind)
+    elif isinstance(value, Sequence | set | frozenset):
         for each in value:
-            yield from texts_of(each)
-    elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+            yield from values_of(each, kind)
+    elif hasattr(value, "__dataclass_fields__"):
         for name in value.__dataclass_fields__:
-            yield from texts_of(getattr(value, name, None))
+            yield from values_of(getattr(value, name, None), kind)
 
 
 def short_name(module: ModuleType) -> str:
     return module.__name__.removeprefix("chatkeep.")
 
 
-def statements_of(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """Yield the constants of a module that touch tables, and those of its classes."""
+def constants_of(module: ModuleType) -> Iterator[tuple[str, object]]:
+    """Yield the constants of a module, and those of its classes, by name."""
     for name, value in vars(module).items():
-        if name == "__doc__":
+        if name.startswith("__"):
             continue
-        for text in texts_of(value):
-            if TOUCHED.search(text):
-                yield f"{short_name(module)}.{name}", text
+        yield f"{short_name(module)}.{name}", value
         if isinstance(value, type) and value.__module__ == module.__name__:
             for attribute, each in vars(value).items():
-                if attribute != "__doc__":
-                    for text in texts_of(each):
-                        if TOUCHED.search(text):
-                            yield f"{short_name(module)}.{name}.{attribute}", text
+                if not attribute.startswith("__"):
+                    yield f"{short_name(module)}.{name}.{attribute}", each
+
+
+def statements_of(module: ModuleType) -> Iterator[tuple[str, Statement]]:
+    for name, value in constants_of(module):
+        for statement in values_of(value, Statement):
+            yield name, statement
+
+
+def texts_of(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """Yield what is sent from a module, by the name of its constant."""
+    for name, statement in statements_of(module):
+        yield name, statement.sql
+    if short_name(module) in STILL_TEXTS:
+        for name, value in constants_of(module):
+            for text in values_of(value, str):
+                if TOUCHED.search(text):
+                    yield name, text
+
+
+def stray_sql_of(module: ModuleType) -> Iterator[str]:
+    """Yield the constants with SQL that is neither a statement nor a part of one of the module."""
+    whole = [PARAMETER.sub("$", each.sql) for _, each in statements_of(module)]
+    for name, value in constants_of(module):
+        for text in values_of(value, str):
+            part = NAMED_PARAMETER.sub("$", text)
+            if TOUCHED.search(text) and not any(part in each for each in whole):
+                yield name
 
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -244,6 +304,7 @@ MODULES = [
     for found in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")
 ]
 STATEMENTS = [found for module in MODULES for found in statements_of(module)]
+TEXTS = [found for module in MODULES for found in texts_of(module)]
 
 
 def source_of(module: ModuleType) -> str:
@@ -258,26 +319,65 @@ def made_while_running(source: str) -> list[str]:
     ]
 
 
-def uses_piccolos_tables(source: str) -> bool:
-    """Whether it imports tables as Piccolo knows them: `Messages.select()` is a statement too."""
+def tables_of_piccolo(source: str) -> set[str]:
+    """Return the tables, as Piccolo knows them, that a module imports: all make statements."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names if each.name.endswith(".tables")}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").endswith("piccolo.tables"):
+            found |= {each.name for each in node.names} - NOT_TABLES
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("piccolo"):
+            found |= {each.name for each in node.names if each.name == "Migration"}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {each.name for each in node.names if each.name == "tables"}
+    return found
+
+
+SENDING = {
+    *("cursor", "execute", "executemany", "fetch", "fetch_noting", "fetchmany", "fetchrow"),
+    *("copy_from_query", "fetchval", "prepare"),
+}
+ENGINES = {"engine", "source", "target"}
+
+
+def sends_text(source: str) -> bool:
+    """Whether it calls what takes any SQL: a method of a connection, or `Engine.run`."""
     return any(
-        isinstance(node, ast.ImportFrom)
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
         and (
-            node.module == "chatkeep.adapters.piccolo.tables"
-            or (
-                node.module == "chatkeep.adapters.piccolo"
-                and any(n.name == "tables" for n in node.names)
-            )
+            (node.func.attr in SENDING and not is_engine(node.func.value))
+            or (node.func.attr == "run" and (is_engine(node.func.value) or is_super(node.func)))
         )
         for node in ast.walk(ast.parse(source))
     )
 
 
-def test_every_statement_names_the_user_of_every_table() -> None:
-    found = {name: missing for name, text in STATEMENTS if (missing := unguarded(text))}
+def is_super(method: ast.Attribute) -> bool:
+    call = method.value
+    return isinstance(call, ast.Call) and getattr(call.func, "id", "") == "super"
 
-    assert {name: missing for name, missing in found.items() if name not in EXCEPTED} == {}
-    assert EXCEPTED.keys() <= found.keys()
+
+def is_engine(node: ast.expr) -> bool:
+    """Whether it is called an engine, whose `fetch` takes statements only."""
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return name.strip("_") in ENGINES
+
+
+def test_every_statement_names_the_user_of_every_table() -> None:
+    found = [(name, text, missing) for name, text in TEXTS if (missing := unguarded(text))]
+    excepted = {text for name, text, _ in found if name in EXCEPTED}  # others import them
+
+    assert {name: missing for name, text, missing in found if text not in excepted} == {}
+    assert EXCEPTED.keys() <= {name for name, _, _ in found}
+
+
+def test_sql_in_constants_is_a_statement_or_a_part_of_one() -> None:
+    modules = [module for module in MODULES if short_name(module) not in STILL_TEXTS]
+    found = {name for module in modules for name in stray_sql_of(module)}
+
+    assert found == NO_STATEMENTS.keys()
 
 
 def test_statements_are_constants() -> None:
@@ -292,14 +392,33 @@ def test_statements_are_constants() -> None:
     assert MADE_WHILE_RUNNING.keys() <= found.keys()
 
 
-def test_statements_are_not_made_by_piccolo() -> None:
-    using = {short_name(module) for module in MODULES if uses_piccolos_tables(source_of(module))}
+def test_statements_are_made_by_piccolo_only_where_that_is_listed() -> None:
+    using = {
+        (short_name(module), name)
+        for module in MODULES
+        for name in tables_of_piccolo(source_of(module))
+    }
 
     assert using == USE_PICCOLOS_TABLES.keys()
 
 
+def test_statements_go_through_the_engine() -> None:
+    """It takes no text. What a connection takes is not looked at here."""
+    found = {short_name(module) for module in MODULES if sends_text(source_of(module))}
+
+    assert found == SEND_PAST_THE_ENGINE.keys()
+
+
+def test_each_statement_has_a_name_of_its_own() -> None:
+    statements = {id(each): each.name for _, each in STATEMENTS}
+    names = list(statements.values())
+
+    assert [name for name in names if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", name)] == []
+    assert sorted(names) == sorted(set(names))
+
+
 def test_the_statements_are_found() -> None:
-    names = {name.removeprefix("adapters.piccolo.") for name, _ in STATEMENTS}
+    names = {name.removeprefix("adapters.piccolo.") for name, _ in TEXTS}
 
     assert names >= {
         "conversations.CREATE",
@@ -371,14 +490,41 @@ HOLES = {
 
 @pytest.mark.parametrize("statement", HOLES.values(), ids=HOLES)
 def test_a_hole_is_caught(statement: str) -> None:
+    made = Statement("search.search", PARAMETER.sub(":it", statement))
     module = ModuleType("adapters.piccolo.search")
-    vars(module).update(SEARCH=statement, SEARCHES={"by": statement}, ALL=(statement,))
+    vars(module).update(SEARCH=made, SEARCHES={"by": made}, ALL=(made,))
 
-    assert [name for name, text in statements_of(module) if unguarded(text)] == [
+    assert [name for name, text in texts_of(module) if unguarded(text)] == [
         "adapters.piccolo.search.SEARCH",
         "adapters.piccolo.search.SEARCHES",
         "adapters.piccolo.search.ALL",
     ]
+
+
+@pytest.mark.parametrize("sql", HOLES.values(), ids=HOLES)
+def test_sql_that_is_no_statement_is_caught(sql: str) -> None:
+    class Search:
+        by = sql
+
+    Search.__module__ = "adapters.piccolo.search"
+    module = ModuleType("adapters.piccolo.search")
+    vars(module).update(SEARCH=sql, SEARCHES={"by": sql}, Search=Search)
+
+    assert list(stray_sql_of(module)) == [
+        "adapters.piccolo.search.SEARCH",
+        "adapters.piccolo.search.SEARCHES",
+        "adapters.piccolo.search.Search.by",
+    ]
+
+
+def test_a_part_of_a_statement_is_not_sent() -> None:
+    part = "SELECT id FROM messages WHERE user_id = :user_id AND id = :id::uuid"
+    module = ModuleType("adapters.piccolo.search")
+    vars(module).update(
+        _PART=part, SEARCH=Statement("search.search", f"SELECT :n, ({part}) AS found")
+    )
+
+    assert list(stray_sql_of(module)) == []
 
 
 @pytest.mark.parametrize(
@@ -429,11 +575,36 @@ def test_what_makes_constants_is_used_by_its_own_module_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "source",
+    ("source", "table"),
     [
-        "from chatkeep.adapters.piccolo.tables import Messages",
-        "from chatkeep.adapters.piccolo import tables",
+        ("from chatkeep.adapters.piccolo.tables import Messages", "Messages"),
+        ("from chatkeep.adapters.piccolo.tables import Messages as M, table_name", "Messages"),
+        ("def find():\n    from chatkeep.adapters.piccolo.tables import Users", "Users"),
+        ("from chatkeep.adapters.piccolo import tables", "tables"),
+        ("import chatkeep.adapters.piccolo.tables as t", "chatkeep.adapters.piccolo.tables"),
+        ("from piccolo.apps.migrations.tables import Migration", "Migration"),
     ],
 )
-def test_a_use_of_piccolos_tables_is_caught(source: str) -> None:
-    assert uses_piccolos_tables(source)
+def test_a_use_of_piccolos_tables_is_caught(source: str, table: str) -> None:
+    assert tables_of_piccolo(source) == {table}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'connection.fetch("SELECT FROM messages")',
+        "self._connection.execute(MESSAGES.sql)",
+        "pool.fetchval(sql)",
+        "(await engine.checkout()).fetch(sql)",
+        'super().run("name", sql, (), None)',
+        'self._engine.run("name", sql, (), None)',
+        'engine.transaction.connection.fetch("SELECT")',
+    ],
+)
+def test_what_goes_past_the_engine_is_caught(call: str) -> None:
+    assert sends_text(f"async def find():\n    await {call}")
+
+
+@pytest.mark.parametrize("call", ["engine.fetch(GET)", "self._source.fetch_noting(GET, id=id)"])
+def test_a_statement_for_the_engine_is_none(call: str) -> None:
+    assert not sends_text(f"async def find():\n    await {call}")

@@ -10,27 +10,28 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from chatkeep.adapters.operator.adoption import legacy_queries as sources
+from chatkeep.adapters.piccolo import locks
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.transaction import READ_SNAPSHOT
 from chatkeep.domain.operations.adoption.layout import AdoptionError
 from chatkeep.domain.operations.adoption.rules import OldConversation, OldMessage
 from chatkeep.domain.operations.adoption.run import BATCH_CONVERSATIONS, BATCH_MESSAGES, Batch, Part
 from chatkeep.domain.operations.adoption.tables import Layout, OldTable, Survey
 
-# Any number that nobody else uses in this database: "adopting" in ASCII.
-LOCK: Final = int.from_bytes(b"adopting")
 SHOWN: Final = 100
 """So many ids of a kind are told; how many there are in all is always told."""
 
-BEGIN: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock($1) AS locked"
-
 # What else a row of users needs, that has neither a default nor a value made for it.
-USERS_NEED: Final = """
+USERS_NEED: Final = Statement(
+    "adoption.users_need",
+    """
 SELECT a.attname::text AS name FROM pg_attribute a
 WHERE a.attrelid = to_regclass('users') AND a.attnum > 0 AND NOT a.attisdropped
   AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attname <> 'id'
-ORDER BY a.attnum"""
+ORDER BY a.attnum""",
+)
 
 
 class LegacyTables:
@@ -45,9 +46,8 @@ class LegacyTables:
     async def reading(cls, engine: Engine, layout: Layout) -> AsyncIterator["LegacyTables"]:
         """Open the transaction; raise `AdoptionError` when another process adopts already."""
         async with engine.transaction():
-            await engine.fetch(BEGIN)
-            [row] = await engine.fetch(TRY_LOCK, LOCK)
-            if not row["locked"]:
+            await engine.fetch(READ_SNAPSHOT)
+            if not await locks.try_to_take(engine, locks.ADOPTION):
                 raise AdoptionError("Another process is adopting in this database: wait for it.")
             yield cls(engine, layout)
 
@@ -96,7 +96,7 @@ class LegacyTables:
         return _Cursor(self._engine, name, query)
 
     async def _check_ids(self, table: OldTable) -> None:
-        rows = await self._engine.fetch(sources.bad_ids(table))
+        rows = await self._engine.fetch(_read("bad_ids", sources.bad_ids(table)))
         if rows:
             ids = ", ".join("null" if row["id"] is None else row["id"] for row in rows)
             raise AdoptionError(
@@ -105,17 +105,19 @@ class LegacyTables:
             )
 
     async def _count(self, query: str) -> int:
-        [row] = await self._engine.fetch(f"SELECT count(*) AS rows FROM ({query}) AS counted")
+        counted = f"SELECT count(*) AS rows FROM ({query}) AS counted"
+        [row] = await self._engine.fetch(_read("count", counted))
         count: int = row["rows"]
         return count
 
     async def _ids(self, query: str) -> list[str]:
-        return [row["id"] for row in await self._engine.fetch(f"{query} ORDER BY 1 LIMIT {SHOWN}")]
+        statement = _read("ids", f"{query} ORDER BY 1 LIMIT {SHOWN}")
+        return [row["id"] for row in await self._engine.fetch(statement)]
 
     async def _values(self, table: OldTable, field: str) -> dict[str | None, int]:
         if table.identifier(field) is None:
             return {}
-        rows = await self._engine.fetch(sources.values(table, field, SHOWN))
+        rows = await self._engine.fetch(_read("values", sources.values(table, field, SHOWN)))
         return {row["value"]: row["rows"] for row in rows}
 
 
@@ -124,8 +126,9 @@ class _Cursor:
 
     def __init__(self, engine: Engine, name: str, query: str) -> None:
         self._engine = engine
-        self._name = name
-        self._query = query
+        self._declare = _read("declare", f"DECLARE {name} NO SCROLL CURSOR FOR {query}")
+        self._fetch = _read("fetch", f"FETCH {BATCH_MESSAGES} FROM {name}")
+        self._close = _read("close", f"CLOSE {name}")
         self._page: deque[Row] = deque()
         self._is_open = False
 
@@ -140,15 +143,20 @@ class _Cursor:
 
     async def close(self) -> None:
         if self._is_open:
-            await self._engine.fetch(f"CLOSE {self._name}")
+            await self._engine.fetch(self._close)
             self._is_open = False
 
     async def _read(self) -> bool:
         if not self._is_open:
-            await self._engine.fetch(f"DECLARE {self._name} NO SCROLL CURSOR FOR {self._query}")
+            await self._engine.fetch(self._declare)
             self._is_open = True
-        self._page.extend(await self._engine.fetch(f"FETCH {BATCH_MESSAGES} FROM {self._name}"))
+        self._page.extend(await self._engine.fetch(self._fetch))
         return bool(self._page)
+
+
+def _read(kind: str, sql: str) -> Statement:
+    """Return a statement on tables whose names are known only now. It has no parameters."""
+    return Statement(f"adoption.legacy_{kind}", sql)
 
 
 def _conversation(row: Row) -> OldConversation:

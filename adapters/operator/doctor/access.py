@@ -6,10 +6,11 @@ from typing import Final
 
 from piccolo.apps.migrations.commands.base import BaseMigrationManager
 
-from chatkeep.adapters.operator.doctor.rollback_session import Patient
+from chatkeep.adapters.operator.doctor.rollback_session import RollbackSession
 from chatkeep.adapters.operator.doctor.structure import MIGRATE, catalogue
-from chatkeep.adapters.piccolo.migrate import RAN
+from chatkeep.adapters.piccolo.migrate import read_applied
 from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG
+from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -21,30 +22,43 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What the statements of the service do to each table; a cascade needs no privilege."""
 
-PRIVILEGES: Final = """
+PRIVILEGES: Final = Statement(
+    "doctor.privileges",
+    """
 SELECT asked.relation AS table, asked.privilege
-FROM unnest($1::text[], $2::text[]) AS asked (relation, privilege)
+FROM unnest(:tables::text[], :privileges::text[]) AS asked (relation, privilege)
 WHERE to_regclass(asked.relation) IS NOT NULL
-  AND NOT has_table_privilege(to_regclass(asked.relation), asked.privilege)"""
+  AND NOT has_table_privilege(to_regclass(asked.relation), asked.privilege)""",
+)
 
 # Of users only the id is used; privileges on that column alone will do.
-USERS: Final = """
+USERS: Final = Statement(
+    "doctor.users",
+    """
 SELECT current_user AS role, a.attrelid IS NOT NULL AS there,
        has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS read,
        has_column_privilege(a.attrelid, a.attnum, 'INSERT') AS add,
        has_table_privilege(a.attrelid, 'DELETE') AS erase
 FROM (SELECT) AS one LEFT JOIN pg_attribute a
-  ON a.attrelid = to_regclass('users') AND a.attname = 'id' AND NOT a.attisdropped"""
+  ON a.attrelid = to_regclass('users') AND a.attname = 'id' AND NOT a.attisdropped""",
+)
 
-RECORDED: Final = """
+RECORDED: Final = Statement(
+    "doctor.migrations",
+    """
 SELECT to_regclass('migration') IS NOT NULL AS there,
-       coalesce(has_table_privilege(to_regclass('migration'), 'SELECT'), false) AS readable"""
+       coalesce(has_table_privilege(to_regclass('migration'), 'SELECT'), false) AS readable""",
+)
 
 
-async def privileges(patient: Patient) -> AsyncGenerator[Finding, None]:
+async def privileges(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     asked = [(table, privilege) for table, needed in NEEDED.items() for privilege in needed]
-    async with patient.reading() as engine:
-        rows = await engine.fetch(PRIVILEGES, *map(list, zip(*asked, strict=True)))
+    async with session.reading() as engine:
+        rows = await engine.fetch(
+            PRIVILEGES,
+            tables=[table for table, _ in asked],
+            privileges=[privilege for _, privilege in asked],
+        )
         [users] = await engine.fetch(USERS)
     role = users["role"]
     for table in NEEDED:
@@ -58,7 +72,7 @@ async def privileges(patient: Patient) -> AsyncGenerator[Finding, None]:
     without_users = False
     if users["there"]:
         needed = {"SELECT": users["read"], "DELETE": users["erase"]}
-        needed |= {"INSERT": users["add"]} if patient.provision_users else {}
+        needed |= {"INSERT": users["add"]} if session.provision_users else {}
         lacking = ", ".join(privilege for privilege, held in needed.items() if not held)
         without_users = bool(lacking)
         if lacking:
@@ -73,25 +87,24 @@ async def privileges(patient: Patient) -> AsyncGenerator[Finding, None]:
                 subject="users",
             )
     if not rows and not without_users:
-        found = await catalogue(patient)
+        found = await catalogue(session)
         yield ok(f"the role {role} has all it needs") if found.tables else skipped("no tables")
 
 
-async def migrations(patient: Patient) -> AsyncGenerator[Finding, None]:
+async def migrations(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     known = _known()
-    async with patient.reading() as engine:
+    async with session.reading() as engine:
         [recorded] = await engine.fetch(RECORDED)
-        rows = await engine.fetch(RAN, APP_CONFIG.app_name) if recorded["readable"] else []
+        applied = (await read_applied(engine)).keys() if recorded["readable"] else set()
     if recorded["there"] and not recorded["readable"]:
         yield warning(
             "the table `migration` may not be read",
             "GRANT SELECT ON migration TO the role, to see here what is pending",
         )
         return
-    applied = {row["name"] for row in rows}
     pending = [each for each in known if each not in applied]
     unknown = sorted(applied - set(known))
-    patient.migrated = not pending
+    session.migrated = not pending
     if pending:
         yield failed(
             f"{len(pending)} pending: {', '.join(pending)}",

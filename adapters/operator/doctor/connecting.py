@@ -8,15 +8,19 @@ from typing import Any, Final
 import asyncpg
 
 from chatkeep.adapters.database_url import DatabaseUrl
-from chatkeep.adapters.operator.doctor.rollback_session import COMMAND_TIMEOUT, Patient
+from chatkeep.adapters.operator.doctor.rollback_session import COMMAND_TIMEOUT, RollbackSession
 from chatkeep.adapters.piccolo.engine import CONNECT_TIMEOUT
 from chatkeep.adapters.piccolo.errors import describe
+from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
 
-BACKEND: Final = "SELECT pg_backend_pid() AS pid"
-WHERE: Final = """
+BACKEND: Final = Statement("doctor.backend", "SELECT pg_backend_pid() AS pid")
+WHERE: Final = Statement(
+    "doctor.database",
+    """
 SELECT d.oid AS database, to_regclass('conversations')::oid AS conversations
-FROM pg_database d WHERE d.datname = current_database()"""
+FROM pg_database d WHERE d.datname = current_database()""",
+)
 
 _WAYS_OUT: Final = (
     (asyncpg.InvalidCatalogNameError, "create the database, or correct its name in DATABASE_URL"),
@@ -50,14 +54,14 @@ def unreachable(url: DatabaseUrl, error: Exception) -> Finding:
     return failed(f"{url}: {describe(error)}", way_out)
 
 
-async def connection(patient: Patient) -> AsyncGenerator[Finding, None]:
+async def connection(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     """Which database this is, and whether a pooler stands before it."""
-    async with patient.reading() as engine:
+    async with session.reading() as engine:
         [row] = await engine.fetch(BACKEND)
-    url = patient.url
+    url = session.url
     way = "pooled" if url.pooled else "direct"
-    relayed = row["pid"] != patient.connection.get_server_pid()
-    patient.pooled = url.pooled or relayed
+    relayed = row["pid"] != session.connection.get_server_pid()
+    session.pooled = url.pooled or relayed
     if relayed and not url.pooled and not url.neon:
         yield warning(
             f"{url}: something stands between, which DATABASE_URL does not say",
@@ -67,11 +71,11 @@ async def connection(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield ok(f"{url}, {way}")
 
 
-async def tls(patient: Patient) -> AsyncGenerator[Finding, None]:
+async def tls(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     """Whether others could read along, or stand in for the server."""
-    host: str = patient.url.connect_args["host"]
-    context = patient.url.connect_args["ssl"]
-    spoken = patient.connection._transport.get_extra_info("ssl_object")  # noqa: SLF001 - asyncpg does not tell otherwise
+    host: str = session.url.connect_args["host"]
+    context = session.url.connect_args["ssl"]
+    spoken = session.connection._transport.get_extra_info("ssl_object")  # noqa: SLF001 - asyncpg does not tell otherwise
     checks = isinstance(context, ssl.SSLContext) and context.verify_mode is ssl.CERT_REQUIRED
     add = "add sslmode=verify-full to DATABASE_URL"
     if host.startswith("/"):
@@ -90,17 +94,17 @@ async def tls(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield ok(f"{spoken.version()}, certificate verified")
 
 
-async def migrations_url(patient: Patient, url: DatabaseUrl) -> Finding:
+async def migrations_url(session: RollbackSession, url: DatabaseUrl) -> Finding:
     """Whether `chatkeep migrate` reaches the same database."""
     name = str(url)
-    if url.connect_args == patient.url.connect_args:
+    if url.connect_args == session.url.connect_args:
         if url.pooled:
             return warning(
                 f"{name}: migrations would go through the pooler",
                 "set DATABASE_URL_DIRECT to the URL of the server itself",
             )
         return skipped("migrations use the same connection")
-    async with patient.reading() as engine:
+    async with session.reading() as engine:
         [ours] = await engine.fetch(WHERE)
     try:
         connection = await connect(url)
@@ -110,7 +114,7 @@ async def migrations_url(patient: Patient, url: DatabaseUrl) -> Finding:
             "correct DATABASE_URL_DIRECT, which `chatkeep migrate` uses",
         )
     try:
-        theirs = await connection.fetchrow(WHERE)
+        theirs = await connection.fetchrow(WHERE.sql)
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT)
     if dict(ours) != dict(theirs):

@@ -1,4 +1,4 @@
-"""A database under examination: one connection, on which everything is undone."""
+"""The doctor's session: one connection on which everything is rolled back."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -11,28 +11,32 @@ from chatkeep.adapters.database_url import DatabaseUrl
 from chatkeep.adapters.operator.doctor.catalogue import Catalogue
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Retries
+from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.ports import Clock
 
 LOCK_TIMEOUT: Final = "3s"
 STATEMENT_TIMEOUT: Final = "60s"
 IDLE_TIMEOUT: Final = "30s"
 COMMAND_TIMEOUT: Final = 70.0
-"""Seconds, in case the server does not keep to its own limit, or cannot be heard."""
+"""Seconds; for a server that ignores its own limit, or does not answer at all."""
 
-BOUNDS: Final = f"""
-SELECT set_config('lock_timeout', '{LOCK_TIMEOUT}', true),
-       set_config('statement_timeout', '{STATEMENT_TIMEOUT}', true),
-       set_config('idle_in_transaction_session_timeout', '{IDLE_TIMEOUT}', true)"""
-READ_ONLY: Final = "SET LOCAL transaction_read_only = on"
-SAVE: Final = "SAVEPOINT statement"
-BACK: Final = "ROLLBACK TO SAVEPOINT statement"
+SET_LIMITS: Final = Statement(
+    "doctor.set_limits",
+    """
+SELECT set_config('lock_timeout', :lock_timeout, true),
+       set_config('statement_timeout', :statement_timeout, true),
+       set_config('idle_in_transaction_session_timeout', :idle_timeout, true)""",
+)
+READ_ONLY: Final = Statement("doctor.read_only", "SET LOCAL transaction_read_only = on")
+SAVE: Final = Statement("doctor.save", "SAVEPOINT statement")
+UNDO: Final = Statement("doctor.undo", "ROLLBACK TO SAVEPOINT statement")
 
 
-class HeldConnection(Engine):
-    """An engine of one connection, which it neither makes nor gives back.
+class SessionEngine(Engine):
+    """Engine bound to one borrowed connection; opening and closing it is the caller's job.
 
-    While `saves`, a statement that fails is undone by itself, and the transaction goes on: as if
-    each were a transaction of its own, which is what the adapters count on.
+    While `saves` is set, a failed statement is undone alone and the transaction goes on. The
+    adapters rely on that: each of their statements is otherwise a transaction of its own.
     """
 
     __slots__ = ("_connection", "saves")
@@ -46,7 +50,7 @@ class HeldConnection(Engine):
         return self._connection
 
     async def giveback(self, connection: object) -> None:
-        """Keep it: it is closed by who made it."""
+        """Keep it: its owner closes it."""
 
     async def run(
         self,
@@ -58,29 +62,31 @@ class HeldConnection(Engine):
         try:
             if self.saves:
                 # It is never released, which saves a round trip: the next one takes its place.
-                await self._connection.execute(SAVE)
+                await self._connection.execute(SAVE.sql)
             return await super().run(name, sql, arguments, timeout)
         except asyncpg.PostgresError:
             if self.saves:
-                await self._connection.execute(BACK)
+                await self._connection.execute(UNDO.sql)
             raise
         except TimeoutError:
-            self._connection.terminate()  # nobody is heard there; to roll back would wait as long
+            # The server does not answer, and a rollback would wait for it just as long.
+            self._connection.terminate()
             raise
 
 
-class _Undone(Exception):  # noqa: N818 - nothing is wrong
-    """Ends a transaction that did all it was for."""
+class _RollBack(Exception):  # noqa: N818 - nothing is wrong
+    """Ends a transaction that has done all that it was for."""
 
 
 @dataclass
-class Patient:
-    """`failed` are the checks that failed so far; `migrated`: no migration is pending.
+class RollbackSession:
+    """What the checks share. `failed` are the names of those that have failed so far.
 
-    `weak_keys` are the foreign keys that are not there, or not relied on.
+    `migrated`: no migration is pending. `weak_keys` are the foreign keys that are missing or not
+    enforced.
     """
 
-    engine: HeldConnection
+    engine: SessionEngine
     connection: Any
     url: DatabaseUrl
     clock: Clock
@@ -91,8 +97,8 @@ class Patient:
     failed: set[str] = field(default_factory=set)
     weak_keys: set[str] = field(default_factory=set)
 
-    def foretold(self, error: Exception) -> bool:
-        """Whether the error comes of what was found to be wrong already."""
+    def is_consequence(self, error: Exception) -> bool:
+        """Whether the error follows from a check that has failed already."""
         match error:
             case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
                 return bool(self.failed & {"tables", "columns"})
@@ -101,30 +107,35 @@ class Patient:
         return False
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[HeldConnection]:
+    async def reading(self) -> AsyncIterator[SessionEngine]:
         """Yield the engine in a transaction that can change nothing."""
         async with self.changing() as engine:
             await engine.fetch(READ_ONLY)
             yield engine
 
     @asynccontextmanager
-    async def rehearsing(self) -> AsyncIterator[HeldConnection]:
+    async def rolling_back(self) -> AsyncIterator[SessionEngine]:
         """Yield the engine in a transaction that is rolled back; a failed statement alone too."""
-        with suppress(_Undone):
+        with suppress(_RollBack):
             async with self.changing() as engine:
                 engine.saves = True
                 try:
                     yield engine
                 finally:
                     engine.saves = False
-                raise _Undone
+                raise _RollBack
 
     @asynccontextmanager
-    async def changing(self) -> AsyncIterator[HeldConnection]:
-        """Yield the engine in a transaction that is committed, and never waits for long."""
+    async def changing(self) -> AsyncIterator[SessionEngine]:
+        """Yield the engine in a transaction that is committed, with limits on how long it waits."""
         try:
             async with self.engine.transaction():
-                await self.engine.fetch(BOUNDS)
+                await self.engine.fetch(
+                    SET_LIMITS,
+                    lock_timeout=LOCK_TIMEOUT,
+                    statement_timeout=STATEMENT_TIMEOUT,
+                    idle_timeout=IDLE_TIMEOUT,
+                )
                 yield self.engine
         except TimeoutError:
             self.connection.terminate()

@@ -14,15 +14,15 @@ from chatkeep.adapters.operator.doctor import access, connecting, counts, server
 from chatkeep.adapters.operator.doctor import self_test as rehearsal
 from chatkeep.adapters.operator.doctor.rollback_session import (
     STATEMENT_TIMEOUT,
-    HeldConnection,
-    Patient,
+    RollbackSession,
+    SessionEngine,
 )
 from chatkeep.adapters.piccolo.engine import CANCEL_TIMEOUT
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.domain.operations.diagnostics import Finding, Outcome, failed, skipped
 from chatkeep.domain.ports import Clock
 
-Check = Callable[[Patient], AsyncGenerator[Finding, None]]
+Check = Callable[[RollbackSession], AsyncGenerator[Finding, None]]
 
 CONNECTION: Final = "connection"
 
@@ -53,17 +53,17 @@ class Examination:
                 if name != CONNECTION:
                     yield replace(skipped("no connection"), check=name)
             return
-        engine = HeldConnection(connection)
-        patient = Patient(engine, connection, self.url, self.clock, self.provision_users)
+        engine = SessionEngine(connection)
+        session = RollbackSession(engine, connection, self.url, self.clock, self.provision_users)
         try:
             for name, check in checks.items():
                 if connection.is_closed():
                     yield replace(skipped("the connection was lost"), check=name)
                     continue
-                async with aclosing(_timed(name, check, patient)) as findings:
+                async with aclosing(_timed(name, check, session)) as findings:
                     async for finding in findings:
                         if finding.outcome is Outcome.FAILED:
-                            patient.failed.add(name)
+                            session.failed.add(name)
                         yield finding
         finally:
             await _close(connection)
@@ -93,15 +93,17 @@ class Examination:
             "counts": partial(counts.drift, repair=self.repair),
         }
 
-    async def _direct(self, patient: Patient) -> AsyncGenerator[Finding, None]:
-        yield await connecting.migrations_url(patient, self.direct)
+    async def _direct(self, session: RollbackSession) -> AsyncGenerator[Finding, None]:
+        yield await connecting.migrations_url(session, self.direct)
 
 
-async def _timed(name: str, check: Check, patient: Patient) -> AsyncGenerator[Finding, None]:
+async def _timed(
+    name: str, check: Check, session: RollbackSession
+) -> AsyncGenerator[Finding, None]:
     """Yield what a check finds, with its name and time. Its own failure is a finding too."""
     since = monotonic()
     try:
-        async with aclosing(check(patient)) as findings:
+        async with aclosing(check(session)) as findings:
             async for finding in findings:
                 now = monotonic()
                 yield replace(finding, check=name, seconds=now - since)

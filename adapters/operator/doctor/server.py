@@ -4,10 +4,11 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Final
 
-from chatkeep.adapters.operator.doctor.rollback_session import Patient
+from chatkeep.adapters.operator.doctor.rollback_session import RollbackSession
 from chatkeep.adapters.piccolo.engine import MAX_CONNECTIONS
 from chatkeep.adapters.piccolo.errors import IN_UTF8
-from chatkeep.adapters.piccolo.schema import TABLES
+from chatkeep.adapters.piccolo.schema import SCHEMA
+from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
 from chatkeep.domain.operations.transfer import CLOCKS_DIFFER
 
@@ -15,57 +16,78 @@ OLDEST: Final = 14
 NEWEST: Final = 18
 SKEW: Final = timedelta(seconds=1)
 MANY_ROWS: Final = 1_000
+LONG_OPEN: Final = timedelta(minutes=5)
+"""A transaction that is open for longer holds up vacuum, and others if it has locks."""
+
 _READINGS: Final = 3
 
-SERVER: Final = """
+SERVER: Final = Statement(
+    "doctor.server",
+    """
 SELECT current_setting('server_version') AS version,
        current_setting('server_version_num')::int / 10000 AS major,
        current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS replica,
-       current_setting('default_transaction_read_only')::boolean AS read_only"""
+       current_setting('default_transaction_read_only')::boolean AS read_only""",
+)
 
-NOW: Final = "SELECT clock_timestamp() AS now"
+NOW: Final = Statement("doctor.now", "SELECT clock_timestamp() AS now")
 
-DURABILITY: Final = """
+DURABILITY: Final = Statement(
+    "doctor.durability",
+    """
 SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
-WHERE current_setting(name) = 'off'"""
+WHERE current_setting(name) = 'off'""",
+)
 
 # Of the sessions of others a plain role sees no more than how many there are.
-CONNECTIONS: Final = """
+CONNECTIONS: Final = Statement(
+    "doctor.connections",
+    """
 SELECT current_setting('max_connections')::int
          - current_setting('superuser_reserved_connections')::int
          - coalesce(current_setting('reserved_connections', true)::int, 0) AS allowed,
        (SELECT sum(numbackends)::int FROM pg_stat_database) AS used,
        (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS of_role,
-       (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS of_database"""
+       (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS of_database""",
+)
 
-LONG: Final = """
+LONG: Final = Statement(
+    "doctor.long_transactions",
+    """
 SELECT pid, state, extract(epoch FROM clock_timestamp() - xact_start)::int AS seconds
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
-  AND xact_start < clock_timestamp() - interval '5 minutes'
-ORDER BY xact_start LIMIT 10"""
+  AND xact_start < clock_timestamp() - :long_open::interval
+ORDER BY xact_start LIMIT 10""",
+)
 
-WAITING: Final = """
+WAITING: Final = Statement(
+    "doctor.waiting",
+    """
 SELECT l.pid, extract(epoch FROM clock_timestamp() - l.waitstart)::int AS seconds,
        pg_blocking_pids(l.pid) AS blockers
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE NOT l.granted AND a.datname = current_database()
   AND l.waitstart < clock_timestamp() - interval '5 seconds'
-ORDER BY l.waitstart LIMIT 10"""
+ORDER BY l.waitstart LIMIT 10""",
+)
 
 # A restored dump has `reltuples` from making the indexes, and yet no statistics.
-MAINTENANCE: Final = """
+MAINTENANCE: Final = Statement(
+    "doctor.maintenance",
+    """
 SELECT current_setting('autovacuum')::boolean AND current_setting('track_counts')::boolean AS on,
        c.relname AS table, greatest(s.n_live_tup, c.reltuples::bigint) AS rows,
        NOT EXISTS (SELECT FROM pg_stats t WHERE t.schemaname = s.schemaname
                    AND t.tablename = s.relname) AS unknown,
        coalesce('autovacuum_enabled=false' = ANY(c.reloptions), false) AS off
-FROM unnest($1::text[]) AS name JOIN pg_class c ON c.oid = to_regclass(name)
-JOIN pg_stat_user_tables s ON s.relid = c.oid ORDER BY 2"""
+FROM unnest(:tables::text[]) AS name JOIN pg_class c ON c.oid = to_regclass(name)
+JOIN pg_stat_user_tables s ON s.relid = c.oid ORDER BY 2""",
+)
 
 
-async def version(patient: Patient) -> AsyncGenerator[Finding, None]:
-    async with patient.reading() as engine:
+async def version(session: RollbackSession) -> AsyncGenerator[Finding, None]:
+    async with session.reading() as engine:
         [row] = await engine.fetch(SERVER)
     name = f"Postgres {row['version']}"
     if row["major"] < OLDEST:
@@ -97,14 +119,14 @@ async def version(patient: Patient) -> AsyncGenerator[Finding, None]:
         )
 
 
-async def clock(patient: Patient) -> AsyncGenerator[Finding, None]:
+async def clock(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     """Compare the clocks, by the reading that took the shortest way."""
     readings = []
-    async with patient.reading() as engine:
+    async with session.reading() as engine:
         for _ in range(_READINGS):
-            before = patient.clock.now()
+            before = session.clock.now()
             [row] = await engine.fetch(NOW)
-            after = patient.clock.now()
+            after = session.clock.now()
             readings.append((after - before, row["now"] - before - (after - before) / 2))
     trip, ahead = min(readings)
     distance = abs(ahead)
@@ -121,8 +143,8 @@ async def clock(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield ok(f"{found}; a round trip takes {trip.total_seconds() * 1000:.1f} ms")
 
 
-async def durability(patient: Patient) -> AsyncGenerator[Finding, None]:
-    async with patient.reading() as engine:
+async def durability(session: RollbackSession) -> AsyncGenerator[Finding, None]:
+    async with session.reading() as engine:
         off = [row["name"] for row in await engine.fetch(DURABILITY)]
     if off:
         yield warning(
@@ -133,14 +155,14 @@ async def durability(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield ok("what is acknowledged is on disk")
 
 
-async def connections(patient: Patient) -> AsyncGenerator[Finding, None]:
-    async with patient.reading() as engine:
+async def connections(session: RollbackSession) -> AsyncGenerator[Finding, None]:
+    async with session.reading() as engine:
         [row] = await engine.fetch(CONNECTIONS)
     own = [limit for limit in (row["of_role"], row["of_database"]) if limit >= 0]
     allowed = min([row["allowed"], *own])
     free = max(0, allowed - row["used"])
     found = f"{free} of {allowed} free; a process takes up to {MAX_CONNECTIONS}"
-    if patient.pooled:
+    if session.pooled:
         yield ok(f"{found}, through the pooler as many as it allows")
     elif free < MAX_CONNECTIONS:
         yield warning(
@@ -150,10 +172,10 @@ async def connections(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield ok(found)
 
 
-async def activity(patient: Patient) -> AsyncGenerator[Finding, None]:
+async def activity(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     """Look for sessions that hold up others, or hold up what vacuum cleans."""
-    async with patient.reading() as engine:
-        long, waiting = await engine.fetch(LONG), await engine.fetch(WAITING)
+    async with session.reading() as engine:
+        long, waiting = await engine.fetch(LONG, long_open=LONG_OPEN), await engine.fetch(WAITING)
     for row in long:
         yield warning(
             f"a transaction is open for {row['seconds']} s ({row['state']})",
@@ -171,9 +193,9 @@ async def activity(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield ok("no long transaction, nobody waits for a lock")
 
 
-async def maintenance(patient: Patient) -> AsyncGenerator[Finding, None]:
-    async with patient.reading() as engine:
-        rows = await engine.fetch(MAINTENANCE, list(TABLES))
+async def maintenance(session: RollbackSession) -> AsyncGenerator[Finding, None]:
+    async with session.reading() as engine:
+        rows = await engine.fetch(MAINTENANCE, tables=list(SCHEMA))
     wrong = []
     if rows and not rows[0]["on"]:
         wrong.append(

@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import Final
 
 from chatkeep.adapters.operator.doctor.catalogue import Catalogue, read, same_definition
-from chatkeep.adapters.operator.doctor.rollback_session import Patient
-from chatkeep.adapters.piccolo.schema import TABLES, Column, Table
+from chatkeep.adapters.operator.doctor.rollback_session import RollbackSession
+from chatkeep.adapters.piccolo.schema import SCHEMA, ColumnSchema, TableSchema
 from chatkeep.adapters.piccolo.users import TOO_LONG, WIDEN, narrower_ids
 from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
 
@@ -16,30 +16,30 @@ _ORDINARY: Final = frozenset({"r", "p"})
 _NOT_VALID: Final = " NOT VALID"
 
 
-async def catalogue(patient: Patient) -> Catalogue:
+async def catalogue(session: RollbackSession) -> Catalogue:
     """Return what there is, read once."""
-    if patient.catalogue is None:
-        async with patient.reading() as engine:
-            patient.catalogue = await read(engine, TABLES)
-    return patient.catalogue
+    if session.catalogue is None:
+        async with session.reading() as engine:
+            session.catalogue = await read(engine, SCHEMA)
+    return session.catalogue
 
 
-async def tables(patient: Patient) -> AsyncGenerator[Finding, None]:
-    found = await catalogue(patient)
-    wrong = list(_tables(found, migrated=patient.migrated))
+async def tables(session: RollbackSession) -> AsyncGenerator[Finding, None]:
+    found = await catalogue(session)
+    wrong = list(_tables(found, migrated=session.migrated))
     for finding in wrong:
         yield finding
     if not wrong:
-        yield ok(f"{len(TABLES) + 1} tables, {', '.join([*TABLES, 'users'])}")
+        yield ok(f"{len(SCHEMA) + 1} tables, {', '.join([*SCHEMA, 'users'])}")
 
 
-async def columns(patient: Patient) -> AsyncGenerator[Finding, None]:
-    found = await catalogue(patient)
-    missing = MIGRATE if not patient.migrated else ""
+async def columns(session: RollbackSession) -> AsyncGenerator[Finding, None]:
+    found = await catalogue(session)
+    missing = MIGRATE if not session.migrated else ""
     wrong = [
         finding
         for name, table in found.tables.items()
-        for column, expected in TABLES[name].columns.items()
+        for column, expected in SCHEMA[name].columns.items()
         for finding in _column(name, column, expected, table.columns.get(column), missing)
     ]
     for finding in (*wrong, *_extra_columns(found)):
@@ -51,12 +51,12 @@ async def columns(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield _well(found, lambda table: table.columns, "columns")
 
 
-async def indexes(patient: Patient) -> AsyncGenerator[Finding, None]:
-    found = await catalogue(patient)
+async def indexes(session: RollbackSession) -> AsyncGenerator[Finding, None]:
+    found = await catalogue(session)
     wrong = [
         finding
         for name, table in found.tables.items()
-        for finding in _indexes(name, TABLES[name].indexes, table.indexes, found.invalid)
+        for finding in _indexes(name, SCHEMA[name].indexes, table.indexes, found.invalid)
     ]
     for finding in wrong:
         yield finding
@@ -64,23 +64,23 @@ async def indexes(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield _well(found, lambda table: table.indexes, "indexes beside those of constraints")
 
 
-async def constraints(patient: Patient) -> AsyncGenerator[Finding, None]:
-    found = await catalogue(patient)
+async def constraints(session: RollbackSession) -> AsyncGenerator[Finding, None]:
+    found = await catalogue(session)
     wrong = []
     for name, table in found.tables.items():
-        for constraint, expected in TABLES[name].constraints.items():
+        for constraint, expected in SCHEMA[name].constraints.items():
             finding = _constraint(name, constraint, expected, table, found)
             if finding:
                 wrong.append(finding)
-                patient.weak_keys.add(constraint)
+                session.weak_keys.add(constraint)
     for finding in wrong:
         yield finding
     if not wrong:
         yield _well(found, lambda table: table.constraints, "constraints, all validated")
 
 
-async def statistics(patient: Patient) -> AsyncGenerator[Finding, None]:
-    found = await catalogue(patient)
+async def statistics(session: RollbackSession) -> AsyncGenerator[Finding, None]:
+    found = await catalogue(session)
     wrong = [
         failed(
             "is not there, or not what it should be: plans are guesses",
@@ -89,7 +89,7 @@ async def statistics(patient: Patient) -> AsyncGenerator[Finding, None]:
             subject=statistic,
         )
         for name, table in found.tables.items()
-        for statistic, expected in TABLES[name].statistics.items()
+        for statistic, expected in SCHEMA[name].statistics.items()
         if expected not in table.statistics.values()
     ]
     for finding in wrong:
@@ -98,9 +98,9 @@ async def statistics(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield _well(found, lambda table: table.statistics, "extended statistics")
 
 
-async def additions(patient: Patient) -> AsyncGenerator[Finding, None]:
+async def additions(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     """Look for what may change what is stored, or hide it, without chatkeep knowing."""
-    found = await catalogue(patient)
+    found = await catalogue(session)
     for row in found.additions:
         yield warning(
             f"the {row['kind']} {row['name']} is not chatkeep's, and may change what is stored",
@@ -120,11 +120,11 @@ async def additions(patient: Patient) -> AsyncGenerator[Finding, None]:
 
 
 def _tables(found: Catalogue, *, migrated: bool) -> Iterator[Finding]:
-    if not found.tables and not any(row["name"] in TABLES for row in found.relations):
+    if not found.tables and not any(row["name"] in SCHEMA for row in found.relations):
         yield failed("none of chatkeep's tables is there", MIGRATE if not migrated else RESTORE)
         return
     reached = {row["name"]: row for row in found.relations if row["found"]}
-    for name in (*TABLES, "users"):
+    for name in (*SCHEMA, "users"):
         row = reached.get(name)
         if row is None:
             yield _missing(name, found, migrated=migrated)
@@ -149,7 +149,7 @@ def _missing(name: str, found: Catalogue, *, migrated: bool) -> Finding:
 
 
 def _column(
-    table: str, name: str, expected: Column, found: Column | None, missing: str
+    table: str, name: str, expected: ColumnSchema, found: ColumnSchema | None, missing: str
 ) -> Iterator[Finding]:
     subject = f"{table}.{name}"
     alter = f"ALTER TABLE {table} ALTER COLUMN {name}"
@@ -182,7 +182,7 @@ def _column(
         )
 
 
-def _declared(column: Column) -> str:
+def _declared(column: ColumnSchema) -> str:
     null = "" if column.nullable else " NOT NULL"
     return f"{column.type}{null}" + (f" DEFAULT {column.default}" if column.default else "")
 
@@ -191,7 +191,7 @@ def _extra_columns(found: Catalogue) -> Iterator[Finding]:
     for name, table in found.tables.items():
         for column, declared in table.columns.items():
             if (
-                column not in TABLES[name].columns
+                column not in SCHEMA[name].columns
                 and not declared.nullable
                 and not declared.default
             ):
@@ -263,7 +263,7 @@ def _indexes(
 
 
 def _constraint(
-    table: str, name: str, expected: str, found: Table, catalogue: Catalogue
+    table: str, name: str, expected: str, found: TableSchema, catalogue: Catalogue
 ) -> Finding | None:
     add = f"ALTER TABLE {table} ADD CONSTRAINT {name} {expected}"
     there = found.constraints.get(name)
@@ -293,8 +293,10 @@ def _constraint(
     )
 
 
-def _well(found: Catalogue, part: Callable[[Table], Mapping[str, object]], what: str) -> Finding:
+def _well(
+    found: Catalogue, part: Callable[[TableSchema], Mapping[str, object]], what: str
+) -> Finding:
     if not found.tables:
         return skipped("there are no tables")
-    count = sum(len(part(TABLES[name])) for name in found.tables)
+    count = sum(len(part(SCHEMA[name])) for name in found.tables)
     return ok(f"{count} {what}, as the migrations made them")

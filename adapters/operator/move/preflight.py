@@ -11,50 +11,66 @@ from datetime import datetime
 from typing import Any, Final
 
 from chatkeep.adapters.operator.move.statements import TABLES, TASKS, USERS, Table, users
+from chatkeep.adapters.piccolo import locks
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.migrate import LOCK
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.tables import MADE_BY_CHATKEEP, Conversations
 from chatkeep.domain.operations.move import MoveError
 
-OURS: Final = "made by chatkeep"
-
-# Advisory locks are a database's own: one that cannot be had a second time tells that both ends
-# are the same database.
-ONE_MOVE: Final = LOCK + 1
-TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock($1) AS locked"
-
-IDENTITY: Final = """
+IDENTITY: Final = Statement(
+    "move.identity",
+    """
 SELECT (SELECT system_identifier FROM pg_control_system())::text || '/' || oid AS id
-FROM pg_database WHERE datname = current_database()"""
-SESSIONS: Final = """
+FROM pg_database WHERE datname = current_database()""",
+)
+SESSIONS: Final = Statement(
+    "move.sessions",
+    """
 SELECT count(*) AS others FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
-  AND backend_type = 'client backend'"""
-NEWEST: Final = "SELECT greatest(now(), max(updated_at)) AS newest FROM conversations"
+  AND backend_type = 'client backend'""",
+)
+NEWEST: Final = Statement(
+    "move.newest", "SELECT greatest(now(), max(updated_at)) AS newest FROM conversations"
+)
 
-COLUMNS: Final = """
-SELECT name, coalesce(obj_description(to_regclass(name), 'pg_class') = $2, false) AS ours,
+COLUMNS: Final = Statement(
+    "move.columns",
+    """
+SELECT name, coalesce(obj_description(to_regclass(name), 'pg_class') = :comment, false) AS ours,
        coalesce(array_agg(a.attname::text) FILTER (WHERE a.attname IS NOT NULL), '{}') AS columns
-FROM unnest($1::text[]) AS name
+FROM unnest(:names::text[]) AS name
 LEFT JOIN pg_attribute a
   ON a.attrelid = to_regclass(name) AND a.attnum > 0 AND NOT a.attisdropped
-GROUP BY name"""
+GROUP BY name""",
+)
 
 HAS_ROWS: Final = {
-    table.name: f"SELECT EXISTS (SELECT FROM {table.name}) AS found" for table in (*TABLES, TASKS)
+    table.name: Statement(
+        f"move.has_rows.{table.name}", f"SELECT EXISTS (SELECT FROM {table.name}) AS found"
+    )
+    for table in (*TABLES, TASKS)
 }
 
-MARK_EXISTS: Final = "SELECT to_regclass('chatkeep_move') IS NOT NULL AS found"
-MARK: Final = "SELECT source, newest, sums FROM chatkeep_move"
-MAKE_MARK: Final = """
+MARK_EXISTS: Final = Statement(
+    "move.mark_exists", "SELECT to_regclass('chatkeep_move') IS NOT NULL AS found"
+)
+MARK: Final = Statement("move.mark", "SELECT source, newest, sums FROM chatkeep_move")
+MAKE_MARK: Final = Statement(
+    "move.make_mark",
+    """
 CREATE TABLE IF NOT EXISTS chatkeep_move (
   source text PRIMARY KEY, newest timestamptz NOT NULL, sums text,
-  started_at timestamptz DEFAULT now())"""
-SET_MARK: Final = """
-INSERT INTO chatkeep_move (source, newest) VALUES ($1, $2)
+  started_at timestamptz DEFAULT now())""",
+)
+SET_MARK: Final = Statement(
+    "move.set_mark",
+    """
+INSERT INTO chatkeep_move (source, newest) VALUES (:source, :newest)
 ON CONFLICT (source)
-DO UPDATE SET newest = greatest(chatkeep_move.newest, $2), sums = NULL"""
-SET_SUMS: Final = "UPDATE chatkeep_move SET sums = $1"
-WRITTEN_SINCE: Final = "SELECT EXISTS (SELECT FROM conversations WHERE updated_at > $1) AS found"
+DO UPDATE SET newest = greatest(chatkeep_move.newest, :newest), sums = NULL""",
+)
+SET_SUMS: Final = Statement("move.set_sums", "UPDATE chatkeep_move SET sums = :sums")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +116,7 @@ async def source_of(engine: Engine) -> Source:
 
     Raises `MoveError`: when it is not chatkeep's, of another version, or already being moved.
     """
-    [row] = await engine.fetch(TRY_LOCK, ONE_MOVE)
-    if not row["locked"]:
+    if not await locks.try_to_take(engine, locks.MOVE):
         raise MoveError("This database is being moved already: wait for that, or end it.")
     tables = await _tables(engine)
     for table in TABLES:
@@ -127,8 +142,8 @@ async def target_of(engine: Engine, source: Source) -> Target:
 
     Raises `MoveError` when it is the source itself, or what was begun there cannot be continued.
     """
-    [row] = await engine.fetch(TRY_LOCK, ONE_MOVE)
-    if not row["locked"]:
+    # Locks belong to a database: both ends are the same one when this lock is taken already.
+    if not await locks.try_to_take(engine, locks.MOVE):
         raise MoveError("Source and target are the same database, or another move is under way.")
     tables = await _tables(engine)
     [row] = await engine.fetch(MARK_EXISTS)
@@ -140,8 +155,9 @@ async def target_of(engine: Engine, source: Source) -> Target:
         )
     sums = marks[0]["sums"] if marks else None
     if marks and not sums and tables["conversations"].columns:
-        [row] = await engine.fetch(WRITTEN_SINCE, marks[0]["newest"])
-        if row["found"]:
+        newer = Conversations.exists().where(Conversations.updated_at > marks[0]["newest"])
+        [row] = await engine.fetch_query("move.written_since", newer)
+        if row["exists"]:
             raise written_since()
     return Target(tables, bool(marks), json.loads(sums) if sums else None)
 
@@ -182,16 +198,16 @@ def plan(source: Source, target: Target) -> list[Table]:
 async def mark(engine: Engine, source: Source) -> None:
     """Say in the target that it holds the beginning of a move."""
     await engine.fetch(MAKE_MARK)
-    await engine.fetch(SET_MARK, source.id, source.newest)
+    await engine.fetch(SET_MARK, source=source.id, newest=source.newest)
 
 
 async def mark_end(engine: Engine, sums: dict[str, str]) -> None:
     """Say in the target how the run has left it."""
-    await engine.fetch(SET_SUMS, json.dumps(sums))
+    await engine.fetch(SET_SUMS, sums=json.dumps(sums))
 
 
 async def _tables(engine: Engine) -> dict[str, Found]:
-    rows: list[Any] = await engine.fetch(COLUMNS, list(HAS_ROWS), OURS)
+    rows: list[Any] = await engine.fetch(COLUMNS, names=list(HAS_ROWS), comment=MADE_BY_CHATKEEP)
     found = {}
     for row in rows:
         has_rows = False

@@ -19,9 +19,18 @@ from chatkeep.adapters.operator.move.preflight import (
     target_of,
     written_since,
 )
-from chatkeep.adapters.operator.move.statements import STAGED, TABLES, TASKS, Table
+from chatkeep.adapters.operator.move.statements import (
+    STAGED,
+    TABLES,
+    TASKS,
+    Bounds,
+    Table,
+    bounds,
+)
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import explain_unavailability, translate_errors
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.transaction import READ_SNAPSHOT
 from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
 from chatkeep.domain.operations.move import (
     Advance,
@@ -34,23 +43,31 @@ from chatkeep.domain.operations.move import (
 IN_MEMORY: Final = 8 * 1024 * 1024
 """Bytes of a range that are held in memory; more of them go to a temporary file."""
 
-READ_ONLY: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Copying may take hours; the text of a row must be the same on both sides.
-STEADY: Final = """
+SET_LIMITS: Final = Statement(
+    "move.set_limits",
+    """
 SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '60s', true),
        set_config('idle_in_transaction_session_timeout', '0', true),
-       set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, YMD', true)"""
-ANALYZE: Final = f"ANALYZE {', '.join(table.name for table in TABLES)}"
-PRESENT: Final = "SELECT count(*) AS rows FROM users WHERE id = ANY($1::text[])"
+       set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, YMD', true)""",
+)
+ANALYZE: Final = Statement("move.analyze", f"ANALYZE {', '.join(table.name for table in TABLES)}")
+PRESENT: Final = Statement(
+    "move.present", "SELECT count(*) AS rows FROM users WHERE id = ANY(:ids::text[])"
+)
 # The next number is beyond every task there is, and every one that was deleted.
-LAST_TASK: Final = """
+LAST_TASK: Final = Statement(
+    "move.last_task",
+    """
 SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('tasks', 'id')::regclass), 0)
-         AS last"""
-TASKS_GO_ON: Final = """
+         AS last""",
+)
+SET_NEXT_TASK: Final = Statement(
+    "move.set_next_task",
+    """
 SELECT setval(pg_get_serial_sequence('tasks', 'id'),
-              greatest($1, 1, (SELECT max(id) FROM tasks)))"""
-
-Bounds = tuple[Any, ...]
+              greatest(:last, 1, (SELECT max(id) FROM tasks)))""",
+)
 
 
 async def preview(source: Engine, target: Engine) -> MovePreview:
@@ -131,7 +148,7 @@ async def _compare(
             await _begin(target)
             compared = [await _compare_table(source, target, table) for table in tables]
             if TASKS in tables:
-                await target.fetch(TASKS_GO_ON, last_task)
+                await target.fetch(SET_NEXT_TASK, last=last_task)
             sums = {each.table: each.checksum for each in compared if each.checksum}
             await mark_end(target, sums)
     return MoveResult(compared, giver.sessions)
@@ -165,9 +182,9 @@ class _Copying:
         """Yield ranges, from a key to before another one, that together are all keys."""
         start = low
         while True:
-            rows = await self._source.fetch(self._table.statements.next, *start)
+            rows = await self._source.fetch(self._table.statements.next, **bounds(start))
             if rows and tuple(rows[0]) == start:
-                rows = await self._source.fetch(self._table.statements.after, *start)
+                rows = await self._source.fetch(self._table.statements.after, **bounds(start))
             if not rows:
                 yield start, None
                 return
@@ -180,15 +197,15 @@ class _Copying:
         texts = self._table.statements
         if not self._table.adopted:
             compare = texts.compare_tail if end is None else texts.compare_range
-            [ours] = await self._source.fetch(compare, *start, *(end or ()))
-            [theirs] = await self._target.fetch(compare, *start, *(end or ()))
+            [ours] = await self._source.fetch(compare, **bounds(start, end))
+            [theirs] = await self._target.fetch(compare, **bounds(start, end))
             if ours == theirs:
                 return int(ours["rows"])
         await self._target.fetch(texts.stage)
         rows = await self._copy_to(STAGED, writing, start, end)
         if not self._table.adopted:
             clear = texts.clear_tail if end is None else texts.clear_range
-            await self._target.fetch(clear, *start, *(end or ()))
+            await self._target.fetch(clear, **bounds(start, end))
         await self._target.fetch(texts.add)
         return rows
 
@@ -204,7 +221,7 @@ class _Copying:
         query = texts.tail if end is None else texts.range
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as rows:
             status = await self._reading.copy_from_query(
-                query, *start, *(end or ()), output=rows, format="binary"
+                query.sql, *query.bind(bounds(start, end)), output=rows, format="binary"
             )
             rows.seek(0)
             await writing.copy_to_table(name, source=rows, columns=texts.columns, format="binary")
@@ -240,11 +257,11 @@ async def _present(source: Engine, target: Engine, table: Table) -> int:
     rows: Sequence[Any] = await source.fetch(table.statements.first)
     while rows:
         start = tuple(rows[0])
-        rows = await source.fetch(table.statements.next, *start)
-        end = tuple(rows[0]) if rows else ()
+        rows = await source.fetch(table.statements.next, **bounds(start))
+        end = tuple(rows[0]) if rows else None
         span = table.statements.range if rows else table.statements.tail
-        ids = [row["id"] for row in await source.fetch(span, *start, *end)]
-        [found] = await target.fetch(PRESENT, ids)
+        ids = [row["id"] for row in await source.fetch(span, **bounds(start, end))]
+        [found] = await target.fetch(PRESENT, ids=ids)
         present += found["rows"]
     return present
 
@@ -273,9 +290,9 @@ def _occupied(taker: Target) -> MoveError:
 
 
 async def _begin_reading(engine: Engine) -> None:
-    await engine.fetch(READ_ONLY)
+    await engine.fetch(READ_SNAPSHOT)
     await _begin(engine)
 
 
 async def _begin(engine: Engine) -> None:
-    await engine.fetch(STEADY)
+    await engine.fetch(SET_LIMITS)

@@ -7,12 +7,17 @@ their order does not matter.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Literal
 
-from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG
+from chatkeep.adapters.piccolo import tables
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.tables import column_names, table_name
 
 STAGED: Final = "chatkeep_moving"
 """A temporary table, of one transaction."""
+
+Bounds = tuple[Any, ...]
+"""The values of a key, from which a range starts or before which it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +31,33 @@ class Key:
     def row(self) -> str:
         return f"({', '.join(self.expressions)})"
 
-    def given(self, first: int) -> str:
-        """Return the values as parameters, the first of which has that number."""
-        return f"({', '.join(f'${first + n}::{kind}' for n, kind in enumerate(self.types))})"
+    def given(self, bound: Literal["start", "end"]) -> str:
+        """Return the values of a bound as parameters, whose values `bounds` gives."""
+        return f"({', '.join(f':{bound}_{n}::{kind}' for n, kind in enumerate(self.types))})"
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
     """Those of one table. A range is from a key (parameters first) to before another one."""
 
-    count: str
-    first: str
-    next: str
+    count: Statement
+    first: Statement
+    next: Statement
     """The key of the first row of the next range, if there is one."""
-    after: str
+    after: Statement
     """The same where all rows of a range have one key."""
     columns: tuple[str, ...]
-    range: str
-    tail: str
+    range: Statement
+    tail: Statement
     """As `range`, without an end."""
-    compare: str
-    compare_range: str
-    compare_tail: str
-    stage: str
-    clear_range: str
+    compare: Statement
+    compare_range: Statement
+    compare_tail: Statement
+    stage: Statement
+    clear_range: Statement
     """Delete what is not as it is staged."""
-    clear_tail: str
-    add: str
+    clear_tail: Statement
+    add: Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +82,52 @@ def _statements(table: Table) -> Statements:
     order = ", ".join(key.expressions)
     columns = ", ".join(table.columns)
     keys = ", ".join(f"{each} AS key_{n}" for n, each in enumerate(key.expressions))
-    tail = f"{key.row} >= {key.given(1)}"
-    span = f"{tail} AND {key.row} < {key.given(1 + len(key.types))}"
+    tail = f"{key.row} >= {key.given('start')}"
+    span = f"{tail} AND {key.row} < {key.given('end')}"
     compare = f"SELECT count(*) AS rows, coalesce(sum({_hash(table.columns)}), 0)::text AS checksum"
     same = " AND ".join(f"s.{each} = t.{each}" for each in table.identity)
     equal = f"{_text(table.columns, 's')} = {_text(table.columns, 't')}"
     staged = f"NOT EXISTS (SELECT FROM {STAGED} s WHERE {same} AND {equal})"
+
+    def made(kind: str, sql: str) -> Statement:
+        return Statement(f"move.{kind}.{name}", sql)
+
     return Statements(
-        count=f"SELECT count(*) AS rows FROM {name}",
-        first=f"SELECT {keys} FROM {name} ORDER BY {order} LIMIT 1",
-        next=f"SELECT {keys} FROM {name} WHERE {tail} ORDER BY {order} "
-        f"OFFSET {table.batch} LIMIT 1",
-        after=f"SELECT {keys} FROM {name} WHERE {key.row} > {key.given(1)} "
-        f"ORDER BY {order} LIMIT 1",
+        count=made("count", f"SELECT count(*) AS rows FROM {name}"),
+        first=made("first", f"SELECT {keys} FROM {name} ORDER BY {order} LIMIT 1"),
+        next=made(
+            "next",
+            f"SELECT {keys} FROM {name} WHERE {tail} ORDER BY {order} OFFSET {table.batch} LIMIT 1",
+        ),
+        after=made(
+            "after",
+            f"SELECT {keys} FROM {name} WHERE {key.row} > {key.given('start')} "
+            f"ORDER BY {order} LIMIT 1",
+        ),
         columns=table.columns,
-        range=f"SELECT {columns} FROM {name} WHERE {span} ORDER BY {order}",
-        tail=f"SELECT {columns} FROM {name} WHERE {tail} ORDER BY {order}",
-        compare=f"{compare} FROM {name}",
-        compare_range=f"{compare} FROM {name} WHERE {span}",
-        compare_tail=f"{compare} FROM {name} WHERE {tail}",
-        stage=f"CREATE TEMPORARY TABLE {STAGED} ON COMMIT DROP "
-        f"AS SELECT {columns} FROM {name} LIMIT 0",
-        clear_range=f"DELETE FROM {name} t WHERE {span} AND {staged}",
-        clear_tail=f"DELETE FROM {name} t WHERE {tail} AND {staged}",
-        add=f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {STAGED} ON CONFLICT DO NOTHING",
+        range=made("range", f"SELECT {columns} FROM {name} WHERE {span} ORDER BY {order}"),
+        tail=made("tail", f"SELECT {columns} FROM {name} WHERE {tail} ORDER BY {order}"),
+        compare=made("compare", f"{compare} FROM {name}"),
+        compare_range=made("compare_range", f"{compare} FROM {name} WHERE {span}"),
+        compare_tail=made("compare_tail", f"{compare} FROM {name} WHERE {tail}"),
+        stage=made(
+            "stage",
+            f"CREATE TEMPORARY TABLE {STAGED} ON COMMIT DROP "
+            f"AS SELECT {columns} FROM {name} LIMIT 0",
+        ),
+        clear_range=made("clear_range", f"DELETE FROM {name} t WHERE {span} AND {staged}"),
+        clear_tail=made("clear_tail", f"DELETE FROM {name} t WHERE {tail} AND {staged}"),
+        add=made(
+            "add",
+            f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {STAGED} ON CONFLICT DO NOTHING",
+        ),
     )
+
+
+def bounds(start: Bounds, end: Bounds | None = None) -> dict[str, object]:
+    """Return the values of a range's parameters; without `end`, those of what starts there."""
+    values: dict[str, object] = {f"start_{n}": value for n, value in enumerate(start)}
+    return values | {f"end_{n}": value for n, value in enumerate(end or ())}
 
 
 def _text(columns: Sequence[str], alias: str = "") -> str:
@@ -116,10 +142,7 @@ def _hash(columns: Sequence[str]) -> str:
     return f"('x' || encode({digest}, 'hex'))::bit(64)::bigint::numeric"
 
 
-_COLUMNS: Final = {
-    table._meta.tablename: tuple(column._meta.name for column in table._meta.columns)  # noqa: SLF001 - Piccolo's way of saying it
-    for table in APP_CONFIG.table_classes
-}
+_COLUMNS: Final = {table_name(table): column_names(table) for table in tables.TABLES}
 _ID: Final = Key(("id",), ("uuid",))
 _PLACE: Final = Key(("conversation_id", "position"), ("uuid", "bigint"))
 

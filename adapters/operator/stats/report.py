@@ -7,6 +7,7 @@ than allowed is left out, and the report says so.
 import json
 import re
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, TypeVar
 
@@ -15,6 +16,9 @@ import asyncpg
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import first_line, translate_errors
 from chatkeep.adapters.piccolo.sizes import sizes
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.tables import Conversations
+from chatkeep.adapters.piccolo.transaction import READ_ONLY
 from chatkeep.domain.operations.stats import (
     COUNTED_UP_TO,
     Count,
@@ -38,59 +42,109 @@ MIN_MESSAGES: Final = 1_000
 LOCK_TIMEOUT: Final = "2s"
 DAY: Final = timedelta(days=1)
 
-BEGIN: Final = "SET TRANSACTION READ ONLY"
-LIMITS: Final = """
-SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true)"""
+LIMITS: Final = Statement(
+    "stats.set_limits",
+    """
+SELECT set_config('statement_timeout', :statement_timeout, true),
+       set_config('lock_timeout', :lock_timeout, true)""",
+)
 
-DATABASE: Final = """
+DATABASE: Final = Statement(
+    "stats.database",
+    """
 SELECT current_database() AS name, pg_database_size(current_database()) AS bytes,
-       current_setting('server_version') AS version, now() AS at"""
+       current_setting('server_version') AS version, now() AS at""",
+)
 
-USERS: Final = "SELECT FROM users"
-MESSAGES: Final = "SELECT FROM messages"
-ITEMS: Final = "SELECT FROM conversation_items"
-CONVERSATIONS: Final = "SELECT FROM conversations"
-ARCHIVED: Final = "SELECT FROM conversations WHERE status = 'archived'"
-RETAINED: Final = "SELECT FROM conversations WHERE retain"
 
-ANALYZED: Final = """
-SELECT FROM pg_stats WHERE tablename = 'conversations' AND attname = $1 LIMIT 1"""
+@dataclass(frozen=True, slots=True)
+class Countable:
+    """Rows that can be counted, and how many of them the planner expects.
 
-VACUUMS: Final = """
+    It can only guess at a condition on a `column` that was never analyzed.
+    """
+
+    name: str
+    expect: Statement
+    count: Statement
+    column: str | None = None
+
+    @classmethod
+    def of(cls, name: str, rows: str, column: str | None = None) -> "Countable":
+        key = f"stats.{name.replace(' ', '_')}"
+        return cls(
+            name,
+            Statement(f"{key}.expect", f"EXPLAIN (FORMAT JSON) {rows}"),
+            Statement(f"{key}.count", f"SELECT count(*) FROM ({rows}) AS counted"),
+            column,
+        )
+
+
+USERS: Final = Countable.of("users", "SELECT FROM users")
+MESSAGES: Final = Countable.of("messages", "SELECT FROM messages")
+ITEMS: Final = Countable.of("items", "SELECT FROM conversation_items")
+CONVERSATIONS: Final = Countable.of("conversations", "SELECT FROM conversations")
+ARCHIVED: Final = Countable.of(
+    "archived conversations",
+    "SELECT FROM conversations WHERE status = 'archived'",
+    column="status",
+)
+RETAINED: Final = Countable.of(
+    "retained conversations", "SELECT FROM conversations WHERE retain", column="retain"
+)
+
+ANALYZED: Final = Statement(
+    "stats.analyzed",
+    """
+SELECT FROM pg_stats WHERE tablename = 'conversations' AND attname = :column LIMIT 1""",
+)
+
+VACUUMS: Final = Statement(
+    "stats.vacuums",
+    """
 SELECT relname AS table, n_live_tup AS live_rows, n_dead_tup AS dead_rows,
        greatest(last_vacuum, last_autovacuum) AS vacuumed_at,
        greatest(last_analyze, last_autoanalyze) AS analyzed_at
 FROM pg_stat_user_tables
-WHERE relid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
-ORDER BY relname"""
+WHERE relid IN (SELECT to_regclass(name) FROM unnest(:tables::text[]) AS name)
+ORDER BY relname""",
+)
 
-GROWTH: Final = """
+GROWTH: Final = Statement(
+    "stats.growth",
+    """
 SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS messages, min(created_at) AS first
-FROM messages WHERE created_at >= $1 GROUP BY 1 ORDER BY 1"""
+FROM messages WHERE created_at >= :since GROUP BY 1 ORDER BY 1""",
+)
 
-LARGEST_CONVERSATIONS: Final = """
-SELECT id, user_id, message_count AS messages FROM conversations
-ORDER BY message_count DESC, id LIMIT $1"""
-
-LARGEST_USERS: Final = """
+LARGEST_USERS: Final = Statement(
+    "stats.largest_users",
+    """
 SELECT user_id, count(*) AS conversations, sum(message_count)::bigint AS messages
-FROM conversations GROUP BY user_id ORDER BY messages DESC, user_id LIMIT $1"""
+FROM conversations GROUP BY user_id ORDER BY messages DESC, user_id LIMIT :limit""",
+)
 
-STATEMENTS_SCHEMA: Final = """
+STATEMENTS_SCHEMA: Final = Statement(
+    "stats.add_schema_of_statements",
+    """
 SELECT set_config('search_path',
                   current_setting('search_path') || ', ' || quote_ident(n.nspname), true) AS path
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-WHERE e.extname = 'pg_stat_statements'"""
+WHERE e.extname = 'pg_stat_statements'""",
+)
 
 # Of statements with parameters only the text is kept there, not what was given; of others
 # (COPY, comments, settings) all of it, and they are not looked at.
-SLOW: Final = """
+SLOW: Final = Statement(
+    "stats.slow_queries",
+    """
 SELECT calls, total_exec_time AS total_ms, mean_exec_time AS mean_ms, query
 FROM pg_stat_statements
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND query ~* '^\\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\\M'
   AND query ~* '\\m(conversations|messages|conversation_items|conversation_keys)\\M'
-ORDER BY total_exec_time DESC LIMIT $1"""
+ORDER BY total_exec_time DESC LIMIT :limit""",
+)
 
 
 async def collect_stats(engine: Engine, options: StatsOptions) -> Stats:
@@ -100,8 +154,12 @@ async def collect_stats(engine: Engine, options: StatsOptions) -> Stats:
     """
     with translate_errors():
         async with engine.transaction() as transaction:
-            await engine.fetch(BEGIN)
-            await engine.fetch(LIMITS, f"{round(options.seconds * 1000)}ms", LOCK_TIMEOUT)
+            await engine.fetch(READ_ONLY)
+            await engine.fetch(
+                LIMITS,
+                statement_timeout=f"{round(options.seconds * 1000)}ms",
+                lock_timeout=LOCK_TIMEOUT,
+            )
             return await _Collector(engine, transaction.connection, options).collect()
 
 
@@ -117,7 +175,7 @@ class _Collector:
         relations = await sizes(self._engine)
         own = sum(each.bytes for each in relations)
         conversations, active, archived, retained = await self._conversations()
-        messages = await self._count("messages", MESSAGES)
+        messages = await self._count(MESSAGES)
         per_message = own / messages.rows if messages and messages.rows >= MIN_MESSAGES else None
         growth = await self._growth(database["at"], per_message)
         return Stats(
@@ -127,20 +185,18 @@ class _Collector:
             database_bytes=database["bytes"],
             chatkeep_bytes=own,
             relations=relations,
-            users=await self._count("users", USERS),
+            users=await self._count(USERS),
             conversations=conversations,
             active=active,
             archived=archived,
             retained=retained,
             messages=messages,
-            items=await self._count("items", ITEMS),
+            items=await self._count(ITEMS),
             bytes_per_message=per_message,
             growth=growth,
             plan=self._plan(database["bytes"], growth),
-            largest_conversations=await self._largest(
-                "largest conversations", LARGEST_CONVERSATIONS, LargeConversation
-            ),
-            largest_users=await self._largest("largest users", LARGEST_USERS, LargeUser),
+            largest_conversations=await self._largest_conversations(),
+            largest_users=await self._largest_users(),
             vacuums=await self._vacuums(relations),
             slow_queries=await self._slow_queries(),
             notes=self._notes,
@@ -158,30 +214,30 @@ class _Collector:
             self._notes.append(f"{name}: left out, the table is locked (a migration?)")
         return None
 
-    async def _count(self, name: str, statement: str, *, column: str = "") -> Count | None:
-        """Count the rows that the statement selects; above some size ask the planner.
-
-        It can only guess at a condition on a `column` that was never analyzed.
-        """
+    async def _count(self, countable: Countable) -> Count | None:
+        """Count the rows; above some size take the planner's estimate."""
 
         async def count() -> Count | None:
-            [row] = await self._engine.fetch(f"EXPLAIN (FORMAT JSON) {statement}")
+            [row] = await self._engine.fetch(countable.expect)
             expected = int(json.loads(row[0])[0]["Plan"]["Plan Rows"])
             if expected > COUNTED_UP_TO and not self._options.exact:
-                if column and not await self._engine.fetch(ANALYZED, column):
-                    self._notes.append(f"{name}: not known before an ANALYZE (--exact counts)")
+                column = countable.column
+                if column and not await self._engine.fetch(ANALYZED, column=column):
+                    self._notes.append(
+                        f"{countable.name}: not known before an ANALYZE (--exact counts)"
+                    )
                     return None
                 return Count(expected, estimated=True)
-            [row] = await self._engine.fetch(f"SELECT count(*) FROM ({statement}) AS counted")
+            [row] = await self._engine.fetch(countable.count)
             return Count(row[0], estimated=False)
 
-        return await self._part(name, count)
+        return await self._part(countable.name, count)
 
     async def _conversations(self) -> tuple[Count | None, ...]:
         """Return how many there are, and of them active, archived and retained."""
-        everything = await self._count("conversations", CONVERSATIONS)
-        archived = await self._count("archived conversations", ARCHIVED, column="status")
-        retained = await self._count("retained conversations", RETAINED, column="retain")
+        everything = await self._count(CONVERSATIONS)
+        archived = await self._count(ARCHIVED)
+        retained = await self._count(RETAINED)
         active = None
         if everything and archived:
             rows = max(0, everything.rows - archived.rows)
@@ -192,7 +248,7 @@ class _Collector:
         today = now.astimezone(UTC).date()
         first_day = today - DAY * (self._options.days - 1)
         start = datetime.combine(first_day, time(), UTC)
-        rows = await self._part("growth", lambda: self._engine.fetch(GROWTH, start))
+        rows = await self._part("growth", lambda: self._engine.fetch(GROWTH, since=start))
         if rows is None:
             return None
         counted = {row["day"]: row["messages"] for row in rows if row["day"] <= today}
@@ -215,13 +271,33 @@ class _Collector:
         left = max(0, plan - used) / per_day if per_day else None
         return Plan(plan, used / plan, left)
 
-    async def _largest(self, name: str, statement: str, kind: Callable[..., T]) -> list[T] | None:
-        rows = await self._part(name, lambda: self._engine.fetch(statement, self._options.top))
-        return None if rows is None else [kind(**row) for row in rows]
+    async def _largest_conversations(self) -> list[LargeConversation] | None:
+        query = (
+            Conversations.select(
+                Conversations.id,
+                Conversations.user_id,
+                Conversations.message_count.as_alias("messages"),
+            )
+            .order_by(Conversations.message_count, ascending=False)
+            .order_by(Conversations.id)
+            .limit(self._options.top)
+        )
+        name = "stats.largest_conversations"
+        rows = await self._part(
+            "largest conversations", lambda: self._engine.fetch_query(name, query)
+        )
+        return None if rows is None else [LargeConversation(**row) for row in rows]
+
+    async def _largest_users(self) -> list[LargeUser] | None:
+        rows = await self._part(
+            "largest users",
+            lambda: self._engine.fetch(LARGEST_USERS, limit=self._options.top),
+        )
+        return None if rows is None else [LargeUser(**row) for row in rows]
 
     async def _vacuums(self, relations: list[RelationSize]) -> list[Vacuum]:
         tables = [each.name for each in relations if each.kind == "table"]
-        return [Vacuum(**row) for row in await self._engine.fetch(VACUUMS, tables)]
+        return [Vacuum(**row) for row in await self._engine.fetch(VACUUMS, tables=tables)]
 
     async def _slow_queries(self) -> list[SlowQuery] | None:
         if not await self._engine.fetch(STATEMENTS_SCHEMA):
@@ -231,7 +307,7 @@ class _Collector:
             return None
         try:
             rows = await self._part(
-                "slow queries", lambda: self._engine.fetch(SLOW, self._options.top)
+                "slow queries", lambda: self._engine.fetch(SLOW, limit=self._options.top)
             )
         except (
             asyncpg.ObjectNotInPrerequisiteStateError,

@@ -5,8 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from chatkeep.adapters.operator.doctor import counts
-from chatkeep.adapters.operator.doctor import rollback_session as patient
+from chatkeep.adapters.operator.doctor import counts, rollback_session
 from tests.e2e.doctor.examining import connected, everything, examine, execute
 from tests.e2e.doctor.test_promises import SEEDED
 
@@ -131,7 +130,7 @@ async def test_repair_counts_what_was_appended_while_it_waited_for_the_lock(
 async def test_a_conversation_that_stays_locked_is_left_and_said_so(
     seeded_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patient, "BOUNDS", patient.BOUNDS.replace(patient.LOCK_TIMEOUT, "100ms"))
+    monkeypatch.setattr(rollback_session, "LOCK_TIMEOUT", "100ms")
     await execute(seeded_url, DRIFT)
     async with connected(seeded_url) as connection, connection.transaction():
         await connection.execute("SELECT FROM conversations WHERE title = 'chat 1' FOR UPDATE")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from chatkeep.adapters.embedded.postgres import ephemeral_postgres
-from chatkeep.adapters.operator.doctor import connecting, server
-from chatkeep.adapters.operator.doctor import rollback_session as patient
+from chatkeep.adapters.operator.doctor import connecting, rollback_session, server
+from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import Outcome
 from tests.e2e.doctor.examining import connected, examine, execute, promises
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
@@ -120,7 +120,7 @@ async def test_a_connection_that_goes_dead_on_the_way_is_given_up_at_once(
     async with Relay(database_url) as relay:
 
         def freezes(request: bytes) -> bool:
-            if b"INSERT INTO users" in request:
+            if b'INSERT INTO "users"' in request:
                 relay.freeze()
             return False
 
@@ -315,8 +315,7 @@ async def test_a_database_that_lets_only_read_is_named(database_url: str) -> Non
 async def test_what_holds_a_lock_is_not_waited_for(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bounds = patient.BOUNDS.replace(patient.LOCK_TIMEOUT, "100ms")
-    monkeypatch.setattr(patient, "BOUNDS", bounds)
+    monkeypatch.setattr(rollback_session, "LOCK_TIMEOUT", "100ms")
     async with connected(database_url) as connection, connection.transaction():
         await connection.execute("LOCK TABLE messages IN EXCLUSIVE MODE")
 
@@ -350,7 +349,7 @@ async def test_tables_that_were_never_analysed_are_named(database_url: str) -> N
 async def test_a_check_that_crashes_is_its_own_failure(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "DURABILITY", "SELECT 1 / 0")
+    monkeypatch.setattr(server, "DURABILITY", Statement("doctor.wrong", "SELECT 1 / 0"))
 
     found = await examine(database_url)
 
@@ -361,7 +360,7 @@ async def test_a_check_that_crashes_is_its_own_failure(
 async def test_sessions_that_hold_up_others_are_named(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "LONG", server.LONG.replace("5 minutes", "0 minutes"))
+    monkeypatch.setattr(server, "LONG_OPEN", timedelta())
     async with connected(database_url) as connection, connection.transaction():
         await connection.execute("SELECT 1")
         pid = connection.get_server_pid()

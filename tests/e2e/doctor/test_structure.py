@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from chatkeep.adapters.operator.doctor.catalogue import read, same_definition
-from chatkeep.adapters.piccolo.schema import TABLES
+from chatkeep.adapters.piccolo.schema import SCHEMA
 from tests.e2e.doctor.examining import connected, examine, execute, promises
 from tests.support import postgres
 
-INDEXES = [name for made in TABLES.values() for name in made.indexes]
+INDEXES = [name for made in SCHEMA.values() for name in made.indexes]
 OTHERS = {"users", "tasks", "migration"}
 
 # What the loss of a constraint breaks, beside its own line.
@@ -40,11 +40,11 @@ async def test_the_expectation_is_what_the_migrations_make(database_url: str) ->
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') "
             "AND relnamespace = 'public'::regnamespace"
         )
-        assert {row["relname"] for row in rows} - OTHERS == set(TABLES)
+        assert {row["relname"] for row in rows} - OTHERS == set(SCHEMA)
 
-        found = await read(engine, TABLES)
+        found = await read(engine, SCHEMA)
 
-    for name, expected in TABLES.items():
+    for name, expected in SCHEMA.items():
         made = found.tables[name]
         assert {column: (it.type, it.nullable) for column, it in made.columns.items()} == {
             column: (it.type, it.nullable) for column, it in expected.columns.items()
@@ -92,7 +92,7 @@ async def test_one_index_that_was_dropped_is_one_line(database_url: str) -> None
 async def test_a_constraint_that_was_dropped_is_named_and_what_it_kept_is_found_broken(
     database_url: str, constraint: str
 ) -> None:
-    [table] = [name for name, made in TABLES.items() if constraint in made.constraints]
+    [table] = [name for name, made in SCHEMA.items() if constraint in made.constraints]
     await execute(database_url, f"ALTER TABLE {table} DROP CONSTRAINT {constraint} CASCADE")
 
     found = await examine(database_url)
@@ -102,7 +102,7 @@ async def test_a_constraint_that_was_dropped_is_named_and_what_it_kept_is_found_
 
 
 def test_every_constraint_is_dropped_once() -> None:
-    assert set(BROKEN_WITHOUT) == {name for made in TABLES.values() for name in made.constraints}
+    assert set(BROKEN_WITHOUT) == {name for made in SCHEMA.values() for name in made.constraints}
 
 
 DIFFERENCES = {
