@@ -39,7 +39,7 @@ from chatkeep.entrypoints.settings import Settings
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
-def create_app(  # noqa: PLR0913 - what the composition root has made
+def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     chatkeep: Chatkeep,
     identity: Identity,
     *,

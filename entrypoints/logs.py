@@ -1,7 +1,7 @@
-"""What the log looks like: lines for a terminal, or one JSON object a line for a log store.
+"""The log: lines for a terminal, or one JSON object a line for a log store.
 
-It never holds what users wrote, parameters of statements or tokens, and users only as hashes; so
-a traceback says where an error came from, and its text only where that holds nothing of the kind.
+It never contains what users wrote, parameters of statements or tokens, and users only as hashes. So
+a traceback says where an error came from, and has its text only if that cannot contain any of them.
 """
 
 import hmac
@@ -22,15 +22,15 @@ from chatkeep.entrypoints.tracebacks import without_values
 
 ACCESS: Final = "chatkeep.access"
 _HASH_CHARS: Final = 12
-_MOST_REMEMBERED: Final = 10_000
+_MAX_CACHED: Final = 10_000
 ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
 _PURPOSE: Final = b"chatkeep: users in the log"
 
 
-class UnderWay:
-    """The request under way: its id, and how many statements were sent to the database for it."""
+class CurrentRequest:
+    """The request being served: its id, and how many statements it has sent so far."""
 
     __slots__ = ("id", "statements")
 
@@ -39,14 +39,15 @@ class UnderWay:
         self.statements = 0
 
 
-UNDER_WAY: Final[ContextVar[UnderWay | None]] = ContextVar("under_way", default=None)
+CURRENT_REQUEST: Final[ContextVar[CurrentRequest | None]] = ContextVar(
+    "current_request", default=None
+)
 
 
 class Pseudonyms:
-    """Who a user is in the log: 12 hexadecimal digits, the same for the same user and salt.
+    """The name of a user in the log: 12 hexadecimal digits, the same for the same user and salt.
 
-    HMAC-SHA256, so that nobody finds the user who does not have the salt. Of the last users it
-    remembers the hash.
+    It is an HMAC-SHA256, so only someone with the salt can find the user. Recent hashes are cached.
     """
 
     def __init__(self, salt: str) -> None:
@@ -54,13 +55,13 @@ class Pseudonyms:
         self._known: dict[UserId, str] = {}
 
     def __len__(self) -> int:
-        """Return of how many users the hash is remembered."""
+        """Return the number of cached hashes."""
         return len(self._known)
 
     def __call__(self, user_id: UserId) -> str:
         found = self._known.get(user_id)
         if found is None:
-            if len(self._known) >= _MOST_REMEMBERED:
+            if len(self._known) >= _MAX_CACHED:
                 self._known.clear()
             digest = hmac.digest(self._salt, user_id.encode(), "sha256")
             found = self._known[user_id] = digest.hex()[:_HASH_CHARS]
@@ -68,9 +69,9 @@ class Pseudonyms:
 
 
 def salt(settings: Settings) -> str:
-    """Return what users are hashed with: the setting, or what follows from a secret of ours.
+    """Return the salt of the hashes: the setting, or one derived from the signing secret.
 
-    Without any secret it is another one each time.
+    Without either it is a new one each time.
     """
     if settings.log_salt:
         return settings.log_salt
@@ -86,7 +87,7 @@ class _Formatter(logging.Formatter):
 
 
 class ConsoleFormatter(_Formatter):
-    """A line to read; what was logged for a request says at its end which one."""
+    """A line to read, which ends with the id of its request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +96,7 @@ class ConsoleFormatter(_Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own
         second = int(record.created)
-        if second != self._second:  # to write out the time takes longer than all the rest
+        if second != self._second:  # formatting the time takes longer than all the rest
             self._second = second
             self._time = time.strftime(self.default_time_format, time.localtime(second))
         line = (
@@ -104,15 +105,15 @@ class ConsoleFormatter(_Formatter):
         )
         if record.name == ACCESS:
             return line
-        request = UNDER_WAY.get()
+        request = CURRENT_REQUEST.get()
         return line if request is None else f"{line} (request {request.id})"
 
 
 class JsonFormatter(_Formatter):
     """One JSON object: `time` (UTC), `level`, `logger`, then either `message` or `event` and more.
 
-    A message that is a dataclass or a struct with an `event` gives its fields. Where something was
-    logged for a request, `request_id` says for which; `error` is a traceback.
+    A message that is a dataclass or a struct with an `event` adds its fields. `request_id` is the
+    request being served, if any; `error` is a traceback.
     """
 
     def __init__(self) -> None:
@@ -126,7 +127,7 @@ class JsonFormatter(_Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
         }
-        request = UNDER_WAY.get()
+        request = CURRENT_REQUEST.get()
         if request is not None:
             line["request_id"] = request.id
         message = record.msg
@@ -134,7 +135,7 @@ class JsonFormatter(_Formatter):
         if event is not None:
             line |= {"event": event, **msgspec.to_builtins(message)}
         else:
-            # What comes from a driver or a client need not be text that UTF-8 can write.
+            # Text from a driver or a client may contain what UTF-8 cannot encode.
             line["message"] = record.getMessage().encode(errors="backslashreplace").decode()
         if record.exc_info:
             error = self.formatException(record.exc_info)
@@ -149,19 +150,19 @@ _FORMATTERS: Final[Mapping[str, type[logging.Formatter]]] = {
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """Return what `logging.config.dictConfig` takes: everything goes to stderr."""
+    """Return the configuration for `logging.config.dictConfig`: everything goes to stderr."""
     access = "INFO" if settings.access_log else "WARNING"
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"ours": {"()": _FORMATTERS[settings.log_format]}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours"}},
-        "root": {"handlers": ["stderr"], "level": "WARNING"},  # asyncio's, and what others warn of
+        "root": {"handlers": ["stderr"], "level": "WARNING"},  # of asyncio and others
         "loggers": {
             "chatkeep": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
             ACCESS: {"level": access},
             "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-            # While nobody takes the spans it warns of each attempt.
+            # While the collector is away it warns of each attempt.
             "opentelemetry": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
         },
     }

@@ -1,7 +1,7 @@
-"""What the service does by itself once a day: it archives and deletes what nobody used for long.
+"""The daily sweep: the service archives and deletes conversations that have been idle for long.
 
-All processes try in the same minute, and the first one does it: so a database that went to sleep
-is woken once a day for it, and not by each process at another time.
+All processes try in the same minute, and the first one does it. So a sleeping database is woken
+once a day, and not by each process at another time.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ logger = logging.getLogger("chatkeep.sweep")
 AT: Final = time(3, 17, tzinfo=UTC)
 DAY: Final = timedelta(days=1)
 SPREAD: Final = 30.0
-"""Over so many seconds the processes spread, lest all of them connect at once."""
+"""Each process waits up to this many seconds, so that they do not all connect at once."""
 
-LOOK_AGAIN: Final = 1.0
-LONGEST_SLEEP: Final = 600.0
-"""Seconds; clocks are set, and machines sleep."""
+READY_CHECK_SECONDS: Final = 1.0
+MAX_SLEEP_SECONDS: Final = 600.0
+"""After each, the time left is computed again: clocks are set, and machines sleep."""
 
 
 @dataclass(frozen=True, slots=True)
 class DailySweep:
-    """Sweeps by `policy` when it is due, and at the start what was due while nothing ran.
+    """Sweeps by `policy` when it is due, and at the start if a sweep was due while nothing ran.
 
-    `ready` tells, without asking it, whether the database could serve when it last was asked;
-    `swept` is called with what came of a sweep of this process.
+    `ready` says whether the database could serve when it was last asked, without asking it. `swept`
+    is called with the result of each sweep of this process.
     """
 
     policy: Policy
@@ -47,9 +47,9 @@ class DailySweep:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self) -> None:
-        """Go on for ever. What fails is logged, and tried again a day later."""
+        """Run forever. A sweep that fails is logged, and the next one is a day later."""
         while not self.ready():
-            await self.sleep(LOOK_AGAIN)
+            await self.sleep(READY_CHECK_SECONDS)
         while True:
             await self.sleep(random.uniform(0, SPREAD))  # noqa: S311 - jitter
             due = latest_due(self.clock.now())
@@ -62,21 +62,21 @@ class DailySweep:
             await self._sleep_until(due + DAY)
 
     async def once(self, due: datetime) -> None:
-        """Do the sweep that was due then, unless somebody has begun it."""
+        """Do the sweep that was due at `due`, unless another process has begun it."""
         now = self.clock.now()
         if not await self.diary.claim(due, now):
-            logger.info("the sweep of %s is done elsewhere, or was before", due.date())
+            logger.info("another process does the sweep of %s, or has done it", due.date())
             return
         cutoffs = self.policy.cutoffs(now)
         expected = await self.sweep.count(cutoffs)
         total = Swept(retained=expected.retained)
-        how = "swept, but cut off"
+        how = "swept, but stopped early"
         started = batch_started = perf_counter()
         try:
             async with aclosing(self.sweep.run(cutoffs)) as batches:
                 async for swept in batches:
                     total += swept
-                    # As long as the batch took: at most half of the time is for sweeping.
+                    # As long as the batch took, so that sweeping takes at most half of the time.
                     await self.sleep(perf_counter() - batch_started)
                     batch_started = perf_counter()
             how = "swept"
@@ -87,10 +87,10 @@ class DailySweep:
 
     async def _sleep_until(self, due: datetime) -> None:
         while (left := (due - self.clock.now()).total_seconds()) > 0:
-            await self.sleep(min(left, LONGEST_SLEEP))
+            await self.sleep(min(left, MAX_SLEEP_SECONDS))
 
 
 def latest_due(now: datetime) -> datetime:
-    """Return when a sweep was last due."""
+    """Return the last time a sweep was due."""
     due = datetime.combine(now.date(), AT)
     return due if due <= now else due - DAY

@@ -1,4 +1,4 @@
-"""Runs the HTTP application in uvicorn until it is told to stop, and leaves no process behind."""
+"""Runs the HTTP application in uvicorn until a signal ends it, and leaves no process behind."""
 
 import asyncio
 import errno
@@ -40,46 +40,47 @@ logger = logging.getLogger("chatkeep")
 
 BACKLOG: Final = 2048
 KEEP_ALIVE: Final = 75
-"""For so many seconds a connection may rest between requests: longer than proxies keep theirs.
+"""Seconds that a connection may be idle between requests: longer than proxies keep theirs.
 
-Whoever closes first while the other one sends has a request fail. Load balancers and nginx keep
-idle connections for 60 seconds.
+When one side closes while the other sends, the request fails. Load balancers and nginx keep idle
+connections for 60 seconds.
 """
 
 GRACE: Final = 10
-"""For so many seconds requests that are under way may go on after the service is told to stop."""
+"""Seconds to finish the current requests after the signal to stop."""
 
 HEALTHCHECK: Final = 20
-"""For so many seconds a worker may not react, while it starts too, before it is replaced."""
+"""Seconds that a worker may fail to respond, also while it starts, before it is replaced."""
 
 FIRST_USER: Final = "me"
 FIRST_TOKEN_SECONDS: Final = 86_400
-MAKE_TOKENS: Final = "`chatkeep token --user NAME` makes others."
+MAKE_TOKENS: Final = "`chatkeep token --user NAME` prints others."
 MAKE_TOKENS_IN_MEMORY: Final = (
-    "To make others with `chatkeep token --user NAME`, set the same CHATKEEP_JWT_SECRET for both."
+    "To print others with `chatkeep token --user NAME`, set the same CHATKEEP_JWT_SECRET for both."
 )
-IN_MEMORY: Final = "Everything is in memory only: nothing is kept when this process ends.\n"
+IN_MEMORY: Final = "Everything is in memory: nothing is kept when this process ends.\n"
 
 HTTP_APP: Final = "chatkeep.entrypoints.bootstrap.service:http_app"
 MEMORY_APP: Final = "chatkeep.entrypoints.bootstrap.service:memory_service"
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
-# Where workers look for the directory that they share. It is no setting: nobody else sets it.
+# The directory that the workers share. It is not a setting: only this module sets it.
 _WORKERS: Final = "_CHATKEEP_WORKERS"
-_LONGEST_DIRECTORY: Final = 80  # a socket's whole path has about 100 bytes
+_LONGEST_DIRECTORY: Final = 80  # bytes; the whole path of a socket may have about 100
 
 
 class AddressError(OSError):
-    """The address cannot be listened on; the message says why and what to do."""
+    """The service cannot listen on the address; the message says why and what to do."""
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bool) -> None:
-    """Serve until SIGINT or SIGTERM; then finish what is under way, for `GRACE` seconds.
+    """Serve until SIGINT or SIGTERM, then finish the current requests within `GRACE` seconds.
 
-    The embedded database is always migrated, another one with `migrate`. Port 0 is any free one.
+    The embedded database is always migrated, another one only with `migrate`. Port 0 means any free
+    port.
 
-    Raises `AddressError` before the database is touched, `SettingsError`, and what starting and
+    Raises `AddressError` before it touches the database, `SettingsError`, and what starting and
     migrating it raises.
     """
     _prepare(settings)
@@ -94,7 +95,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
             asyncio.run(database.migrate(ready))
         url = _url(listener)
         _say(_address(url) + (_first_steps(url, ready, MAKE_TOKENS) if embedded else ""))
-        # Where nothing else decides it, all processes are to write the same hash of a user.
+        # All processes must write the same hash of a user, also without a setting.
         os.environ["CHATKEEP_LOG_SALT"] = logs.salt(ready)
         application = HTTP_APP if workers == 1 else f"{__name__}:worker_app"
         with _shared_directory() if workers > 1 else nullcontext():
@@ -111,7 +112,7 @@ def serve_memory(settings: Settings, *, host: str, port: int) -> None:
         ready = memory_settings(settings)
         identity(ready)
         url = _url(listener)
-        # A secret that was set may be that of a real service, so no token of it gets into a log.
+        # A secret that was set may be a real service's: a token of it must not get into a log.
         made_here = ready.jwt_secret != settings.jwt_secret
         first_steps = _first_steps(url, ready, MAKE_TOKENS_IN_MEMORY) if made_here else ""
         _say(_address(url) + IN_MEMORY + first_steps)
@@ -119,7 +120,7 @@ def serve_memory(settings: Settings, *, host: str, port: int) -> None:
 
 
 def worker_app() -> Litestar:
-    """Return the application for one of several processes; it ends when its supervisor is gone."""
+    """Return the application for one of several workers, which end when their supervisor does."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -129,12 +130,12 @@ def worker_app() -> Litestar:
 
 @contextmanager
 def _shared_directory() -> Iterator[None]:
-    """Make a directory for the workers alone, in which they find each other's counts."""
-    if sys.platform == "win32":  # there are no sockets in directories
+    """Make a directory in which the workers find each other's metrics."""
+    if sys.platform == "win32":  # which has no Unix sockets
         yield
         return
     long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_DIRECTORY
-    # A worker that is left alone takes the directory with it.
+    # If the supervisor is killed, a worker deletes the directory.
     with tempfile.TemporaryDirectory(
         prefix="chatkeep-",
         dir="/tmp" if long else None,  # noqa: S108 - the directory in it is private
@@ -175,23 +176,23 @@ def _run(listener: socket.socket, application: str, workers: int, log: dict[str,
     )
     if workers == 1:
         server = uvicorn.Server(config)
-        for each in _SIGNALS:  # it raises them again when it is done: not to end us there
+        for each in _SIGNALS:  # its own handlers would raise them again after it has ended
             signal.signal(each, server.handle_exit)
         server.run(sockets=[listener])
         return
     supervisor = Supervisor(config, [listener])
-    for each in _SIGNALS:  # it looks at them only between its checks of the workers
+    for each in _SIGNALS:  # it handles them only between its checks of the workers
         signal.signal(each, _leave)
     try:
         supervisor.run()
     finally:
         _end_workers()
-    sys.exit(1)  # nobody asked for the end: the workers cannot start, and the log says so
+    sys.exit(1)  # without a signal: the workers cannot start, and the log says so
 
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen from now on, so that nobody else takes the address while the database starts."""
+    """Listen at once, so that no other process takes the address while the database starts."""
     ipv6 = ":" in host
     try:
         listener = socket.create_server(
@@ -203,7 +204,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno == errno.EADDRINUSE:
-            reason = "it is in use; stop what listens there, or choose another with --port"
+            reason = "it is in use; stop what listens there, or choose another port with --port"
         raise AddressError(f"Cannot listen on port {port} of {host}: {reason}.") from error
     with listener:
         yield listener
@@ -211,7 +212,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _undisturbed_end() -> Iterator[None]:
-    """From the end on, ignore the signals that asked for it: nobody is to be left behind."""
+    """Ignore further signals after the block, so that no process is left behind."""
     try:
         yield
     finally:
@@ -238,12 +239,12 @@ def _end_workers() -> None:
 
 def _end_with(parent: BaseProcess) -> None:
     parent.join()
-    shutil.rmtree(os.environ.get(_WORKERS, ""), ignore_errors=True)  # nobody else will
+    shutil.rmtree(os.environ.get(_WORKERS, ""), ignore_errors=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _url(listener: socket.socket) -> str:
-    """Return where the service can be called from this machine."""
+    """Return the URL of the service on this machine."""
     host, port = listener.getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
@@ -259,7 +260,7 @@ def _address(url: str) -> str:
 
 
 def _first_steps(url: str, settings: Settings, make_tokens: str) -> str:
-    """Return a token and calls to try it on. With a database of their own, it is for no log."""
+    """Return a token, and calls to try it with."""
     first_token = user_token(settings, FIRST_USER, seconds=FIRST_TOKEN_SECONDS)
     conversation_id = uuid4()
     curl = "curl -sS -w '\\n'"
@@ -267,7 +268,7 @@ def _first_steps(url: str, settings: Settings, make_tokens: str) -> str:
     create = f'{{"id": "{conversation_id}", "title": "First steps"}}'
     append = '{"role": "user", "content": "Hello"}'
     return f"""
-A first token, of user {FIRST_USER} and good for a day, and calls to try it on.
+A first token, for user {FIRST_USER} and valid for a day, and calls to try it with.
 {make_tokens}
 
 TOKEN={first_token}

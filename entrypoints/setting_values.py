@@ -1,4 +1,4 @@
-"""Texts of the environment -> values. What does not fit raises ValueError with what would."""
+"""Readers of environment variables. A ValueError says what would be valid."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ _UNITS: Final = ("", "K", "M", "G", "T")
 _SIZE: Final = re.compile(
     r"(\d{1,15}(?:\.\d{1,15})?)\s*([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE
 )
-# Apps have schemes of their own: capacitor://localhost.
+# Mobile apps use their own schemes: capacitor://localhost.
 _ORIGIN: Final = re.compile(
     r"[a-z][a-z0-9+.-]*://"
     r"(?:(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])"
@@ -29,37 +29,35 @@ _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 def flag(text: str) -> bool:
     value = _FLAGS.get(text.lower())
     if value is None:
-        raise ValueError(
-            f"{text!r} is neither yes nor no; write true, yes, on, 1 or false, no, off, 0"
-        )
+        raise ValueError(f"{text!r} is not a boolean; use true, yes, on, 1 or false, no, off, 0")
     return value
 
 
 def count(text: str) -> int:
     if not _COUNT.fullmatch(text):
-        raise ValueError(f"{text!r} is no count; write 0 or more in digits alone, as 1000")
+        raise ValueError(f"{text!r} is not a whole number; use digits only, such as 1000")
     return int(text)
 
 
 def size(text: str) -> int:
-    """Return a size in bytes as Postgres reads it, 1 kB being 1024."""
+    """Return a size in bytes. As in Postgres, 1 kB is 1024 bytes."""
     found = _SIZE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is not a size; write one as 512MB, or in bytes")
+        raise ValueError(f"{text!r} is not a size; use one such as 512MB, or bytes")
     return round(float(found[1]) * 1024.0 ** _UNITS.index(found[2].upper()))
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
     def choose(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"{text!r} is none of those there are: {', '.join(choices)}")
+            raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
         return text
 
     return choose
 
 
 def several(each: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
-    """Return what reads a list with commas between. Nothing between two is nothing."""
+    """Return the reader of a comma-separated list. Empty elements and repetitions are dropped."""
 
     def read(text: str) -> tuple[T, ...]:
         parts: Iterable[str] = filter(None, (part.strip() for part in text.split(",")))
@@ -69,17 +67,17 @@ def several(each: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
 
 
 def secret(at_least: int, unit: str) -> Callable[[str], str]:
-    """Return what reads a secret, which no message may show."""
+    """Return the reader of a secret, which no message shows."""
 
     def read(text: str) -> str:
         length = len(text.encode()) if unit == "bytes" else len(text)
         if length < at_least:
             raise ValueError(
-                f"too short with {length} {unit}, at least {at_least} are needed; make one with "
+                f"too short: it has {length} {unit} and needs {at_least}; make one with "
                 "`python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`"
             )
         if unit == "characters" and not (text.isascii() and text.isprintable() and " " not in text):
-            raise ValueError("it holds other characters than visible ASCII")
+            raise ValueError("contains characters other than visible ASCII")
         return text
 
     return read
@@ -92,21 +90,21 @@ def http_url(text: str) -> str:
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError("it is not an http or https URL; write one as https://issuer.example/jwks")
+        raise ValueError("not an http or https URL; use one such as https://issuer.example/jwks")
     return text
 
 
 def origin(text: str) -> str:
-    """Return an origin as browsers send it: in small letters, without a default port or a slash.
+    """Return an origin as browsers send it: in lower case, without a default port or a slash.
 
-    `*` is any origin; `https://*.app.example` those below a domain, `http://localhost:*` any port.
+    `*` is any origin, `https://*.app.example` every subdomain, `http://localhost:*` every port.
     """
     if text == "*":
         return text
     found = text.lower().removesuffix("/")
     scheme, separator, host = found.partition("://")
     if not separator:
-        raise ValueError(f"{text!r} has no scheme; write an origin as https://app.example")
+        raise ValueError(f"{text!r} has no scheme; use an origin such as https://app.example")
     if "/" in host or "?" in host or "#" in host:
         raise ValueError(f"{text!r} has a path; an origin ends with its host or port")
     if not host.isascii():
@@ -114,7 +112,7 @@ def origin(text: str) -> str:
     found = f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, '/'))}"
     if not _ORIGIN.fullmatch(found):
         raise ValueError(
-            f"{text!r} is not an origin; write one as https://app.example or http://localhost:3000"
+            f"{text!r} is not an origin; use one such as https://app.example or http://localhost:3000"
         )
     return found
 
@@ -124,4 +122,4 @@ def _encoded(host: str, text: str) -> str:
     try:
         return name.encode("idna").decode() + colon + port
     except UnicodeError:
-        raise ValueError(f"{text!r} names a host that there cannot be") from None
+        raise ValueError(f"{text!r} has an invalid host name") from None

@@ -1,4 +1,4 @@
-"""Everything that can be set, read once from the environment into one frozen struct."""
+"""All settings, read once from the environment into one frozen struct."""
 
 import os
 import re
@@ -23,7 +23,7 @@ RETIRED: Final = {
     "CHATKEEP_OPENAI_RETRY_SECONDS": "retries without an Idempotency-Key are always stored; see "
     "docs/openai.md"
 }
-"""Former settings, and what holds without them. They are accepted, so that upgrades start."""
+"""Former settings, and what applies without them. They are accepted, so that upgrades start."""
 
 _UNPREFIXED: Final = frozenset({"database_url", "database_url_direct"})
 
@@ -36,7 +36,7 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "metrics_key": values.secret(MIN_SECRET_BYTES, "characters"),
     "service_keys": values.several(values.secret(MIN_SECRET_BYTES, "characters")),
 }
-"""Of the settings whose text is read in a way of its own; of all others the type decides."""
+"""Settings with a special reader; for all others the type decides."""
 
 _OPTIONS: Final = {
     "CHATKEEP_HOST": "--host 0.0.0.0",
@@ -51,13 +51,13 @@ _SERVICE_LINK: Final = re.compile(
 
 
 class SettingsError(ChatkeepError, ValueError):
-    """A setting is missing or wrong; the message names it, and never shows a secret."""
+    """A setting is missing or invalid; the message names it and never shows a secret."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Each field is the environment variable `CHATKEEP_` + its name in capitals.
 
-    Only the two database URLs go without the prefix. The description is that of the README's table.
+    Only the two database URLs have no prefix. The README's table has the same descriptions.
     """
 
     database_url: Annotated[
@@ -80,14 +80,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     jwt_audience: Annotated[str, Meta(description="the `aud` that tokens must have")] = ""
     service_keys: Annotated[
         tuple[str, ...],
-        Meta(description="keys, with commas between, that act for the user in `X-User-Id`"),
+        Meta(description="comma-separated keys that act for the user in `X-User-Id`"),
     ] = ()
     provision_users: Annotated[
-        bool, Meta(description="add a user to `users` on their first write; else they get a 403")
+        bool,
+        Meta(description="add a user to `users` on their first write; otherwise they get a 403"),
     ] = True
     cors_origins: Annotated[
         tuple[str, ...],
-        Meta(description="origins, with commas between, whose pages may call from a browser"),
+        Meta(description="comma-separated origins whose pages may call from a browser"),
     ] = ()
     max_user_message_chars: Annotated[
         int, Meta(description="characters of a message of role user")
@@ -96,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(description="characters of any message, and of its tool_calls")
     ] = _LIMITS.max_message_chars
     soft_max_conversation_messages: Annotated[
-        int, Meta(description="messages of a conversation, beyond which appends carry a warning")
+        int, Meta(description="messages of a conversation; appends beyond it return a warning")
     ] = _LIMITS.soft_max_conversation_messages
     max_title_chars: Annotated[int, Meta(description="characters of a title")] = (
         _LIMITS.max_title_chars
@@ -131,8 +132,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_bytes_at_once: Annotated[
         int,
         Meta(
-            description="bytes of requests and answers above 64 KiB each, held at once, in one "
-            "process; more get a 503, one user's beyond a fourth of it a 429"
+            description="bytes of requests and answers above 64 KiB each, held at once in one "
+            "process; more get a 503, and one user's beyond a quarter a 429"
         ),
     ] = 134_217_728
     requests_per_minute: Annotated[
@@ -142,31 +143,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     archive_after: Annotated[
         str,
-        Meta(description="archive, once a day, what was idle for so long (`90d`); empty: never"),
+        Meta(description="archive once a day the conversations idle for this long, such as `90d`"),
     ] = ""
     delete_after: Annotated[
         str,
-        Meta(description="delete, once a day, what was idle for so long (`52w`); empty: never"),
+        Meta(description="delete once a day the conversations idle for this long, such as `52w`"),
     ] = ""
 
     log_format: Annotated[
         str,
-        Meta(description="lines to read, or one JSON object a line: `json`"),
+        Meta(description="`console` for lines to read, `json` for one JSON object a line"),
     ] = "console"
     log_salt: Annotated[
         str,
-        Meta(description="hashes users in the log; absent: follows from CHATKEEP_JWT_SECRET"),
+        Meta(description="hashes users in the log; absent: derived from CHATKEEP_JWT_SECRET"),
     ] = ""
     access_log: Annotated[bool, Meta(description="log a line for each request")] = True
     slow_query_ms: Annotated[
-        int, Meta(description="log statements that took so many milliseconds")
+        int, Meta(description="log statements that take at least this many milliseconds")
     ] = 500
     metrics_key: Annotated[
-        str, Meta(description="what a scrape of `/metrics` sends as its bearer token; absent: none")
+        str, Meta(description="bearer token required for `/metrics`; absent: none")
     ] = ""
     plan_bytes: Annotated[
         int,
-        Meta(description="room the database's plan has, as `512MB`; a metric to compare with"),
+        Meta(description="size of the database's plan, such as `512MB`, published as a metric"),
     ] = 0
 
     @property
@@ -175,7 +176,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def sweep_policy(self) -> Policy:
-        """What is swept once a day. Raises `SettingsError`."""
+        """What the daily sweep does. Raises `SettingsError`."""
         try:
             return Policy(
                 _duration("archive_after", self.archive_after),
@@ -188,7 +189,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read the environment. An empty variable counts as absent.
 
-        Raises `SettingsError` for a value that does not fit and for an unknown CHATKEEP_ variable.
+        Raises `SettingsError` for an invalid value and for an unknown CHATKEEP_ variable.
         """
         given: dict[str, Any] = {}
         for field in msgspec.structs.fields(cls):
@@ -202,7 +203,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise SettingsError(f"{name}: {error}") from None
         _check_names(environ)
         settings = cls(**given)
-        _ = settings.sweep_policy  # durations are read to see that they are ones
+        _ = settings.sweep_policy  # raises for invalid durations
         return settings
 
 
@@ -216,9 +217,9 @@ def check_setting(name: str) -> Iterator[None]:
 
 
 def retired_settings(environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Return a sentence for each variable that is set and no longer has an effect."""
+    """Return a warning for each variable that is set and no longer has an effect."""
     return [
-        f"{name} has no effect any more: {reason}. Remove it."
+        f"{name} has no effect: {reason}. Remove it."
         for name, reason in RETIRED.items()
         if environ.get(name, "").strip()
     ]
@@ -249,7 +250,7 @@ def _reader(field: msgspec.structs.FieldInfo) -> Callable[[str], object]:
 def _check_names(environ: Mapping[str, str]) -> None:
     known = {variable(field.name) for field in msgspec.structs.fields(Settings)}
     unknown = [
-        f"{name}: no such setting{_meant_by(name, known)}."
+        f"{name}: unknown setting{_suggest(name, known)}"
         for name in sorted(environ.keys() - known - RETIRED.keys())
         if name.startswith(PREFIX) and not _is_service_link(name, environ[name])
     ]
@@ -257,17 +258,17 @@ def _check_names(environ: Mapping[str, str]) -> None:
         raise SettingsError(f"{' '.join(unknown)} See the table in the README.")
 
 
-def _meant_by(name: str, known: Collection[str]) -> str:
+def _suggest(name: str, known: Collection[str]) -> str:
     if name in _OPTIONS:
-        return f"; say it as `chatkeep serve {_OPTIONS[name]}`"
+        return f"; use `chatkeep serve {_OPTIONS[name]}`."
     similar = get_close_matches(name, known, 1, 0.8)
-    return f"; is it {similar[0]}" if similar else ""
+    return f"; did you mean {similar[0]}?" if similar else "."
 
 
 def _is_service_link(name: str, value: str) -> bool:
-    """Whether Kubernetes made the variable, as it does in each pod beside a Service of that name.
+    """Whether Kubernetes set the variable, as it does in every pod for a Service named chatkeep.
 
-    `CHATKEEP_PORT=tcp://10.0.0.7:8000` and its like tell where a Service is to be reached.
+    Variables such as `CHATKEEP_PORT=tcp://10.0.0.7:8000` give the address of the Service.
     """
     has_url = name.endswith("_PORT") and _SERVICE_URL.match(value)
     return bool(has_url or _SERVICE_LINK.fullmatch(name))

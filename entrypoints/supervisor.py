@@ -1,4 +1,4 @@
-"""Keeps several workers running, and says what became of those that ended."""
+"""Keeps several workers running, and logs why one ended."""
 
 import logging
 import signal
@@ -12,17 +12,17 @@ from uvicorn.supervisors.multiprocess import Process
 logger = logging.getLogger("chatkeep")
 
 FAILED_STARTS: Final = 5
-"""After so many in a row, with no worker that serves, nothing speaks for the next one."""
+"""After this many in a row, while no worker serves, the next one would fail as well."""
 
 _KILLED: Final = -9
 _REACTION: Final = 0.2
-"""For so many seconds a worker is waited for that may not have started yet."""
+"""Seconds to wait for a worker to say that it has started."""
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's, which starts a worker in place of one that ended, with a line in the log for each.
+    """uvicorn's supervisor, which replaces a worker that ended, with a line in the log for each.
 
-    It gives up when workers only fail to start.
+    It gives up when workers keep failing to start.
     """
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
@@ -45,7 +45,7 @@ class Supervisor(Multiprocess):
         if self._failed_starts >= FAILED_STARTS and not self._serving:
             logger.error(
                 "%d workers in a row ended before they served anything; giving up. If nothing "
-                "above says why, look at one alone: chatkeep serve --workers 1",
+                "above says why, run a single one: chatkeep serve --workers 1",
                 self._failed_starts,
             )
             self.should_exit.set()
@@ -55,7 +55,7 @@ class Supervisor(Multiprocess):
         if not started:
             self._failed_starts += 1
         if was_running and process.exitcode == _KILLED:  # by uvicorn
-            how = f"did not react for {self.config.timeout_worker_healthcheck} s and was killed"
+            how = f"did not respond for {self.config.timeout_worker_healthcheck} s and was killed"
         else:
             how = _ending(process.exitcode or 0)
         when = "" if started else " before it served anything"

@@ -1,7 +1,7 @@
-"""Tracebacks for the log: where an error came from, and nothing of what users wrote.
+"""Tracebacks for the log: where an error came from, without anything that users wrote.
 
-The text of an error may hold a value: of a row, of a parameter, of a document. So it is left out,
-except of errors of which the program itself writes the text.
+The text of an error may contain a value of a row, a parameter or a document. So it is left out,
+except for errors whose text the program itself writes.
 """
 
 import traceback
@@ -20,7 +20,7 @@ _OF_THE_PROGRAM: Final = (
     SystemExit,
     TypeError,
 )
-# What a driver's error says of itself in names, without values.
+# Attributes of a driver's error that are names, not values.
 _NAMES: Final = ("sqlstate", "table_name", "column_name", "constraint_name")
 
 _CAUSE: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
@@ -28,7 +28,7 @@ _CONTEXT: Final = "\nDuring handling of the above exception, another exception o
 
 
 def without_values(error: BaseException) -> str:
-    """Return the traceback of an error, its causes and the members of a group included."""
+    """Return the traceback of an error, with its causes and the members of a group."""
     return _formatted(error, set()).rstrip("\n")
 
 
@@ -51,7 +51,7 @@ def _formatted(error: BaseException, seen: set[int]) -> str:
 
 
 def summary(error: BaseException) -> str:
-    """Return what went wrong, on one line: the text of an error only where it holds no values."""
+    """Return the error on one line, with its text only if that cannot contain values."""
     kind = type(error)
     name = kind.__qualname__
     if kind.__module__ not in ("builtins", "__main__"):

@@ -37,7 +37,7 @@ from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.auth.jwks import Jwks
 from chatkeep.entrypoints.http.auth.tokens import TokenVerifier
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
-from chatkeep.entrypoints.logs import UNDER_WAY
+from chatkeep.entrypoints.logs import CURRENT_REQUEST
 from chatkeep.entrypoints.scheduled_sweep import DailySweep
 from chatkeep.entrypoints.settings import Settings, SettingsError, check_setting, variable
 
@@ -84,7 +84,7 @@ def http_app(
     """
     settings = settings or Settings.from_env()
     database = database or engine(settings)
-    database.observed.tally = UNDER_WAY
+    database.observed.tally = CURRENT_REQUEST
     database.observed.slow = settings.slow_query_ms / 1000 or inf
     database_metrics = DatabaseMetrics(database, settings.plan_bytes)
     metrics = Metrics([database_metrics], workers)

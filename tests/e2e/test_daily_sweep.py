@@ -56,7 +56,7 @@ async def test_of_two_services_one_sweeps_and_starting_again_does_not(
         await until(lambda: "chatkeep.sweep" in one.log and "chatkeep.sweep" in other.log)
         sweeper, idler = (one, other) if "swept: " in one.log else (other, one)
         line = await logged(sweeper, "swept: ")
-        await logged(idler, "is done elsewhere, or was before")
+        await logged(idler, "another process does the sweep of")
         metrics = [(await each.http.get("/metrics")).text for each in (sweeper, idler)]
 
     assert DONE in line
@@ -73,7 +73,7 @@ async def test_of_two_services_one_sweeps_and_starting_again_does_not(
 
     await connection.execute(OLD)
     async with running(before=SOON, **settings(database_url)) as again:
-        await logged(again, "is done elsewhere, or was before")
+        await logged(again, "another process does the sweep of")
     assert (await statuses(connection))["active"] == 5
 
 
@@ -112,7 +112,7 @@ async def test_the_service_answers_and_ends_in_the_middle_of_a_sweep(
             found = await service.call("GET", "/v1/conversations", headers=as_user("alice"))
             assert await service.end() == 0
         assert "Traceback" not in service.log
-        assert "swept, but cut off: 0 archived, 0 deleted" in service.log
+        assert "swept, but stopped early: 0 archived, 0 deleted" in service.log
 
     assert len(found["items"]) == 5
     assert await statuses(connection) == {"active": 5}

@@ -17,11 +17,11 @@ from chatkeep.domain.model import UserId
 from chatkeep.entrypoints.http.metrics.observation import Request
 from chatkeep.entrypoints.logs import (
     ACCESS,
-    UNDER_WAY,
+    CURRENT_REQUEST,
     ConsoleFormatter,
+    CurrentRequest,
     JsonFormatter,
     Pseudonyms,
-    UnderWay,
     configuration,
     salt,
 )
@@ -34,9 +34,9 @@ ANSWERED = Request("trace-7", "GET", "/v1/me", 200, 1.5, 2, "0123456789ab")
 @pytest.fixture
 def trace_7() -> Iterator[None]:
     """Log as if for a request."""
-    before = UNDER_WAY.set(UnderWay("trace-7"))
+    before = CURRENT_REQUEST.set(CurrentRequest("trace-7"))
     yield
-    UNDER_WAY.reset(before)
+    CURRENT_REQUEST.reset(before)
 
 
 def record(message: object, *args: object, name: str = "chatkeep.http") -> logging.LogRecord:

@@ -12,7 +12,7 @@ from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
-from chatkeep.entrypoints.logs import ACCESS, UNDER_WAY, Pseudonyms, UnderWay
+from chatkeep.entrypoints.logs import ACCESS, CURRENT_REQUEST, CurrentRequest, Pseudonyms
 
 logger = logging.getLogger(ACCESS)
 
@@ -87,8 +87,8 @@ class Observation:
             return
         started = perf_counter()
         request_id = _request_id(scope["headers"])
-        under_way = UnderWay(request_id.decode())
-        before = UNDER_WAY.set(under_way)
+        under_way = CurrentRequest(request_id.decode())
+        before = CURRENT_REQUEST.set(under_way)
         span = None
         if self._tracing is not None:
             span = self._tracing.begin(scope["headers"], under_way.id)
@@ -127,7 +127,7 @@ class Observation:
                         None if user_id is None else self._who(user_id),
                     )
                 )
-            UNDER_WAY.reset(before)
+            CURRENT_REQUEST.reset(before)
 
 
 def _choose_headers(path: str) -> list[tuple[bytes, bytes]]:
