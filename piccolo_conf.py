@@ -1,4 +1,4 @@
-"""For Piccolo's own commands in this folder: `piccolo migrations forwards chatkeep`."""
+"""Configures Piccolo's own commands in this folder: `piccolo migrations forwards chatkeep`."""
 
 from chatkeep.piccolo_conf import APP_REGISTRY, DB
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Sends known collections of hostile input to a service of its own, and reads back what it took.
+"""Sends known collections of hostile input to a new service, and compares what it returns.
 
     .venv/bin/python .ci/check_hostile.py FILE...
 
-A file is JSON, and one of two kinds: a list of texts, as minimaxir's big list of naughty strings
-is, or a list of `{"name", "expect": "accept" | "reject" | "either", "base64"}`, documents made
-from nst's JSONTestSuite. Every text is put wherever a caller may put one, and has to come back
-exactly. Every document is sent as a body of its own to each route that takes one, and, where it is
-meant to be accepted, as metadata that has to come back with the same value.
+A file is JSON of one of two kinds. It is a list of texts, like minimaxir's big list of naughty
+strings, or a list of `{"name", "expect": "accept" | "reject" | "either", "base64"}`, documents from
+nst's JSONTestSuite. The check sends every text in each place where a caller may send one, and
+expects it back exactly. It sends every document as the body to each route that takes one. If the
+document is valid, it also sends it as metadata and expects the same value back.
 """
 
 import json
@@ -26,8 +26,8 @@ from service import KEY, say, service
 
 Json = dict[str, Any]
 
-SHOWN = 20
-FEW = 25
+MAX_SHOWN = 20
+BATCH = 25
 TITLE_CHARS = 200
 ID_CHARS = 255
 USER_CHARS = 1_000
@@ -35,13 +35,13 @@ SERVER_ERROR = 500
 
 
 class Service:
-    """Counts what was sent and what is wrong with what came back."""
+    """Sends requests, and counts the statuses and the failures."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
         self.statuses: Counter[int] = Counter()
         self.failures: list[str] = []
-        self.returned = 0
+        self.compared = 0
 
     def send(self, method: str, path: str, content: bytes | None = None) -> httpx.Response:
         answer = self._http.request(method, path, content=content)
@@ -51,11 +51,11 @@ class Service:
             self.fail(f"{where}: {answer.status_code}")
         elif answer.is_error:
             problem = answer.json()
-            named = problem.get("errors") or problem.get("error", {}).get("message")
-            if answer.status_code in {400, 413, 422} and not (named or problem.get("detail")):
-                self.fail(f"{where}: {answer.status_code} that says nothing")
-            if answer.status_code in {413, 422} and not named:
-                self.fail(f"{where}: {answer.status_code} that names no field")
+            errors = problem.get("errors") or problem.get("error", {}).get("message")
+            if answer.status_code in {400, 413, 422} and not (errors or problem.get("detail")):
+                self.fail(f"{where}: {answer.status_code} without an explanation")
+            if answer.status_code in {413, 422} and not errors:
+                self.fail(f"{where}: {answer.status_code} does not name a field")
         return answer
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - any JSON
@@ -66,39 +66,41 @@ class Service:
             return None
         return answer.json() if answer.content else None
 
-    def same(self, what: str, found: object, sent: object) -> None:
-        self.returned += 1
+    def check_equal(self, what: str, found: object, sent: object) -> None:
+        self.compared += 1
         if found != sent:
             self.fail(f"{what}: {found!r:.200} is not {sent!r:.200}")
 
     def fail(self, what: str) -> None:
         self.failures.append(what)
-        if len(self.failures) <= SHOWN:
+        if len(self.failures) <= MAX_SHOWN:
             say(f"FAILED {what}")
 
 
 def try_texts(api: Service, texts: Sequence[str]) -> None:
-    for start in range(0, len(texts), FEW):
-        some = texts[start : start + FEW]
+    for start in range(0, len(texts), BATCH):
+        some = texts[start : start + BATCH]
         title = some[0][:TITLE_CHARS]
         made = api.call("POST", "/v1/conversations", {"title": title, "metadata": {title: title}})
-        api.same("title and metadata", (made["title"], made["metadata"]), (title, {title: title}))
+        api.check_equal(
+            "title and metadata", (made["title"], made["metadata"]), (title, {title: title})
+        )
         path = f"/v1/conversations/{made['id']}"
         messages = [message for text in some for message in _messages(text)]
         api.call("POST", f"{path}/messages", {"messages": messages})
         history = api.call("GET", f"{path}/messages?limit=100")["items"]
         for sent, found in zip(messages, history, strict=True):
-            api.same(f"message {sent['role']}", {key: found[key] for key in sent}, sent)
+            api.check_equal(f"message {sent['role']}", {key: found[key] for key in sent}, sent)
         api.call("GET", f"{path}/context?limit=100")
         api.call("GET", f"{path}/context?limit=100&format=anthropic")
         for text in some:
             changed = api.call("PATCH", path, {"title": text[:TITLE_CHARS]})
-            api.same("renamed", changed["title"], text[:TITLE_CHARS])
+            api.check_equal("renamed", changed["title"], text[:TITLE_CHARS])
     for text in texts:
         encoded = quote(text, safe="")
         api.send("GET", f"/v1/conversations?cursor={encoded}")
         api.send("GET", f"/v1/conversations?{encoded}=1")
-        # A client leaves out segments that are dots: nothing of it arrives.
+        # Clients remove path segments of dots.
         if text.strip("."):
             api.send("GET", f"/v1/conversations/{encoded}")
             api.send("GET", f"/v1/{encoded}")
@@ -109,7 +111,7 @@ def _try_user(api: Service, user_id: str) -> None:
     path = f"/v1/users/{quote(user_id, safe='')}"
     added = api.send("PUT", path)
     if added.is_success:
-        api.same("user id", added.json()["id"], user_id)
+        api.check_equal("user id", added.json()["id"], user_id)
         api.send("DELETE", path)
 
 
@@ -147,7 +149,7 @@ def try_documents(api: Service, documents: Sequence[Mapping[str, str]]) -> None:
             if document["expect"] == "reject":
                 api.fail(f"{document['name']} was accepted")
             found = api.call("GET", conversation)["metadata"]["it"]
-            api.same(document["name"], found, json.loads(raw))
+            api.check_equal(document["name"], found, json.loads(raw))
         elif document["expect"] == "accept":
             api.fail(f"{document['name']} was not accepted: {stored.text:.200}")
 
@@ -173,7 +175,7 @@ def main(files: Sequence[str]) -> int:
     for line in faults:
         api.fail(f"in the log: {line}")
     statuses = ", ".join(f"{status}: {count}" for status, count in sorted(api.statuses.items()))
-    say(f"{api.statuses.total()} requests ({statuses}); {api.returned} values compared")
+    say(f"{api.statuses.total()} requests ({statuses}); {api.compared} values compared")
     say(f"{len(api.failures)} failures in {time.monotonic() - begun:.0f} seconds")
     return bool(api.failures)
 

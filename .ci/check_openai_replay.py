@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Takes a file of real conversations through OpenAI's own package, on a service of its own.
+"""Sends a file of real conversations to a new service with OpenAI's own package.
 
     .venv/bin/python .ci/check_openai_replay.py FILE [SPECIFICATION]
 
-SPECIFICATION is OpenAI's OpenAPI document, or the part of it about conversations.
+SPECIFICATION is OpenAI's OpenAPI document, or its part about conversations.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ SECONDS = 300
 
 def main() -> int:
     files = [Path(each).resolve() for each in sys.argv[1:]]
-    if not 1 <= len(files) <= 2:  # noqa: PLR2004 - the one and the other
+    if not 1 <= len(files) <= 2:  # noqa: PLR2004 - the file and the specification
         say("usage: check_openai_replay.py FILE [SPECIFICATION]")
         return 2
     try:

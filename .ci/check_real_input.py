@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Takes a file of real conversations through everything, on a service of its own.
+"""Runs a file of real conversations through a new service, and compares what comes out.
 
-It is imported, imported again, exported, and read over HTTP: lists, histories both ways, contexts
-in both formats. What comes out has to be exactly what went in. Each conversation of the file needs
-a `source` of its own, to be found again by.
+The file is imported twice, exported, and read over HTTP: lists, histories in both directions,
+contexts in both formats. The output must equal the input exactly. Each conversation of the file
+needs a unique `source`, by which the check finds it again.
 
     .venv/bin/python .ci/check_real_input.py FILE
 """
@@ -33,13 +33,13 @@ CHATKEEP = Path(sys.executable).with_name("chatkeep")
 USER = "real"
 SECONDS = 120
 PAGE = 100
-FEW = 7  # messages of a context that cuts most conversations somewhere
-SHOWN = 20  # failures; the others are counted
+SHORT_CONTEXT = 7  # messages; shorter than most conversations
+MAX_SHOWN = 20  # failures; the others are only counted
 KEPT = ("role", "content", "tool_calls", "tool_call_id", "name")
 
 
 class Checks:
-    """Counts what held and what did not."""
+    """Counts comparisons that passed and failed."""
 
     def __init__(self) -> None:
         self.passed: Counter[str] = Counter()
@@ -51,7 +51,7 @@ class Checks:
             self.passed[what] += 1
             return
         self.failed[what] += 1
-        if self.failed.total() <= SHOWN:
+        if self.failed.total() <= MAX_SHOWN:
             say(f"FAILED {what}: {where}: {found!r:.300} is not {wanted!r:.300}")
 
     def report(self) -> None:
@@ -62,7 +62,7 @@ class Checks:
 
 
 class Api:
-    """The service over HTTP, as the user."""
+    """Calls the service over HTTP as the user."""
 
     def __init__(self, url: str, token: str) -> None:
         headers = {"Authorization": f"Bearer {token}"}
@@ -86,7 +86,7 @@ def main() -> int:
         say("usage: check_real_input.py FILE")
         return 2
     file = Path(sys.argv[1]).resolve()
-    given = lines_of(file)
+    given = read_lines(file)
     say(f"{len(given)} conversations, {sum(len(line['messages']) for line in given)} messages")
     checks = Checks()
     signal.signal(signal.SIGALRM, give_up)
@@ -103,7 +103,7 @@ def main() -> int:
 def check_transfer(
     file: Path, given: list[Line], environment: dict[str, str], checks: Checks
 ) -> list[Line]:
-    """Import the file twice and return what is exported then."""
+    """Import the file twice, and return the lines of an export."""
     count, messages = len(given), sum(len(line["messages"]) for line in given)
     begun = datetime.now(UTC)
     first = chatkeep(environment, "import", file, "--user", USER)
@@ -116,7 +116,7 @@ def check_transfer(
 
     output = Path(environment["CHATKEEP_HOME"]) / "exported.jsonl"
     chatkeep(environment, "export", "--user", USER, "--output", output)
-    exported = lines_of(output)
+    exported = read_lines(output)
     checks.equal("export", "conversations", len(exported), count)
     by_source = {line["source"]: line for line in exported}
     for line in given:
@@ -126,37 +126,40 @@ def check_transfer(
         kept = [{key: message.get(key) for key in KEPT} for message in found["messages"]]
         meant = [{key: message.get(key) for key in KEPT} for message in line["messages"]]
         checks.equal("messages", source, kept, meant)
-        times = times_of(found)
-        now = time_of(found["created_at"])
-        checks.equal("times", source, times, times_meant(line, now))
-        if not any(said_times(line)):
+        times = parse_times(found)
+        now = parse_time(found["created_at"])
+        checks.equal("times", source, times, expect_times(line, now))
+        if not any(list_times(line)):
             meanwhile = min(max(now, begun), ended)
-            checks.equal("times not said", source, now, meanwhile)
+            checks.equal("times not given", source, now, meanwhile)
     return exported
 
 
-def said_times(line: Line) -> Iterator[str]:
-    """Yield the times that the line says, in their order."""
+def list_times(line: Line) -> Iterator[str]:
+    """Yield the times in the line, in order."""
     for each in (line, *line["messages"]):
         if each.get("created_at"):
             yield each["created_at"]
 
 
-def times_meant(line: Line, now: datetime) -> list[datetime]:
-    """Return the times of the conversation and of its messages, where those not said follow."""
-    said = next(said_times(line), None)
-    times = [time_of(said) if said else now]
+def expect_times(line: Line, now: datetime) -> list[datetime]:
+    """Return the expected times of the conversation and its messages.
+
+    A message without a time gets that of the message before.
+    """
+    first = next(list_times(line), None)
+    times = [parse_time(first) if first else now]
     for message in line["messages"]:
         given = message.get("created_at")
-        times.append(time_of(given) if given else times[-1])
+        times.append(parse_time(given) if given else times[-1])
     return times
 
 
-def times_of(line: Line) -> list[datetime]:
-    return [time_of(each["created_at"]) for each in (line, *line["messages"])]
+def parse_times(line: Line) -> list[datetime]:
+    return [parse_time(each["created_at"]) for each in (line, *line["messages"])]
 
 
-def time_of(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
@@ -164,7 +167,7 @@ def check_http(api: Api, exported: list[Line], checks: Checks) -> None:
     by_id = {line["id"]: line for line in exported}
     listed = list(api.pages("/v1/conversations"))
     checks.equal("list", "ids", Counter(each["id"] for each in listed), Counter(by_id.keys()))
-    order = [(time_of(each["updated_at"]), each["id"]) for each in listed]
+    order = [(parse_time(each["updated_at"]), each["id"]) for each in listed]
     checks.equal("list", "order", order, sorted(order, reverse=True))
     for each in listed:
         line = by_id[each["id"]]
@@ -180,23 +183,23 @@ def check_http(api: Api, exported: list[Line], checks: Checks) -> None:
         checks.equal("history", where, found, wanted)
         checks.equal("history backwards", where, backwards[::-1], forwards)
 
-        said = Counter(message["content"] for message in line["messages"])
-        for limit in (FEW, PAGE):
+        contents = Counter(message["content"] for message in line["messages"])
+        for limit in (SHORT_CONTEXT, PAGE):
             context = api.get(f"{path}/context", limit=limit, format="openai")["messages"]
-            checks.equal("context for OpenAI", where, unpaired_openai(context), None)
-            added = Counter(message["content"] for message in context) - said
-            checks.equal("context, as it was said", where, added, Counter())
+            checks.equal("context for OpenAI", where, find_unpaired_openai(context), None)
+            added = Counter(message["content"] for message in context) - contents
+            checks.equal("context, contents unchanged", where, added, Counter())
             context = api.get(f"{path}/context", limit=limit, format="anthropic")["messages"]
-            checks.equal("context for Anthropic", where, unpaired_anthropic(context), None)
+            checks.equal("context for Anthropic", where, find_unpaired_anthropic(context), None)
 
 
-def unpaired_openai(messages: list[Line]) -> str | None:
-    """Return what is wrong: each call is answered directly after, and nothing else is."""
+def find_unpaired_openai(messages: list[Line]) -> str | None:
+    """Return the first error, if any. Each call must be answered directly after it, once."""
     open_calls: set[str] = set()
     for number, message in enumerate(messages):
         if message["role"] == "tool":
             if message["tool_call_id"] not in open_calls:
-                return f"message {number} answers no open call"
+                return f"message {number} does not answer an open call"
             open_calls.remove(message["tool_call_id"])
             continue
         if open_calls:
@@ -204,30 +207,30 @@ def unpaired_openai(messages: list[Line]) -> str | None:
         calls = [call["id"] for call in message.get("tool_calls", ())]
         open_calls = set(calls)
         if len(open_calls) < len(calls):
-            return f"message {number} has two calls of one id"
-    return f"no result of {sorted(open_calls)}" if open_calls else None
+            return f"message {number} has two calls with the same id"
+    return f"no result for {sorted(open_calls)}" if open_calls else None
 
 
-def unpaired_anthropic(messages: list[Line]) -> str | None:
-    """Return what is wrong: turns alternate, the user begins, results come in the next turn."""
+def find_unpaired_anthropic(messages: list[Line]) -> str | None:
+    """Return the first error, if any. Turns must alternate, the user's first, results come next."""
     open_uses: set[str] = set()
     for number, message in enumerate(messages):
         if message["role"] != ("assistant" if number % 2 else "user"):
-            return f"turn {number} is of role {message['role']}"
+            return f"turn {number} has the role {message['role']}"
         blocks = message["content"] if isinstance(message["content"], list) else []
         results = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
         if set(results) != open_uses or len(results) != len(open_uses):
             return f"turn {number} answers {results}, not {sorted(open_uses)}"
         open_uses = {block["id"] for block in blocks if block["type"] == "tool_use"}
-    return f"no result of {sorted(open_uses)}" if open_uses else None
+    return f"no result for {sorted(open_uses)}" if open_uses else None
 
 
-def lines_of(file: Path) -> list[Line]:
+def read_lines(file: Path) -> list[Line]:
     return [json.loads(line) for line in file.read_bytes().split(b"\n") if line.strip()]
 
 
 def chatkeep(environment: dict[str, str], *arguments: str | Path) -> str:
-    """Run a command; return what it printed, or end with what it complained about."""
+    """Run a command and return its output. If it fails, print its errors and exit."""
     done = subprocess.run(  # noqa: S603 - our own program
         [CHATKEEP, *arguments], env=environment, capture_output=True, encoding="utf-8", check=False
     )
@@ -239,9 +242,9 @@ def chatkeep(environment: dict[str, str], *arguments: str | Path) -> str:
 
 @contextmanager
 def home() -> Iterator[dict[str, str]]:
-    """Yield the environment of a service with an embedded database of its own."""
+    """Yield the environment of a service with a new embedded database."""
     path = Path(tempfile.mkdtemp(prefix="chatkeep-real-input-"))
-    path.chmod(0o711)  # as root the database runs under another account
+    path.chmod(0o711)  # for root the database runs under another account
     rest = {k: v for k, v in os.environ.items() if not k.startswith(("CHATKEEP_", "DATABASE_URL"))}
     try:
         yield {**rest, "CHATKEEP_HOME": str(path)}
@@ -275,7 +278,7 @@ def service(environment: dict[str, str]) -> Iterator[str]:
 
 
 def give_up(number: int, _frame: FrameType | None) -> NoReturn:
-    say(f"given up after {SECONDS} seconds" if number == signal.SIGALRM else "told to stop")
+    say(f"timed out after {SECONDS} seconds" if number == signal.SIGALRM else "terminated")
     sys.exit(1)
 
 

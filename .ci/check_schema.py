@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Holds the running service to its own OpenAPI document, with made-up requests of every kind.
+"""Tests a running service against its OpenAPI document with generated requests of every kind.
 
-    .venv/bin/python .ci/check_schema.py [--max-examples N] [--seed N] [another option of its]
+    .venv/bin/python .ci/check_schema.py [--max-examples N] [--seed N] [other schemathesis options]
 
-Needs schemathesis in `.venv-security`: `make schemathesis` sees to that.
+Needs schemathesis in `.venv-security`, which `make schemathesis` installs.
 """
 
 import subprocess
@@ -15,15 +15,15 @@ from service import KEY, say, service
 SCHEMATHESIS = Path(".venv-security/bin/schemathesis").absolute()
 CONFIG = Path(__file__).absolute().with_name("schemathesis.toml")
 EXAMPLES = "150"
-# A run is to give the same verdict on the same code. Look further with other seeds.
+# A fixed seed: the same code always gets the same verdict. Try other seeds to look further.
 SEED = "20261122"
 
 
 def main() -> None:
-    # Whoever makes up requests at will must not be told to come back later.
+    # The generated requests must not be refused with "try again later".
     unlimited = {"CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER": "0"}
     with service(**unlimited) as running:
-        done = subprocess.run(  # noqa: S603 - a program of ours, with options of ours
+        done = subprocess.run(  # noqa: S603 - a fixed program
             [
                 *(SCHEMATHESIS, "--no-color", "--config-file", CONFIG, "run"),
                 f"{running.url}/docs/openapi.json",
@@ -31,13 +31,13 @@ def main() -> None:
                 *("--max-examples", EXAMPLES, "--seed", SEED, "--generation-database", "none"),
                 *("--request-timeout", "30", "--output-truncate", "true", *sys.argv[1:]),
             ],
-            cwd=running.log.parent,  # it leaves files where it runs
+            cwd=running.log.parent,  # schemathesis writes files into its working directory
             capture_output=True,
             text=True,
             check=False,
         )
         faults = running.faults()
-    # It shows whole requests to repeat, of a megabyte at times.
+    # The output quotes whole requests, some of a megabyte.
     for line in (*done.stdout.splitlines(), *done.stderr.splitlines()):
         say(f"{line:.300}")
     for line in faults:

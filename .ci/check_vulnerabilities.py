@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Asks for known vulnerabilities of everything in a lock file; says so when nobody answers.
+"""Looks up known vulnerabilities of every package in a lock file; skips if no server answers.
 
     .venv/bin/python .ci/check_vulnerabilities.py LOCK_FILE
 
-Needs pip-audit in `.venv-security`: `make audit` sees to that.
+Needs pip-audit in `.venv-security`, which `make audit` installs.
 """
 
 import json
@@ -17,7 +17,7 @@ PIP_AUDIT = Path(".venv-security/bin/pip-audit")
 
 
 def main(lock_file: str) -> None:
-    done = subprocess.run(  # noqa: S603 - a program of ours, with options of ours
+    done = subprocess.run(  # noqa: S603 - a fixed program
         [
             *(PIP_AUDIT, "--requirement", lock_file, "--require-hashes", "--disable-pip"),
             *("--format", "json", "--progress-spinner", "off", "--timeout", "15"),
@@ -34,7 +34,7 @@ def main(lock_file: str) -> None:
     audited = [each for each in found if "skip_reason" not in each]
     vulnerable = [each for each in audited if each["vulns"]]
     if not audited:
-        say(f"SKIPPED, not audited: nobody answers for any of {len(found)} packages here")
+        say(f"SKIPPED, not audited: no server knows any of the {len(found)} packages")
         return
     for each in vulnerable:
         ids = ", ".join(vulnerability["id"] for vulnerability in each["vulns"])

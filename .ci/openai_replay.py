@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Sends real conversations through the `openai` package, reads them back, compares exactly.
+"""Sends real conversations with the `openai` package, reads them back, and compares them exactly.
 
-Runs where that package is: `check_openai_replay.py` starts it. With OpenAI's specification every
-answer is held to its schema too.
+It runs in an environment with that package: `check_openai_replay.py` starts it. With OpenAI's
+specification it also validates every response against its schema.
 """
 
 import json
@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 CHUNK = 20
-SHOWN = 10
+MAX_SHOWN = 10
 SCHEMAS = "#/components/schemas/"
 
 Item = dict[str, Any]
@@ -34,7 +34,7 @@ class Replay:
         self.passed = self.failed = self.validated = 0
 
     def run(self, messages: list[Item], where: str) -> None:
-        items = [item for message in messages for item in items_of(message)]
+        items = [item for message in messages for item in to_items(message)]
         raw = self.client.conversations.with_raw_response
         made = self.body(raw.create(), "ConversationResource", where)
         raw_items = self.client.conversations.items.with_raw_response
@@ -42,7 +42,7 @@ class Replay:
         for start in range(0, len(items), CHUNK):
             answer = raw_items.create(made["id"], items=items[start : start + CHUNK])
             stored += self.body(answer, "ConversationItemList", where)["data"]
-        wanted = [normalised(item, kept["id"]) for item, kept in zip(items, stored, strict=True)]
+        wanted = [complete(item, kept["id"]) for item, kept in zip(items, stored, strict=True)]
         self.equal(stored, wanted, f"{where} answered")
         for order in ("asc", "desc"):
             found: list[Item] = []
@@ -64,20 +64,20 @@ class Replay:
         if self.validators:
             self.validated += 1
             for error in self.validators[schema].iter_errors(found):
-                self.equal(error.message[:300], "what the specification says", where)
+                self.equal(error.message[:300], "valid by the specification", where)
         return found
 
     def equal(self, found: object, wanted: object, where: str) -> None:
-        # In the order of keys too.
+        # The order of keys counts too.
         if json.dumps(found) == json.dumps(wanted):
             self.passed += 1
             return
         self.failed += 1
-        if self.failed <= SHOWN:
+        if self.failed <= MAX_SHOWN:
             sys.stdout.write(f"FAILED {where}: {found!r:.400} is not {wanted!r:.400}\n")
 
 
-def items_of(message: Item) -> list[Item]:
+def to_items(message: Item) -> list[Item]:
     if message["role"] == "tool":
         output = {"call_id": message["tool_call_id"], "output": message["content"]}
         return [{"type": "function_call_output", **output}]
@@ -91,15 +91,15 @@ def items_of(message: Item) -> list[Item]:
     return found
 
 
-def normalised(item: Item, item_id: str) -> Item:
-    """Return what OpenAI makes of an item: what is missing is filled in, and nothing else."""
+def complete(item: Item, item_id: str) -> Item:
+    """Return an item as OpenAI returns it: missing fields are filled in, others unchanged."""
     if "type" in item:
         return {"id": item_id, **item, "status": "completed"}
     part: Item = {"type": "input_text", "text": item["content"]}
     if item["role"] == "assistant":
         part |= {"type": "output_text", "annotations": [], "logprobs": []}
-    said = {**item, "content": [part]}
-    return {"id": item_id, "type": "message", **said, "status": "completed"}
+    message = {**item, "content": [part]}
+    return {"id": item_id, "type": "message", **message, "status": "completed"}
 
 
 def main() -> int:
@@ -109,7 +109,7 @@ def main() -> int:
         for number, line in enumerate(lines, 1):
             replay.run(json.loads(line)["messages"], f"line {number}")
     if replay.validated:
-        sys.stdout.write(f"{replay.validated} answers held to OpenAI's specification\n")
+        sys.stdout.write(f"{replay.validated} responses validated by OpenAI's specification\n")
     sys.stdout.write(f"{replay.passed} passed, {replay.failed} failed\n")
     return 1 if replay.failed else 0
 

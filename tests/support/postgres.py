@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from chatkeep.adapters.database_url import parse_database_url
-from chatkeep.adapters.embedded.binaries import binaries_in, postgres_binaries
+from chatkeep.adapters.embedded.binaries import binaries_in, find_binaries
 from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
@@ -56,7 +56,7 @@ class Server:
 
 def programs() -> Path:
     """Return the folder of the programs of the Postgres that the tests run on."""
-    return Path(BINARIES) if BINARIES else postgres_binaries().folder
+    return Path(BINARIES) if BINARIES else find_binaries().folder
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Literal
 import asyncpg
 import pytest
 
-from chatkeep.adapters.embedded.binaries import postgres_binaries
+from chatkeep.adapters.embedded.binaries import find_binaries
 from tests.e2e.neon.service import free_port, is_listening
 from tests.support import postgres
 from tests.support.waiting import until
@@ -54,7 +54,7 @@ class Suspendable:
         await self.wake()
 
     async def _pg_ctl(self, *args: str) -> None:
-        run = postgres_binaries().run
+        run = find_binaries().run
         done = await asyncio.to_thread(
             run, "pg_ctl", "-D", self._data.name, "-w", *args, cwd=self._data.parent
         )

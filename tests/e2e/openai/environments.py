@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from chatkeep.adapters.embedded.file_locks import locked
+from chatkeep.adapters.embedded.file_locks import lock
 from tests.support.service_process import FULL
 
 FOLDER = Path(__file__).parent
@@ -61,7 +61,7 @@ def _once(folder: Path, *commands: tuple[str | Path, ...]) -> None:
     if not done.exists() and not FULL:
         pytest.skip("only with CHATKEEP_TEST_FULL=1: installs OpenAI's packages")
     ENVIRONMENTS.mkdir(exist_ok=True)
-    with locked(folder.with_suffix(".lock")):  # tests in other processes wait for it
+    with lock(folder.with_suffix(".lock")):  # tests in other processes wait for it
         if done.exists():
             return
         try:
