@@ -1,8 +1,8 @@
-"""Measures chatkeep against what else one could run: `make bench`, `make bench QUICK=1`.
+"""Measures chatkeep against two alternatives: `make bench`, `make bench QUICK=1`.
 
-Three programs, each with a database of its own on one durable Postgres, in alternation:
+Three programs take turns. Each has a separate database on one durable Postgres:
 
 - chatkeep, with JWT authentication;
-- `peer_sqlmodel.py`: what a team would build instead, without authentication;
-- `limit_asgi.py`: the least that a Python service can do, without authentication.
+- `peer_sqlmodel.py`: what a team would typically build, without authentication;
+- `limit_asgi.py`: the minimum that a Python service must do, without authentication.
 """

@@ -9,19 +9,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from benchmarks.cost import costs
-from benchmarks.growth import grow
+from benchmarks.cost import measure_cost
+from benchmarks.growth import measure_growth
 from benchmarks.load import load
-from benchmarks.machine import machine
-from benchmarks.page import page
-from benchmarks.planning import planned
-from benchmarks.plot import growth_plot, speed_plot
+from benchmarks.machine import describe_machine
+from benchmarks.page import write_page
+from benchmarks.planning import build_plan
+from benchmarks.plot import plot_growth, plot_speed
 from benchmarks.postgres import durable_server
 from benchmarks.programs import CHATKEEP, LIMIT, PEER, TRIVIAL, Call
 from benchmarks.results import Results
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.services import running
-from benchmarks.speed import compare, database, filled
+from benchmarks.speed import compare, create_database, fill_program
 
 STARTED: Final = time.monotonic()
 HERE: Final = Path(__file__).parent
@@ -30,50 +30,53 @@ DOCS: Final = HERE.parent / "docs"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under one minute; writes no page")
+    parser.add_argument(
+        "--quick", action="store_true", help="finish within a minute; write no page"
+    )
     parser.add_argument(
         "--check",
         action="store_true",
-        help="write no page; fail when a ratio is only half of its target, or twice the most",
+        help="write no page; fail if a ratio is half of its minimum or twice its maximum",
     )
-    given = parser.parse_args()
-    scale = QUICK if given.quick else FULL
-    results = measure(scale, quick=given.quick)
-    text = page(results, scale, (HERE / "notes.md").read_text(), seconds=time.monotonic() - STARTED)
+    arguments = parser.parse_args()
+    scale = QUICK if arguments.quick else FULL
+    results = measure(scale, quick=arguments.quick)
+    notes = (HERE / "notes.md").read_text()
+    text = write_page(results, scale, notes, seconds=time.monotonic() - STARTED)
     (HERE / "last.json").write_text(json.dumps(asdict(results), indent=1))
-    if given.quick or given.check:
+    if arguments.quick or arguments.check:
         sys.stdout.write(text)
     else:
         (DOCS / "benchmarks.md").write_text(text)
-        (DOCS / "benchmarks.svg").write_text(speed_plot(results))
-        (DOCS / "benchmarks-growth.svg").write_text(growth_plot(results))
+        (DOCS / "benchmarks.svg").write_text(plot_speed(results))
+        (DOCS / "benchmarks-growth.svg").write_text(plot_growth(results))
         say("wrote docs/benchmarks.md")
     far_off = [ratio for ratio in results.ratios if ratio.far_off]
-    if given.check and far_off:
+    if arguments.check and far_off:
         sys.exit("far from the target: " + ", ".join(ratio.name for ratio in far_off))
 
 
 def measure(scale: Scale, *, quick: bool) -> Results:
-    """Do everything. Raises `WrongAnswerError` or `ServiceError` when it cannot be done well."""
+    """Run all measurements. Raises `WrongAnswerError` or `ServiceError`."""
     with durable_server() as server, ExitStack() as stack:
         say("the load generator's own limit")
         trivial = stack.enter_context(running(TRIVIAL, "postgresql://unused"))
-        ceiling = load(trivial, planned([[Call("GET", "/", {}, 1)]]), scale.seconds)
-        results = Results(quick=quick, machine=machine(server, scale), ceiling=ceiling)
+        ceiling = load(trivial, build_plan([[Call("GET", "/", {}, 1)]]), scale.seconds)
+        results = Results(quick=quick, machine=describe_machine(server, scale), ceiling=ceiling)
 
         say("chatkeep, the peer and the limit, in alternation")
         programs = []
         for program in (CHATKEEP, PEER, LIMIT):
-            url = database(program, server, program.name.lower())
+            url = create_database(program, server, program.name.lower())
             service = stack.enter_context(running(program, url))
-            programs.append(filled(program, url, service, scale.compared))
+            programs.append(fill_program(program, url, service, scale.compared))
         results.speeds = compare(scale, server, programs)
 
         say("growth")
-        results.growths, disk = grow(scale, server)
+        results.growths, disk = measure_growth(scale, server)
 
         say("cost")
-        results.cost = costs(scale, programs, results.speeds, disk)
+        results.cost = measure_cost(scale, programs, results.speeds, disk)
         return results
 
 

@@ -1,4 +1,4 @@
-"""Makes single calls, one after the other, and reads what they answer."""
+"""Makes single calls one after the other, and decodes the responses."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from benchmarks.services import HOST, START_TIMEOUT, Service
 
 
 class Client:
-    """Calls over one connection. Raises `WrongAnswerError` for an answer that is not 2xx."""
+    """Makes calls over one connection. Raises `WrongAnswerError` unless the status is 2xx."""
 
     def __init__(self, connection: HTTPConnection) -> None:
         self._connection = connection
@@ -21,15 +21,15 @@ class Client:
     def call(self, call: Call) -> Any:  # noqa: ANN401 - any JSON
         headers = {**call.headers, "Content-Type": "application/json"}
         self._connection.request(call.method, call.path, call.body or None, headers)
-        answer = self._connection.getresponse()
-        body = answer.read()
-        if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
-            raise WrongAnswerError(f"{answer.status}: {body[:200].decode(errors='replace')}")
+        response = self._connection.getresponse()
+        body = response.read()
+        if response.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
+            raise WrongAnswerError(f"{response.status}: {body[:200].decode(errors='replace')}")
         return json.loads(body)
 
 
 @contextmanager
-def client(service: Service) -> Iterator[Client]:
+def open_client(service: Service) -> Iterator[Client]:
     connection = HTTPConnection(HOST, service.port, timeout=START_TIMEOUT)
     try:
         yield Client(connection)

@@ -1,4 +1,4 @@
-"""What chatkeep takes: memory, time to start, statements, disk; and what more workers give."""
+"""Measures memory, start time, statements and disk of chatkeep, and the gain of two workers."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -6,17 +6,17 @@ from itertools import cycle, product
 from statistics import median
 from typing import Final
 
-from benchmarks.client import client
+from benchmarks.client import open_client
 from benchmarks.load import load
 from benchmarks.programs import CHATKEEP, CHATKEEP_AS_SHIPPED, Operation, Program
-from benchmarks.results import Cost, Disk, Load, Speed, Wires, middle
+from benchmarks.results import Cost, Disk, Load, Speed, Wires, median_of
 from benchmarks.scale import Scale
 from benchmarks.services import running
 from benchmarks.speed import Filled, plan_for
-from benchmarks.wire import relayed
+from benchmarks.wire import open_relay
 
 MODERATE: Final = 1 / 3
-"""Of the throughput that was measured."""
+"""The share of the measured throughput at which latencies are measured again."""
 
 _MIXED: Final = (
     Operation.APPEND,
@@ -25,29 +25,31 @@ _MIXED: Final = (
     Operation.LIST,
     Operation.APPEND_AND_CONTEXT,
 )
-_COUNTED: Final = 20  # operations whose statements are counted, after as many that are not
+_COUNTED: Final = 20  # operations with counted statements, after as many to warm up
 
 
-def costs(scale: Scale, programs: Sequence[Filled], speeds: Sequence[Speed], disk: Disk) -> Cost:
-    """Measure on the databases that the programs were compared on; they run still."""
+def measure_cost(
+    scale: Scale, programs: Sequence[Filled], speeds: Sequence[Speed], disk: Disk
+) -> Cost:
+    """Measure on the databases of the comparison. The programs must still be running."""
     [ours] = [filled for filled in programs if filled.program is CHATKEEP]
     throughput = {
-        Operation(speed.operation): middle(speed.loads[CHATKEEP.name], "operations")
+        Operation(speed.operation): median_of(speed.loads[CHATKEEP.name], "operations")
         for speed in speeds
     }
     return Cost(
-        memory=_memory(scale, ours),
-        start_seconds=_start_seconds(scale, ours),
-        moderate=_moderate(scale, ours, throughput),
-        two_workers=_variant(scale, ours, CHATKEEP, workers=2),
-        as_shipped=_variant(scale, ours, CHATKEEP_AS_SHIPPED, workers=1),
-        wires=_wires(programs),
+        memory=_measure_memory(scale, ours),
+        start_seconds=_measure_start(scale, ours),
+        moderate=_measure_moderate(scale, ours, throughput),
+        two_workers=_measure_variant(scale, ours, CHATKEEP, workers=2),
+        as_shipped=_measure_variant(scale, ours, CHATKEEP_AS_SHIPPED, workers=1),
+        wires=_count_statements(programs),
         disk=disk,
     )
 
 
-def _memory(scale: Scale, ours: Filled) -> list[tuple[int, int]]:
-    """Go on with the service that was compared, until it has served enough."""
+def _measure_memory(scale: Scale, ours: Filled) -> list[tuple[int, int]]:
+    """Put more load on the compared service until it has served `scale.requests`."""
     found = list(ours.memory)
     for operation in cycle(_MIXED):
         if found[-1][0] >= scale.requests:
@@ -57,7 +59,7 @@ def _memory(scale: Scale, ours: Filled) -> list[tuple[int, int]]:
     return found
 
 
-def _start_seconds(scale: Scale, ours: Filled) -> float:
+def _measure_start(scale: Scale, ours: Filled) -> float:
     found = [ours.service.started_in]
     for _ in range(scale.starts - 1):
         with running(CHATKEEP, ours.database_url) as service:
@@ -65,7 +67,7 @@ def _start_seconds(scale: Scale, ours: Filled) -> float:
     return median(found)
 
 
-def _moderate(
+def _measure_moderate(
     scale: Scale, ours: Filled, throughput: dict[Operation, float]
 ) -> dict[str, tuple[float, Load]]:
     found: dict[str, tuple[float, Load]] = {}
@@ -76,10 +78,10 @@ def _moderate(
     return found
 
 
-def _variant(
+def _measure_variant(
     scale: Scale, ours: Filled, program: Program, *, workers: int
 ) -> dict[str, tuple[float, ...]]:
-    """Return the throughput of a variant of ours, on the same database, to ours, of each round."""
+    """Return the throughput of a variant on the same database, as a ratio for each round."""
     found: dict[str, list[float]] = {}
     with running(program, ours.database_url, workers=workers) as other:
         for operation, number in product(scale.variants, range(scale.rounds)):
@@ -91,20 +93,20 @@ def _variant(
     return {name: tuple(values) for name, values in found.items()}
 
 
-def _wires(programs: Sequence[Filled]) -> list[Wires]:
+def _count_statements(programs: Sequence[Filled]) -> list[Wires]:
     found = [Wires(operation.value, {}, {}) for operation in _MIXED]
     for filled in programs:
         with ExitStack() as stack:
-            url, wire = stack.enter_context(relayed(filled.database_url))
+            url, wire = stack.enter_context(open_relay(filled.database_url))
             service = stack.enter_context(running(filled.program, url))
-            connection = stack.enter_context(client(service))
+            connection = stack.enter_context(open_client(service))
             for operation, counted in zip(_MIXED, found, strict=True):
                 calls = [
                     call
                     for at in filled.conversations[:_COUNTED]
                     for call in filled.program.calls(operation, at, ["Hello"])
                 ]
-                for call in calls:  # the first ones connect, and prepare statements
+                for call in calls:  # the first ones connect and prepare statements
                     connection.call(call)
                 statements, round_trips = wire.statements, wire.round_trips
                 for call in calls:

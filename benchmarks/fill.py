@@ -1,7 +1,7 @@
-"""Fills a program's tables, the same way for each of the three.
+"""Fills a program's tables, in the same way for all three programs.
 
-Messages come in the order of their time, the conversations taking turns, as in a service in use: a
-conversation's messages lie on pages far apart, and indexes grow as they do when people write.
+Messages are inserted in the order of their time, with the conversations taking turns, as in a real
+service. So a conversation's messages lie on distant pages, and indexes grow as they do in use.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from benchmarks.texts import (
     SPREAD,
     STARTS,
     USER_MEDIAN,
-    source,
+    make_source,
 )
 
-# chatkeep's ids are in the order of time (UUIDv7); those of the other two are random.
+# chatkeep's ids are ordered by time (UUIDv7); those of the other two are random.
 _ID: Final = {
     CHATKEEP.name: (
         "(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || "
@@ -78,7 +78,7 @@ _POSITION_VALUE: Final = ", (extract(epoch FROM at) * 1000000)::bigint"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """So many users, each with so many conversations of so many messages."""
+    """The number of users, of conversations per user, and of messages per conversation."""
 
     users: int
     conversations: int
@@ -90,9 +90,9 @@ class Shape:
 
 
 def fill(program: Program, url: str, label: str, shape: Shape) -> list[Conversation]:
-    """Add users and all they own; return the conversations, of each user in turn.
+    """Add users and their data. Return the conversations, ordered by user.
 
-    Another label makes other users.
+    Different labels create different users.
     """
     return asyncio.run(_fill(program, url, label, shape))
 
@@ -101,7 +101,7 @@ async def _fill(program: Program, url: str, label: str, shape: Shape) -> list[Co
     id_of = _ID[program.name]
     connection = await connect(url)
     try:
-        # Foreign keys hold by construction, and checking them row by row takes long.
+        # Foreign keys hold by construction, and checking them row by row is slow.
         await connection.execute("SET session_replication_role = replica; SET work_mem = '256MB'")
         await connection.execute("SELECT setseed(0.5)")
         await connection.execute(
@@ -118,14 +118,14 @@ async def _fill(program: Program, url: str, label: str, shape: Shape) -> list[Co
             _INSERT_CONVERSATIONS[program.name].format(messages=shape.messages)
         )
         if shape.messages:
-            await connection.execute(_messages(program, shape), source())
+            await connection.execute(_format_messages(program, shape), make_source())
         rows = await connection.fetch("SELECT user_id, id FROM filled ORDER BY n")
     finally:
         await connection.close()
     return [Conversation(row["user_id"], row["id"]) for row in rows]
 
 
-def _messages(program: Program, shape: Shape) -> str:
+def _format_messages(program: Program, shape: Shape) -> str:
     ordered = program is not PEER
     return _MESSAGES.format(
         id=_ID[program.name],

@@ -1,11 +1,11 @@
-"""A load generator in Python, for where wrk is not installed, and for loads at a given rate.
+"""A load generator in Python, for machines without wrk, and for loads at a given rate.
 
-Sends encoded requests over connections that stay open, each waiting for its answer before it
-sends again, and checks every answer; those of the warm-up are not measured. At a rate (requests a
-second; 0: as fast as answers come) a request's latency counts from when it was due.
+Connections stay open, and each waits for a response before it sends the next request. Every
+response is checked; those of the warm-up are not measured. At a rate (in requests per second; 0
+means as fast as responses arrive) latency is measured from the time when the request was due.
 
-It runs in a process of its own, on uvloop. For each line of its input it makes a load and prints a
-line of JSON, as `wrk.lua` does:
+It runs in a separate process, on uvloop. For each line of its input it generates a load and prints
+a line of JSON, as `wrk.lua` does:
 
     PORT PLAN CONNECTIONS WARM_UP SECONDS RATE
 """
@@ -25,14 +25,14 @@ import uvloop
 
 from benchmarks.plan import Plan
 
-GRACE: Final = 15.0  # seconds that the last answers may take
-MIN_ANSWERS: Final = 10
+GRACE: Final = 15.0  # seconds for the last responses
+MIN_RESPONSES: Final = 10
 _END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"\r\ncontent-length: "
 
 
 class Generator:
-    """The state that connections share: what to send next, when to stop, how long answers took."""
+    """The state that connections share: the next request, the time to stop, and the latencies."""
 
     def __init__(self, plan: Plan, since: float, until: float) -> None:
         self.requests = cycle(plan.requests)
@@ -44,9 +44,9 @@ class Generator:
         self._marker = plan.marker
         self._counts = plan.counts
 
-    def goes_on(self, now: float) -> bool:
-        """Whether to send more: until the time is over and there is something to tell."""
-        return now <= self.until or len(self.latencies) < MIN_ANSWERS
+    def should_continue(self, now: float) -> bool:
+        """Return whether to send more: the time is not over, or too few responses were measured."""
+        return now <= self.until or len(self.latencies) < MIN_RESPONSES
 
     def check(self, head: bytes, body: bytes) -> None:
         found = body.count(self._marker)
@@ -56,7 +56,7 @@ class Generator:
 
 
 class Connection(asyncio.Protocol):
-    """Sends a request, waits for its answer, and again. `every` is 0 or seconds between two."""
+    """Sends requests one after another. `every` is the seconds between two of them, or 0."""
 
     def __init__(self, generator: Generator, due: float, every: float) -> None:
         self._generator = generator
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
             head = self._received[:end].lower()
             at = head.find(_LENGTH)
             if at < 0:
-                self._end("an answer without Content-Length")
+                self._end("a response without Content-Length")
                 return
             length = int(head[at + len(_LENGTH) :].partition(b"\r\n")[0])
             self._size = end + len(_END) + length
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
         self._generator.check(head, body)
         if self._generator.wrong:
             self._end(self._generator.wrong)
-        elif self._generator.goes_on(now):
+        elif self._generator.should_continue(now):
             if now >= self._generator.since:
                 self._generator.latencies.append(now - self._due)
             self._next()
@@ -126,7 +126,7 @@ class Connection(asyncio.Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Times are in seconds; a rate is in requests a second, or 0."""
+    """The load to generate. Times are in seconds; the rate is in requests per second, or 0."""
 
     connections: int
     warm_up: float
@@ -135,7 +135,7 @@ class Pace:
 
 
 async def generate(port: int, plan: Plan, pace: Pace) -> Generator:
-    """Return the generator after its load. Its `wrong` says what was wrong, if anything."""
+    """Generate a load, and return the generator. Its `wrong` describes the first error, if any."""
     loop = asyncio.get_running_loop()
     started = perf_counter()
     measured = started + pace.warm_up
@@ -151,7 +151,7 @@ async def generate(port: int, plan: Plan, pace: Pace) -> Generator:
     return generator
 
 
-def answer(port: str, plan: str, connections: str, *times: str) -> dict[str, object]:
+def run_load(port: str, plan: str, connections: str, *times: str) -> dict[str, object]:
     pace = Pace(int(connections), *map(float, times))
     busy = process_time()
     generator = uvloop.run(generate(int(port), Plan.read(Path(plan)), pace))
@@ -171,5 +171,5 @@ def answer(port: str, plan: str, connections: str, *times: str) -> dict[str, obj
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(answer(*line.split())) + "\n")
+        sys.stdout.write(json.dumps(run_load(*line.split())) + "\n")
         sys.stdout.flush()

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from benchmarks.client import client
+from benchmarks.client import open_client
 from benchmarks.fill import Shape, fill
 from benchmarks.load import load
 from benchmarks.plan import Plan
-from benchmarks.planning import CONVERSATION, plan, planned
-from benchmarks.postgres import Server, disk, vacuum
+from benchmarks.planning import CONVERSATION, build_plan, plan
+from benchmarks.postgres import Server, measure_disk, vacuum
 from benchmarks.programs import CHATKEEP, PAGE, Conversation, Operation, history, listing
 from benchmarks.results import Disk, Growth, Load, Ratio
 from benchmarks.scale import Scale
 from benchmarks.services import Service, running
-from benchmarks.speed import database, sample
+from benchmarks.speed import create_database, sample
 
 WITHIN_TABLE: Final = 1.2
 ACROSS_TABLES: Final = 1.5
@@ -22,21 +22,21 @@ _SHORT_PAGE: Final = 10
 _ACROSS: Final = (Operation.APPEND, Operation.HISTORY, Operation.CONTEXT)
 
 
-def grow(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
-    """Fill a large table and a small one; return what growth costs, and the size of the plan."""
-    large = database(CHATKEEP, server, "large")
+def measure_growth(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
+    """Fill a large table and a small one. Return the cost of growth and the size on disk."""
+    large = create_database(CHATKEEP, server, "large")
     planned_for = fill(CHATKEEP, large, "plan", scale.plan)
     vacuum(large)
-    on_disk = disk(large)
+    on_disk = measure_disk(large)
 
-    def filled(label: str, shape: Shape) -> list[Conversation]:
+    def fill_large(label: str, shape: Shape) -> list[Conversation]:
         return fill(CHATKEEP, large, label, shape)
 
-    long, short = filled("long", scale.long), filled("short", scale.short)
-    [deep] = filled("deep", scale.deep)
-    many, few = filled("many", scale.many), filled("few", scale.few)
+    long, short = fill_large("long", scale.long), fill_large("short", scale.short)
+    [deep] = fill_large("deep", scale.deep)
+    many, few = fill_large("many", scale.many), fill_large("few", scale.few)
     vacuum(large)
-    small = database(CHATKEEP, server, "small")
+    small = create_database(CHATKEEP, server, "small")
     in_small = fill(CHATKEEP, small, "small", scale.small_table)
     vacuum(small)
     server.checkpoint()
@@ -61,8 +61,8 @@ def grow(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
         measure(
             f"history, last {_SHORT_PAGE}, {between}",
             WITHIN_TABLE,
-            (one, _latest(short)),
-            (one, _latest(long)),
+            (one, _plan_latest(short)),
+            (one, _plan_latest(long)),
         )
         measure(
             f"list, a user with {scale.many.conversations:,} conversations to 100",
@@ -70,7 +70,7 @@ def grow(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
             (one, plan(CHATKEEP, Operation.LIST, few[:1])),
             (one, plan(CHATKEEP, Operation.LIST, many[:1])),
         )
-        first, last = _pages(one, deep, scale.deep_page)
+        first, last = _plan_pages(one, deep, scale.deep_page)
         measure(
             f"history, page {scale.deep_page:,} to page 1", WITHIN_TABLE, (one, first), (one, last)
         )
@@ -85,8 +85,8 @@ def grow(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
         measure(
             f"list, latest {_SHORT_PAGE}, {tables}",
             ACROSS_TABLES,
-            (other, _conversations(sample(in_small))),
-            (one, _conversations(sample(planned_for))),
+            (other, _plan_lists(sample(in_small))),
+            (one, _plan_lists(sample(planned_for))),
         )
     return found, on_disk
 
@@ -108,20 +108,20 @@ def _measure(
     return Growth(name, on_little, on_much, Ratio(name, values, at_most=target))
 
 
-def _latest(conversations: Sequence[Conversation]) -> Plan:
-    return planned([[history(at, limit=_SHORT_PAGE, order="desc")] for at in conversations])
+def _plan_latest(conversations: Sequence[Conversation]) -> Plan:
+    return build_plan([[history(at, limit=_SHORT_PAGE, order="desc")] for at in conversations])
 
 
-def _conversations(conversations: Sequence[Conversation]) -> Plan:
+def _plan_lists(conversations: Sequence[Conversation]) -> Plan:
     calls = [[listing(at, limit=_SHORT_PAGE)] for at in conversations]
-    return planned(calls, marker=CONVERSATION)
+    return build_plan(calls, marker=CONVERSATION)
 
 
-def _pages(service: Service, deep: Conversation, number: int) -> tuple[Plan, Plan]:
-    """Return the plans for page 1 and for page `number`, found by turning the pages."""
+def _plan_pages(service: Service, deep: Conversation, number: int) -> tuple[Plan, Plan]:
+    """Return the plans for page 1 and for page `number`, found by reading the pages between."""
     first = page = history(deep, limit=PAGE, order="asc")
-    with client(service) as calls:
+    with open_client(service) as calls:
         for _ in range(number - 1):
             cursor = calls.call(page)["next_cursor"]
             page = history(deep, limit=PAGE, order="asc", cursor=cursor)
-    return planned([[first]]), planned([[page]])
+    return build_plan([[first]]), build_plan([[page]])

@@ -1,8 +1,8 @@
-"""The least that a Python service can do: bare ASGI and asyncpg, one statement for each request.
+"""The minimum that a Python service must do: bare ASGI and asyncpg, one statement per request.
 
-No framework, no authentication, no validation beyond decoding; the caller is whoever `X-User-Id`
-names. Its tables have the same keys and the same kind of indexes as chatkeep's, so that what is
-between the two is Python. Nothing on one worker should be faster.
+It has no framework, no authentication, and no validation beyond decoding; `X-User-Id` names the
+caller. Its tables have the same keys and the same kind of indexes as chatkeep's, so that only the
+Python code differs. No service with one worker should be faster.
 """
 
 import os
@@ -84,7 +84,7 @@ pools: list[Any] = []
 
 
 async def no_reset(_connection: object) -> None:
-    """Save the round trip of a reset."""
+    """Skip the reset, which saves a round trip."""
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +98,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if len(parts) == len(["", "conversations"]):
         answer = [dict(row) for row in await pool.fetch(LIST, user_id)]
     elif scope["method"] == "POST":
-        new = decode(await body_of(receive))
+        new = decode(await read_body(receive))
         now = time.time_ns() // 1000
         at = datetime.now(UTC)
         answer = dict(
@@ -115,7 +115,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def body_of(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()

@@ -1,4 +1,4 @@
-"""Where a measurement was made."""
+"""Describes the machine of a measurement."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from benchmarks.scale import Scale
 _SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
 
 
-def machine(server: Server, scale: Scale) -> dict[str, str]:
+def describe_machine(server: Server, scale: Scale) -> dict[str, str]:
     settings = ", ".join(f"{name} {server.setting(name)}" for name in _SETTINGS)
     packages = ("uvicorn", "uvloop", "httptools", "asyncpg", "litestar", "fastapi", "sqlmodel")
     return {

@@ -7,15 +7,15 @@ from typing import Final
 from benchmarks.fill import Shape
 from benchmarks.load import CONNECTIONS
 from benchmarks.programs import BATCH, CHATKEEP, LIMIT, PEER
-from benchmarks.results import Cost, Load, Ratio, Results, Speed, middle
+from benchmarks.results import Cost, Load, Ratio, Results, Speed, median_of
 from benchmarks.scale import Scale
 
 MB: Final = 1_000_000
 _NAMES: Final = (CHATKEEP.name, PEER.name, LIMIT.name)
 
 
-def page(results: Results, scale: Scale, notes: str, *, seconds: float) -> str:
-    """Return the whole page; `notes` is what people wrote, in Markdown."""
+def write_page(results: Results, scale: Scale, notes: str, *, seconds: float) -> str:
+    """Return the whole page. `notes` are written by hand, in Markdown."""
     parts = [
         _introduction(results, scale, seconds),
         _comparison(results),
@@ -64,13 +64,13 @@ def _comparison(results: Results) -> str:
     rows = []
     for speed in results.speeds:
         for name, loads in speed.loads.items():
-            own = middle(loads, "worker_ms") if loads[0].worker_ms is not None else None
+            own = median_of(loads, "worker_ms") if loads[0].worker_ms is not None else None
             rows.append(
                 [
                     speed.operation,
                     name,
-                    _rate(middle(loads, "operations")),
-                    *(f"{middle(loads, which):.1f}" for which in ("p50", "p95", "p99")),
+                    _rate(median_of(loads, "operations")),
+                    *(f"{median_of(loads, which):.1f}" for which in ("p50", "p95", "p99")),
                     "" if own is None else f"{own:.2f}",
                 ]
             )
@@ -95,8 +95,8 @@ def _growth(results: Results) -> str:
     rows = [
         [
             growth.name,
-            f"{middle(growth.little, 'p50'):.1f}",
-            f"{middle(growth.much, 'p50'):.1f}",
+            f"{median_of(growth.little, 'p50'):.1f}",
+            f"{median_of(growth.much, 'p50'):.1f}",
             _ratio(growth.ratio),
         ]
         for growth in results.growths

@@ -1,8 +1,8 @@
-"""What a team would build instead: FastAPI, SQLModel and asyncpg, in the usual way.
+"""What a team would typically build: FastAPI, SQLModel and asyncpg, in the usual way.
 
-A pooled async engine, a session for each request, the check of who owns the conversation, the
-message and the conversation's `updated_at` in one transaction. It checks no token: the caller is
-whoever `X-User-Id` names.
+It has a pooled async engine and a session for each request. One transaction checks the owner of the
+conversation, and writes the message and the conversation's `updated_at`. It does not check tokens:
+`X-User-Id` names the caller.
 """
 
 import os
@@ -93,7 +93,7 @@ UserId = Annotated[str, Header(alias="X-User-Id")]
 app = FastAPI(lifespan=lifespan)
 
 
-async def owned(conversation_id: UUID, user_id: str, db: AsyncSession) -> Conversation:
+async def get_conversation(conversation_id: UUID, user_id: str, db: AsyncSession) -> Conversation:
     conversation = await db.get(Conversation, conversation_id)
     if conversation is None or conversation.user_id != user_id:
         raise HTTPException(404, "Conversation not found")
@@ -115,7 +115,7 @@ async def list_conversations(user_id: UserId, db: Session, limit: int = 20) -> l
 async def append(conversation_id: UUID, new: NewMessage, user_id: UserId, db: Session) -> Message:
     if new.role not in {"user", "assistant"}:
         raise HTTPException(422, "role")
-    conversation = await owned(conversation_id, user_id, db)
+    conversation = await get_conversation(conversation_id, user_id, db)
     message = Message(
         conversation_id=conversation_id,
         user_id=user_id,
@@ -133,7 +133,7 @@ async def append(conversation_id: UUID, new: NewMessage, user_id: UserId, db: Se
 async def history(
     conversation_id: UUID, user_id: UserId, db: Session, limit: int = 20
 ) -> list[Message]:
-    await owned(conversation_id, user_id, db)
+    await get_conversation(conversation_id, user_id, db)
     rows = await db.execute(
         select(Message)
         .where(Message.conversation_id == conversation_id)

@@ -1,7 +1,7 @@
-"""What a load consists of: requests as they go over the wire, and what their answers must have.
+"""The requests of a load as raw bytes, and what their responses must contain.
 
-As a file: the marker; how often it may stand in an answer; the sizes of the requests; each on a
-line. Then the requests, one after the other.
+The file format has three lines: the marker, its allowed counts, and the sizes of the requests. Then
+the requests follow without separators.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Requests to send in turn. An answer is right when it is 2xx and has `marker` so often.
+    """Requests to send in turn.
 
-    `calls`: how many requests make up one operation.
+    A response is correct if its status is 2xx and the number of times that it contains `marker` is
+    one of `counts`. `calls` is the number of requests in one operation.
     """
 
     requests: tuple[bytes, ...]

@@ -1,11 +1,11 @@
-"""The plots of the report, as SVG."""
+"""Draws the plots of the report as SVG."""
 
 import math
 from html import escape
 from typing import Final
 
 from benchmarks.programs import CHATKEEP, LIMIT, PEER
-from benchmarks.results import Results, middle
+from benchmarks.results import Results, median_of
 
 WIDTH: Final = 860
 LABELS: Final = 230  # pixels to the left of the bars
@@ -13,17 +13,19 @@ BAR: Final = 16
 GAP: Final = 14
 TOP: Final = 78
 BOTTOM: Final = 44
-RIGHT: Final = 90  # what the longest number takes
+RIGHT: Final = 90  # room for the longest number
 
 _COLOURS: Final = {CHATKEEP.name: "#0072b2", PEER.name: "#d55e00", LIMIT.name: "#8c8c8c"}
 _MET: Final = "#009e73"
 _MISSED: Final = "#d55e00"
 
 
-def speed_plot(results: Results) -> str:
-    """Operations a second of each program, on a logarithmic scale."""
+def plot_speed(results: Results) -> str:
+    """Plot the operations per second of each program, on a logarithmic scale."""
     rates = {
-        speed.operation: {name: middle(loads, "operations") for name, loads in speed.loads.items()}
+        speed.operation: {
+            name: median_of(loads, "operations") for name, loads in speed.loads.items()
+        }
         for speed in results.speeds
     }
     every = [rate for by_name in rates.values() for rate in by_name.values()]
@@ -53,12 +55,12 @@ def speed_plot(results: Results) -> str:
     return _svg([*shapes, *bars], y + BOTTOM)
 
 
-def growth_plot(results: Results) -> str:
-    """How many times as long it takes on much data, and the most that was to be."""
-    most = max([2.0, *(growth.ratio.value for growth in results.growths)])
+def plot_growth(results: Results) -> str:
+    """Plot the latency on much data as a multiple of that on little, and its upper limit."""
+    scale_end = max([2.0, *(growth.ratio.value for growth in results.growths)])
 
     def x(ratio: float) -> float:
-        return LABELS + 190 + ratio / most * (WIDTH - LABELS - 190 - RIGHT)
+        return LABELS + 190 + ratio / scale_end * (WIDTH - LABELS - 190 - RIGHT)
 
     shapes = [_title("Median latency on much data, as a multiple of that on little (1 is flat)")]
     y = TOP - 12
@@ -72,9 +74,9 @@ def growth_plot(results: Results) -> str:
         right = x(max(ratio.value, ratio.at_most or 0))
         bars.append(_text(right + 7, y + 12, f"{ratio.value:.2f}", size=12))
         y += BAR + GAP
-    for tenths in range(0, int(most * 10) + 1, 5):
+    for tenths in range(0, int(scale_end * 10) + 1, 5):
         shapes += _line(x(tenths / 10), y, f"{tenths / 10:g}")
-    shapes.append(_text(x(0), y + 36, "The dark mark is the most that was to be.", size=12))
+    shapes.append(_text(x(0), y + 36, "The dark mark is the upper limit.", size=12))
     return _svg([*shapes, *bars], y + BOTTOM)
 
 
@@ -109,4 +111,4 @@ def _line(x: float, bottom: float, label: str) -> list[str]:
 
 
 def _number(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"  # noqa: PLR2004 - one digit is too little
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"  # noqa: PLR2004 - one digit is not enough

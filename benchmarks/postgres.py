@@ -1,4 +1,4 @@
-"""The databases that programs are measured on: one for each, on one durable server."""
+"""The databases of the measured programs: one for each, on one durable server."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ class Server:
         return value
 
     def checkpoint(self) -> None:
-        """Write everything out now, so that the server does not while something is measured."""
+        """Write everything to disk now, so that the server does not do so during a measurement."""
         query(self._url, "CHECKPOINT")
 
 
@@ -66,7 +66,7 @@ def migrate(url: str) -> None:
 
 
 def query(url: str, sql: str, *args: object) -> list[Any]:
-    """Run one statement on a connection of its own and return its rows."""
+    """Run one statement on a new connection, and return its rows."""
     return asyncio.run(_query(url, sql, *args))
 
 
@@ -85,11 +85,11 @@ async def connect(url: str) -> Any:  # noqa: ANN401 - asyncpg is untyped
 
 
 def vacuum(url: str) -> None:
-    """Do what autovacuum does in a database in use: without statistics plans are different."""
+    """Vacuum and analyze, as autovacuum would: without statistics the plans are different."""
     query(url, "VACUUM (ANALYZE)")
 
 
-def disk(url: str) -> Disk:
-    """Return how much room the database takes."""
+def measure_disk(url: str) -> Disk:
+    """Return the size of the database and of its tables."""
     [row] = query(url, _DISK)
     return Disk(**row)

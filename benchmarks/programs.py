@@ -1,4 +1,4 @@
-"""The three programs: how each is started, and what is sent to it for each operation."""
+"""The measured programs: how to start each, and the requests for each operation."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ BATCH: Final = 100
 
 
 class Operation(StrEnum):
-    """What is measured; the value is how reports call it."""
+    """The measured operations; the values are their names in reports."""
 
     APPEND = "append one message"
     HISTORY = "history, last 20"
@@ -34,7 +34,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request, and how many messages or conversations its answer must have."""
+    """One HTTP request, and the number of messages or conversations in its response."""
 
     method: str
     path: str
@@ -42,8 +42,8 @@ class Call:
     items: int
     body: bytes = b""
 
-    def encoded(self) -> bytes:
-        """Return what goes over the wire."""
+    def encode(self) -> bytes:
+        """Return the bytes of the request."""
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: 127.0.0.1"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.body:
@@ -53,10 +53,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`command` is what Python runs, but for `--port` and `--workers`.
+    """A program to measure.
 
-    `ready` is a path that answers 200 as soon as the program can serve. `calls` gives the HTTP
-    requests that make up one operation on a conversation.
+    `command` are Python's arguments without `--port` and `--workers`. `ready` is a path that
+    answers 200 as soon as the program can serve. `calls` returns the HTTP requests of one operation
+    on a conversation.
     """
 
     name: str
@@ -72,14 +73,14 @@ def bearer(user_id: str) -> dict[str, str]:
 
 
 def history(at: Conversation, *, limit: int, order: str, cursor: str | None = None) -> Call:
-    """Return the call for a page of chatkeep's; the conversation is long enough to fill it."""
+    """Return chatkeep's call for a history page. The conversation must be long enough."""
     query = f"limit={limit}&order={order}" + (f"&cursor={cursor}" if cursor else "")
     path = f"/v1/conversations/{at.id}/messages?{query}"
     return Call("GET", path, bearer(at.user_id), limit)
 
 
 def listing(user: Conversation, *, limit: int) -> Call:
-    """Return the call for the latest conversations of chatkeep's; the user has so many."""
+    """Return chatkeep's call for the latest conversations. The user must have `limit` of them."""
     return Call("GET", f"/v1/conversations?limit={limit}", bearer(user.user_id), limit)
 
 
@@ -107,7 +108,7 @@ def chatkeep_calls(operation: Operation, at: Conversation, texts: list[str]) -> 
 
 
 def other_calls(operation: Operation, at: Conversation, texts: list[str]) -> list[Call]:
-    """Return what the peer and the limit are sent: a context is the history, a batch is many."""
+    """Return the calls for the peer and the limit, which have neither contexts nor batches."""
     headers = {"X-User-Id": at.user_id}
     path = f"/conversations/{at.id}/messages"
     append = Call("POST", path, headers, 1, _json(_message(texts[0])))
@@ -133,7 +134,7 @@ def _json(body: object) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-# The same for all of them: what `chatkeep serve` uses.
+# The same options for all programs, as `chatkeep serve` uses them.
 _UVICORN: Final = (
     *("-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools"),
     *("--ws", "none", "--no-proxy-headers", "--no-server-header"),

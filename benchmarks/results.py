@@ -1,4 +1,4 @@
-"""What was measured, and what was to be reached."""
+"""The measurements and their targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a load gave. Latencies are of single requests, in milliseconds.
+    """The measurements of one load. Latencies are for single requests, in milliseconds.
 
-    `operations` a second: requests, or a fraction of them where an operation takes several.
-    `worker_ms`: processor time of the program for each operation, Postgres not included; None where
-    it cannot be told. `generator_share`: how much of one core the load generator took.
+    `operations` is their number per second; one operation may take several requests. `worker_ms` is
+    the processor time of the program per operation, without Postgres; None if it is unknown.
+    `generator_share` is the share of one core that the load generator used.
     """
 
     requests: int
@@ -25,7 +25,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio, one value for each round, and its target. What counts is the median."""
+    """A ratio with one value for each round, and its target. The median counts."""
 
     name: str
     values: tuple[float, ...]
@@ -38,16 +38,16 @@ class Ratio:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target was reached; None where there is none."""
+        """Return whether the target was met; None if there is none."""
         if self.at_least is not None:
             return self.value >= self.at_least
         return None if self.at_most is None else self.value <= self.at_most
 
     @property
     def far_off(self) -> bool:
-        """Whether the best round is only half of the target, or double where less is better.
+        """Return whether even the best round missed the target by a factor of two.
 
-        On a busy machine a single round may be far off for no reason of ours.
+        On a busy machine a single round may be far off by chance.
         """
         if self.at_least is not None:
             return max(self.values) <= self.at_least / 2
@@ -56,7 +56,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """One operation: the loads of each program, one a round, by the program's name."""
+    """One operation: the loads of each program by its name, one per round."""
 
     operation: str
     loads: dict[str, list[Load]]
@@ -65,7 +65,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The same operation on little data and on much, one load a round each."""
+    """The same operation on little and on much data, each with one load per round."""
 
     name: str
     little: list[Load]
@@ -75,7 +75,7 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """Statements and round trips of one operation, of each program."""
+    """The number of statements and round trips of one operation, by program."""
 
     operation: str
     statements: dict[str, float]
@@ -84,7 +84,7 @@ class Wires:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A filled database. `bytes` are those of the whole database, of the tables with indexes."""
+    """The size of a filled database, of its table of messages, and of that table's indexes."""
 
     conversations: int
     messages: int
@@ -97,14 +97,14 @@ class Disk:
 @dataclass(frozen=True, slots=True)
 class Cost:
     memory: list[tuple[int, int]]
-    """Requests served so far, and resident memory then, in bytes; first of all when started."""
+    """Pairs of requests served and resident memory in bytes; the first is at the start."""
     start_seconds: float
     moderate: dict[str, tuple[float, Load]]
-    """By operation: the rate, in requests a second, and the latencies at it."""
+    """By operation: a rate in requests per second, and the load at that rate."""
     two_workers: dict[str, tuple[float, ...]]
-    """By operation: the throughput of two workers to that of one, of each round."""
+    """By operation: the throughput of two workers relative to one, for each round."""
     as_shipped: dict[str, tuple[float, ...]]
-    """The same of `chatkeep serve`, with its line of log for each request, to uvicorn alone."""
+    """By operation: the throughput of `chatkeep serve` with its log, relative to plain uvicorn."""
     wires: list[Wires]
     disk: Disk
 
@@ -124,7 +124,7 @@ class Results:
         return found + [growth.ratio for growth in self.growths]
 
 
-def middle(loads: Sequence[Load], what: str) -> float:
+def median_of(loads: Sequence[Load], field_name: str) -> float:
     """Return the median of one field of the loads."""
-    values: list[float] = [getattr(load, what) for load in loads]
+    values: list[float] = [getattr(load, field_name) for load in loads]
     return median(values)

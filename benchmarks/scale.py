@@ -1,4 +1,4 @@
-"""How much is measured, and for how long: in full, or quickly."""
+"""How much to measure, and for how long: the full or the quick run."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,37 +9,37 @@ from benchmarks.programs import Operation
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Times are seconds of load. In each round every measurement is made once, in alternation."""
+    """Times are in seconds of load. Each round makes every measurement once, in alternation."""
 
     rounds: int
     seconds: float
     warm_up: float
     compared: Shape
-    """What each of the three programs has stored."""
+    """The data of each of the three programs."""
 
     growth_rounds: int
     growth_seconds: float
     variants: tuple[Operation, ...]
-    """What is measured of two workers, of the service as it is shipped, and at a moderate rate."""
+    """The operations to measure with two workers, with `chatkeep serve`, and at a moderate rate."""
 
     plan: Shape
-    """What the size on disk is measured with."""
+    """The data for measuring the size on disk."""
     long: Shape
     """Long conversations."""
     short: Shape
     """Conversations of 10 messages."""
     deep: Shape
-    """One conversation of so many pages that `deep_page` is one of them."""
+    """One conversation with at least `deep_page` pages."""
     deep_page: int
     many: Shape
     """A user with many conversations."""
     few: Shape
     small_table: Shape
-    """What the other database has, to which all of the above together is compared."""
+    """The data of the small database, which is compared to all of the above together."""
 
     starts: int
     requests: int
-    """After so many requests the memory is to be what it was."""
+    """The number of requests after which memory is measured again."""
 
     @property
     def large_table(self) -> int:

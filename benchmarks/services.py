@@ -1,4 +1,4 @@
-"""Runs a program in processes of its own, listening on loopback."""
+"""Runs a program in separate processes that listen on loopback."""
 
 import http.client
 import os
@@ -24,7 +24,7 @@ POLL_EVERY: Final = 0.005
 
 
 class ServiceError(Exception):
-    """A program did not start, or ended by itself; the message has the end of its log."""
+    """A program did not start, or ended early; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Service:
     started_in: float
 
     def busy(self) -> float | None:
-        """Return the processor time of the process so far, in seconds; None where not known."""
+        """Return the processor time of the process so far, in seconds; None if it is unknown."""
         stat = Path(f"/proc/{self.pid}/stat")
         if not stat.exists():
             return None
@@ -48,13 +48,13 @@ class Service:
         statm = Path(f"/proc/{self.pid}/statm")
         if statm.exists():
             return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-        asked = ["/bin/ps", "-o", "rss=", "-p", str(self.pid)]
-        return int(subprocess.run(asked, check=True, capture_output=True).stdout) * 1024  # noqa: S603 - fixed
+        command = ["/bin/ps", "-o", "rss=", "-p", str(self.pid)]
+        return int(subprocess.run(command, check=True, capture_output=True).stdout) * 1024  # noqa: S603 - fixed
 
 
 @contextmanager
 def running(program: Program, database_url: str, *, workers: int = 1) -> Iterator[Service]:
-    """Serve the program until the block ends. Raises `ServiceError` when it does not start."""
+    """Serve the program until the block ends. Raises `ServiceError` if it does not start."""
     port = _free_port()
     environ = {k: v for k, v in os.environ.items() if not k.startswith("CHATKEEP_")}
     environ |= {
@@ -69,7 +69,7 @@ def running(program: Program, database_url: str, *, workers: int = 1) -> Iterato
             _await_ready(process, port, program, Path(log.name))
             yield Service(port, process.pid, time.monotonic() - started)
             if process.poll() is not None:
-                raise ServiceError(f"{program.name} ended by itself:\n{_tail(Path(log.name))}")
+                raise ServiceError(f"{program.name} ended early:\n{_tail(Path(log.name))}")
         finally:
             process.terminate()
             try:
@@ -82,9 +82,9 @@ def running(program: Program, database_url: str, *, workers: int = 1) -> Iterato
 def _await_ready(
     process: "subprocess.Popen[bytes]", port: int, program: Program, log: Path
 ) -> None:
-    give_up = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + START_TIMEOUT
     while not _answers(port, program.ready):
-        if process.poll() is not None or time.monotonic() > give_up:
+        if process.poll() is not None or time.monotonic() > deadline:
             raise ServiceError(f"{program.name} did not start:\n{_tail(log)}")
         time.sleep(POLL_EVERY)
 

@@ -1,4 +1,4 @@
-"""How fast chatkeep is, beside the peer and the limit, in alternation."""
+"""Measures the speed of chatkeep, the peer and the limit, in alternation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from benchmarks.results import Load, Ratio, Speed
 from benchmarks.scale import Scale
 from benchmarks.services import Service
 
-# Conversations that a plan goes through: many, since in use a path hardly comes twice in a row, and
-# and what is cached by path must not help here.
+# The number of conversations in a plan: many, since in real use paths rarely repeat, and caches by
+# path must not help here.
 PLANNED: Final = 2_000
 PLANNED_BATCHES: Final = 100
 
-# What is to be reached against the peer and against the limit.
+# The minimum throughput relative to the peer and to the limit.
 TARGETS: Final = {
     Operation.APPEND: (6.0, 0.70),
     Operation.HISTORY: (6.0, 0.70),
@@ -40,9 +40,9 @@ TARGETS: Final = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Filled:
-    """A program that runs on a database of its own, and the conversations in it.
+    """A running program, its database, and the conversations in it.
 
-    `memory`: requests that it has been measured with so far, and its memory then, in bytes.
+    `memory` has pairs of the requests served so far and the memory then, in bytes.
     """
 
     program: Program
@@ -53,7 +53,7 @@ class Filled:
 
 
 def compare(scale: Scale, server: Server, programs: Sequence[Filled]) -> list[Speed]:
-    """Measure each operation on each of the programs, a round after the other."""
+    """Measure each operation on each of the programs, round by round."""
     loads: dict[Operation, dict[str, list[Load]]] = {operation: {} for operation in Operation}
     for number in range(scale.rounds):
         for operation in Operation:
@@ -75,7 +75,7 @@ def compare(scale: Scale, server: Server, programs: Sequence[Filled]) -> list[Sp
 
 
 def sample(conversations: Sequence[Conversation], wanted: int = PLANNED) -> Sequence[Conversation]:
-    """Return some of the conversations, evenly from all of them."""
+    """Return about `wanted` of the conversations, evenly spaced."""
     return conversations[:: max(1, len(conversations) // wanted)]
 
 
@@ -85,16 +85,16 @@ def plan_for(filled: Filled, operation: Operation) -> Plan:
     return plan(filled.program, operation, sample(filled.conversations, wanted))
 
 
-def filled(program: Program, url: str, service: Service, shape: Shape) -> Filled:
-    """Fill the tables of a program that was just started."""
+def fill_program(program: Program, url: str, service: Service, shape: Shape) -> Filled:
+    """Fill the tables of a program that has just started."""
     memory = service.memory()
     conversations = fill(program, url, "compared", shape)
     vacuum(url)
     return Filled(program, url, service, conversations, [(0, memory)])
 
 
-def database(program: Program, server: Server, name: str) -> str:
-    """Make a database; the other programs make their tables themselves, when they start."""
+def create_database(program: Program, server: Server, name: str) -> str:
+    """Create a database. The other programs create their tables when they start."""
     url = server.create(f"bench_{name}")
     if program is CHATKEEP:
         migrate(url)

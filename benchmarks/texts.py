@@ -1,9 +1,9 @@
-"""What people say: texts of realistic lengths, always the same."""
+"""Texts of messages with realistic lengths, always the same."""
 
 import random
 from typing import Final
 
-# Characters of a message, drawn from log-normal distributions. Median and spread are about those of
+# Lengths in characters follow log-normal distributions. Medians and spread are close to those of
 # public dialogues with assistants (tau-bench's airline customers, MT-Bench-101).
 USER_MEDIAN: Final = 80
 ASSISTANT_MEDIAN: Final = 240
@@ -23,17 +23,17 @@ STARTS: Final = 6_000
 
 
 def texts(count: int, *, seed: int) -> list[str]:
-    """Return that many messages of users, always the same."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    said = source()
+    """Return the texts of `count` user messages, always the same."""
+    chance = random.Random(seed)  # noqa: S311 - not for security
+    source = make_source()
     found = []
     for _ in range(count):
         chars = min(MAX_USER_CHARS, max(1, round(USER_MEDIAN * chance.lognormvariate(0, SPREAD))))
         start = chance.randrange(STARTS)
-        found.append(said[start : start + chars])
+        found.append(source[start : start + chars])
     return found
 
 
-def source() -> str:
-    words = random.Random(20).choices(_WORDS.split(), k=5_000)  # noqa: S311 - no secret
+def make_source() -> str:
+    words = random.Random(20).choices(_WORDS.split(), k=5_000)  # noqa: S311 - not for security
     return " ".join(words)[: STARTS + MAX_CHARS]

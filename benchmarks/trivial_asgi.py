@@ -1,4 +1,4 @@
-"""Answers every request at once with the same small page: shows what the load generator can do."""
+"""Answers every request at once with the same small body, to measure the load generator itself."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -13,6 +13,6 @@ async def app(
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
     if scope["type"] != "http":
-        raise NotImplementedError  # uvicorn takes it that there is no lifespan
+        raise NotImplementedError  # tells uvicorn that lifespan is not supported
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
     await send({"type": "http.response.body", "body": BODY})

@@ -1,4 +1,4 @@
-"""Counts what a program says to Postgres: statements, and how often it waits for an answer.
+"""Counts a program's statements and its round trips to Postgres.
 
 A relay between the two reads the client's half of the protocol:
 https://www.postgresql.org/docs/current/protocol-message-formats.html
@@ -25,28 +25,28 @@ _SIMPLE_QUERY: Final = ord("Q")
 
 @dataclass(slots=True)
 class Wire:
-    """Counted so far, over all connections. A round trip is a wait for the server's answer."""
+    """The counts of all connections so far. A round trip is one wait for the server's response."""
 
     statements: int = 0
     round_trips: int = 0
 
 
 @contextmanager
-def relayed(database_url: str) -> Iterator[tuple[str, Wire]]:
-    """Yield the URL of a relay to that database, which is on a Unix socket, and its counters."""
+def open_relay(database_url: str) -> Iterator[tuple[str, Wire]]:
+    """Yield the URL of a relay to a database on a Unix socket, and the relay's counters."""
     parts = urlsplit(database_url)
     [directory] = parse_qs(parts.query)["host"]
     wire = Wire()
     relay = _Relay(Path(directory) / SOCKET, wire)
     with (
         tempfile.TemporaryDirectory(prefix="wire-", dir="/tmp") as place,
-        relay.listening(Path(place) / SOCKET),
+        relay.listen(Path(place) / SOCKET),
     ):
         yield parts._replace(query=f"host={quote(place, safe='')}").geturl(), wire
 
 
 class _Relay:
-    """Listens in a thread of its own."""
+    """Listens in a separate thread."""
 
     def __init__(self, server: Path, wire: Wire) -> None:
         self._server = server
@@ -54,11 +54,12 @@ class _Relay:
         self._serving: set[asyncio.Task[None]] = set()
 
     @contextmanager
-    def listening(self, place: Path) -> Iterator[None]:
+    def listen(self, place: Path) -> Iterator[None]:
         loop = asyncio.new_event_loop()
         ended = asyncio.Event()
         ready = Event()
-        thread = Thread(target=loop.run_until_complete, args=(self._listen(place, ready, ended),))
+        serving = self._serve_until(place, ready, ended)
+        thread = Thread(target=loop.run_until_complete, args=(serving,))
         thread.start()
         ready.wait()
         try:
@@ -68,11 +69,11 @@ class _Relay:
             thread.join()
             loop.close()
 
-    async def _listen(self, place: Path, ready: Event, ended: asyncio.Event) -> None:
+    async def _serve_until(self, place: Path, ready: Event, ended: asyncio.Event) -> None:
         async with await asyncio.start_unix_server(self._accept, place):
             ready.set()
             await ended.wait()
-        if self._serving:  # the programs have gone; what they left is about to end
+        if self._serving:  # the programs have ended; their connections are about to
             await asyncio.wait(self._serving)
 
     def _accept(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
@@ -82,32 +83,29 @@ class _Relay:
 
     async def _serve(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
         server, ask = await asyncio.open_unix_connection(self._server)
-        conversation = _Conversation(self._wire)
-        answers = asyncio.create_task(self._answers(server, answer, conversation))
+        counter = _Counter(self._wire)
+        responses = asyncio.create_task(self._forward_responses(server, answer, counter))
         with contextlib.suppress(ConnectionError):
             while data := await client.read(_CHUNK):
-                conversation.said(data)
+                counter.count(data)
                 ask.write(data)
                 await ask.drain()
         ask.close()
-        await answers
+        await responses
 
-    async def _answers(
-        self,
-        server: asyncio.StreamReader,
-        answer: asyncio.StreamWriter,
-        conversation: "_Conversation",
+    async def _forward_responses(
+        self, server: asyncio.StreamReader, answer: asyncio.StreamWriter, counter: "_Counter"
     ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await server.read(_CHUNK):
-                conversation.waiting = False
+                counter.waiting = False
                 answer.write(data)
                 await answer.drain()
         answer.close()
 
 
-class _Conversation:
-    """One connection: `waiting` is true from what the client says until the server answers."""
+class _Counter:
+    """Counts on one connection. `waiting` is true from a client's message to the response."""
 
     def __init__(self, wire: Wire) -> None:
         self.waiting = False
@@ -115,12 +113,12 @@ class _Conversation:
         self._received = b""
         self._started = False
 
-    def said(self, data: bytes) -> None:
+    def count(self, data: bytes) -> None:
         if not self.waiting:
             self._wire.round_trips += 1
             self.waiting = True
         self._received += data
-        while (size := self._complete()) is not None:
+        while (size := self._find_message()) is not None:
             message, self._received = self._received[:size], self._received[size:]
             if not self._started:
                 code = int.from_bytes(message[_LENGTH_BYTES : 2 * _LENGTH_BYTES])
@@ -128,8 +126,8 @@ class _Conversation:
             elif message[0] in (_EXECUTE, _SIMPLE_QUERY):
                 self._wire.statements += 1
 
-    def _complete(self) -> int | None:
-        """Return the size of the first message, if all of it is there. The first has no type."""
+    def _find_message(self) -> int | None:
+        """Return the size of the next message if it is complete. The very first has no type."""
         start = 1 if self._started else 0
         if len(self._received) < start + _LENGTH_BYTES:
             return None
