@@ -54,7 +54,7 @@ def durable_server() -> Iterator[Server]:
 
 
 def migrate(url: str) -> None:
-    """Migrate in a process of its own, since this one may have an event loop already."""
+    """Migrate in a separate process, since this one may already run an event loop."""
     code = (
         "import asyncio\n"
         "from chatkeep.entrypoints.bootstrap.database import migrate\n"
