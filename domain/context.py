@@ -8,11 +8,41 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import NamedTuple
+from typing import Final, NamedTuple, Self
 
 from chatkeep.domain.json_sources import elements
 from chatkeep.domain.model import JsonText, Message, Position, Role, is_opening
-from chatkeep.domain.ports import MAX_HEAD, Window
+
+MAX_HEAD: Final = 20
+"""Of the system and developer messages that open a conversation, at most this many always stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The two ends of a conversation, each oldest first; they do not overlap.
+
+    `head` are the system and developer messages that open the conversation, at most the first
+    `MAX_HEAD` of them, less those that are in `tail`, the last messages. `message_count` is how
+    many messages the whole conversation has.
+    """
+
+    head: tuple[Message, ...]
+    tail: tuple[Message, ...]
+    message_count: int
+
+    @classmethod
+    def of(
+        cls,
+        opening: Sequence[Message],
+        latest: Sequence[Message],
+        *,
+        limit: int,
+        message_count: int,
+    ) -> Self:
+        """Make one of the opening messages and of the latest, at least the last `limit` ones."""
+        tail = tuple(latest[-limit:])
+        head = (message for message in opening if message.position < tail[0].position)
+        return cls(tuple(head), tail, message_count)
 
 
 @dataclass(frozen=True, slots=True)

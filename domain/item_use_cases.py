@@ -1,10 +1,10 @@
 """What a caller of OpenAI's Conversations API can do, over the same ports as the rest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from typing import Final
+from typing import Final, Self
 from uuid import UUID, uuid5
 
 from chatkeep.domain.errors import (
@@ -14,14 +14,9 @@ from chatkeep.domain.errors import (
     ItemNotFoundError,
 )
 from chatkeep.domain.formats.openai_items import ParsedItem, parse_item
-from chatkeep.domain.items import (
-    MAX_KEY_CHARS,
-    Item,
-    ItemId,
-    ItemText,
-    RequestKey,
-    given_ids,
-)
+from chatkeep.domain.item_log import ItemLog
+from chatkeep.domain.items import MAX_KEY_CHARS, Item, ItemId, ItemText
+from chatkeep.domain.log import RequestKey
 from chatkeep.domain.model import (
     Changes,
     Conversation,
@@ -33,6 +28,8 @@ from chatkeep.domain.model import (
     UserId,
     uuid7,
 )
+from chatkeep.domain.pages import Page
+from chatkeep.domain.ports import Clock, Conversations, LastSeen, Log
 from chatkeep.domain.threads import run_aside
 from chatkeep.domain.use_cases import Chatkeep
 
@@ -56,12 +53,31 @@ class ItemPage:
 
 @dataclass(frozen=True, slots=True)
 class OpenAIConversations:
-    """Conversations as OpenAI's API has them, beside all that `chatkeep` does with them.
+    """Conversations as OpenAI's API has them, over the same ports as `Chatkeep`.
 
     All methods raise `StoreUnavailableError` when the store cannot answer.
     """
 
-    chatkeep: Chatkeep
+    conversations: Conversations
+    log: Log
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)
+    provision_users: bool = True
+
+    @classmethod
+    def beside(cls, chatkeep: Chatkeep) -> Self:
+        """Return them for the store and the limits of the native API."""
+        return cls(
+            conversations=chatkeep.conversations,
+            log=chatkeep.log,
+            clock=chatkeep.clock,
+            limits=chatkeep.limits,
+            provision_users=chatkeep.provision_users,
+        )
+
+    @property
+    def items(self) -> ItemLog:
+        return ItemLog(self.log)
 
     async def create(
         self,
@@ -77,7 +93,7 @@ class OpenAIConversations:
         `KeyTakenError`, `ItemIdTakenError`, `UserNotProvisionedError`, and `InvalidValueError` or
         `LimitExceededError` naming the field.
         """
-        at = self.chatkeep.clock.now()
+        at = self.clock.now()
         drafts, request = await self._prepare(texts, metadata, key)
         new_id = uuid5(_NAMESPACE, f"{user_id}\0{key}") if request else uuid7(at)
         new = Conversation(
@@ -90,14 +106,8 @@ class OpenAIConversations:
             created_at=at,
             updated_at=at,
         )
-        provision = self.chatkeep.provision_users
-        if not drafts and request is None:
-            return (
-                await self.chatkeep.conversations.create(new, (), provision=provision)
-            ).conversation
-        items = [draft.new(at) for draft in drafts]
-        given_ids(items)
-        return await self.chatkeep.items.create(new, items, key=request, provision=provision)
+        entries = [draft.new(at) for draft in drafts]
+        return await self.items.create(new, entries, key=request, provision=self.provision_users)
 
     async def append(
         self,
@@ -118,15 +128,12 @@ class OpenAIConversations:
         """
         drafts, request = await self._prepare(texts, JsonText(""), key)
         if not drafts:
-            await self.chatkeep.get_conversation(user_id, conversation_id)
+            await self.conversations.get(user_id, conversation_id)
             return ()
-        at = self.chatkeep.clock.now()
-        items = [draft.new(at) for draft in drafts]
-        given_ids(items)
+        at = self.clock.now()
+        entries = [draft.new(at) for draft in drafts]
         try:
-            return await self.chatkeep.items.append(
-                user_id, conversation_id, items, at, key=request
-            )
+            return await self.items.append(user_id, conversation_id, entries, at, key=request)
         except ItemIdTakenError:
             stored = await self._first_attempt(user_id, conversation_id, drafts) if is_retry else ()
             if not stored:
@@ -138,7 +145,7 @@ class OpenAIConversations:
     ) -> Sequence[Item]:
         """Return what just these items were stored as, in one append; nothing if they were not."""
         index, known = next((n, draft.id) for n, draft in enumerate(drafts) if draft.id is not None)
-        page = partial(self.chatkeep.items.list, user_id, conversation_id, after=known)
+        page = partial(self.items.list, user_id, conversation_id, after=known)
         try:
             item = await self.get(user_id, conversation_id, known)
             before = await page(order=Order.DESC, limit=index + 1)
@@ -176,19 +183,19 @@ class OpenAIConversations:
         Raises `ConversationNotFoundError`, `ItemNotFoundError`.
         """
         limit = clamped(limit)
-        found = await self.chatkeep.items.list(
+        found = await self.items.list(
             user_id,
             conversation_id,
             order=order,
             after=after,
             limit=limit,
-            max_bytes=self.chatkeep.max_bytes,
+            max_bytes=self.limits.max_bytes,
         )
         return ItemPage(tuple(found.items), has_more=found.more)
 
     async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
         """Return the item. Raises `ItemNotFoundError`."""
-        return await self.chatkeep.items.get(user_id, conversation_id, item_id)
+        return await self.items.get(user_id, conversation_id, item_id)
 
     async def delete(
         self,
@@ -204,11 +211,11 @@ class OpenAIConversations:
         Raises `ConversationNotFoundError`, `ItemNotFoundError`, `RetainedError`.
         """
         try:
-            await self.chatkeep.items.delete(user_id, conversation_id, item_id)
+            await self.items.delete(user_id, conversation_id, item_id)
         except ItemNotFoundError:
             if not is_retry:
                 raise
-        return await self.chatkeep.get_conversation(user_id, conversation_id)
+        return await self.conversations.get(user_id, conversation_id)
 
     async def delete_conversation(
         self, user_id: UserId, conversation_id: ConversationId, *, is_retry: bool = False
@@ -219,7 +226,7 @@ class OpenAIConversations:
         Raises `ConversationNotFoundError`, `RetainedError`.
         """
         try:
-            await self.chatkeep.delete_conversation(user_id, conversation_id)
+            await self.conversations.delete(user_id, conversation_id)
         except ConversationNotFoundError:
             if not is_retry:
                 raise
@@ -228,15 +235,38 @@ class OpenAIConversations:
         self, user_id: UserId, conversation_id: ConversationId, metadata: JsonText
     ) -> Conversation:
         """Replace the metadata. Raises `ConversationNotFoundError`."""
-        return await self.chatkeep.conversations.change(
-            user_id, conversation_id, Changes(metadata=metadata)
+        return await self.conversations.change(user_id, conversation_id, Changes(metadata=metadata))
+
+    async def get_conversation(
+        self, user_id: UserId, conversation_id: ConversationId
+    ) -> Conversation:
+        """Return the conversation. Raises `ConversationNotFoundError`."""
+        return await self.conversations.get(user_id, conversation_id)
+
+    async def list_conversations(
+        self, user_id: UserId, *, after: ConversationId | None = None, limit: int = 20
+    ) -> Page[Conversation]:
+        """Return a page, latest activity first; `limit` is brought between 1 and what is allowed.
+
+        Raises `ConversationNotFoundError` for `after`.
+        """
+        start = None
+        if after is not None:
+            last = await self.conversations.get(user_id, after)
+            start = LastSeen(last.updated_at, last.id)
+        return await self.conversations.list(
+            user_id,
+            status=None,
+            after=start,
+            limit=min(clamped(limit), self.limits.max_page or MAX_PAGE),
+            max_bytes=self.limits.max_bytes,
         )
 
     async def _prepare(
         self, texts: Sequence[ItemText], metadata: JsonText, key: str | None
     ) -> tuple[Sequence[ParsedItem], RequestKey | None]:
         def prepare() -> tuple[Sequence[ParsedItem], RequestKey | None]:
-            drafts = _drafts(texts, self.chatkeep.limits)
+            drafts = _drafts(texts, self.limits)
             return drafts, _request_key(key, drafts, metadata)
 
         return await run_aside(sum(map(len, texts)), prepare)

@@ -5,27 +5,23 @@ Times are timezone-aware, in UTC, to the microsecond. Lengths of text are in Uni
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NamedTuple, NewType
-from uuid import UUID, uuid5
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, NewType
+from uuid import UUID
 
-from chatkeep.domain.errors import (
-    ConversationIdTakenError,
-    InvalidValueError,
-    LimitExceededError,
-    MessageIdTakenError,
-)
+from chatkeep.domain.errors import InvalidValueError, LimitExceededError
+from chatkeep.domain.pages import NO_BOUND
 
 UserId = NewType("UserId", str)
 ConversationId = NewType("ConversationId", UUID)
 MessageId = NewType("MessageId", UUID)
 
 Position = NewType("Position", int)
-"""Where a message stands in its conversation: strictly increasing, final, at least 1."""
+"""The place of an entry in its conversation: strictly increasing, final, at least 1."""
 
 JsonText = NewType("JsonText", str)
 """A JSON document kept as text, since between its writer and its reader nobody looks into it.
@@ -39,6 +35,7 @@ EMPTY_OBJECT: Final = JsonText("{}")
 MAX_ID_CHARS: Final = 255
 FIRST_POSITION: Final = Position(1)
 LAST_POSITION: Final = Position(2**63 - 1)
+_JSON_FIELDS: Final = frozenset({"tool_calls", "metadata"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -75,6 +72,11 @@ class Limits:
     max_item_bytes: int = 10_485_760
     max_answer_bytes: int = 16_777_216
 
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of a page, or of a context."""
+        return self.max_answer_bytes or NO_BOUND
+
     def check(self, limit_name: str, actual: int | None, *, field: str, unit: str) -> None:
         """Raise `LimitExceededError` when `actual` is over the limit of that name.
 
@@ -109,7 +111,7 @@ class Conversation(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One entry of a conversation, as it is stored."""
+    """A message, as it is stored in its conversation."""
 
     id: MessageId
     conversation_id: ConversationId
@@ -123,8 +125,7 @@ class Message(NamedTuple):
     position: Position
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewMessage:
+class NewMessage(NamedTuple):
     """A message as its author gives it. Only imports give `created_at`."""
 
     role: Role
@@ -179,48 +180,28 @@ class NewMessage:
                 f"{within}tool_call_id", "only a message of role tool has a tool_call_id"
             )
 
-    def identified(self, message_id: MessageId) -> "NewMessage":
-        """Return this message with that id."""
-        return NewMessage(
-            role=self.role,
-            content=self.content,
-            tool_calls=self.tool_calls,
-            tool_call_id=self.tool_call_id,
-            name=self.name,
-            metadata=self.metadata,
-            id=message_id,
-            created_at=self.created_at,
-        )
-
     def stored(self, conversation_id: ConversationId, position: Position, at: datetime) -> Message:
-        """Return this message as it stands in its conversation. It has its id by then."""
+        """Return this message as it is in its conversation. It has its id by then."""
         if self.id is None:
             raise ValueError("a message is given an id before it is stored")
-        return Message(
-            id=self.id,
-            conversation_id=conversation_id,
-            role=self.role,
-            content=self.content,
-            tool_calls=self.tool_calls,
-            tool_call_id=self.tool_call_id,
-            name=self.name,
-            metadata=self.metadata,
-            created_at=self.created_at or at,
-            position=position,
-        )
+        at = self.created_at or at
+        return Message._make((self.id, conversation_id, *_authored(self), at, position))
 
     def equals(self, stored: Message) -> bool:
         """Whether `stored` is what this message would have become."""
         return (
             self.id == stored.id
-            and self.role is stored.role
-            and self.content == stored.content
-            and self.tool_call_id == stored.tool_call_id
-            and self.name == stored.name
-            and same_json(self.tool_calls, stored.tool_calls)
-            and same_json(self.metadata, stored.metadata)
+            and all(map(_same, AUTHORED, _authored(self), _authored(stored)))
             and (self.created_at is None or self.created_at == stored.created_at)
         )
+
+
+AUTHORED: Final = tuple(
+    field for field in Message._fields if field in {*NewMessage._fields} - {"id", "created_at"}
+)
+"""The fields of a message that its author gives and a store keeps, in the order of `Message`."""
+
+_authored: Final = attrgetter(*AUTHORED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +261,10 @@ def same_json(one: JsonText | None, other: JsonText | None) -> bool:
     return one == other or _exactly(one) == _exactly(other)
 
 
+def _same(field: str, one: Any, other: Any) -> bool:  # noqa: ANN401 - of any field
+    return same_json(one, other) if field in _JSON_FIELDS else one == other
+
+
 def _exactly(document: JsonText) -> object:
     """Decode with numbers as they are: as floats, different ones could be equal."""
     try:
@@ -309,64 +294,3 @@ def uuid7(at: datetime) -> UUID:
         | 0b10 << 62
         | random & 0x3FFF_FFFF_FFFF_FFFF
     )
-
-
-def with_ids(
-    messages: Sequence[NewMessage], at: datetime, *, seed: UUID | None = None
-) -> tuple[NewMessage, ...]:
-    """Return the messages of a batch, each with its id: its own, or a new one.
-
-    One given id, of the conversation (`seed`) or of any message, makes the whole batch safe to send
-    again: the ids of the others follow from it.
-    """
-    seed = seed or next((message.id for message in messages if message.id is not None), None)
-    return tuple(
-        message
-        if message.id is not None
-        else message.identified(MessageId(uuid5(seed, str(index)) if seed else uuid7(at)))
-        for index, message in enumerate(messages)
-    )
-
-
-def replayed(
-    conversation_id: ConversationId, given: Sequence[NewMessage], stored: Sequence[Message]
-) -> tuple[Message, ...]:
-    """Return what an append stored before, when the same append is sent again.
-
-    `stored` are the user's messages that have an id of `given`, at least one, in any conversation.
-    Raises `MessageIdTakenError` when they are not that same append.
-    """
-    by_id = {message.id: message for message in stored}
-    found = []
-    for new in given:
-        old = by_id.get(new.id) if new.id is not None else None
-        if old is None:
-            continue
-        if old.conversation_id != conversation_id or not new.equals(old):
-            raise MessageIdTakenError(old.id)
-        found.append(old)
-    if len(found) != len(given):
-        raise MessageIdTakenError(stored[0].id)
-    return tuple(found)
-
-
-def recreated(
-    given: Conversation,
-    given_messages: Sequence[NewMessage],
-    stored: Conversation,
-    stored_messages: Sequence[Message],
-) -> tuple[Conversation, tuple[Message, ...]]:
-    """Return what a create stored before, when the same create is sent again.
-
-    `stored_messages` are the first messages of the stored conversation, as many as were given.
-    Raises `ConversationIdTakenError` when it is not that same create.
-    """
-    if (
-        given.title != stored.title
-        or (given.retain and not stored.retain)  # else a hold would seem to be set that is not
-        or not same_json(given.metadata, stored.metadata)
-        or len(given_messages) != len(stored_messages)
-        or not all(map(NewMessage.equals, given_messages, stored_messages))
-    ):
-        raise ConversationIdTakenError(stored.id)
-    return stored, tuple(stored_messages)

@@ -6,6 +6,15 @@ from datetime import datetime
 
 from chatkeep.domain.context import Context, select
 from chatkeep.domain.errors import InvalidValueError, UserNotFoundError
+from chatkeep.domain.log import (
+    EVERYTHING,
+    Bounds,
+    Created,
+    View,
+    assign_ids,
+    entries_of,
+    messages_in,
+)
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
     Changes,
@@ -25,10 +34,8 @@ from chatkeep.domain.model import (
     check_metadata,
     check_title,
     uuid7,
-    with_ids,
 )
-from chatkeep.domain.pages import NO_BOUND
-from chatkeep.domain.ports import Clock, Conversations, Created, Items, LastSeen, Messages, Users
+from chatkeep.domain.ports import Clock, Conversations, LastSeen, Log, Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +74,10 @@ class Chatkeep:
 
     users: Users
     conversations: Conversations
-    messages: Messages
-    items: Items
+    log: Log
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True
-
-    @property
-    def max_bytes(self) -> int:
-        """Bytes of a page, or of a context."""
-        return self.limits.max_answer_bytes or NO_BOUND
 
     async def create_conversation(  # noqa: PLR0913 - one for each field
         self,
@@ -97,9 +98,8 @@ class Chatkeep:
         at = self.clock.now()
         new = self._new_conversation(user_id, conversation_id, title, metadata, at, retain=retain)
         self._check_batch(messages)
-        return await self.conversations.create(
-            new, with_ids(messages, at, seed=conversation_id), provision=self.provision_users
-        )
+        identified = assign_ids(messages, at, seed=conversation_id)
+        return await self.log.create(new, entries_of(identified), provision=self.provision_users)
 
     async def get_or_create_conversation(
         self,
@@ -138,7 +138,7 @@ class Chatkeep:
         """
         self._check_page(limit)
         found = await self.conversations.list(
-            user_id, status=status, after=after, limit=limit, max_bytes=self.max_bytes
+            user_id, status=status, after=after, limit=limit, max_bytes=self.limits.max_bytes
         )
         items = tuple(found.items)
         return ConversationPage(
@@ -189,13 +189,13 @@ class Chatkeep:
         if context_limit is not None:
             self._check_page(context_limit, field="context")
         at = self.clock.now()
-        appended = await self.messages.append(
+        appended = await self.log.append(
             user_id,
             conversation_id,
-            with_ids(messages, at),
+            entries_of(assign_ids(messages, at)),
             at,
             window=context_limit,
-            max_bytes=self.max_bytes,
+            max_bytes=self.limits.max_bytes,
         )
         soft_limit = self.limits.soft_max_conversation_messages
         return AppendResult(
@@ -205,32 +205,31 @@ class Chatkeep:
             context=select(appended.window, max_chars=max_chars) if appended.window else None,
         )
 
-    async def history(  # noqa: PLR0913 - each is one independent part of the question
+    async def history(
         self,
         user_id: UserId,
         conversation_id: ConversationId,
         *,
+        bounds: Bounds = EVERYTHING,
         order: Order = Order.ASC,
-        after: Position | MessageId | None = None,
-        before: Position | MessageId | None = None,
         limit: int = 20,
     ) -> MessagePage:
-        """Return a page of the messages strictly between `after` and `before`, in `order`.
+        """Return a page of the messages within `bounds`, in `order`.
 
         Raises `ConversationNotFoundError`, `MessageNotFoundError` for a bound that is no message
         of this conversation, `LimitExceededError` for a `limit` over `max_page`.
         """
         self._check_page(limit)
-        found = await self.messages.history(
+        found = await self.log.page(
             user_id,
             conversation_id,
+            bounds,
+            view=View.MESSAGES,
             order=order,
-            after=after,
-            before=before,
             limit=limit,
-            max_bytes=self.max_bytes,
+            max_bytes=self.limits.max_bytes,
         )
-        items = tuple(found.items)
+        items = messages_in(found.items)
         return MessagePage(items, items[-1].position if found.more else None)
 
     async def context(
@@ -246,8 +245,8 @@ class Chatkeep:
         Raises `ConversationNotFoundError`, `LimitExceededError` for a `limit` over `max_page`.
         """
         self._check_page(limit)
-        window = await self.messages.window(
-            user_id, conversation_id, limit=limit, max_bytes=self.max_bytes
+        window = await self.log.window(
+            user_id, conversation_id, limit=limit, max_bytes=self.limits.max_bytes
         )
         return select(window, max_chars=max_chars)
 
@@ -255,13 +254,13 @@ class Chatkeep:
         self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
     ) -> Message:
         """Return the message. Raises `MessageNotFoundError`."""
-        return await self.messages.get(user_id, conversation_id, message_id)
+        return await self.log.get(user_id, conversation_id, message_id)
 
     async def delete_message(
         self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
     ) -> None:
         """Delete the message. Raises `MessageNotFoundError`, `RetainedError`."""
-        await self.messages.delete(user_id, conversation_id, message_id)
+        await self.log.delete(user_id, conversation_id, message_id)
 
     async def usage(self, user_id: UserId) -> Usage:
         return await self.users.usage(user_id)

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chatkeep.domain.errors import ChatkeepError
-from chatkeep.domain.items import Item, NewItem
+from chatkeep.domain.items import Item
+from chatkeep.domain.log import NewEntry
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
@@ -69,11 +70,11 @@ def numbered_messages(count: int, role: Role = Role.USER) -> list[NewMessage]:
     return new_messages(*(f"{role} {number}" for number in range(count)), role=role)
 
 
-def new_items(*texts: str) -> list[NewItem]:
+def new_items(*texts: str) -> list[NewEntry]:
     return [new_item(text) for text in texts]
 
 
-def numbered_items(count: int, name: str = "item") -> list[NewItem]:
+def numbered_items(count: int, name: str = "item") -> list[NewEntry]:
     """Return items with the names `item 0`, `item 1` and so on; every third is not a message."""
     return new_items(
         *(

@@ -5,8 +5,7 @@ for anything, so each call happens as a whole.
 """
 
 from chatkeep.adapters.memory.conversations import MemoryConversations
-from chatkeep.adapters.memory.items import MemoryItems
-from chatkeep.adapters.memory.messages import MemoryMessages
+from chatkeep.adapters.memory.log import MemoryLog
 from chatkeep.adapters.memory.store import MemoryStore
 from chatkeep.adapters.memory.sweeps import MemoryDiary, MemorySweeps
 from chatkeep.adapters.memory.users import MemoryUsers
@@ -14,8 +13,7 @@ from chatkeep.adapters.memory.users import MemoryUsers
 __all__ = [
     "MemoryConversations",
     "MemoryDiary",
-    "MemoryItems",
-    "MemoryMessages",
+    "MemoryLog",
     "MemoryStore",
     "MemorySweeps",
     "MemoryUsers",

@@ -1,50 +1,27 @@
 """Conversations in memory."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chatkeep.adapters.memory.store import KeptConversation, KeptUser, MemoryStore, size
-from chatkeep.domain.errors import UserNotProvisionedError
-from chatkeep.domain.model import (
-    Changes,
-    Conversation,
-    ConversationId,
-    NewMessage,
-    Status,
-    Unset,
-    UserId,
-    recreated,
-)
+from chatkeep.adapters.memory.store import KeptConversation, MemoryStore, size
+from chatkeep.domain.log import Created
+from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page, fitting
-from chatkeep.domain.ports import Created, LastSeen
+from chatkeep.domain.ports import LastSeen
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryConversations:
     store: MemoryStore
 
-    async def create(
-        self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
-    ) -> Created:
-        user = self._user(conversation.user_id, provision=provision)
-        existing = user.conversations.get(conversation.id)
-        if existing is not None:
-            first = existing.messages[: len(messages)]
-            same = recreated(conversation, messages, existing.conversation, first)
-            return Created(*same, created=False)
-        kept = KeptConversation(conversation)
-        stored = user.append(kept, messages, conversation.updated_at)
-        user.conversations[conversation.id] = kept
-        # Only now, so that a create that is refused leaves no new user behind.
-        self.store.users[conversation.user_id] = user
-        return Created(kept.conversation, stored, created=True)
-
     async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
-        user = self._user(conversation.user_id, provision=provision)
+        user = self.store.owner(conversation.user_id, provision=provision)
         existing = user.conversations.get(conversation.id)
         if existing is not None:
             return Created(existing.conversation, (), created=False)
-        return await self.create(conversation, (), provision=provision)
+        kept = KeptConversation(conversation._replace(message_count=0))
+        user.conversations[conversation.id] = kept
+        self.store.users[conversation.user_id] = user
+        return Created(kept.conversation, (), created=True)
 
     async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
         return self.store.conversation(user_id, conversation_id).conversation
@@ -83,17 +60,8 @@ class MemoryConversations:
         return kept.conversation
 
     async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        kept = self.store.conversation(user_id, conversation_id)
-        kept.check_deletable()
-        user = self.store.user(user_id)
-        for message in kept.messages:
-            del user.messages[message.id]
-        del user.conversations[conversation_id]
-
-    def _user(self, user_id: UserId, *, provision: bool) -> KeptUser:
-        if not provision and user_id not in self.store.users:
-            raise UserNotProvisionedError(user_id, "add them to the store first.")
-        return self.store.user(user_id)
+        self.store.conversation(user_id, conversation_id).check_deletable()
+        self.store.user(user_id).drop(conversation_id)
 
 
 def _activity(conversation: Conversation) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""What the memory adapters share. Everything hangs below its user, so nobody can reach across."""
+"""What the memory adapters share. Everything is below its user, so no one can reach across."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -8,26 +8,26 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import Final
 
+from chatkeep.domain.context import MAX_HEAD, Window
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     MessageIdTakenError,
     MessageNotFoundError,
     RetainedError,
+    UserNotProvisionedError,
 )
-from chatkeep.domain.items import Item, RequestKey
+from chatkeep.domain.log import Entry, NewEntry, RequestKey, messages_in
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
     Message,
     MessageId,
-    NewMessage,
     Position,
     UserId,
     is_opening,
     microseconds,
 )
 from chatkeep.domain.pages import fitting
-from chatkeep.domain.ports import MAX_HEAD, Window
 
 by_position: Final = attrgetter("position")
 
@@ -43,30 +43,31 @@ def size_of_message(message: Message) -> int:
 
 @dataclass(slots=True)
 class KeptConversation:
-    """A conversation with its messages, in order of position."""
+    """A conversation with its entries, in order of position."""
 
     conversation: Conversation
-    messages: list[Message] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     last_position: int = 0
-    """Of any message it ever had: a deleted message's place is not given away again."""
-
-    items: dict[Position, Item] = field(default_factory=dict)
-    """Those that were sent as items, whether they are messages or not, in order of position."""
+    """Of any entry it ever had: a deleted entry's place is not given away again."""
 
     keys: dict[str, tuple[RequestKey, Position, Position]] = field(default_factory=dict)
     """Idempotency keys, with the first and the last position that their request was given."""
 
-    def append(self, new: Sequence[NewMessage], at: datetime) -> tuple[Message, ...]:
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return messages_in(self.entries)
+
+    def append(self, new: Sequence[NewEntry], at: datetime) -> tuple[Entry, ...]:
         first = max(microseconds(at), self.last_position + 1)
         stored = tuple(
-            message.stored(self.conversation.id, Position(position), at)
-            for position, message in enumerate(new, first)
+            entry.stored(self.conversation.id, Position(position), at)
+            for position, entry in enumerate(new, first)
         )
-        self.messages += stored
+        self.entries += stored
         if stored:
             self.last_position = stored[-1].position
         self.conversation = self.conversation._replace(
-            message_count=len(self.messages),
+            message_count=self.conversation.message_count + len(messages_in(stored)),
             updated_at=max(at, self.conversation.updated_at),
         )
         return stored
@@ -76,20 +77,27 @@ class KeptConversation:
         if self.conversation.retain:
             raise RetainedError(self.conversation.id)
 
-    def remove(self, message: Message) -> None:
-        del self.messages[bisect_left(self.messages, message.position, key=by_position)]
-        self.items.pop(message.position, None)
-        self.conversation = self.conversation._replace(message_count=len(self.messages))
+    def at(self, position: Position) -> Entry | None:
+        index = bisect_left(self.entries, position, key=by_position)
+        found = self.entries[index : index + 1]
+        return found[0] if found and found[0].position == position else None
+
+    def remove(self, entry: Entry) -> None:
+        del self.entries[bisect_left(self.entries, entry.position, key=by_position)]
+        self.conversation = self.conversation._replace(
+            message_count=self.conversation.message_count - (entry.message is not None)
+        )
 
     def window(self, limit: int, max_bytes: int) -> Window:
         half = max_bytes // 2
-        opening = tuple(takewhile(is_opening, self.messages[:MAX_HEAD]))
-        latest = self.messages[-limit:]
+        messages = self.messages
+        opening = tuple(takewhile(is_opening, messages[:MAX_HEAD]))
+        latest = messages[-limit:]
         return Window.of(
             opening[: fitting(map(size_of_message, opening), half, least=0)],
             latest[-fitting(map(size_of_message, reversed(latest)), half) :],
             limit=limit,
-            message_count=len(self.messages),
+            message_count=len(messages),
         )
 
 
@@ -101,17 +109,17 @@ class KeptUser:
     messages: dict[MessageId, Message] = field(default_factory=dict)
 
     def append(
-        self, kept: KeptConversation, new: Sequence[NewMessage], at: datetime
-    ) -> tuple[Message, ...]:
-        """Add messages to a conversation of theirs, or raise `MessageIdTakenError` and add none."""
+        self, kept: KeptConversation, new: Sequence[NewEntry], at: datetime
+    ) -> tuple[Entry, ...]:
+        """Add entries to a conversation of theirs, or raise `MessageIdTakenError` and add none."""
         ids = set[MessageId]()
-        for message in new:
-            if message.id is not None:
-                if message.id in self.messages or message.id in ids:
-                    raise MessageIdTakenError(message.id)
-                ids.add(message.id)
+        for entry in new:
+            if entry.message is not None and entry.message.id is not None:
+                if entry.message.id in self.messages or entry.message.id in ids:
+                    raise MessageIdTakenError(entry.message.id)
+                ids.add(entry.message.id)
         stored = kept.append(new, at)
-        self.messages.update((message.id, message) for message in stored)
+        self.messages.update((message.id, message) for message in messages_in(stored))
         return stored
 
     def message(self, conversation_id: ConversationId, message_id: MessageId) -> Message:
@@ -121,16 +129,39 @@ class KeptUser:
             raise MessageNotFoundError(message_id)
         return message
 
+    def remove(self, kept: KeptConversation, entry: Entry) -> None:
+        """Delete an entry of a conversation of theirs, or raise `RetainedError`."""
+        kept.check_deletable()
+        kept.remove(entry)
+        if entry.message is not None:
+            del self.messages[entry.message.id]
+
+    def drop(self, conversation_id: ConversationId) -> KeptConversation:
+        """Delete a conversation with all that is in it, and return what it was."""
+        kept = self.conversations.pop(conversation_id)
+        for message in kept.messages:
+            del self.messages[message.id]
+        return kept
+
 
 @dataclass(slots=True)
 class MemoryStore:
-    """Make one, and give it to the three adapters."""
+    """Make one, and give it to all adapters of this package."""
 
     users: dict[UserId, KeptUser] = field(default_factory=dict)
 
     def user(self, user_id: UserId) -> KeptUser:
         """Return what the user owns; one with nothing, who is not kept, when unknown."""
         return self.users.get(user_id) or KeptUser()
+
+    def owner(self, user_id: UserId, *, provision: bool) -> KeptUser:
+        """Return what the user owns, as `user` does, for something to be added.
+
+        Raises `UserNotProvisionedError`.
+        """
+        if not provision and user_id not in self.users:
+            raise UserNotProvisionedError(user_id, "add them to the store first.")
+        return self.user(user_id)
 
     def conversation(self, user_id: UserId, conversation_id: ConversationId) -> KeptConversation:
         """Return the conversation, or raise `ConversationNotFoundError`."""

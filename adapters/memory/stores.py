@@ -1,9 +1,7 @@
 """Everything that is stored, in one set of dicts."""
 
 from chatkeep.adapters.memory.conversations import MemoryConversations
-from chatkeep.adapters.memory.entries import MemoryEntries
-from chatkeep.adapters.memory.items import MemoryItems
-from chatkeep.adapters.memory.messages import MemoryMessages
+from chatkeep.adapters.memory.log import MemoryLog
 from chatkeep.adapters.memory.store import MemoryStore
 from chatkeep.adapters.memory.sweeps import MemoryDiary, MemorySweeps
 from chatkeep.adapters.memory.users import MemoryUsers
@@ -16,9 +14,7 @@ def stores(store: MemoryStore | None = None) -> Stores:
     return Stores(
         users=MemoryUsers(store),
         conversations=MemoryConversations(store),
-        messages=MemoryMessages(store),
-        items=MemoryItems(store),
-        entries=MemoryEntries(store),
+        log=MemoryLog(store),
         sweeps=MemorySweeps(store),
         diary=MemoryDiary(),
     )

@@ -42,10 +42,8 @@ class MemorySweeps:
             user = self.store.user(each.user_id)
             kept = user.conversations.get(each.id)
             if kept and _is_idle(kept.conversation, before) and not kept.conversation.retain:
-                for message in kept.messages:
-                    del user.messages[message.id]
-                del user.conversations[each.id]
-                total += Swept(deleted=1, messages=len(kept.messages))
+                dropped = user.drop(each.id)
+                total += Swept(deleted=1, messages=len(dropped.messages))
         return total
 
     async def archive(self, idle: Sequence[Idle], before: datetime) -> Swept:

@@ -1,141 +1,113 @@
 """Conversations on Postgres: each call is one statement."""
 
-from collections.abc import Sequence
 from itertools import takewhile
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
 from chatkeep.adapters.piccolo.bounds import json_bytes, text_bytes, within
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.message_statements import GIVEN, GIVEN_COLUMNS
-from chatkeep.adapters.piccolo.messages import PiccoloMessages, given, given_bytes
 from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
-from chatkeep.adapters.piccolo.rows import CONVERSATION_COLUMNS, to_conversation, to_jsonb, to_text
+from chatkeep.adapters.piccolo.rows import (
+    CONVERSATION_COLUMNS,
+    conversation_values,
+    to_conversation,
+    to_jsonb,
+    to_text,
+)
+from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, refused
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
-    MessageIdTakenError,
     RetainedError,
     UserNotProvisionedError,
 )
-from chatkeep.domain.model import (
-    FIRST_POSITION,
-    Changes,
-    Conversation,
-    ConversationId,
-    Message,
-    NewMessage,
-    Order,
-    Position,
-    Status,
-    Unset,
-    UserId,
-    microseconds,
-    recreated,
-)
+from chatkeep.domain.log import Created
+from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page
-from chatkeep.domain.ports import Created, LastSeen
-from chatkeep.domain.threads import run_aside
+from chatkeep.domain.ports import LastSeen
 
-CREATE: Final = f"""
-WITH provisioned AS (
-  INSERT INTO users (id) SELECT $10 WHERE $19 ON CONFLICT DO NOTHING
-), conversation AS (
-  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain,
-                             message_count, last_position)
-  VALUES ($9, $10, $11, $12, $13, $14, $15, $16,
-          $17, CASE WHEN $17 > 0 THEN $18::bigint + $17 - 1 ELSE 0 END)
-)
-INSERT INTO messages (conversation_id, user_id, position, {GIVEN_COLUMNS}, created_at)
-SELECT $9, $10, $18 + n - 1, {GIVEN_COLUMNS}, coalesce(given.created_at, $15) FROM {GIVEN}"""
-
-GET_OR_CREATE: Final = f"""
+GET_OR_CREATE: Final = Statement(
+    "conversations.get_or_create",
+    f"""
 WITH stored AS (
-  SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE id = $1 AND user_id = $2
+  SELECT {CONVERSATION_COLUMNS} FROM conversations
+  WHERE id = :conversation_id AND user_id = :user_id
 ), provisioned AS (
-  INSERT INTO users (id) SELECT $2 WHERE $9 AND NOT EXISTS (SELECT FROM stored)
+  INSERT INTO users (id) SELECT :user_id WHERE :provision AND NOT EXISTS (SELECT FROM stored)
   ON CONFLICT DO NOTHING
 ), made AS (
   INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain)
-  SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT EXISTS (SELECT FROM stored)
+  SELECT :conversation_id, :user_id, :title, :status, :conversation_metadata,
+         :conversation_created_at, :at, :retain WHERE NOT EXISTS (SELECT FROM stored)
   ON CONFLICT DO NOTHING RETURNING {CONVERSATION_COLUMNS}
 )
-SELECT *, false AS created FROM stored UNION ALL SELECT *, true FROM made"""
+SELECT *, false AS created FROM stored UNION ALL SELECT *, true FROM made""",
+)
 
-GET: Final = f"""
-SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE id = $1 AND user_id = $2"""
+GET: Final = Statement(
+    "conversations.get",
+    f"SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE id = :id AND user_id = :user_id",
+)
 
-CHANGE: Final = f"""
+CHANGE: Final = Statement(
+    "conversations.change",
+    f"""
 UPDATE conversations
-SET title = CASE WHEN $3 THEN $4 ELSE title END, status = coalesce($5, status),
-    metadata = coalesce($6::jsonb, metadata), retain = coalesce($7, retain)
-WHERE id = $1 AND user_id = $2 RETURNING {CONVERSATION_COLUMNS}"""
+SET title = CASE WHEN :sets_title THEN :title ELSE title END, status = coalesce(:status, status),
+    metadata = coalesce(:metadata::jsonb, metadata), retain = coalesce(:retain, retain)
+WHERE id = :id AND user_id = :user_id RETURNING {CONVERSATION_COLUMNS}""",
+)
 
 # The row is locked before its hold is looked at, so that none is set meanwhile.
-DELETE: Final = """
+DELETE: Final = Statement(
+    "conversations.delete",
+    """
 WITH locked AS (
-  SELECT id, retain FROM conversations WHERE id = $1 AND user_id = $2 FOR UPDATE
+  SELECT id, retain FROM conversations WHERE id = :id AND user_id = :user_id FOR UPDATE
 ), gone AS (
   DELETE FROM conversations c USING locked
-  WHERE c.id = locked.id AND c.user_id = $2 AND NOT locked.retain
+  WHERE c.id = locked.id AND c.user_id = :user_id AND NOT locked.retain
 )
-SELECT retain FROM locked"""
+SELECT retain FROM locked""",
+    timeout=ERASE_TIMEOUT,
+)
 
 
 def _list(*conditions: str) -> str:
-    where = " AND ".join(("user_id = $1", *conditions))
-    size = f"{text_bytes('title')} + {json_bytes('metadata', '$3::bigint')}"
+    where = " AND ".join(("user_id = :user_id", *conditions))
+    size = f"{text_bytes('title')} + {json_bytes('metadata', ':share::bigint')}"
     return f"""
-SELECT {within("$3::bigint", CONVERSATION_COLUMNS, ("title", "metadata"))} FROM (
+SELECT {within(":share::bigint", CONVERSATION_COLUMNS, ("title", "metadata"))} FROM (
   SELECT {CONVERSATION_COLUMNS}, {size} AS bytes FROM conversations WHERE {where}
-  ORDER BY updated_at DESC, id DESC LIMIT $2
+  ORDER BY updated_at DESC, id DESC LIMIT :limit
 ) AS page
 ORDER BY updated_at DESC, id DESC"""
 
 
-_AFTER: Final = "(updated_at, id) < ($4, $5)"
-LIST: Final = _list()
-LIST_AFTER: Final = _list(_AFTER)
+_AFTER: Final = "(updated_at, id) < (:after, :after_id)"
+LIST: Final = Statement("conversations.list", _list())
+LIST_AFTER: Final = Statement("conversations.list_after", _list(_AFTER))
 # One text for each status, so that the index of the archived ones can be used.
-LIST_STATUS: Final = {status: _list(f"status = '{status}'") for status in Status}
-LIST_STATUS_AFTER: Final = {status: _list(f"status = '{status}'", _AFTER) for status in Status}
+LIST_STATUS: Final = {
+    status: Statement(f"conversations.list.{status}", _list(f"status = '{status}'"))
+    for status in Status
+}
+LIST_STATUS_AFTER: Final = {
+    status: Statement(f"conversations.list_after.{status}", _list(f"status = '{status}'", _AFTER))
+    for status in Status
+}
 
 
 class PiccoloConversations:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._messages = PiccoloMessages(engine)
-
-    @repeated_when_gone
-    async def create(
-        self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
-    ) -> Created:
-        first = max(FIRST_POSITION, microseconds(conversation.updated_at))
-        try:
-            await self._engine.fetch(
-                CREATE,
-                *given(messages),
-                *_columns(conversation),
-                len(messages),
-                first,
-                provision,
-            )
-        except asyncpg.UniqueViolationError as error:
-            return await self._recreate(conversation, messages, error)
-        except NO_USER as error:
-            raise unprovisioned(conversation.user_id, error, provision=provision) from error
-        stored = tuple(
-            message.stored(conversation.id, Position(first + index), conversation.updated_at)
-            for index, message in enumerate(messages)
-        )
-        return Created(conversation._replace(message_count=len(messages)), stored, created=True)
 
     @repeated_when_gone
     async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
         try:
             rows, again = await self._engine.fetch_noting(
-                GET_OR_CREATE, *_columns(conversation), provision
+                GET_OR_CREATE, **conversation_values(conversation), provision=provision
             )
         except NO_USER as error:
             raise unprovisioned(conversation.user_id, error, provision=provision) from error
@@ -150,7 +122,7 @@ class PiccoloConversations:
             raise GoneError from error
 
     async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
-        rows = await self._engine.fetch(GET, conversation_id, user_id)
+        rows = await self._engine.fetch(GET, id=conversation_id, user_id=user_id)
         if not rows:
             raise ConversationNotFoundError(conversation_id)
         return to_conversation(rows[0])
@@ -164,14 +136,14 @@ class PiccoloConversations:
         limit: int,
         max_bytes: int = NO_BOUND,
     ) -> Page[Conversation]:
+        values: dict[str, Any] = {"user_id": user_id}
         if after is None:
-            sql = LIST if status is None else LIST_STATUS[status]
-            start: tuple[object, ...] = ()
+            statement = LIST if status is None else LIST_STATUS[status]
         else:
-            sql = LIST_AFTER if status is None else LIST_STATUS_AFTER[status]
-            start = after.updated_at, after.id
+            statement = LIST_AFTER if status is None else LIST_STATUS_AFTER[status]
+            values |= {"after": after.updated_at, "after_id": after.id}
         share = max_bytes // limit
-        rows = await self._engine.fetch(sql, user_id, limit + 1, share, *start)
+        rows = await self._engine.fetch(statement, **values, limit=limit + 1, share=share)
         found = [
             to_conversation(row)
             for row in takewhile(lambda row: row["bytes"] <= share, rows[:limit])
@@ -179,7 +151,7 @@ class PiccoloConversations:
         if found or not rows:
             return Page(found, more=len(rows) > len(found))
         # Only an import stores one this large. It is a page of its own.
-        large = await self._engine.fetch(sql, user_id, 1, NO_BOUND, *start)
+        large = await self._engine.fetch(statement, **values, limit=1, share=NO_BOUND)
         return Page([to_conversation(row) for row in large], more=bool(large) and len(rows) > 1)
 
     async def change(
@@ -189,72 +161,24 @@ class PiccoloConversations:
         retain = changes.retain
         rows = await self._engine.fetch(
             CHANGE,
-            conversation_id,
-            user_id,
-            not isinstance(title, Unset),
-            None if isinstance(title, Unset) else to_text(title),
-            None if isinstance(status, Unset) else status.value,
-            None if isinstance(metadata, Unset) else to_jsonb(metadata),
-            None if isinstance(retain, Unset) else retain,
+            id=conversation_id,
+            user_id=user_id,
+            sets_title=not isinstance(title, Unset),
+            title=None if isinstance(title, Unset) else to_text(title),
+            status=None if isinstance(status, Unset) else status.value,
+            metadata=None if isinstance(metadata, Unset) else to_jsonb(metadata),
+            retain=None if isinstance(retain, Unset) else retain,
         )
         if not rows:
             raise ConversationNotFoundError(conversation_id)
         return to_conversation(rows[0])
 
     async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        rows, again = await self._engine.fetch_noting(
-            DELETE, conversation_id, user_id, timeout=ERASE_TIMEOUT
-        )
+        rows, again = await self._engine.fetch_noting(DELETE, id=conversation_id, user_id=user_id)
         if not (rows or again):
             raise ConversationNotFoundError(conversation_id)
         if rows and rows[0]["retain"]:
             raise RetainedError(conversation_id)
-
-    async def _recreate(
-        self,
-        new: Conversation,
-        messages: Sequence[NewMessage],
-        error: asyncpg.UniqueViolationError,
-    ) -> Created:
-        try:
-            stored = await self.get(new.user_id, new.id)
-        except ConversationNotFoundError:
-            # Then it was the id of a message; ask which one, for the driver tells only in words.
-            holders = await self._messages.holders(new.user_id, messages)
-            raise MessageIdTakenError(holders[0].id) from error
-        first: Sequence[Message] = ()
-        if messages:
-            # One of what is stored that is larger ends the page, which is other content then.
-            try:
-                page = await self._messages.history(
-                    new.user_id,
-                    new.id,
-                    order=Order.ASC,
-                    after=None,
-                    before=None,
-                    limit=len(messages),
-                    max_bytes=given_bytes(messages),
-                )
-            except ConversationNotFoundError as gone:
-                raise GoneError from gone
-            first = page.items
-        same = await run_aside(
-            given_bytes(messages), lambda: recreated(new, messages, stored, first)
-        )
-        return Created(*same, created=False)
-
-
-def _columns(conversation: Conversation) -> tuple[object, ...]:
-    return (
-        conversation.id,
-        conversation.user_id,
-        to_text(conversation.title),
-        conversation.status.value,
-        to_jsonb(conversation.metadata),
-        conversation.created_at,
-        conversation.updated_at,
-        conversation.retain,
-    )
 
 
 def unprovisioned(

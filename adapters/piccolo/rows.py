@@ -7,13 +7,14 @@ U+FDD0 '1'. Ordinary text is only searched for the two, which costs nanoseconds.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from chatkeep.domain.model import (
     Conversation,
     JsonText,
     Message,
+    NewMessage,
     Role,
     Status,
 )
@@ -70,6 +71,58 @@ def to_message(row: Row) -> Message:
         row["created_at"],
         row["position"],
     )
+
+
+def conversation_values(conversation: Conversation) -> dict[str, Any]:
+    """Return what is stored of a conversation that is new; what a batch has too is named apart."""
+    return {
+        "conversation_id": conversation.id,
+        "user_id": conversation.user_id,
+        "title": to_text(conversation.title),
+        "status": conversation.status.value,
+        "conversation_metadata": to_jsonb(conversation.metadata),
+        "conversation_created_at": conversation.created_at,
+        "at": conversation.updated_at,
+        "retain": conversation.retain,
+    }
+
+
+# The columns that a message is stored with: the type of each, and what is stored of a message.
+_WRITTEN: Final[Mapping[str, tuple[str, Callable[[NewMessage], Any]]]] = {
+    "id": ("uuid", lambda message: message.id),
+    "role": ("text", lambda message: message.role.value),
+    "content": ("text", lambda message: to_text(message.content)),
+    "tool_calls": ("jsonb", lambda message: to_jsonb(message.tool_calls)),
+    "tool_call_id": ("text", lambda message: to_text(message.tool_call_id)),
+    "name": ("text", lambda message: to_text(message.name)),
+    "metadata": ("jsonb", lambda message: to_jsonb(message.metadata)),
+    "created_at": ("timestamptz", lambda message: message.created_at),
+}
+_WRITTEN_AS_TEXT: Final[Mapping[str, Callable[[NewMessage], str | None]]] = {
+    **{column: write for column, (_, write) in _WRITTEN.items()},
+    "id": lambda message: str(message.id),
+    "created_at": lambda message: None if (at := message.created_at) is None else at.isoformat(),
+}
+MESSAGE_TYPES: Final = {column: kind for column, (kind, _) in _WRITTEN.items()}
+
+# All are sent as arrays of text: for another kind the driver asks every new connection about its
+# type, in six round trips.
+MESSAGE_ARRAYS: Final = ", ".join(
+    f":{column}::text[]::{kind}[]" for column, kind in MESSAGE_TYPES.items()
+)
+
+
+def message_values(message: NewMessage) -> dict[str, Any]:
+    """Return the values of a message by column."""
+    return {column: write(message) for column, (_, write) in _WRITTEN.items()}
+
+
+def message_arrays(messages: Sequence[NewMessage]) -> dict[str, Any]:
+    """Return the values of messages by column, as one list of texts each."""
+    return {
+        column: [write(message) for message in messages]
+        for column, write in _WRITTEN_AS_TEXT.items()
+    }
 
 
 def to_text(text: str | None) -> str | None:

@@ -2,9 +2,7 @@
 
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.entries import PiccoloEntries
-from chatkeep.adapters.piccolo.items import PiccoloItems
-from chatkeep.adapters.piccolo.messages import PiccoloMessages
+from chatkeep.adapters.piccolo.log import PiccoloLog
 from chatkeep.adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
 from chatkeep.adapters.piccolo.users import PiccoloUsers
 from chatkeep.domain.operations.stores import Stores
@@ -14,9 +12,7 @@ def stores(engine: Engine) -> Stores:
     return Stores(
         users=PiccoloUsers(engine),
         conversations=PiccoloConversations(engine),
-        messages=PiccoloMessages(engine),
-        items=PiccoloItems(engine),
-        entries=PiccoloEntries(engine),
+        log=PiccoloLog(engine),
         sweeps=PiccoloSweeps(engine),
         diary=PiccoloDiary(engine),
     )

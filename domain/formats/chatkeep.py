@@ -16,7 +16,6 @@ from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from chatkeep.domain.entries import Entry, GivenEntry
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import (
     WHOLE,
@@ -39,6 +38,7 @@ from chatkeep.domain.json_fields import (
     tool_calls_text,
 )
 from chatkeep.domain.json_sources import object_sources, write_object
+from chatkeep.domain.log import Entry, NewEntry
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
     Conversation,
@@ -184,7 +184,7 @@ def _present(document: Document, known: frozenset[str], field: str) -> Document:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def _entry(given: Document, field: str) -> GivenEntry:
+def _entry(given: Document, field: str) -> NewEntry:
     created_at = _time(given, "created_at", field)
     message_id = _uuid(given, field)
     text = optional(given, "item", field, str)
@@ -219,10 +219,10 @@ def _entry(given: Document, field: str) -> GivenEntry:
         created_at=created_at,
     )
     if item is None:
-        return GivenEntry(message=message)
+        return NewEntry(message=message)
     if item.id is not None and message_id_in(item.id) not in {None, message_id}:
         raise InvalidValueError(f"{field}.item.id", "is made of the id of another message")
-    return GivenEntry(
+    return NewEntry(
         message=message,
         item=ItemText(item.canonical()),
         item_id=item.id,
@@ -246,7 +246,7 @@ def _calls(message: NewMessage) -> Any:  # noqa: ANN401 - any JSON
 
 def _item_alone(
     given: Document, text: str | None, created_at: datetime | None, field: str
-) -> GivenEntry:
+) -> NewEntry:
     if text is None:
         raise InvalidValueError(f"{field}.role", "is missing")
     if not given.keys() <= _ITEM_FIELDS:
@@ -254,7 +254,7 @@ def _item_alone(
     item = _item(text, f"{field}.item")
     if item.message is not None:
         raise InvalidValueError(f"{field}.role", "is missing: this item is a message")
-    return GivenEntry(
+    return NewEntry(
         message=None,
         item=ItemText(item.canonical()),
         item_id=item.id,

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
-from chatkeep.domain.entries import Entry, GivenEntry
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.json_fields import UNPAIRED_SURROGATE, is_unicode
+from chatkeep.domain.log import Entry, NewEntry
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
     Conversation,
@@ -68,7 +68,7 @@ class Line:
     retain: bool = False
     created_at: datetime | None = None
     updated_at: datetime | None = None
-    entries: tuple[GivenEntry, ...] = ()
+    entries: tuple[NewEntry, ...] = ()
 
     @property
     def messages(self) -> tuple[NewMessage, ...]:

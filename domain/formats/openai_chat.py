@@ -9,7 +9,6 @@ import re
 from typing import Any, Final
 
 from chatkeep.domain.context import Context
-from chatkeep.domain.entries import Entry
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.codec import (
     WHOLE,
@@ -24,6 +23,7 @@ from chatkeep.domain.formats.codec import (
     without,
 )
 from chatkeep.domain.formats.tool_calls import find_call, make_call
+from chatkeep.domain.log import Entry
 from chatkeep.domain.model import Conversation, JsonText, Message, Role
 
 KEY: Final = "openai"

@@ -3,16 +3,17 @@
 The shapes are those of OpenAI's published specification of `/conversations`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.openai_item_completion import completion
-from chatkeep.domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, NewItem, is_item_id
+from chatkeep.domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, is_item_id
 from chatkeep.domain.json_sources import Members, dump, members, value_of, write
 from chatkeep.domain.json_values import TooManyValuesError
+from chatkeep.domain.log import NewEntry
 from chatkeep.domain.model import JsonText, MessageId, NewMessage, Role, uuid7
 
 _ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
@@ -72,15 +73,16 @@ class ParsedItem:
     def text(self, id: ItemId) -> ItemText:  # noqa: A002 - the word for it
         return ItemText(f"{self._before_id}{id}{self._after_id}")
 
-    def new(self, at: datetime) -> NewItem:
-        """Return the item to store, with its ids: its own, or new ones."""
+    def new(self, at: datetime) -> NewEntry:
+        """Return the entry to store, with its ids: its own, or new ones."""
         uuid = uuid7(at)
         item_id = self.id or minted_id(self.kind, uuid)
-        return NewItem(
-            id=item_id,
-            minted=self.id is None,
-            text=ItemText(self._before_id) if self.id else self.text(item_id),
-            message=self.message and replace(self.message, id=MessageId(uuid)),
+        return NewEntry(
+            message=self.message and self.message._replace(id=MessageId(uuid)),
+            item=ItemText(self._before_id) if self.id else self.text(item_id),
+            item_id=item_id,
+            is_minted=self.id is None,
+            is_of_item=self.message is not None,
         )
 
     def is_stored_as(self, item: Item) -> bool:

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from chatkeep.domain.entries import Entries
 from chatkeep.domain.operations.sweep import Diary, Sweeps
-from chatkeep.domain.ports import Conversations, Items, Messages, Users
+from chatkeep.domain.ports import Conversations, Log, Users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +12,6 @@ class Stores:
 
     users: Users
     conversations: Conversations
-    messages: Messages
-    items: Items
-    entries: Entries
+    log: Log
     sweeps: Sweeps
     diary: Diary

@@ -6,12 +6,11 @@ page of a conversation in memory, an import one conversation.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid5
 
-from chatkeep.domain.entries import BEFORE_FIRST, Entries, EntryPage, GivenEntry
 from chatkeep.domain.errors import (
     ConflictError,
     ConversationIdTakenError,
@@ -21,17 +20,20 @@ from chatkeep.domain.errors import (
 )
 from chatkeep.domain.formats.codec import IMPORTS, Line, Piece
 from chatkeep.domain.items import ItemId
+from chatkeep.domain.log import Bounds, Entry, NewEntry, View, assign_ids, messages_in
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
     Limits,
     MessageId,
+    Order,
+    Position,
     UserId,
     check_metadata,
     check_title,
-    with_ids,
 )
-from chatkeep.domain.ports import Clock, Conversations, LastSeen, Users
+from chatkeep.domain.pages import Page
+from chatkeep.domain.ports import Clock, Conversations, LastSeen, Log, Users
 
 CONVERSATIONS_PAGE: Final = 100
 ENTRIES_PAGE: Final = 500
@@ -64,7 +66,7 @@ class Transfer:
 
     users: Users
     conversations: Conversations
-    entries: Entries
+    log: Log
     clock: Clock
     limits: Limits | None = None
 
@@ -94,13 +96,14 @@ class Transfer:
         entries = _with_ids(timed, new)
         _check_ids(entries)
         try:
-            return await self.entries.restore(new, entries, provision=True)
+            created = await self.log.create(new, entries, provision=True)
         except ConversationIdTakenError:
             if given.id is not None:
                 raise
             if given.may_grow:
                 await self._check_grown(new, entries)
             return False
+        return created.created
 
     async def count(self, user_id: UserId) -> int:
         """Return how many conversations the user has."""
@@ -150,33 +153,35 @@ class Transfer:
         is_first = True
         try:
             async for page in self._pages(conversation):
-                yield Piece(conversation, page.entries, is_first, not page.more)
+                yield Piece(conversation, tuple(page.items), is_first, not page.more)
                 is_first = False
         except ConversationNotFoundError:  # deleted just now
             if not is_first:
                 yield Piece(conversation, (), is_first=False, is_last=True)
 
-    async def _pages(self, conversation: Conversation) -> AsyncIterator[EntryPage]:
-        after = BEFORE_FIRST
+    async def _pages(self, conversation: Conversation) -> AsyncIterator[Page[Entry]]:
+        after: Position | None = None
         while True:
-            page = await self.entries.page(
+            page = await self.log.page(
                 conversation.user_id,
                 conversation.id,
-                after=after,
+                Bounds(after=after),
+                view=View.WHOLE,
+                order=Order.ASC,
                 limit=ENTRIES_PAGE,
                 max_bytes=PAGE_BYTES,
             )
             yield page
             if not page.more:
                 return
-            after = page.entries[-1].position
+            after = page.items[-1].position
 
-    async def _check_grown(self, new: Conversation, entries: Sequence[GivenEntry]) -> None:
+    async def _check_grown(self, new: Conversation, entries: Sequence[NewEntry]) -> None:
         missing = {entry.message.id for entry in entries if entry.message is not None}
         given = len(missing)
         try:
             async for page in self._pages(new):
-                missing -= {each.message.id for each in page.entries if each.message is not None}
+                missing -= {message.id for message in messages_in(page.items)}
         except ConversationNotFoundError as error:
             raise StoreUnavailableError("What had the id was deleted just now.") from error
         if missing:
@@ -197,7 +202,7 @@ class Transfer:
                 self.limits.check("max_item_bytes", size, field=f"{field}item", unit="bytes")
 
 
-def _timed(given: Line, now: datetime) -> tuple[Sequence[GivenEntry], datetime, datetime]:
+def _timed(given: Line, now: datetime) -> tuple[Sequence[NewEntry], datetime, datetime]:
     """Return the entries with their times, and `created_at` and `updated_at`."""
     created_at = next(_times(given), None)
     if created_at is None:
@@ -221,16 +226,16 @@ def _times(given: Line) -> Iterator[datetime]:
         yield given.updated_at
 
 
-def _with_ids(entries: Sequence[GivenEntry], new: Conversation) -> tuple[GivenEntry, ...]:
+def _with_ids(entries: Sequence[NewEntry], new: Conversation) -> tuple[NewEntry, ...]:
     messages = [entry.message for entry in entries if entry.message is not None]
-    identified = iter(with_ids(messages, new.updated_at, seed=new.id))
+    identified = iter(assign_ids(messages, new.updated_at, seed=new.id))
     return tuple(
-        entry if entry.message is None else replace(entry, message=next(identified))
+        entry if entry.message is None else entry._replace(message=next(identified))
         for entry in entries
     )
 
 
-def _check_ids(entries: Sequence[GivenEntry]) -> None:
+def _check_ids(entries: Sequence[NewEntry]) -> None:
     message_ids = set[MessageId | None]()
     item_ids = set[ItemId]()
     for index, entry in enumerate(entries):

@@ -3,17 +3,13 @@
 from chatkeep.adapters.clock import SystemClock
 from chatkeep.adapters.memory import (
     MemoryConversations,
-    MemoryItems,
-    MemoryMessages,
+    MemoryLog,
     MemoryStore,
     MemoryUsers,
 )
-from chatkeep.adapters.memory.entries import MemoryEntries
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.entries import PiccoloEntries
-from chatkeep.adapters.piccolo.items import PiccoloItems
-from chatkeep.adapters.piccolo.messages import PiccoloMessages
+from chatkeep.adapters.piccolo.log import PiccoloLog
 from chatkeep.adapters.piccolo.users import PiccoloUsers
 from chatkeep.domain.model import Limits
 from chatkeep.domain.operations.transfer import Transfer
@@ -27,8 +23,7 @@ def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
     return Chatkeep(
         users=PiccoloUsers(engine),
         conversations=PiccoloConversations(engine),
-        messages=PiccoloMessages(engine),
-        items=PiccoloItems(engine),
+        log=PiccoloLog(engine),
         clock=SystemClock(),
         limits=settings.limits,
         provision_users=settings.provision_users,
@@ -40,7 +35,7 @@ def transfer(engine: Engine, limits: Limits | None = None) -> Transfer:
     return Transfer(
         users=PiccoloUsers(engine),
         conversations=PiccoloConversations(engine),
-        entries=PiccoloEntries(engine),
+        log=PiccoloLog(engine),
         clock=SystemClock(),
         limits=limits,
     )
@@ -58,8 +53,7 @@ def memory_chatkeep(
     return Chatkeep(
         users=MemoryUsers(store),
         conversations=MemoryConversations(store),
-        messages=MemoryMessages(store),
-        items=MemoryItems(store),
+        log=MemoryLog(store),
         clock=clock or SystemClock(),
         limits=limits or Limits(),
         provision_users=provision_users,
@@ -71,6 +65,6 @@ def memory_transfer(store: MemoryStore, *, clock: Clock | None = None) -> Transf
     return Transfer(
         users=MemoryUsers(store),
         conversations=MemoryConversations(store),
-        entries=MemoryEntries(store),
+        log=MemoryLog(store),
         clock=clock or SystemClock(),
     )

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from chatkeep.domain.context import calls
-from chatkeep.domain.entries import Entry
 from chatkeep.domain.formats.codec import Piece
+from chatkeep.domain.log import Entry
 from chatkeep.domain.model import Message
 from chatkeep.entrypoints.visible import visible, visible_lines
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.log import Bounds
 from chatkeep.domain.model import LAST_POSITION, ConversationId, MessageId, Order, Position, Status
 from chatkeep.domain.ports import LastSeen
 
@@ -41,11 +42,13 @@ class MessagesCursor(msgspec.Struct, array_like=True, frozen=True):
     until: UUID | None
 
     @property
-    def bounds(self) -> tuple[Position | MessageId | None, Position | MessageId | None]:
-        """Return `after` and `before` of the next page."""
+    def bounds(self) -> Bounds:
+        """Return the bounds of the next page."""
         position = Position(self.position)
         until = None if self.until is None else MessageId(self.until)
-        return (position, until) if self.order is Order.ASC else (until, position)
+        if self.order is Order.ASC:
+            return Bounds(after=position, before_message=until)
+        return Bounds(before=position, after_message=until)
 
 
 def encode(cursor: msgspec.Struct) -> str:

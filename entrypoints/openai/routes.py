@@ -13,10 +13,9 @@ from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from msgspec import Raw
 
 from chatkeep.domain.errors import InvalidValueError, NotFoundError
-from chatkeep.domain.item_use_cases import MAX_PAGE, OpenAIConversations, clamped
+from chatkeep.domain.item_use_cases import OpenAIConversations
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.model import ConversationId, Order
-from chatkeep.domain.ports import LastSeen
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import user_of
 from chatkeep.entrypoints.http.body import JsonRequest
@@ -57,7 +56,7 @@ def openai_api(
     chatkeep: Chatkeep, settings: Settings, middleware: Sequence[ASGIMiddleware], metrics: Metrics
 ) -> Router:
     """Return the routes below /openai. `middleware` is that of the other routes."""
-    openai = OpenAIConversations(chatkeep)
+    openai = OpenAIConversations.beside(chatkeep)
     return Router(
         "/openai/v1/conversations",
         include_in_schema=False,
@@ -76,7 +75,7 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         given = data or CreateConversation()
         items, pairs = await request.convert(
             lambda: (
-                texts(given.items, openai.chatkeep.limits, may_be_null=True),
+                texts(given.items, openai.limits, may_be_null=True),
                 metadata(given.metadata),
             )
         )
@@ -95,23 +94,17 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         limit: FromQuery[Limit] = _DEFAULT_LIMIT,
         after: FromQuery[After] = None,
     ) -> ConversationList:
-        user_id = user_of(request.user)
-        start = None
-        if after:
-            last = await openai.chatkeep.get_conversation(user_id, _conversation_id(after))
-            start = LastSeen(last.updated_at, last.id)
-        most = openai.chatkeep.limits.max_page or MAX_PAGE
-        page = await openai.chatkeep.list_conversations(
-            user_id, after=start, limit=min(clamped(limit), most)
+        page = await openai.list_conversations(
+            user_of(request.user),
+            after=_conversation_id(after) if after else None,
+            limit=limit,
         )
-        return ConversationList.of(page.items, has_more=page.next is not None)
+        return ConversationList.of(page.items, has_more=page.more)
 
     @get("/{conversation_id:str}")
     async def get_one(request: JsonRequest, conversation_id: FromPath[str]) -> ConversationOut:
         return ConversationOut.of(
-            await openai.chatkeep.get_conversation(
-                user_of(request.user), _conversation_id(conversation_id)
-            )
+            await openai.get_conversation(user_of(request.user), _conversation_id(conversation_id))
         )
 
     @post("/{conversation_id:str}", status_code=200)
@@ -142,7 +135,7 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
         items = await openai.append(
             user_of(request.user),
             _conversation_id(conversation_id),
-            await request.convert(lambda: texts(data.items, openai.chatkeep.limits)),
+            await request.convert(lambda: texts(data.items, openai.limits)),
             key=request.headers.get("idempotency-key"),
             is_retry=_is_retry(request),
         )

@@ -1,7 +1,6 @@
 """What goes in and what comes out is the caller's: neither side sees the other's later changes."""
 
-from dataclasses import replace
-
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Changes, NewMessage, Order
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
@@ -16,7 +15,7 @@ from chatkeep.testing.builders import contents, numbered_messages
 
 def spoil(messages: list[NewMessage]) -> None:
     """Do to a list what a caller may do who uses it for the next call."""
-    messages[0] = replace(messages[0], content="spoiled")
+    messages[0] = messages[0]._replace(content="spoiled")
     messages.append(new_message("not sent"))
 
 
@@ -24,7 +23,7 @@ async def test_a_batch_may_be_used_again_after_an_append(store: StoreUnderTest) 
     conversation = await store.start()
     batch = numbered_messages(2)
 
-    answer = await store.messages.append(ALICE, conversation.id, batch, NOON, window=5)
+    answer = await store.log.append(ALICE, conversation.id, entries_of(batch), NOON, window=5)
     spoil(batch)
 
     assert answer.window
@@ -37,7 +36,7 @@ async def test_a_batch_may_be_used_again_after_a_create(store: StoreUnderTest) -
     new = new_conversation()
     batch = numbered_messages(2)
 
-    created = await store.conversations.create(new, batch, provision=True)
+    created = await store.create(new, batch, provision=True)
     spoil(batch)
 
     assert contents(created.messages) == ["user 0", "user 1"]
@@ -48,28 +47,28 @@ async def test_a_batch_may_be_used_again_after_a_create(store: StoreUnderTest) -
 async def test_a_history_that_was_read_does_not_grow_or_shrink(store: StoreUnderTest) -> None:
     conversation = await store.start(*numbered_messages(3))
     for order in Order:
-        found = await store.messages.history(
-            ALICE, conversation.id, order=order, after=None, before=None, limit=100
+        found = await store.page_history(
+            conversation, order=order, after=None, before=None, limit=100
         )
         copy = tuple(found.items)
 
         await store.append(conversation, new_message("later"))
-        await store.messages.delete(ALICE, conversation.id, copy[0].id)
+        await store.log.delete(ALICE, conversation.id, copy[0].id)
 
         assert tuple(found.items) == copy
 
 
 async def test_a_window_that_was_read_does_not_change(store: StoreUnderTest) -> None:
     conversation = await store.start(*numbered_messages(3))
-    read = await store.messages.window(ALICE, conversation.id, limit=10)
-    answer = await store.messages.append(
-        ALICE, conversation.id, numbered_messages(1), NOON, window=10
+    read = await store.log.window(ALICE, conversation.id, limit=10)
+    answer = await store.log.append(
+        ALICE, conversation.id, entries_of(numbered_messages(1)), NOON, window=10
     )
     assert answer.window
     before = (tuple(read.tail), read.message_count, tuple(answer.window.tail))
 
     await store.append(conversation, new_message("later"))
-    await store.messages.delete(ALICE, conversation.id, read.tail[0].id)
+    await store.log.delete(ALICE, conversation.id, read.tail[0].id)
 
     assert (tuple(read.tail), read.message_count, tuple(answer.window.tail)) == before
 
@@ -87,7 +86,7 @@ async def test_a_list_that_was_read_does_not_change(store: StoreUnderTest) -> No
 
 async def test_a_conversation_that_was_read_does_not_change(store: StoreUnderTest) -> None:
     new = new_conversation(title="Old")
-    created = await store.conversations.create(new, numbered_messages(1), provision=True)
+    created = await store.create(new, numbered_messages(1), provision=True)
     read = await store.reload(new)
     before = read._replace()
 

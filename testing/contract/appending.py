@@ -1,11 +1,11 @@
 """Appending: order, counters and `updated_at`, all or nothing, alone and with others."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
 from chatkeep.domain.errors import ConversationNotFoundError, MessageIdTakenError
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Changes, JsonText, Message, Role, microseconds
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
@@ -34,7 +34,7 @@ async def test_an_append_answers_what_it_stored(store: StoreUnderTest) -> None:
     conversation = await store.start()
     new = new_messages("hello", "are you there?")
 
-    answer = await store.messages.append(ALICE, conversation.id, new, NOON + SECOND)
+    answer = await store.log.append(ALICE, conversation.id, entries_of(new), NOON + SECOND)
 
     assert list(answer.messages) == await store.history(conversation)
     assert ids(answer.messages) == [each.id for each in new]
@@ -49,7 +49,9 @@ async def test_an_append_counts_its_messages_and_moves_the_last_activity(
 ) -> None:
     conversation = await store.start(*numbered_messages(2))
 
-    answer = await store.messages.append(ALICE, conversation.id, numbered_messages(3), NOON + HOUR)
+    answer = await store.log.append(
+        ALICE, conversation.id, entries_of(numbered_messages(3)), NOON + HOUR
+    )
 
     assert answer.message_count == 5
     assert await store.reload(conversation) == conversation._replace(
@@ -163,7 +165,7 @@ async def test_the_place_of_a_deleted_message_is_not_given_away_again(
     conversation = await store.start()
     stored = await store.append(conversation, *numbered_messages(3))
     for message in stored:
-        await store.messages.delete(ALICE, conversation.id, message.id)
+        await store.log.delete(ALICE, conversation.id, message.id)
 
     [later] = await store.append(conversation, new_message("later"), at=NOON)
 
@@ -173,7 +175,7 @@ async def test_the_place_of_a_deleted_message_is_not_given_away_again(
 
 async def test_an_append_leaves_title_status_and_metadata(store: StoreUnderTest) -> None:
     new = new_conversation(title="Kept", metadata=JsonText('{"kept":true}'))
-    await store.conversations.create(new, (), provision=True)
+    await store.create(new, (), provision=True)
     old = await store.reload(new)
 
     await store.append(new, new_message("hello"))
@@ -203,7 +205,7 @@ async def test_a_batch_with_a_message_id_in_use_stores_nothing(
     await store.append(await store.start() if elsewhere else conversation, taken)
     before = await everything_of(store)
     batch = numbered_messages(3)
-    batch[where] = replace(batch[where], id=taken.id)
+    batch[where] = batch[where]._replace(id=taken.id)
 
     with pytest.raises(MessageIdTakenError) as refusal:
         await store.append(conversation, *batch, at=NOON + HOUR)
@@ -247,7 +249,9 @@ async def test_appends_at_once_lose_nothing_and_keep_every_batch_together(
 
     answers = await asyncio.gather(
         *(
-            store.messages.append(ALICE, conversation.id, batch, NOON + (number % 3 - 1) * SECOND)
+            store.log.append(
+                ALICE, conversation.id, entries_of(batch), NOON + (number % 3 - 1) * SECOND
+            )
             for number, batch in enumerate(batches)
         )
     )

@@ -1,6 +1,5 @@
 """Conversations: creating, changing, deleting."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -36,7 +35,7 @@ async def test_a_conversation_is_kept_as_it_was_created(store: StoreUnderTest) -
         updated_at=datetime(2025, 3, 2, 23, 59, 59, 999999, tzinfo=UTC),
     )
 
-    created = await store.conversations.create(new, (), provision=True)
+    created = await store.create(new, (), provision=True)
 
     assert created.created
     assert created.conversation == new
@@ -59,7 +58,7 @@ async def test_the_first_messages_are_counted_whatever_the_conversation_says(
 ) -> None:
     new = new_conversation()._replace(message_count=99)
 
-    created = await store.conversations.create(new, numbered_messages(3), provision=True)
+    created = await store.create(new, numbered_messages(3), provision=True)
 
     assert created.conversation.message_count == 3
     assert (await store.reload(new)).message_count == 3
@@ -69,7 +68,7 @@ async def test_the_first_messages_stand_in_their_order(store: StoreUnderTest) ->
     new = new_conversation()
     messages = numbered_messages(5)
 
-    created = await store.conversations.create(new, messages, provision=True)
+    created = await store.create(new, messages, provision=True)
 
     first = microseconds(NOON)
     assert [each.position for each in created.messages] == list(range(first, first + 5))
@@ -81,7 +80,7 @@ async def test_the_first_messages_stand_in_their_order(store: StoreUnderTest) ->
 async def test_the_first_messages_are_as_old_as_the_last_activity(store: StoreUnderTest) -> None:
     new = new_conversation()._replace(updated_at=NOON + HOUR)
 
-    created = await store.conversations.create(new, numbered_messages(2), provision=True)
+    created = await store.create(new, numbered_messages(2), provision=True)
 
     assert [each.created_at for each in created.messages] == [NOON + HOUR] * 2
     assert await store.history(new) == list(created.messages)
@@ -94,7 +93,7 @@ async def test_imported_messages_keep_their_own_times_and_their_order(
     new = new_conversation(at=datetime(2020, 1, 1, tzinfo=UTC))
     messages = [new_message(f"message {at}", created_at=at) for at in times]
 
-    await store.conversations.create(new, messages, provision=True)
+    await store.create(new, messages, provision=True)
 
     assert (await store.reload(new)).updated_at == new.updated_at
     assert [each.created_at for each in await store.history(new)] == times
@@ -142,7 +141,7 @@ async def test_a_create_with_a_message_id_in_use_stores_nothing(store: StoreUnde
     new = new_conversation()
 
     with pytest.raises(MessageIdTakenError) as refusal:
-        await store.conversations.create(
+        await store.create(
             new, [new_message("free"), new_message("other", id=id_of(taken))], provision=True
         )
 
@@ -158,8 +157,8 @@ async def test_a_create_that_names_an_id_twice_leaves_not_even_its_user(
     twice = new_message("once")
 
     with pytest.raises(MessageIdTakenError) as refusal:
-        await store.conversations.create(
-            new_conversation(), [twice, replace(twice, content="more")], provision=True
+        await store.create(
+            new_conversation(), [twice, twice._replace(content="more")], provision=True
         )
 
     assert refusal.value.message_id == twice.id
@@ -196,7 +195,7 @@ async def test_a_change_changes_what_it_names_and_is_no_activity(
     store: StoreUnderTest, changes: Changes
 ) -> None:
     new = new_conversation(title="Old title", metadata=JsonText('{"model":"large"}'))
-    await store.conversations.create(new, numbered_messages(2), provision=True)
+    await store.create(new, numbered_messages(2), provision=True)
     old = await store.reload(new)
 
     changed = await store.conversations.change(ALICE, new.id, changes)
@@ -260,13 +259,13 @@ async def test_deleting_a_conversation_takes_its_messages(store: StoreUnderTest)
     with pytest.raises(ConversationNotFoundError):
         await store.history(conversation)
     with pytest.raises(ConversationNotFoundError):
-        await store.messages.window(ALICE, conversation.id, limit=5)
+        await store.log.window(ALICE, conversation.id, limit=5)
     with pytest.raises(ConversationNotFoundError):
         await store.append(conversation, new_message("still there?"))
     with pytest.raises(MessageNotFoundError):
-        await store.messages.get(ALICE, conversation.id, id_of(message))
+        await store.log.get(ALICE, conversation.id, id_of(message))
     with pytest.raises(MessageNotFoundError):
-        await store.messages.delete(ALICE, conversation.id, id_of(message))
+        await store.log.delete(ALICE, conversation.id, id_of(message))
     with pytest.raises(ConversationNotFoundError):
         await store.conversations.delete(ALICE, conversation.id)
     assert await store.list_conversations() == []
@@ -292,7 +291,7 @@ async def test_the_ids_of_a_deleted_conversation_are_free_again(store: StoreUnde
     old = await store.start(message, *numbered_messages(4))
     await store.conversations.delete(ALICE, old.id)
 
-    new = await store.start(replace(message, content="second life"), id=old.id)
+    new = await store.start(message._replace(content="second life"), id=old.id)
 
     assert new.message_count == 1
     assert contents(await store.history(new)) == ["second life"]

@@ -1,12 +1,11 @@
 """Entries: all that stands in a conversation, read in pages and stored again exactly."""
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
-from chatkeep.domain.entries import BEFORE_FIRST, Entry, GivenEntry
 from chatkeep.domain.errors import (
     ConversationIdTakenError,
     ConversationNotFoundError,
@@ -17,7 +16,8 @@ from chatkeep.domain.errors import (
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.codec import Line
 from chatkeep.domain.items import ItemId, ItemText
-from chatkeep.domain.model import Conversation, JsonText, Limits, Order, Role, Status
+from chatkeep.domain.log import Bounds, Entry, NewEntry, View
+from chatkeep.domain.model import Conversation, JsonText, Limits, Order, Position, Role, Status
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     BOB,
@@ -28,6 +28,7 @@ from chatkeep.domain.operations.selftest.builders import (
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.operations.transfer import Transfer
+from chatkeep.domain.pages import Page
 from chatkeep.entrypoints.formats.decoding import decode
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.testing.builders import (
@@ -45,7 +46,7 @@ MANY = 1_000_000
 
 def transfer_of(store: StoreUnderTest, limits: Limits | None = None) -> Transfer:
     clock = type("Clock", (), {"now": lambda _: NOON + HOUR})()
-    return Transfer(store.users, store.conversations, store.entries, clock, limits)
+    return Transfer(store.users, store.conversations, store.log, clock, limits)
 
 
 def read(line: bytes) -> Line:
@@ -58,11 +59,34 @@ async def export(store: StoreUnderTest) -> bytes:
     return b"".join([writer.write(piece) async for piece in transfer_of(store).export(ALICE)])
 
 
-async def list_entries(store: StoreUnderTest, conversation: Conversation) -> list[Entry]:
-    found = await store.entries.page(
-        conversation.user_id, conversation.id, after=BEFORE_FIRST, limit=1_000, max_bytes=MANY
+async def page(
+    store: StoreUnderTest,
+    conversation: Conversation,
+    *,
+    after: Position | None = None,
+    limit: int = 1_000,
+    max_bytes: int = MANY,
+) -> Page[Entry]:
+    return await store.log.page(
+        conversation.user_id,
+        conversation.id,
+        Bounds(after=after),
+        view=View.WHOLE,
+        order=Order.ASC,
+        limit=limit,
+        max_bytes=max_bytes,
     )
-    return [*found.entries]
+
+
+async def restore(
+    store: StoreUnderTest, new: Conversation, entries: Sequence[NewEntry], *, provision: bool = True
+) -> bool:
+    """Store a conversation with its entries; return whether it is new."""
+    return (await store.log.create(new, entries, provision=provision)).created
+
+
+async def list_entries(store: StoreUnderTest, conversation: Conversation) -> list[Entry]:
+    return [*(await page(store, conversation)).items]
 
 
 async def test_a_page_has_messages_and_items_in_their_order(store: StoreUnderTest) -> None:
@@ -84,42 +108,36 @@ async def test_pages_of_any_size_have_everything_once(store: StoreUnderTest) -> 
     everything = await list_entries(store, conversation)
     for limit, max_bytes in ((1, MANY), (3, MANY), (1_000, 1), (4, 60)):
         found: list[Entry] = []
-        more, after = True, BEFORE_FIRST
+        more = True
         while more:
-            some = await store.entries.page(
-                ALICE, conversation.id, after=after, limit=limit, max_bytes=max_bytes
-            )
-            assert 0 < len(some.entries) <= limit or not some.more
-            found += some.entries
-            more, after = some.more, found[-1].position
+            after = found[-1].position if found else None
+            some = await page(store, conversation, after=after, limit=limit, max_bytes=max_bytes)
+            assert 0 < len(some.items) <= limit or not some.more
+            found += some.items
+            more = some.more
         assert found == everything
 
 
 async def test_a_page_ends_when_it_is_large_enough(store: StoreUnderTest) -> None:
     texts = [new_message("x" * 1000) for _ in range(10)]
     conversation = await store.start(*texts)
-    some = await store.entries.page(
-        ALICE, conversation.id, after=BEFORE_FIRST, limit=100, max_bytes=3_500
-    )
-    assert len(some.entries) == 4
+    some = await page(store, conversation, limit=100, max_bytes=3_500)
+    assert len(some.items) == 3
     assert some.more
 
 
 async def test_a_conversation_without_entries_has_one_empty_page(store: StoreUnderTest) -> None:
     conversation = await store.start()
-    some = await store.entries.page(
-        ALICE, conversation.id, after=BEFORE_FIRST, limit=5, max_bytes=MANY
-    )
-    assert (some.entries, some.more) == ((), False)
+    some = await page(store, conversation, limit=5)
+    assert ([*some.items], some.more) == ([], False)
 
 
 async def test_a_page_of_somebody_else_does_not_exist(store: StoreUnderTest) -> None:
     conversation = await store.start(*numbered_messages(2))
-    for user_id, conversation_id in ((BOB, conversation.id), (ALICE, new_conversation_id())):
+    hers = conversation
+    for absent in (hers._replace(user_id=BOB), hers._replace(id=new_conversation_id())):
         with pytest.raises(ConversationNotFoundError):
-            await store.entries.page(
-                user_id, conversation_id, after=BEFORE_FIRST, limit=5, max_bytes=MANY
-            )
+            await page(store, absent)
 
 
 async def test_what_was_exported_and_erased_is_the_same_when_it_is_imported(
@@ -167,7 +185,7 @@ async def test_a_conversation_comes_back_with_all_its_fields(store: StoreUnderTe
         retain=True,
         created_at=NOON - HOUR,
     )
-    assert await store.entries.restore(new, (), provision=True)
+    assert await restore(store, new, ())
     assert await store.reload(new) == new
 
 
@@ -175,11 +193,11 @@ async def test_entries_without_a_time_have_that_of_the_conversation(store: Store
     new = new_conversation(at=NOON)
     item = ItemText('{"id":"rs_1","type":"reasoning"}')
     entries = [
-        GivenEntry(message=None, item=item, item_id=ItemId("rs_1")),
-        GivenEntry(message=new_message("a")),
-        GivenEntry(message=new_message("b", created_at=NOON + SECOND)),
+        NewEntry(message=None, item=item, item_id=ItemId("rs_1")),
+        NewEntry(message=new_message("a")),
+        NewEntry(message=new_message("b", created_at=NOON + SECOND)),
     ]
-    assert await store.entries.restore(new, entries, provision=True)
+    assert await restore(store, new, entries)
     found = await list_entries(store, new)
     assert [entry.created_at - NOON for entry in found] == [timedelta(), timedelta(), SECOND]
 
@@ -189,29 +207,29 @@ async def test_restoring_something_else_under_an_id_is_refused(store: StoreUnder
     message = new_message("a", role=Role.USER)
     item = ItemText('{"id":"rs_1","type":"reasoning"}')
     entries = [
-        GivenEntry(message=message),
-        GivenEntry(message=None, item=item, item_id=ItemId("rs_1")),
+        NewEntry(message=message),
+        NewEntry(message=None, item=item, item_id=ItemId("rs_1")),
     ]
-    assert await store.entries.restore(new, entries, provision=True)
-    assert not await store.entries.restore(new, entries, provision=True)
-    other = replace(entries[1], item=ItemText('{"id":"rs_1","type":"reasoning","a":1}'))
+    assert await restore(store, new, entries)
+    assert not await restore(store, new, entries)
+    other = entries[1]._replace(item=ItemText('{"id":"rs_1","type":"reasoning","a":1}'))
     for different in (
         [entries[0], other],
         [*reversed(entries)],
-        [*entries, GivenEntry(message=new_message("b"))],
+        [*entries, NewEntry(message=new_message("b"))],
     ):
         with pytest.raises(ConversationIdTakenError):
-            await store.entries.restore(new, different, provision=True)
+            await restore(store, new, different)
     with pytest.raises(MessageIdTakenError):
-        await store.entries.restore(new_conversation(), entries, provision=True)
-    assert await store.entries.restore(new._replace(user_id=BOB), entries, provision=True)
+        await restore(store, new_conversation(), entries)
+    assert await restore(store, new._replace(user_id=BOB), entries)
     assert len(await list_entries(store, new)) == 2
 
 
 async def test_nothing_is_stored_of_a_user_who_is_not_provisioned(store: StoreUnderTest) -> None:
     new = new_conversation()
     with pytest.raises(UserNotProvisionedError):
-        await store.entries.restore(new, [GivenEntry(message=new_message("a"))], provision=False)
+        await restore(store, new, [NewEntry(message=new_message("a"))], provision=False)
     assert await export(store) == b""
 
 

@@ -62,7 +62,7 @@ async def test_pages_hold_every_message_once(
     store: StoreUnderTest, count: int, order: Order
 ) -> None:
     new = new_conversation()
-    created = await store.conversations.create(new, numbered_messages(count), provision=True)
+    created = await store.create(new, numbered_messages(count), provision=True)
 
     found = await pages(store, new, LIMIT, order)
 
@@ -131,7 +131,7 @@ async def test_a_history_goes_on_after_a_message_that_was_deleted(store: StoreUn
     messages = await store.history(conversation)
     boundary = messages[2]
 
-    await store.messages.delete(ALICE, conversation.id, boundary.id)
+    await store.log.delete(ALICE, conversation.id, boundary.id)
 
     assert await store.history(conversation, after=boundary.position) == messages[3:]
     earlier = await store.history(
@@ -172,7 +172,7 @@ async def test_a_bound_that_is_no_message_of_the_conversation_is_not_found(
     other = await store.start(*numbered_messages(1))
     [elsewhere] = ids(await store.history(other))
     messages = await store.history(conversation)
-    await store.messages.delete(ALICE, conversation.id, messages[1].id)
+    await store.log.delete(ALICE, conversation.id, messages[1].id)
 
     for unknown in (new_message_id(), MessageId(elsewhere), messages[1].id):
         with pytest.raises(MessageNotFoundError) as missing:
@@ -212,7 +212,7 @@ async def test_one_message_is_read_as_the_history_shows_it(store: StoreUnderTest
     conversation = await store.start(*numbered_messages(3))
 
     for message in await store.history(conversation):
-        assert await store.messages.get(ALICE, conversation.id, message.id) == message
+        assert await store.log.get(ALICE, conversation.id, message.id) == message
 
 
 async def test_a_message_is_found_only_in_its_own_conversation(store: StoreUnderTest) -> None:
@@ -223,10 +223,10 @@ async def test_a_message_is_found_only_in_its_own_conversation(store: StoreUnder
 
     for elsewhere in (other.id, new_conversation().id):
         with pytest.raises(MessageNotFoundError) as missing:
-            await store.messages.get(ALICE, elsewhere, message.id)
+            await store.log.get(ALICE, elsewhere, message.id)
         assert missing.value.message_id == message.id
         with pytest.raises(MessageNotFoundError):
-            await store.messages.delete(ALICE, elsewhere, message.id)
+            await store.log.delete(ALICE, elsewhere, message.id)
 
     assert await everything_of(store) == before
 
@@ -236,9 +236,9 @@ async def test_a_message_that_does_not_exist_is_not_found(store: StoreUnderTest)
     unknown = new_message_id()
 
     with pytest.raises(MessageNotFoundError):
-        await store.messages.get(ALICE, conversation.id, unknown)
+        await store.log.get(ALICE, conversation.id, unknown)
     with pytest.raises(MessageNotFoundError):
-        await store.messages.delete(ALICE, conversation.id, unknown)
+        await store.log.delete(ALICE, conversation.id, unknown)
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
@@ -249,19 +249,19 @@ async def test_a_deleted_message_is_gone_and_counted_no_more(
     messages = await store.history(conversation)
     deleted = messages.pop(index)
 
-    await store.messages.delete(ALICE, conversation.id, deleted.id)
+    await store.log.delete(ALICE, conversation.id, deleted.id)
 
     assert await store.history(conversation) == messages
     assert await store.reload(conversation) == conversation._replace(message_count=2)
     with pytest.raises(MessageNotFoundError):
-        await store.messages.get(ALICE, conversation.id, deleted.id)
+        await store.log.get(ALICE, conversation.id, deleted.id)
 
 
 async def test_deleting_a_message_is_no_activity(store: StoreUnderTest) -> None:
     conversation = await store.start()
     [message, _] = await store.append(conversation, *numbered_messages(2), at=NOON + HOUR)
 
-    await store.messages.delete(ALICE, conversation.id, message.id)
+    await store.log.delete(ALICE, conversation.id, message.id)
 
     assert (await store.reload(conversation)).updated_at == NOON + HOUR
 
@@ -271,7 +271,7 @@ async def test_a_message_deleted_by_many_at_once_is_counted_once(store: StoreUnd
     [message, *_] = await store.history(conversation)
 
     errors = await asyncio.gather(
-        *(error_of(store.messages.delete(ALICE, conversation.id, message.id)) for _ in range(6))
+        *(error_of(store.log.delete(ALICE, conversation.id, message.id)) for _ in range(6))
     )
 
     assert [type(error) for error in errors if error] == [MessageNotFoundError] * 5
@@ -284,7 +284,7 @@ async def test_appends_and_deletes_at_once_leave_the_right_count(store: StoreUnd
     messages = await store.history(conversation)
 
     await asyncio.gather(
-        *(store.messages.delete(ALICE, conversation.id, message.id) for message in messages),
+        *(store.log.delete(ALICE, conversation.id, message.id) for message in messages),
         *(store.append(conversation, *numbered_messages(2)) for _ in range(5)),
     )
 

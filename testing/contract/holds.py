@@ -76,7 +76,7 @@ async def test_a_conversation_may_be_on_hold_from_the_start(store: StoreUnderTes
     new = new_conversation()._replace(retain=True)
     other = new_conversation()._replace(retain=True)
 
-    created = await store.conversations.create(new, numbered_messages(2), provision=True)
+    created = await store.create(new, numbered_messages(2), provision=True)
     found = await store.conversations.get_or_create(other, provision=True)
 
     assert created.conversation.retain
@@ -87,22 +87,22 @@ async def test_a_conversation_may_be_on_hold_from_the_start(store: StoreUnderTes
 
 async def test_a_create_on_hold_can_be_repeated_while_the_hold_is_on(store: StoreUnderTest) -> None:
     new = new_conversation()._replace(retain=True)
-    await store.conversations.create(new, (), provision=True)
+    await store.create(new, (), provision=True)
 
-    assert not (await store.conversations.create(new, (), provision=True)).created
+    assert not (await store.create(new, (), provision=True)).created
     await store.conversations.change(ALICE, new.id, LIFT)
     with pytest.raises(ConversationIdTakenError):
-        await store.conversations.create(new, (), provision=True)
+        await store.create(new, (), provision=True)
 
 
 async def test_a_create_can_be_repeated_when_a_hold_was_set_meanwhile(
     store: StoreUnderTest,
 ) -> None:
     new = new_conversation()
-    await store.conversations.create(new, (), provision=True)
+    await store.create(new, (), provision=True)
     await store.conversations.change(ALICE, new.id, HOLD)
 
-    repeated = await store.conversations.create(new, (), provision=True)
+    repeated = await store.create(new, (), provision=True)
 
     assert repeated.conversation.retain
 
@@ -124,7 +124,7 @@ async def delete_conversation(store: StoreUnderTest, conversation: Conversation)
 
 async def delete_message(store: StoreUnderTest, conversation: Conversation) -> None:
     [first, *_] = await store.history(conversation)
-    await store.messages.delete(conversation.user_id, conversation.id, first.id)
+    await store.log.delete(conversation.user_id, conversation.id, first.id)
 
 
 async def delete_message_item(store: StoreUnderTest, conversation: Conversation) -> None:
@@ -175,7 +175,7 @@ async def test_what_is_not_there_is_not_found_whether_there_is_a_hold_or_not(
     with pytest.raises(ConversationNotFoundError):
         await store.conversations.delete(ALICE, new_conversation_id())
     with pytest.raises(MessageNotFoundError):
-        await store.messages.delete(ALICE, conversation.id, new_message_id())
+        await store.log.delete(ALICE, conversation.id, new_message_id())
     with pytest.raises(ItemNotFoundError):
         await store.items.delete(ALICE, conversation.id, ItemId("rs_unknown"))
 

@@ -1,7 +1,6 @@
 """Isolation: what belongs to somebody else is as if it did not exist, and ids may be the same."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -11,6 +10,7 @@ from chatkeep.domain.errors import (
     MessageNotFoundError,
     NotFoundError,
 )
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Changes, Conversation, Message, MessageId, Order, Status
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
@@ -34,8 +34,8 @@ def bobs_history(
     after: MessageId | None = None,
     before: MessageId | None = None,
 ) -> Awaitable[object]:
-    return store.messages.history(
-        BOB, conversation.id, order=order, after=after, before=before, limit=10
+    return store.history(
+        conversation._replace(user_id=BOB), order=order, after=after, before=before, limit=10
     )
 
 
@@ -49,20 +49,20 @@ CALLS_ON_A_CONVERSATION: dict[str, Call] = {
         BOB, its.id, Changes(retain=True)
     ),
     "delete": lambda store, its, _: store.conversations.delete(BOB, its.id),
-    "append": lambda store, its, _: store.messages.append(
-        BOB, its.id, [new_message("Bob was here")], NOON + HOUR
+    "append": lambda store, its, _: store.log.append(
+        BOB, its.id, entries_of([new_message("Bob was here")]), NOON + HOUR
     ),
-    "append with a window": lambda store, its, _: store.messages.append(
-        BOB, its.id, numbered_messages(2), NOON + HOUR, window=5
+    "append with a window": lambda store, its, _: store.log.append(
+        BOB, its.id, entries_of(numbered_messages(2)), NOON + HOUR, window=5
     ),
     "history": lambda store, its, _: bobs_history(store, its),
     "history from the latest": lambda store, its, _: bobs_history(store, its, Order.DESC),
-    "window": lambda store, its, _: store.messages.window(BOB, its.id, limit=5),
+    "window": lambda store, its, _: store.log.window(BOB, its.id, limit=5),
 }
 
 CALLS_ON_A_MESSAGE: dict[str, Call] = {
-    "get": lambda store, its, message: store.messages.get(BOB, its.id, message.id),
-    "delete": lambda store, its, message: store.messages.delete(BOB, its.id, message.id),
+    "get": lambda store, its, message: store.log.get(BOB, its.id, message.id),
+    "delete": lambda store, its, message: store.log.delete(BOB, its.id, message.id),
     "after": lambda store, its, message: bobs_history(store, its, after=message.id),
     "before": lambda store, its, message: bobs_history(store, its, before=message.id),
 }
@@ -147,7 +147,7 @@ async def test_one_id_names_a_conversation_of_each_user(store: StoreUnderTest) -
     hers = await store.start(*numbered_messages(3))
     before = await everything_of(store, ALICE)
 
-    created = await store.conversations.create(
+    created = await store.create(
         new_conversation(BOB, id=hers.id, title="Bob's"), numbered_messages(1), provision=True
     )
 
@@ -178,11 +178,11 @@ async def test_conversations_of_one_id_live_apart(store: StoreUnderTest) -> None
     await store.append(his, new_message("from Bob"), at=NOON + HOUR)
     await store.conversations.change(BOB, his.id, Changes(title="Bob's", status=Status.ARCHIVED))
     [message, *_] = await store.history(his)
-    await store.messages.delete(BOB, his.id, message.id)
+    await store.log.delete(BOB, his.id, message.id)
 
     assert await everything_of(store, ALICE) == before
     assert contents(await store.history(his)) == ["user 1", "from Bob"]
-    window = await store.messages.window(BOB, his.id, limit=10)
+    window = await store.log.window(BOB, his.id, limit=10)
     assert contents(window.tail) == ["user 1", "from Bob"]
 
 
@@ -204,14 +204,14 @@ async def test_one_id_names_a_message_of_each_user(store: StoreUnderTest) -> Non
     hers = await store.start(message, new_message("more of hers"))
     before = await everything_of(store, ALICE)
 
-    his = await store.start(replace(message, content="his"), user_id=BOB)
+    his = await store.start(message._replace(content="his"), user_id=BOB)
     other = await store.start(user_id=BOB)
-    await store.messages.delete(BOB, his.id, (await store.history(his))[0].id)
-    [appended_by_bob] = await store.append(other, replace(message, content="his again"))
+    await store.log.delete(BOB, his.id, (await store.history(his))[0].id)
+    [appended_by_bob] = await store.append(other, message._replace(content="his again"))
 
     assert await everything_of(store, ALICE) == before
     assert appended_by_bob.content == "his again"
-    assert await store.messages.get(BOB, other.id, appended_by_bob.id) == appended_by_bob
+    assert await store.log.get(BOB, other.id, appended_by_bob.id) == appended_by_bob
     [first, *_] = await store.history(hers)
     assert (first.id, first.content) == (appended_by_bob.id, "hers")
 

@@ -83,7 +83,7 @@ async def test_a_conversation_is_created_with_its_items(store: StoreUnderTest) -
     assert created == new._replace(message_count=4)
     assert await store.reload(new) == created
     assert [(item.id, item.text) for item in await store.list_items(new)] == [
-        (item.id, item.text) for item in items
+        (entry.item_id, entry.item) for entry in items
     ]
 
 

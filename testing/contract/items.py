@@ -32,7 +32,9 @@ async def test_items_come_back_as_they_were_stored(store: StoreUnderTest) -> Non
 
     answer = await store.append_items(conversation, *new)
 
-    assert [(item.id, item.text) for item in answer] == [(item.id, item.text) for item in new]
+    assert [(item.id, item.text) for item in answer] == [
+        (entry.item_id, entry.item) for entry in new
+    ]
     assert await store.list_items(conversation) == list(answer)
     for item in answer:
         assert await store.items.get(ALICE, conversation.id, item.id) == item
@@ -156,7 +158,7 @@ async def test_deleting_an_item_deletes_its_message(store: StoreUnderTest) -> No
     await store.items.delete(ALICE, conversation.id, ItemId("msg_own"))
 
     with pytest.raises(MessageNotFoundError):
-        await store.messages.get(ALICE, conversation.id, own.id)
+        await store.log.get(ALICE, conversation.id, own.id)
     assert (await store.reload(conversation)).message_count == 3
     assert await store.list_items(conversation) == [stored[0], *stored[2:]]
 
@@ -165,7 +167,7 @@ async def test_deleting_a_message_deletes_its_item(store: StoreUnderTest) -> Non
     conversation = await store.start()
     stored = await store.append_items(conversation, *new_items(*ITEM_TEXTS))
     for message in await store.history(conversation):
-        await store.messages.delete(ALICE, conversation.id, message.id)
+        await store.log.delete(ALICE, conversation.id, message.id)
 
     assert await store.list_items(conversation) == list(stored[4:])
     with pytest.raises(ItemNotFoundError):

@@ -197,7 +197,7 @@ async def test_activity_a_microsecond_apart_is_told_apart(store: StoreUnderTest)
     times = [NOON.replace(microsecond=number) for number in (1, 2, 3)]
     new = [new_conversation()._replace(updated_at=at) for at in times]
     for each in new:
-        await store.conversations.create(each, (), provision=True)
+        await store.create(each, (), provision=True)
 
     found = await list_pages(store, 1)
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from chatkeep.domain.items import Item
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Conversation, JsonText, Message, NewMessage, Order, Position, Role
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
@@ -49,9 +50,8 @@ async def paged(
     found: list[list[Message]] = []
     last: Position | None = None
     while True:
-        page = await store.messages.history(
-            ALICE,
-            conversation.id,
+        page = await store.page_history(
+            conversation,
             order=order,
             after=last if order is Order.ASC else None,
             before=last if order is Order.DESC else None,
@@ -136,9 +136,8 @@ async def test_a_page_between_two_messages_is_bounded_too(store: StoreUnderTest)
     everything = await store.history(conversation)
 
     for order, expected in ((Order.ASC, everything[1:4]), (Order.DESC, everything[5:4:-1])):
-        page = await store.messages.history(
-            ALICE,
-            conversation.id,
+        page = await store.page_history(
+            conversation,
             order=order,
             after=first.id,
             before=last.id,
@@ -146,9 +145,8 @@ async def test_a_page_between_two_messages_is_bounded_too(store: StoreUnderTest)
             max_bytes=MOST,
         )
         assert (list(page.items), page.more) == (expected, True)
-    rest = await store.messages.history(
-        ALICE,
-        conversation.id,
+    rest = await store.page_history(
+        conversation,
         order=Order.ASC,
         after=everything[4].position,
         before=last.id,
@@ -169,13 +167,13 @@ async def test_both_ends_of_a_window_have_half_of_the_bytes(
 
     if with_append:
         new = new_message("new".ljust(KB))
-        appended = await store.messages.append(
-            ALICE, conversation.id, [new], NOON + HOUR, window=10, max_bytes=5 * KB
+        appended = await store.log.append(
+            ALICE, conversation.id, entries_of([new]), NOON + HOUR, window=10, max_bytes=5 * KB
         )
         window = appended.window
         latest.append(new)
     else:
-        window = await store.messages.window(ALICE, conversation.id, limit=10, max_bytes=5 * KB)
+        window = await store.log.window(ALICE, conversation.id, limit=10, max_bytes=5 * KB)
 
     assert window is not None
     assert contents(window.head) == [each.content for each in opening[:2]]
@@ -186,7 +184,7 @@ async def test_both_ends_of_a_window_have_half_of_the_bytes(
 async def test_the_latest_message_is_in_the_window_however_large(store: StoreUnderTest) -> None:
     conversation = await store.start(new_message("Be kind.", Role.SYSTEM), *sized(1, 50))
 
-    window = await store.messages.window(ALICE, conversation.id, limit=10, max_bytes=MOST)
+    window = await store.log.window(ALICE, conversation.id, limit=10, max_bytes=MOST)
 
     assert contents(window.head) == ["Be kind."]
     assert [len(each or "") for each in contents(window.tail)] == [50 * KB]
@@ -198,7 +196,7 @@ async def test_instructions_that_are_too_large_are_not_in_the_window(store: Stor
         new_message("Be kind.", Role.SYSTEM), large, *numbered_messages(2)
     )
 
-    window = await store.messages.window(ALICE, conversation.id, limit=3, max_bytes=MOST)
+    window = await store.log.window(ALICE, conversation.id, limit=3, max_bytes=MOST)
 
     assert contents(window.head) == ["Be kind."]
     assert contents(window.tail) == ["user 0", "user 1"]
@@ -250,7 +248,7 @@ async def test_a_list_of_conversations_is_bounded_too(store: StoreUnderTest) -> 
     for number, size in enumerate((1, 1, 1, 1, 50, 1, 50)):
         metadata = JsonText(json.dumps({"note": str(number).ljust(size * KB, "x")}))
         new = new_conversation(metadata=metadata, at=NOON - number * HOUR)
-        await store.conversations.create(new, (), provision=True)
+        await store.create(new, (), provision=True)
         expected.append(await store.reload(new))
     found = []
     after = None
@@ -277,10 +275,10 @@ async def test_a_create_sent_again_is_not_taken_for_a_larger_one(store: StoreUnd
     )
     new = new_conversation()
     messages = [new_message("a"), full, *sized(50)]
-    made = await store.conversations.create(new, messages, provision=True)
+    made = await store.create(new, messages, provision=True)
 
-    again_made = await store.conversations.create(new, messages, provision=True)
-    again_appended = await store.messages.append(ALICE, new.id, messages, NOON + HOUR)
+    again_made = await store.create(new, messages, provision=True)
+    again_appended = await store.log.append(ALICE, new.id, entries_of(messages), NOON + HOUR)
 
     assert not again_made.created
     assert [each.id for each in again_made.messages] == [each.id for each in made.messages]

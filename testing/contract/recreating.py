@@ -1,12 +1,12 @@
 """Retrying a create: the same again answers what is stored, another under its id is refused."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chatkeep.domain.errors import ConversationIdTakenError, MessageIdTakenError
+from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, JsonText, Status
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
@@ -16,7 +16,6 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
-from chatkeep.domain.ports import Created
 from chatkeep.testing.builders import (
     SECOND,
     error_of,
@@ -31,7 +30,7 @@ from chatkeep.testing.builders import (
 async def test_a_create_again_answers_the_same_and_changes_nothing(store: StoreUnderTest) -> None:
     new = new_conversation(title="Trip", metadata=JsonText('{"a": 1, "b": [true, null]}'))
     messages = [new_full_message(), *numbered_messages(2)]
-    first = await store.conversations.create(new, messages, provision=True)
+    first = await store.create(new, messages, provision=True)
     before = await everything_of(store)
 
     later = new._replace(
@@ -39,7 +38,7 @@ async def test_a_create_again_answers_the_same_and_changes_nothing(store: StoreU
         created_at=NOON + HOUR,
         updated_at=NOON + HOUR,
     )
-    second = await store.conversations.create(later, messages, provision=True)
+    second = await store.create(later, messages, provision=True)
 
     assert first.created
     assert not second.created
@@ -55,13 +54,13 @@ async def test_a_create_again_answers_the_conversation_as_it_is_by_now(
 ) -> None:
     new = new_conversation()
     messages = numbered_messages(2)
-    first = await store.conversations.create(new, messages, provision=True)
+    first = await store.create(new, messages, provision=True)
     await store.append(new, *numbered_messages(3), at=NOON + HOUR)
     archived = await store.conversations.change(ALICE, new.id, Changes(status=Status.ARCHIVED))
 
-    second = await store.conversations.create(new, messages, provision=True)
+    second = await store.create(new, messages, provision=True)
 
-    assert second == Created(archived, first.messages, created=False)
+    assert second == Created(archived, first.entries, created=False)
     assert second.conversation.message_count == 5
 
 
@@ -69,10 +68,10 @@ async def test_a_create_without_messages_can_be_repeated_after_appends(
     store: StoreUnderTest,
 ) -> None:
     new = new_conversation()
-    await store.conversations.create(new, (), provision=True)
+    await store.create(new, (), provision=True)
     await store.append(new, *numbered_messages(3))
 
-    second = await store.conversations.create(new, (), provision=True)
+    second = await store.create(new, (), provision=True)
 
     assert second == Created(await store.reload(new), (), created=False)
 
@@ -83,7 +82,7 @@ async def test_a_create_sent_many_times_at_once_is_stored_once(store: StoreUnder
 
     answers = await asyncio.gather(
         *(
-            store.conversations.create(
+            store.create(
                 new._replace(created_at=NOON + number * SECOND, updated_at=NOON + number * SECOND),
                 messages,
                 provision=True,
@@ -106,11 +105,11 @@ async def test_another_conversation_under_the_same_id_is_refused(
 ) -> None:
     new = new_conversation(title="Trip", metadata=JsonText('{"a": 1}'))
     messages = numbered_messages(2)
-    await store.conversations.create(new, messages, provision=True)
+    await store.create(new, messages, provision=True)
     before = await everything_of(store)
 
     with pytest.raises(ConversationIdTakenError) as refusal:
-        await store.conversations.create(new._replace(**other), messages, provision=True)
+        await store.create(new._replace(**other), messages, provision=True)
 
     assert refusal.value.conversation_id == new.id
     assert await everything_of(store) == before
@@ -119,17 +118,17 @@ async def test_another_conversation_under_the_same_id_is_refused(
 async def test_a_create_again_with_other_messages_is_refused(store: StoreUnderTest) -> None:
     new = new_conversation()
     one, two = numbered_messages(2)
-    await store.conversations.create(new, [one, two], provision=True)
+    await store.create(new, [one, two], provision=True)
     before = await everything_of(store)
 
     for others in (
-        [one, replace(two, content="other")],
-        [one, replace(two, id=new_message("").id)],
+        [one, two._replace(content="other")],
+        [one, two._replace(id=new_message("").id)],
         [one, two, new_message("more")],
         [two, one],
     ):
         with pytest.raises(ConversationIdTakenError):
-            await store.conversations.create(new, others, provision=True)
+            await store.create(new, others, provision=True)
 
     assert await everything_of(store) == before
 
@@ -138,7 +137,7 @@ async def test_get_or_create_answers_an_existing_conversation_untouched(
     store: StoreUnderTest,
 ) -> None:
     new = new_conversation(title="Mine", metadata=JsonText('{"a": 1}'))
-    await store.conversations.create(new, numbered_messages(2), provision=True)
+    await store.create(new, numbered_messages(2), provision=True)
     before = await store.reload(new)
 
     other = new_conversation(id=new.id, title="Other", at=NOON + HOUR)
@@ -178,7 +177,7 @@ async def test_creates_at_once_under_one_message_id_store_one(store: StoreUnderT
 
     errors = await asyncio.gather(
         *(
-            error_of(store.conversations.create(each, [new_message("own"), shared], provision=True))
+            error_of(store.create(each, [new_message("own"), shared], provision=True))
             for each in new
         )
     )

@@ -1,12 +1,12 @@
 """Retrying an append: the same again answers what is stored, another under its ids is refused."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chatkeep.domain.errors import MessageIdTakenError
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import JsonText, Role
 from chatkeep.domain.operations.selftest.builders import ALICE, HOUR, NOON, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -43,7 +43,7 @@ async def test_an_append_again_tells_how_many_messages_there_are_by_now(
     first = await store.append(conversation, *batch)
     await store.append(conversation, new_message("third"))
 
-    second = await store.messages.append(ALICE, conversation.id, batch, NOON)
+    second = await store.log.append(ALICE, conversation.id, entries_of(batch), NOON)
 
     assert second.messages == first
     assert second.message_count == 3
@@ -54,8 +54,7 @@ async def test_an_append_again_may_write_its_json_differently(store: StoreUnderT
     conversation = await store.start()
     message = new_full_message()
     [first] = await store.append(conversation, message)
-    rewritten = replace(
-        message,
+    rewritten = message._replace(
         tool_calls=JsonText('[{"function":{"arguments":"{}","name":"f"},"id":"call_1"}]'),
         metadata=JsonText('{"tokens":12.0,"model":"large"}'),
     )
@@ -72,7 +71,7 @@ async def test_an_append_sent_many_times_at_once_is_stored_once(store: StoreUnde
 
     answers = await asyncio.gather(
         *(
-            store.messages.append(ALICE, conversation.id, batch, NOON + number * SECOND)
+            store.log.append(ALICE, conversation.id, entries_of(batch), NOON + number * SECOND)
             for number in range(8)
         )
     )
@@ -111,7 +110,7 @@ async def test_another_message_under_the_same_id_is_refused(
     before = await everything_of(store)
 
     with pytest.raises(MessageIdTakenError) as refusal:
-        await store.append(conversation, replace(message, **other), at=NOON + HOUR)
+        await store.append(conversation, message._replace(**other), at=NOON + HOUR)
 
     assert refusal.value.message_id == message.id
     assert await everything_of(store) == before
@@ -150,9 +149,9 @@ async def test_the_id_of_a_deleted_message_is_free_again(store: StoreUnderTest) 
     conversation = await store.start()
     message = new_message("first life")
     await store.append(conversation, message, new_message("between"))
-    await store.messages.delete(ALICE, conversation.id, id_of(message))
+    await store.log.delete(ALICE, conversation.id, id_of(message))
 
-    await store.append(conversation, replace(message, content="second life"))
+    await store.append(conversation, message._replace(content="second life"))
 
     assert contents(await store.history(conversation)) == ["between", "second life"]
 
@@ -166,7 +165,7 @@ async def test_of_different_messages_under_one_id_at_once_one_is_stored(
     errors = await asyncio.gather(
         *(
             error_of(
-                store.append(conversation, new_message("aside"), replace(message, content=str(n)))
+                store.append(conversation, new_message("aside"), message._replace(content=str(n)))
             )
             for n in range(6)
         )

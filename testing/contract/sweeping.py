@@ -76,7 +76,7 @@ async def test_what_is_idle_for_longer_is_deleted_with_its_messages_whatever_its
 ) -> None:
     await store.start(*numbered_messages(3), at=LONG_AGO)
     archived = new_conversation(status=Status.ARCHIVED, at=LONG_AGO)
-    await store.conversations.create(archived, numbered_messages(2), provision=True)
+    await store.create(archived, numbered_messages(2), provision=True)
     recent = await store.start(*numbered_messages(4), at=NOON)
     before = await store.history(recent)
 

@@ -79,8 +79,8 @@ async def test_a_message_comes_back_exactly(store: StoreUnderTest, text: str) ->
     for given_, answered, stored in zip(new, answer, found, strict=True):
         assert given_.equals(answered)
         assert given_.equals(stored)
-        assert await store.messages.get(ALICE, conversation.id, stored.id) == stored
-    window = await store.messages.window(ALICE, conversation.id, limit=5)
+        assert await store.log.get(ALICE, conversation.id, stored.id) == stored
+    window = await store.log.window(ALICE, conversation.id, limit=5)
     assert list(window.tail) == found
     repeated = await store.append(conversation, *new)
     assert [normalize(each) for each in repeated] == [normalize(each) for each in answer]
@@ -91,7 +91,7 @@ async def test_a_conversation_comes_back_exactly(store: StoreUnderTest, text: st
     metadata = as_json({text: [text, {text: text}]})
     new = new_conversation(title=text, metadata=metadata)
 
-    created = await store.conversations.create(new, [new_message(text, name=text)], provision=True)
+    created = await store.create(new, [new_message(text, name=text)], provision=True)
 
     read = await store.reload(new)
     [shown] = await store.list_conversations()
@@ -99,7 +99,7 @@ async def test_a_conversation_comes_back_exactly(store: StoreUnderTest, text: st
         assert conversation.title == text
         assert same_json(conversation.metadata, metadata)
     assert contents(await store.history(new)) == contents(created.messages) == [text]
-    repeated = await store.conversations.create(new, (), provision=True)
+    repeated = await store.create(new, (), provision=True)
     assert (repeated.created, repeated.conversation) == (False, read)
 
 
@@ -143,7 +143,7 @@ async def test_titles_names_and_call_ids_may_be_as_long_as_they_are_allowed(
     new = new_conversation(title=character * 200)
     message = new_message("sunny", Role.TOOL, name=character * 255, tool_call_id=character * 255)
 
-    await store.conversations.create(new, [message], provision=True)
+    await store.create(new, [message], provision=True)
 
     assert (await store.reload(new)).title == new.title
     [stored] = await store.history(new)
@@ -171,7 +171,7 @@ async def test_no_content_is_not_empty_content(store: StoreUnderTest) -> None:
 async def test_no_title_is_not_an_empty_title(store: StoreUnderTest) -> None:
     without = await store.start()
     empty = new_conversation(title="")
-    await store.conversations.create(empty, (), provision=True)
+    await store.create(empty, (), provision=True)
 
     assert (await store.reload(without)).title is None
     assert (await store.reload(empty)).title == ""
@@ -196,7 +196,7 @@ async def test_json_comes_back_as_the_same_document(store: StoreUnderTest, docum
         "x", Role.ASSISTANT, tool_calls=JsonText(f"[{document}]"), metadata=metadata
     )
 
-    await store.conversations.create(new, [message], provision=True)
+    await store.create(new, [message], provision=True)
 
     assert same_json((await store.reload(new)).metadata, metadata)
     [stored] = await store.history(new)

@@ -99,7 +99,7 @@ async def test_usage_counts_no_more_what_was_deleted(store: StoreUnderTest) -> N
     kept = await store.start(*numbered_messages(3))
     deleted = await store.start(*numbered_messages(5))
     await store.conversations.delete(ALICE, deleted.id)
-    await store.messages.delete(ALICE, kept.id, (await store.history(kept))[1].id)
+    await store.log.delete(ALICE, kept.id, (await store.history(kept))[1].id)
 
     assert await store.users.usage(ALICE) == Usage(
         user_id=ALICE, conversations=1, active=1, archived=0, messages=2, retained=0
@@ -130,7 +130,7 @@ async def test_erasing_a_user_takes_everything_they_own(store: StoreUnderTest) -
     with pytest.raises(ConversationNotFoundError):
         await store.append(conversation, new_message("anybody there?"))
     with pytest.raises(MessageNotFoundError):
-        await store.messages.get(ALICE, conversation.id, message.id)
+        await store.log.get(ALICE, conversation.id, message.id)
 
 
 async def test_erasing_a_user_leaves_the_others(store: StoreUnderTest) -> None:
@@ -173,7 +173,7 @@ async def test_an_erased_user_can_start_anew_with_the_same_ids(store: StoreUnder
 
 
 async def test_a_create_may_add_its_user(store: StoreUnderTest) -> None:
-    await store.conversations.create(new_conversation(), numbered_messages(1), provision=True)
+    await store.create(new_conversation(), numbered_messages(1), provision=True)
 
     assert not await store.users.add(ALICE)
 
@@ -186,7 +186,7 @@ async def test_a_get_or_create_may_add_its_user(store: StoreUnderTest) -> None:
 
 async def test_a_create_that_may_not_add_its_user_stores_nothing(store: StoreUnderTest) -> None:
     with pytest.raises(UserNotProvisionedError) as refusal:
-        await store.conversations.create(new_conversation(), numbered_messages(2), provision=False)
+        await store.create(new_conversation(), numbered_messages(2), provision=False)
 
     assert refusal.value.user_id == ALICE
     assert await everything_of(store) == (NOTHING, [])
@@ -207,9 +207,7 @@ async def test_a_get_or_create_that_may_not_add_its_user_stores_nothing(
 async def test_a_known_user_needs_no_provisioning(store: StoreUnderTest) -> None:
     await store.users.add(ALICE)
 
-    created = await store.conversations.create(
-        new_conversation(), numbered_messages(2), provision=False
-    )
+    created = await store.create(new_conversation(), numbered_messages(2), provision=False)
     other = await store.conversations.get_or_create(new_conversation(), provision=False)
 
     assert created.created

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from chatkeep.domain.context import MAX_HEAD, Window
 from chatkeep.domain.errors import ConversationNotFoundError
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Conversation, Message, NewMessage, Role
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
@@ -14,12 +16,11 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
-from chatkeep.domain.ports import MAX_HEAD, Window
 from chatkeep.testing.builders import contents, numbered_messages
 
 
 async def window_of(store: StoreUnderTest, conversation: Conversation, limit: int) -> Window:
-    return await store.messages.window(conversation.user_id, conversation.id, limit=limit)
+    return await store.log.window(conversation.user_id, conversation.id, limit=limit)
 
 
 def told(window: Window) -> tuple[list[str | None], list[str | None]]:
@@ -143,7 +144,7 @@ async def test_deleting_what_came_before_makes_a_head(store: StoreUnderTest) -> 
     conversation = await store.start(new_message("hello"), *instructions(2), *numbered_messages(2))
     [hello, *_] = await store.history(conversation)
 
-    await store.messages.delete(ALICE, conversation.id, hello.id)
+    await store.log.delete(ALICE, conversation.id, hello.id)
 
     window = await window_of(store, conversation, 1)
     assert told(window) == (["system 0", "system 1"], ["user 1"])
@@ -154,8 +155,8 @@ async def test_deleted_messages_are_in_no_window(store: StoreUnderTest) -> None:
     conversation = await store.start(*instructions(2), *numbered_messages(4))
     messages = await store.history(conversation)
 
-    await store.messages.delete(ALICE, conversation.id, messages[0].id)
-    await store.messages.delete(ALICE, conversation.id, messages[-1].id)
+    await store.log.delete(ALICE, conversation.id, messages[0].id)
+    await store.log.delete(ALICE, conversation.id, messages[-1].id)
 
     window = await window_of(store, conversation, 2)
     assert told(window) == (["system 1"], ["user 1", "user 2"])
@@ -198,8 +199,8 @@ async def test_the_window_of_an_append_is_the_one_read_afterwards(
 ) -> None:
     conversation = await store.start(*before)
 
-    answer = await store.messages.append(ALICE, conversation.id, batch, NOON, window=limit)
-    again = await store.messages.append(ALICE, conversation.id, batch, NOON, window=limit)
+    answer = await store.log.append(ALICE, conversation.id, entries_of(batch), NOON, window=limit)
+    again = await store.log.append(ALICE, conversation.id, entries_of(batch), NOON, window=limit)
 
     assert answer.window == await window_of(store, conversation, limit)
     assert again == answer
@@ -209,8 +210,8 @@ async def test_the_window_of_an_append_is_the_one_read_afterwards(
 async def test_the_window_of_an_append_shows_the_batch_at_its_end(store: StoreUnderTest) -> None:
     conversation = await store.start(*instructions(1), *numbered_messages(3))
 
-    answer = await store.messages.append(
-        ALICE, conversation.id, [new_message("a"), new_message("b")], NOON, window=3
+    answer = await store.log.append(
+        ALICE, conversation.id, entries_of([new_message("a"), new_message("b")]), NOON, window=3
     )
 
     assert answer.window
@@ -222,8 +223,8 @@ async def test_the_window_of_an_append_shows_the_batch_at_its_end(store: StoreUn
 async def test_a_batch_larger_than_the_window_is_stored_whole(store: StoreUnderTest) -> None:
     conversation = await store.start()
 
-    answer = await store.messages.append(
-        ALICE, conversation.id, numbered_messages(5), NOON, window=2
+    answer = await store.log.append(
+        ALICE, conversation.id, entries_of(numbered_messages(5)), NOON, window=2
     )
 
     assert contents(answer.messages) == [f"user {number}" for number in range(5)]
@@ -238,7 +239,7 @@ async def test_an_append_sent_again_answers_the_window_as_it_is_by_now(
     first: tuple[Message, ...] = await store.append(conversation, *batch)
     await store.append(conversation, new_message("later"), new_message("last"))
 
-    answer = await store.messages.append(ALICE, conversation.id, batch, NOON, window=2)
+    answer = await store.log.append(ALICE, conversation.id, entries_of(batch), NOON, window=2)
 
     assert answer.messages == first
     assert answer.window
@@ -253,7 +254,7 @@ async def test_the_windows_of_appends_at_once_have_no_gaps(store: StoreUnderTest
 
     answers = await asyncio.gather(
         *(
-            store.messages.append(ALICE, conversation.id, batch, NOON, window=20)
+            store.log.append(ALICE, conversation.id, entries_of(batch), NOON, window=20)
             for batch in batches
         )
     )

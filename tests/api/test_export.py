@@ -2,20 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from chatkeep.adapters.memory import MemoryStore
-from chatkeep.adapters.memory.entries import MemoryEntries
-from chatkeep.domain.entries import EntryPage, GivenEntry
 from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.formats.codec import Piece
-from chatkeep.domain.model import Conversation, ConversationId, JsonText, Position, UserId
-from chatkeep.domain.operations.transfer import ENTRIES_PAGE, Transfer
+from chatkeep.domain.log import Entry
+from chatkeep.domain.model import ConversationId, JsonText, UserId
+from chatkeep.domain.operations.transfer import ENTRIES_PAGE
+from chatkeep.domain.pages import Page
+from chatkeep.domain.ports import Log
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.app import create_app
 from chatkeep.entrypoints.bootstrap.service import identity
@@ -30,34 +31,19 @@ ALICE = UserId("alice")
 
 @dataclass
 class Counting:
-    """Entries that count how often they are asked for a page."""
+    """A log that counts how often it is asked for a page."""
 
-    entries: MemoryEntries
+    log: Log
     pages: int = 0
     deletes: Chatkeep | None = None
     seen: list[ConversationId] = field(default_factory=list)
 
-    async def page(
-        self,
-        user_id: UserId,
-        conversation_id: ConversationId,
-        *,
-        after: Position,
-        limit: int,
-        max_bytes: int,
-    ) -> EntryPage:
+    async def page(self, user_id: UserId, *args: Any, **kwargs: Any) -> Page[Entry]:  # noqa: ANN401
         self.pages += 1
-        found = await self.entries.page(
-            user_id, conversation_id, after=after, limit=limit, max_bytes=max_bytes
-        )
+        found = await self.log.page(user_id, *args, **kwargs)
         if self.deletes is not None and self.pages == 2:
-            await self.deletes.delete_conversation(user_id, conversation_id)
+            await self.deletes.delete_conversation(user_id, args[0])
         return found
-
-    async def restore(
-        self, conversation: Conversation, entries: Sequence[GivenEntry], *, provision: bool
-    ) -> bool:
-        return await self.entries.restore(conversation, entries, provision=provision)
 
 
 @asynccontextmanager
@@ -65,12 +51,11 @@ async def counted(*, deletes: bool = False) -> AsyncIterator[tuple[Service, Coun
     """Yield a service on which alice has a conversation of several pages."""
     store = MemoryStore()
     chatkeep = memory_chatkeep(store=store, limits=replace(settings().limits, max_batch=0))
-    counting = Counting(MemoryEntries(store))
-    transfer: Transfer = memory_transfer(store)
+    counting = Counting(chatkeep.log)
     app = create_app(
         chatkeep,
         identity(settings()),
-        transfer=replace(transfer, entries=counting),
+        transfer=replace(memory_transfer(store), log=cast("Log", counting)),
         settings=settings(),
     )
     async with serving(settings(), app=app) as service:

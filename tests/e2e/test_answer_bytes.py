@@ -9,6 +9,7 @@ import pytest
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.domain.errors import ConversationIdTakenError, MessageIdTakenError
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Conversation, ConversationId, JsonText, Order, Role
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -58,17 +59,17 @@ CALLS: dict[str, Call] = {
     f"{name} {order}": call
     for order in Order
     for name, call in {
-        "history": lambda store, its, order=order: store.messages.history(
-            ALICE, its.id, order=order, after=None, before=None, limit=LIMIT, max_bytes=MOST
+        "history": lambda store, its, order=order: store.page_history(
+            its, order=order, limit=LIMIT, max_bytes=MOST
         ),
         "items": lambda store, its, order=order: store.items.list(
             ALICE, its.id, order=order, after=None, limit=LIMIT, max_bytes=MOST
         ),
     }.items()
 } | {
-    "window": lambda store, its: store.messages.window(ALICE, its.id, limit=LIMIT, max_bytes=MOST),
-    "append": lambda store, its: store.messages.append(
-        ALICE, its.id, [new_message("new")], NOON, window=LIMIT, max_bytes=MOST
+    "window": lambda store, its: store.log.window(ALICE, its.id, limit=LIMIT, max_bytes=MOST),
+    "append": lambda store, its: store.log.append(
+        ALICE, its.id, entries_of([new_message("new")]), NOON, window=LIMIT, max_bytes=MOST
     ),
     "list": lambda store, _: store.conversations.list(
         ALICE, status=None, after=None, limit=LIMIT, max_bytes=MOST
@@ -85,12 +86,15 @@ async def test_no_more_is_read_than_is_answered(
     conversation = await store.start(*(new_message("x" * LARGE, Role.SYSTEM) for _ in range(4)))
     for _ in range(3):
         await store.append_items(conversation, *new_items(*of_items(LARGE)))
-        await store.messages.append(
-            ALICE, conversation.id, [new_message("x" * 10, metadata=note) for _ in range(3)], NOON
+        await store.log.append(
+            ALICE,
+            conversation.id,
+            entries_of([new_message("x" * 10, metadata=note) for _ in range(3)]),
+            NOON,
         )
     for number in range(5):
         other = conversation._replace(id=ConversationId(UUID(int=number + 1)), metadata=note)
-        await store.conversations.create(other, (), provision=True)
+        await store.create(other, (), provision=True)
     received.bytes = 0
 
     await call(store, conversation)
@@ -123,9 +127,9 @@ async def test_what_is_in_the_way_of_a_create_or_an_append_is_not_read(
     received.bytes = 0
 
     with pytest.raises(MessageIdTakenError):
-        await store.messages.append(ALICE, conversation.id, small, NOON)
+        await store.log.append(ALICE, conversation.id, entries_of(small), NOON)
     with pytest.raises(ConversationIdTakenError):
-        await store.conversations.create(conversation, small, provision=True)
+        await store.create(conversation, small, provision=True)
 
     assert received.bytes < LARGE + ROOM
     assert (await store.reload(conversation)).message_count == len(large)

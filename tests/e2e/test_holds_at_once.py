@@ -9,6 +9,7 @@ import pytest
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.domain.errors import RetainedError, UserRetainedError
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Changes, Conversation
 from chatkeep.domain.operations.selftest.builders import ALICE
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -64,7 +65,7 @@ async def test_a_hold_that_is_set_while_a_deletion_waits_is_honoured(
     deletions = (
         store.users.erase(ALICE),
         store.conversations.delete(ALICE, conversation.id),
-        store.messages.delete(ALICE, conversation.id, first.id),
+        store.log.delete(ALICE, conversation.id, first.id),
         store.items.delete(ALICE, conversation.id, item.id),
     )
 
@@ -105,7 +106,7 @@ async def test_what_is_appended_while_an_erasure_waits_is_counted_and_goes(
 
     async with engine.transaction():
         at = conversation.updated_at
-        await store.messages.append(ALICE, conversation.id, numbered_messages(2), at)
+        await store.log.append(ALICE, conversation.id, entries_of(numbered_messages(2)), at)
         waiting = outside(engine, store.users.erase(ALICE))
         await blocked(watching, 1)
     erased = await waiting
@@ -132,11 +133,11 @@ async def test_a_deletion_run_again_after_a_lost_answer_has_deleted(
 
     monkeypatch.setattr(Engine, "run", lambda _, *args, **options: run_twice(*args, **options))
 
-    await store.messages.delete(ALICE, conversation.id, first.id)
+    await store.log.delete(ALICE, conversation.id, first.id)
     await store.conversations.change(ALICE, conversation.id, HOLD)
     for deletion in (
         store.conversations.delete(ALICE, conversation.id),
-        store.messages.delete(ALICE, conversation.id, (await store.history(conversation))[0].id),
+        store.log.delete(ALICE, conversation.id, (await store.history(conversation))[0].id),
         store.items.delete(ALICE, conversation.id, item.id),
     ):
         with pytest.raises(RetainedError):  # else a lost answer would seem to have deleted it

@@ -4,7 +4,8 @@ import pytest
 
 from chatkeep.domain.errors import ItemIdTakenError
 from chatkeep.domain.formats.openai_items import parse_item
-from chatkeep.domain.items import ItemText, RequestKey
+from chatkeep.domain.items import ItemText
+from chatkeep.domain.log import RequestKey
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_conversation, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import SECOND, new_items

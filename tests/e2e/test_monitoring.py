@@ -123,7 +123,7 @@ async def test_the_log_is_json_without_users_or_words_and_the_same_user_is_the_s
     assert {(line["request_id"], line["queries"]) for line in requests} == {("trace-7", 1)}
     slow = [line for line in lines if line.get("event") == "slow_statement"]
     assert {line["request_id"] for line in slow} <= {"trace-7"}
-    assert all(line["statement"].startswith("conversations.create") for line in slow)
+    assert all(line["statement"].startswith("log.create") for line in slow)
     for private in ("alice-the-user", "secret words", "k" * 32):
         assert private not in log
 
@@ -159,7 +159,7 @@ async def test_traces_are_sent_to_where_the_environment_says_at_the_latest_in_th
             assert await service.end() == 0
     sent = b"".join(taken)
     assert b"POST /v1/conversations" in sent
-    assert b"conversations.create" in sent
+    assert b"log.create" in sent
     assert b"secret" not in sent
 
 

@@ -5,16 +5,17 @@ chooses as it would there. Plans are generic ones, as those of statements that r
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo import conversations, users
-from chatkeep.adapters.piccolo import item_statements as items
-from chatkeep.adapters.piccolo import message_statements as messages
+from chatkeep.adapters.piccolo import conversations, log_pages, users
+from chatkeep.adapters.piccolo import log_statements as log
+from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, PAGE, POSITIONS
 from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.domain.log import View
 from chatkeep.domain.model import Order, Status
 from tests.support.postgres import Server, connect_args
 
@@ -50,21 +51,46 @@ ITEM_ID = "idx_messages_item_id"
 ITEM_IN_ORDER = "conversation_items_pkey"
 OTHER_ITEM_ID = "idx_conversation_items_item_id"
 KEY = "conversation_keys_pkey"
+ENTRIES_IN_ORDER = {CONVERSATION, IN_ORDER, ITEM_IN_ORDER}
 BY_ITEM_ID = {MESSAGE, ITEM_ID, OTHER_ITEM_ID}
 
-STATEMENTS: Mapping[str, tuple[Statement | str, set[str]]] = {
-    "append": (messages.APPEND_ONE, {CONVERSATION}),
-    "append with window": (messages.APPEND_ONE_WINDOW, {CONVERSATION, IN_ORDER}),
-    "append several": (messages.APPEND, {CONVERSATION}),
-    "append several with window": (messages.APPEND_WINDOW, {CONVERSATION, IN_ORDER}),
-    "window": (messages.WINDOW, {CONVERSATION, IN_ORDER}),
-    "history asc": (messages.HISTORY[Order.ASC], {CONVERSATION, IN_ORDER}),
-    "history desc": (messages.HISTORY[Order.DESC], {CONVERSATION, IN_ORDER}),
-    "history between": (messages.HISTORY_BETWEEN[Order.ASC], {CONVERSATION, IN_ORDER, MESSAGE}),
-    "messages at positions": (messages.AT, {IN_ORDER}),
-    "get message": (messages.GET, {MESSAGE}),
-    "retry": (messages.STORED, {MESSAGE}),
-    "delete message": (messages.DELETE, {CONVERSATION, MESSAGE}),
+STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
+    "append": (log.APPEND_ONE, {CONVERSATION}),
+    "append with window": (log.APPEND_ONE_WINDOW, {CONVERSATION, IN_ORDER}),
+    "append several": (log.APPEND, {CONVERSATION}),
+    "append several with window": (log.APPEND_WINDOW, {CONVERSATION, IN_ORDER}),
+    "append items": (log.APPEND_ITEMS, {CONVERSATION}),
+    "append items with ids": (log.APPEND_ITEMS_WITH_IDS, {CONVERSATION, *BY_ITEM_ID}),
+    "append items with key": (log.APPEND_ITEMS_WITH_KEY, {CONVERSATION, *BY_ITEM_ID}),
+    "create": (log.CREATE, set()),
+    "create with items": (log.CREATE_WITH_ITEMS, set()),
+    "window": (log.WINDOW, {CONVERSATION, IN_ORDER}),
+    "history asc": (PAGE[View.MESSAGES, Order.ASC, POSITIONS], {CONVERSATION, IN_ORDER}),
+    "history desc": (PAGE[View.MESSAGES, Order.DESC, POSITIONS], {CONVERSATION, IN_ORDER}),
+    "history between asc": (
+        PAGE[View.MESSAGES, Order.ASC, MESSAGES],
+        {CONVERSATION, IN_ORDER, MESSAGE},
+    ),
+    "history between desc": (
+        PAGE[View.MESSAGES, Order.DESC, MESSAGES],
+        {CONVERSATION, IN_ORDER, MESSAGE},
+    ),
+    "items asc": (PAGE[View.ITEMS, Order.ASC, POSITIONS], ENTRIES_IN_ORDER),
+    "items desc": (PAGE[View.ITEMS, Order.DESC, POSITIONS], ENTRIES_IN_ORDER),
+    "items after asc": (PAGE[View.ITEMS, Order.ASC, ITEM], ENTRIES_IN_ORDER | BY_ITEM_ID),
+    "items after desc": (PAGE[View.ITEMS, Order.DESC, ITEM], ENTRIES_IN_ORDER | BY_ITEM_ID),
+    "everything": (PAGE[View.WHOLE, Order.ASC, POSITIONS], ENTRIES_IN_ORDER),
+    "messages at positions": (log_pages.AT[View.MESSAGES], {IN_ORDER}),
+    "items at positions": (log_pages.AT[View.ITEMS], {IN_ORDER, ITEM_IN_ORDER}),
+    "everything at positions": (log_pages.AT[View.WHOLE], {IN_ORDER, ITEM_IN_ORDER}),
+    "get message": (log.GET, {MESSAGE}),
+    "find item": (log_pages.FIND, BY_ITEM_ID),
+    "retry": (log.STORED, {MESSAGE}),
+    "taken item ids": (log.TAKEN, BY_ITEM_ID),
+    "idempotency key": (log.KEY, {KEY}),
+    "calls before": (log.CALLS_BEFORE, {IN_ORDER}),
+    "delete message": (log.DELETE, {CONVERSATION, MESSAGE}),
+    "delete entry": (log.DELETE_AT, ENTRIES_IN_ORDER),
     "get conversation": (conversations.GET, {CONVERSATION}),
     "get or create": (conversations.GET_OR_CREATE, {CONVERSATION}),
     "change": (conversations.CHANGE, {CONVERSATION}),
@@ -74,25 +100,6 @@ STATEMENTS: Mapping[str, tuple[Statement | str, set[str]]] = {
     "list active": (conversations.LIST_STATUS[Status.ACTIVE], {OF_USER}),
     "list archived": (conversations.LIST_STATUS[Status.ARCHIVED], {ARCHIVED}),
     "list archived after": (conversations.LIST_STATUS_AFTER[Status.ARCHIVED], {ARCHIVED}),
-    "append items": (items.APPEND_FREELY, {CONVERSATION}),
-    "append items with ids": (items.APPEND_WITH_KEY, {CONVERSATION, *BY_ITEM_ID}),
-    "create with items": (items.CREATE, set()),
-    "taken item ids": (items.TAKEN, BY_ITEM_ID),
-    "idempotency key": (items.KEY, {KEY}),
-    "items asc": (items.PAGE[Order.ASC], {CONVERSATION, IN_ORDER, ITEM_IN_ORDER}),
-    "items desc": (items.PAGE[Order.DESC], {CONVERSATION, IN_ORDER, ITEM_IN_ORDER}),
-    "items after asc": (
-        items.PAGE_AFTER[Order.ASC],
-        {CONVERSATION, IN_ORDER, ITEM_IN_ORDER, *BY_ITEM_ID},
-    ),
-    "items after desc": (
-        items.PAGE_AFTER[Order.DESC],
-        {CONVERSATION, IN_ORDER, ITEM_IN_ORDER, *BY_ITEM_ID},
-    ),
-    "calls before": (items.CALLS_BEFORE, {IN_ORDER}),
-    "items at positions": (items.AT, {IN_ORDER, ITEM_IN_ORDER}),
-    "get item": (items.GET, BY_ITEM_ID),
-    "delete item": (items.DELETE, {CONVERSATION, MESSAGE, OTHER_ITEM_ID}),
     "usage": (users.USAGE, {OF_USER}),
     "erase conversations": (users.ERASE_CONVERSATIONS, {OF_USER}),
     "sweep of conversations": (
@@ -140,6 +147,7 @@ async def test_the_statement_uses_its_index(connection: asyncpg.Connection, name
         "history desc",
         "items asc",
         "items desc",
+        "everything",
     ],
 )
 async def test_a_page_is_read_in_order_and_no_further(

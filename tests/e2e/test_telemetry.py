@@ -79,7 +79,7 @@ async def test_a_request_is_a_span_below_its_caller_and_above_its_statements(
         "chatkeep.request_id": "trace-7",
     }
     [statement] = [
-        span for span in exporter.get_finished_spans() if span.name.startswith("messages.append")
+        span for span in exporter.get_finished_spans() if span.name.startswith("log.append")
     ]
     assert statement.kind is SpanKind.CLIENT
     assert statement.parent == request.context

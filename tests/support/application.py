@@ -123,7 +123,7 @@ async def _started(app: Litestar) -> AsyncIterator[None]:
 def failing(error: Exception) -> Chatkeep:
     """Return a service whose store raises `error`, whatever it is asked."""
     ports: Any = _Failing(error)
-    return replace(memory_chatkeep(), users=ports, conversations=ports, messages=ports)
+    return replace(memory_chatkeep(), users=ports, conversations=ports, log=ports)
 
 
 class _Failing:

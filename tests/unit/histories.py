@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from chatkeep.domain.context import MAX_HEAD, Window
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
     ConversationId,
@@ -18,7 +19,6 @@ from chatkeep.domain.model import (
     Position,
     Role,
 )
-from chatkeep.domain.ports import MAX_HEAD, Window
 
 CONVERSATION: Final = ConversationId(UUID(int=1))
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)

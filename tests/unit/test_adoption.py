@@ -216,14 +216,14 @@ def test_a_checksum_depends_on_every_part_of_a_message_and_on_the_order() -> Non
     first = NewMessage(role=Role.USER, content="a", created_at=NOW)
     changed = [
         first,
-        replace(first, role=Role.SYSTEM),
-        replace(first, content="b"),
-        replace(first, content=None),
-        replace(first, tool_calls=JsonText("[1]")),
-        replace(first, tool_call_id="c"),
-        replace(first, name="n"),
-        replace(first, metadata=JsonText('{"a":1}')),
-        replace(first, created_at=NOW + HOUR),
+        first._replace(role=Role.SYSTEM),
+        first._replace(content="b"),
+        first._replace(content=None),
+        first._replace(tool_calls=JsonText("[1]")),
+        first._replace(tool_call_id="c"),
+        first._replace(name="n"),
+        first._replace(metadata=JsonText('{"a":1}')),
+        first._replace(created_at=NOW + HOUR),
     ]
     sums = [_checksum(each) for each in changed]
     sums += [_checksum(changed[0], changed[2]), _checksum(changed[2], changed[0]), _checksum()]

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkeep.domain.context import Context, select
+from chatkeep.domain.context import MAX_HEAD, Context, Window, select
 from chatkeep.domain.model import JsonText, Message, Role
-from chatkeep.domain.ports import MAX_HEAD, Window
 from tests.unit.histories import (
     assistant,
     conversation,

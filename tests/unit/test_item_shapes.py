@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.native_items import NativeItems
 from chatkeep.domain.formats.openai_items import parse_item
-from chatkeep.domain.items import ItemId, ItemText, NewItem, message_id_in
+from chatkeep.domain.items import ItemId, ItemText, message_id_in
+from chatkeep.domain.log import NewEntry
 from chatkeep.domain.model import Message, Role
 from tests.unit.histories import AT, histories
 
@@ -20,10 +21,10 @@ MADE = ItemId("made")
 def normalised(text: str) -> str:
     """Return what is stored, when an id that has to be made is `made`."""
     draft = parse_item(ItemText(text), field="items[0]")
-    return draft.text(MADE) if draft.id is None else draft.new(AT).text
+    return draft.text(MADE) if draft.id is None else draft.new(AT).item or ""
 
 
-def stored(text: str) -> NewItem:
+def stored(text: str) -> NewEntry:
     return parse_item(ItemText(text), field="items[0]").new(AT)
 
 
@@ -189,7 +190,7 @@ def test_a_key_of_before_holds_when_more_is_filled_in(own_id: str) -> None:
 
     place = own_id or '"id":"",'
     assert draft.canonical() == f'{{{place}"type":"shell_call","call_id":"c","action":{{}}}}'
-    assert "environment" in draft.new(AT).text
+    assert "environment" in (draft.new(AT).item or "")
 
 
 @pytest.mark.parametrize("sent", ['{"id":"msg_1"}', '{"type":null,"id":"msg_1"}'])
@@ -233,14 +234,16 @@ def test_an_escaped_text_keeps_its_escapes() -> None:
     ],
 )
 def test_an_id_is_made_by_type(sent: str, prefix: str) -> None:
-    item = stored(sent)
+    entry = stored(sent)
 
-    assert item.id.startswith(prefix)
-    assert len(item.id) <= 64
-    assert item.minted
-    assert json.loads(item.text)["id"] == item.id
-    if item.message is not None:
-        assert message_id_in(item.id) == item.message.id
+    assert entry.item is not None
+    assert entry.item_id is not None
+    assert entry.item_id.startswith(prefix)
+    assert len(entry.item_id) <= 64
+    assert entry.is_minted
+    assert json.loads(entry.item)["id"] == entry.item_id
+    if entry.message is not None:
+        assert message_id_in(entry.item_id) == entry.message.id
 
 
 @pytest.mark.parametrize(

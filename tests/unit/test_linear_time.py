@@ -9,7 +9,8 @@ import pytest
 from chatkeep.domain.context import Context
 from chatkeep.domain.errors import ItemIdTakenError
 from chatkeep.domain.formats import anthropic
-from chatkeep.domain.items import ItemId, ItemText, NewItem, given_ids
+from chatkeep.domain.items import ItemId, ItemText
+from chatkeep.domain.log import NewEntry, item_ids_given
 from chatkeep.domain.model import JsonText, Role, same_json
 from tests.unit.histories import said
 
@@ -45,13 +46,11 @@ def test_calls_whose_ids_anthropic_refuses() -> None:
 def test_an_id_that_comes_twice() -> None:
     def work(count: int) -> Callable[[], object]:
         ids = [*(f"id {n}" for n in range(count)), "last", "last"]
-        items = [
-            NewItem(id=ItemId(id_), minted=False, text=ItemText("{}"), message=None) for id_ in ids
-        ]
+        entries = [NewEntry(message=None, item=ItemText("{}"), item_id=ItemId(id_)) for id_ in ids]
 
         def refuse() -> None:
             with pytest.raises(ItemIdTakenError) as taken:
-                given_ids(items)
+                item_ids_given(entries)
             assert taken.value.item_id == "last"
 
         return refuse

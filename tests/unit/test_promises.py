@@ -2,7 +2,6 @@
 
 # ruff: noqa: ANN401 - what breaks a promise passes on whatever it is called with
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -10,22 +9,16 @@ from uuid import uuid4
 
 import pytest
 
-from chatkeep.adapters.memory import (
-    MemoryConversations,
-    MemoryItems,
-    MemoryMessages,
-    MemoryStore,
-    MemoryUsers,
-)
+from chatkeep.adapters.memory import MemoryConversations, MemoryLog, MemoryStore, MemoryUsers
+from chatkeep.adapters.memory.store import KeptConversation
 from chatkeep.adapters.memory.stores import stores
 from chatkeep.domain.errors import ChatkeepError, RetainedError
-from chatkeep.domain.items import Item
+from chatkeep.domain.items import ItemText
+from chatkeep.domain.log import Appended, Created, Entry
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
-    Message,
     MessageId,
-    NewMessage,
     Position,
     Usage,
     UserId,
@@ -35,7 +28,6 @@ from chatkeep.domain.operations.selftest.checks import BrokenPromiseError
 from chatkeep.domain.operations.selftest.promises import PROMISES
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.pages import Page
-from chatkeep.domain.ports import Appended, Created
 
 
 @pytest.fixture
@@ -56,7 +48,7 @@ async def test_the_store_in_memory_keeps_every_promise(promise: str, store: Stor
     assert await PROMISES[promise](store)
 
 
-class SwallowsMessages(MemoryMessages):
+class SwallowsMessages(MemoryLog):
     async def append(self, *args: Any, **kwargs: Any) -> Appended:
         conversation_id, given, at = args[1], args[2], args[3]
         found = await super().append(args[0], conversation_id, [], at, **kwargs)
@@ -64,27 +56,29 @@ class SwallowsMessages(MemoryMessages):
             new.stored(conversation_id, Position(microseconds(at) + n), at)
             for n, new in enumerate(given)
         ]
-        return replace(found, messages=tuple(stored))
+        return replace(found, entries=tuple(stored))
 
 
-class OrdersByClock(MemoryMessages):
-    async def history(self, *args: Any, **kwargs: Any) -> Page[Message]:
-        found = await super().history(*args, **kwargs)
-        by_text = sorted(found.items, key=lambda each: (each.content or "", each.position))
+class OrdersByText(MemoryLog):
+    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+        found = await super().page(*args, **kwargs)
+        by_text = sorted(found.items, key=lambda each: (_text(each), each.position))
         return replace(found, items=by_text[::-1])
 
 
-class StoresTwice(MemoryMessages):
+class StoresTwice(MemoryLog):
     async def append(self, *args: Any, **kwargs: Any) -> Appended:
         user_id, conversation_id, given, at = args
-        anew: list[NewMessage] = [replace(new, id=MessageId(uuid4())) for new in given]
+        anew = [
+            new._replace(message=new.message and new.message._replace(id=MessageId(uuid4())))
+            for new in given
+        ]
         found = await super().append(user_id, conversation_id, anew, at, **kwargs)
         return replace(
             found,
-            messages=tuple(
-                message._replace(id=new.id)
-                for message, new in zip(found.messages, given, strict=True)
-                if new.id is not None
+            entries=tuple(
+                entry._replace(message=entry.message and entry.message._replace(id=new.message.id))
+                for entry, new in zip(found.entries, given, strict=True)
             ),
         )
 
@@ -95,17 +89,16 @@ class CountsWrong(MemoryConversations):
         return found._replace(message_count=found.message_count + 1)
 
 
-class LeavesMessages(MemoryConversations):
-    async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        kept = self.store.conversation(user_id, conversation_id)
-        await super().delete(user_id, conversation_id)
-        _left[conversation_id] = list(kept.messages)
+class LeavesEntries(MemoryLog):
+    """Has what was in a deleted conversation in the next one of its id."""
 
     async def create(self, *args: Any, **kwargs: Any) -> Created:
         created = await super().create(*args, **kwargs)
         conversation = created.conversation
         kept = self.store.conversation(conversation.user_id, conversation.id)
-        kept.messages += _left.pop(conversation.id, [])
+        deleted = _made.get(conversation.id)
+        kept.entries += deleted.entries if deleted is not None else []
+        _made[conversation.id] = kept
         return created
 
 
@@ -114,7 +107,7 @@ class LeavesUsers(MemoryUsers):
         return await self.usage(user_id)
 
 
-class DeletesAnything(MemoryMessages):
+class DeletesAnything(MemoryLog):
     async def delete(self, *args: Any) -> None:
         with suppress(RetainedError):
             await super().delete(*args)
@@ -128,7 +121,7 @@ class TellsStrangers(MemoryConversations):
         return await super().get(user_id, conversation_id)
 
 
-class TakesAnything(MemoryMessages):
+class TakesAnything(MemoryLog):
     async def append(self, *args: Any, **kwargs: Any) -> Appended:
         try:
             return await super().append(*args, **kwargs)
@@ -136,7 +129,7 @@ class TakesAnything(MemoryMessages):
             return Appended((), 0, None)
 
 
-class KeepsHalf(MemoryMessages):
+class KeepsHalf(MemoryLog):
     async def append(self, *args: Any, **kwargs: Any) -> Appended:
         user_id, conversation_id, given, at = args
         for new in given:
@@ -144,46 +137,46 @@ class KeepsHalf(MemoryMessages):
         return found
 
 
-class DropsNul(MemoryConversations):
-    async def create(
-        self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
-    ) -> Created:
+class DropsNul(MemoryLog):
+    async def create(self, conversation: Conversation, *args: Any, **kwargs: Any) -> Created:
         title = conversation.title and conversation.title.replace("\0", "")
-        return await super().create(
-            conversation._replace(title=title), messages, provision=provision
-        )
+        return await super().create(conversation._replace(title=title), *args, **kwargs)
 
 
-class RewritesItems(MemoryItems):
-    async def list(self, *args: Any, **kwargs: Any) -> Page[Item]:
-        found = await super().list(*args, **kwargs)
+class RewritesItems(MemoryLog):
+    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+        found = await super().page(*args, **kwargs)
         rewritten = [
-            replace(item, text=type(item.text)(item.text.replace("1.10", "1.1")))
-            for item in found.items
+            entry._replace(item=entry.item and ItemText(entry.item.replace("1.10", "1.1")))
+            for entry in found.items
         ]
         return replace(found, items=rewritten)
 
 
-_left: dict[ConversationId, list[Message]] = {}
+def _text(entry: Entry) -> str:
+    return (entry.message and entry.message.content) or ""
+
+
+_made: dict[ConversationId, KeptConversation] = {}
 
 
 @pytest.mark.parametrize(
     ("promise", "part", "broken"),
     [
-        ("create", "messages", OrdersByClock),
-        ("order", "messages", SwallowsMessages),
-        ("order", "messages", OrdersByClock),
+        ("create", "log", OrdersByText),
+        ("order", "log", SwallowsMessages),
+        ("order", "log", OrdersByText),
         ("counts", "conversations", CountsWrong),
-        ("retry", "messages", StoresTwice),
-        ("cascade", "conversations", LeavesMessages),
+        ("retry", "log", StoresTwice),
+        ("cascade", "log", LeavesEntries),
         ("erasure", "users", LeavesUsers),
         ("hold", "users", LeavesUsers),
-        ("hold", "messages", DeletesAnything),
+        ("hold", "log", DeletesAnything),
         ("isolation", "conversations", TellsStrangers),
-        ("refusal", "messages", TakesAnything),
-        ("atomicity", "messages", KeepsHalf),
-        ("text", "conversations", DropsNul),
-        ("items", "items", RewritesItems),
+        ("refusal", "log", TakesAnything),
+        ("atomicity", "log", KeepsHalf),
+        ("text", "log", DropsNul),
+        ("items", "log", RewritesItems),
     ],
 )
 async def test_a_store_that_breaks_a_promise_is_found_out(

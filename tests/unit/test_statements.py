@@ -135,7 +135,7 @@ def unguarded_in(query: str, whole: str) -> list[str]:
     """Look at one query. What is in brackets in it is blank; `whole` is the same with that."""
     missing = []
     bare = {
-        column: len(re.findall(rf"(?<![.\w]){column} = \$\d+", query))
+        column: len(re.findall(rf"(?<![.\w]){column} = (?:\$\d+|:\w+)", query))
         for column in ("user_id", "id")
     }
     for touched in TOUCHED.finditer(query):
@@ -146,7 +146,7 @@ def unguarded_in(query: str, whole: str) -> list[str]:
             if column not in names:
                 missing.append(touched[0])
         elif touched["alias"]:
-            if not re.search(rf"\b{touched['alias']}\.{column} = \$\d+", query):
+            if not re.search(rf"\b{touched['alias']}\.{column} = (?:\$\d+|:\w+)", query):
                 missing.append(touched[0])
         elif bare[column]:
             bare[column] -= 1
@@ -421,15 +421,15 @@ def test_the_statements_are_found() -> None:
     names = {name.removeprefix("adapters.piccolo.") for name, _ in TEXTS}
 
     assert names >= {
-        "conversations.CREATE",
+        "conversations.GET",
         "conversations.LIST",
         "conversations.LIST_STATUS",
-        "entries.PAGE",
-        "item_statements.APPEND_FREELY",
-        "item_statements.PAGE",
-        "message_statements.APPEND",
-        "message_statements.HISTORY",
-        "message_statements.WINDOW",
+        "log_pages.AT",
+        "log_pages.PAGE",
+        "log_statements.APPEND",
+        "log_statements.APPEND_ITEMS",
+        "log_statements.CREATE",
+        "log_statements.WINDOW",
         "users.USAGE",
     }
 
@@ -570,7 +570,7 @@ def test_what_makes_constants_is_used_by_its_own_module_only() -> None:
         for alias in node.names
     }
 
-    assert ("adapters.piccolo.message_statements", "_append") in making
+    assert ("adapters.piccolo.log_statements", "_added") in making
     assert making.isdisjoint(imported)
 
 

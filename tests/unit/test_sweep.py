@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from chatkeep.adapters.memory import MemoryConversations, MemoryDiary, MemoryStore, MemorySweeps
+from chatkeep.adapters.memory import MemoryDiary, MemoryLog, MemoryStore, MemorySweeps
 from chatkeep.domain.errors import InvalidValueError, StoreUnavailableError
 from chatkeep.domain.model import ConversationId
 from chatkeep.domain.operations.selftest.builders import ALICE, new_conversation
@@ -187,7 +187,7 @@ class World:
     async def idle(self, *ages: timedelta) -> None:
         for age in ages:
             old = new_conversation(at=MORNING - age)
-            await MemoryConversations(self.store).create(old, (), provision=True)
+            await MemoryLog(self.store).create(old, (), provision=True)
 
     def service(self) -> DailySweep:
         return DailySweep(

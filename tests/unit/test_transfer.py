@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 
 from chatkeep.adapters.memory import (
     MemoryConversations,
-    MemoryItems,
-    MemoryMessages,
+    MemoryLog,
     MemoryStore,
     MemoryUsers,
 )
-from chatkeep.adapters.memory.entries import MemoryEntries
 from chatkeep.domain.errors import (
     ConversationIdTakenError,
     InvalidValueError,
@@ -28,6 +26,8 @@ from chatkeep.domain.errors import (
 )
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.codec import Line, Piece
+from chatkeep.domain.item_log import ItemLog
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import (
     Changes,
     Conversation,
@@ -70,11 +70,10 @@ class House:
         store = MemoryStore()
         self.clock = Clock()
         self.conversations = MemoryConversations(store)
-        self.messages = MemoryMessages(store)
-        self.items = MemoryItems(store)
+        self.log = MemoryLog(store)
+        self.items = ItemLog(self.log)
         self.users = MemoryUsers(store)
-        self.entries = MemoryEntries(store)
-        self.transfer = Transfer(self.users, self.conversations, self.entries, self.clock, limits)
+        self.transfer = Transfer(self.users, self.conversations, self.log, self.clock, limits)
 
     async def take(self, line: dict[str, Any], user_id: UserId = ALICE) -> bool:
         return await self.transfer.import_conversation(user_id, read(encoded(line)))
@@ -559,7 +558,7 @@ async def test_a_source_that_knows_more_messages_than_before_is_refused(house: H
     assert not await house.transfer.import_conversation(ALICE, of_source(1))
     [found] = (await house.conversations.list(ALICE, status=None, after=None, limit=9)).items
     new = NewMessage(role=Role.USER, content="went on here", id=MessageId(uuid4()))
-    await house.messages.append(ALICE, found.id, [new], NOW + HOUR)
+    await house.log.append(ALICE, found.id, entries_of([new]), NOW + HOUR)
     assert not await house.transfer.import_conversation(ALICE, of_source(2))
 
 
@@ -620,7 +619,7 @@ async def append(house: House, title: str) -> None:
     house.clock.time += timedelta(seconds=1)
     new = NewMessage(role=Role.USER, content="again", id=MessageId(uuid4()))
     conversation = await named(house, title)
-    await house.messages.append(ALICE, conversation.id, [new], house.clock.time)
+    await house.log.append(ALICE, conversation.id, entries_of([new]), house.clock.time)
 
 
 async def named(house: House, title: str) -> Conversation:

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,11 +12,11 @@ import pytest
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from chatkeep.domain.entries import Entry
 from chatkeep.domain.formats import openai_chat
 from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.formats.table import WRITERS, Format
 from chatkeep.domain.items import ItemText
+from chatkeep.domain.log import Entry
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
@@ -292,7 +291,7 @@ def test_what_openai_gave_is_what_openai_gets() -> None:
         Entry(
             position=Position(1),
             created_at=NOON,
-            message=replace(message, id=MessageId(UUID(int=1))).stored(ID, Position(1), NOON),
+            message=message._replace(id=MessageId(UUID(int=1))).stored(ID, Position(1), NOON),
             item=None,
         )
         for message in read.messages

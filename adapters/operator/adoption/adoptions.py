@@ -13,9 +13,15 @@ import asyncpg
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import first_line
-from chatkeep.adapters.piccolo.message_statements import GIVEN_COLUMNS
-from chatkeep.adapters.piccolo.messages import given
-from chatkeep.adapters.piccolo.rows import message_columns, to_jsonb, to_message, to_text
+from chatkeep.adapters.piccolo.rows import (
+    MESSAGE_ARRAYS,
+    MESSAGE_TYPES,
+    message_arrays,
+    message_columns,
+    to_jsonb,
+    to_message,
+    to_text,
+)
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import Adoptions
 from chatkeep.adapters.piccolo.users import NO_USER
@@ -82,11 +88,8 @@ WHERE c.id = given.id AND c.user_id = given.user_id""",
 ADD_MESSAGES: Final = Statement(
     "adoption.add_messages",
     f"""
-INSERT INTO messages ({GIVEN_COLUMNS}, created_at, conversation_id, user_id, position)
-SELECT * FROM unnest(:ids::text[]::uuid[], :roles::text[], :contents::text[],
-                     :tool_calls::text[]::jsonb[], :tool_call_ids::text[], :names::text[],
-                     :metadata::text[]::jsonb[], :times::text[]::timestamptz[],
-                     :conversation_ids::text[]::uuid[], :user_ids::text[],
+INSERT INTO messages ({", ".join(MESSAGE_TYPES)}, conversation_id, user_id, position)
+SELECT * FROM unnest({MESSAGE_ARRAYS}, :conversation_ids::text[]::uuid[], :user_ids::text[],
                      :positions::text[]::bigint[])""",
 )
 
@@ -94,11 +97,6 @@ REMEMBER: Final = Statement(
     "adoption.remember",
     """
 INSERT INTO adoptions (id, run) SELECT unnest(:ids::text[]::uuid[]), :run ON CONFLICT DO NOTHING""",
-)
-
-
-_GIVEN: Final = (
-    *("ids", "roles", "contents", "tool_calls", "tool_call_ids", "names", "metadata", "times"),
 )
 
 
@@ -208,9 +206,8 @@ def _messages(additions: Sequence[Addition]) -> dict[str, object]:
         for each in additions
         for index, message in enumerate(each.messages)
     ]
-    texts = given([message for message, _, _ in placed])
     return {
-        **dict(zip(_GIVEN, texts, strict=True)),
+        **message_arrays([message for message, _, _ in placed]),
         "conversation_ids": [str(conversation.id) for _, conversation, _ in placed],
         "user_ids": [conversation.user_id for _, conversation, _ in placed],
         "positions": [str(position) for _, _, position in placed],

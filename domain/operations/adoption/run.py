@@ -7,7 +7,7 @@ back nothing that was deleted here since.
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
@@ -241,7 +241,7 @@ class Adoption:
             else:
                 self.tally.count("messages", "new")
                 ids.append(id_)
-                added.setdefault(id(here), []).append(replace(new, created_at=here.latest))
+                added.setdefault(id(here), []).append(new._replace(created_at=here.latest))
             if there is not None or id_ not in known:
                 self.on_adopted("messages", old.id, id_)
         additions = [

@@ -5,7 +5,8 @@ from typing import Final
 from uuid import uuid4
 
 from chatkeep.domain.formats.openai_items import parse_item
-from chatkeep.domain.items import ItemText, NewItem, RequestKey
+from chatkeep.domain.items import ItemText
+from chatkeep.domain.log import NewEntry, RequestKey
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
     Conversation,
@@ -77,6 +78,6 @@ def new_message(  # noqa: PLR0913 - one for each field
     )
 
 
-def new_item(text: str, at: datetime = NOON) -> NewItem:
+def new_item(text: str, at: datetime = NOON) -> NewEntry:
     """Return the item that a caller sends as this JSON."""
     return parse_item(ItemText(text), field="items[0]").new(at)

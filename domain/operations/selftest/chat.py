@@ -33,7 +33,7 @@ async def create(store: StoreUnderTest) -> str:
     """Find what was created, as it was given."""
     new = new_conversation(store.user, title="A title", metadata=_JSON, at=store.at)
     messages = [new_message("Be kind.", Role.SYSTEM), new_message("hello")]
-    await store.conversations.create(new, messages, provision=True)
+    await store.create(new, messages, provision=True)
     stored = await store.reload(new)
     expect(
         (stored.title, stored.status, stored.created_at) == (new.title, new.status, new.created_at)
@@ -76,7 +76,7 @@ async def order(store: StoreUnderTest) -> str:
     )
     positions = [each.position for each in history]
     expect(sorted(set(positions)) == positions, "positions do not increase strictly")
-    window = await store.messages.window(store.user, conversation.id, limit=3)
+    window = await store.log.window(store.user, conversation.id, limit=3)
     expect(window.tail == tuple(history[-3:]), "the context is not the last messages")
     stored = await store.reload(conversation)
     expect(stored.updated_at == store.at, "the last activity went back with the clock")
@@ -90,7 +90,7 @@ async def counts(store: StoreUnderTest) -> str:
         await store.append(conversation, new_message("one"), new_message("two"))
         await _expect_messages(store, conversation, expected, "two appends of two")
     [first, *_] = await store.history(conversation)
-    await store.messages.delete(store.user, conversation.id, first.id)
+    await store.log.delete(store.user, conversation.id, first.id)
     await _expect_messages(store, conversation, 4, "a message was deleted")
     await store.append_items(conversation, new_item(MESSAGE_ITEM), new_item(REASONING_ITEM))
     await _expect_messages(store, conversation, 5, "an item that is a message was added")
@@ -103,14 +103,14 @@ async def retry(store: StoreUnderTest) -> str:
     """Store a request that is sent again once; refuse another one under the same id."""
     message = new_message("once")
     new = new_conversation(store.user, title="A title", at=store.at)
-    made = await store.conversations.create(new, [message], provision=True)
-    again = await store.conversations.create(new, [message], provision=True)
+    made = await store.create(new, [message], provision=True)
+    again = await store.create(new, [message], provision=True)
     expect(
         made.created and not again.created and again.messages == made.messages,
         "a create sent again was not answered with what is stored",
     )
     empty = new_conversation(store.user, at=store.at)
-    times = [await store.conversations.create(empty, [], provision=True) for _ in range(2)]
+    times = [await store.create(empty, [], provision=True) for _ in range(2)]
     expect(
         [each.created for each in times] == [True, False],
         "an empty conversation was created twice under one id",
@@ -125,7 +125,7 @@ async def retry(store: StoreUnderTest) -> str:
     retitled = new_conversation(store.user, id=new.id, title="Another title", at=store.at)
     await expect_error(
         ConversationIdTakenError,
-        store.conversations.create(retitled, [message], provision=True),
+        store.create(retitled, [message], provision=True),
         "a conversation id that is taken",
     )
     # A request that is sent again has new ids for items without one.
@@ -151,7 +151,7 @@ async def text(store: StoreUnderTest) -> str:
         new_message(_TEXT, Role.ASSISTANT, tool_calls=calls, name=_TEXT, metadata=_JSON),
         new_message(_TEXT, Role.TOOL, tool_call_id=_TEXT),
     ]
-    await store.conversations.create(new, messages, provision=True)
+    await store.create(new, messages, provision=True)
     expect_same(messages, await store.history(new), "with every kind of character")
     expect((await store.reload(new)).title == _TEXT, "a title came back changed")
     return "NUL, the character that stands for it, and others came back exactly"
@@ -166,7 +166,7 @@ async def items(store: StoreUnderTest) -> str:
     stored = await store.list_items(conversation)
     expect(
         stored[1:3] == list(added)
-        and [item.text for item in stored[1:3]] == [item.text for item in sent],
+        and [item.text for item in stored[1:3]] == [entry.item for entry in sent],
         "items did not come back as they were sent, where they were added",
     )
     roles = [message.role for message in await store.history(conversation)]
@@ -174,7 +174,7 @@ async def items(store: StoreUnderTest) -> str:
         roles == [Role.USER, Role.USER, Role.ASSISTANT],
         "an item that is a message is not among the messages",
     )
-    await store.items.delete(store.user, conversation.id, sent[0].id)
+    await store.items.delete(store.user, conversation.id, added[0].id)
     deed = "an item that is a message was deleted"
     expect_count(len(await store.history(conversation)), 2, deed)
     await _expect_messages(store, conversation, 2, deed)

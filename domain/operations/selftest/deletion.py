@@ -57,7 +57,7 @@ async def hold(store: StoreUnderTest) -> str:
     [message] = await store.history(held)
     await store.conversations.change(store.user, held.id, Changes(retain=True))
     what = "deleting what is on hold"
-    await expect_error(RetainedError, store.messages.delete(store.user, held.id, message.id), what)
+    await expect_error(RetainedError, store.log.delete(store.user, held.id, message.id), what)
     await expect_error(RetainedError, store.conversations.delete(store.user, held.id), what)
     await expect_error(UserRetainedError, store.users.erase(store.user), what)
     expect(await store.history(held) == [message], "what is on hold was deleted")

@@ -32,9 +32,9 @@ async def isolation(store: StoreUnderTest) -> str:
         lambda: store.reload(mine),
         lambda: store.conversations.change(me, hers.id, Changes(title="mine now")),
         lambda: store.conversations.delete(me, hers.id),
-        lambda: store.messages.window(me, hers.id, limit=100),
-        lambda: store.messages.get(me, hers.id, message),
-        lambda: store.messages.delete(me, hers.id, message),
+        lambda: store.log.window(me, hers.id, limit=100),
+        lambda: store.log.get(me, hers.id, message),
+        lambda: store.log.delete(me, hers.id, message),
         lambda: store.append(mine, new_message("me too")),
         lambda: store.history(mine),
         lambda: store.append_items(mine, new_item(REASONING_ITEM)),
@@ -98,7 +98,7 @@ async def atomicity(store: StoreUnderTest) -> str:
     new = new_conversation(store.user, at=store.at)
     await expect_error(
         MessageIdTakenError,
-        store.conversations.create(new, batch, provision=True),
+        store.create(new, batch, provision=True),
         "a conversation whose message id is taken",
     )
     await expect_error(

@@ -4,8 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Self
+from uuid import UUID
 
-from chatkeep.domain.items import Item, ItemId, NewItem, RequestKey
+from chatkeep.domain.item_log import ItemLog
+from chatkeep.domain.items import Item, ItemId
+from chatkeep.domain.log import (
+    Bounds,
+    Created,
+    NewEntry,
+    RequestKey,
+    View,
+    entries_of,
+    messages_in,
+)
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
@@ -19,6 +30,7 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.operations.selftest.builders import ALICE, BOB, NOON, new_conversation
 from chatkeep.domain.operations.stores import Stores
+from chatkeep.domain.pages import NO_BOUND, Page
 
 MANY = 1_000
 """More than a test stores of anything."""
@@ -51,7 +63,12 @@ class StoreUnderTest(Stores):
     ) -> Conversation:
         """Store a new conversation that opens with `messages`, and return it."""
         new = new_conversation(user_id or self.user, id=id, at=at or self.at)
-        return (await self.conversations.create(new, messages, provision=True)).conversation
+        return (await self.create(new, messages, provision=True)).conversation
+
+    async def create(
+        self, conversation: Conversation, messages: Sequence[NewMessage], *, provision: bool
+    ) -> Created:
+        return await self.log.create(conversation, entries_of(messages), provision=provision)
 
     async def reload(self, conversation: Conversation) -> Conversation:
         """Return the conversation as it is stored now."""
@@ -68,8 +85,8 @@ class StoreUnderTest(Stores):
     async def append(
         self, conversation: Conversation, *messages: NewMessage, at: datetime | None = None
     ) -> tuple[Message, ...]:
-        found = await self.messages.append(
-            conversation.user_id, conversation.id, messages, at or self.at
+        found = await self.log.append(
+            conversation.user_id, conversation.id, entries_of(messages), at or self.at
         )
         return found.messages
 
@@ -82,20 +99,47 @@ class StoreUnderTest(Stores):
         before: Position | MessageId | None = None,
         limit: int = MANY,
     ) -> list[Message]:
-        found = await self.messages.history(
-            conversation.user_id,
-            conversation.id,
-            order=order,
-            after=after,
-            before=before,
-            limit=limit,
+        found = await self.page_history(
+            conversation, order=order, after=after, before=before, limit=limit
         )
         return list(found.items)
+
+    async def page_history(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        conversation: Conversation,
+        *,
+        order: Order = Order.ASC,
+        after: Position | MessageId | None = None,
+        before: Position | MessageId | None = None,
+        limit: int = MANY,
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Message]:
+        """Return a page of the messages between two of them, by their positions or ids."""
+        bounds = Bounds(
+            after=after if isinstance(after, int) else None,
+            before=before if isinstance(before, int) else None,
+            after_message=after if isinstance(after, UUID) else None,
+            before_message=before if isinstance(before, UUID) else None,
+        )
+        found = await self.log.page(
+            conversation.user_id,
+            conversation.id,
+            bounds,
+            view=View.MESSAGES,
+            order=order,
+            limit=limit,
+            max_bytes=max_bytes,
+        )
+        return Page(messages_in(found.items), more=found.more)
+
+    @property
+    def items(self) -> ItemLog:
+        return ItemLog(self.log)
 
     async def append_items(
         self,
         conversation: Conversation,
-        *items: NewItem,
+        *items: NewEntry,
         at: datetime | None = None,
         key: RequestKey | None = None,
     ) -> Sequence[Item]:

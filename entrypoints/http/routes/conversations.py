@@ -8,8 +8,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from msgspec import UnsetType
 
+from chatkeep.domain.log import Created
 from chatkeep.domain.model import ConversationId, Status
-from chatkeep.domain.ports import Created
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of

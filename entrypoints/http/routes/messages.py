@@ -9,7 +9,8 @@ from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from msgspec import UNSET
 
 from chatkeep.domain.formats.table import ContextFormat
-from chatkeep.domain.model import ConversationId, MessageId, Order, Position
+from chatkeep.domain.log import Bounds
+from chatkeep.domain.model import ConversationId, MessageId, Order
 from chatkeep.domain.use_cases import AppendResult, Chatkeep
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of
@@ -130,22 +131,22 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         Send `after` and `before` with the first request only; the cursor remembers them. A page of
         large messages ends early, at 16 MiB unless configured otherwise.
         """
-        lower: Position | MessageId | None = None if after is None else MessageId(after)
-        upper: Position | MessageId | None = None if before is None else MessageId(before)
+        bounds = Bounds(
+            after_message=None if after is None else MessageId(after),
+            before_message=None if before is None else MessageId(before),
+        )
         if cursor is not None:
             start = cursors.decode_messages(cursor)
             cursors.check_agrees("order", order, start.order)
-            order, (lower, upper) = start.order, start.bounds
-            until = start.until
+            order, bounds, until = start.order, start.bounds, start.until
         else:
             order = order or Order.ASC
             until = before if order is Order.ASC else after
         page = await chatkeep.history(
             user_of(request.user),
             ConversationId(conversation_id),
+            bounds=bounds,
             order=order,
-            after=lower,
-            before=upper,
             limit=limit,
         )
         return MessagePage(

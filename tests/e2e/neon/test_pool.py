@@ -12,6 +12,7 @@ import pytest
 from chatkeep.adapters.piccolo.engine import CANCEL_TIMEOUT, MAX_CONNECTIONS, Engine
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.stores import stores
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import new_messages
@@ -166,7 +167,7 @@ async def test_a_cancelled_append_is_stored_wholly_or_not_at_all(
         async def cancelled(number: int) -> None:
             batch = new_messages(*(f"{number} {part}" for part in "abc"))
             running = asyncio.create_task(
-                store.messages.append(ALICE, conversation.id, batch, NOON)
+                store.log.append(ALICE, conversation.id, entries_of(batch), NOON)
             )
             await asyncio.sleep(dice.random() * 0.03)
             running.cancel()

@@ -1,0 +1,252 @@
+"""The log of conversations in memory."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatkeep.adapters.memory.store import (
+    KeptConversation,
+    MemoryStore,
+    by_position,
+    size,
+    size_of_message,
+)
+from chatkeep.domain.context import Window, calls
+from chatkeep.domain.errors import ItemIdTakenError, ItemNotFoundError, KeyTakenError
+from chatkeep.domain.items import ItemId, message_id_in
+from chatkeep.domain.log import (
+    Appended,
+    Bounds,
+    Created,
+    Entry,
+    NewEntry,
+    RequestKey,
+    View,
+    item_ids_given,
+    match_append,
+    match_create,
+    messages_of,
+    view_of,
+)
+from chatkeep.domain.model import (
+    Conversation,
+    ConversationId,
+    Message,
+    MessageId,
+    Order,
+    Position,
+    UserId,
+)
+from chatkeep.domain.pages import NO_BOUND, Page, fitting
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLog:
+    store: MemoryStore
+
+    async def create(
+        self,
+        conversation: Conversation,
+        entries: Sequence[NewEntry],
+        *,
+        key: RequestKey | None = None,
+        provision: bool,
+    ) -> Created:
+        item_ids_given(entries)
+        user = self.store.owner(conversation.user_id, provision=provision)
+        existing = user.conversations.get(conversation.id)
+        if existing is not None:
+            if key is not None:
+                _positions(existing, key)
+                return Created(existing.conversation, (), created=False)
+            view = View.WHOLE if any(entry.item for entry in entries) else View.MESSAGES
+            first = view_of(existing.entries, view)[: len(entries)]
+            return match_create(conversation, entries, existing.conversation, first)
+        kept = KeptConversation(conversation._replace(message_count=0))
+        stored = user.append(kept, entries, conversation.updated_at)
+        if key is not None:
+            _remember(kept, key, stored)
+        user.conversations[conversation.id] = kept
+        # Only now, so that a create that is refused leaves no new user behind.
+        self.store.users[conversation.user_id] = user
+        return Created(kept.conversation, stored, created=True)
+
+    async def append(  # noqa: PLR0913 - the port's
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        entries: Sequence[NewEntry],
+        at: datetime,
+        *,
+        key: RequestKey | None = None,
+        window: int | None = None,
+        max_bytes: int = NO_BOUND,
+    ) -> Appended:
+        kept = self.store.conversation(user_id, conversation_id)
+        stored = self._stored_before(user_id, kept, entries, key)
+        if stored is None:
+            given = item_ids_given(entries)
+            for item_id in given:
+                if any(_may_have(entry, item_id) for entry in kept.entries):
+                    raise ItemIdTakenError(item_id)
+            stored = self.store.user(user_id).append(kept, entries, at)
+            if key is not None:
+                _remember(kept, key, stored)
+        return Appended(
+            stored,
+            kept.conversation.message_count,
+            None if window is None else kept.window(window, max_bytes),
+        )
+
+    async def page(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        bounds: Bounds,
+        *,
+        view: View,
+        order: Order,
+        limit: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Entry]:
+        entries = self.store.conversation(user_id, conversation_id).entries
+        if view is View.MESSAGES:
+            entries = [entry for entry in entries if entry.message is not None]
+        user = self.store.user(user_id)
+
+        def place(message_id: MessageId | None, position: Position | None) -> Position | None:
+            if message_id is None:
+                return position
+            return user.message(conversation_id, message_id).position
+
+        start, stop = 0, len(entries)
+        after = place(bounds.after_message, bounds.after)
+        before = place(bounds.before_message, bounds.before)
+        if after is not None:
+            start = bisect_right(entries, after, key=by_position)
+        if before is not None:
+            stop = bisect_left(entries, before, key=by_position)
+        found = entries[start:stop]
+        if order is Order.DESC:
+            found.reverse()
+        again = 0
+        if bounds.past_item is not None:
+            index = _index_of(found, bounds.past_item)
+            again = int(found[index].item is None)
+            found = found[index + 1 - again :]
+        some = view_of(found[: limit + again], view)
+        fit = again + fitting(map(_bytes, some[again:]), max_bytes)
+        return Page(some[:fit], more=len(found) > fit)
+
+    async def window(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        limit: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Window:
+        return self.store.conversation(user_id, conversation_id).window(limit, max_bytes)
+
+    async def get(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> Message:
+        return self.store.user(user_id).message(conversation_id, message_id)
+
+    async def find(
+        self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
+    ) -> Sequence[Entry]:
+        kept = self.store.user(user_id).conversations.get(conversation_id)
+        entries = kept.entries if kept is not None else []
+        return view_of([each for each in entries if _may_have(each, item_id)], View.ITEMS)
+
+    async def calls_before(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        position: Position,
+        call_ids: Collection[str],
+    ) -> Mapping[str, bool]:
+        kept = self.store.user(user_id).conversations.get(conversation_id)
+        return {
+            call.id: call.is_custom
+            for message in (kept.messages if kept is not None else ())
+            if message.position < position and message.tool_calls is not None
+            for call in calls(message.tool_calls)
+            if call.id in call_ids
+        }
+
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> None:
+        user = self.store.user(user_id)
+        message = user.message(conversation_id, message_id)
+        kept = user.conversations[conversation_id]
+        user.remove(kept, Entry(message.position, message.created_at, message))
+
+    async def delete_at(
+        self, user_id: UserId, conversation_id: ConversationId, position: Position
+    ) -> bool:
+        user = self.store.user(user_id)
+        kept = user.conversations.get(conversation_id)
+        entry = None if kept is None else kept.at(position)
+        if kept is None or entry is None:
+            return False
+        user.remove(kept, entry)
+        return True
+
+    def _stored_before(
+        self,
+        user_id: UserId,
+        kept: KeptConversation,
+        entries: Sequence[NewEntry],
+        key: RequestKey | None,
+    ) -> tuple[Entry, ...] | None:
+        """Return what the same append stored before; None if there was none."""
+        if key is not None and key.key in kept.keys:
+            first, last = _positions(kept, key)
+            there = [entry for entry in kept.entries if first <= entry.position <= last]
+            return tuple(view_of(there, View.ITEMS))
+        if any(entry.item is not None for entry in entries):
+            return None
+        given = messages_of(entries)
+        messages = self.store.user(user_id).messages
+        there_before = [messages[each.id] for each in given if each.id in messages]
+        if not there_before:
+            return None
+        found = match_append(kept.conversation.id, given, there_before)
+        return tuple(Entry(each.position, each.created_at, each) for each in found)
+
+
+def _bytes(entry: Entry) -> int:
+    return size(entry.item) + (size_of_message(entry.message) if entry.message else 0)
+
+
+def _may_have(entry: Entry, item_id: ItemId) -> bool:
+    """Whether the entry has this item, or is a message that ids of this form belong to."""
+    if entry.message is None or (
+        entry.item_id is not None and message_id_in(entry.item_id) != entry.message.id
+    ):
+        return entry.item_id == item_id
+    return message_id_in(item_id) == entry.message.id
+
+
+def _index_of(entries: Sequence[Entry], item_id: ItemId) -> int:
+    for index, entry in enumerate(entries):
+        if entry.item_id == item_id or (entry.item is None and _may_have(entry, item_id)):
+            return index
+    raise ItemNotFoundError(item_id)
+
+
+def _remember(kept: KeptConversation, key: RequestKey, stored: Sequence[Entry]) -> None:
+    first = stored[0].position if stored else Position(kept.last_position + 1)
+    kept.keys[key.key] = (key, first, Position(first + len(stored) - 1))
+
+
+def _positions(kept: KeptConversation, key: RequestKey) -> tuple[Position, Position]:
+    """Return the positions that the request of that key was given, or raise `KeyTakenError`."""
+    found = kept.keys.get(key.key)
+    if found is None or found[0] != key:
+        raise KeyTakenError(key.key)
+    return found[1:]

@@ -1,0 +1,275 @@
+"""The SQL of the log, but for its pages (`log_pages.py`).
+
+Each statement is one round trip and names the user of every table. An entry that is a message is a
+row of `messages`, with the text of an item if it was sent as one; any other entry is a row of
+`conversation_items`. Both take their positions from the row of their conversation. Only the modules
+`log*.py` know that there are two tables.
+
+Statements are put together from fragments, one text for each thing that a call may ask for: what a
+statement does not do, Postgres need not plan.
+"""
+
+from typing import Final
+
+from chatkeep.adapters.piccolo.bounds import MESSAGE_TEXTS, message_bytes, within
+from chatkeep.adapters.piccolo.rows import MESSAGE_ARRAYS, MESSAGE_TYPES, message_columns
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.domain.context import MAX_HEAD
+from chatkeep.domain.model import LAST_POSITION
+
+_M: Final = "m.conversation_id = :conversation_id AND m.user_id = :user_id"
+_I: Final = "i.conversation_id = :conversation_id AND i.user_id = :user_id"
+
+# The messages of a batch: one array a column, so that the statement's text, and its plan, are the
+# same for a batch of any size. `n` is the place in the batch, from 1.
+_COLUMNS: Final = ", ".join(MESSAGE_TYPES)
+_MANY: Final = f"unnest({MESSAGE_ARRAYS}) WITH ORDINALITY AS given ({_COLUMNS}, n)"
+# Most appends are of a single message: arrays of one would take Postgres a fifth longer.
+_ONE: Final = (
+    f"(VALUES ({', '.join(f':{name}::{kind}' for name, kind in MESSAGE_TYPES.items())}, 1)) "
+    f"AS given ({_COLUMNS}, n)"
+)
+# Messages that may have been sent as items, and the items that are no messages.
+_ITEM: Final = "item_id, item"
+_SOME: Final = (
+    f"unnest({MESSAGE_ARRAYS}, :item_id::text[], :item::text[]::json[], :n::text[]::bigint[]) "
+    f"AS given ({_COLUMNS}, {_ITEM}, n)"
+)
+_OTHERS: Final = (
+    "unnest(:other_item_id::text[], :other_item::text[]::json[], "
+    ":other_created_at::text[]::timestamptz[], :other_n::text[]::bigint[]) "
+    f"AS given ({_ITEM}, created_at, n)"
+)
+
+
+def _moved(condition: str = "") -> str:
+    """Return what gives an append its positions: the row of the conversation, which it locks."""
+    return f"""moved AS (
+  UPDATE conversations
+  SET message_count = message_count + :messages,
+      last_position = greatest(:first, last_position + 1) + :entries - 1,
+      updated_at = greatest(:at, updated_at)
+  WHERE id = :conversation_id AND user_id = :user_id{condition}
+  RETURNING id, user_id, message_count, last_position - :entries + 1 AS first,
+            last_position AS last
+)"""
+
+
+_MADE: Final = """provisioned AS (
+  INSERT INTO users (id) SELECT :user_id WHERE :provision ON CONFLICT DO NOTHING
+), moved AS (
+  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain,
+                             message_count, last_position)
+  VALUES (:conversation_id, :user_id, :title, :status, :conversation_metadata,
+          :conversation_created_at, :at, :retain, :messages,
+          CASE WHEN :entries > 0 THEN :first::bigint + :entries - 1 ELSE 0 END)
+  RETURNING id, user_id, :first::bigint AS first, :first::bigint + :entries - 1 AS last
+)"""
+
+
+def _added(given: str, columns: str = _COLUMNS) -> str:
+    """Return what stores messages at the positions that `moved` has given away."""
+    given_at = "coalesce(given.created_at, :at)"
+    values = ", ".join(
+        given_at if column == "created_at" else f"given.{column}" for column in columns.split(", ")
+    )
+    return f"""added AS (
+  INSERT INTO messages (conversation_id, user_id, position, {columns})
+  SELECT moved.id, moved.user_id, moved.first + n - 1, {values}
+  FROM moved, {given}
+)"""
+
+
+_KEPT: Final = f"""{_added(_SOME, f"{_COLUMNS}, {_ITEM}")}, kept AS (
+  INSERT INTO conversation_items (conversation_id, user_id, position, {_ITEM}, created_at)
+  SELECT moved.id, moved.user_id, moved.first + n - 1, given.item_id, given.item,
+         coalesce(given.created_at, :at)
+  FROM moved, {_OTHERS}
+)"""
+
+_KEYED: Final = """keyed AS (
+  INSERT INTO conversation_keys
+    (conversation_id, user_id, key, digest, first_position, last_position, created_at)
+  SELECT moved.id, moved.user_id, :key, :digest, moved.first, moved.last, :at
+  FROM moved WHERE :key::text IS NOT NULL
+)"""
+
+# Those of the item ids that an item of the conversation has. `in_messages` are the messages that
+# ids of their form stand for when they were not given: such an id is stored nowhere. One probe for
+# each: asked for all at once, the planner prefers to read the whole conversation.
+_TAKEN: Final = f"""
+  SELECT sought.id
+  FROM unnest(:ids::text[], :in_messages::text[]::uuid[]) AS sought (id, message_id)
+  CROSS JOIN LATERAL (
+    (SELECT FROM conversation_items i WHERE {_I} AND i.item_id = sought.id LIMIT 1)
+    UNION ALL
+    (SELECT FROM messages m WHERE {_M} AND m.item_id = sought.id LIMIT 1)
+    UNION ALL
+    (SELECT FROM messages m
+     WHERE m.id = sought.message_id AND m.user_id = :user_id
+       AND m.conversation_id = :conversation_id AND m.item_id IS NULL LIMIT 1)
+  ) AS found"""
+_FREE: Final = f" AND NOT EXISTS ({_TAKEN})"
+
+_POSITIONS: Final = "SELECT message_count, first FROM moved"
+
+
+def _ends() -> str:
+    """Return the query for both ends of a conversation."""
+    return f"""(
+  SELECT true AS opening, {message_columns("h")}, {message_bytes("h", ":share::bigint")} AS bytes
+  FROM messages h
+  WHERE h.conversation_id = :conversation_id AND h.user_id = :user_id AND h.position < coalesce((
+    SELECT b.position FROM messages b
+    WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id
+      AND b.role NOT IN ('system', 'developer')
+    ORDER BY b.position LIMIT 1), {LAST_POSITION})
+  ORDER BY h.position LIMIT {MAX_HEAD}
+) UNION ALL (
+  SELECT false, {message_columns("t")}, {message_bytes("t", ":share::bigint")}
+  FROM messages t
+  WHERE t.conversation_id = :conversation_id AND t.user_id = :user_id
+  ORDER BY t.position DESC LIMIT :limit
+)"""
+
+
+_OF_ENDS: Final = within(
+    ":share::bigint", f"ends.opening, {message_columns('ends')}", MESSAGE_TEXTS
+)
+
+# What a statement reads is as it was before the statement: the old messages, and the old count.
+_POSITIONS_AND_ENDS: Final = f"""
+SELECT moved.message_count, moved.first, before.message_count AS count_before, {_OF_ENDS}
+FROM moved
+JOIN conversations before ON before.id = :conversation_id AND before.user_id = :user_id
+LEFT JOIN LATERAL (
+{_ends()}
+) AS ends ON true
+ORDER BY ends.position"""
+
+
+def _with(*fragments: str) -> str:
+    return f"WITH {', '.join(fragments)}"
+
+
+APPEND_ONE: Final = Statement("log.append_one", f"{_with(_moved(), _added(_ONE))} {_POSITIONS}")
+APPEND: Final = Statement("log.append", f"{_with(_moved(), _added(_MANY))} {_POSITIONS}")
+APPEND_ONE_WINDOW: Final = Statement(
+    "log.append_one_window", _with(_moved(), _added(_ONE)) + _POSITIONS_AND_ENDS
+)
+APPEND_WINDOW: Final = Statement(
+    "log.append_window", _with(_moved(), _added(_MANY)) + _POSITIONS_AND_ENDS
+)
+# Of items: without ids of their own, with, and with a key.
+APPEND_ITEMS: Final = Statement("log.append_items", f"{_with(_moved(), _KEPT)} {_POSITIONS}")
+APPEND_ITEMS_WITH_IDS: Final = Statement(
+    "log.append_items_with_ids", f"{_with(_moved(_FREE), _KEPT)} {_POSITIONS}"
+)
+APPEND_ITEMS_WITH_KEY: Final = Statement(
+    "log.append_items_with_key", f"{_with(_moved(_FREE), _KEPT, _KEYED)} {_POSITIONS}"
+)
+
+CREATE: Final = Statement("log.create", f"{_with(_MADE, _added(_MANY))} SELECT first FROM moved")
+CREATE_WITH_ITEMS: Final = Statement(
+    "log.create_with_items", f"{_with(_MADE, _KEPT, _KEYED)} SELECT first FROM moved"
+)
+
+WINDOW: Final = Statement(
+    "log.window",
+    f"""
+SELECT c.message_count, {_OF_ENDS}
+FROM conversations c
+LEFT JOIN LATERAL (
+{_ends()}
+) AS ends ON true
+WHERE c.id = :conversation_id AND c.user_id = :user_id
+ORDER BY ends.position""",
+)
+
+GET: Final = Statement(
+    "log.get",
+    f"SELECT {message_columns('m')} FROM messages m "
+    "WHERE m.id = :message_id AND m.user_id = :user_id AND m.conversation_id = :conversation_id",
+)
+
+# One larger than `share` comes without its texts: it is none of those that it is compared with.
+STORED: Final = Statement(
+    "log.stored",
+    f"""
+SELECT {within(":share::bigint", message_columns("found"), MESSAGE_TEXTS)} FROM (
+  SELECT {message_columns("m")}, {message_bytes("m", ":share::bigint")} AS bytes FROM messages m
+  WHERE m.id = ANY(:ids::text[]::uuid[]) AND m.user_id = :user_id
+) AS found""",
+)
+
+COUNT: Final = Statement(
+    "log.count",
+    "SELECT message_count FROM conversations WHERE id = :conversation_id AND user_id = :user_id",
+)
+
+TAKEN: Final = Statement("log.taken", _TAKEN)
+
+KEY: Final = Statement(
+    "log.key",
+    """
+SELECT k.digest, k.first_position, k.last_position FROM conversation_keys k
+WHERE k.conversation_id = :conversation_id AND k.user_id = :user_id AND k.key = :key""",
+)
+
+# The calls of these ids that the last messages before a position made, the last one last; of calls
+# with one id in a message the first counts.
+CALLS_BEFORE: Final = Statement(
+    "log.calls_before",
+    f"""
+SELECT call.value ->> 'id' AS id, call.value ->> 'type' = 'custom' AS is_custom
+FROM (
+  SELECT m.position, m.tool_calls FROM messages m
+  WHERE {_M} AND m.position < :position
+  ORDER BY m.position DESC LIMIT :limit
+) AS recent
+CROSS JOIN LATERAL jsonb_path_query(recent.tool_calls, 'strict $[*] ? (
+  @.type == "function" && @.function.name.type() == "string" && @.function.name != ""
+    && @.function.arguments.type() == "string"
+  || @.type == "custom" && @.custom.name.type() == "string" && @.custom.name != ""
+    && @.custom.input.type() == "string")', '{{}}', true) WITH ORDINALITY AS call (value, n)
+WHERE jsonb_typeof(recent.tool_calls) = 'array' AND call.value ->> 'id' = ANY(:ids::text[])
+ORDER BY recent.position, call.n DESC""",
+)
+
+
+def _delete(message: str, item: str = "") -> str:
+    """Return what deletes the message that a condition names, or else the item.
+
+    The conversation is locked first, as an append and the deletion of a conversation do, so that
+    they cannot wait for each other in a circle.
+    """
+    gone = "EXISTS (SELECT FROM gone)"
+    there = f"EXISTS (SELECT FROM messages m WHERE {_M} AND {message})"
+    gone_item = ""
+    if item:
+        gone_item = f""", gone_item AS (
+  DELETE FROM conversation_items i USING locked
+  WHERE {item} AND i.user_id = :user_id AND i.conversation_id = locked.id AND NOT locked.retain
+  RETURNING i.position
+)"""
+        there += f" OR EXISTS (SELECT FROM conversation_items i WHERE {_I} AND {item})"
+    return f"""
+WITH locked AS (
+  SELECT id, retain FROM conversations
+  WHERE id = :conversation_id AND user_id = :user_id FOR UPDATE
+), gone AS (
+  DELETE FROM messages m USING locked
+  WHERE {message} AND m.user_id = :user_id AND m.conversation_id = locked.id AND NOT locked.retain
+  RETURNING m.position
+){gone_item}, counted AS (
+  UPDATE conversations SET message_count = message_count - 1
+  WHERE id = :conversation_id AND user_id = :user_id AND {gone}
+)
+SELECT locked.retain, {gone}{" OR EXISTS (SELECT FROM gone_item)" if item else ""} AS gone
+FROM locked WHERE {there}"""
+
+
+DELETE: Final = Statement("log.delete", _delete("m.id = :message_id"))
+DELETE_AT: Final = Statement(
+    "log.delete_at", _delete("m.position = :position", "i.position = :position")
+)

@@ -1,0 +1,131 @@
+"""A log as OpenAI's Conversations API sees it: items, each under an id.
+
+An item is an entry that was sent as one, or what an entry that was appended natively is as items:
+one of them, or several, which go together (`domain.formats.native_items.NativeItems`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatkeep.domain.errors import ItemNotFoundError
+from chatkeep.domain.formats.native_items import NativeItems, calls_answered_from_before
+from chatkeep.domain.items import Item, ItemId, message_id_in
+from chatkeep.domain.log import Bounds, Entry, NewEntry, RequestKey, View
+from chatkeep.domain.model import Conversation, ConversationId, Order, UserId
+from chatkeep.domain.pages import NO_BOUND, Page
+from chatkeep.domain.ports import Log
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLog:
+    log: Log
+
+    async def create(
+        self,
+        conversation: Conversation,
+        entries: Sequence[NewEntry],
+        *,
+        key: RequestKey | None,
+        provision: bool,
+    ) -> Conversation:
+        """Store a conversation with its first items. Raises what `Log.create` raises."""
+        created = await self.log.create(conversation, entries, key=key, provision=provision)
+        return created.conversation
+
+    async def append(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        entries: Sequence[NewEntry],
+        at: datetime,
+        *,
+        key: RequestKey | None = None,
+    ) -> Sequence[Item]:
+        """Add items and return them. Raises what `Log.append` raises."""
+        appended = await self.log.append(user_id, conversation_id, entries, at, key=key)
+        return await self._items(user_id, conversation_id, appended.entries, Order.ASC)
+
+    async def list(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        order: Order,
+        after: ItemId | None,
+        limit: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Item]:
+        """Return the first `limit` items in `order`, those past `after` if given.
+
+        Raises `ConversationNotFoundError`, `ItemNotFoundError` when `after` is no item of it.
+        """
+        page = await self.log.page(
+            user_id,
+            conversation_id,
+            Bounds(past_item=after),
+            view=View.ITEMS,
+            order=order,
+            limit=limit,
+            max_bytes=max_bytes,
+        )
+        items = await self._items(user_id, conversation_id, page.items, order)
+        if after is not None and page.items and _is_of(after, page.items[0]):
+            first = [item.id for item in items if item.position == page.items[0].position]
+            if after not in first:
+                raise ItemNotFoundError(after)
+            items = items[first.index(after) + 1 :]
+        return Page(items[:limit], more=page.more or len(items) > limit)
+
+    async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
+        """Return the item, or raise `ItemNotFoundError`."""
+        for entry in await self.log.find(user_id, conversation_id, item_id):
+            for item in await self._items(user_id, conversation_id, [entry], Order.ASC):
+                if item.id == item_id:
+                    return item
+        raise ItemNotFoundError(item_id)
+
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
+    ) -> None:
+        """Delete the item, with its message and all items of that message.
+
+        Raises `ItemNotFoundError`, `RetainedError` while its conversation is on hold.
+        """
+        item = await self.get(user_id, conversation_id, item_id)
+        if not await self.log.delete_at(user_id, conversation_id, item.position):
+            raise ItemNotFoundError(item_id)
+
+    async def _items(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        entries: Sequence[Entry],
+        order: Order,
+    ) -> Sequence[Item]:
+        """Return the items of consecutive entries, in their order."""
+        oldest_first = entries if order is Order.ASC else entries[::-1]
+        native = [
+            entry.message
+            for entry in oldest_first
+            if entry.item is None and entry.message is not None
+        ]
+        earlier: Mapping[str, bool] = {}
+        if unknown := calls_answered_from_before(native):
+            first = oldest_first[0].position
+            earlier = await self.log.calls_before(user_id, conversation_id, first, unknown)
+        of_messages = NativeItems(earlier)
+        found: list[Item] = []
+        for entry in oldest_first:
+            if entry.item is not None and entry.item_id is not None:
+                item = Item(entry.item_id, entry.item, entry.position, entry.created_at)
+                found.append(item)
+            elif entry.message is not None:
+                found += of_messages.of(entry.message)
+        return found if order is Order.ASC else found[::-1]
+
+
+def _is_of(item_id: ItemId, entry: Entry) -> bool:
+    """Whether the entry was appended natively and ids of this form belong to it."""
+    message = entry.message
+    return entry.item is None and message is not None and message_id_in(item_id) == message.id

@@ -1,0 +1,259 @@
+"""The log of a conversation: one ordered list of everything in it.
+
+An element of it is an entry. Most entries are messages. Those that came through OpenAI's API are
+items, kept as the text they were sent as; an item may be a message as well.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple, Self
+from uuid import UUID, uuid5
+
+from chatkeep.domain.context import Window
+from chatkeep.domain.errors import ConversationIdTakenError, ItemIdTakenError, MessageIdTakenError
+from chatkeep.domain.items import ItemId, ItemText, message_id_in
+from chatkeep.domain.model import (
+    FIRST_POSITION,
+    Conversation,
+    ConversationId,
+    Message,
+    MessageId,
+    NewMessage,
+    Position,
+    same_json,
+    uuid7,
+)
+
+BEFORE_FIRST: Final = Position(FIRST_POSITION - 1)
+
+
+class View(StrEnum):
+    """What a page has of each entry.
+
+    - `MESSAGES`: the entries that are messages, without the texts of items.
+    - `ITEMS`: all entries; one that has an item comes without its message.
+    - `WHOLE`: all entries, with everything.
+    """
+
+    MESSAGES = "messages"
+    ITEMS = "items"
+    WHOLE = "whole"
+
+
+class Entry(NamedTuple):
+    """One element of a log: a message, an item, or both.
+
+    `item` is the text that it was sent as through OpenAI's API, and `item_id` the id in it; both
+    are None for a message that came another way. An entry without a `message` is an item that is
+    no message, such as a model's reasoning.
+    """
+
+    position: Position
+    created_at: datetime
+    message: Message | None
+    item: ItemText | None = None
+    item_id: ItemId | None = None
+
+
+class NewEntry(NamedTuple):
+    """An entry to store: at least one of `message`, which has an id by then, and `item`.
+
+    `item_id` is the id in the text of `item`; `is_minted`: it was made here, so nothing has it.
+    `is_of_item`: the message says what the item says, and needs no check of its own.
+    `created_at` is the time of an item that is no message.
+    """
+
+    message: NewMessage | None
+    item: ItemText | None = None
+    item_id: ItemId | None = None
+    is_minted: bool = False
+    is_of_item: bool = False
+    created_at: datetime | None = None
+
+    @property
+    def own_item_id(self) -> ItemId | None:
+        """The id of the item, unless it follows from the message's id: then it is not stored."""
+        if self.item_id is None or self.message is None:
+            return self.item_id
+        follows = self.is_minted or message_id_in(self.item_id) == self.message.id
+        return None if follows else self.item_id
+
+    @property
+    def time(self) -> datetime | None:
+        return self.created_at if self.message is None else self.message.created_at
+
+    def at(self, time: datetime) -> Self:
+        """Return this entry with that time."""
+        if self.message is None:
+            return self._replace(created_at=time)
+        return self._replace(message=self.message._replace(created_at=time))
+
+    def stored(self, conversation_id: ConversationId, position: Position, at: datetime) -> Entry:
+        """Return this entry as it is in its conversation; `at` is its time if it has none."""
+        message = self.message
+        if message is None:
+            return Entry(position, self.created_at or at, None, self.item, self.item_id)
+        found = message.stored(conversation_id, position, at)
+        return Entry(position, found.created_at, found, self.item, self.item_id)
+
+    def equals(self, stored: Entry) -> bool:
+        """Whether `stored` is what this entry would have become."""
+        if self.item != stored.item or (self.message is None) != (stored.message is None):
+            return False
+        return self.message is None or stored.message is None or self.message.equals(stored.message)
+
+
+class Bounds(NamedTuple):
+    """A stretch of a log: what is strictly between two places.
+
+    `after` and `before` are positions. In their stead, `after_message` and `before_message` give
+    the message at that place. `past_item` gives the item that a page goes on from, in its order.
+    """
+
+    after: Position | None = None
+    before: Position | None = None
+    after_message: MessageId | None = None
+    before_message: MessageId | None = None
+    past_item: ItemId | None = None
+
+
+EVERYTHING: Final = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """An `Idempotency-Key`, and a digest of the request that it was first sent with."""
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What a create stored, or had stored before (`created` is False).
+
+    `entries` are empty when it was recognised by its key.
+    """
+
+    conversation: Conversation
+    entries: tuple[Entry, ...]
+    created: bool
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return messages_in(self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append stored, or had stored before; the window afterwards, if asked for."""
+
+    entries: tuple[Entry, ...]
+    message_count: int
+    window: Window | None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return messages_in(self.entries)
+
+
+def view_of(entries: Iterable[Entry], view: View) -> list[Entry]:
+    """Return whole entries as a view has them."""
+    if view is View.MESSAGES:
+        return [
+            Entry(each.position, each.created_at, each.message)
+            for each in entries
+            if each.message is not None
+        ]
+    if view is View.ITEMS:
+        return [each if each.item is None else each._replace(message=None) for each in entries]
+    return [*entries]
+
+
+def messages_in(entries: Iterable[Entry]) -> tuple[Message, ...]:
+    return tuple([entry.message for entry in entries if entry.message is not None])
+
+
+def messages_of(entries: Iterable[NewEntry]) -> list[NewMessage]:
+    return [entry.message for entry in entries if entry.message is not None]
+
+
+def entries_of(messages: Iterable[NewMessage]) -> list[NewEntry]:
+    """Return entries that are messages and nothing else."""
+    return [NewEntry(message) for message in messages]
+
+
+def assign_ids(
+    messages: Sequence[NewMessage], at: datetime, *, seed: UUID | None = None
+) -> list[NewMessage]:
+    """Return the messages of a batch, each with its id: its own, or a new one.
+
+    One given id, of the conversation (`seed`) or of any message, makes the whole batch safe to send
+    again: the ids of the others follow from it.
+    """
+    seed = seed or next((message.id for message in messages if message.id is not None), None)
+    return [
+        message
+        if message.id is not None
+        else message._replace(id=MessageId(uuid5(seed, str(index)) if seed else uuid7(at)))
+        for index, message in enumerate(messages)
+    ]
+
+
+def item_ids_given(entries: Sequence[NewEntry]) -> list[ItemId]:
+    """Return the ids of items that were not made here.
+
+    Raises `ItemIdTakenError` when one comes twice.
+    """
+    ids = [entry.item_id for entry in entries if entry.item_id is not None and not entry.is_minted]
+    if len(set(ids)) < len(ids):
+        [(twice, _)] = Counter(ids).most_common(1)
+        raise ItemIdTakenError(twice)
+    return ids
+
+
+def match_append(
+    conversation_id: ConversationId, given: Sequence[NewMessage], stored: Sequence[Message]
+) -> tuple[Message, ...]:
+    """Return what an append stored before, when the same append is sent again.
+
+    `stored` are the user's messages that have an id of `given`, at least one, in any conversation.
+    Raises `MessageIdTakenError` when they are not that same append.
+    """
+    by_id = {message.id: message for message in stored}
+    found = []
+    for new in given:
+        old = by_id.get(new.id) if new.id is not None else None
+        if old is None:
+            continue
+        if old.conversation_id != conversation_id or not new.equals(old):
+            raise MessageIdTakenError(old.id)
+        found.append(old)
+    if len(found) != len(given):
+        raise MessageIdTakenError(stored[0].id)
+    return tuple(found)
+
+
+def match_create(
+    given: Conversation,
+    given_entries: Sequence[NewEntry],
+    stored: Conversation,
+    stored_entries: Sequence[Entry],
+) -> Created:
+    """Return what a create stored before, when the same create is sent again.
+
+    `stored_entries` are the first entries of the stored conversation, as many as were given.
+    Raises `ConversationIdTakenError` when it is not that same create.
+    """
+    if (
+        given.title != stored.title
+        or (given.retain and not stored.retain)  # else a hold would seem to be set that is not
+        or not same_json(given.metadata, stored.metadata)
+        or len(given_entries) != len(stored_entries)
+        or not all(map(NewEntry.equals, given_entries, stored_entries))
+    ):
+        raise ConversationIdTakenError(stored.id)
+    return Created(stored, tuple(stored_entries), created=False)
