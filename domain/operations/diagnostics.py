@@ -1,4 +1,4 @@
-"""What an examination of the store finds: one finding for each thing that was looked at."""
+"""The results of the checks of `chatkeep doctor`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,33 +12,34 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """`check` is what was looked at, `subject` which one of them; empty: all there are.
+class CheckResult:
+    """One result of a check.
 
-    `found` and `way_out` are one line each; there is no way out where nothing is to be done.
-    `examples` are a few of what is wrong when there may be many. `seconds` is how long it took.
+    `check` names the check; `target` the object that the result is about, or "" for the whole
+    database. `message` says what was found, `fix` what to do, or "" if there is nothing to do; each
+    is one line. `examples` are a few of many affected rows. `seconds` is the duration.
     """
 
     outcome: Outcome
-    found: str
+    message: str
     check: str = ""
-    subject: str = ""
-    way_out: str = ""
+    target: str = ""
+    fix: str = ""
     examples: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
-def ok(found: str, *, subject: str = "") -> Finding:
-    return Finding(outcome=Outcome.OK, found=found, subject=subject)
+def ok(message: str, *, target: str = "") -> CheckResult:
+    return CheckResult(outcome=Outcome.OK, message=message, target=target)
 
 
-def warning(found: str, way_out: str, *, subject: str = "") -> Finding:
-    return Finding(outcome=Outcome.WARNING, found=found, way_out=way_out, subject=subject)
+def warning(message: str, fix: str, *, target: str = "") -> CheckResult:
+    return CheckResult(outcome=Outcome.WARNING, message=message, fix=fix, target=target)
 
 
-def failed(found: str, way_out: str, *, subject: str = "") -> Finding:
-    return Finding(outcome=Outcome.FAILED, found=found, way_out=way_out, subject=subject)
+def failed(message: str, fix: str, *, target: str = "") -> CheckResult:
+    return CheckResult(outcome=Outcome.FAILED, message=message, fix=fix, target=target)
 
 
-def skipped(found: str, *, subject: str = "") -> Finding:
-    return Finding(outcome=Outcome.SKIPPED, found=found, subject=subject)
+def skipped(message: str, *, target: str = "") -> CheckResult:
+    return CheckResult(outcome=Outcome.SKIPPED, message=message, target=target)

@@ -13,7 +13,7 @@ from chatkeep.adapters.database_url import DatabaseUrl, parse_database_url
 from chatkeep.adapters.operator.adoption.adoptions import PiccoloAdoptions
 from chatkeep.adapters.operator.adoption.legacy_detection import detect
 from chatkeep.adapters.operator.adoption.legacy_reader import LegacyTables
-from chatkeep.adapters.operator.doctor.runner import Examination
+from chatkeep.adapters.operator.doctor.runner import Doctor
 from chatkeep.adapters.operator.move import run as moves
 from chatkeep.adapters.operator.stats.report import collect_stats
 from chatkeep.adapters.piccolo import migrate as migrations
@@ -45,11 +45,9 @@ WHOLE_TABLES: Final = Timing(command=3_600.0)
 LONGEST_COPY: Final = Timing(command=86_400.0)
 
 
-def examination(
-    settings: Settings, *, repair: bool = False, clock: Clock | None = None
-) -> Examination:
+def examination(settings: Settings, *, repair: bool = False, clock: Clock | None = None) -> Doctor:
     """Return the checks of `chatkeep doctor`. Raises `DatabaseUrlError`."""
-    return Examination(
+    return Doctor(
         url=parse_database_url(settings.database_url),
         direct=direct_url(settings),
         clock=clock or SystemClock(),

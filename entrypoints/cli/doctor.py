@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from chatkeep.domain.operations.diagnostics import Finding, Outcome
+from chatkeep.domain.operations.diagnostics import CheckResult, Outcome
 from chatkeep.entrypoints.bootstrap import database
 from chatkeep.entrypoints.bootstrap.operator import examination
 from chatkeep.entrypoints.settings import Settings
@@ -49,35 +49,35 @@ def doctor(*, repair: bool, as_json: bool) -> None:
 
 
 async def _examine(
-    settings: Settings, *, repair: bool, show: Callable[[Finding], None]
-) -> list[Finding]:
+    settings: Settings, *, repair: bool, show: Callable[[CheckResult], None]
+) -> list[CheckResult]:
     findings = []
-    async with aclosing(examination(settings, repair=repair).findings()) as found:
+    async with aclosing(examination(settings, repair=repair).run()) as found:
         async for finding in found:
             show(finding)
             findings.append(finding)
     return findings
 
 
-def _show(finding: Finding) -> None:
+def _show(finding: CheckResult) -> None:
     click.echo(visible(line(finding)))
     for example in finding.examples:
         click.echo(visible(f"         {example}"))
 
 
-def line(finding: Finding) -> str:
+def line(finding: CheckResult) -> str:
     """Return the finding as one line."""
-    what = f"{finding.check} {finding.subject}".rstrip()
-    way_out = f" -> {finding.way_out}" if finding.way_out else ""
-    found = " ".join(f"{finding.found}{way_out}".split())
+    what = f"{finding.check} {finding.target}".rstrip()
+    way_out = f" -> {finding.fix}" if finding.fix else ""
+    found = " ".join(f"{finding.message}{way_out}".split())
     return f"{finding.outcome:<8} {what}: {found} ({finding.seconds * 1000:.0f} ms)"
 
 
-def _ignore(_: Finding) -> None:
+def _ignore(_: CheckResult) -> None:
     """Show nothing: all is printed at the end."""
 
 
-def _document(findings: list[Finding], counts: Counter[Outcome]) -> dict[str, Any]:
+def _document(findings: list[CheckResult], counts: Counter[Outcome]) -> dict[str, Any]:
     return {
         "chatkeep": version("chatkeep"),
         "healthy": not counts[Outcome.FAILED],
@@ -85,10 +85,10 @@ def _document(findings: list[Finding], counts: Counter[Outcome]) -> dict[str, An
         "findings": [
             {
                 "check": finding.check,
-                "subject": finding.subject or None,
+                "subject": finding.target or None,
                 "outcome": finding.outcome,
-                "found": finding.found,
-                "way_out": finding.way_out or None,
+                "found": finding.message,
+                "way_out": finding.fix or None,
                 "examples": finding.examples,
                 "seconds": round(finding.seconds, 6),
             }

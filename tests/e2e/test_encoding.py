@@ -45,4 +45,4 @@ async def test_the_doctor_names_it(latin_url: str) -> None:
     found = await examine(latin_url)
 
     assert "server encoding" in found.failed
-    assert WAY_OUT in found.line("server encoding").way_out
+    assert WAY_OUT in found.line("server encoding").fix

@@ -90,7 +90,7 @@ async def test_shorter_ids_are_no_matter_for_those_who_have_them(database_url: s
     assert answer.status_code == 201
     assert not found.failed
     assert found.warned == {"columns users.id"}
-    assert "36 characters" in found.line("columns users.id").found
+    assert "36 characters" in found.line("columns users.id").message
 
 
 async def test_migrate_tells_that_longer_ids_will_be_refused(postgres_server: Server) -> None:

@@ -1,1 +1,1 @@
-"""`chatkeep doctor`: is this database what chatkeep needs, and does it keep the promises."""
+"""`chatkeep doctor`: checks that a database has what chatkeep needs and keeps its promises."""

@@ -1,4 +1,4 @@
-"""What the role may do, and which migrations were applied."""
+"""Checks the role's privileges and the applied migrations."""
 
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Final
 from piccolo.apps.migrations.commands.base import BaseMigrationManager
 
 from chatkeep.adapters.operator.doctor.rollback_session import RollbackSession
-from chatkeep.adapters.operator.doctor.structure import MIGRATE, catalogue
+from chatkeep.adapters.operator.doctor.structure import MIGRATE, load_catalogue
 from chatkeep.adapters.piccolo.migrate import read_applied
 from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
+from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "conversations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
@@ -20,7 +20,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "conversation_keys": ("SELECT", "INSERT"),
     "conversation_sweeps": ("SELECT", "INSERT", "UPDATE"),
 }
-"""What the statements of the service do to each table; a cascade needs no privilege."""
+"""The privileges that the service's statements need; cascades need none."""
 
 PRIVILEGES: Final = Statement(
     "doctor.privileges",
@@ -31,7 +31,7 @@ WHERE to_regclass(asked.relation) IS NOT NULL
   AND NOT has_table_privilege(to_regclass(asked.relation), asked.privilege)""",
 )
 
-# Of users only the id is used; privileges on that column alone will do.
+# chatkeep uses only the id of users; privileges on that column are enough.
 USERS: Final = Statement(
     "doctor.users",
     """
@@ -51,13 +51,13 @@ SELECT to_regclass('migration') IS NOT NULL AS there,
 )
 
 
-async def privileges(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    asked = [(table, privilege) for table, needed in NEEDED.items() for privilege in needed]
-    async with session.reading() as engine:
+async def check_privileges(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    needs = [(table, privilege) for table, needed in NEEDED.items() for privilege in needed]
+    async with session.begin_read_only() as engine:
         rows = await engine.fetch(
             PRIVILEGES,
-            tables=[table for table, _ in asked],
-            privileges=[privilege for _, privilege in asked],
+            tables=[table for table, _ in needs],
+            privileges=[privilege for _, privilege in needs],
         )
         [users] = await engine.fetch(USERS)
     role = users["role"]
@@ -65,9 +65,9 @@ async def privileges(session: RollbackSession) -> AsyncGenerator[Finding, None]:
         missing = ", ".join(row["privilege"] for row in rows if row["table"] == table)
         if missing:
             yield failed(
-                f"the role {role} may not {missing}",
+                f"the role {role} lacks {missing}",
                 f'GRANT {missing} ON {table} TO "{role}"',
-                subject=table,
+                target=table,
             )
     without_users = False
     if users["there"]:
@@ -82,24 +82,25 @@ async def privileges(session: RollbackSession) -> AsyncGenerator[Finding, None]:
                 else ""
             )
             yield failed(
-                f"the role {role} may not {lacking}",
+                f"the role {role} lacks {lacking}",
                 f'GRANT {lacking} ON users TO "{role}"{other}',
-                subject="users",
+                target="users",
             )
     if not rows and not without_users:
-        found = await catalogue(session)
-        yield ok(f"the role {role} has all it needs") if found.tables else skipped("no tables")
+        found = await load_catalogue(session)
+        all_granted = f"the role {role} has all privileges that it needs"
+        yield ok(all_granted) if found.tables else skipped("no tables")
 
 
-async def migrations(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    known = _known()
-    async with session.reading() as engine:
+async def check_migrations(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    known = _list_migrations()
+    async with session.begin_read_only() as engine:
         [recorded] = await engine.fetch(RECORDED)
         applied = (await read_applied(engine)).keys() if recorded["readable"] else set()
     if recorded["there"] and not recorded["readable"]:
         yield warning(
-            "the table `migration` may not be read",
-            "GRANT SELECT ON migration TO the role, to see here what is pending",
+            "the role cannot read the table `migration`",
+            "GRANT SELECT ON migration TO the role, so that this check can find pending migrations",
         )
         return
     pending = [each for each in known if each not in applied]
@@ -108,20 +109,20 @@ async def migrations(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     if pending:
         yield failed(
             f"{len(pending)} pending: {', '.join(pending)}",
-            f"{MIGRATE}; if what they make is there already: "
+            f"{MIGRATE}; or, if their changes exist already: "
             "piccolo migrations forwards chatkeep --fake",
-            subject="pending",
+            target="pending",
         )
     if unknown:
         yield failed(
             f"applied by a newer chatkeep: {', '.join(unknown)}",
-            "update this chatkeep, or go back with the one that applied them",
-            subject="unknown",
+            "update this chatkeep, or migrate backwards with the one that applied them",
+            target="unknown",
         )
     if not pending and not unknown:
         yield ok(f"{len(known)} applied, none pending, the last is {known[-1]}")
 
 
-def _known() -> list[str]:
+def _list_migrations() -> list[str]:
     folder = Path(APP_CONFIG.resolved_migrations_folder_path)
     return sorted(BaseMigrationManager().get_migration_modules(str(folder)))

@@ -1,6 +1,6 @@
-"""What the database says of its tables, in the words of `adapters.piccolo.schema`.
+"""Reads the database's catalogue into the types of `adapters.piccolo.schema`.
 
-A name stands for what the search path leads to. Definitions name no schema, so that they are the
+Names are resolved by the search path. Definitions do not include a schema, so that they are the
 same in any.
 """
 
@@ -16,7 +16,7 @@ from chatkeep.adapters.piccolo.users import ID_COLUMN
 
 _OURS: Final = "ours AS (SELECT name, to_regclass(name) AS oid FROM unnest(:names::text[]) AS name)"
 
-# Also those of such a name that the search path does not lead to, or that may not be looked at.
+# Includes relations of these names that are outside the search path or cannot be read.
 RELATIONS: Final = Statement(
     "doctor.relations",
     """
@@ -55,7 +55,7 @@ JOIN pg_class i ON i.oid = x.indexrelid
 ORDER BY 1, 2""",
 )
 
-# Not those of NOT NULL, which only Postgres 18 has: that is a property of the column.
+# Without the NOT NULL constraints of Postgres 18: here that is a property of the column.
 CONSTRAINTS: Final = Statement(
     "doctor.constraints",
     f"""
@@ -90,13 +90,16 @@ ORDER BY 1, 2, 3""",
 
 _ON: Final = re.compile(r"CREATE (UNIQUE )?INDEX .*? ON .*?(?= USING )")
 _STATISTICS: Final = re.compile(r"CREATE STATISTICS .*?((?:\([^)]*\) )?ON .*) FROM .*")
-# What Postgres adds when it writes an expression down; more of it after a dump was restored.
+# Postgres adds casts and parentheses to expressions, and more of them at each dump and restore.
 _CASTS: Final = re.compile(r"::(?:character varying|[a-z]+)(?:\[\])?|[()\s]")
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """`tables` are those found of the names asked for; `invalid` are indexes, `off` constraints."""
+    """The catalogue of the requested tables that exist.
+
+    `invalid` are indexes and `off` disabled constraints, each as (table, name).
+    """
 
     tables: Mapping[str, TableSchema]
     relations: Sequence[Mapping[str, Any]]
@@ -106,8 +109,8 @@ class Catalogue:
     off: frozenset[tuple[str, str]] = field(default_factory=frozenset)
 
 
-async def read(engine: Engine, names: Iterable[str]) -> Catalogue:
-    """Read what there is of the tables of those names; `users` is looked at besides."""
+async def read_catalogue(engine: Engine, names: Iterable[str]) -> Catalogue:
+    """Read the catalogue of the tables of these names, and of `users`."""
     ours = list(names)
     relations = await engine.fetch(RELATIONS, names=[*ours, "users"])
     found: dict[str, TableSchema] = {
@@ -153,7 +156,7 @@ async def read(engine: Engine, names: Iterable[str]) -> Catalogue:
 
 
 def same_definition(one: str, other: str) -> bool:
-    """Whether two definitions are equal but for casts and parentheses.
+    """Return whether two definitions are equal apart from casts and parentheses.
 
     Postgres adds more of these each time that a definition is dumped and restored.
     """

@@ -1,4 +1,4 @@
-"""The first look: can the database be reached, how, and as what."""
+"""Checks the connection, its encryption, and the URL for migrations."""
 
 import ipaddress
 import ssl
@@ -12,51 +12,51 @@ from chatkeep.adapters.operator.doctor.rollback_session import COMMAND_TIMEOUT, 
 from chatkeep.adapters.piccolo.engine import CONNECT_TIMEOUT
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
+from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning
 
 BACKEND: Final = Statement("doctor.backend", "SELECT pg_backend_pid() AS pid")
-WHERE: Final = Statement(
+DATABASE: Final = Statement(
     "doctor.database",
     """
 SELECT d.oid AS database, to_regclass('conversations')::oid AS conversations
 FROM pg_database d WHERE d.datname = current_database()""",
 )
 
-_WAYS_OUT: Final = (
+_FIXES: Final = (
     (asyncpg.InvalidCatalogNameError, "create the database, or correct its name in DATABASE_URL"),
     (
         asyncpg.InvalidAuthorizationSpecificationError,  # wrong passwords and unknown roles
-        "correct the user and the password in DATABASE_URL, or what pg_hba.conf lets in",
+        "correct the user and the password in DATABASE_URL, or the rules in pg_hba.conf",
     ),
-    (asyncpg.TooManyConnectionsError, "see who holds them (pg_stat_activity), raise the limit"),
-    (asyncpg.CannotConnectNowError, "the server starts or stops: try again in a moment"),
+    (asyncpg.TooManyConnectionsError, "find who holds them (pg_stat_activity), raise the limit"),
+    (asyncpg.CannotConnectNowError, "the server is starting or stopping: try again in a moment"),
     (
         ssl.SSLCertVerificationError,
         "name the authority's certificate in DATABASE_URL (sslrootcert=FILE), or correct the host",
     ),
     (ssl.SSLError, "correct sslmode in DATABASE_URL"),
     (ConnectionRefusedError, "start the server, or correct host and port in DATABASE_URL"),
-    (TimeoutError, "see whether the server runs and a firewall lets this machine reach it"),
+    (TimeoutError, "check that the server runs and that no firewall blocks this machine"),
     (FileNotFoundError, "start the server, or correct the socket's directory in DATABASE_URL"),
     (OSError, "correct the host in DATABASE_URL, or this machine's network"),
 )
-_ANYTHING: Final = "correct DATABASE_URL, or what its server is set to"
+_OTHER_FIX: Final = "correct DATABASE_URL, or the settings of the server"
 
 
 async def connect(url: DatabaseUrl) -> Any:  # noqa: ANN401 - asyncpg is untyped
-    """Return a connection, made in one attempt. Raises what the driver does."""
+    """Return a connection after one attempt. Raises the driver's errors."""
     args = url.connect_args | {"timeout": CONNECT_TIMEOUT, "command_timeout": COMMAND_TIMEOUT}
     return await asyncpg.connect(**args)
 
 
-def unreachable(url: DatabaseUrl, error: Exception) -> Finding:
-    way_out = next((way for kind, way in _WAYS_OUT if isinstance(error, kind)), _ANYTHING)
-    return failed(f"{url}: {describe(error)}", way_out)
+def explain_unreachable(url: DatabaseUrl, error: Exception) -> CheckResult:
+    fix = next((fix for kind, fix in _FIXES if isinstance(error, kind)), _OTHER_FIX)
+    return failed(f"{url}: {describe(error)}", fix)
 
 
-async def connection(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    """Which database this is, and whether a pooler stands before it."""
-    async with session.reading() as engine:
+async def check_connection(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    """Report the database, and whether connections go through a pooler."""
+    async with session.begin_read_only() as engine:
         [row] = await engine.fetch(BACKEND)
     url = session.url
     way = "pooled" if url.pooled else "direct"
@@ -64,38 +64,40 @@ async def connection(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     session.pooled = url.pooled or relayed
     if relayed and not url.pooled and not url.neon:
         yield warning(
-            f"{url}: something stands between, which DATABASE_URL does not say",
+            f"{url}: the connection is relayed, but DATABASE_URL does not declare a pooler",
             "if it is a pooler in transaction mode, add pgbouncer=true to DATABASE_URL",
         )
     else:
         yield ok(f"{url}, {way}")
 
 
-async def tls(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    """Whether others could read along, or stand in for the server."""
+async def check_tls(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    """Check that nobody on the network can read the traffic or impersonate the server."""
     host: str = session.url.connect_args["host"]
     context = session.url.connect_args["ssl"]
-    spoken = session.connection._transport.get_extra_info("ssl_object")  # noqa: SLF001 - asyncpg does not tell otherwise
-    checks = isinstance(context, ssl.SSLContext) and context.verify_mode is ssl.CERT_REQUIRED
+    tls = session.connection._transport.get_extra_info("ssl_object")  # noqa: SLF001 - asyncpg has no public way
+    verifies = isinstance(context, ssl.SSLContext) and context.verify_mode is ssl.CERT_REQUIRED
     add = "add sslmode=verify-full to DATABASE_URL"
     if host.startswith("/"):
-        yield ok("none; a local socket needs none")
-    elif spoken is None and _is_this_machine(host):
+        yield ok("none; a local socket does not need it")
+    elif tls is None and _is_this_machine(host):
         yield ok("none; the server is on this machine")
-    elif spoken is None:
-        yield warning(f"none: whoever is between here and {host} can read and change all", add)
-    elif not checks and _is_this_machine(host):
-        yield ok(f"{spoken.version()}, certificate not verified; the server is on this machine")
-    elif not checks:
-        yield warning(f"{spoken.version()}, certificate not verified", add)
+    elif tls is None:
+        yield warning(
+            f"none: the network between here and {host} can read and change everything", add
+        )
+    elif not verifies and _is_this_machine(host):
+        yield ok(f"{tls.version()}, certificate not verified; the server is on this machine")
+    elif not verifies:
+        yield warning(f"{tls.version()}, certificate not verified", add)
     elif not context.check_hostname:
-        yield warning(f"{spoken.version()}, certificate verified, but not the host's name", add)
+        yield warning(f"{tls.version()}, certificate verified, but not the host's name", add)
     else:
-        yield ok(f"{spoken.version()}, certificate verified")
+        yield ok(f"{tls.version()}, certificate verified")
 
 
-async def migrations_url(session: RollbackSession, url: DatabaseUrl) -> Finding:
-    """Whether `chatkeep migrate` reaches the same database."""
+async def check_migrations_url(session: RollbackSession, url: DatabaseUrl) -> CheckResult:
+    """Check that `chatkeep migrate` reaches the same database."""
     name = str(url)
     if url.connect_args == session.url.connect_args:
         if url.pooled:
@@ -104,23 +106,23 @@ async def migrations_url(session: RollbackSession, url: DatabaseUrl) -> Finding:
                 "set DATABASE_URL_DIRECT to the URL of the server itself",
             )
         return skipped("migrations use the same connection")
-    async with session.reading() as engine:
-        [ours] = await engine.fetch(WHERE)
+    async with session.begin_read_only() as engine:
+        [expected] = await engine.fetch(DATABASE)
     try:
         connection = await connect(url)
-    except Exception as error:  # noqa: BLE001 - whatever the driver says
+    except Exception as error:  # noqa: BLE001 - any error of the driver
         return failed(
-            unreachable(url, error).found,
+            explain_unreachable(url, error).message,
             "correct DATABASE_URL_DIRECT, which `chatkeep migrate` uses",
         )
     try:
-        theirs = await connection.fetchrow(WHERE.sql)
+        actual = await connection.fetchrow(DATABASE.sql)
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT)
-    if dict(ours) != dict(theirs):
+    if dict(expected) != dict(actual):
         return failed(
-            f"{name} is another database than DATABASE_URL, or shows other tables",
-            "set DATABASE_URL_DIRECT to the same database, past the pooler",
+            f"{name} is another database than DATABASE_URL, or has other tables",
+            "set DATABASE_URL_DIRECT to the same database, bypassing the pooler",
         )
     return ok(f"{name}, direct")
 

@@ -1,4 +1,4 @@
-"""Whether what conversations say of their messages is so; and rows that belong to nothing."""
+"""Checks each conversation's count of messages and last position, and looks for orphaned rows."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,23 +9,23 @@ from uuid import UUID
 import asyncpg
 
 from chatkeep.adapters.operator.doctor.rollback_session import RollbackSession
-from chatkeep.adapters.operator.doctor.structure import catalogue
+from chatkeep.adapters.operator.doctor.structure import load_catalogue
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import Conversations
-from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
+from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning
 
-MOST_EXAMPLES: Final = 10
-MOST_ORPHANS: Final = 1_000
-FEWEST: Final = 10
-MOST: Final = 2_000
-QUICK: Final = 0.25
-"""Seconds; the next batch is made larger after one that took less."""
+MAX_EXAMPLES: Final = 10
+MAX_ORPHANS: Final = 1_000
+MIN_BATCH: Final = 10
+MAX_BATCH: Final = 2_000
+QUICK_SECONDS: Final = 0.25
+"""After a batch that took less, the next one is larger."""
 
-SLOW: Final = 1.0
-"""Seconds; the next batch is made smaller after one that took more."""
+SLOW_SECONDS: Final = 1.0
+"""After a batch that took more, the next one is smaller."""
 
-# A statement of the operator's, over all users. Counts are of one moment: that of its snapshot.
+# An operator's statement, over all users. All counts are from one snapshot.
 BATCH: Final = Statement(
     "doctor.count_batch",
     """
@@ -66,7 +66,7 @@ RETURNING c.message_count, c.last_position""",
 )
 
 _OF_CONVERSATION: Final = "conversations p WHERE p.id = o.conversation_id AND p.user_id = o.user_id"
-# Foreign key: its table, where that names a conversation, and what a row must have.
+# By foreign key: its table, the column with the conversation's id, and the row that must exist.
 _KEYS: Final = {
     "conversations_user_id_fkey": ("conversations", "id", "users p WHERE p.id = o.user_id"),
 } | {
@@ -77,7 +77,7 @@ ORPHANS: Final = {
     key: Statement(
         f"doctor.orphans.{table}",
         f"SELECT o.user_id, o.{conversation} AS conversation_id FROM {table} o "
-        f"WHERE NOT EXISTS (SELECT FROM {parent}) LIMIT {MOST_ORPHANS + 1}",
+        f"WHERE NOT EXISTS (SELECT FROM {parent}) LIMIT {MAX_ORPHANS + 1}",
     )
     for key, (table, conversation, parent) in _KEYS.items()
 }
@@ -89,80 +89,80 @@ REMOVE: Final = {
 
 @dataclass
 class _DriftCount:
-    looked_at: int = 0
+    checked: int = 0
     drifted: int = 0
     repaired: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def finding(self, *, repair: bool) -> Finding:
+    def summarize(self, *, repair: bool) -> CheckResult:
         if not self.drifted:
-            return ok(f"{self.looked_at} conversations have the messages that they say")
-        found = (
-            f"{self.drifted} of {self.looked_at} conversations had other messages than they said"
-        )
+            return ok(f"all counts of {self.checked} conversations are right")
+        message = f"{self.drifted} of {self.checked} conversations have wrong counts"
+        find_writer = "find out what writes to the tables besides chatkeep"
         if not repair:
-            found = found.replace(" had ", " have ").replace(" said", " say")
-            finding = failed(found, "run `chatkeep doctor --repair`; find who writes past chatkeep")
+            result = failed(message, f"run `chatkeep doctor --repair`; {find_writer}")
         elif self.repaired < self.drifted:
-            finding = failed(
-                f"{found}; {self.repaired} were repaired, the others are locked",
-                "run it again when nobody holds them",
+            result = failed(
+                f"{message}; {self.repaired} were repaired, the others are locked",
+                "run it again when they are not locked",
             )
         else:
-            finding = warning(f"{found}; all were repaired", "find who writes past chatkeep")
-        return replace(finding, examples=tuple(self.examples))
+            result = warning(f"{message}; all were repaired", find_writer)
+        return replace(result, examples=tuple(self.examples))
 
 
-async def orphans(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    """Look for rows that belong to nothing, where no foreign key makes them impossible."""
+async def check_orphans(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    """Look for rows without a parent in tables whose foreign key is missing or not enforced."""
     weak = [key for key in ORPHANS if key in session.weak_keys]
     for key in weak:
         table, _, _ = _KEYS[key]
-        async with session.reading() as engine:
+        async with session.begin_read_only() as engine:
             rows = await engine.fetch(ORPHANS[key])
         if rows:
-            number = f"more than {MOST_ORPHANS}" if len(rows) > MOST_ORPHANS else str(len(rows))
-            finding = failed(
-                f"{number} rows belong to nothing", f"after a backup: {REMOVE[key]}", subject=table
+            number = f"more than {MAX_ORPHANS}" if len(rows) > MAX_ORPHANS else str(len(rows))
+            result = failed(
+                f"{number} rows have no parent", f"after a backup: {REMOVE[key]}", target=table
             )
             examples = [_name(row["conversation_id"], row["user_id"]) for row in rows]
-            yield replace(finding, examples=tuple(dict.fromkeys(examples))[:MOST_EXAMPLES])
+            yield replace(result, examples=tuple(dict.fromkeys(examples))[:MAX_EXAMPLES])
         else:
-            yield ok("no row belongs to nothing", subject=table)
-    there = (await catalogue(session)).tables
-    if not all(table in there for table, _, _ in _KEYS.values()):
-        yield skipped("tables are not there")
+            yield ok("no row without a parent", target=table)
+    existing = (await load_catalogue(session)).tables
+    if not all(table in existing for table, _, _ in _KEYS.values()):
+        yield skipped("tables are missing")
     elif not weak:
-        yield ok("impossible: the foreign keys are there")
+        yield ok("none: the foreign keys are enforced")
 
 
-async def drift(session: RollbackSession, *, repair: bool) -> AsyncGenerator[Finding, None]:
-    """Count the messages of every conversation, a batch at a time; constant memory.
+async def check_counts(
+    session: RollbackSession, *, repair: bool
+) -> AsyncGenerator[CheckResult, None]:
+    """Count the messages of every conversation, in batches, with constant memory.
 
-    What is wrong is put right, one conversation at a time, with `repair`.
+    With `repair`, correct wrong counts, one conversation at a time.
     """
     count = _DriftCount()
     after: tuple[UUID, str] = (UUID(int=0), "")
-    size = FEWEST
+    size = MIN_BATCH
     while True:
         started = monotonic()
         try:
-            async with session.reading() as engine:
+            async with session.begin_read_only() as engine:
                 rows = await engine.fetch(
                     BATCH, conversation_id=after[0], user_id=after[1], limit=size
                 )
         except asyncpg.PostgresError as error:
             if not session.is_consequence(error):
                 raise
-            yield skipped(f"needs what is missing: {describe(error)}")
+            yield skipped(f"something that it needs is missing: {describe(error)}")
             return
-        count.looked_at += len(rows)
+        count.checked += len(rows)
         await _compare(session, rows, count, repair=repair)
         if len(rows) < size:
             break
         after = (rows[-1]["id"], rows[-1]["user_id"])
         size = _next_size(size, monotonic() - started)
-    yield count.finding(repair=repair)
+    yield count.summarize(repair=repair)
 
 
 async def _compare(
@@ -172,19 +172,19 @@ async def _compare(
         if row["message_count"] == row["messages"] and row["last_position"] >= row["last"]:
             continue
         count.drifted += 1
-        said = f"message_count {row['message_count']}, last_position {row['last_position']}"
+        stored = f"message_count {row['message_count']}, last_position {row['last_position']}"
         if repair and (now := await _recount(session, row["id"], row["user_id"])):
             count.repaired += 1
             found = f"now {now['message_count']} and {now['last_position']}"
         else:
             found = f"has {row['messages']} messages, the last at {row['last']}"
-        if len(count.examples) < MOST_EXAMPLES:
-            count.examples.append(f"{_name(row['id'], row['user_id'])}: {said}; {found}")
+        if len(count.examples) < MAX_EXAMPLES:
+            count.examples.append(f"{_name(row['id'], row['user_id'])}: {stored}; {found}")
 
 
 async def _recount(session: RollbackSession, conversation_id: UUID, user_id: str) -> Any | None:  # noqa: ANN401 - asyncpg is untyped
     try:
-        async with session.changing() as engine:
+        async with session.begin() as engine:
             # Appends wait for this lock, so the count that follows includes all of them.
             owned = (Conversations.id == conversation_id) & (Conversations.user_id == user_id)
             query = Conversations.select(Conversations.id).where(owned).lock_rows("UPDATE")
@@ -192,14 +192,14 @@ async def _recount(session: RollbackSession, conversation_id: UUID, user_id: str
             rows = await engine.fetch(RECOUNT, conversation_id=conversation_id, user_id=user_id)
     except asyncpg.LockNotAvailableError:
         return None
-    # One that was deleted meanwhile has nothing left to be wrong.
+    # The conversation was deleted meanwhile, so nothing is wrong any more.
     return rows[0] if rows else {"message_count": 0, "last_position": 0}
 
 
 def _next_size(size: int, seconds: float) -> int:
-    if seconds < QUICK:
-        return min(size * 2, MOST)
-    return max(size // 2, FEWEST) if seconds > SLOW else size
+    if seconds < QUICK_SECONDS:
+        return min(size * 2, MAX_BATCH)
+    return max(size // 2, MIN_BATCH) if seconds > SLOW_SECONDS else size
 
 
 def _name(conversation_id: object, user_id: str) -> str:

@@ -98,7 +98,7 @@ class RollbackSession:
     weak_keys: set[str] = field(default_factory=set)
 
     def is_consequence(self, error: Exception) -> bool:
-        """Whether the error follows from a check that has failed already."""
+        """Return whether the error follows from a check that has already failed."""
         match error:
             case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError():
                 return bool(self.failed & {"tables", "columns"})
@@ -107,17 +107,20 @@ class RollbackSession:
         return False
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[SessionEngine]:
+    async def begin_read_only(self) -> AsyncIterator[SessionEngine]:
         """Yield the engine in a transaction that can change nothing."""
-        async with self.changing() as engine:
+        async with self.begin() as engine:
             await engine.fetch(READ_ONLY)
             yield engine
 
     @asynccontextmanager
-    async def rolling_back(self) -> AsyncIterator[SessionEngine]:
-        """Yield the engine in a transaction that is rolled back; a failed statement alone too."""
+    async def begin_rollback(self) -> AsyncIterator[SessionEngine]:
+        """Yield the engine in a transaction that is rolled back at its end.
+
+        A failed statement is rolled back alone, and the transaction goes on.
+        """
         with suppress(_RollBack):
-            async with self.changing() as engine:
+            async with self.begin() as engine:
                 engine.saves = True
                 try:
                     yield engine
@@ -126,7 +129,7 @@ class RollbackSession:
                 raise _RollBack
 
     @asynccontextmanager
-    async def changing(self) -> AsyncIterator[SessionEngine]:
+    async def begin(self) -> AsyncIterator[SessionEngine]:
         """Yield the engine in a transaction that is committed, with limits on how long it waits."""
         try:
             async with self.engine.transaction():

@@ -1,4 +1,4 @@
-"""All checks, in order: what a later one needs is looked at before it."""
+"""Runs all checks, in an order in which later ones can rely on earlier ones."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -10,8 +10,14 @@ from typing import Final
 import asyncpg
 
 from chatkeep.adapters.database_url import DatabaseUrl
-from chatkeep.adapters.operator.doctor import access, connecting, counts, server, structure
-from chatkeep.adapters.operator.doctor import self_test as rehearsal
+from chatkeep.adapters.operator.doctor import (
+    access,
+    connecting,
+    counts,
+    self_test,
+    server,
+    structure,
+)
 from chatkeep.adapters.operator.doctor.rollback_session import (
     STATEMENT_TIMEOUT,
     RollbackSession,
@@ -19,19 +25,19 @@ from chatkeep.adapters.operator.doctor.rollback_session import (
 )
 from chatkeep.adapters.piccolo.engine import CANCEL_TIMEOUT
 from chatkeep.adapters.piccolo.errors import describe
-from chatkeep.domain.operations.diagnostics import Finding, Outcome, failed, skipped
+from chatkeep.domain.operations.diagnostics import CheckResult, Outcome, failed, skipped
 from chatkeep.domain.ports import Clock
 
-Check = Callable[[RollbackSession], AsyncGenerator[Finding, None]]
+Check = Callable[[RollbackSession], AsyncGenerator[CheckResult, None]]
 
 CONNECTION: Final = "connection"
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
-    """An examination of the database at `url`, which changes nothing of it.
+class Doctor:
+    """Checks the database at `url` without changing it, unless `repair` is set.
 
-    Only with `repair` the counts that are wrong are put right. `direct` is where migrations go.
+    `repair` corrects wrong counts. `direct` is the URL that migrations use.
     """
 
     url: DatabaseUrl
@@ -40,15 +46,15 @@ class Examination:
     provision_users: bool
     repair: bool = False
 
-    async def findings(self) -> AsyncGenerator[Finding, None]:
-        """Yield what is found, as it is found. Raises nothing that a check comes upon."""
+    async def run(self) -> AsyncGenerator[CheckResult, None]:
+        """Yield the results of all checks as they come. A check's error is a result too."""
         started = monotonic()
         checks = self._checks()
         try:
             connection = await connecting.connect(self.url)
-        except Exception as error:  # noqa: BLE001 - that it cannot be reached is what was found
-            finding = connecting.unreachable(self.url, error)
-            yield replace(finding, check=CONNECTION, seconds=monotonic() - started)
+        except Exception as error:  # noqa: BLE001 - the error is the result
+            result = connecting.explain_unreachable(self.url, error)
+            yield replace(result, check=CONNECTION, seconds=monotonic() - started)
             for name in checks:
                 if name != CONNECTION:
                     yield replace(skipped("no connection"), check=name)
@@ -60,59 +66,59 @@ class Examination:
                 if connection.is_closed():
                     yield replace(skipped("the connection was lost"), check=name)
                     continue
-                async with aclosing(_timed(name, check, session)) as findings:
-                    async for finding in findings:
-                        if finding.outcome is Outcome.FAILED:
+                async with aclosing(_run_check(name, check, session)) as results:
+                    async for result in results:
+                        if result.outcome is Outcome.FAILED:
                             session.failed.add(name)
-                        yield finding
+                        yield result
         finally:
             await _close(connection)
 
     def _checks(self) -> Mapping[str, Check]:
         return {
-            CONNECTION: connecting.connection,
-            "tls": connecting.tls,
-            "direct": self._direct,
-            "server": server.version,
-            "clock": server.clock,
-            "durability": server.durability,
-            "connections": server.connections,
-            "activity": server.activity,
-            "migrations": access.migrations,
-            "tables": structure.tables,
-            "privileges": access.privileges,
-            "columns": structure.columns,
-            "indexes": structure.indexes,
-            "constraints": structure.constraints,
-            "statistics": structure.statistics,
-            "additions": structure.additions,
-            "maintenance": server.maintenance,
-            "orphans": counts.orphans,
-            "users": rehearsal.provisioning,
-            "promise": rehearsal.promises,
-            "counts": partial(counts.drift, repair=self.repair),
+            CONNECTION: connecting.check_connection,
+            "tls": connecting.check_tls,
+            "direct": self._check_direct,
+            "server": server.check_version,
+            "clock": server.check_clock,
+            "durability": server.check_durability,
+            "connections": server.check_connections,
+            "activity": server.check_activity,
+            "migrations": access.check_migrations,
+            "tables": structure.check_tables,
+            "privileges": access.check_privileges,
+            "columns": structure.check_columns,
+            "indexes": structure.check_indexes,
+            "constraints": structure.check_constraints,
+            "statistics": structure.check_statistics,
+            "additions": structure.check_additions,
+            "maintenance": server.check_maintenance,
+            "orphans": counts.check_orphans,
+            "users": self_test.check_provisioning,
+            "promise": self_test.check_promises,
+            "counts": partial(counts.check_counts, repair=self.repair),
         }
 
-    async def _direct(self, session: RollbackSession) -> AsyncGenerator[Finding, None]:
-        yield await connecting.migrations_url(session, self.direct)
+    async def _check_direct(self, session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+        yield await connecting.check_migrations_url(session, self.direct)
 
 
-async def _timed(
+async def _run_check(
     name: str, check: Check, session: RollbackSession
-) -> AsyncGenerator[Finding, None]:
-    """Yield what a check finds, with its name and time. Its own failure is a finding too."""
+) -> AsyncGenerator[CheckResult, None]:
+    """Yield the results of a check with its name and duration, or its error as a result."""
     since = monotonic()
     try:
-        async with aclosing(check(session)) as findings:
-            async for finding in findings:
+        async with aclosing(check(session)) as results:
+            async for result in results:
                 now = monotonic()
-                yield replace(finding, check=name, seconds=now - since)
+                yield replace(result, check=name, seconds=now - since)
                 since = now
-    except Exception as error:  # noqa: BLE001 - one check that cannot be made is no reason to stop
-        yield replace(_failure(error), check=name, seconds=monotonic() - since)
+    except Exception as error:  # noqa: BLE001 - the other checks must still run
+        yield replace(_explain(error), check=name, seconds=monotonic() - since)
 
 
-def _failure(error: Exception) -> Finding:
+def _explain(error: Exception) -> CheckResult:
     match error:
         case asyncpg.QueryCanceledError() | TimeoutError():
             return failed(
@@ -121,10 +127,10 @@ def _failure(error: Exception) -> Finding:
             )
         case asyncpg.LockNotAvailableError():
             return failed(
-                f"somebody holds a lock: {describe(error)}", "see `activity`, and try again"
+                f"another session holds a lock: {describe(error)}", "see `activity`, and try again"
             )
     return failed(
-        f"could not be checked: {describe(error)}", "mend what failed above, and try again"
+        f"could not be checked: {describe(error)}", "fix what failed above, and try again"
     )
 
 

@@ -1,4 +1,4 @@
-"""The server: its version, its clock, what it promises itself, and how it fares."""
+"""Checks the server: version, clock, durability, connections, activity and maintenance."""
 
 from collections.abc import AsyncGenerator
 from datetime import timedelta
@@ -9,7 +9,7 @@ from chatkeep.adapters.piccolo.engine import MAX_CONNECTIONS
 from chatkeep.adapters.piccolo.errors import IN_UTF8
 from chatkeep.adapters.piccolo.schema import SCHEMA
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.domain.operations.diagnostics import Finding, failed, ok, skipped, warning
+from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning
 from chatkeep.domain.operations.transfer import CLOCKS_DIFFER
 
 OLDEST: Final = 14
@@ -17,7 +17,7 @@ NEWEST: Final = 18
 SKEW: Final = timedelta(seconds=1)
 MANY_ROWS: Final = 1_000
 LONG_OPEN: Final = timedelta(minutes=5)
-"""A transaction that is open for longer holds up vacuum, and others if it has locks."""
+"""A transaction open for longer blocks vacuum, and other sessions if it holds locks."""
 
 _READINGS: Final = 3
 
@@ -39,7 +39,7 @@ SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']
 WHERE current_setting(name) = 'off'""",
 )
 
-# Of the sessions of others a plain role sees no more than how many there are.
+# An ordinary role sees only the number of other roles' sessions.
 CONNECTIONS: Final = Statement(
     "doctor.connections",
     """
@@ -72,7 +72,7 @@ WHERE NOT l.granted AND a.datname = current_database()
 ORDER BY l.waitstart LIMIT 10""",
 )
 
-# A restored dump has `reltuples` from making the indexes, and yet no statistics.
+# A restored dump has `reltuples` from building the indexes, but no statistics.
 MAINTENANCE: Final = Statement(
     "doctor.maintenance",
     """
@@ -86,43 +86,43 @@ JOIN pg_stat_user_tables s ON s.relid = c.oid ORDER BY 2""",
 )
 
 
-async def version(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    async with session.reading() as engine:
+async def check_version(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    async with session.begin_read_only() as engine:
         [row] = await engine.fetch(SERVER)
     name = f"Postgres {row['version']}"
     if row["major"] < OLDEST:
         yield failed(f"{name} is too old", f"use Postgres {OLDEST} to {NEWEST}")
     elif row["major"] > NEWEST:
         yield warning(
-            f"{name} is newer than any that this chatkeep was tried on",
+            f"{name} is newer than the versions that this chatkeep was tested with",
             f"update chatkeep, or use Postgres {OLDEST} to {NEWEST}",
         )
     else:
         yield ok(name)
     if row["encoding"] != "UTF8":
         yield failed(
-            f"the database's encoding is {row['encoding']}, which cannot hold every text",
+            f"the database's encoding is {row['encoding']}, which cannot store every text",
             IN_UTF8,
-            subject="encoding",
+            target="encoding",
         )
     if row["replica"]:
         yield failed(
-            "this is a replica, which can only be read",
+            "this is a read-only replica",
             "set DATABASE_URL to the primary",
-            subject="replica",
+            target="replica",
         )
     elif row["read_only"]:
         yield failed(
             "transactions are read-only (default_transaction_read_only)",
-            "see what set it: the role, the database, or a provider whose quota is used up",
-            subject="read-only",
+            "find what sets it: the role, the database, or a provider whose quota is exhausted",
+            target="read-only",
         )
 
 
-async def clock(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    """Compare the clocks, by the reading that took the shortest way."""
+async def check_clock(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    """Compare the clocks, using the reading with the shortest round trip."""
     readings = []
-    async with session.reading() as engine:
+    async with session.begin_read_only() as engine:
         for _ in range(_READINGS):
             before = session.clock.now()
             [row] = await engine.fetch(NOW)
@@ -131,39 +131,39 @@ async def clock(session: RollbackSession) -> AsyncGenerator[Finding, None]:
     trip, ahead = min(readings)
     distance = abs(ahead)
     found = (
-        f"the database's is {distance.total_seconds():.3f} s "
+        f"the database's clock is {distance.total_seconds():.3f} s "
         f"{'ahead of' if ahead > timedelta() else 'behind'} this machine's"
     )
-    way_out = "have both set by NTP; order does not depend on them, times do"
+    fix = "synchronize both with NTP; the order of messages does not depend on it, times do"
     if distance > CLOCKS_DIFFER:
-        yield failed(found, way_out)
+        yield failed(found, fix)
     elif distance > SKEW + trip / 2:
-        yield warning(found, way_out)
+        yield warning(found, fix)
     else:
         yield ok(f"{found}; a round trip takes {trip.total_seconds() * 1000:.1f} ms")
 
 
-async def durability(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    async with session.reading() as engine:
+async def check_durability(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    async with session.begin_read_only() as engine:
         off = [row["name"] for row in await engine.fetch(DURABILITY)]
     if off:
         yield warning(
-            f"{', '.join(off)} = off: what was acknowledged may be lost in a crash",
+            f"{', '.join(off)} = off: a crash may lose acknowledged writes",
             f"switch {'it' if len(off) == 1 else 'them'} on in the server's settings",
         )
     else:
-        yield ok("what is acknowledged is on disk")
+        yield ok("acknowledged writes are on disk")
 
 
-async def connections(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    async with session.reading() as engine:
+async def check_connections(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    async with session.begin_read_only() as engine:
         [row] = await engine.fetch(CONNECTIONS)
     own = [limit for limit in (row["of_role"], row["of_database"]) if limit >= 0]
     allowed = min([row["allowed"], *own])
     free = max(0, allowed - row["used"])
     found = f"{free} of {allowed} free; a process takes up to {MAX_CONNECTIONS}"
     if session.pooled:
-        yield ok(f"{found}, through the pooler as many as it allows")
+        yield ok(f"{found}; the pooler limits the number")
     elif free < MAX_CONNECTIONS:
         yield warning(
             found, "run fewer processes, raise the limit, or use a pooler (pgbouncer=true)"
@@ -172,29 +172,29 @@ async def connections(session: RollbackSession) -> AsyncGenerator[Finding, None]
         yield ok(found)
 
 
-async def activity(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    """Look for sessions that hold up others, or hold up what vacuum cleans."""
-    async with session.reading() as engine:
+async def check_activity(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    """Look for sessions that block others or vacuum."""
+    async with session.begin_read_only() as engine:
         long, waiting = await engine.fetch(LONG, long_open=LONG_OPEN), await engine.fetch(WAITING)
     for row in long:
         yield warning(
-            f"a transaction is open for {row['seconds']} s ({row['state']})",
-            f"let it end, or end it: SELECT pg_terminate_backend({row['pid']})",
-            subject=f"process {row['pid']}",
+            f"a transaction has been open for {row['seconds']} s ({row['state']})",
+            f"wait for its end, or end it: SELECT pg_terminate_backend({row['pid']})",
+            target=f"process {row['pid']}",
         )
     for row in waiting:
-        blockers = ", ".join(map(str, row["blockers"])) or "nobody now"
+        blockers = ", ".join(map(str, row["blockers"])) or "none now"
         yield warning(
-            f"waits for a lock for {row['seconds']} s, behind {blockers}",
-            "let those end whom it waits for, or end them: SELECT pg_terminate_backend(...)",
-            subject=f"process {row['pid']}",
+            f"has been waiting for a lock for {row['seconds']} s; blocked by: {blockers}",
+            "wait until the blocking sessions end, or end them: SELECT pg_terminate_backend(...)",
+            target=f"process {row['pid']}",
         )
     if not long and not waiting:
-        yield ok("no long transaction, nobody waits for a lock")
+        yield ok("no long transactions, no sessions waiting for locks")
 
 
-async def maintenance(session: RollbackSession) -> AsyncGenerator[Finding, None]:
-    async with session.reading() as engine:
+async def check_maintenance(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
+    async with session.begin_read_only() as engine:
         rows = await engine.fetch(MAINTENANCE, tables=list(SCHEMA))
     wrong = []
     if rows and not rows[0]["on"]:
@@ -208,23 +208,23 @@ async def maintenance(session: RollbackSession) -> AsyncGenerator[Finding, None]
         warning(
             "autovacuum is off for this table",
             f"ALTER TABLE {row['table']} RESET (autovacuum_enabled)",
-            subject=row["table"],
+            target=row["table"],
         )
         for row in rows
         if row["off"]
     ]
     wrong += [
         warning(
-            f"was never analysed and has about {row['rows']} rows: plans are guesses",
+            f"was never analyzed and has about {row['rows']} rows: plans are guesses",
             f"ANALYZE {row['table']}",
-            subject=row["table"],
+            target=row["table"],
         )
         for row in rows
         if row["unknown"] and row["rows"] >= MANY_ROWS
     ]
-    for finding in wrong:
-        yield finding
+    for result in wrong:
+        yield result
     if not rows:
-        yield skipped("there are no tables")
+        yield skipped("no tables")
     elif not wrong:
-        yield ok("autovacuum is on, the planner knows the tables")
+        yield ok("autovacuum is on, and the planner has statistics")

@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from chatkeep.domain.operations.diagnostics import Finding, Outcome
+from chatkeep.domain.operations.diagnostics import CheckResult, Outcome
 from chatkeep.domain.ports import Clock
 from chatkeep.entrypoints.bootstrap.operator import examination
 from chatkeep.entrypoints.settings import Settings
@@ -26,7 +26,7 @@ PROMISES = (
 class Found:
     """All findings; `failed` and `warned` are their checks and subjects, as `check subject`."""
 
-    findings: list[Finding]
+    findings: list[CheckResult]
 
     @property
     def failed(self) -> set[str]:
@@ -41,7 +41,7 @@ class Found:
         """Return the warnings, but for those about the tests' server."""
         return {each for each in self._of(Outcome.WARNING) if each.split()[0] not in OF_THE_SERVER}
 
-    def line(self, name: str) -> Finding:
+    def line(self, name: str) -> CheckResult:
         [line] = [each for each in self.findings if _name(each) == name]
         return line
 
@@ -61,11 +61,11 @@ async def examine(
         database_url=url, database_url_direct=direct, provision_users=provision_users
     )
     examined = examination(settings, repair=repair, clock=clock)
-    found = [finding async for finding in examined.findings()]
+    found = [finding async for finding in examined.run()]
     for finding in found:
         needed = finding.outcome in {Outcome.FAILED, Outcome.WARNING}
-        assert bool(finding.way_out) is needed, finding
-        assert "\n" not in finding.found + finding.way_out, finding
+        assert bool(finding.fix) is needed, finding
+        assert "\n" not in finding.message + finding.fix, finding
         assert finding.check, finding
     return Found(found)
 
@@ -119,5 +119,5 @@ async def _rows(connection: Any, query: str) -> list[str]:  # noqa: ANN401 - asy
     return sorted(str(tuple(row)) for row in rows)
 
 
-def _name(finding: Finding) -> str:
-    return f"{finding.check} {finding.subject}".rstrip()
+def _name(finding: CheckResult) -> str:
+    return f"{finding.check} {finding.target}".rstrip()

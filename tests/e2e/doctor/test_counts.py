@@ -37,8 +37,8 @@ async def test_drift_of_every_kind_is_found(seeded_url: str) -> None:
 
     assert found.failed == {"counts"}
     line = found.line("counts")
-    assert line.found.startswith("4 of 30 conversations")
-    assert "--repair" in line.way_out
+    assert line.message.startswith("4 of 30 conversations")
+    assert "--repair" in line.fix
     assert len(line.examples) == 4
     assert any("message_count 999, last_position 6; has 5 messages" in it for it in line.examples)
 
@@ -51,7 +51,7 @@ async def test_repair_puts_right_what_drifted_and_touches_nothing_else(seeded_ur
     found = await examine(seeded_url, repair=True)
 
     assert (found.failed, found.warned) == (set(), {"counts"})
-    assert found.line("counts").found.endswith("all were repaired")
+    assert found.line("counts").message.endswith("all were repaired")
     async with connected(seeded_url) as connection:
         rows = await connection.fetch(COUNT)
     assert [tuple(row) for row in rows].count((5, 6)) == 29
@@ -87,7 +87,7 @@ async def test_many_are_counted_in_batches_of_which_none_is_missed(
 
     line = (await examine(database_url)).line("counts")
 
-    assert line.found.startswith("450 of 450")
+    assert line.message.startswith("450 of 450")
     assert len(line.examples) == 10
     assert len(sizes) > 3
     assert all(later <= 2 * size for size, later in pairwise(sizes))
@@ -138,5 +138,5 @@ async def test_a_conversation_that_stays_locked_is_left_and_said_so(
         found = await examine(seeded_url, repair=True)
 
     assert found.failed == {"counts"}
-    assert "3 were repaired" in found.line("counts").found
+    assert "3 were repaired" in found.line("counts").message
     assert (await examine(seeded_url, repair=True)).failed == set()

@@ -81,7 +81,7 @@ async def test_a_database_that_cannot_be_reached_fails_and_the_rest_is_skipped(
 
     assert found.failed == {"connection"}
     assert found.skipped == EVERYTHING_ELSE
-    assert way_out in found.line("connection").way_out
+    assert way_out in found.line("connection").fix
     assert "secret" not in str(found.findings)
 
 
@@ -89,7 +89,7 @@ async def test_a_database_that_does_not_exist_is_named(postgres_server: Server) 
     found = await examine(postgres_server.of("nothing_here"))
 
     assert found.failed == {"connection"}
-    assert "create the database" in found.line("connection").way_out
+    assert "create the database" in found.line("connection").fix
 
 
 async def test_a_server_that_never_answers_is_given_up(
@@ -101,7 +101,7 @@ async def test_a_server_that_never_answers_is_given_up(
         found = await examine(relay.url())
 
     assert found.failed == {"connection"}
-    assert "firewall" in found.line("connection").way_out
+    assert "firewall" in found.line("connection").fix
 
 
 async def test_a_connection_that_is_lost_on_the_way_is_said_once(database_url: str) -> None:
@@ -150,7 +150,7 @@ async def test_a_wrong_password_is_named_and_not_shown(scram_url: str) -> None:
     found = await examine(scram_url.replace("//postgres@", "//owner:not-the-right-one@"))
 
     assert found.failed == {"connection"}
-    assert "password" in found.line("connection").way_out
+    assert "password" in found.line("connection").fix
     assert "not-the-right-one" not in str(found.findings)
 
 
@@ -191,7 +191,7 @@ async def test_how_the_connection_is_encrypted_is_told(  # noqa: PLR0913, PLR091
 
     assert found.failed == set()
     assert found.line("tls").outcome is outcome
-    assert words in found.line("tls").found
+    assert words in found.line("tls").message
 
 
 async def test_a_certificate_that_is_not_trusted_is_named(
@@ -202,7 +202,7 @@ async def test_a_certificate_that_is_not_trusted_is_named(
         found = await examine(relay.url(params="sslmode=verify-full"))
 
     assert found.failed == {"connection"}
-    assert "sslrootcert" in found.line("connection").way_out
+    assert "sslrootcert" in found.line("connection").fix
 
 
 @needs_pgbouncer
@@ -212,10 +212,10 @@ async def test_all_of_it_works_through_a_pooler(database_url: str) -> None:
         unsaid = await examine(url.replace("pgbouncer=true", ""))
 
     assert (found.failed, found.warned, found.skipped) == (set(), set(), set())
-    assert "pooled" in found.line("connection").found
+    assert "pooled" in found.line("connection").message
     assert found.line("direct").outcome is Outcome.OK
     assert "connection" in unsaid.warned
-    assert "pgbouncer=true" in unsaid.line("connection").way_out
+    assert "pgbouncer=true" in unsaid.line("connection").fix
 
 
 async def test_migrations_that_would_go_elsewhere_are_named(
@@ -225,7 +225,7 @@ async def test_migrations_that_would_go_elsewhere_are_named(
     away = await examine(database_url, direct="postgresql://me:secret@127.0.0.1:1/mine")
 
     assert other.failed == away.failed == {"direct"}
-    assert "another database" in other.line("direct").found
+    assert "another database" in other.line("direct").message
 
 
 async def test_a_migration_whose_record_is_gone_is_pending(database_url: str) -> None:
@@ -234,7 +234,7 @@ async def test_a_migration_whose_record_is_gone_is_pending(database_url: str) ->
     found = await examine(database_url)
 
     assert found.failed == {"migrations pending"}
-    assert "2026-11-22T06:00:00:000000" in found.line("migrations pending").found
+    assert "2026-11-22T06:00:00:000000" in found.line("migrations pending").message
 
 
 async def test_a_migration_that_this_version_does_not_know_is_named(database_url: str) -> None:
@@ -247,7 +247,7 @@ async def test_a_migration_that_this_version_does_not_know_is_named(database_url
     found = await examine(database_url)
 
     assert found.failed == {"migrations unknown"}
-    assert "update this chatkeep" in found.line("migrations unknown").way_out
+    assert "update this chatkeep" in found.line("migrations unknown").fix
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ async def test_privileges_that_are_missing_are_named_and_what_needs_them_is_skip
     assert found.failed == {"privileges messages"}
     assert found.warned == {"migrations"}
     assert found.skipped >= promises("create", "order", "plain")
-    await execute(database_url, found.line("privileges messages").way_out)
+    await execute(database_url, found.line("privileges messages").fix)
     assert (await examine(role_url)).failed == set()
 
 
@@ -299,7 +299,7 @@ async def test_a_role_that_may_add_no_users_is_told_both_ways_out(
     without = await examine(role_url, provision_users=False)
 
     assert found.failed == {"privileges users", "users"}
-    assert "CHATKEEP_PROVISION_USERS" in found.line("privileges users").way_out
+    assert "CHATKEEP_PROVISION_USERS" in found.line("privileges users").fix
     assert (without.failed, without.warned) == (set(), {"users"})
 
 
@@ -322,7 +322,7 @@ async def test_what_holds_a_lock_is_not_waited_for(
         found = await examine(database_url)
 
     assert found.failed >= promises("create", "text")
-    assert "lock timeout" in found.line("promise create").found
+    assert "lock timeout" in found.line("promise create").message
     assert "counts" not in found.failed
 
 
@@ -336,13 +336,13 @@ async def test_tables_that_were_never_analysed_are_named(database_url: str) -> N
 
     found = await examine(database_url)
 
-    lines = {each.subject: each.way_out for each in found.findings if each.check == "maintenance"}
+    lines = {each.target: each.fix for each in found.findings if each.check == "maintenance"}
     assert "RESET" in lines["messages"]
     assert lines["conversations"] == "ANALYZE conversations"
     await execute(database_url, "ANALYZE conversations")
     again = await examine(database_url)
     assert "conversations" not in {
-        each.subject for each in again.findings if each.check == "maintenance"
+        each.target for each in again.findings if each.check == "maintenance"
     }
 
 
@@ -354,7 +354,7 @@ async def test_a_check_that_crashes_is_its_own_failure(
     found = await examine(database_url)
 
     assert found.failed == {"durability"}
-    assert "division by zero" in found.line("durability").found
+    assert "division by zero" in found.line("durability").message
 
 
 async def test_sessions_that_hold_up_others_are_named(
@@ -368,5 +368,5 @@ async def test_sessions_that_hold_up_others_are_named(
         found = await examine(database_url)
 
     lines = [each for each in found.findings if each.check == "activity"]
-    assert f"pg_terminate_backend({pid})" in lines[0].way_out
+    assert f"pg_terminate_backend({pid})" in lines[0].fix
     assert found.failed == set()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chatkeep.adapters.operator.doctor.catalogue import read, same_definition
+from chatkeep.adapters.operator.doctor.catalogue import read_catalogue, same_definition
 from chatkeep.adapters.piccolo.schema import SCHEMA
 from tests.e2e.doctor.examining import connected, examine, execute, promises
 from tests.support import postgres
@@ -42,7 +42,7 @@ async def test_the_expectation_is_what_the_migrations_make(database_url: str) ->
         )
         assert {row["relname"] for row in rows} - OTHERS == set(SCHEMA)
 
-        found = await read(engine, SCHEMA)
+        found = await read_catalogue(engine, SCHEMA)
 
     for name, expected in SCHEMA.items():
         made = found.tables[name]
@@ -78,7 +78,7 @@ async def test_indexes_that_were_dropped_are_named_with_how_to_make_them(
     assert found.failed == {f"indexes {index}" for index in INDEXES}
     assert found.warned == found.skipped == set()
     for index in INDEXES:
-        await execute(database_url, found.line(f"indexes {index}").way_out)
+        await execute(database_url, found.line(f"indexes {index}").fix)
     assert (await examine(database_url)).failed == set()
 
 
@@ -142,8 +142,8 @@ async def test_columns_that_differ_are_named_with_the_way_back(database_url: str
     assert found.warned == found.skipped == set()
     for column, way_out in DIFFERENCES.values():
         line = found.line(f"columns {column}")
-        assert way_out in line.way_out
-        await execute(database_url, line.way_out)
+        assert way_out in line.fix
+        await execute(database_url, line.fix)
     assert (await examine(database_url)).failed == set()
 
 
@@ -168,8 +168,8 @@ async def test_what_differs_is_one_line_with_the_way_back(
 
     assert found.failed - promises("plain") == {line}
     assert found.warned == found.skipped == set()
-    assert way_out in found.line(line).way_out
-    await execute(database_url, found.line(line).way_out)
+    assert way_out in found.line(line).fix
+    await execute(database_url, found.line(line).fix)
     assert (await examine(database_url)).failed == set()
 
 
@@ -183,7 +183,7 @@ async def test_an_index_of_another_shape_is_no_substitute(database_url: str) -> 
     found = await examine(database_url)
 
     assert found.failed == {"indexes idx_messages_conversation_id"}
-    assert "position" in found.line("indexes idx_messages_conversation_id").found
+    assert "position" in found.line("indexes idx_messages_conversation_id").message
 
 
 async def test_an_index_under_another_name_serves_and_is_mentioned(database_url: str) -> None:
@@ -224,7 +224,7 @@ async def test_an_invalid_index_is_named(database_url: str, index: str, way_out:
     found = await examine(database_url)
 
     assert f"indexes {index}" in found.failed
-    assert found.line(f"indexes {index}").way_out == way_out
+    assert found.line(f"indexes {index}").fix == way_out
     await execute(database_url, way_out)
     assert (await examine(database_url)).failed == set()
 
@@ -248,7 +248,7 @@ async def test_a_column_that_is_missing_is_named(database_url: str) -> None:
 
     assert found.failed == {"columns conversations.retain"}
     assert found.skipped >= promises("create")
-    await execute(database_url, found.line("columns conversations.retain").way_out)
+    await execute(database_url, found.line("columns conversations.retain").fix)
     assert (await examine(database_url)).failed == set()
 
 
@@ -281,11 +281,11 @@ async def test_a_foreign_key_that_is_not_valid_is_named_and_its_orphans_are_coun
 
     assert found.failed == {f"constraints {key}", "orphans messages"}
     orphans = found.line("orphans messages")
-    assert orphans.found.startswith("12 rows")
+    assert orphans.message.startswith("12 rows")
     assert len(orphans.examples) == 10
     assert "'ann'" in orphans.examples[0]
-    remove = orphans.way_out.partition(": ")[2]
-    await execute(database_url, f"{remove}; {found.line(f'constraints {key}').way_out}")
+    remove = orphans.fix.partition(": ")[2]
+    await execute(database_url, f"{remove}; {found.line(f'constraints {key}').fix}")
     assert (await examine(database_url)).failed == set()
 
 
@@ -351,15 +351,15 @@ async def test_tables_that_the_search_path_does_not_lead_to_are_found_where_they
     found = await examine(database_url)
 
     assert found.failed == {"tables messages"}
-    assert '"old"' in found.line("tables messages").way_out
+    assert '"old"' in found.line("tables messages").fix
 
 
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
-        ("users (id integer PRIMARY KEY)", "is of type integer"),
+        ("users (id integer PRIMARY KEY)", "has the type integer"),
         ("users (id text)", "is not unique"),
-        ("users (name text)", "is not there"),
+        ("users (name text)", "is missing"),
     ],
 )
 async def test_users_that_cannot_own_anything_are_named(
@@ -370,12 +370,12 @@ async def test_users_that_cannot_own_anything_are_named(
     found = await examine(database_url)
 
     assert "columns users.id" in found.failed
-    assert complaint in found.line("columns users.id").found
+    assert complaint in found.line("columns users.id").message
 
 
 async def test_an_unmigrated_database_is_one_line_of_each_kind(empty_url: str) -> None:
     found = await examine(empty_url)
 
     assert found.failed == {"migrations pending", "tables"}
-    assert "chatkeep migrate" in found.line("migrations pending").way_out
+    assert "chatkeep migrate" in found.line("migrations pending").fix
     assert {"columns", "indexes", "constraints", "statistics", "privileges"} <= found.skipped
