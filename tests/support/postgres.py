@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -68,6 +69,17 @@ def server(*, durable: bool = False) -> Iterator[Server]:
         asyncio.run(server.execute(f"CREATE DATABASE {TEMPLATE}"))
         migrate(server.of(TEMPLATE))
         yield server
+
+
+@contextmanager
+def server_with_passwords(role: str) -> Iterator[str]:
+    """Yield the URL of a new server that lets this role in only with a password."""
+    with tempfile.TemporaryDirectory() as place:
+        rules = Path(place) / "pg_hba.conf"
+        rules.write_text(f"local all {role} scram-sha-256\nlocal all all trust\n")
+        Path(place).chmod(0o755)  # the server may run under another account
+        with ephemeral_postgres(settings={"hba_file": str(rules)}) as url:
+            yield url
 
 
 def migrate(url: str) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from chatkeep.entrypoints.http.auth.tokens import sign
+from tests.support.postgres import Server
 from tests.support.processes import SECRET, descendants, start_serve, url_in
 
 FULL = os.environ.get("CHATKEEP_TEST_FULL") == "1"
@@ -44,6 +45,7 @@ class ServiceProcess:
 
     process: "subprocess.Popen[str]"
     url: str
+    database_url: str
     log_file: Path
     http: httpx.AsyncClient = field(repr=False)
 
@@ -128,11 +130,29 @@ async def running(
                     limits=httpx.Limits(max_connections=None),
                     trust_env=False,
                 ) as http:
-                    service = ServiceProcess(process, url, log, http)
+                    service = ServiceProcess(
+                        process, url, settings.get("DATABASE_URL", ""), log, http
+                    )
                     yield service
                 await service.end()
             finally:
                 process.kill()
+
+
+@asynccontextmanager
+async def running_on(
+    server: Server, *arguments: str, before: str = "", **settings: str
+) -> AsyncIterator[ServiceProcess]:
+    """Run the service on a new database of the server; it knows the secret of the tests."""
+    async with (
+        server.database() as url,
+        running(
+            *arguments,
+            before=before,
+            **{"DATABASE_URL": url, "CHATKEEP_JWT_SECRET": SECRET} | settings,
+        ) as service,
+    ):
+        yield service
 
 
 def _resident(pid: int) -> int:

@@ -1,7 +1,6 @@
 """The way to the database, the server, the role and the migrations."""
 
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 from chatkeep.adapters.operator.doctor import connecting, rollback_session, server
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import Outcome
 from tests.e2e.doctor.examining import connected, examine, execute, promises
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
 from tests.support.certificates import Authority
-from tests.support.postgres import Server
+from tests.support.postgres import Server, server_with_passwords
 from tests.support.relay import Relay, once
 
 EVERYTHING_ELSE = {
@@ -135,13 +133,8 @@ async def test_a_connection_that_goes_dead_on_the_way_is_given_up_at_once(
 
 @pytest.fixture(scope="module")
 def scram_url() -> Iterator[str]:
-    """Yield the URL of a server that lets the role `owner` in with a password only."""
-    with tempfile.TemporaryDirectory() as place:
-        rules = Path(place) / "pg_hba.conf"
-        rules.write_text("local all owner scram-sha-256\nlocal all all trust\n")
-        Path(place).chmod(0o755)  # the server may run as somebody else
-        with ephemeral_postgres(settings={"hba_file": str(rules)}) as url:
-            yield url
+    with server_with_passwords("owner") as url:
+        yield url
 
 
 async def test_a_wrong_password_is_named_and_not_shown(scram_url: str) -> None:

@@ -19,7 +19,7 @@ from chatkeep.adapters.embedded.postgres import DurablePostgres
 from tests.e2e.faults.load import Stored, Writer
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET, processes_about
-from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.service_process import FULL, ServiceProcess, as_user, running, running_on
 from tests.support.waiting import until
 
 WRITERS = 12
@@ -98,21 +98,18 @@ def is_new(home: Path, known: int) -> bool:
 async def test_a_database_that_only_reads_or_is_full_is_503_and_reading_goes_on(
     postgres_server: Server,
 ) -> None:
-    async with (
-        postgres_server.database() as url,
-        running(DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET) as service,
-    ):
+    async with running_on(postgres_server) as service:
         writer = await Writer.of(service.http, "alice")
         assert await writer.append()
         path = f"/v1/conversations/{writer.conversation}/messages"
-        connection = await asyncpg.connect(**connect_args(url))
+        connection = await asyncpg.connect(**connect_args(service.database_url))
         await connection.execute(FULL_DISK)
         told = await refused(service, path)
         assert int(told.headers["retry-after"]) >= 10
         await connection.execute("DROP TRIGGER full_disk ON messages")
         assert await writer.append()
 
-        name = parse_database_url(url).connect_args["database"]
+        name = parse_database_url(service.database_url).connect_args["database"]
         await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -126,7 +123,7 @@ async def test_a_database_that_only_reads_or_is_full_is_503_and_reading_goes_on(
             assert await writer.append(writer.sent[-1])
         assert "Traceback" not in service.log
         assert await service.end() == 0
-        (await Stored.of(url)).check([writer], answered_all=True)
+        (await Stored.of(service.database_url)).check([writer], answered_all=True)
 
 
 async def refused(service: ServiceProcess, path: str) -> httpx.Response:

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.faults.load import Stored, Writer
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET, catches, descendants
-from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.service_process import FULL, ServiceProcess, as_user, running, running_on
 from tests.support.waiting import until
 
 WRITERS = 12
@@ -39,18 +39,13 @@ def workers(service: ServiceProcess) -> set[int]:
 async def test_told_to_end_it_finishes_what_it_accepted_and_refuses_the_rest(
     postgres_server: Server, processes: int
 ) -> None:
-    async with (
-        postgres_server.database() as url,
-        running(
-            *("--workers", str(processes)), DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET
-        ) as service,
-    ):
+    async with running_on(postgres_server, "--workers", str(processes)) as service:
         if processes > 1:
             await until(lambda: len(workers(service)) == processes)
         load = await writers(service)
         # These are under way when the end comes, and could not be over before it.
         slow = await writers(service, 8)
-        connection = await asyncpg.connect(**connect_args(url))
+        connection = await asyncpg.connect(**connect_args(service.database_url))
         transaction = connection.transaction()
         await transaction.start()
         ids = [writer.conversation for writer in slow]
@@ -71,7 +66,7 @@ async def test_told_to_end_it_finishes_what_it_accepted_and_refuses_the_rest(
         assert time.monotonic() - started < 10
         assert "ERROR" not in service.log
 
-        (await Stored.of(url)).check([*load, *slow], answered_all=True)
+        (await Stored.of(service.database_url)).check([*load, *slow], answered_all=True)
         assert sum(len(writer.acknowledged) for writer in load) > WRITERS
         assert sum(writer.refused + writer.lost for writer in load) == WRITERS
 
@@ -129,10 +124,7 @@ def _one_is_new(service: ServiceProcess, known: set[int]) -> bool:
 async def test_a_worker_that_dies_is_replaced_and_the_others_go_on(
     postgres_server: Server,
 ) -> None:
-    async with (
-        postgres_server.database() as url,
-        running("--workers", "2", DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET) as service,
-    ):
+    async with running_on(postgres_server, "--workers", "2") as service:
         await until(lambda: len(workers(service)) == 2)
         load = await writers(service)
         over = asyncio.Event()
@@ -156,4 +148,4 @@ async def test_a_worker_that_dies_is_replaced_and_the_others_go_on(
         )
         assert {answer.status_code for answer in answers} == {200}
         assert await service.end() == 0
-        (await Stored.of(url)).check(load, answered_all=True)
+        (await Stored.of(service.database_url)).check(load, answered_all=True)

@@ -9,8 +9,7 @@ import asyncpg
 
 from tests.e2e.faults.load import Writer
 from tests.support.postgres import Server, connect_args
-from tests.support.processes import SECRET
-from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.service_process import FULL, ServiceProcess, as_user, running_on
 
 LEAVERS = 3_000 if FULL else 300
 AT_ONCE = 50
@@ -61,10 +60,7 @@ async def test_who_leaves_in_the_middle_leaves_all_or_nothing_and_no_connection_
     postgres_server: Server,
 ) -> None:
     chance = random.Random(20_26)
-    async with (
-        postgres_server.database() as url,
-        running(DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET) as service,
-    ):
+    async with running_on(postgres_server) as service:
         writers = [await Writer.of(service.http, f"user {number}") for number in range(10)]
         sent: list[tuple[UUID, list[UUID]]] = []
         gate = asyncio.Semaphore(AT_ONCE)
@@ -77,7 +73,7 @@ async def test_who_leaves_in_the_middle_leaves_all_or_nothing_and_no_connection_
                 await leave(service, batch(writer.user, writer.conversation, ids), chance)
 
         await asyncio.gather(*(one(number) for number in range(LEAVERS)))
-        connection = await asyncpg.connect(**connect_args(url))
+        connection = await asyncpg.connect(**connect_args(service.database_url))
         await _until_idle(connection)
 
         stored = {row["id"] for row in await connection.fetch(STORED)}

@@ -7,22 +7,17 @@ import pytest
 
 from tests.support.openapi_contract import Contract
 from tests.support.postgres import Server
-from tests.support.processes import SECRET
-from tests.support.service_process import SERVICE_KEY, ServiceProcess, running
+from tests.support.service_process import SERVICE_KEY, ServiceProcess, running_on
 
 
 @pytest.fixture(scope="package")
 async def service(postgres_server: Server) -> AsyncIterator[ServiceProcess]:
     """Yield the service; whatever was sent to it, it must not have been at a loss."""
-    async with (
-        postgres_server.database() as url,
-        running(
-            DATABASE_URL=url,
-            CHATKEEP_JWT_SECRET=SECRET,
-            CHATKEEP_SERVICE_KEYS=SERVICE_KEY,
-            CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="0",
-        ) as service,
-    ):
+    async with running_on(
+        postgres_server,
+        CHATKEEP_SERVICE_KEYS=SERVICE_KEY,
+        CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="0",
+    ) as service:
         contract = Contract((await service.http.get("/docs/openapi.json")).json())
 
         async def check(answer: httpx.Response) -> None:

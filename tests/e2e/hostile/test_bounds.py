@@ -9,8 +9,7 @@ import pytest
 
 from tests.e2e.hostile.wire import Answer, answers, check_refusal, json_request, request
 from tests.support.postgres import Server
-from tests.support.processes import SECRET
-from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.service_process import FULL, ServiceProcess, as_user, running_on
 
 MEGABYTE = 1_000_000
 HUGE = (100 if FULL else 20) * MEGABYTE
@@ -29,15 +28,9 @@ CHUNKED = (JSON, "Transfer-Encoding: chunked")
 @pytest.fixture(scope="module")
 async def impatient(postgres_server: Server) -> AsyncIterator[ServiceProcess]:
     """Yield a service that waits for half a second only, and serves each user once at a time."""
-    async with (
-        postgres_server.database() as url,
-        running(
-            before=IMPATIENT,
-            DATABASE_URL=url,
-            CHATKEEP_JWT_SECRET=SECRET,
-            CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="1",
-        ) as service,
-    ):
+    async with running_on(
+        postgres_server, before=IMPATIENT, CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="1"
+    ) as service:
         yield service
         assert await service.end() == 0
         assert "Traceback" not in service.log

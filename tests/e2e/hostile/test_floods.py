@@ -9,8 +9,13 @@ import asyncpg
 import httpx
 
 from tests.support.postgres import Server, connect_args
-from tests.support.processes import SECRET
-from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, as_user, running
+from tests.support.service_process import (
+    SERVICE_KEY,
+    ServiceProcess,
+    as_service,
+    as_user,
+    running_on,
+)
 
 LIMIT = re.compile(r'"requests";r=(\d+);t=(\d+)')
 
@@ -18,16 +23,12 @@ LIMIT = re.compile(r'"requests";r=(\d+);t=(\d+)')
 async def test_over_the_rate_a_user_is_told_when_to_come_back_and_others_are_served(
     postgres_server: Server,
 ) -> None:
-    async with (
-        postgres_server.database() as url,
-        running(
-            DATABASE_URL=url,
-            CHATKEEP_JWT_SECRET=SECRET,
-            CHATKEEP_SERVICE_KEYS=SERVICE_KEY,
-            CHATKEEP_REQUESTS_PER_MINUTE="120",
-            CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="0",
-        ) as service,
-    ):
+    async with running_on(
+        postgres_server,
+        CHATKEEP_SERVICE_KEYS=SERVICE_KEY,
+        CHATKEEP_REQUESTS_PER_MINUTE="120",
+        CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="0",
+    ) as service:
         flood = await asyncio.gather(
             *(service.http.get("/v1/me", headers=as_user("alice")) for _ in range(200))
         )
@@ -70,20 +71,16 @@ async def held(service: ServiceProcess, user: str, path: str) -> httpx.Response:
 async def test_at_once_a_user_has_a_share_and_all_together_have_a_bound(
     postgres_server: Server,
 ) -> None:
-    async with (
-        postgres_server.database() as url,
-        running(
-            DATABASE_URL=url,
-            CHATKEEP_JWT_SECRET=SECRET,
-            CHATKEEP_MAX_REQUESTS_AT_ONCE="8",
-            CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="5",
-        ) as service,
-    ):
+    async with running_on(
+        postgres_server,
+        CHATKEEP_MAX_REQUESTS_AT_ONCE="8",
+        CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="5",
+    ) as service:
         paths = {}
         for user in ("alice", "bob"):
             created = await service.call("POST", "/v1/conversations", {}, headers=as_user(user))
             paths[user] = f"/v1/conversations/{created['id']}"
-        connection = await asyncpg.connect(**connect_args(url))
+        connection = await asyncpg.connect(**connect_args(service.database_url))
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute("SELECT FROM conversations FOR UPDATE")

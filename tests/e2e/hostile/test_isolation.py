@@ -12,7 +12,13 @@ from chatkeep.entrypoints.bootstrap.service import memory_app
 from chatkeep.entrypoints.settings import Settings
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET
-from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, as_user, running
+from tests.support.service_process import (
+    SERVICE_KEY,
+    ServiceProcess,
+    as_service,
+    as_user,
+    running_on,
+)
 
 METHODS = ("OPTIONS", "TRACE", "HEAD", "GET", "POST", "PATCH", "DELETE", "PUT")  # PUT may create
 MARK = "bobs-secret"
@@ -101,14 +107,9 @@ async def test_nothing_of_another_user_is_seen_or_changed_on_any_route(
     postgres_server: Server, caller: str
 ) -> None:
     alice = as_user("alice") if "token" in caller else as_service("alice")
-    async with (
-        postgres_server.database() as url,
-        running(
-            DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET, CHATKEEP_SERVICE_KEYS=SERVICE_KEY
-        ) as service,
-    ):
+    async with running_on(postgres_server, CHATKEEP_SERVICE_KEYS=SERVICE_KEY) as service:
         bobs = await filled(service, "bob")
-        before = await dump(url)
+        before = await dump(service.database_url)
         assert MARK in str(before["messages"])
 
         tried = 0
@@ -132,7 +133,7 @@ async def test_nothing_of_another_user_is_seen_or_changed_on_any_route(
                             assert answer.status_code in expected, (method, target, body)
 
         await service.call("DELETE", "/v1/me", headers=alice)
-        assert await dump(url) == before
+        assert await dump(service.database_url) == before
         assert tried > 150
 
 
@@ -150,12 +151,9 @@ def _expected(path: str, method: str, methods: set[str]) -> set[int]:
 
 
 async def test_another_users_ids_are_strangers_among_ones_own(postgres_server: Server) -> None:
-    async with (
-        postgres_server.database() as url,
-        running(DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET) as service,
-    ):
+    async with running_on(postgres_server) as service:
         bobs = await filled(service, "bob")
-        before = await dump(url)
+        before = await dump(service.database_url)
         alice = as_user("alice")
         [conversation, _], [message, _] = bobs["conversation_id"], bobs["message_id"]
         page = await service.call("GET", "/v1/conversations?limit=1", headers=as_user("bob"))
@@ -181,4 +179,4 @@ async def test_another_users_ids_are_strangers_among_ones_own(postgres_server: S
         assert read["items"] == []
 
         await service.call("DELETE", "/v1/me", headers=alice)
-        assert await dump(url) == before
+        assert await dump(service.database_url) == before

@@ -13,8 +13,7 @@ import pytest
 
 from tests.e2e.hostile.wire import json_request, request
 from tests.support.postgres import Server, connect_args
-from tests.support.processes import SECRET
-from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.service_process import FULL, ServiceProcess, as_user, running_on
 from tests.support.waiting import until
 
 MEGABYTE = 1_000_000
@@ -35,17 +34,10 @@ export.AT_ONCE = export.AT_ONCE_PER_USER = {EXPORTS}
 
 @asynccontextmanager
 async def serving(server: Server, before: str, **settings: str) -> AsyncIterator[ServiceProcess]:
-    async with (
-        server.database() as url,
-        running(
-            before=before,
-            DATABASE_URL=url,
-            CHATKEEP_JWT_SECRET=SECRET,
-            CHATKEEP_MAX_BYTES_AT_ONCE=str(LIMIT),
-            **settings,
-        ) as service,
-    ):
-        connection = await asyncpg.connect(**connect_args(url))
+    async with running_on(
+        server, before=before, CHATKEEP_MAX_BYTES_AT_ONCE=str(LIMIT), **settings
+    ) as service:
+        connection = await asyncpg.connect(**connect_args(service.database_url))
         for user in USERS:
             await connection.execute("INSERT INTO users (id) VALUES ($1)", user)
             [row] = await connection.fetch(

@@ -6,7 +6,6 @@ A relay speaks TLS in front of a Postgres that wants SCRAM; the names of Neon le
 import logging
 import socket
 import ssl
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ import asyncpg
 import pytest
 
 from chatkeep.adapters.database_url import parse_database_url
-from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
 from tests.e2e.neon.service import problem, service, timed
@@ -68,13 +66,8 @@ class Proxy:
 
 @pytest.fixture(scope="module")
 def scram_url() -> Iterator[str]:
-    """Yield the URL of a server that lets the owner in with the password only."""
-    with tempfile.TemporaryDirectory() as place:
-        rules = Path(place) / "pg_hba.conf"
-        rules.write_text("local all neondb_owner scram-sha-256\nlocal all all trust\n")
-        Path(place).chmod(0o755)  # the server may run as somebody else
-        with ephemeral_postgres(settings={"hba_file": str(rules)}) as url:
-            yield url
+    with postgres.server_with_passwords("neondb_owner") as url:
+        yield url
 
 
 @pytest.fixture
