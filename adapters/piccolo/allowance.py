@@ -1,4 +1,4 @@
-"""How many connections a server lets one process have: learned from what it refuses."""
+"""How many connections the server lets this process have, learned from its refusals."""
 
 import logging
 import math
@@ -7,61 +7,63 @@ from typing import Final
 
 logger = logging.getLogger("chatkeep.database")
 
-SHORTEST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 16.0
-"""Seconds until a server that refused a connection is asked for one again."""
+MIN_PAUSE: Final = 1.0
+MAX_PAUSE: Final = 16.0
+"""Seconds between a refusal and the next attempt to open another connection."""
 
-GIVE_WAY_EVERY: Final = 8.0
-GIVE_WAY_FOR: Final = 1.5
-"""Seconds. A process without any connection asks for one about every second, so it asks while one
-is free for it; requests wait for it longer than both together."""
+YIELD_EVERY: Final = 8.0
+YIELD_FOR: Final = 1.5
+"""Seconds. A process without a connection asks for one about every second, so within `YIELD_FOR` it
+gets the one that was given up. Its requests wait for longer than both together."""
 
 IDLE: Final = 2.0
-"""Seconds for which connections may be idle where others want them; the last one may be longer."""
+"""Seconds that a connection may be idle while connections are scarce. The last one may be longer.
+"""
 
 
 class CrowdedError(Exception):
-    """The server has no connection left for us; it serves those that it has."""
+    """The server has no more connections for us. Those that are open still work."""
 
 
 class Allowance:
-    """`size` connections: `most` unless the server has refused one.
+    """`size` connections are allowed: `most`, unless the server has refused one.
 
-    Processes do not know of each other, and one may have them all while another has none. So one
-    that was refused another gives one up now and then, and asks for it again a moment later.
+    Processes do not know of each other, and one may hold every connection while another has none.
+    So a process that was refused gives one up from time to time, and asks for it back a moment
+    later.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.size = most
-        self._pause = SHORTEST_PAUSE
-        self._gave_way = -math.inf
+        self._pause = MIN_PAUSE
+        self._yielded = -math.inf
 
     @property
-    def is_less(self) -> bool:
+    def is_reduced(self) -> bool:
         return self.size < self.most
 
-    def refused(self, size: int, error: CrowdedError) -> None:
-        """Take note that the server has refused one more than `size` connections."""
-        if not self.is_less:
+    def record_refusal(self, size: int, error: CrowdedError) -> None:
+        """Allow `size` connections: the server has refused one more."""
+        if not self.is_reduced:
             logger.warning("requests wait: the database has no more connections for us: %s", error)
         self.size = max(1, size)
 
-    def granted(self, size: int) -> None:
-        """Take note that the server has made the last of `size` connections."""
+    def record_success(self, size: int) -> None:
+        """Allow at least `size` connections: the last of them was just opened."""
         self.size = max(self.size, size)
-        self._pause = SHORTEST_PAUSE
+        self._pause = MIN_PAUSE
 
-    def pause(self) -> float:
-        """Return for how many seconds not to ask for more: each time longer than before."""
-        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+    def next_pause(self) -> float:
+        """Return for how many seconds not to ask for more. It grows with each call."""
+        pause, self._pause = self._pause, min(2 * self._pause, MAX_PAUSE)
         return pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
-    def give_way(self, size: int, now: float) -> bool:
-        """Decide whether to give one of `size` connections up; if so it is allowed no longer."""
-        if size == 1 or now < self._gave_way + GIVE_WAY_EVERY:
+    def yield_one(self, size: int, now: float) -> bool:
+        """Return whether to give up one of `size` connections now; then one less is allowed."""
+        if size == 1 or now < self._yielded + YIELD_EVERY:
             return False
-        self._gave_way = now
-        self._pause = SHORTEST_PAUSE
+        self._yielded = now
+        self._pause = MIN_PAUSE
         self.size = size - 1
         return True

@@ -12,7 +12,7 @@ from chatkeep.adapters.background import background
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.sizes import sizes
-from chatkeep.adapters.piccolo.statement_metrics import BUCKETS, own_work, pool_figures
+from chatkeep.adapters.piccolo.statement_metrics import BUCKETS, own_work, pool_usage
 from chatkeep.domain.operations.metrics import MetricFamily
 from chatkeep.domain.operations.stats import RelationSize
 
@@ -37,23 +37,23 @@ class DatabaseMetrics:
         self.storage = StorageMetrics(engine, every=SIZES_EVERY_SECONDS, check=CHECK_SECONDS)
 
     def __call__(self) -> Iterator[MetricFamily]:
-        observed = self._engine.observed
+        metrics = self._engine.metrics
         yield MetricFamily.histogram(
             "chatkeep_statement_duration_seconds",
             "Time from sending a statement for a user to its answer",
             BUCKETS,
-            observed.counts,
-            observed.seconds,
+            metrics.counts,
+            metrics.seconds,
         )
         yield MetricFamily.counter(
             "chatkeep_own_statements",
             "Statements that the service sent by itself",
-            [({"purpose": purpose}, count) for purpose, count in observed.own.items()],
+            [({"purpose": purpose}, count) for purpose, count in metrics.own.items()],
         )
         yield MetricFamily.counter(
             "chatkeep_retries",
             "What was tried again because the database could not do it at once",
-            [({"cause": cause}, count) for cause, count in observed.retries.items()],
+            [({"cause": cause}, count) for cause, count in metrics.retries.items()],
         )
         yield MetricFamily.gauge(
             "chatkeep_database_ready",
@@ -78,7 +78,7 @@ class DatabaseMetrics:
         yield from self.storage.families()
 
     def _pool(self) -> Iterator[MetricFamily]:
-        pool = pool_figures(self._engine.pool)
+        pool = pool_usage(self._engine.pool)
         if pool is None:
             return
         yield MetricFamily(
@@ -98,7 +98,7 @@ class DatabaseMetrics:
             "Connections that the database lets us have, as far as known",
             pool.allowed_size,
         )
-        waiting = self._engine.observed.waiting
+        waiting = self._engine.metrics.waiting
         yield MetricFamily.gauge("chatkeep_pool_waiting", "Who waits for a connection", waiting)
 
 
@@ -159,11 +159,11 @@ class StorageMetrics:
         )
 
     async def _update(self) -> None:
-        seen = sum(self._engine.observed.counts)
+        seen = sum(self._engine.metrics.counts)
         due = -inf
         while True:
             await asyncio.sleep(self._check)
-            counted = sum(self._engine.observed.counts)
+            counted = sum(self._engine.metrics.counts)
             if counted > seen and time.monotonic() >= due and self._engine.is_ready():
                 due = time.monotonic() + self._every
                 await self._read()

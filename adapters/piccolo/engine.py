@@ -1,7 +1,7 @@
 """Piccolo's Postgres engine, made fit for a service.
 
-It connects when asked, waits no longer than told, gives every connection back, and runs again what
-is safe to run again.
+It connects when it is used, bounds every wait, gives every connection back, and repeats statements
+that were lost with a connection.
 """
 
 import asyncio
@@ -20,12 +20,11 @@ from piccolo.query.base import Query
 
 from chatkeep.adapters.piccolo.allowance import CrowdedError
 from chatkeep.adapters.piccolo.availability import AwayError, Outage, OutageMonitor
-from chatkeep.adapters.piccolo.connection import BROKEN, PooledConnection
+from chatkeep.adapters.piccolo.connection import BROKEN
+from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT, Connector
 from chatkeep.adapters.piccolo.errors import (
     CROWDED,
-    REFUSED,
     TOO_SLOW,
-    EncodingError,
     Failure,
     Retry,
     classify,
@@ -34,21 +33,16 @@ from chatkeep.adapters.piccolo.errors import (
 from chatkeep.adapters.piccolo.pool import Pool, PoolClosedError
 from chatkeep.adapters.piccolo.retries import Retries, Timing
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.adapters.piccolo.statement_metrics import RECONNECTED, Observed, name_of
+from chatkeep.adapters.piccolo.statement_metrics import RECONNECTED, EngineMetrics, name_of
 from chatkeep.adapters.piccolo.transaction import Transaction
 from chatkeep.domain.errors import StoreUnavailableError
 
 logger = logging.getLogger("chatkeep.database")
 
 MAX_CONNECTIONS: Final = 30
-CONNECT_TIMEOUT: Final = Timing().connect
-CANCEL_TIMEOUT: Final = 2.0
-"""So long, in seconds, may a server take to confirm that it has cancelled a statement."""
-
 RENEW_EVERY: Final = 0.25
-"""Seconds; short enough for each request that is tried again to have it happen once."""
+"""Seconds; shorter than a request is retried, so each retried request sees the pool renewed."""
 
-ENCODING: Final = "UTF8"
 PROBE: Final = Statement("engine.probe", "SELECT FROM messages LIMIT 0")
 _LOOK_AGAIN: Final = (0.1, 0.5)
 
@@ -56,31 +50,32 @@ _LOOK_AGAIN: Final = (0.1, 0.5)
 class Engine(PostgresEngine):
     """The engine of one database. `connect_args` go to `asyncpg.connect` as they are.
 
-    Without a pool each statement, and each transaction, has a connection of its own: what Piccolo's
-    commands do. With one (`pooled`), at most `MAX_CONNECTIONS`, none of them kept
-    when idle, so that a serverless database may go to sleep.
+    Without a pool each statement and each transaction opens a connection: that is for commands.
+    With one (`pooled`) there are at most `MAX_CONNECTIONS`. Idle ones are closed, so that a
+    serverless database can go to sleep.
     """
 
-    __slots__ = ("_outages", "_recycling", "_renewed", "_timing", "observed")
+    __slots__ = ("_connector", "_outages", "_recycling", "_renewed", "_timing", "metrics")
 
     def __init__(self, connect_args: dict[str, Any], timing: Timing | None = None) -> None:
-        self.observed = Observed()
+        self.metrics = EngineMetrics()
         self._timing = timing or Timing()
         self._outages = OutageMonitor(self._is_migrated)
+        self._connector = Connector(connect_args, self._timing, self._outages)
         self._recycling: asyncio.Task[None] | None = None
         self._renewed = -math.inf
         super().__init__(config=connect_args)
 
     async def check_version(self) -> None:
-        """Do nothing: Piccolo would connect here, at construction, and hang when nobody answers."""
+        """Do nothing. Piccolo would connect here, at construction, and hang without an answer."""
 
     async def prep_database(self) -> None:
-        """Do nothing, for the same reason; no extension is needed."""
+        """Do nothing, for the same reason. No extension is needed."""
 
     async def start_connection_pool(self) -> None:  # type: ignore[override] # takes no options
-        """Return at once: the first connection is made while requests come in already."""
+        """Return at once. The first connection is made while requests already come in."""
         self.pool = Pool(
-            self._connect_to_serve,
+            self._connector.connect_unless_away,
             max_size=MAX_CONNECTIONS,
             idle=self._timing.idle,
             cancel_timeout=CANCEL_TIMEOUT,
@@ -89,7 +84,7 @@ class Engine(PostgresEngine):
         self._outages.start()
 
     async def close_connection_pool(self) -> None:
-        """Close the connections, those that are in use when they are given back or time is up."""
+        """Close the connections; those in use when they come back, or when time is up."""
         await self._outages.stop()
         if self._recycling is not None:
             self._recycling.cancel()
@@ -112,14 +107,14 @@ class Engine(PostgresEngine):
             await self.close_connection_pool()
 
     def is_ready(self) -> bool:
-        """Whether the database could serve when it was last asked. Does not ask it.
+        """Whether the database could serve when it was last probed. Sends nothing.
 
-        While it could not, it is asked every second or so until it can.
+        During an outage it is probed about every second.
         """
         return self._outages.is_ready
 
     def away_seconds(self) -> float:
-        """Return for how long, in all, the database was away since the pool was started."""
+        """Return how many seconds the database was away in all since the pool was started."""
         return self._outages.away_seconds()
 
     def transaction(self, allow_nested: bool = True) -> Transaction:  # noqa: FBT001, FBT002 - Piccolo's own
@@ -128,8 +123,8 @@ class Engine(PostgresEngine):
     async def checkout(self, retries: Retries | None = None) -> Any:  # noqa: ANN401 - asyncpg is untyped
         """Return a connection, to be given back.
 
-        Raises `StoreUnavailableError`: when none becomes free in time, and when the database has
-        been away for longer than anybody waits for it.
+        Raises `StoreUnavailableError` when no connection becomes free in time, and when an outage
+        lasts for longer than requests wait (`Timing.outage`).
         """
         if self.pool is not None and (idle := self.pool.take()) is not None:
             return idle
@@ -137,15 +132,15 @@ class Engine(PostgresEngine):
         while True:
             try:
                 if self.pool is None:
-                    return await self._connect()
-                self.observed.waiting += 1
+                    return await self._connector.connect()
+                self.metrics.waiting += 1
                 try:
                     return await self.pool.acquire(timeout=self._timing.acquire)
                 finally:
-                    self.observed.waiting -= 1
+                    self.metrics.waiting -= 1
             except AwayError as away:
                 await self._wait_until_back(retries, away)
-            except CrowdedError as crowded:  # and there is none to wait for
+            except CrowdedError as crowded:  # and we have no connection that could become free
                 outage = Outage(asyncio.get_running_loop().time(), CROWDED, crowded)
                 await self._wait_until_back(retries, self._outages.report(outage).to_error())
             except TimeoutError as error:
@@ -172,9 +167,9 @@ class Engine(PostgresEngine):
     ) -> list[Any]:
         """Run a statement with values for its parameters, by name, and return its rows.
 
-        It respects the current transaction. Outside of one it is run again when the database was
-        away, also when that happened before the answer came: it must be one that may run twice.
-        Raises `StoreUnavailableError` when the database cannot serve, else what asyncpg raises.
+        Within a transaction it is a part of that. Outside of one it is repeated after an outage,
+        even when only the answer was lost, so it must be safe to run twice. Raises
+        `StoreUnavailableError` when the database cannot serve, else what asyncpg raises.
         """
         if isinstance(statement, str):
             rows, _ = await self.run(name_of(statement), statement, arguments, timeout)
@@ -192,9 +187,9 @@ class Engine(PostgresEngine):
         timeout: Any = None,  # noqa: ANN401, ASYNC109 - of a text; a statement has its own
         **values: object,
     ) -> tuple[list[Any], bool]:
-        """Do as `fetch` does; also return whether the answer to an earlier attempt was lost.
+        """Do as `fetch` does, and also return whether the answer to an earlier attempt was lost.
 
-        Then what is found may be what that attempt made.
+        In that case the rows may show what the earlier attempt did.
         """
         if isinstance(statement, str):
             return await self.run(name_of(statement), statement, arguments, timeout)
@@ -209,7 +204,7 @@ class Engine(PostgresEngine):
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - it is the driver's
     ) -> list[Any]:
-        """Run a query that Piccolo built, under that name, and return its rows as `fetch` does."""
+        """Run a query that Piccolo built, under a statement's name, as `fetch` does."""
         [querystring] = query.querystrings
         rows, _ = await self.run(name, *querystring.compile_string(), timeout)
         return rows
@@ -221,17 +216,17 @@ class Engine(PostgresEngine):
         arguments: Sequence[object],
         timeout: float | None,  # noqa: ASYNC109 - it is the driver's
     ) -> tuple[list[Any], bool]:
-        """Run what Postgres is sent, and return what `fetch_noting` does: all goes through here."""
+        """Send SQL, as `fetch_noting` does. Every statement goes through this method."""
         transaction = self.current_transaction.get()
-        observed = self.observed
+        metrics = self.metrics
         if transaction is not None:
             started = perf_counter()
             try:
                 rows = await transaction.connection.fetch(sql, *arguments, timeout=timeout)
             except Exception as error:
-                observed.ran(name, started, error)
+                metrics.record(name, started, error)
                 raise
-            observed.ran(name, started)
+            metrics.record(name, started)
             return rows, False
         retries = Retries(self._timing)
         again = False
@@ -241,102 +236,62 @@ class Engine(PostgresEngine):
             try:
                 rows = await connection.fetch(sql, *arguments, timeout=retries.limit(timeout))
             except Exception as error:
-                observed.ran(name, started, error)
-                found = await self._examined(connection, error)
-                if found is None:
+                metrics.record(name, started, error)
+                failure = await self._diagnose(connection, error)
+                if failure is None:
                     raise
-                pause = retries.pause(found.retry)
-                if found.stale:
+                pause = retries.pause(failure.retry)
+                if failure.stale:
                     await self._renew()
                 if pause is None:
                     logger.error("the database does not serve: %s", describe(error))  # noqa: TRY400 - in short
-                    raise found.error() from error
-                observed.retried(found)
-                again = again or found.retry is Retry.WHEN_BACK
+                    raise failure.error() from error
+                metrics.record_retry(failure)
+                again = again or failure.retry is Retry.WHEN_BACK
             else:
-                observed.ran(name, started)
+                metrics.record(name, started)
                 return rows, again
             finally:
                 await self.giveback(connection)
             await sleep(pause)
 
-    async def _examined(self, connection: Any, error: Exception) -> Failure | None:  # noqa: ANN401 - asyncpg is untyped
-        """Find out what is wrong. After a timeout the connection may be slow, or gone unnoticed."""
+    async def _diagnose(self, connection: Any, error: Exception) -> Failure | None:  # noqa: ANN401 - asyncpg is untyped
+        """Return what the error means. After a timeout the connection may be slow, or dead."""
         if not isinstance(error, TimeoutError):
             return classify(error)
-        self.observed.own["probe"] += 1
+        self.metrics.own["probe"] += 1
         with contextlib.suppress(*BROKEN):
             await connection.execute("SELECT", timeout=CANCEL_TIMEOUT)
             return TOO_SLOW
         if self.pool is not None:
-            self.pool.expire_connections()  # its siblings may be gone as well
+            self.pool.expire_connections()  # the others may be dead as well
         return classify(error)
 
     async def _renew(self) -> None:
-        """Have the connections replaced, though not over and over when that does not help."""
+        """Have the connections replaced, but not over and over when that does not help."""
         now = asyncio.get_running_loop().time()
         if self.pool is not None and now >= self._renewed + RENEW_EVERY:
             self._renewed = now
             self.pool.expire_connections()
 
     async def _wait_until_back(self, retries: Retries, away: AwayError) -> None:
-        """Return when trying again makes sense; raise `away` when waiting does not any more."""
+        """Return when it is time to try again; raise `away` when the outage lasts too long."""
         pause = retries.pause(away.retry)
         left = away.since + self._timing.outage - asyncio.get_running_loop().time()
         if pause is None or left <= 0:
             raise away
-        self.observed.retries[RECONNECTED] += 1
+        self.metrics.retries[RECONNECTED] += 1
         if self.pool is None:
             await sleep(pause)
-        else:  # a connection that still works may become free before the database is back
+        else:  # a connection that still works may become free before the outage ends
             await self._outages.wait(min(left, random.uniform(*_LOOK_AGAIN)))  # noqa: S311 - jitter
 
-    async def _connect(self) -> Any:  # noqa: ANN401 - asyncpg is untyped
-        """Return a connection that is not of the pool."""
-        started = asyncio.get_running_loop().time()
-        try:
-            return await _connected(self.config)
-        except Exception as error:
-            found = classify(error)
-            if found is None:
-                raise
-            raise Outage(started, found, error).to_error() from error
-
-    async def _connect_to_serve(self) -> PooledConnection:
-        """Return a connection for the pool, unless the database is known to be away."""
-        if self._outages.outage is not None:
-            raise self._outages.outage.to_error()
-        started = asyncio.get_running_loop().time()
-        try:
-            return await self._connect_for_pool()
-        except CrowdedError:
-            raise
-        except Exception as error:
-            found = classify(error) or REFUSED
-            raise self._outages.report(Outage(started, found, error)).to_error() from error
-
-    async def _connect_for_pool(self) -> PooledConnection:
-        try:
-            connection: PooledConnection = await _connected(
-                self.config
-                | {
-                    "timeout": self._timing.connect,
-                    "command_timeout": self._timing.command,
-                    "connection_class": PooledConnection,
-                }
-            )
-        except Exception as error:
-            if classify(error) is CROWDED:
-                raise CrowdedError(describe(error)) from error
-            raise
-        return connection
-
     async def _is_migrated(self) -> bool:
-        """Find out whether the database serves us, by a connection that requests then have."""
+        """Probe whether the database is migrated; requests then use the connection."""
         pool: Any = self.pool
-        self.observed.own["probe"] += 1
+        self.metrics.own["probe"] += 1
         try:
-            connection = await pool.add(self._connect_for_pool)
+            connection = await pool.add(self._connector.connect_for_pool)
         except CrowdedError:
             if not pool.get_size():
                 raise
@@ -344,8 +299,8 @@ class Engine(PostgresEngine):
         try:
             await connection.fetch(PROBE.sql)
         except asyncpg.PostgresError as error:
-            found = classify(error)
-            if found is None or found.retry is not Retry.NEVER:
+            failure = classify(error)
+            if failure is None or failure.retry is not Retry.NEVER:
                 raise
             return False
         finally:
@@ -353,7 +308,7 @@ class Engine(PostgresEngine):
         return True
 
     async def _run_in_pool(self, query: str, args: Sequence[Any] | None = None) -> Any:  # noqa: ANN401
-        """Run a statement that Piccolo built. Piccolo's own waits for a connection for ever."""
+        """Run a query of Piccolo's. Its own method would wait for a connection without a limit."""
         connection = await self.checkout()
         try:
             return await connection.fetch(query, *(args or ()))
@@ -361,19 +316,7 @@ class Engine(PostgresEngine):
             await self.giveback(connection)
 
     async def _recycle(self) -> None:
-        """Replace the connections every hour or so, as load balancers between us would."""
+        """Replace the connections about once an hour, as some load balancers do."""
         while self.pool is not None:
             await sleep(self._timing.recycle * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
             self.pool.expire_connections()
-
-
-async def _connected(args: dict[str, Any]) -> Any:  # noqa: ANN401 - asyncpg is untyped
-    """Return a connection to a database that can hold every text."""
-    connection = await asyncpg.connect(**args)
-    # The server says this by itself while it connects.
-    encoding = getattr(connection.get_settings(), "server_encoding", ENCODING)
-    if encoding != ENCODING:
-        with contextlib.suppress(*BROKEN):
-            await connection.close(timeout=CANCEL_TIMEOUT)
-        raise EncodingError(encoding)
-    return connection

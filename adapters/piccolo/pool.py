@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from chatkeep.adapters.piccolo.allowance import GIVE_WAY_FOR, IDLE, Allowance, CrowdedError
+from chatkeep.adapters.piccolo.allowance import IDLE, YIELD_FOR, Allowance, CrowdedError
 from chatkeep.adapters.piccolo.connection import BROKEN, PooledConnection
 
 EXPIRED: Final = -1
@@ -169,7 +169,7 @@ class Pool:
         self._connecting -= 1
         connection.generation = generation
         self._in_use.add(connection)
-        self._allowance.granted(self.get_size())
+        self._allowance.record_success(self.get_size())
         return connection
 
     def _count(self) -> int:
@@ -178,7 +178,7 @@ class Pool:
 
     def _shrink(self, error: CrowdedError) -> None:
         """Limit the pool to the connections that it has, and try to open another later."""
-        self._allowance.refused(self.get_size(), error)
+        self._allowance.record_refusal(self.get_size(), error)
         self._try_later()
         if self._timer is not None:
             self._timer.cancel()
@@ -189,7 +189,7 @@ class Pool:
             self._retry_timer.cancel()
             self._retry_timer = None
         if self._retry_timer is None and not self._is_closing:
-            pause = self._allowance.pause() if pause is None else pause
+            pause = self._allowance.next_pause() if pause is None else pause
             self._retry_timer = self._loop.call_later(pause, self._try_for_another)
 
     def _try_for_another(self) -> None:
@@ -205,25 +205,25 @@ class Pool:
             while self._waiting and self._count() < self._allowance.most:
                 self.release(await self._open(self._connect))
         except CrowdedError:
-            self._give_way()
+            self._yield_one()
         except Exception:  # noqa: BLE001, S110 - a caller that opens one gets the same error
             pass
         finally:
             self._is_growing = False
 
-    def _give_way(self) -> None:
+    def _yield_one(self) -> None:
         """Close one of several connections if it is time to leave one to other processes."""
         current = (each for each in self._in_use if each.generation == self._generation)
         surplus = next(current, None)
-        if surplus is not None and self._allowance.give_way(self.get_size(), self._loop.time()):
+        if surplus is not None and self._allowance.yield_one(self.get_size(), self._loop.time()):
             surplus.generation = EXPIRED
-            self._try_later(GIVE_WAY_FOR)
+            self._try_later(YIELD_FOR)
 
     async def _wait_for_turn(self) -> PooledConnection | None:
         """Wait in the queue. Return a connection, or None if the caller may open one."""
         turn: Future[PooledConnection | None] = self._loop.create_future()
         self._waiting.append(turn)
-        if self._allowance.is_less and self._retry_timer is None:
+        if self._allowance.is_reduced and self._retry_timer is None:
             self._try_for_another()
         try:
             return await turn
@@ -310,4 +310,4 @@ class Pool:
         return self._check_interval() if len(self._idle) > 1 else self._idle_seconds
 
     def _check_interval(self) -> float:
-        return min(self._idle_seconds, IDLE) if self._allowance.is_less else self._idle_seconds
+        return min(self._idle_seconds, IDLE) if self._allowance.is_reduced else self._idle_seconds

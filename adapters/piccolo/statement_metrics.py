@@ -1,6 +1,6 @@
-"""What an engine counts while it runs: plain numbers, for whoever looks at them now and then.
+"""What an engine counts while it runs: plain numbers that a scrape reads.
 
-Counting costs a statement less than a microsecond: nothing is looked up, locked or allocated.
+Counting costs a statement less than a microsecond: it looks nothing up, and takes no lock.
 """
 
 import logging
@@ -24,26 +24,25 @@ BUCKETS: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-"""Upper bounds, in seconds, of what statements took."""
+"""Upper bounds, in seconds, of the histogram of statements."""
 
 RECONNECTED: Final = "connection"
 _STATEMENT: Final = re.compile(r"\s*(?:SELECT|WITH|INSERT|UPDATE|DELETE|ANALYZE|CREATE|DROP)\b")
 _LONGEST_NAME: Final = 60
 
-Traced = Callable[[str, float, Exception | None], None]
-"""Told of each statement's name, of how many seconds it took until now, and of how it failed."""
+Trace = Callable[[str, float, Exception | None], None]
+"""Called after each statement with its name, the seconds it took, and its error."""
 
 
 Purpose = Literal["probe", "sizes", "sweep"]
-"""What the service asks the database for by itself: to find out whether it serves, how large the
-tables are, and to archive and delete what is due."""
+"""What the service sends by itself: probes, sizes of tables, sweeps."""
 
 _purpose: Final[ContextVar[Purpose | None]] = ContextVar("purpose", default=None)
 
 
 @contextmanager
 def own_work(purpose: Purpose) -> Iterator[None]:
-    """Within the block, count statements as the service's own, apart from those for its users."""
+    """Within the block, count statements as the service's own, apart from those for users."""
     before = _purpose.set(purpose)
     try:
         yield
@@ -51,7 +50,7 @@ def own_work(purpose: Purpose) -> Iterator[None]:
         _purpose.reset(before)
 
 
-class Tally(Protocol):
+class Request(Protocol):
     """Counts the statements of one request."""
 
     statements: int
@@ -59,7 +58,7 @@ class Tally(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SlowStatement:
-    """A line for the log: which statement, never with what."""
+    """A line of the log: the statement's name, never its values."""
 
     event: ClassVar[str] = "slow_statement"
 
@@ -70,20 +69,19 @@ class SlowStatement:
         return f"slow statement {self.statement}: {self.duration_ms:.0f} ms"
 
 
-class Observed:
-    """What one engine did since it was made. Only the thread of its event loop may touch it.
+class EngineMetrics:
+    """Counts of one engine since it was made. Only the thread of its event loop may touch them.
 
-    `counts` has how many statements for users took as long as each of `BUCKETS`, and longer;
-    `seconds` their sum. `own`: how many statements the service sent by itself (`own_work`).
-    `waiting`: who asks for a connection just now. `retries`: how often something was tried
-    again, by cause: `away` and `busy` and `read_only` for a statement, `connection` for a wait for
-    a database that cannot be reached.
+    `counts` are the statements for users by duration, one number for each of `BUCKETS` and one for
+    those that took longer; `seconds` is the sum of their durations. `own` are the statements that
+    the service sent by itself (`own_work`). `waiting` is how many ask for a connection at this
+    moment. `retries` are by cause: `away`, `busy` and `read_only` for a statement, `connection` for
+    an attempt to reach a database that is away.
 
-    A statement that takes `slow` seconds or more is logged. `tally` has that of the request under
-    way.
+    A statement that takes `slow` seconds or more is logged. `request` has the current `Request`.
     """
 
-    __slots__ = ("counts", "own", "retries", "seconds", "slow", "tally", "traced", "waiting")
+    __slots__ = ("counts", "own", "request", "retries", "seconds", "slow", "trace", "waiting")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BUCKETS) + 1)
@@ -92,10 +90,10 @@ class Observed:
         self.waiting = 0
         self.retries = dict.fromkeys(("away", "busy", "read_only", RECONNECTED), 0)
         self.slow = inf
-        self.tally: ContextVar[Any] = ContextVar("tally", default=None)
-        self.traced: Traced | None = None
+        self.request: ContextVar[Any] = ContextVar("request", default=None)
+        self.trace: Trace | None = None
 
-    def ran(self, name: str, started: float, error: Exception | None = None) -> None:
+    def record(self, name: str, started: float, error: Exception | None = None) -> None:
         """Count the statement of that name, sent at `started` on the clock `perf_counter`."""
         seconds = perf_counter() - started
         purpose = _purpose.get()
@@ -104,28 +102,25 @@ class Observed:
             self.seconds += seconds
         else:
             self.own[purpose] += 1
-        tally = self.tally.get()
-        if tally is not None:
-            tally.statements += 1
+        request = self.request.get()
+        if request is not None:
+            request.statements += 1
         if seconds >= self.slow:
             logger.warning(SlowStatement(name, round(seconds * 1000, 1)))
-        if self.traced is not None:
-            self.traced(name, seconds, error)
+        if self.trace is not None:
+            self.trace(name, seconds, error)
 
-    def retried(self, found: Failure) -> None:
-        """Count that a statement is run again."""
-        if found.retry is Retry.WHEN_BACK:
+    def record_retry(self, failure: Failure) -> None:
+        """Count a statement that is run again."""
+        if failure.retry is Retry.WHEN_BACK:
             self.retries["away"] += 1
         else:
-            self.retries["read_only" if found.stale else "busy"] += 1
+            self.retries["read_only" if failure.stale else "busy"] += 1
 
 
 @dataclass(frozen=True, slots=True)
-class PoolFigures:
-    """How many connections there are, how many of them are idle, and how many there may be.
-
-    `allowed_size`: by the server, as far as that is known.
-    """
+class PoolUsage:
+    """Numbers of connections. `allowed_size` is as many as the server allows, as far as known."""
 
     size: int
     idle: int
@@ -133,11 +128,11 @@ class PoolFigures:
     allowed_size: int
 
 
-def pool_figures(pool: Pool | None) -> PoolFigures | None:
-    """Return the figures of a pool; None when there is none, or none yet."""
+def pool_usage(pool: Pool | None) -> PoolUsage | None:
+    """Return how a pool is used; None without a pool."""
     if pool is None:
         return None
-    return PoolFigures(
+    return PoolUsage(
         pool.get_size(), pool.get_idle_size(), pool.get_max_size(), pool.get_allowed_size()
     )
 

@@ -45,7 +45,7 @@ DB: Final = cast("Engine[Any]", ConfiguredEngine())
 
 
 class CompositeKeyError(TypeError):
-    """A method of Piccolo's would reach every row that has one column of a composite key."""
+    """A method of Piccolo's would reach every row that shares one column of a composite key."""
 
     def __init__(self, table: type["CompositeKey"], method: str) -> None:
         key = ", ".join(table.key_columns)
@@ -58,9 +58,9 @@ class CompositeKeyError(TypeError):
 
 
 class CompositeKey:
-    """Refuses what finds a row by the one column that Piccolo takes for the primary key.
+    """Refuses the methods that find a row by the one column Piccolo takes for the primary key.
 
-    `key_columns` are those of the real one.
+    `key_columns` are the columns of the real one.
     """
 
     key_columns: ClassVar[tuple[str, ...]]
@@ -90,7 +90,7 @@ class CompositeKey:
         raise CompositeKeyError(type(self), "remove_m2m")
 
     def __eq__(self, other: object) -> bool:
-        """Whether both are one row: of the same whole key."""
+        """Return whether both are the same row, by the whole key."""
         if not isinstance(other, type(self)):
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in self.key_columns)

@@ -11,7 +11,7 @@ from chatkeep.adapters.piccolo.statement import Statement
 READ_SNAPSHOT: Final = Statement(
     "transaction.read_snapshot", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 )
-"""Must be the first in a transaction, which then reads all as it was at that moment."""
+"""Must come first in a transaction, which then reads everything as it was at that moment."""
 
 READ_ONLY: Final = Statement("transaction.read_only", "SET TRANSACTION READ ONLY")
 
@@ -19,8 +19,8 @@ READ_ONLY: Final = Statement("transaction.read_only", "SET TRANSACTION READ ONLY
 class Transaction(PostgresTransaction):
     """A transaction that always gives its connection back. Raise to roll back.
 
-    Piccolo's own leaks its connection, and leaves itself set as the current transaction, when
-    BEGIN or COMMIT fails or is cancelled.
+    Piccolo's own leaks its connection, and remains the current transaction, when BEGIN or COMMIT
+    fails or is cancelled.
     """
 
     __slots__ = ()

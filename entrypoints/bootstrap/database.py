@@ -10,7 +10,8 @@ from chatkeep.adapters.database_url import DatabaseUrl, parse_database_url
 from chatkeep.adapters.embedded.postgres import DurablePostgres, default_home, secret
 from chatkeep.adapters.piccolo import analyze
 from chatkeep.adapters.piccolo import migrate as migrations
-from chatkeep.adapters.piccolo.engine import CONNECT_TIMEOUT, Engine
+from chatkeep.adapters.piccolo.connector import CONNECT_TIMEOUT
+from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.domain.operations.migrations import MigrationStatus
 from chatkeep.entrypoints.settings import Settings, SettingsError, check_setting

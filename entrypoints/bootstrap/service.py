@@ -84,8 +84,8 @@ def http_app(
     """
     settings = settings or Settings.from_env()
     database = database or engine(settings)
-    database.observed.tally = CURRENT_REQUEST
-    database.observed.slow = settings.slow_query_ms / 1000 or inf
+    database.metrics.request = CURRENT_REQUEST
+    database.metrics.slow = settings.slow_query_ms / 1000 or inf
     database_metrics = DatabaseMetrics(database, settings.plan_bytes)
     metrics = Metrics([database_metrics], workers)
     tracing = traces(database)
@@ -168,7 +168,7 @@ def traces(database: Engine | None = None) -> Telemetry | None:
     except TracesError as error:
         raise SettingsError(str(error)) from error
     if database is not None:
-        database.observed.traced = tracing.statement
+        database.metrics.trace = tracing.statement
     return tracing
 
 

@@ -133,7 +133,7 @@ async def used(engine: Engine) -> AsyncIterator[Engine]:
 
 
 def statements(engine: Engine) -> int:
-    return sum(engine.observed.counts)
+    return sum(engine.metrics.counts)
 
 
 async def test_sizes_are_looked_at_only_while_somebody_uses_the_database(used: Engine) -> None:
@@ -147,9 +147,9 @@ async def test_sizes_are_looked_at_only_while_somebody_uses_the_database(used: E
         await used.fetch("SELECT 1")
         await until(lambda: bool(list(storage.families())))
         assert statements(used) == before + 1
-        assert used.observed.own["sizes"] == 1
+        assert used.metrics.own["sizes"] == 1
         await asyncio.sleep(0.3)
-        assert used.observed.own["sizes"] == 1  # its own look is no use
+        assert used.metrics.own["sizes"] == 1  # its own look is no use
 
 
 async def test_sizes_are_not_looked_at_more_often_than_agreed(used: Engine) -> None:
@@ -159,7 +159,7 @@ async def test_sizes_are_not_looked_at_more_often_than_agreed(used: Engine) -> N
             await used.fetch("SELECT 1")
             await asyncio.sleep(0.02)
     assert statements(used) == 1 + 20
-    assert used.observed.own["sizes"] == 1
+    assert used.metrics.own["sizes"] == 1
 
 
 async def test_tables_and_indexes_have_sizes(
@@ -206,7 +206,7 @@ async def test_a_slow_statement_is_named_and_nothing_of_its_matter(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with on(engine) as service:
-        engine.observed.slow = 0.0  # everything is slow
+        engine.metrics.slow = 0.0  # everything is slow
         await appended(service.user(), await started(service.user()), says("secret words"))
     slow = [each.getMessage() for each in caplog.records if each.name == "chatkeep.database"]
     assert len(slow) == 2

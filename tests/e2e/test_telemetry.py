@@ -194,7 +194,7 @@ def test_without_the_packages_that_is_said_and_nothing_is_traced(
     monkeypatch.setattr(telemetry, "is_installed", lambda: False)
     assert "pip install 'chatkeep[otel]'" in (missing_traces() or "")
     assert traces(engine) is None
-    assert engine.observed.traced is None
+    assert engine.metrics.trace is None
 
 
 def test_packages_that_are_missing_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

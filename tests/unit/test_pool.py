@@ -247,9 +247,9 @@ async def test_closing_that_is_cancelled_ends_all_connections() -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pools ask a server that refused a connection again almost at once."""
-    monkeypatch.setattr(allowance, "SHORTEST_PAUSE", SOON / 5)
-    monkeypatch.setattr(allowance, "LONGEST_PAUSE", SOON / 5)
-    monkeypatch.setattr(pool_module, "GIVE_WAY_FOR", SOON / 5)
+    monkeypatch.setattr(allowance, "MIN_PAUSE", SOON / 5)
+    monkeypatch.setattr(allowance, "MAX_PAUSE", SOON / 5)
+    monkeypatch.setattr(pool_module, "YIELD_FOR", SOON / 5)
 
 
 async def test_whoever_the_server_has_no_connection_for_waits_for_those_that_there_are() -> None:
@@ -286,7 +286,7 @@ async def test_the_pool_grows_again_when_the_server_has_more_and_somebody_waits(
 async def test_of_two_pools_on_a_crowded_server_each_gets_a_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool_module, "GIVE_WAY_FOR", 2 * SOON)
+    monkeypatch.setattr(pool_module, "YIELD_FOR", 2 * SOON)
     rich, poor = FakeServer(size=4, places=3), FakeServer(size=4, places=0)
     over = asyncio.Event()
 

@@ -34,11 +34,12 @@ NEVER_ANSWERED = {
     "domain.errors.DatabaseError": "only commands for operators raise it",
     "domain.operations.migrations.MigrationError": "only `chatkeep migrate` raises it",
     "domain.operations.move.MoveError": "only `chatkeep move` raises it",
-    "adapters.operator.doctor.rollback_session._Undone": "`chatkeep doctor` raises and catches it",
+    "adapters.operator.doctor.rollback_session._RollBack": "`chatkeep doctor` raises and catches it",
     "adapters.piccolo.pool.PoolClosedError": "the engine makes a StoreUnavailableError of it",
     "adapters.piccolo.errors.EncodingError": "it is the cause of a StoreUnavailableError",
     "adapters.piccolo.allowance.CrowdedError": "the engine waits for a connection then",
     "adapters.piccolo.races.GoneError": "the call is made again",
+    "adapters.piccolo.statement.StatementError": "raised when a module is imported",
     "adapters.piccolo.tables.CompositeKeyError": "the service does not use these methods",
     "domain.json_values.TooManyValuesError": "an item's shape makes an InvalidValueError of it",
     "entrypoints.http.auth.tokens.InvalidTokenError": "the identity makes an IdentityError of it",
@@ -51,6 +52,8 @@ NEVER_ANSWERED = {
 
 # Modules that raise exceptions of Python itself, or of a library.
 NOT_OUR_OWN = {
+    "adapters.piccolo.statement": "values that do not fit a statement are a mistake of ours",
+    "adapters.piccolo.tables": "raised when a module is imported",
     "adapters.piccolo.sql_migration": "only migrations use it",
     "adapters.embedded.binaries": "before the service starts",
     "domain.operations.adoption.json_columns": "only `chatkeep adopt` uses it",

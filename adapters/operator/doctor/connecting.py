@@ -9,7 +9,7 @@ import asyncpg
 
 from chatkeep.adapters.database_url import DatabaseUrl
 from chatkeep.adapters.operator.doctor.rollback_session import COMMAND_TIMEOUT, RollbackSession
-from chatkeep.adapters.piccolo.engine import CONNECT_TIMEOUT
+from chatkeep.adapters.piccolo.connector import CONNECT_TIMEOUT
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning

@@ -23,7 +23,7 @@ from chatkeep.adapters.operator.doctor.rollback_session import (
     RollbackSession,
     SessionEngine,
 )
-from chatkeep.adapters.piccolo.engine import CANCEL_TIMEOUT
+from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.domain.operations.diagnostics import CheckResult, Outcome, failed, skipped
 from chatkeep.domain.ports import Clock

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo.engine import CANCEL_TIMEOUT, MAX_CONNECTIONS, Engine
+from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT
+from chatkeep.adapters.piccolo.engine import MAX_CONNECTIONS, Engine
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.stores import stores
 from chatkeep.domain.log import entries_of
