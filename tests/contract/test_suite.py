@@ -84,3 +84,10 @@ def test_the_suite_has_every_test_and_fixture_of_its_modules() -> None:
         for each, value in vars(module).items():
             if getattr(value, "__module__", None) == name:
                 assert getattr(suite, each) is value, f"{name}.{each}"
+
+
+def test_every_module_of_the_suite_is_run_on_our_adapters() -> None:
+    modules = {f"test_{info.name}.py" for info in iter_modules(contract.__path__)}
+    here = {path.name for path in Path(__file__).parent.glob("test_*.py")}
+
+    assert here - {Path(__file__).name} == modules
