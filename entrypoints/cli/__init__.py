@@ -26,7 +26,7 @@ COMMANDS: Final = {
 
 
 class Commands(click.Group):
-    """Imports a command when it is asked for: all together take most of a second."""
+    """Imports a command when it runs: importing all of them takes most of a second."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return sorted(COMMANDS)
@@ -46,17 +46,17 @@ def cli() -> None:
 
     The database is that of DATABASE_URL; without it, an embedded Postgres is started.
     """
-    # What goes wrong is said once, by the command; only `serve` has a log.
+    # A command reports an error once; only `serve` has a log.
     logging.getLogger("chatkeep").addHandler(logging.NullHandler())
 
 
 def main() -> None:
-    """Run a command. What an operator can mend is one line on stderr and exit status 1."""
+    """Run a command. An error that an operator can fix is one line on stderr, and exit status 1."""
     try:
         cli(prog_name="chatkeep")
-    except Exception as error:  # noqa: BLE001 - the last place to say what went wrong
+    except Exception as error:  # noqa: BLE001 - the last place to report it
         explanation = explain(error)
-        if explanation is None:  # a fault of the program: its traceback is to be passed on
+        if explanation is None:  # a fault of the program, to be reported with its traceback
             click.echo(without_values(error), err=True)
         else:
             click.echo(f"chatkeep: {explanation}", err=True)

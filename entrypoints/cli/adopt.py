@@ -1,4 +1,4 @@
-"""`chatkeep adopt`: conversations from tables that somebody made by hand, in the same database."""
+"""`chatkeep adopt`: copies conversations from other tables of the same database."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ from chatkeep.entrypoints.cli.adoption_report import (
     Mapped,
     mapping,
 )
-from chatkeep.entrypoints.cli.options import complain, on_database, progress, tell_planner, user_id
+from chatkeep.entrypoints.cli.options import on_database, progress, update_planner, user_id, warn
 from chatkeep.entrypoints.settings import Settings
 from chatkeep.entrypoints.visible import visible
 
@@ -43,7 +43,7 @@ _LEFT: Final = "leave"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """What the operator asked for."""
+    """The options of one run."""
 
     wanted: Wanted
     owner: UserId | None
@@ -76,14 +76,14 @@ def _column(key: str, value: str) -> tuple[tuple[Side, str], str]:
             if key == f"{side}.{name}":
                 return (side, name), value
     known = ", ".join(f"{side}.{name}" for side in SIDES for name in FIELDS[side])
-    raise click.BadParameter(f"{key!r} is none of {known}")
+    raise click.BadParameter(f"{key!r} is not one of {known}")
 
 
 def _role(key: str, value: str) -> tuple[str, Role]:
     try:
         return key.strip().lower(), Role(value)
     except ValueError:
-        raise click.BadParameter(f"{value!r} is none of {', '.join(Role)}") from None
+        raise click.BadParameter(f"{value!r} is not one of {', '.join(Role)}") from None
 
 
 def _status(key: str, value: str) -> tuple[str, Status | None]:
@@ -91,7 +91,7 @@ def _status(key: str, value: str) -> tuple[str, Status | None]:
         return key.strip().lower(), None if value == _LEFT else Status(value)
     except ValueError:
         known = ", ".join([*Status, _LEFT])
-        raise click.BadParameter(f"{value!r} is none of {known}") from None
+        raise click.BadParameter(f"{value!r} is not one of {known}") from None
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
@@ -104,7 +104,7 @@ def _mapping(
     _context: click.Context, _parameter: click.Parameter, given: Path | None
 ) -> Path | None:
     if given is not None and given.suffix.lower() not in MAPPINGS:
-        raise click.BadParameter(f"ends in none of {', '.join(MAPPINGS)}")
+        raise click.BadParameter(f"must end in one of {', '.join(MAPPINGS)}")
     if given is not None and not given.resolve().parent.is_dir():
         raise click.BadParameter(f"there is no directory {given.parent}")
     return given
@@ -112,7 +112,7 @@ def _mapping(
 
 @click.command()
 @click.option(
-    "--from-tables", is_flag=True, required=True, help="From tables of the same database."
+    "--from-tables", is_flag=True, required=True, help="Adopt from tables of the same database."
 )
 @click.option("--schema", metavar="S", callback=_name, help="The schema of the old tables.")
 @click.option("--conversations", metavar="NAME", callback=_name, help="The old conversations.")
@@ -123,17 +123,17 @@ def _mapping(
     multiple=True,
     metavar="TABLE.FIELD=NAME",
     callback=_pairs(_column),
-    help="Which column is what, such as messages.content=body; without NAME: none. Repeatable.",
+    help="The column of a field, such as messages.content=body; without NAME: none. Repeatable.",
 )
 @click.option(
     "--extra",
     type=click.Choice([each.value for each in Extra]),
-    help="Columns that chatkeep has no place for: keep them in the metadata, or leave them behind.",
+    help="Other columns, for which chatkeep has no field: keep them in the metadata, or drop them.",
 )
 @click.option(
     "--order",
     type=click.Choice([each.value for each in Order]),
-    help="Order of messages: by time, and id where equal, or by id alone.  [default: time]",
+    help="Order of messages: by time and then id, or by id alone.  [default: time]",
 )
 @click.option(
     "--role",
@@ -141,7 +141,7 @@ def _mapping(
     multiple=True,
     metavar="OLD=ROLE",
     callback=_pairs(_role),
-    help="What an old role stands for, such as helper=assistant. Repeatable.",
+    help="The role that an old one becomes, such as helper=assistant. Repeatable.",
 )
 @click.option(
     "--status",
@@ -149,21 +149,22 @@ def _mapping(
     multiple=True,
     metavar="OLD=STATUS",
     callback=_pairs(_status),
-    help="What an old status stands for: active, archived, or leave. Repeatable.",
+    help="The status that an old one becomes: active, archived, or leave, to adopt none of them. "
+    "Repeatable.",
 )
 @click.option(
     "--user-id",
     "owner",
     metavar="ID",
     callback=user_id,
-    help="Who owns the conversations that say no user themselves.",
+    help="The owner of conversations that do not name a user.",
 )
 @click.option(
     "--on-bad",
     type=click.Choice(["skip", "stop"]),
     default="skip",
     show_default=True,
-    help="At a row that must be refused: report it and go on, or stop.",
+    help="For a row that cannot be adopted: report it and continue, or stop.",
 )
 @click.option("--dry-run", is_flag=True, help="Change nothing; report what would be done.")
 @click.option(
@@ -171,11 +172,11 @@ def _mapping(
     "mapping_file",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_mapping,
-    help="Write old id -> new id of all that is here to this .csv or .jsonl file.",
+    help="Write the new id of each old id to this .csv or .jsonl file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Report as one JSON document on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
 def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
-    from_tables: bool,  # noqa: ARG001, FBT001 - says what to adopt from; there is one way so far
+    from_tables: bool,  # noqa: ARG001, FBT001 - names the source; there is one kind so far
     schema: str | None,
     conversations: str | None,
     messages: str | None,
@@ -186,22 +187,22 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     statuses: list[tuple[str, Status | None]],
     owner: UserId | None,
     on_bad: str,
-    dry_run: bool,  # noqa: FBT001 - click hands it over
+    dry_run: bool,  # noqa: FBT001 - click's
     mapping_file: Path | None,
-    as_json: bool,  # noqa: FBT001 - click hands it over
+    as_json: bool,  # noqa: FBT001 - click's
 ) -> None:
-    """Bring the conversations of hand-made tables into chatkeep. The old tables stay as they are.
+    """Copy conversations from your own tables into chatkeep. The old tables stay as they are.
 
-    Looked for are old_conversations, conversation or chats, and old_messages, message or
-    chat_messages, in the search path; with --schema also conversations and messages, there. What
-    was found is told before anything is done.
+    It looks for old_conversations, conversation or chats, and old_messages, message or
+    chat_messages, in the search path; with --schema also for conversations and messages there. It
+    shows what it found before it does anything.
 
-    Running it again adds what is new, after what is here already, and brings back nothing that was
-    deleted here. It may be interrupted: conversations are adopted wholly or not at all. At the end
-    both sides are compared, message by message.
+    Run it again to add what is new, after what is here already; it brings back nothing that was
+    deleted here. You can interrupt it: a conversation is adopted completely or not at all. At the
+    end it compares both sides, message by message.
 
-    A row that is refused is reported with its id and the others go in; then, or when the two sides
-    differ, the exit status is 1. Limits on lengths do not apply.
+    A row that cannot be adopted is reported with its id, and the others are adopted; then the exit
+    status is 1, as it is when the two sides differ. Limits on lengths do not apply.
     """
     wanted = Wanted(
         schema=schema,
@@ -243,17 +244,15 @@ async def _adopt(call: _Call, settings: Settings) -> AdoptionReport:
         with mapping(call.mapping) as mapped:
             await _run(call, both, report, mapped)
     if not call.dry_run:
-        await tell_planner(settings, report.tally.messages["new"])
+        await update_planner(settings, report.tally.messages["new"])
     return report
 
 
 async def _run(call: _Call, both: Sides, report: AdoptionReport, mapped: Mapped) -> None:
     def refused(refusal: Refusal) -> None:
         if call.stops:
-            raise AdoptionError(
-                f"Stopped at {refusal}. What was adopted before it stays; nothing else was."
-            )
-        complain(f"refused: {refusal}")
+            raise AdoptionError(f"Stopped at {refusal}. What was adopted before it stays.")
+        warn(f"refused: {refusal}")
         if len(report.refusals) < REFUSALS_SHOWN:
             report.refusals.append(refusal)
 
@@ -278,7 +277,7 @@ async def _run(call: _Call, both: Sides, report: AdoptionReport, mapped: Mapped)
 
 
 def _rules(call: _Call, layout: Layout, survey: Survey) -> Rules:
-    """Return the rules. Raises `AdoptionError` for a status that they do not know."""
+    """Return the rules. Raises `AdoptionError` for a status without a rule."""
     old, said = layout.conversations, layout.messages
     rules = Rules(
         conversations=Ids(old.name, old.kind("id")),
@@ -291,14 +290,14 @@ def _rules(call: _Call, layout: Layout, survey: Survey) -> Rules:
     if unknown:
         options = " ".join(f"--status {each}=..." for each in unknown)
         raise AdoptionError(
-            f"{old.name}: nobody said what the status {', '.join(map(repr, unknown))} stands for. "
-            f"Say active, archived or leave (such conversations stay behind): {options}"
+            f"{old.name}: unknown status {', '.join(map(repr, unknown))}. "
+            f"Map it to active, archived or leave (to adopt none of them): {options}"
         )
     return rules
 
 
 def _check_users(survey: Survey) -> None:
-    """Raise `AdoptionError` when owners are to be added to a users table that takes none."""
+    """Raise `AdoptionError` if owners must be added to a users table that needs more than an id."""
     if survey.owner_count and survey.users_need:
         raise AdoptionError(
             f"{survey.owner_count} owners are not in the table users "

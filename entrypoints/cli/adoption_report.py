@@ -1,4 +1,4 @@
-"""What an adoption hands out: the mapping of old ids to new ones, and its report."""
+"""The output of an adoption: its report, and the mapping of old ids to new ones."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from chatkeep.domain.operations.adoption.layout import Order, Side
 from chatkeep.domain.operations.adoption.rules import Rules
 from chatkeep.domain.operations.adoption.run import Refusal, Tally
 from chatkeep.domain.operations.adoption.tables import Layout, Survey
-from chatkeep.entrypoints.cli.output import opened
+from chatkeep.entrypoints.cli.output import open_output
 
 MAPPINGS: Final = (".csv", ".jsonl")
 SIDES: Final[tuple[Side, Side]] = ("conversations", "messages")
@@ -27,7 +27,7 @@ Mapped = Callable[[Side, str, UUID], None]
 
 @dataclass(slots=True)
 class AdoptionReport:
-    """What was found and done. `refusals` are the first ones; the tally has how many there were."""
+    """What was found and done. `refusals` are the first ones; the tally has their number."""
 
     layout: Layout
     survey: Survey
@@ -39,12 +39,12 @@ class AdoptionReport:
 
     @property
     def is_good(self) -> bool:
-        """Whether all that could be adopted is here, as it was."""
+        """Whether no row was refused, and both sides are equal."""
         refused = self.tally.conversations["refused"] + self.tally.messages["refused"]
         return not refused and (self.comparison is None or not self.comparison.differing)
 
     def found(self) -> Iterator[str]:
-        """Yield lines that tell what the tables are, and how they will be read."""
+        """Yield lines about the old tables, and how they will be read."""
         rows = {"conversations": self.survey.conversations, "messages": self.survey.messages}
         for side in SIDES:
             table = self.layout.of(side)
@@ -68,7 +68,7 @@ class AdoptionReport:
             owners = _some(self.survey.owners[:OWNERS_SHOWN], of=self.survey.owner_count)
             yield (
                 f"owners not in users yet: {self.survey.owner_count} ({owners}); "
-                "added are those who get a conversation"
+                "those with a conversation are added"
             )
         if self.survey.orphan_count:
             orphans = _some(self.survey.orphans, of=self.survey.orphan_count)
@@ -78,7 +78,7 @@ class AdoptionReport:
             )
 
     def done(self) -> Iterator[str]:
-        """Yield lines that tell what was done, or what would be."""
+        """Yield lines about what was done, or would be done."""
         for side, counted in zip(
             SIDES, (self.tally.conversations, self.tally.messages), strict=True
         ):
@@ -91,7 +91,7 @@ class AdoptionReport:
             yield from _compared(self.comparison)
 
     def document(self) -> dict[str, Any]:
-        """Return all of it, as JSON has it."""
+        """Return the report for JSON."""
         survey, compared = self.survey, self.comparison
         return {
             "dry_run": self.dry_run,
@@ -134,36 +134,36 @@ class AdoptionReport:
 
     def _statuses(self) -> str:
         return ", ".join(
-            f"{given} -> {self.rules.status(given) or 'left behind'} ({rows})"
+            f"{given} -> {self.rules.status(given) or 'not adopted'} ({rows})"
             for given, rows in self.survey.statuses.items()
             if given is not None
         )
 
 
-# What is counted beside the new rows, and how it is told.
+# What is counted besides the new rows, and its words in the report.
 _WORDS: Final = {
     "there": "already there",
     "joined": "already used here, added to",
     "gone": "deleted here since, not brought back",
-    "left": "left behind by their status",
-    "unowned": "of conversations refused or left behind",
+    "left": "not adopted because of their status",
+    "unowned": "of conversations that were not adopted",
     "refused": "refused",
 }
-_EXTRA: Final = {"metadata": "kept in the metadata under old_columns", "leave": "left behind"}
+_EXTRA: Final = {"metadata": "kept in the metadata under old_columns", "leave": "not adopted"}
 
 
 @contextmanager
 def mapping(path: Path | None) -> Iterator[Mapped]:
-    """Yield what writes a line of the mapping file; it gets its name when it is whole."""
+    """Yield the function that writes a line of the mapping file."""
     if path is None:
         yield lambda _side, _old, _new: None
         return
-    with opened(path) as binary:
+    with open_output(path) as binary:
         file = TextIOWrapper(binary, encoding="utf-8", newline="")
         try:
             yield _writer(path, file)
         finally:
-            file.detach()  # writes what it still holds
+            file.detach()  # which flushes
 
 
 def _writer(path: Path, file: TextIO) -> Mapped:
@@ -186,8 +186,8 @@ def _compared(found: Comparison) -> Iterator[str]:
     )
     if found.differing:
         yield (
-            f"{found.differing} conversations differ from their old tables, where they were "
-            f"changed since or should be looked at: {_some(found.first, of=found.differing)}"
+            f"{found.differing} conversations differ from their old tables: they were changed "
+            f"since, or need a look: {_some(found.first, of=found.differing)}"
         )
 
 

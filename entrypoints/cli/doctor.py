@@ -1,4 +1,4 @@
-"""`chatkeep doctor`: what was found, a line each, or all of it as JSON."""
+"""`chatkeep doctor`: examines the database, and prints a line for each finding, or JSON."""
 
 import asyncio
 import json
@@ -22,19 +22,19 @@ from chatkeep.entrypoints.visible import visible
 @click.option(
     "--repair",
     is_flag=True,
-    help="Put right message_count and last_position where they are wrong; nothing else.",
+    help="Correct message_count and last_position where they are wrong; change nothing else.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def doctor(*, repair: bool, as_json: bool) -> None:
-    """Examine the database: whether it is what chatkeep needs, and keeps its promises.
+    """Examine the database: whether it is what chatkeep needs, and whether it keeps its promises.
 
-    Looks at the connection, the server, migrations, every table, column, index and constraint;
-    then stores, reads and deletes conversations of users it makes up, in transactions that it rolls
-    back; then counts the messages of every conversation. It changes nothing, except with --repair,
-    and may be run while the service serves, and interrupted.
+    It examines the connection, the server, the migrations, and every table, column, index and
+    constraint. Then it stores, reads and deletes conversations of invented users, in transactions
+    that it rolls back. Then it counts the messages of every conversation. It changes nothing,
+    except with --repair. You can run it while the service runs, and interrupt it.
 
-    A line is ok, warning, failed or skipped, what was looked at, what was found, and after -> the
-    way out. Exit status 1 when something failed, 0 otherwise. See docs/doctor.md.
+    A line is ok, warning, failed or skipped, then what was examined, what was found, and after ->
+    what to do. The exit status is 1 if something failed, otherwise 0. See docs/doctor.md.
     """
     with database.running(Settings.from_env()) as settings:
         findings = asyncio.run(
@@ -74,7 +74,7 @@ def line(finding: CheckResult) -> str:
 
 
 def _ignore(_: CheckResult) -> None:
-    """Show nothing: all is printed at the end."""
+    """Show nothing: everything is printed at the end."""
 
 
 def _document(findings: list[CheckResult], counts: Counter[Outcome]) -> dict[str, Any]:

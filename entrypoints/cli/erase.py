@@ -1,4 +1,4 @@
-"""`chatkeep erase`: a user and everything they own, straight on the database."""
+"""`chatkeep erase`: deletes a user and everything they own, directly in the database."""
 
 import asyncio
 import sys
@@ -8,25 +8,27 @@ import click
 from chatkeep.domain.errors import UserRetainedError
 from chatkeep.domain.model import Usage, UserId
 from chatkeep.entrypoints.bootstrap.operator import use_cases_on
-from chatkeep.entrypoints.cli.options import complain, migrated, user_option
+from chatkeep.entrypoints.cli.options import migrated, user_option, warn
 from chatkeep.entrypoints.settings import Settings
 
 
 @click.command()
 @user_option
-@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@click.option("--yes", is_flag=True, help="Do not ask; required without a terminal.")
 @click.option(
-    "--even-retained", is_flag=True, help="Erase also when conversations of the user are on hold."
+    "--even-retained",
+    is_flag=True,
+    help="Erase the user even if conversations of theirs are on hold.",
 )
 def erase(user: UserId, *, yes: bool, even_retained: bool) -> None:
-    """Delete a user and everything they own, for good.
+    """Delete a user and everything they own, permanently.
 
-    What would go is shown first, and you are asked. It goes all at once or, when something fails or
-    Ctrl-C comes before the end, not at all. While a conversation of the user is on hold (`retain`)
-    nothing is deleted, and the exit status is 1, unless you give --even-retained; so it is when
-    there is no such user, or when you say no.
+    It first shows what would be deleted, and asks. It deletes everything at once; if it fails or is
+    interrupted with Ctrl-C, it deletes nothing. While a conversation of the user is on hold
+    (`retain`), nothing is deleted and the exit status is 1, unless you add --even-retained. The
+    exit status is also 1 if there is no such user, or if you answer no.
 
-    A row of `users` that another application's rows still need stays there.
+    A row of `users` that another application's rows refer to is not deleted.
     """
     if not (yes or sys.stdin.isatty()):
         raise click.UsageError("There is no terminal to ask on: add --yes to erase without asking.")
@@ -36,7 +38,7 @@ def erase(user: UserId, *, yes: bool, even_retained: bool) -> None:
                 _ask(user, asyncio.run(_erasable(ready, user, even_retained=even_retained)))
             erased = asyncio.run(_erase(ready, user, even_retained=even_retained))
     except UserRetainedError as error:
-        complain(f"chatkeep: {error} Or erase even those: --even-retained.")
+        warn(f"chatkeep: {error} To erase those as well, add --even-retained.")
         sys.exit(1)
     click.echo(f"deleted of user {user!r}: {_counts(erased)}")
 
@@ -53,8 +55,8 @@ async def _erase(settings: Settings, user: UserId, *, even_retained: bool) -> Us
 
 def _ask(user: UserId, found: Usage) -> None:
     click.echo(f"User {user!r} has {_counts(found)}.", err=True)
-    if not click.confirm("Delete the user and all of it, for good?", err=True):
-        complain("chatkeep: nothing was deleted")
+    if not click.confirm("Delete the user and all of this, permanently?", err=True):
+        warn("chatkeep: nothing was deleted")
         sys.exit(1)
 
 

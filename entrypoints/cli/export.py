@@ -12,7 +12,7 @@ from chatkeep.domain.formats.table import WRITERS, Format
 from chatkeep.domain.model import UserId
 from chatkeep.entrypoints.bootstrap.operator import transfer_on
 from chatkeep.entrypoints.cli.options import on_database, progress, user_option
-from chatkeep.entrypoints.cli.output import STDOUT, opened
+from chatkeep.entrypoints.cli.output import STDOUT, open_output
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.formats.markdown import Markdown
 from chatkeep.entrypoints.settings import Settings
@@ -52,7 +52,7 @@ def export(user: UserId, format_: str, output: Path) -> None:
     counted on stderr.
     """
     writer = _WRITERS[format_]()
-    with opened(output) as file:
+    with open_output(output) as file:
         conversations, messages = on_database(partial(_export, file, writer, user))
     click.echo(f"{conversations} conversations, {messages} messages exported", err=True)
     if isinstance(writer, JsonLines) and (left_out := writer.left_out()):

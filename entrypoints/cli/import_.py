@@ -23,11 +23,11 @@ from chatkeep.domain.operations.transfer import ConversationGrownError, Transfer
 from chatkeep.entrypoints.bootstrap.operator import transfer_on
 from chatkeep.entrypoints.cli.options import (
     Advance,
-    complain,
     on_database,
     progress,
-    tell_planner,
+    update_planner,
     user_option,
+    warn,
 )
 from chatkeep.entrypoints.formats.decoding import decode
 from chatkeep.entrypoints.formats.json_stream import BrokenFileError, Element, Readable, elements
@@ -205,16 +205,16 @@ async def _import(
                         await _import_one(source.read(element), user, transfer, tally)
                     except _REFUSALS as error:
                         tally.refused += 1
-                        complain(f"{source.name}:{place}: {_reason(error)}")
+                        warn(f"{source.name}:{place}: {_reason(error)}")
             except BrokenFileError as error:
-                complain(f"{source.name}: {error}")
-                complain(f"{source.name}: stopped here: {tally}. Mend it and import again.")
+                warn(f"{source.name}: {error}")
+                warn(f"{source.name}: stopped here: {tally}. Mend it and import again.")
                 tally.refused += 1
             except Exception:
                 at = f"{source.name}:{place}"
-                complain(f"{at}: stopped here: {tally}. Import again to go on.")
+                warn(f"{at}: stopped here: {tally}. Import again to go on.")
                 raise
-    await tell_planner(settings, tally.messages)
+    await update_planner(settings, tally.messages)
     return tally
 
 

@@ -9,9 +9,13 @@ from chatkeep.entrypoints.settings import Settings
 
 
 @click.command()
-@click.option("--status", is_flag=True, help="Change nothing; show what is applied and what not.")
+@click.option(
+    "--status",
+    is_flag=True,
+    help="Change nothing; show which migrations are applied and which are pending.",
+)
 def migrate(*, status: bool) -> None:
-    """Bring the database to the newest schema."""
+    """Migrate the database to the newest schema."""
     with database.running(Settings.from_env()) as settings:
         if status:
             _show_status(settings)

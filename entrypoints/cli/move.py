@@ -1,4 +1,4 @@
-"""`chatkeep move`: from the embedded database to a real one, or from any to any."""
+"""`chatkeep move`: copies everything to another database, such as from the embedded one."""
 
 import shlex
 import sys
@@ -8,24 +8,24 @@ import click
 
 from chatkeep.domain.operations.move import MoveError, MovePreview, MoveResult
 from chatkeep.entrypoints.bootstrap import database, operator
-from chatkeep.entrypoints.cli.options import complain, on_database, progress
+from chatkeep.entrypoints.cli.options import on_database, progress, warn
 from chatkeep.entrypoints.settings import Settings
 
 
 @click.command()
 @click.argument("url", metavar="DATABASE_URL")
-@click.option("--dry-run", is_flag=True, help="Change nothing; show what there is to move.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; show what would be moved.")
 def move(url: str, *, dry_run: bool) -> None:
     """Copy everything to the database of DATABASE_URL, and compare the two.
 
     The source is the database of the environment's DATABASE_URL, else the embedded one; it is only
-    read. The target is migrated, and must hold no rows of chatkeep's, unless they are from an
-    earlier run of the same move: then it goes on. DATABASE_URL may be -, to read it from stdin,
-    which keeps the password out of the list of processes.
+    read. The target is migrated. It must not contain rows of chatkeep, unless they are from an
+    earlier run of the same move, which then continues. DATABASE_URL may be -, to read it from
+    stdin, which keeps the password out of the list of processes.
 
-    At the end rows and checksums of every table are compared with the source as it is then. If a
-    service wrote meanwhile they differ, and the exit status is 1: stop it and run the move again,
-    which copies what changed.
+    At the end the rows and checksums of every table are compared with the source as it is then. If
+    a service wrote to it meanwhile, they differ, and the exit status is 1: stop the service and run
+    the move again, which copies what changed.
     """
     if url == "-":
         url = sys.stdin.readline()
@@ -33,7 +33,7 @@ def move(url: str, *, dry_run: bool) -> None:
     settings = Settings.from_env()
     preview, result = on_database(partial(_move, url, dry_run))
     if preview.done:
-        click.echo(f"{target} holds all of it already; nothing to do.")
+        click.echo(f"{target} has everything already; nothing to do.")
     elif result is None:
         _show(preview, target)
     else:
@@ -44,7 +44,7 @@ def move(url: str, *, dry_run: bool) -> None:
                 f"meanwhile (other sessions on it: {result.sessions}). Stop the service and run "
                 "the same command again: it copies what changed."
             )
-        _say_what_is_next(settings, result)
+        _show_next_steps(settings, result)
 
 
 async def _move(
@@ -56,7 +56,7 @@ async def _move(
     if preview.done or dry_run:
         return preview, None
     if preview.begun:
-        click.echo("going on with the move that was begun", err=True)
+        click.echo("continuing the move that was begun", err=True)
     await operator.migrate_target(url)
     try:
         with progress("moving", sum(preview.rows.values())) as advance:
@@ -64,7 +64,7 @@ async def _move(
     except MoveError:
         raise
     except BaseException:
-        complain("stopped: what was copied stays. Run the same command again to go on.")
+        warn("stopped: what was copied stays. Run the same command again to continue.")
         raise
 
 
@@ -73,7 +73,7 @@ def _show(preview: MovePreview, target: str) -> None:
         click.echo(f"{table:<20} {rows:>12,} rows")
     click.echo(f"would be moved to {target}")
     if preview.begun:
-        click.echo("An earlier run has begun; what is there and equal is not copied again.")
+        click.echo("An earlier run has begun; rows that are equal are not copied again.")
     if preview.sessions:
         click.echo(_in_use(preview.sessions))
 
@@ -86,7 +86,7 @@ def _report(result: MoveResult) -> None:
         )
 
 
-def _say_what_is_next(settings: Settings, result: MoveResult) -> None:
+def _show_next_steps(settings: Settings, result: MoveResult) -> None:
     click.echo("\nEverything was moved. The source is as it was. Next:")
     if result.sessions:
         click.echo(f"  - {_in_use(result.sessions)}")
@@ -94,13 +94,13 @@ def _say_what_is_next(settings: Settings, result: MoveResult) -> None:
     if not settings.database_url:
         secret = shlex.quote(str(database.home(settings) / "secret"))
         click.echo(
-            "  - keep the tokens that are out there valid: they were signed with the secret of the "
+            "  - keep existing tokens valid: they were signed with the secret of the "
             f'embedded database\n      export CHATKEEP_JWT_SECRET="$(cat {secret})"'
         )
 
 
 def _in_use(sessions: int) -> str:
     return (
-        f"other sessions on the source: {sessions}, a service perhaps. What it writes there after "
-        "the move is not in the target: stop it first"
+        f"other sessions on the source: {sessions}, perhaps a service. What it writes after the "
+        "move is not in the target: stop it first"
     )

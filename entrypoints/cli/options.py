@@ -1,4 +1,4 @@
-"""What several commands ask for or show."""
+"""Options, the database and output, as several commands share them."""
 
 import asyncio
 import sys
@@ -23,11 +23,11 @@ Advance = Callable[[int], object]
 def user_id(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> UserId | None:
-    """Return an option's value when it can own conversations: a callback of click's."""
+    """Check a user id: a callback for click."""
     if value is None:
         return None
     try:
-        value.encode()  # what a shell hands over need not be text
+        value.encode()  # an argument may be bytes that are not UTF-8
         return check_user_id(value)
     except UnicodeEncodeError as error:
         raise click.BadParameter("is not UTF-8 text") from error
@@ -42,7 +42,7 @@ user_option = click.option(
 
 @contextmanager
 def migrated() -> Iterator[Settings]:
-    """Yield the settings with a database in them; the embedded one is migrated first."""
+    """Yield the settings with a running database in them; the embedded one is migrated first."""
     settings = Settings.from_env()
     with database.running(settings) as ready:
         if not settings.database_url:
@@ -51,25 +51,25 @@ def migrated() -> Iterator[Settings]:
 
 
 def on_database(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
-    """Do the work on the database of the settings; the embedded one is migrated first."""
+    """Run `work` on the database of the settings; the embedded one is migrated first."""
     with migrated() as ready:
         return asyncio.run(work(ready))
 
 
-async def tell_planner(settings: Settings, added: int) -> None:
-    """Have the planner told what there is now, when so many messages were added that it matters."""
+async def update_planner(settings: Settings, added: int) -> None:
+    """Update the planner's statistics if many messages were added."""
     if added > MANY_MESSAGES:
         try:
             await database.refresh_statistics(settings)
         except StoreUnavailableError as error:
-            complain(f"All is in, but run ANALYZE on the database: {error}")
+            warn(f"Everything was added, but run ANALYZE on the database: {error}")
 
 
 @contextmanager
 def progress(label: str, length: int | None) -> Iterator[Advance]:
-    """Show a bar on stderr where somebody sees it, and where the length is known.
+    """Show a progress bar if stderr is a terminal and the length is known.
 
-    What is yielded moves it on by so much.
+    Yields the function that advances it.
     """
     if length is None or not sys.stderr.isatty():
         yield lambda _: None
@@ -78,7 +78,7 @@ def progress(label: str, length: int | None) -> Iterator[Advance]:
         yield bar.update
 
 
-def complain(line: str) -> None:
-    """Write a line to stderr, in place of a progress bar that may stand there."""
+def warn(line: str) -> None:
+    """Write a line to stderr, in place of a progress bar."""
     line = visible(line)
     click.echo(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, err=True)

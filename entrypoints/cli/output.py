@@ -1,4 +1,4 @@
-"""Where a command writes what may be long: to stdout, or to a file that is whole or not there."""
+"""Writes long output: to stdout, or to a file that exists only when it is complete."""
 
 import os
 import sys
@@ -13,8 +13,8 @@ _private = partial(os.open, mode=0o600)
 
 
 @contextmanager
-def opened(output: Path) -> Iterator[BinaryIO]:
-    """Open for writing. A file gets its name when it is whole; only its owner may read it."""
+def open_output(output: Path) -> Iterator[BinaryIO]:
+    """Open for writing. A file gets its name when it is complete; only its owner may read it."""
     if str(output) == STDOUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

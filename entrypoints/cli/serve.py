@@ -17,10 +17,10 @@ MAX_PORT: Final = 65_535
     default=8000,
     show_default=True,
     type=click.IntRange(0, MAX_PORT),
-    help="0 is any free one.",
+    help="0 is any free port.",
 )
 @click.option(
-    "--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes that serve."
+    "--workers", default=1, show_default=True, type=click.IntRange(1), help="Number of processes."
 )
 @click.option(
     "--memory",
@@ -28,7 +28,9 @@ MAX_PORT: Final = 65_535
     help="Serve from memory, without a database, for tests: nothing is kept.",
 )
 @click.option(
-    "--migrate", is_flag=True, help="Migrate first; the embedded database always is migrated."
+    "--migrate",
+    is_flag=True,
+    help="Migrate the database first; the embedded one is always migrated.",
 )
 def serve(host: str, port: int, workers: int, *, memory: bool, migrate: bool) -> None:
     """Serve over HTTP until Ctrl-C or SIGTERM."""

@@ -1,4 +1,4 @@
-"""`chatkeep stats`: what the database holds, how it grows, and when a storage plan is full."""
+"""`chatkeep stats`: what the database contains, its growth, and when a storage plan is full."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ class Size(click.ParamType[int]):
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if not size:
-            self.fail("a plan has room; write it as 512MB, or in bytes", param, ctx)
+            self.fail("a plan must not be empty; use a size such as 512MB, or bytes", param, ctx)
         return size
 
 
@@ -41,27 +41,27 @@ class Size(click.ParamType[int]):
     "--plan",
     type=Size(),
     metavar="SIZE",
-    help="What the database may hold, such as 512MB or 10GB: also show how much of it is used, and "
-    "in how many days it is full.",
+    help="The size of the storage plan, such as 512MB or 10GB: also show how much of it is used, "
+    "and in how many days it will be full.",
 )
 @click.option(
     "--days",
     type=click.IntRange(1, 3_650),
     default=7,
     show_default=True,
-    help="Growth is that of so many days, today included (UTC).",
+    help="Number of days to show the growth of, including today (UTC).",
 )
 @click.option(
     "--top",
     type=click.IntRange(1, 1_000),
     default=5,
     show_default=True,
-    help="So many of the largest conversations and users, and of the slowest statements.",
+    help="Number of the largest conversations and users, and of the slowest statements, to show.",
 )
 @click.option(
     "--exact",
     is_flag=True,
-    help=f"Count tables of more than {COUNTED_UP_TO:,} rows too, which may take minutes.",
+    help=f"Also count tables with more than {COUNTED_UP_TO:,} rows, which may take minutes.",
 )
 @click.option(
     "--timeout",
@@ -69,16 +69,16 @@ class Size(click.ParamType[int]):
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="What takes longer is left out, and said so.",
+    help="Leave out parts that take longer, with a note.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Raw numbers, as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print raw numbers as one JSON object.")
 def stats(  # noqa: PLR0913 - one for each option
     *, plan: int | None, days: int, top: int, exact: bool, timeout: float, as_json: bool
 ) -> None:
-    """Show what the database holds: users, conversations, messages, their sizes, their growth.
+    """Show what the database contains: users, conversations, messages, their sizes and growth.
 
-    It shows ids, never titles or contents. It only reads, waits for no lock, and needs no more than
-    a role that may SELECT. A number marked ~ is the planner's estimate.
+    It shows ids, never titles or contents. It only reads, never waits for a lock, and works with a
+    role that may only SELECT. A number marked ~ is the planner's estimate.
 
     Keys of --json, sizes in bytes, times in UTC; what was left out is null, and `notes` say why:
     database, server_version, at, database_bytes (all of it), chatkeep_bytes, relations [{kind

@@ -1,4 +1,4 @@
-"""`chatkeep sweep`: archives and deletes conversations that nobody used for long."""
+"""`chatkeep sweep`: archives and deletes conversations that have been idle for long."""
 
 import json
 import sys
@@ -14,16 +14,16 @@ import click
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.operations.sweep import Cutoffs, Policy, Swept, duration
 from chatkeep.entrypoints.bootstrap.operator import sweep_on
-from chatkeep.entrypoints.cli.options import Advance, complain, on_database, progress
+from chatkeep.entrypoints.cli.options import Advance, on_database, progress, warn
 from chatkeep.entrypoints.settings import Settings
 
 INTERRUPTED = 130
-"""The exit status of what Ctrl-C ended."""
+"""The exit status after Ctrl-C."""
 
 
 @dataclass
-class Tally:
-    """What was done so far. `seconds` count from the first statement."""
+class SweepProgress:
+    """What a sweep has done so far. `seconds` count from the first statement."""
 
     dry_run: bool
     swept: Swept = field(default_factory=Swept)
@@ -32,7 +32,7 @@ class Tally:
     complete: bool = False
 
     def __str__(self) -> str:
-        found = "nothing was changed; found to do: " if self.dry_run else ""
+        found = "nothing was changed; to do: " if self.dry_run else ""
         return f"{found}{self.swept}; {self.seconds} s"
 
     @property
@@ -65,13 +65,13 @@ def _duration(
     "--archive-after",
     callback=_duration,
     metavar="DURATION",
-    help="Archive active conversations idle for so long, such as 90d.",
+    help="Archive active conversations idle for this long, such as 90d.",
 )
 @click.option(
     "--delete-after",
     callback=_duration,
     metavar="DURATION",
-    help="Delete conversations of any status idle for so long, such as 52w, with all messages.",
+    help="Delete conversations of any status idle for this long, such as 52w, with their messages.",
 )
 @click.option("--dry-run", is_flag=True, help="Change nothing; count what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object.")
@@ -82,19 +82,17 @@ def sweep(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Archive or delete the conversations of all users that are idle for long.
+    """Archive or delete conversations that have been idle for long, those of all users.
 
-    A conversation is idle since its last message; archiving and renaming are no activity. At least
-    one of the two options must be given; nothing is deleted without --delete-after. A DURATION is a
-    number of hours, days or weeks: 12h, 90d, 2w. What is on hold is never deleted; it is archived
-    as any other.
+    A conversation is idle since its last message; archiving and renaming do not count. Give at
+    least one of the two options; nothing is deleted without --delete-after. A DURATION is a number
+    of hours, days or weeks: 12h, 90d, 2w. Conversations on hold are never deleted, but archived.
 
-    It goes in small batches while the service runs on. A conversation that somebody uses meanwhile
-    is left alone. Ctrl-C ends it at any moment (exit status 130); what is done is done, and running
-    it again goes on.
+    It works in small batches while the service runs, and skips conversations that are in use.
+    Ctrl-C ends it at any time (exit status 130). Finished batches stay; run it again to continue.
 
     With --json: archived, deleted, messages (deleted with them), retained (on hold, so not
-    deleted), archive_before, delete_before, seconds, dry_run, and complete (false: it was ended).
+    deleted), archive_before, delete_before, seconds, dry_run, and complete (false if it was ended).
     """
     try:
         policy = Policy(archive_after, delete_after)
@@ -102,42 +100,44 @@ def sweep(
         raise click.UsageError(f"--delete-after {error.reason}.") from error
     if policy.is_empty:
         raise click.UsageError(
-            "Say what to do: --archive-after, --delete-after or both, such as --archive-after 90d."
+            "Give --archive-after, --delete-after or both, such as --archive-after 90d."
         )
-    tally = Tally(dry_run)
+    done = SweepProgress(dry_run)
     try:
-        on_database(partial(_sweep, policy, tally))
+        on_database(partial(_sweep, policy, done))
     except KeyboardInterrupt:
-        complain("chatkeep: interrupted; a batch that was under way may be done too")
-        _print(tally, as_json=as_json)
+        warn("chatkeep: interrupted; the current batch may be done as well")
+        _print(done, as_json=as_json)
         sys.exit(INTERRUPTED)
     except Exception:
-        if tally.swept != Swept():
-            complain(f"stopped here: {tally}. Sweep again to go on.")
+        if done.swept != Swept():
+            warn(f"stopped here: {done}. Sweep again to continue.")
         raise
-    _print(tally, as_json=as_json)
+    _print(done, as_json=as_json)
 
 
-async def _sweep(policy: Policy, tally: Tally, settings: Settings) -> None:
+async def _sweep(policy: Policy, done: SweepProgress, settings: Settings) -> None:
     async with sweep_on(settings, policy) as (sweep, cutoffs):
-        tally.cutoffs = cutoffs
-        tally.started = perf_counter()
+        done.cutoffs = cutoffs
+        done.started = perf_counter()
         expected = await sweep.count(cutoffs)
-        if tally.dry_run:
-            tally.swept = expected
+        if done.dry_run:
+            done.swept = expected
         else:
-            tally.swept = Swept(retained=expected.retained)
+            done.swept = Swept(retained=expected.retained)
             with progress("sweeping", expected.archived + expected.deleted) as advance:
-                await _run(sweep.run(cutoffs), tally, advance)
-        tally.complete = True
+                await _run(sweep.run(cutoffs), done, advance)
+        done.complete = True
 
 
-async def _run(sweeping: AsyncGenerator[Swept, None], tally: Tally, advance: Advance) -> None:
+async def _run(
+    sweeping: AsyncGenerator[Swept, None], done: SweepProgress, advance: Advance
+) -> None:
     async with aclosing(sweeping) as batches:
         async for swept in batches:
-            tally.swept += swept
+            done.swept += swept
             advance(swept.archived + swept.deleted)
 
 
-def _print(tally: Tally, *, as_json: bool) -> None:
-    click.echo(tally.json() if as_json else str(tally))
+def _print(done: SweepProgress, *, as_json: bool) -> None:
+    click.echo(done.json() if as_json else str(done))

@@ -13,12 +13,14 @@ HOUR_SECONDS: Final = 3_600
 
 @click.command()
 @user_option
-@click.option("--days", type=click.IntRange(1, 36_500), help="How long it is good.  [default: 1]")
-@click.option("--hours", type=click.IntRange(1, 876_000), help="The same, in hours; both add up.")
+@click.option("--days", type=click.IntRange(1, 36_500), help="How long it is valid.  [default: 1]")
+@click.option(
+    "--hours", type=click.IntRange(1, 876_000), help="The same in hours; the two are added."
+)
 def token(user: str, days: int | None, hours: int | None) -> None:
-    """Print a token that lets a user in, signed with CHATKEEP_JWT_SECRET.
+    """Print a token for a user, signed with CHATKEEP_JWT_SECRET.
 
-    On the embedded Postgres it is signed with the secret kept there.
+    Without that, and without DATABASE_URL, it is signed with the secret of the embedded Postgres.
     """
-    good_for = (days or 0) * 24 + (hours or 0) or 24
-    click.echo(user_token(Settings.from_env(), user, seconds=good_for * HOUR_SECONDS))
+    hours_valid = (days or 0) * 24 + (hours or 0) or 24
+    click.echo(user_token(Settings.from_env(), user, seconds=hours_valid * HOUR_SECONDS))

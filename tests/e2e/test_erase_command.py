@@ -98,7 +98,7 @@ async def test_a_hold_is_in_the_way_until_it_is_said_that_it_is_not(filled: Fill
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("chatkeep: 1 conversation is on hold, so nothing was deleted: ")
     assert filled.held in done.stderr
-    assert done.stderr.endswith("Or erase even those: --even-retained.\n")
+    assert done.stderr.endswith("To erase those as well, add --even-retained.\n")
     assert await filled.conversations() == {"alice": 2, "bob": 1}
 
     done = chatkeep("erase", "--user", "alice", "--yes", "--even-retained", DATABASE_URL=filled.url)

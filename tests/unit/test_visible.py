@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from chatkeep.entrypoints.cli.options import complain
+from chatkeep.entrypoints.cli.options import warn
 from chatkeep.entrypoints.visible import visible, visible_json, visible_lines
 
 EVERY = "".join(map(chr, range(0x100)))
@@ -32,5 +32,5 @@ def test_json_stays_the_same_with_them_escaped() -> None:
 def test_what_a_command_complains_of_is_no_command_to_the_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    complain("file:1: \x1b[2Jtitel: is no key")
+    warn("file:1: \x1b[2Jtitel: is no key")
     assert capsys.readouterr().err == "file:1: \u241b[2Jtitel: is no key\n"

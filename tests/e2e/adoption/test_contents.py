@@ -41,7 +41,7 @@ async def test_owners_who_get_no_conversation_are_not_promised_to_be_added(place
     lines = done.out.splitlines()
 
     [found] = [line for line in lines if line.startswith("owners not in users yet: 4 (")]
-    assert found.endswith("; added are those who get a conversation")
+    assert found.endswith("; those with a conversation are added")
     assert "users: 3 added" in lines
 
 

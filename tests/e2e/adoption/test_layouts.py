@@ -83,7 +83,7 @@ async def test_what_was_found_is_told(place: Place) -> None:
     assert ", content = body (text), " in lines[1]
     assert "roles: assistant -> assistant (2), tool -> tool (1), user -> user (1)" in lines
     assert "statuses: archived -> archived (1)" in lines
-    assert "owners not in users yet: 1 (ann); added are those who get a conversation" in lines
+    assert "owners not in users yet: 1 (ann); those with a conversation are added" in lines
     assert "conversations: 1 adopted" in lines
     assert "messages: 4 adopted" in lines
     assert "users: 1 added" in lines
