@@ -6,7 +6,16 @@ import ssl
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo.errors import CROWDED, Retry, classify, describe, unavailable
+from chatkeep.adapters.piccolo.errors import (
+    CROWDED,
+    Retry,
+    classify,
+    describe,
+    explain_unavailability,
+    translate_errors,
+    unavailable,
+)
+from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
 
 
 def postgres_error(state: str, text: str) -> asyncpg.PostgresError:
@@ -131,3 +140,47 @@ def test_what_the_server_said_before_it_closed_decides() -> None:
     found = classify(error)
     assert found is not None
     assert found.retry is Retry.NEVER
+
+
+# What operators' tools raise
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+        asyncpg.QueryCanceledError("canceling statement due to statement timeout"),
+        TimeoutError(),
+    ],
+)
+def test_a_database_that_cannot_serve_is_an_error_of_the_domain(error: Exception) -> None:
+    with pytest.raises(StoreUnavailableError) as raised, translate_errors():
+        raise error
+    assert raised.value.__cause__ is error
+    assert type(error).__name__ in explain_unavailability(raised.value)
+
+
+def test_a_refusal_is_an_error_of_the_domain_without_the_details_which_quote_rows() -> None:
+    refusal = asyncpg.RaiseError("no deletes on Fridays\nDETAIL:  row (1, secret)")
+    with pytest.raises(DatabaseError) as raised, translate_errors():
+        raise refusal
+    assert str(raised.value) == "The database refused: no deletes on Fridays"
+    assert raised.value.sqlstate == "P0001"
+    assert raised.value.__cause__ is refusal
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), BrokenPipeError(), KeyError("x")]
+)
+def test_an_error_of_something_else_stays_what_it_is(error: Exception) -> None:
+    """The block may write files too: a full disk is not a database that is away."""
+    with pytest.raises(type(error)) as raised, translate_errors():
+        raise error
+    assert raised.value is error
+
+
+def test_an_error_of_the_domain_stays_what_it_is() -> None:
+    away = StoreUnavailableError("The database is away.")
+    with pytest.raises(StoreUnavailableError) as raised, translate_errors():
+        raise away
+    assert raised.value is away
