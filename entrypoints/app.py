@@ -12,14 +12,14 @@ from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.http.auth.authentication import Authentication
 from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.body import JsonRequest
-from chatkeep.entrypoints.http.head import Head
+from chatkeep.entrypoints.http.head import HeadMiddleware
 from chatkeep.entrypoints.http.metrics.observation import Observation, Tracing
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics, metrics_route
 from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
-from chatkeep.entrypoints.http.middleware.cors import Preflights, cors
-from chatkeep.entrypoints.http.middleware.memory import Memory, MemoryLimiter
+from chatkeep.entrypoints.http.middleware.cors import PreflightExplainer, configure_cors
+from chatkeep.entrypoints.http.middleware.memory import MemoryBudget, MemoryLimiter
 from chatkeep.entrypoints.http.middleware.rate_limiting import Rate, RateLimiter
-from chatkeep.entrypoints.http.openapi.pages import RawSchema, assets_routes, documentation
+from chatkeep.entrypoints.http.openapi.pages import RawSchema, asset_routes, configure_openapi
 from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.conversations import conversation_routes
@@ -56,8 +56,8 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     no export. `lifespan` are blocks that the application runs in, the first one outermost.
     """
     metrics = metrics or Metrics()
-    pages = cors(settings)
-    middleware = [Authentication(identity), *_limiters(settings, metrics.refused)]
+    pages = configure_cors(settings)
+    middleware = [Authentication(identity), *_limiters(settings, metrics.record_refusal)]
     v1 = Router(
         "/v1",
         route_handlers=[
@@ -65,7 +65,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             message_routes(chatkeep, metrics),
             user_routes(chatkeep),
             *(
-                [export_routes(transfer, JsonLines, refused=metrics.refused)]
+                [export_routes(transfer, JsonLines, on_refused=metrics.record_refusal)]
                 if transfer is not None
                 else []
             ),
@@ -80,14 +80,14 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             openai_api(chatkeep, settings, middleware, metrics),
             health_routes(ready),
             metrics_route(metrics, settings.metrics_key),
-            assets_routes(),
+            asset_routes(),
             root_route(),
         ],
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes or None,
         exception_handlers=shaped_for_openai(EXCEPTION_HANDLERS),
         cors_config=pages,
-        openapi_config=documentation(settings, with_openai),
+        openapi_config=configure_openapi(settings, with_openai),
         plugins=[RawSchema(), StrictRouting()],
         lifespan=[*lifespan, metrics.lifespan],
         logging_config=None,
@@ -95,8 +95,8 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     )
     # Litestar's own middleware does not see requests for paths that it does not know.
     who = Pseudonyms(salt(settings))
-    handler = app.asgi_handler if pages is None else Preflights(app.asgi_handler, pages)
-    app.asgi_handler = AzureRequests(Observation(Head(handler), metrics, who, tracing))
+    handler = app.asgi_handler if pages is None else PreflightExplainer(app.asgi_handler, pages)
+    app.asgi_handler = AzureRequests(Observation(HeadMiddleware(handler), metrics, who, tracing))
     return app
 
 
@@ -115,4 +115,4 @@ def _limiters(settings: Settings, refused: Callable[[str], None]) -> list[ASGIMi
     limiters: list[ASGIMiddleware] = [ConcurrencyLimiter(places)]
     if settings.requests_per_minute:
         limiters.append(RateLimiter(Rate(settings.requests_per_minute), refused))
-    return [*limiters, MemoryLimiter(Memory(settings.max_bytes_at_once, refused))]
+    return [*limiters, MemoryLimiter(MemoryBudget(settings.max_bytes_at_once, refused))]

@@ -214,7 +214,7 @@ def _sweeping_daily(database: Engine, settings: Settings, metrics: Metrics) -> L
         diary=PiccoloDiary(database),
         clock=SystemClock(),
         ready=database.is_ready,
-        swept=metrics.swept,
+        swept=metrics.record_sweep,
     )
 
     async def run() -> None:

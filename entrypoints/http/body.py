@@ -18,7 +18,7 @@ from litestar.types import Empty
 from chatkeep.domain.json_fields import is_unicode
 from chatkeep.domain.threads import SMALL, run_aside
 from chatkeep.entrypoints.http.auth.authentication import Caller
-from chatkeep.entrypoints.http.middleware.memory import SMALL_BYTES, hold
+from chatkeep.entrypoints.http.middleware.memory import SMALL_BYTES, reserve_memory
 from chatkeep.entrypoints.http.problems import (
     MAX_FIELDS,
     FieldError,
@@ -84,7 +84,7 @@ class JsonRequest(Request[Caller, None, State]):
             if size > limit:
                 raise RequestEntityTooLarge
             if size > SMALL_BYTES:
-                hold(self.scope, len(event["body"]))
+                reserve_memory(self.scope, len(event["body"]))
             if not event.get("more_body", False):
                 return b"".join(parts) if len(parts) > 1 else parts[0]
 

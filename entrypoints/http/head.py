@@ -8,7 +8,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Head:
+class HeadMiddleware:
     """Lets `app` handle HEAD as GET, and sends only the head of its response.
 
     After the head, the application is told that the client has disconnected, so that it does not
@@ -46,7 +46,7 @@ class Head:
             scope |= as_get | {"method": "HEAD"}
 
 
-def allowed(methods: Iterable[str]) -> str:
+def format_allow(methods: Iterable[str]) -> str:
     """Return the `Allow` header for a path with these methods: HEAD is allowed where GET is."""
     names = {*methods}
     return ", ".join(sorted(names | {"HEAD"} if "GET" in names else names))

@@ -15,7 +15,7 @@ from msgspec import Raw, UnsetType
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.json_fields import metadata_text, tool_calls_text
 from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits
-from chatkeep.entrypoints.http.validation import invalid_body
+from chatkeep.entrypoints.http.validation import explain_body_error
 
 _T = TypeVar("_T")
 
@@ -86,7 +86,7 @@ def decoded(decode: Callable[[bytes], _T], document: bytes, field: str) -> _T:
     try:
         return decode(document)
     except msgspec.ValidationError as error:
-        within, reason = invalid_body(error, whole="")
+        within, reason = explain_body_error(error, whole="")
         raise InvalidValueError(f"{field}{within}", reason) from None
     except RecursionError:
         raise InvalidValueError(field, "is nested too deep") from None

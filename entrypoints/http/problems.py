@@ -23,8 +23,12 @@ from chatkeep.domain.errors import (
     UserRetainedError,
 )
 from chatkeep.entrypoints.http.auth.identity import IdentityError
-from chatkeep.entrypoints.http.head import allowed
-from chatkeep.entrypoints.http.validation import invalid_body, invalid_parameter, shorten
+from chatkeep.entrypoints.http.head import format_allow
+from chatkeep.entrypoints.http.validation import (
+    explain_body_error,
+    explain_parameter_error,
+    shorten,
+)
 from chatkeep.entrypoints.settings import variable
 
 logger = logging.getLogger("chatkeep.http")
@@ -105,7 +109,7 @@ def _respond(error: ProblemError) -> Response[Problem]:
 
 def invalid(error: msgspec.ValidationError) -> ProblemError:
     """Return the problem that msgspec found in a body, with its path as the field's name."""
-    field, reason = invalid_body(error)
+    field, reason = explain_body_error(error)
     return invalid_fields([FieldError(field=field, detail=reason)])
 
 
@@ -135,7 +139,7 @@ def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
                 "Unknown path. Ids in a path must be UUIDs; /docs lists every path.",
             )
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["allow"] = allowed(headers["allow"].split(", "))
+            headers["allow"] = format_allow(headers["allow"].split(", "))
             problem = ProblemError(
                 405,
                 "method-not-allowed",
@@ -153,7 +157,7 @@ def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
 def _parameters(_request: _AnyRequest, error: ValidationException) -> Response[Problem]:
     if not isinstance(error.extra, list):
         return _respond(ProblemError(422, "invalid-value", error.detail))
-    found = [invalid_parameter(each["key"], each["message"]) for each in error.extra]
+    found = [explain_parameter_error(each["key"], each["message"]) for each in error.extra]
     return _respond(
         invalid_fields([FieldError(field=field, detail=reason) for field, reason in found])
     )

@@ -11,7 +11,7 @@ from litestar import Request, Response
 from litestar.response.base import ASGIResponse, T
 from litestar.types import Receive, Scope, Send
 
-from chatkeep.entrypoints.http.middleware.memory import SMALL_BYTES, hold
+from chatkeep.entrypoints.http.middleware.memory import SMALL_BYTES, reserve_memory
 
 _encode: Final = msgspec.json.Encoder().encode
 _JSON: Final = (b"content-type", b"application/json")
@@ -36,7 +36,9 @@ class JsonResponse(Response[T]):
         body = _encode(self.content)
         if len(body) > SMALL_BYTES:
             # A change that was made cannot be refused any more.
-            hold(request.scope, len(body), may_refuse=request.scope["method"] in {"GET", "HEAD"})
+            reserve_memory(
+                request.scope, len(body), may_refuse=request.scope["method"] in {"GET", "HEAD"}
+            )
         fields = [_JSON, (b"content-length", b"%d" % len(body))]
         for name, value in {**(headers or {}), **self.headers}.items():
             fields.append((name.lower().encode(), value.encode()))

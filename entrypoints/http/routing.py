@@ -9,7 +9,7 @@ from litestar.params import ParameterKwarg
 from litestar.plugins.base import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
-from chatkeep.entrypoints.http.head import allowed
+from chatkeep.entrypoints.http.head import format_allow
 from chatkeep.entrypoints.http.problems import FieldError, invalid_fields
 
 MAX_QUERY_BYTES: Final = 16_384
@@ -29,7 +29,7 @@ class StrictRouting(ReceiveRoutePlugin):
             return
         for handler, _ in route.route_handler_map.values():
             handler.opt[_QUERY] = _query_parameters(handler, route)
-        methods = allowed(route.methods)
+        methods = format_allow(route.methods)
 
         async def set_allow(response: Response[Any]) -> Response[Any]:
             response.headers["Allow"] = methods

@@ -188,7 +188,7 @@ class ConversationOut(Struct, kw_only=True):
     retain: Annotated[bool, Meta(description="a hold: deletion is refused until it is lifted")]
 
     @classmethod
-    def of(cls, conversation: Conversation) -> Self:
+    def from_domain(cls, conversation: Conversation) -> Self:
         return cls(
             id=conversation.id,
             title=conversation.title,
@@ -215,7 +215,7 @@ class MessageOut(Struct, kw_only=True):
     created_at: Moment
 
     @classmethod
-    def of(cls, message: Message) -> Self:
+    def from_domain(cls, message: Message) -> Self:
         return cls(
             id=message.id,
             conversation_id=message.conversation_id,
@@ -267,7 +267,7 @@ class UsageOut(Struct, kw_only=True):
     retained: Annotated[int, Meta(description="how many of the conversations are on hold")]
 
     @classmethod
-    def of(cls, usage: Usage) -> Self:
+    def from_domain(cls, usage: Usage) -> Self:
         return cls(
             user_id=usage.user_id,
             conversations=usage.conversations,

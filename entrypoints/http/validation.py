@@ -34,7 +34,7 @@ _WRONG_TYPE: Final = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<actua
 _OUT_OF_BOUNDS: Final = re.compile(r"Expected `int` (?P<sign>[<>])= (?P<bound>-?\d+)$")
 
 
-def invalid_body(
+def explain_body_error(
     error: msgspec.ValidationError,
     *,
     whole: str = "body",
@@ -64,7 +64,7 @@ def shorten(text: str, max_chars: int = MAX_NAME) -> str:
     return text if len(text) <= max_chars else f"{text[:max_chars]}..."
 
 
-def invalid_parameter(name: str, message: str) -> tuple[str, str]:
+def explain_parameter_error(name: str, message: str) -> tuple[str, str]:
     """Return the parameter that Litestar refuses, and the reason; "body" for an empty body."""
     if name == "data":
         return "body", "is empty; send a JSON object"

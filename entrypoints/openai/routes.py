@@ -17,7 +17,7 @@ from chatkeep.domain.item_use_cases import OpenAIConversations
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.model import ConversationId, Order
 from chatkeep.domain.use_cases import Chatkeep
-from chatkeep.entrypoints.http.auth.authentication import user_of
+from chatkeep.entrypoints.http.auth.authentication import require_user
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.routing import check_query_size
@@ -79,9 +79,9 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
                 metadata(given.metadata),
             )
         )
-        return ConversationOut.of(
+        return ConversationOut.from_domain(
             await openai.create(
-                user_of(request.user),
+                require_user(request.user),
                 items,
                 metadata=pairs,
                 key=request.headers.get("idempotency-key"),
@@ -95,16 +95,18 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         after: FromQuery[After] = None,
     ) -> ConversationList:
         page = await openai.list_conversations(
-            user_of(request.user),
+            require_user(request.user),
             after=_conversation_id(after) if after else None,
             limit=limit,
         )
-        return ConversationList.of(page.items, has_more=page.more)
+        return ConversationList.from_domain(page.items, has_more=page.more)
 
     @get("/{conversation_id:str}")
     async def get_one(request: JsonRequest, conversation_id: FromPath[str]) -> ConversationOut:
-        return ConversationOut.of(
-            await openai.get_conversation(user_of(request.user), _conversation_id(conversation_id))
+        return ConversationOut.from_domain(
+            await openai.get_conversation(
+                require_user(request.user), _conversation_id(conversation_id)
+            )
         )
 
     @post("/{conversation_id:str}", status_code=200)
@@ -112,8 +114,10 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         request: JsonRequest, conversation_id: FromPath[str], data: JSONBody[UpdateConversation]
     ) -> ConversationOut:
         pairs = await request.convert(lambda: metadata(data.metadata))
-        return ConversationOut.of(
-            await openai.change(user_of(request.user), _conversation_id(conversation_id), pairs)
+        return ConversationOut.from_domain(
+            await openai.change(
+                require_user(request.user), _conversation_id(conversation_id), pairs
+            )
         )
 
     @delete("/{conversation_id:str}", status_code=200)
@@ -121,7 +125,9 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         request: JsonRequest, conversation_id: FromPath[str]
     ) -> DeletedConversation:
         found = _conversation_id(conversation_id)
-        await openai.delete_conversation(user_of(request.user), found, is_retry=_is_retry(request))
+        await openai.delete_conversation(
+            require_user(request.user), found, is_retry=_is_retry(request)
+        )
         return DeletedConversation(id=written_id(found))
 
     return [create, list_conversations, get_one, update, delete_one]
@@ -133,15 +139,15 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
         request: JsonRequest, conversation_id: FromPath[str], data: JSONBody[CreateItems]
     ) -> ItemList:
         items = await openai.append(
-            user_of(request.user),
+            require_user(request.user),
             _conversation_id(conversation_id),
             await request.convert(lambda: texts(data.items, openai.limits)),
             key=request.headers.get("idempotency-key"),
             is_retry=_is_retry(request),
         )
         # How long the conversation is by now, this API does not ask.
-        metrics.appended(len(items), over_soft_limit=False)
-        return ItemList.of(items)
+        metrics.record_append(len(items), over_soft_limit=False)
+        return ItemList.from_domain(items)
 
     @get("/{conversation_id:str}/items")
     async def list_items(
@@ -153,7 +159,7 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
     ) -> ItemList:
         return ItemList.of_page(
             await openai.list(
-                user_of(request.user),
+                require_user(request.user),
                 _conversation_id(conversation_id),
                 order=order,
                 after=ItemId(after) if after else None,
@@ -164,15 +170,15 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
     @get("/{conversation_id:str}/items/{item_id:path}")
     async def get_item(request: JsonRequest, conversation_id: FromPath[str]) -> Raw:
         item = await openai.get(
-            user_of(request.user), _conversation_id(conversation_id), _item_id(request)
+            require_user(request.user), _conversation_id(conversation_id), _item_id(request)
         )
         return Raw(item.text)
 
     @delete("/{conversation_id:str}/items/{item_id:path}", status_code=200)
     async def delete_item(request: JsonRequest, conversation_id: FromPath[str]) -> ConversationOut:
-        return ConversationOut.of(
+        return ConversationOut.from_domain(
             await openai.delete(
-                user_of(request.user),
+                require_user(request.user),
                 _conversation_id(conversation_id),
                 _item_id(request),
                 is_retry=_is_retry(request),

@@ -64,7 +64,7 @@ class ConversationOut(Struct, kw_only=True):
     object: Literal["conversation"] = "conversation"
 
     @classmethod
-    def of(cls, conversation: Conversation) -> Self:
+    def from_domain(cls, conversation: Conversation) -> Self:
         return cls(
             id=written_id(conversation.id),
             created_at=int(conversation.created_at.timestamp()),
@@ -93,7 +93,7 @@ class ItemList(Struct, kw_only=True):
     object: Literal["list"] = "list"
 
     @classmethod
-    def of(cls, items: Sequence[Item], *, has_more: bool = False) -> Self:
+    def from_domain(cls, items: Sequence[Item], *, has_more: bool = False) -> Self:
         return cls(
             data=[Raw(item.text) for item in items],
             first_id=items[0].id if items else "",
@@ -103,7 +103,7 @@ class ItemList(Struct, kw_only=True):
 
     @classmethod
     def of_page(cls, page: ItemPage) -> Self:
-        return cls.of(page.items, has_more=page.has_more)
+        return cls.from_domain(page.items, has_more=page.has_more)
 
 
 class ConversationList(Struct, kw_only=True):
@@ -116,8 +116,8 @@ class ConversationList(Struct, kw_only=True):
     object: Literal["list"] = "list"
 
     @classmethod
-    def of(cls, conversations: Sequence[Conversation], *, has_more: bool) -> Self:
-        data = [ConversationOut.of(each) for each in conversations]
+    def from_domain(cls, conversations: Sequence[Conversation], *, has_more: bool) -> Self:
+        data = [ConversationOut.from_domain(each) for each in conversations]
         return cls(
             data=data,
             first_id=data[0].id if data else "",

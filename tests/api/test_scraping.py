@@ -28,10 +28,10 @@ async def test_a_burst_of_scrapes_is_one_collection(monkeypatch: pytest.MonkeyPa
     source = Source()
     metrics = Metrics([source])
 
-    texts = await asyncio.gather(*(metrics.text() for _ in range(50)))
+    texts = await asyncio.gather(*(metrics.render() for _ in range(50)))
 
     assert source.asked == 1
-    assert set(texts) == {await metrics.text()}
+    assert set(texts) == {await metrics.render()}
     assert b"\nchatkeep_asked 1.0\n" in texts[0]
 
 
@@ -39,9 +39,9 @@ async def test_an_answer_is_made_anew_after_a_while(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
     metrics = Metrics([Source()])
 
-    await metrics.text()
+    await metrics.render()
 
-    assert b"\nchatkeep_asked 2.0\n" in await metrics.text()
+    assert b"\nchatkeep_asked 2.0\n" in await metrics.render()
 
 
 async def test_with_a_key_only_who_sends_it_may_scrape() -> None:

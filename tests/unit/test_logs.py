@@ -14,7 +14,7 @@ import pytest
 from chatkeep.adapters.piccolo.statement_metrics import SlowStatement
 from chatkeep.domain.errors import UserNotFoundError
 from chatkeep.domain.model import UserId
-from chatkeep.entrypoints.http.metrics.observation import Request
+from chatkeep.entrypoints.http.metrics.observation import RequestLogLine
 from chatkeep.entrypoints.logs import (
     ACCESS,
     CURRENT_REQUEST,
@@ -28,7 +28,7 @@ from chatkeep.entrypoints.logs import (
 from chatkeep.entrypoints.settings import Settings, SettingsError
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
-ANSWERED = Request("trace-7", "GET", "/v1/me", 200, 1.5, 2, "0123456789ab")
+ANSWERED = RequestLogLine("trace-7", "GET", "/v1/me", 200, 1.5, 2, "0123456789ab")
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from chatkeep.domain.operations.metrics import MetricFamily
 from chatkeep.entrypoints.http import snapshots
 from chatkeep.entrypoints.http.metrics import multiprocess
-from chatkeep.entrypoints.http.metrics.metric_families import combine, exposition
-from chatkeep.entrypoints.http.metrics.multiprocess import Workers
+from chatkeep.entrypoints.http.metrics.metric_families import format_families, merge_families
+from chatkeep.entrypoints.http.metrics.multiprocess import MultiprocessMetrics
 
 ENDED = 2**22 + 1  # one more than the largest process id that Linux gives
 
@@ -31,14 +31,14 @@ class Process:
 
     def __init__(self, directory: Path, count: float, pid: int) -> None:
         self.count = count
-        self.workers = Workers(directory, self.own, pid)
+        self.workers = MultiprocessMetrics(directory, self.own, pid)
 
     def own(self) -> Iterator[MetricFamily]:
         yield counter(self.count)
         yield MetricFamily.gauge("chatkeep_workers", "Processes", 1)
 
     async def things(self) -> float:
-        return value(await self.workers.families(), "chatkeep_things_total")
+        return value(await self.workers.collect(), "chatkeep_things_total")
 
 
 def cut_off(directory: Path, pid: int) -> None:
@@ -71,7 +71,7 @@ async def test_each_answers_for_all(directory: Path) -> None:
             await each.workers.start()
             stack.push_async_callback(each.workers.stop)
         assert [await each.things() for each in pair] == [7, 7]
-        assert value(await pair[0].workers.families(), "chatkeep_workers") == 2
+        assert value(await pair[0].workers.collect(), "chatkeep_workers") == 2
         pair[1].count = 5
         assert [await each.things() for each in pair] == [8, 8]
 
@@ -83,7 +83,7 @@ async def test_what_one_that_ended_had_counted_stays_and_its_gauges_go(directory
     ended.count = 5
     await ended.workers.stop()
     assert await living.things() == 9
-    assert value(await living.workers.families(), "chatkeep_workers") == 1
+    assert value(await living.workers.collect(), "chatkeep_workers") == 1
     await living.workers.stop()
 
 
@@ -106,7 +106,7 @@ async def test_a_new_one_goes_on_from_one_that_ended(directory: Path) -> None:
     new = Process(directory, 1, os.getpid())
     await new.workers.start()
     assert await new.things() == 4
-    assert value(await new.workers.families(), "chatkeep_workers") == 1
+    assert value(await new.workers.collect(), "chatkeep_workers") == 1
     assert processes_in(directory) == {os.getpid()}
     await new.workers.stop()
 
@@ -143,7 +143,7 @@ def test_values_with_the_same_labels_become_one_and_others_stay() -> None:
     other = MetricFamily.counter(
         "chatkeep_things", "Things", [({"kind": "b"}, 3), ({"kind": "c"}, 4)]
     )
-    [both] = combine([[one], [other]])
+    [both] = merge_families([[one], [other]])
     assert [(labels["kind"], count) for _, labels, count in both.samples] == [
         ("a", 1),
         ("b", 5),
@@ -157,7 +157,7 @@ def test_each_metric_says_how_several_become_one() -> None:
             [MetricFamily.gauge(name, "", each, **options)]  # type: ignore[arg-type] # `combine`
             for each in (one, other)
         ]
-        return value(combine(families), name)
+        return value(merge_families(families), name)
 
     assert several("pool", 2, 3) == 5
     assert several("ready", 1, 0, combine="min") == 0
@@ -173,11 +173,11 @@ def test_of_what_all_know_the_newest_is_taken_whole() -> None:
 
     newer = sizes(2, messages=50)
     for order in ([newer, sizes(1, messages=80, gone=9)], [sizes(1, messages=80, gone=9), newer]):
-        assert combine([[each] for each in order]) == [newer]
+        assert merge_families([[each] for each in order]) == [newer]
 
 
 def test_a_histogram_is_written_as_prometheus_reads_it() -> None:
-    text = exposition(
+    text = format_families(
         [MetricFamily.histogram("took", "Time", (0.5, 1.0), [2, 0, 1], 7.25)]
     ).decode()
     assert text.splitlines()[2:] == [

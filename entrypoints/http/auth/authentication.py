@@ -10,7 +10,14 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from chatkeep.domain.model import UserId
 from chatkeep.entrypoints.http.auth.identity import Caller, Identity, IdentityError
 
-__all__ = ["FOR_SERVICES", "FOR_USERS", "Authentication", "Caller", "service_of", "user_of"]
+__all__ = [
+    "FOR_SERVICES",
+    "FOR_USERS",
+    "Authentication",
+    "Caller",
+    "require_service",
+    "require_user",
+]
 
 # OpenAPI's security requirements: one entry of the list must be met, with every scheme it names.
 FOR_USERS: Final[list[SecurityRequirement]] = [{"bearer": []}, {"bearer": [], "acting_for": []}]
@@ -49,7 +56,7 @@ class Authentication(ASGIMiddleware):
         await next_app(scope, receive, send)
 
 
-def user_of(caller: Caller) -> UserId:
+def require_user(caller: Caller) -> UserId:
     """Return the user whose data the request is about. Raises `IdentityError` if it names none."""
     if caller.user_id is None:
         raise IdentityError(
@@ -60,7 +67,7 @@ def user_of(caller: Caller) -> UserId:
     return caller.user_id
 
 
-def service_of(caller: Caller) -> None:
+def require_service(caller: Caller) -> None:
     """Raise `IdentityError` unless the caller is a service."""
     if not caller.service:
         raise IdentityError(

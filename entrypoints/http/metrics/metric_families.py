@@ -16,7 +16,7 @@ _COMBINE: Final[dict[str, Callable[[float, float], float]]] = {
 }
 
 
-def of_registry(registry: CollectorRegistry) -> Iterator[MetricFamily]:
+def collect_registry(registry: CollectorRegistry) -> Iterator[MetricFamily]:
     """Yield the metrics of a Prometheus registry, without their creation times."""
     for metric in registry.collect():
         samples = [
@@ -28,7 +28,7 @@ def of_registry(registry: CollectorRegistry) -> Iterator[MetricFamily]:
         yield MetricFamily(name=metric.name, kind=kind, help=metric.documentation, samples=samples)
 
 
-def combine(several: Iterable[Iterable[MetricFamily]]) -> list[MetricFamily]:
+def merge_families(several: Iterable[Iterable[MetricFamily]]) -> list[MetricFamily]:
     """Merge the families of several processes, in the order of their first appearance."""
     found: dict[str, MetricFamily] = {}
     for families in several:
@@ -38,12 +38,12 @@ def combine(several: Iterable[Iterable[MetricFamily]]) -> list[MetricFamily]:
     return list(found.values())
 
 
-def lasting(families: Iterable[MetricFamily]) -> list[MetricFamily]:
+def drop_gauges(families: Iterable[MetricFamily]) -> list[MetricFamily]:
     """Return the families that still count after a process has ended: all but gauges."""
     return [family for family in families if family.kind != "gauge"]
 
 
-def exposition(families: Iterable[MetricFamily]) -> bytes:
+def format_families(families: Iterable[MetricFamily]) -> bytes:
     """Return the families in Prometheus' text format."""
     return generate_latest(_Collector(families))
 

@@ -18,7 +18,7 @@ import msgspec
 
 from chatkeep.domain.operations.metrics import MetricFamily
 from chatkeep.domain.threads import run_in_thread
-from chatkeep.entrypoints.http.metrics.metric_families import combine, lasting
+from chatkeep.entrypoints.http.metrics.metric_families import drop_gauges, merge_families
 from chatkeep.entrypoints.http.snapshots import Snapshot
 
 logger = logging.getLogger("chatkeep.http")
@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[MetricFamily]).decode
 
 
-class Workers:
+class MultiprocessMetrics:
     """The process `pid`, one of those that share `directory`. `own` returns its own metrics."""
 
     def __init__(
@@ -57,11 +57,11 @@ class Workers:
             self._path(_SOCKET).unlink(missing_ok=True)
         self._write(list(self._own()))
 
-    async def families(self) -> list[MetricFamily]:
+    async def collect(self) -> list[MetricFamily]:
         """Return the merged metrics of all processes, those that ended included."""
         others = await asyncio.gather(*map(self._fetch, self._others()))
         own = _decode(await self._snapshot.get())
-        return await run_in_thread(lambda: combine([own, *others]))
+        return await run_in_thread(lambda: merge_families([own, *others]))
 
     def _others(self) -> list[str]:
         try:
@@ -77,7 +77,7 @@ class Workers:
 
     def _write(self, own: list[MetricFamily]) -> bytes:
         """Return the counts of this process as JSON, after writing them to its file."""
-        report = _encode(combine([own, self._inherited]))
+        report = _encode(merge_families([own, self._inherited]))
         with contextlib.suppress(OSError):  # the directory is gone, or the disk is full
             path = self._path(_FILE)
             new = path.with_suffix(".new")
@@ -102,7 +102,7 @@ class Workers:
                 finally:
                     writer.close()
         except (OSError, msgspec.DecodeError):  # a TimeoutError is an OSError
-            return lasting(self._read(name))
+            return drop_gauges(self._read(name))
 
     def _read(self, name: str) -> list[MetricFamily]:
         try:
@@ -119,7 +119,7 @@ class Workers:
                 path.replace(self._path(_FILE))
             except FileNotFoundError:
                 continue  # another new process has taken it
-            self._inherited = lasting(self._read(self._name))
+            self._inherited = drop_gauges(self._read(self._name))
             return
 
     def _path(self, suffix: str) -> Path:

@@ -36,7 +36,7 @@ _PRIVATE_HEADERS: Final = [*HEADERS, NO_STORE]
 _METHODS: Final = frozenset(HttpMethod)
 
 
-class Request(msgspec.Struct, frozen=True):
+class RequestLogLine(msgspec.Struct, frozen=True):
     """A line of the log. `queries` counts the statements sent; `user` is a salted hash."""
 
     event: ClassVar[str] = "request"
@@ -110,14 +110,14 @@ class Observation:
             seconds = perf_counter() - started
             route = scope.get("path_template") or "-"
             method = scope["method"] if scope["method"] in _METHODS else "-"
-            self._metrics.request(method, route, status, seconds)
+            self._metrics.record_request(method, route, status, seconds)
             if span is not None:
                 span.end(method, route, status)
             if logger.isEnabledFor(logging.INFO):
                 caller = scope.get("user")
                 user_id = None if caller is None else caller.user_id
                 logger.info(
-                    Request(
+                    RequestLogLine(
                         under_way.id,
                         method,
                         route,

@@ -19,10 +19,10 @@ from chatkeep.domain.operations.sweep import Swept
 from chatkeep.domain.threads import run_in_thread
 from chatkeep.entrypoints.http.auth.identity import IdentityError
 from chatkeep.entrypoints.http.metrics.metric_families import (
-    exposition,
-    of_registry,
+    collect_registry,
+    format_families,
 )
-from chatkeep.entrypoints.http.metrics.multiprocess import Workers
+from chatkeep.entrypoints.http.metrics.multiprocess import MultiprocessMetrics
 from chatkeep.entrypoints.http.snapshots import Snapshot
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -38,7 +38,7 @@ class Metrics:
     def __init__(self, sources: Sequence[MetricSource] = (), workers: Path | None = None) -> None:
         self.registry = CollectorRegistry()
         self._sources = sources
-        self._workers = None if workers is None else Workers(workers, self._own)
+        self._workers = None if workers is None else MultiprocessMetrics(workers, self._own)
         self._requests = Histogram(
             "chatkeep_request_duration_seconds",
             "Time from a request's headers to the end of its response",
@@ -72,33 +72,33 @@ class Metrics:
         self._by_labels: dict[tuple[str, str, int], Histogram] = {}
         self._text = Snapshot(self._make_text)
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+    def record_request(self, method: str, route: str, status: int, seconds: float) -> None:
         labels = (method, route, status)
         histogram = self._by_labels.get(labels)
         if histogram is None:
             histogram = self._by_labels[labels] = self._requests.labels(method, route, str(status))
         histogram.observe(seconds)
 
-    def appended(self, messages: int, *, over_soft_limit: bool) -> None:
+    def record_append(self, messages: int, *, over_soft_limit: bool) -> None:
         self._appended.inc(messages)
         if over_soft_limit:
             self._over_soft_limit.inc()
 
-    def swept(self, swept: Swept) -> None:
+    def record_sweep(self, swept: Swept) -> None:
         self._archived.inc(swept.archived)
         self._deleted.inc(swept.deleted)
 
-    def refused(self, reason: str) -> None:
+    def record_refusal(self, reason: str) -> None:
         self._refused.labels(reason).inc()
 
-    async def text(self) -> bytes:
+    async def render(self) -> bytes:
         """Return all metrics in Prometheus' text format, at most one second old."""
         return await self._text.get()
 
     async def _make_text(self) -> bytes:
-        own = self._own() if self._workers is None else await self._workers.families()
+        own = self._own() if self._workers is None else await self._workers.collect()
         families = list(own)
-        return await run_in_thread(lambda: exposition(families))
+        return await run_in_thread(lambda: format_families(families))
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
@@ -117,7 +117,7 @@ class Metrics:
         yield MetricFamily.gauge(
             "chatkeep_workers", "Worker processes included in these metrics", 1
         )
-        yield from of_registry(self.registry)
+        yield from collect_registry(self.registry)
         for source in self._sources:
             yield from source()
 
@@ -147,6 +147,6 @@ def metrics_route(metrics: Metrics, key: str) -> HTTPRouteHandler:
             check_key(request.headers.get("authorization", ""))
         # Litestar adds the charset to every text type.
         media_type = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
-        return Response(await metrics.text(), media_type=media_type)
+        return Response(await metrics.render(), media_type=media_type)
 
     return scrape

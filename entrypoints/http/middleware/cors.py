@@ -24,7 +24,7 @@ _EXPOSED: Final = (
 )
 
 
-def cors(settings: Settings) -> CORSConfig | None:
+def configure_cors(settings: Settings) -> CORSConfig | None:
     """Return the configuration for the origins in the settings; None if there are none.
 
     A page may send any header: SDKs send their own (`X-Stainless-*`), and no header but the token
@@ -40,7 +40,7 @@ def cors(settings: Settings) -> CORSConfig | None:
     )
 
 
-class Preflights:
+class PreflightExplainer:
     """Explains in the response why a preflight request is refused; Litestar does not."""
 
     def __init__(self, app: ASGIApp, config: CORSConfig) -> None:

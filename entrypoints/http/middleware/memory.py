@@ -17,62 +17,62 @@ SHARES: Final = 4
 """One user gets at most a fourth of the limit; otherwise two could lock out all others."""
 
 KEY: Final = "chatkeep.memory"
-"""The key of a request's `Held` in its scope."""
+"""The key of a request's `MemoryReservation` in its scope."""
 
 
-class Memory:
+class MemoryBudget:
     """The bytes that all requests hold: at most `limit`; 0 means no limit.
 
     A request is let through whatever its size if no other request holds bytes. Bodies and pages
     have limits for their size elsewhere.
     """
 
-    def __init__(self, limit: int, refused: Callable[[str], None]) -> None:
+    def __init__(self, limit: int, on_refused: Callable[[str], None]) -> None:
         self.limit = limit
-        self.refused = refused
+        self.on_refused = on_refused
         self.held = 0
         self.of_user: dict[UserId | None, int] = {}
 
 
-class Held:
+class MemoryReservation:
     """The bytes that one request holds."""
 
     __slots__ = ("_held", "_memory", "_user_id")
 
-    def __init__(self, memory: Memory, user_id: UserId | None) -> None:
+    def __init__(self, memory: MemoryBudget, user_id: UserId | None) -> None:
         self._memory = memory
         self._user_id = user_id
         self._held = 0
 
-    def take(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         """Add `size` bytes. Raises `ProblemError` (503, 429) if that exceeds a limit."""
         memory = self._memory
         of_user = memory.of_user.get(self._user_id, 0)
         if memory.limit:
             share = memory.limit // SHARES
             if of_user > self._held and of_user + size > share:
-                memory.refused("user_at_once")
+                memory.on_refused("user_at_once")
                 raise too_many(
                     f"Your large requests and responses hold {of_user} bytes; {share} are allowed "
                     "at once, a fourth of CHATKEEP_MAX_BYTES_AT_ONCE.",
                     retry_after=1,
                 )
             if memory.held > self._held and memory.held + size > memory.limit:
-                memory.refused("overloaded")
+                memory.on_refused("overloaded")
                 raise overloaded(
                     f"Large requests and responses hold {memory.held} bytes; {memory.limit} are "
                     "allowed at once (CHATKEEP_MAX_BYTES_AT_ONCE)."
                 )
-        self.take_anyway(size)
+        self.force(size)
 
-    def take_anyway(self, size: int) -> None:
+    def force(self, size: int) -> None:
         """Add `size` bytes that can no longer be refused."""
         self._held += size
         self._memory.held += size
         of_user = self._memory.of_user
         of_user[self._user_id] = of_user.get(self._user_id, 0) + size
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         if self._held == 0:
             return
         self._memory.held -= self._held
@@ -84,28 +84,28 @@ class Held:
 
 
 class MemoryLimiter(SharedMiddleware):
-    """Lets what a request holds be counted, with `hold`, until its answer is sent."""
+    """Gives each request a memory reservation, and releases it when its response is sent."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: MemoryBudget) -> None:
         self._memory = memory
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        held = Held(self._memory, scope["user"].user_id)
-        scope[KEY] = held  # type: ignore[typeddict-unknown-key] # ASGI allows for keys of others
+        reservation = MemoryReservation(self._memory, scope["user"].user_id)
+        scope[KEY] = reservation  # type: ignore[typeddict-unknown-key] # ASGI allows extra keys
         try:
             await next_app(scope, receive, send)
         finally:
-            held.give_back()
+            reservation.release()
 
 
-def hold(scope: Scope, size: int, *, may_refuse: bool = True) -> None:
+def reserve_memory(scope: Scope, size: int, *, may_refuse: bool = True) -> None:
     """Add `size` bytes to a request until its response has been handed to the operating system.
 
     Raises `ProblemError` if that exceeds a limit and `may_refuse`.
     """
-    held: Held | None = scope.get(KEY)  # type: ignore[assignment] # ASGI allows extra keys
-    if held is not None:
+    reservation: MemoryReservation | None = scope.get(KEY)  # type: ignore[assignment] # ASGI allows extra keys
+    if reservation is not None:
         if may_refuse:
-            held.take(size)
+            reservation.reserve(size)
         else:
-            held.take_anyway(size)
+            reservation.force(size)

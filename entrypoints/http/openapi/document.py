@@ -73,7 +73,7 @@ _USER_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
 _FALSE_BY_DEFAULT: Final = frozenset({"deprecated", "allowEmptyValue", "allowReserved"})
 
 
-def published(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def complete_document(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the document to publish, made from the one that Litestar generated."""
     components = generated["components"]
     return {

@@ -17,7 +17,7 @@ from litestar.params import FromPath
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
-from chatkeep.entrypoints.http.openapi.document import published
+from chatkeep.entrypoints.http.openapi.document import complete_document
 from chatkeep.entrypoints.settings import Settings
 
 _AnyRequest = Request[Any, Any, Any]
@@ -67,7 +67,7 @@ the model, append its answer.
 """
 
 
-def documentation(settings: Settings, complete: Completion) -> OpenAPIConfig:
+def configure_openapi(settings: Settings, complete: Completion) -> OpenAPIConfig:
     """Return the configuration of /docs and /docs/openapi.json.
 
     `complete` adds the routes that Litestar does not describe.
@@ -117,7 +117,7 @@ class _Document:
 
     def build(self, generated: dict[str, Any]) -> dict[str, Any]:
         if not self._built:
-            self._built = self._complete(published(generated, self._settings))
+            self._built = self._complete(complete_document(generated, self._settings))
         return self._built
 
 
@@ -150,7 +150,7 @@ async def _raise_not_found(response: Response[Any]) -> Response[Any]:
     return response
 
 
-def assets_routes() -> Router:
+def asset_routes() -> Router:
     # Only the package's files are used: its code is not imported.
     spec = find_spec("swagger_ui")
     if spec is None or spec.origin is None:

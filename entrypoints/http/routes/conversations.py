@@ -12,7 +12,7 @@ from chatkeep.domain.log import Created
 from chatkeep.domain.model import ConversationId, Status
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http import cursors
-from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of
+from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.auth.identity import Caller, IdentityError
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.cursors import ConversationsCursor
@@ -61,7 +61,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
             lambda: (metadata_of(data.metadata, limits), to_domain(data.messages, limits))
         )
         created = await chatkeep.create_conversation(
-            user_of(request.user),
+            require_user(request.user),
             conversation_id=None if data.id is None else ConversationId(data.id),
             title=data.title,
             metadata=metadata,
@@ -92,14 +92,15 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         new = data or PutConversation()
         _check_may_hold(request.user, new.retain)
         found = await chatkeep.get_or_create_conversation(
-            user_of(request.user),
+            require_user(request.user),
             ConversationId(conversation_id),
             title=new.title,
             metadata=await request.convert(lambda: metadata_of(new.metadata, chatkeep.limits)),
             retain=new.retain is True,
         )
         return Response(
-            ConversationOut.of(found.conversation), status_code=201 if found.created else 200
+            ConversationOut.from_domain(found.conversation),
+            status_code=201 if found.created else 200,
         )
 
     @get(
@@ -123,10 +124,13 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
             cursors.check_agrees("status", status, start.status)
             status = start.status
         page = await chatkeep.list_conversations(
-            user_of(request.user), status=status, after=start.after if start else None, limit=limit
+            require_user(request.user),
+            status=status,
+            after=start.after if start else None,
+            limit=limit,
         )
         return ConversationPage(
-            items=[ConversationOut.of(conversation) for conversation in page.items],
+            items=[ConversationOut.from_domain(conversation) for conversation in page.items],
             next_cursor=None
             if page.next is None
             else cursors.encode(ConversationsCursor(status, page.next.updated_at, page.next.id)),
@@ -141,8 +145,10 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
     )
     async def get_one(request: JsonRequest, conversation_id: ConversationPath) -> ConversationOut:
         """Title, status, metadata, message count and times; its messages have their own route."""
-        return ConversationOut.of(
-            await chatkeep.get_conversation(user_of(request.user), ConversationId(conversation_id))
+        return ConversationOut.from_domain(
+            await chatkeep.get_conversation(
+                require_user(request.user), ConversationId(conversation_id)
+            )
         )
 
     @patch(
@@ -162,9 +168,9 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         """
         _check_may_hold(request.user, data.retain)
         changes = await request.convert(lambda: data.to_domain(chatkeep.limits))
-        return ConversationOut.of(
+        return ConversationOut.from_domain(
             await chatkeep.change_conversation(
-                user_of(request.user), ConversationId(conversation_id), changes
+                require_user(request.user), ConversationId(conversation_id), changes
             )
         )
 
@@ -177,7 +183,9 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
     )
     async def delete_one(request: JsonRequest, conversation_id: ConversationPath) -> None:
         """Delete it with all its messages, permanently; 409 while it is on hold."""
-        await chatkeep.delete_conversation(user_of(request.user), ConversationId(conversation_id))
+        await chatkeep.delete_conversation(
+            require_user(request.user), ConversationId(conversation_id)
+        )
 
     return Router(
         "/conversations",
@@ -198,7 +206,7 @@ def _check_may_hold(caller: Caller, retain: bool | UnsetType) -> None:  # noqa: 
 
 
 def _describe_created(created: Created) -> CreatedConversation:
-    out = CreatedConversation.of(created.conversation)
+    out = CreatedConversation.from_domain(created.conversation)
     if created.messages:
-        out.messages = [MessageOut.of(message) for message in created.messages]
+        out.messages = [MessageOut.from_domain(message) for message in created.messages]
     return out

@@ -12,7 +12,7 @@ from litestar.response import Stream
 
 from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.operations.transfer import Transfer
-from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of
+from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
 from chatkeep.entrypoints.http.problems import problems
@@ -42,15 +42,15 @@ class Writer(Protocol):
 
 
 def export_routes(
-    transfer: Transfer, writer: Callable[[], Writer], *, refused: Callable[[str], None]
+    transfer: Transfer, writer: Callable[[], Writer], *, on_refused: Callable[[str], None]
 ) -> Router:
-    """Return the route. It calls `refused` with the reason for each request that it refuses."""
+    """Return the route. It calls `on_refused` with the reason for each request that it refuses."""
     places = Places(
         AT_ONCE,
         AT_ONCE_PER_USER,
         what="exports",
         raised_by=("", ""),
-        refused=refused,
+        refused=on_refused,
     )
 
     @get(
@@ -77,7 +77,7 @@ def export_routes(
         `chatkeep import` reads them; docs/transfer.md describes the lines. If the response cannot
         be completed, the connection is closed early, and the last line has no line feed.
         """
-        pieces = transfer.export(user_of(request.user))
+        pieces = transfer.export(require_user(request.user))
         # An error before the first byte gets an ordinary problem response.
         first = await anext(pieces, None)
         return Stream(_chunks(first, pieces, writer()), media_type=NDJSON)

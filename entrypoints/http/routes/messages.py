@@ -13,7 +13,7 @@ from chatkeep.domain.log import Bounds
 from chatkeep.domain.model import ConversationId, MessageId, Order
 from chatkeep.domain.use_cases import AppendResult, Chatkeep
 from chatkeep.entrypoints.http import cursors
-from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, user_of
+from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.cursors import MessagesCursor
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
@@ -89,16 +89,16 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         With `context` the answer includes what to hand to the model next: a chat turn is two calls.
         """
         result = await chatkeep.append(
-            user_of(request.user),
+            require_user(request.user),
             ConversationId(conversation_id),
             await request.convert(lambda: data.to_domain(chatkeep.limits)),
             context_limit=context,
             max_chars=max_chars,
         )
-        metrics.appended(len(result.messages), over_soft_limit=result.over_soft_limit)
+        metrics.record_append(len(result.messages), over_soft_limit=result.over_soft_limit)
         return JsonResponse(
             Appended(
-                messages=[MessageOut.of(message) for message in result.messages],
+                messages=[MessageOut.from_domain(message) for message in result.messages],
                 context=UNSET if result.context is None else context_answer(result.context, format),
             ),
             headers=_warning(result, chatkeep.limits.soft_max_conversation_messages),
@@ -143,14 +143,14 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             order = order or Order.ASC
             until = before if order is Order.ASC else after
         page = await chatkeep.history(
-            user_of(request.user),
+            require_user(request.user),
             ConversationId(conversation_id),
             bounds=bounds,
             order=order,
             limit=limit,
         )
         return MessagePage(
-            items=[MessageOut.of(message) for message in page.items],
+            items=[MessageOut.from_domain(message) for message in page.items],
             next_cursor=None
             if page.next is None
             else cursors.encode(MessagesCursor(order, page.next, until)),
@@ -177,7 +177,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         """
         return context_answer(
             await chatkeep.context(
-                user_of(request.user),
+                require_user(request.user),
                 ConversationId(conversation_id),
                 limit=limit,
                 max_chars=max_chars,
@@ -196,9 +196,9 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
     ) -> MessageOut:
         """One message of the conversation."""
-        return MessageOut.of(
+        return MessageOut.from_domain(
             await chatkeep.get_message(
-                user_of(request.user), ConversationId(conversation_id), MessageId(message_id)
+                require_user(request.user), ConversationId(conversation_id), MessageId(message_id)
             )
         )
 
@@ -217,7 +217,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         The order of the other messages and the time of the last activity do not change.
         """
         await chatkeep.delete_message(
-            user_of(request.user), ConversationId(conversation_id), MessageId(message_id)
+            require_user(request.user), ConversationId(conversation_id), MessageId(message_id)
         )
 
     return Router(

@@ -12,8 +12,8 @@ from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import (
     FOR_SERVICES,
     FOR_USERS,
-    service_of,
-    user_of,
+    require_service,
+    require_user,
 )
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.problems import problems
@@ -33,7 +33,7 @@ def user_routes(chatkeep: Chatkeep) -> Router:
     )
     async def usage(request: JsonRequest) -> UsageOut:
         """Count the caller's conversations and messages."""
-        return UsageOut.of(await chatkeep.usage(user_of(request.user)))
+        return UsageOut.from_domain(await chatkeep.usage(require_user(request.user)))
 
     @delete(
         "/me",
@@ -48,7 +48,7 @@ def user_routes(chatkeep: Chatkeep) -> Router:
 
         While one of their conversations is on hold, nothing is deleted: 409.
         """
-        await chatkeep.erase_me(user_of(request.user))
+        await chatkeep.erase_me(require_user(request.user))
 
     @put(
         "/users/{user_id:path}",
@@ -63,7 +63,7 @@ def user_routes(chatkeep: Chatkeep) -> Router:
     )
     async def add(request: JsonRequest) -> Response[UserOut]:
         """Add the user if they do not exist; 201 if they are new. For service keys only."""
-        service_of(request.user)
+        require_service(request.user)
         user = _parse_user_id(request)
         new = await chatkeep.provision_user(user)
         return Response(UserOut(id=user), status_code=201 if new else 200)
@@ -81,7 +81,7 @@ def user_routes(chatkeep: Chatkeep) -> Router:
 
         While one of their conversations is on hold, nothing is deleted: 409.
         """
-        service_of(request.user)
+        require_service(request.user)
         await chatkeep.erase_user(_parse_user_id(request))
 
     return Router("/", tags=["users"], route_handlers=[usage, erase_me, add, erase])

@@ -15,8 +15,8 @@ from litestar.types import ASGIApp
 from chatkeep.entrypoints.http.problems import ProblemError
 from chatkeep.entrypoints.http.server.deadlines import Deadline
 from chatkeep.entrypoints.http.server.exchanges import Exchange
-from chatkeep.entrypoints.http.server.heads import Head
-from chatkeep.entrypoints.http.server.outlets import Outlet
+from chatkeep.entrypoints.http.server.heads import RequestHead
+from chatkeep.entrypoints.http.server.response_writer import ResponseWriter
 from chatkeep.entrypoints.http.server.uvicorn_parts import Configuration, Server
 
 MAX_HEAD_BYTES: Final = 65_536
@@ -59,12 +59,12 @@ class Connection(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self.server = server_state
         self.transport: asyncio.Transport
-        self._outlet: Outlet
+        self._writer: ResponseWriter
 
         # Input.
         self._parser = httptools.HttpRequestParser(self)
         self._unparsed = b""
-        self._head: Head | None = None
+        self._head: RequestHead | None = None
         self._head_bytes = 0
         self._receiving: Exchange | None = None  # the one whose body has not ended
         self._is_paused = False
@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # a stream always has one
         self.transport = transport
-        self._outlet = Outlet(transport, self.write_timeout)
+        self._writer = ResponseWriter(transport, self.write_timeout)
         self._addresses = (_address(transport, "peername"), _address(transport, "sockname"))
         self.server.connections.add(self)
         self._deadline.set(self.request_timeout)
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._receiving = None
         for exchange in self._queue:
             exchange.abandon()
-        self._outlet.resume()
+        self._writer.resume()
         self._deadline.close()
 
     def eof_received(self) -> bool:
@@ -119,10 +119,10 @@ class Connection(asyncio.Protocol):
         self._parse()
 
     def pause_writing(self) -> None:
-        self._outlet.pause()
+        self._writer.pause()
 
     def resume_writing(self) -> None:
-        self._outlet.resume()
+        self._writer.resume()
 
     # Called by uvicorn.
 
@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
     # Called by the parser.
 
     def on_message_begin(self) -> None:
-        self._head = Head()
+        self._head = RequestHead()
 
     def on_url(self, url: bytes) -> None:
         if self._head is not None:
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
         scope["client"], scope["server"] = self._addresses
         scope["state"] = self._app_state.copy()
         exchange = Exchange(
-            self._outlet,
+            self._writer,
             scope,
             server=self.server,
             resume_reading=self.resume_reading,
@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
         self._ignores_input = self._has_dropped = True
         exchange, self._receiving = self._receiving, None
         if exchange is None:
-            exchange = Exchange(self._outlet, None, server=self.server)
+            exchange = Exchange(self._writer, None, server=self.server)
             exchange.fail(problem)
             self._enqueue(exchange)
         elif exchange.is_answered:

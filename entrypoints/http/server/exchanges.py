@@ -10,9 +10,9 @@ from uuid import uuid4
 import msgspec
 from litestar.types import ASGIApp, HTTPScope, Message
 
-from chatkeep.entrypoints.http.metrics.observation import HEADERS, NO_STORE, Request
+from chatkeep.entrypoints.http.metrics.observation import HEADERS, NO_STORE, RequestLogLine
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, ProblemError, internal_error
-from chatkeep.entrypoints.http.server.outlets import Outlet
+from chatkeep.entrypoints.http.server.response_writer import ResponseWriter
 from chatkeep.entrypoints.http.server.uvicorn_parts import Server
 from chatkeep.entrypoints.logs import ACCESS
 
@@ -40,7 +40,7 @@ class Exchange:
 
     def __init__(  # noqa: PLR0913 - what a connection knows about a request
         self,
-        outlet: Outlet,
+        writer: ResponseWriter,
         scope: HTTPScope | None,
         *,
         server: Server,
@@ -50,7 +50,7 @@ class Exchange:
     ) -> None:
         self.keep_alive = keep_alive
         self.is_answered = False
-        self._outlet = outlet
+        self._writer = writer
         self._server = server
         self._resume_reading = resume_reading
         self._scope = scope
@@ -108,7 +108,7 @@ class Exchange:
         try:
             await app(cast("Any", self._scope), self.receive, cast("Any", self.send))
         except asyncio.CancelledError:
-            self._outlet.transport.abort()
+            self._writer.transport.abort()
             raise
         except Exception:
             logger.exception("the application failed")
@@ -130,7 +130,7 @@ class Exchange:
         """
         if self._expects_continue and not self._has_ended and not self._has_begun:
             self._expects_continue = False
-            await self._outlet.write(_CONTINUE)
+            await self._writer.write(_CONTINUE)
         while True:
             if self._is_gone or self.is_answered:
                 return {"type": "http.disconnect"}
@@ -155,7 +155,7 @@ class Exchange:
             self._begin(message["status"], [*message.get("headers", ())])
             if self._left is None:  # the first piece of the body may come much later
                 head, self._head = self._head, b""
-                await self._outlet.write(head)
+                await self._writer.write(head)
         elif message["type"] == "http.response.body" and self._has_begun and not self.is_answered:
             await self._send_body(message.get("body", b""), message.get("more_body", False))
         else:
@@ -208,14 +208,14 @@ class Exchange:
             self.is_answered = True
             self._body = []
             self._size = 0
-        await self._outlet.write(*pieces)
+        await self._writer.write(*pieces)
         if not more:
             self._wake()
 
     async def _refuse(self, problem: ProblemError) -> None:
         """Answer a request that does not reach the application."""
         request_id = uuid4().hex
-        access_logger.info(Request(request_id, "-", "-", problem.status, 0.0, 0, None))
+        access_logger.info(RequestLogLine(request_id, "-", "-", problem.status, 0.0, 0, None))
         await self._send_problem(problem, request_id)
 
     async def _send_problem(self, problem: ProblemError, request_id: str) -> None:
@@ -235,9 +235,9 @@ class Exchange:
         """End a response so that the client notices that it is incomplete."""
         self.keep_alive = False
         if self._is_chunked or self._left:
-            self._outlet.transport.close()
+            self._writer.transport.close()
         else:
-            self._outlet.reset()
+            self._writer.reset()
 
     def _wake(self) -> None:
         if self._event is not None:

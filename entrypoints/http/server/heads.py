@@ -17,7 +17,7 @@ _HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%\[\]:-]*")
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 
 
-class Head:
+class RequestHead:
     """The head of a request while it is being received."""
 
     __slots__ = ("_framing", "expects_continue", "fields", "url")

@@ -12,7 +12,7 @@ WRITE_BYTES: Final = 262_144
 """How much of a response is handed to the operating system at a time."""
 
 
-class Outlet:
+class ResponseWriter:
     """Writes to a transport. Disconnects a client that reads nothing for `timeout` seconds."""
 
     __slots__ = ("_may_write", "_timeout", "transport")

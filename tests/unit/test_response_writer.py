@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chatkeep.entrypoints.http.server.outlets import WRITE_BYTES, Outlet
+from chatkeep.entrypoints.http.server.response_writer import WRITE_BYTES, ResponseWriter
 
 STALL = 0.8
 
@@ -15,7 +15,7 @@ class Slow(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.high = 65_536
-        self.outlet = Outlet(self, STALL)
+        self.writer = ResponseWriter(self, STALL)
         self.held = 0
         self.most_held = 0
         self.is_aborted = False
@@ -27,12 +27,12 @@ class Slow(asyncio.Transport):
         self.held += len(data)
         self.most_held = max(self.most_held, self.held)
         if self.held > self.high:
-            self.outlet.pause()
+            self.writer.pause()
 
     def let_go(self, size: int) -> None:
         self.held -= size
         if self.held == 0:
-            self.outlet.resume()
+            self.writer.resume()
 
     def get_write_buffer_size(self) -> int:
         return self.held
@@ -42,12 +42,12 @@ class Slow(asyncio.Transport):
 
     def abort(self) -> None:
         self.is_aborted = True
-        self.outlet.resume()
+        self.writer.resume()
 
 
 async def test_even_a_few_bytes_are_waited_for() -> None:
     slow = Slow()
-    writing = asyncio.create_task(slow.outlet.write(b"a few ", b"bytes"))
+    writing = asyncio.create_task(slow.writer.write(b"a few ", b"bytes"))
     await asyncio.sleep(STALL / 20)
     assert slow.held == 11
     assert not writing.done()
@@ -59,14 +59,14 @@ async def test_even_a_few_bytes_are_waited_for() -> None:
 async def test_who_takes_nothing_is_cut_off_and_gets_no_more() -> None:
     slow = Slow()
     async with asyncio.timeout(5):
-        await slow.outlet.write(b"x" * (3 * WRITE_BYTES))
+        await slow.writer.write(b"x" * (3 * WRITE_BYTES))
     assert slow.is_aborted
     assert slow.held == WRITE_BYTES
 
 
 async def test_who_takes_a_little_in_time_is_waited_for() -> None:
     slow = Slow()
-    writing = asyncio.create_task(slow.outlet.write(b"x" * WRITE_BYTES))
+    writing = asyncio.create_task(slow.writer.write(b"x" * WRITE_BYTES))
     for _ in range(6):
         await asyncio.sleep(STALL / 4)
         slow.let_go(1)
@@ -79,7 +79,7 @@ async def test_who_takes_a_little_in_time_is_waited_for() -> None:
 @pytest.mark.parametrize("size", [1, WRITE_BYTES - 1, 5 * WRITE_BYTES + 1])
 async def test_the_transport_never_holds_more_than_a_slice(size: int) -> None:
     slow = Slow()
-    writing = asyncio.create_task(slow.outlet.write(b"head", b"x" * size))
+    writing = asyncio.create_task(slow.writer.write(b"head", b"x" * size))
     while not writing.done():
         await asyncio.sleep(0)
         slow.let_go(slow.held)
