@@ -113,6 +113,7 @@ class ChatkeepWriter:
     """Writes what `read` reads. Nothing is left out but idempotency keys."""
 
     writes_empty = True
+    leaves_out = frozenset[str]()
 
     def head(self, conversation: Conversation, embed: Embed) -> Document:
         source, metadata = _without_source(conversation.metadata)

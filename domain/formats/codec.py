@@ -117,6 +117,9 @@ class Writer(Protocol):
     writes_empty: bool
     """Whether a conversation of which no entry is written is written at all."""
 
+    leaves_out: frozenset[str]
+    """The fields of a message that have no place in the format."""
+
     def head(self, conversation: Conversation, embed: Embed) -> Document: ...
 
     def entry(self, entry: Entry, embed: Embed) -> Document | None:

@@ -122,6 +122,7 @@ class OpenAIChatWriter:
     """
 
     writes_empty = False
+    leaves_out = frozenset({"id", "created_at", "metadata"})
 
     def head(self, conversation: Conversation, embed: Embed) -> Document:  # noqa: ARG002 - the interface
         return {}

@@ -1,0 +1,309 @@
+"""Each codec in the table of formats keeps the same promises: a new one is held to them at once."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatkeep.domain.context import calls, select
+from chatkeep.domain.entries import Entry
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.codec import Piece
+from chatkeep.domain.formats.native_items import NativeItems
+from chatkeep.domain.formats.openai_items import parse_item
+from chatkeep.domain.formats.table import (
+    CONTEXTS,
+    READERS,
+    WRITERS,
+    ContextFormat,
+    Format,
+    read_any,
+)
+from chatkeep.domain.items import ItemText
+from chatkeep.domain.json_fields import is_unicode
+from chatkeep.domain.model import (
+    Conversation,
+    ConversationId,
+    JsonText,
+    Message,
+    MessageId,
+    NewMessage,
+    Position,
+    Role,
+    Status,
+    UserId,
+)
+from chatkeep.entrypoints.formats.decoding import decode
+from chatkeep.entrypoints.formats.json_lines import JsonLines
+from tests.unit.histories import histories, limits, window
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ID = ConversationId(UUID(int=7))
+
+TEXTS = st.text(max_size=12)
+IDS = TEXTS.filter(bool)
+OBJECTS = st.dictionaries(TEXTS, st.none() | st.booleans() | st.integers() | TEXTS, max_size=2)
+FUNCTION_CALLS = st.fixed_dictionaries(
+    {
+        "id": IDS,
+        "type": st.just("function"),
+        "function": st.fixed_dictionaries({"name": IDS, "arguments": TEXTS}),
+    }
+)
+CUSTOM_CALLS = st.fixed_dictionaries(
+    {
+        "id": IDS,
+        "type": st.just("custom"),
+        "custom": st.fixed_dictionaries({"name": IDS, "input": TEXTS}),
+    }
+)
+
+
+def as_text(value: object) -> JsonText:
+    return JsonText(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+CALLS = st.lists(FUNCTION_CALLS | CUSTOM_CALLS, min_size=1, max_size=2).map(as_text)
+SAID = st.builds(NewMessage, role=st.sampled_from(Role), content=TEXTS).filter(
+    lambda message: message.role is not Role.TOOL
+)
+ASKED = st.builds(
+    NewMessage, role=st.just(Role.ASSISTANT), content=st.none() | TEXTS, tool_calls=CALLS
+)
+ANSWERED = st.builds(NewMessage, role=st.just(Role.TOOL), content=TEXTS, tool_call_id=IDS)
+MESSAGES = st.builds(
+    lambda message, name, metadata: {**asdict(message), "name": name, "metadata": metadata},
+    SAID | SAID | ASKED | ANSWERED,
+    st.none() | TEXTS,
+    OBJECTS.map(as_text),
+)
+
+
+def entries(messages: Sequence[dict[str, Any]]) -> tuple[Entry, ...]:
+    """Return the messages, stored one after the other."""
+    stored = [
+        NewMessage(**{**message, "id": MessageId(UUID(int=place)), "created_at": None}).stored(
+            ID, Position(place), NOON
+        )
+        for place, message in enumerate(messages, start=1)
+    ]
+    return tuple(
+        Entry(position=each.position, created_at=NOON, message=each, item=None) for each in stored
+    )
+
+
+def conversation() -> Conversation:
+    return Conversation(
+        id=ID,
+        user_id=UserId("alice"),
+        title="A talk",
+        status=Status.ARCHIVED,
+        metadata=JsonText('{"source":"web"}'),
+        message_count=0,
+        created_at=NOON,
+        updated_at=NOON,
+    )
+
+
+def fields(message: Message | NewMessage, leaves_out: frozenset[str]) -> dict[str, object]:
+    names = {"role", "content", "tool_calls", "tool_call_id", "name", "metadata", "id"}
+    found = {name: getattr(message, name) for name in names - leaves_out}
+    return {
+        name: json.loads(value) if value and name in {"tool_calls", "metadata"} else value
+        for name, value in found.items()
+    }
+
+
+@pytest.mark.parametrize("name", [*WRITERS])
+@given(messages=st.lists(MESSAGES, min_size=1, max_size=4))
+def test_what_is_written_is_read_again_but_for_what_the_format_leaves_out(
+    name: Format, messages: list[dict[str, Any]]
+) -> None:
+    writer = WRITERS[name]
+    written = entries(messages)
+    piece = Piece(conversation(), written, is_first=True, is_last=True)
+
+    line = READERS[name].read(decode(JsonLines(writer).write(piece)))
+
+    assert [fields(each, writer.leaves_out) for each in line.messages] == [
+        fields(each.message, writer.leaves_out) for each in written if each.message is not None
+    ]
+
+
+def said(messages: Sequence[Message | NewMessage]) -> dict[bool, str]:
+    """Return all that was said, without spaces: to the model beforehand, and in the talk."""
+    texts = {True: "", False: ""}
+    has_begun = False
+    for message in messages:
+        before = message.role in {Role.SYSTEM, Role.DEVELOPER}
+        text = "".join((message.content or "").split())
+        has_begun = has_begun or (message.role is Role.USER and text != "")
+        if before or has_begun:
+            texts[before] += text
+    return texts
+
+
+@pytest.mark.parametrize("form", [*CONTEXTS])
+@given(history=histories(), limit=limits)
+def test_a_context_is_read_as_what_was_said(
+    form: ContextFormat, history: tuple[Message, ...], limit: int
+) -> None:
+    context = select(window(history, limit))
+    document = CONTEXTS[form](context, msgspec.Raw)
+
+    line = READERS[Format(form)].read(decode(msgspec.json.encode(document)))
+
+    assert said(line.messages) == said(context.messages)
+
+
+WORDS = (
+    *("messages", "role", "content", "tool_calls", "tool_call_id", "name", "metadata", "id"),
+    *("created_at", "updated_at", "item", "source", "title", "status", "retain", "type", "text"),
+    *("function", "arguments", "custom", "input", "function_call", "tools", "system", "mapping"),
+    *("conversations", "from", "value", "message", "parent", "author", "create_time", "parts"),
+    *("content_type", "recipient", "channel", "current_node", "conversation_id", "tool_use_id"),
+    *("user", "assistant", "tool", "human", "gpt", "observation", "tool_use", "tool_result"),
+    *("thoughts", "code", "2026-01-01T00:00:00Z", str(UUID(int=1)), '{"id":"a","type":"b"}'),
+)
+HOSTILE: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(WORDS)
+    | st.text(st.characters(), max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(WORDS) | st.text(st.characters(), max_size=3), inner)
+    ),
+    max_leaves=30,
+)
+
+
+def shaped(list_name: str, **members: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - strategies
+    """Draw a document that is nearly one: a list of objects with some of these members."""
+    wrong = {name: good | HOSTILE for name, good in members.items()}
+    elements = st.lists(st.fixed_dictionaries({}, optional=wrong) | HOSTILE, max_size=3)
+    return st.fixed_dictionaries(
+        {list_name: elements},
+        optional=dict.fromkeys(("id", "title", "system", "metadata", "created_at"), HOSTILE),
+    )
+
+
+BLOCKS = st.lists(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["text", "tool_use", "tool_result", "image"])},
+        optional=dict.fromkeys(("text", "id", "name", "input", "content"), TEXTS | HOSTILE)
+        | {"tool_use_id": TEXTS},
+    ),
+    max_size=3,
+)
+ROLES = st.sampled_from([*Role, "function"])
+NODES = st.fixed_dictionaries(
+    {
+        "parent": st.sampled_from([None, "a", "b"]),
+        "message": st.fixed_dictionaries(
+            {"author": st.fixed_dictionaries({"role": ROLES})},
+            optional={
+                "content": st.fixed_dictionaries(
+                    {}, optional={"content_type": HOSTILE, "parts": HOSTILE, "text": TEXTS}
+                ),
+                "recipient": TEXTS | HOSTILE,
+                "metadata": st.dictionaries(TEXTS, HOSTILE, max_size=2) | HOSTILE,
+                "create_time": st.floats() | st.integers() | HOSTILE,
+            },
+        )
+        | HOSTILE,
+    }
+)
+NEARLY = st.one_of(
+    HOSTILE,
+    shaped(
+        "messages",
+        role=ROLES,
+        content=TEXTS | BLOCKS,
+        tool_calls=st.lists(FUNCTION_CALLS | HOSTILE, max_size=2),
+        tool_call_id=TEXTS,
+        name=TEXTS,
+        id=st.sampled_from(WORDS),
+        created_at=st.sampled_from(WORDS),
+        item=st.sampled_from(WORDS),
+        function_call=st.fixed_dictionaries({"name": TEXTS, "arguments": TEXTS}),
+    ),
+    shaped("conversations", **{"from": st.sampled_from(WORDS), "value": TEXTS}),
+    st.fixed_dictionaries(
+        {"mapping": st.dictionaries(st.sampled_from("abc"), NODES | HOSTILE)},
+        optional={"current_node": st.sampled_from("abc"), "id": TEXTS, "create_time": HOSTILE},
+    ),
+)
+
+
+@pytest.mark.parametrize("name", [*READERS])
+@given(document=NEARLY)
+def test_a_hostile_document_is_read_or_refused_and_breaks_nothing(
+    name: Format, document: object
+) -> None:
+    assert READERS[name].recognizes(document) in {True, False}
+    for read in (READERS[name].read, read_any):
+        try:
+            line = read(document)
+        except InvalidValueError:
+            continue
+        texts = (line.title or "", line.metadata, *(each.content or "" for each in line.messages))
+        assert all(map(is_unicode, texts))
+
+
+@pytest.mark.parametrize("name", [*READERS])
+def test_a_document_nested_without_end_is_refused(name: Format) -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    message = {"role": "user", "from": "human", "content": "a", "value": "a", "more": nested}
+    document = {
+        "messages": [message],
+        "conversations": [message],
+        "mapping": {"one": {"more": nested}, "another": {"more": nested}},
+    }
+    with pytest.raises(InvalidValueError):
+        READERS[name].read(document)
+
+
+# OpenAI's items: read and written as texts
+
+
+@given(messages=st.lists(MESSAGES, min_size=1, max_size=4))
+def test_the_items_of_a_message_say_what_it_says(messages: list[dict[str, Any]]) -> None:
+    written = [each.message for each in entries(messages) if each.message is not None]
+    native = NativeItems()
+
+    for message in written:
+        parsed = [parse_item(item.text, field="items[0]") for item in native.of(message)]
+
+        found = [each.message for each in parsed if each.message is not None]
+        texts = [each.content for each in found if each.content is not None]
+        assert "".join(texts) == (message.content or "")
+        asked = [call.id for each in found for call in calls(each.tool_calls or JsonText(""))]
+        made = [] if message.tool_calls is None else calls(message.tool_calls)
+        assert asked == [call.id for call in made if not call.is_custom]
+
+
+@given(HOSTILE)
+def test_any_json_is_an_item_or_refused(value: object) -> None:
+    try:
+        text = ItemText(msgspec.json.encode(value).decode())
+    except UnicodeEncodeError:
+        return
+    try:
+        parsed = parse_item(text, field="items[0]")
+    except InvalidValueError:
+        return
+    new = parsed.new(NOON)
+    again = parse_item(new.text, field="items[0]")
+    assert (again.id, again.kind, again.new(NOON).text) == (new.id, parsed.kind, new.text)
