@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 from chatkeep.adapters.operator.stats import report as reports
 from chatkeep.adapters.operator.stats.report import collect_stats
+from chatkeep.adapters.operator.stats.statements import Countable
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.sizes import sizes
 from chatkeep.domain.operations.stats import Count, Stats, StatsOptions
@@ -123,10 +124,10 @@ async def test_large_tables_are_estimated_unless_all_are_to_be_counted(
 async def test_what_takes_too_long_or_is_locked_is_left_out_and_said(
     filled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = reports.Countable.of("messages", "SELECT FROM messages, pg_sleep(10)")
+    slow = Countable.of("messages", "SELECT FROM messages, pg_sleep(10)")
     monkeypatch.setattr(reports, "MESSAGES", slow)
     monkeypatch.setattr(reports, "LOCK_TIMEOUT", "50ms")
-    monkeypatch.setattr(reports, "ITEMS", reports.Countable.of("items", "SELECT FROM locked"))
+    monkeypatch.setattr(reports, "ITEMS", Countable.of("items", "SELECT FROM locked"))
     locking = await asyncpg.connect(**connect_args(filled))
     await locking.execute("CREATE TABLE locked (id int)")
     try:

@@ -34,7 +34,7 @@ NEVER_ANSWERED = {
     "domain.errors.DatabaseError": "only commands for operators raise it",
     "domain.operations.migrations.MigrationError": "only `chatkeep migrate` raises it",
     "domain.operations.move.MoveError": "only `chatkeep move` raises it",
-    "adapters.operator.doctor.rollback_session._RollBack": "`chatkeep doctor` raises and catches it",
+    "adapters.operator.doctor.rollback_session._RollBack": "`chatkeep doctor` catches it",
     "adapters.piccolo.pool.PoolClosedError": "the engine makes a StoreUnavailableError of it",
     "adapters.piccolo.errors.EncodingError": "it is the cause of a StoreUnavailableError",
     "adapters.piccolo.allowance.CrowdedError": "the engine waits for a connection then",

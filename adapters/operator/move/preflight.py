@@ -1,8 +1,8 @@
-"""The two ends of a move: what they are, whether they fit, and the mark that one is under way.
+"""Checks the source and the target of a move before it starts, and marks the target.
 
-The mark is a table in the target, `chatkeep_move`, from the first row that is copied on. Only with
-it is a move continued, and only while nobody else has written to the target: what is there and not
-in the source would be deleted.
+The mark is a table in the target, `chatkeep_move`, made before the first row is copied. Only a
+marked target is continued, and only if nobody else has written to it: a move deletes the rows that
+the source does not have.
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from chatkeep.adapters.operator.move.statements import TABLES, TASKS, USERS, Table, users
+from chatkeep.adapters.operator.move.statements import TABLES, TASKS, USERS, MovedTable, users
 from chatkeep.adapters.piccolo import locks
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.statement import Statement
@@ -74,47 +74,53 @@ SET_SUMS: Final = Statement("move.set_sums", "UPDATE chatkeep_move SET sums = :s
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """`newest`: no row is newer. `sessions`: how many others are connected, a service perhaps."""
+class SourceState:
+    """No row is newer than `newest`. `sessions` counts the others, perhaps a running service."""
 
     id: str
     newest: datetime
     sessions: int
-    tables: dict[str, "Found"]
+    tables: dict[str, "TableState"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A table as it is: `columns` are none where it does not exist."""
+class TableState:
+    """A table of one database. `columns` are empty when it does not exist.
 
-    ours: bool
+    `is_ours`: chatkeep's migrations made it.
+    """
+
+    is_ours: bool
     columns: frozenset[str]
     has_rows: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """`marked`: it holds what an earlier run of the same move brought.
+class TargetState:
+    """`is_marked`: it holds the rows of an earlier run of the same move.
 
-    `sums`: of its tables, as that run left them; None when it did not come to its end.
+    `sums` are the checksums of its tables at the end of that run; None if it was interrupted.
     """
 
-    tables: dict[str, Found]
-    marked: bool
+    tables: dict[str, TableState]
+    is_marked: bool
     sums: dict[str, str] | None
 
     @property
     def occupied(self) -> list[str]:
-        """Tables of chatkeep's own that have rows."""
-        own = {name for name, found in self.tables.items() if found.has_rows and found.ours}
-        kept = {table.name for table in TABLES if table is not USERS}
-        return sorted(own | {n for n in kept if n in self.tables and self.tables[n].has_rows})
+        """The tables of chatkeep's own that have rows."""
+        own = {table.name for table in TABLES if table is not USERS}
+        return sorted(
+            name
+            for name, table in self.tables.items()
+            if table.has_rows and (table.is_ours or name in own)
+        )
 
 
-async def source_of(engine: Engine) -> Source:
-    """Return what the current transaction's database is, as the source of a move.
+async def inspect_source(engine: Engine) -> SourceState:
+    """Inspect the current transaction's database as the source of a move.
 
-    Raises `MoveError`: when it is not chatkeep's, of another version, or already being moved.
+    Raises `MoveError` when it is not chatkeep's, is of another version, or is already being moved.
     """
     if not await locks.try_to_take(engine, locks.MOVE):
         raise MoveError("This database is being moved already: wait for that, or end it.")
@@ -134,15 +140,15 @@ async def source_of(engine: Engine) -> Source:
     [identity] = await engine.fetch(IDENTITY)
     [newest] = await engine.fetch(NEWEST)
     [sessions] = await engine.fetch(SESSIONS)
-    return Source(identity["id"], newest["newest"], sessions["others"], tables)
+    return SourceState(identity["id"], newest["newest"], sessions["others"], tables)
 
 
-async def target_of(engine: Engine, source: Source) -> Target:
-    """Return what the current transaction's database is, as the target. It need not be migrated.
+async def inspect_target(engine: Engine, source: SourceState) -> TargetState:
+    """Inspect the current transaction's database as the target. It need not be migrated.
 
-    Raises `MoveError` when it is the source itself, or what was begun there cannot be continued.
+    Raises `MoveError` when it is the source itself, or holds a move that cannot be continued.
     """
-    # Locks belong to a database: both ends are the same one when this lock is taken already.
+    # The source has taken this lock in its own database. If it is taken here, they are the same.
     if not await locks.try_to_take(engine, locks.MOVE):
         raise MoveError("Source and target are the same database, or another move is under way.")
     tables = await _tables(engine)
@@ -158,20 +164,20 @@ async def target_of(engine: Engine, source: Source) -> Target:
         newer = Conversations.exists().where(Conversations.updated_at > marks[0]["newest"])
         [row] = await engine.fetch_query("move.written_since", newer)
         if row["exists"]:
-            raise written_since()
-    return Target(tables, bool(marks), json.loads(sums) if sums else None)
+            raise written_since_error()
+    return TargetState(tables, bool(marks), json.loads(sums) if sums else None)
 
 
-def written_since() -> MoveError:
+def written_since_error() -> MoveError:
     return MoveError(
         "The target is not as the last run of this move has left it: a service has been writing "
         "there, and to go on would undo that. Move into an empty database."
     )
 
 
-def plan(source: Source, target: Target) -> list[Table]:
-    """Return what to copy, in order. Both ends are migrated. Raises `MoveError`."""
-    ours, theirs = source.tables["users"], target.tables["users"]
+def plan_tables(source: SourceState, target: TargetState) -> list[MovedTable]:
+    """Return the tables to copy, in order. Both databases are migrated. Raises `MoveError`."""
+    source_users, target_users = source.tables["users"], target.tables["users"]
     for table in TABLES[1:]:
         if target.tables[table.name].columns != set(table.columns):
             raise MoveError(
@@ -179,14 +185,14 @@ def plan(source: Source, target: Target) -> list[Table]:
                 "migrated by another version. Move with that version, or into an empty database."
             )
     first = USERS
-    if not (ours.ours and theirs.ours):
-        both = ours.columns & theirs.columns & set(USERS.columns)
-        columns = tuple(each for each in USERS.columns if each in both)
-        first = users(columns, adopted=not theirs.ours)
+    if not (source_users.is_ours and target_users.is_ours):
+        shared = source_users.columns & target_users.columns
+        columns = tuple(each for each in USERS.columns if each in shared)
+        first = users(columns, adopted=not target_users.is_ours)
     tables = [first, *TABLES[1:]]
     tasks = source.tables["tasks"]
-    if tasks.ours and tasks.has_rows:
-        if not target.tables["tasks"].ours:
+    if tasks.is_ours and tasks.has_rows:
+        if not target.tables["tasks"].is_ours:
             raise MoveError(
                 "The source has rows in tasks, and the target has a table tasks that is another "
                 "application's: rename that one, or move into another database."
@@ -195,18 +201,18 @@ def plan(source: Source, target: Target) -> list[Table]:
     return tables
 
 
-async def mark(engine: Engine, source: Source) -> None:
-    """Say in the target that it holds the beginning of a move."""
+async def mark_begun(engine: Engine, source: SourceState) -> None:
+    """Mark the target as holding an unfinished move."""
     await engine.fetch(MAKE_MARK)
     await engine.fetch(SET_MARK, source=source.id, newest=source.newest)
 
 
-async def mark_end(engine: Engine, sums: dict[str, str]) -> None:
-    """Say in the target how the run has left it."""
+async def mark_finished(engine: Engine, sums: dict[str, str]) -> None:
+    """Store the checksums of the target's tables at the end of a run."""
     await engine.fetch(SET_SUMS, sums=json.dumps(sums))
 
 
-async def _tables(engine: Engine) -> dict[str, Found]:
+async def _tables(engine: Engine) -> dict[str, TableState]:
     rows: list[Any] = await engine.fetch(COLUMNS, names=list(HAS_ROWS), comment=MADE_BY_CHATKEEP)
     found = {}
     for row in rows:
@@ -214,5 +220,5 @@ async def _tables(engine: Engine) -> dict[str, Found]:
         if row["columns"]:
             [any_row] = await engine.fetch(HAS_ROWS[row["name"]])
             has_rows = any_row["found"]
-        found[row["name"]] = Found(row["ours"], frozenset(row["columns"]), has_rows)
+        found[row["name"]] = TableState(row["ours"], frozenset(row["columns"]), has_rows)
     return found

@@ -1,7 +1,7 @@
 """The tables that a move copies, and the statements for each.
 
-A table is copied in ranges of its key, in the order of its key, which must be the same on both
-sides whatever their collations are. Rows are compared by a hash of their text, summed up, so that
+A table is copied in ranges of its key, in the order of the key. That order must be the same on both
+sides, whatever their collations are. Rows are compared by the sum of the hashes of their texts, so
 their order does not matter.
 """
 
@@ -14,15 +14,15 @@ from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import column_names, table_name
 
 STAGED: Final = "chatkeep_moving"
-"""A temporary table, of one transaction."""
+"""A temporary table that lasts for one transaction."""
 
 Bounds = tuple[Any, ...]
 """The values of a key, from which a range starts or before which it ends."""
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """What ranges are made of: expressions, and the types of their values."""
+class RangeKey:
+    """The expressions that ranges are made of, and the types of their values."""
 
     expressions: tuple[str, ...]
     types: tuple[str, ...]
@@ -38,14 +38,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """Those of one table. A range is from a key (parameters first) to before another one."""
+    """The statements of one table. A range goes from its `start` up to, but without, its `end`."""
 
     count: Statement
     first: Statement
     next: Statement
     """The key of the first row of the next range, if there is one."""
     after: Statement
-    """The same where all rows of a range have one key."""
+    """The same, for a range whose rows all have the same key."""
     columns: tuple[str, ...]
     range: Statement
     tail: Statement
@@ -55,29 +55,29 @@ class Statements:
     compare_tail: Statement
     stage: Statement
     clear_range: Statement
-    """Delete what is not as it is staged."""
+    """Delete the rows that differ from the staged ones."""
     clear_tail: Statement
     add: Statement
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table. `batch`: rows that are copied at once; `identity`: the columns of its key."""
+class MovedTable:
+    """A table. `batch` rows are copied at once; `identity` are the columns of its primary key."""
 
     name: str
     columns: tuple[str, ...]
-    key: Key
+    key: RangeKey
     identity: tuple[str, ...]
     batch: int = 2_000
     adopted: bool = False
-    """The target's is another application's: rows are added to it, none is ever deleted."""
+    """The target's table is another application's: rows are added, and never deleted."""
     statements: Statements = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "statements", _statements(self))
 
 
-def _statements(table: Table) -> Statements:
+def _statements(table: MovedTable) -> Statements:
     name, key = table.name, table.key
     order = ", ".join(key.expressions)
     columns = ", ".join(table.columns)
@@ -143,14 +143,14 @@ def _hash(columns: Sequence[str]) -> str:
 
 
 _COLUMNS: Final = {table_name(table): column_names(table) for table in tables.TABLES}
-_ID: Final = Key(("id",), ("uuid",))
-_PLACE: Final = Key(("conversation_id", "position"), ("uuid", "bigint"))
+_ID: Final = RangeKey(("id",), ("uuid",))
+_PLACE: Final = RangeKey(("conversation_id", "position"), ("uuid", "bigint"))
 
 
-def users(columns: tuple[str, ...] = _COLUMNS["users"], *, adopted: bool = False) -> Table:
-    """Return the table of users, of which only `id` need be there if it is not ours."""
-    key = Key(('id COLLATE "C"',), ("text",))
-    return Table("users", columns, key, ("id",), batch=20_000, adopted=adopted)
+def users(columns: tuple[str, ...] = _COLUMNS["users"], *, adopted: bool = False) -> MovedTable:
+    """Return the table of users. Of another application's table only `id` is needed."""
+    key = RangeKey(('id COLLATE "C"',), ("text",))
+    return MovedTable("users", columns, key, ("id",), batch=20_000, adopted=adopted)
 
 
 USERS: Final = users()
@@ -158,32 +158,32 @@ USERS: Final = users()
 # Messages go in the order of their conversations: what is read together then lies together.
 TABLES: Final = (
     USERS,
-    Table("conversations", _COLUMNS["conversations"], _ID, ("id", "user_id")),
-    Table("messages", _COLUMNS["messages"], _PLACE, ("id", "user_id")),
-    Table(
+    MovedTable("conversations", _COLUMNS["conversations"], _ID, ("id", "user_id")),
+    MovedTable("messages", _COLUMNS["messages"], _PLACE, ("id", "user_id")),
+    MovedTable(
         "conversation_items",
         _COLUMNS["conversation_items"],
         _PLACE,
         ("conversation_id", "position", "user_id"),
     ),
-    Table(
+    MovedTable(
         "conversation_keys",
         _COLUMNS["conversation_keys"],
-        Key(("conversation_id",), ("uuid",)),
+        RangeKey(("conversation_id",), ("uuid",)),
         ("conversation_id", "key", "user_id"),
     ),
-    Table(
+    MovedTable(
         "conversation_sweeps",
         _COLUMNS["conversation_sweeps"],
-        Key(("due",), ("timestamptz",)),
+        RangeKey(("due",), ("timestamptz",)),
         ("due",),
     ),
-    Table("adoptions", _COLUMNS["adoptions"], _ID, ("id",)),
+    MovedTable("adoptions", _COLUMNS["adoptions"], _ID, ("id",)),
 )
 
-TASKS: Final = Table(
+TASKS: Final = MovedTable(
     "tasks",
     ("id", "user_id", "title", "description", "completed", "created_at", "updated_at"),
-    Key(("id",), ("integer",)),
+    RangeKey(("id",), ("integer",)),
     ("id",),
 )

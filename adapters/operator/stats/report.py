@@ -7,17 +7,32 @@ than allowed is left out, and the report says so.
 import json
 import re
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, TypeVar
 
 import asyncpg
 
+from chatkeep.adapters.operator.stats.statements import (
+    ANALYZED,
+    ARCHIVED,
+    CONVERSATIONS,
+    DATABASE,
+    GROWTH,
+    ITEMS,
+    LARGEST_USERS,
+    MESSAGES,
+    RETAINED,
+    SET_LIMITS,
+    SLOW_QUERIES,
+    STATEMENTS_SCHEMA,
+    USERS,
+    VACUUMS,
+    Countable,
+    largest_conversations,
+)
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import first_line, translate_errors
 from chatkeep.adapters.piccolo.sizes import sizes
-from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.adapters.piccolo.tables import Conversations
 from chatkeep.adapters.piccolo.transaction import READ_ONLY
 from chatkeep.domain.operations.stats import (
     COUNTED_UP_TO,
@@ -42,110 +57,6 @@ MIN_MESSAGES: Final = 1_000
 LOCK_TIMEOUT: Final = "2s"
 DAY: Final = timedelta(days=1)
 
-LIMITS: Final = Statement(
-    "stats.set_limits",
-    """
-SELECT set_config('statement_timeout', :statement_timeout, true),
-       set_config('lock_timeout', :lock_timeout, true)""",
-)
-
-DATABASE: Final = Statement(
-    "stats.database",
-    """
-SELECT current_database() AS name, pg_database_size(current_database()) AS bytes,
-       current_setting('server_version') AS version, now() AS at""",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Countable:
-    """Rows that can be counted, and how many of them the planner expects.
-
-    It can only guess at a condition on a `column` that was never analyzed.
-    """
-
-    name: str
-    expect: Statement
-    count: Statement
-    column: str | None = None
-
-    @classmethod
-    def of(cls, name: str, rows: str, column: str | None = None) -> "Countable":
-        key = f"stats.{name.replace(' ', '_')}"
-        return cls(
-            name,
-            Statement(f"{key}.expect", f"EXPLAIN (FORMAT JSON) {rows}"),
-            Statement(f"{key}.count", f"SELECT count(*) FROM ({rows}) AS counted"),
-            column,
-        )
-
-
-USERS: Final = Countable.of("users", "SELECT FROM users")
-MESSAGES: Final = Countable.of("messages", "SELECT FROM messages")
-ITEMS: Final = Countable.of("items", "SELECT FROM conversation_items")
-CONVERSATIONS: Final = Countable.of("conversations", "SELECT FROM conversations")
-ARCHIVED: Final = Countable.of(
-    "archived conversations",
-    "SELECT FROM conversations WHERE status = 'archived'",
-    column="status",
-)
-RETAINED: Final = Countable.of(
-    "retained conversations", "SELECT FROM conversations WHERE retain", column="retain"
-)
-
-ANALYZED: Final = Statement(
-    "stats.analyzed",
-    """
-SELECT FROM pg_stats WHERE tablename = 'conversations' AND attname = :column LIMIT 1""",
-)
-
-VACUUMS: Final = Statement(
-    "stats.vacuums",
-    """
-SELECT relname AS table, n_live_tup AS live_rows, n_dead_tup AS dead_rows,
-       greatest(last_vacuum, last_autovacuum) AS vacuumed_at,
-       greatest(last_analyze, last_autoanalyze) AS analyzed_at
-FROM pg_stat_user_tables
-WHERE relid IN (SELECT to_regclass(name) FROM unnest(:tables::text[]) AS name)
-ORDER BY relname""",
-)
-
-GROWTH: Final = Statement(
-    "stats.growth",
-    """
-SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS messages, min(created_at) AS first
-FROM messages WHERE created_at >= :since GROUP BY 1 ORDER BY 1""",
-)
-
-LARGEST_USERS: Final = Statement(
-    "stats.largest_users",
-    """
-SELECT user_id, count(*) AS conversations, sum(message_count)::bigint AS messages
-FROM conversations GROUP BY user_id ORDER BY messages DESC, user_id LIMIT :limit""",
-)
-
-STATEMENTS_SCHEMA: Final = Statement(
-    "stats.add_schema_of_statements",
-    """
-SELECT set_config('search_path',
-                  current_setting('search_path') || ', ' || quote_ident(n.nspname), true) AS path
-FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-WHERE e.extname = 'pg_stat_statements'""",
-)
-
-# Of statements with parameters only the text is kept there, not what was given; of others
-# (COPY, comments, settings) all of it, and they are not looked at.
-SLOW: Final = Statement(
-    "stats.slow_queries",
-    """
-SELECT calls, total_exec_time AS total_ms, mean_exec_time AS mean_ms, query
-FROM pg_stat_statements
-WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND query ~* '^\\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\\M'
-  AND query ~* '\\m(conversations|messages|conversation_items|conversation_keys)\\M'
-ORDER BY total_exec_time DESC LIMIT :limit""",
-)
-
 
 async def collect_stats(engine: Engine, options: StatsOptions) -> Stats:
     """Return the report; a role that may only read is enough.
@@ -156,7 +67,7 @@ async def collect_stats(engine: Engine, options: StatsOptions) -> Stats:
         async with engine.transaction() as transaction:
             await engine.fetch(READ_ONLY)
             await engine.fetch(
-                LIMITS,
+                SET_LIMITS,
                 statement_timeout=f"{round(options.seconds * 1000)}ms",
                 lock_timeout=LOCK_TIMEOUT,
             )
@@ -272,19 +183,10 @@ class _Collector:
         return Plan(plan, used / plan, left)
 
     async def _largest_conversations(self) -> list[LargeConversation] | None:
-        query = (
-            Conversations.select(
-                Conversations.id,
-                Conversations.user_id,
-                Conversations.message_count.as_alias("messages"),
-            )
-            .order_by(Conversations.message_count, ascending=False)
-            .order_by(Conversations.id)
-            .limit(self._options.top)
-        )
-        name = "stats.largest_conversations"
+        query = largest_conversations(self._options.top)
         rows = await self._part(
-            "largest conversations", lambda: self._engine.fetch_query(name, query)
+            "largest conversations",
+            lambda: self._engine.fetch_query("stats.largest_conversations", query),
         )
         return None if rows is None else [LargeConversation(**row) for row in rows]
 
@@ -307,7 +209,7 @@ class _Collector:
             return None
         try:
             rows = await self._part(
-                "slow queries", lambda: self._engine.fetch(SLOW, limit=self._options.top)
+                "slow queries", lambda: self._engine.fetch(SLOW_QUERIES, limit=self._options.top)
             )
         except (
             asyncpg.ObjectNotInPrerequisiteStateError,
