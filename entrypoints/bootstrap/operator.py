@@ -10,9 +10,9 @@ from typing import Final
 
 from chatkeep.adapters.clock import SystemClock
 from chatkeep.adapters.database_url import DatabaseUrl, parse_database_url
-from chatkeep.adapters.operator.adoption.adoptions import PiccoloAdoptions
 from chatkeep.adapters.operator.adoption.legacy_detection import detect
-from chatkeep.adapters.operator.adoption.legacy_reader import LegacyTables
+from chatkeep.adapters.operator.adoption.legacy_reader import PiccoloLegacyTables
+from chatkeep.adapters.operator.adoption.target import PiccoloAdoptionTarget
 from chatkeep.adapters.operator.doctor.runner import Doctor
 from chatkeep.adapters.operator.move import run as moves
 from chatkeep.adapters.operator.stats.report import collect_stats
@@ -23,8 +23,8 @@ from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
 from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
 from chatkeep.domain.model import Limits
-from chatkeep.domain.operations.adoption.layout import Wanted
-from chatkeep.domain.operations.adoption.run import Sides
+from chatkeep.domain.operations.adoption.layout import AdoptionOptions
+from chatkeep.domain.operations.adoption.ports import AdoptionSession
 from chatkeep.domain.operations.migrations import MigrationError
 from chatkeep.domain.operations.move import Advance, MoveError, MovePreview, MoveResult
 from chatkeep.domain.operations.stats import Stats, StatsOptions
@@ -86,7 +86,9 @@ async def transfer_on(settings: Settings, limits: Limits | None = None) -> Async
 
 
 @asynccontextmanager
-async def adoption_on(settings: Settings, wanted: Wanted) -> AsyncIterator[Sides]:
+async def adoption_on(
+    settings: Settings, options: AdoptionOptions
+) -> AsyncIterator[AdoptionSession]:
     """Yield both sides of an adoption.
 
     Raises `AdoptionError` when the old tables cannot be found or understood.
@@ -94,11 +96,11 @@ async def adoption_on(settings: Settings, wanted: Wanted) -> AsyncIterator[Sides
     # Two engines: what is written is committed while the transaction that reads goes on.
     reading = engine(settings, WHOLE_TABLES)
     async with _pooled(settings, WHOLE_TABLES) as writing:
-        target = PiccoloAdoptions(writing)
+        target = PiccoloAdoptionTarget(writing)
         await target.check_migrated()
-        layout = await detect(writing, wanted)
-        async with LegacyTables.reading(reading, layout) as source:
-            yield Sides(layout, source, target, SystemClock().now())
+        layout = await detect(writing, options)
+        async with PiccoloLegacyTables.reading(reading, layout) as source:
+            yield AdoptionSession(layout, source, target, SystemClock().now())
 
 
 def target_name(url: str) -> str:

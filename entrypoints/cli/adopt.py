@@ -1,4 +1,4 @@
-"""`chatkeep adopt`: copies conversations from other tables of the same database."""
+"""`chatkeep adopt`: conversations from legacy tables in the same database."""
 
 import json
 import sys
@@ -11,26 +11,27 @@ from typing import Final, TypeVar
 import click
 
 from chatkeep.domain.model import Role, Status, UserId
-from chatkeep.domain.operations.adoption.check import Check
+from chatkeep.domain.operations.adoption.check import AdoptionCheck
 from chatkeep.domain.operations.adoption.layout import (
     FIELDS,
     AdoptionError,
-    Extra,
-    Order,
-    Side,
-    Wanted,
+    AdoptionOptions,
+    Entity,
+    ExtraColumns,
+    MessageOrder,
 )
-from chatkeep.domain.operations.adoption.rules import Ids, Rules
-from chatkeep.domain.operations.adoption.run import Adoption, Refusal, Sides
+from chatkeep.domain.operations.adoption.ports import AdoptionSession
+from chatkeep.domain.operations.adoption.rules import AdoptionRules, IdMapping
+from chatkeep.domain.operations.adoption.run import Adoption, Refusal
 from chatkeep.domain.operations.adoption.tables import Layout, Survey
 from chatkeep.entrypoints.bootstrap.operator import adoption_on
 from chatkeep.entrypoints.cli.adoption_report import (
+    ENTITIES,
     MAPPINGS,
     REFUSALS_SHOWN,
-    SIDES,
     AdoptionReport,
-    Mapped,
-    mapping,
+    WriteMapping,
+    open_mapping,
 )
 from chatkeep.entrypoints.cli.options import on_database, progress, update_planner, user_id, warn
 from chatkeep.entrypoints.settings import Settings
@@ -43,9 +44,9 @@ _LEFT: Final = "leave"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """The options of one run."""
+    """The options of the command."""
 
-    wanted: Wanted
+    options: AdoptionOptions
     owner: UserId | None
     roles: Mapping[str, Role]
     statuses: Mapping[str, Status | None]
@@ -70,12 +71,12 @@ def _pairs(parse: Callable[[str, str], T]) -> Callable[..., list[T]]:
     return callback
 
 
-def _column(key: str, value: str) -> tuple[tuple[Side, str], str]:
-    for side in SIDES:
-        for name in FIELDS[side]:
-            if key == f"{side}.{name}":
-                return (side, name), value
-    known = ", ".join(f"{side}.{name}" for side in SIDES for name in FIELDS[side])
+def _column(key: str, value: str) -> tuple[tuple[Entity, str], str]:
+    for entity in ENTITIES:
+        for name in FIELDS[entity]:
+            if key == f"{entity}.{name}":
+                return (entity, name), value
+    known = ", ".join(f"{entity}.{name}" for entity in ENTITIES for name in FIELDS[entity])
     raise click.BadParameter(f"{key!r} is not one of {known}")
 
 
@@ -106,7 +107,7 @@ def _mapping(
     if given is not None and given.suffix.lower() not in MAPPINGS:
         raise click.BadParameter(f"must end in one of {', '.join(MAPPINGS)}")
     if given is not None and not given.resolve().parent.is_dir():
-        raise click.BadParameter(f"there is no directory {given.parent}")
+        raise click.BadParameter(f"the directory {given.parent} does not exist")
     return given
 
 
@@ -114,43 +115,44 @@ def _mapping(
 @click.option(
     "--from-tables", is_flag=True, required=True, help="Adopt from tables of the same database."
 )
-@click.option("--schema", metavar="S", callback=_name, help="The schema of the old tables.")
-@click.option("--conversations", metavar="NAME", callback=_name, help="The old conversations.")
-@click.option("--messages", metavar="NAME", callback=_name, help="The old messages.")
+@click.option("--schema", metavar="S", callback=_name, help="The schema of the legacy tables.")
+@click.option(
+    "--conversations", metavar="NAME", callback=_name, help="The table of legacy conversations."
+)
+@click.option("--messages", metavar="NAME", callback=_name, help="The table of legacy messages.")
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="TABLE.FIELD=NAME",
     callback=_pairs(_column),
-    help="The column of a field, such as messages.content=body; without NAME: none. Repeatable.",
+    help="The column of a field, such as messages.content=body; no NAME: none. Repeatable.",
 )
 @click.option(
     "--extra",
-    type=click.Choice([each.value for each in Extra]),
-    help="Other columns, for which chatkeep has no field: keep them in the metadata, or drop them.",
+    type=click.Choice([each.value for each in ExtraColumns]),
+    help="Columns that chatkeep has no field for: keep them in the metadata, or leave them behind.",
 )
 @click.option(
     "--order",
-    type=click.Choice([each.value for each in Order]),
-    help="Order of messages: by time and then id, or by id alone.  [default: time]",
+    type=click.Choice([each.value for each in MessageOrder]),
+    help="Order of messages: by time and then id, or by id only.  [default: time]",
 )
 @click.option(
     "--role",
     "roles",
     multiple=True,
-    metavar="OLD=ROLE",
+    metavar="LEGACY=ROLE",
     callback=_pairs(_role),
-    help="The role that an old one becomes, such as helper=assistant. Repeatable.",
+    help="What a legacy role means, such as helper=assistant. Repeatable.",
 )
 @click.option(
     "--status",
     "statuses",
     multiple=True,
-    metavar="OLD=STATUS",
+    metavar="LEGACY=STATUS",
     callback=_pairs(_status),
-    help="The status that an old one becomes: active, archived, or leave, to adopt none of them. "
-    "Repeatable.",
+    help="What a legacy status means: active, archived, or leave. Repeatable.",
 )
 @click.option(
     "--user-id",
@@ -164,7 +166,7 @@ def _mapping(
     type=click.Choice(["skip", "stop"]),
     default="skip",
     show_default=True,
-    help="For a row that cannot be adopted: report it and continue, or stop.",
+    help="When a row is refused: report it and continue, or stop.",
 )
 @click.option("--dry-run", is_flag=True, help="Change nothing; report what would be done.")
 @click.option(
@@ -172,15 +174,15 @@ def _mapping(
     "mapping_file",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_mapping,
-    help="Write the new id of each old id to this .csv or .jsonl file.",
+    help="Write the legacy and the new id of every adopted row to this .csv or .jsonl file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
 def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
-    from_tables: bool,  # noqa: ARG001, FBT001 - names the source; there is one kind so far
+    from_tables: bool,  # noqa: ARG001, FBT001 - required, so that another source can be added
     schema: str | None,
     conversations: str | None,
     messages: str | None,
-    columns: list[tuple[tuple[Side, str], str]],
+    columns: list[tuple[tuple[Entity, str], str]],
     extra: str | None,
     order: str | None,
     roles: list[tuple[str, Role]],
@@ -191,30 +193,30 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     mapping_file: Path | None,
     as_json: bool,  # noqa: FBT001 - click's
 ) -> None:
-    """Copy conversations from your own tables into chatkeep. The old tables stay as they are.
+    """Copy conversations from legacy tables into chatkeep. The legacy tables are not changed.
 
-    It looks for old_conversations, conversation or chats, and old_messages, message or
-    chat_messages, in the search path; with --schema also for conversations and messages there. It
-    shows what it found before it does anything.
+    It looks for a table old_conversations, conversation or chats, and for old_messages, message or
+    chat_messages, in the search path; with --schema in that schema, and also for conversations and
+    messages. It reports what it found before it changes anything.
 
-    Run it again to add what is new, after what is here already; it brings back nothing that was
-    deleted here. You can interrupt it: a conversation is adopted completely or not at all. At the
-    end it compares both sides, message by message.
+    Another run adds new rows after those that chatkeep already has, and does not restore what was
+    deleted since. You can interrupt it: each conversation is adopted completely or not at all. At
+    the end it compares legacy tables and chatkeep, message by message.
 
-    A row that cannot be adopted is reported with its id, and the others are adopted; then the exit
-    status is 1, as it is when the two sides differ. Limits on lengths do not apply.
+    A row that is refused is reported with its id, and the others are adopted. In that case, or if
+    the comparison finds a difference, the exit status is 1. Limits on lengths do not apply.
     """
-    wanted = Wanted(
+    options = AdoptionOptions(
         schema=schema,
         conversations=conversations,
         messages=messages,
         columns=dict(columns),
-        extra=None if extra is None else Extra(extra),
-        order=None if order is None else Order(order),
+        extra=None if extra is None else ExtraColumns(extra),
+        order=None if order is None else MessageOrder(order),
         has_owner=owner is not None,
     )
     call = _Call(
-        wanted=wanted,
+        options=options,
         owner=owner,
         roles=dict(roles),
         statuses=dict(statuses),
@@ -227,29 +229,31 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     if as_json:
         click.echo(json.dumps(report.document(), ensure_ascii=False))
     else:
-        for line in report.done():
+        for line in report.describe_result():
             click.echo(visible(line))
     if not report.is_good:
         sys.exit(1)
 
 
 async def _adopt(call: _Call, settings: Settings) -> AdoptionReport:
-    async with adoption_on(settings, call.wanted) as both:
-        survey = await both.source.survey()
-        rules = _rules(call, both.layout, survey)
-        report = AdoptionReport(both.layout, survey, rules, call.dry_run)
-        for line in report.found():
+    async with adoption_on(settings, call.options) as session:
+        survey = await session.source.survey()
+        rules = _rules(call, session.layout, survey)
+        report = AdoptionReport(session.layout, survey, rules, call.dry_run)
+        for line in report.describe_tables():
             click.echo(visible(line), err=call.as_json)
         _check_users(survey)
-        with mapping(call.mapping) as mapped:
-            await _run(call, both, report, mapped)
+        with open_mapping(call.mapping) as write_mapping:
+            await _run(call, session, report, write_mapping)
     if not call.dry_run:
-        await update_planner(settings, report.tally.messages["new"])
+        await update_planner(settings, report.counts.messages["new"])
     return report
 
 
-async def _run(call: _Call, both: Sides, report: AdoptionReport, mapped: Mapped) -> None:
-    def refused(refusal: Refusal) -> None:
+async def _run(
+    call: _Call, session: AdoptionSession, report: AdoptionReport, write_mapping: WriteMapping
+) -> None:
+    def refuse(refusal: Refusal) -> None:
         if call.stops:
             raise AdoptionError(f"Stopped at {refusal}. What was adopted before it stays.")
         warn(f"refused: {refusal}")
@@ -260,28 +264,30 @@ async def _run(call: _Call, both: Sides, report: AdoptionReport, mapped: Mapped)
     rows = survey.conversations + survey.messages - survey.orphan_count
     with progress("reading" if call.dry_run else "adopting", rows) as advance:
         adoption = Adoption(
-            both.source,
-            both.target,
+            session.source,
+            session.target,
             report.rules,
-            both.now,
-            on_refusal=refused,
-            on_adopted=mapped,
+            session.now,
+            on_refusal=refuse,
+            on_adopted=write_mapping,
             advance=advance,
-            tally=report.tally,
+            counts=report.counts,
         )
         await (adoption.preview() if call.dry_run else adoption.adopt())
     if not call.dry_run:
         with progress("comparing", rows) as advance:
-            check = Check(both.source, both.target, report.rules, both.now, advance)
+            check = AdoptionCheck(
+                session.source, session.target, report.rules, session.now, advance
+            )
             report.comparison = await check.compare()
 
 
-def _rules(call: _Call, layout: Layout, survey: Survey) -> Rules:
-    """Return the rules. Raises `AdoptionError` for a status without a rule."""
-    old, said = layout.conversations, layout.messages
-    rules = Rules(
-        conversations=Ids(old.name, old.kind("id")),
-        messages=Ids(said.name, said.kind("id")),
+def _rules(call: _Call, layout: Layout, survey: Survey) -> AdoptionRules:
+    """Return the rules. Raises `AdoptionError` if one of the statuses is unknown."""
+    conversations, messages = layout.conversations, layout.messages
+    rules = AdoptionRules(
+        conversations=IdMapping(conversations.name, conversations.kind("id")),
+        messages=IdMapping(messages.name, messages.kind("id")),
         owner=call.owner,
         roles=call.roles,
         statuses=call.statuses,
@@ -290,18 +296,18 @@ def _rules(call: _Call, layout: Layout, survey: Survey) -> Rules:
     if unknown:
         options = " ".join(f"--status {each}=..." for each in unknown)
         raise AdoptionError(
-            f"{old.name}: unknown status {', '.join(map(repr, unknown))}. "
-            f"Map it to active, archived or leave (to adopt none of them): {options}"
+            f"{conversations.name}: unknown status {', '.join(map(repr, unknown))}. Map it to "
+            f"active, archived, or leave (to leave such conversations behind): {options}"
         )
     return rules
 
 
 def _check_users(survey: Survey) -> None:
-    """Raise `AdoptionError` if owners must be added to a users table that needs more than an id."""
+    """Raise `AdoptionError` if owners must be added to users, and chatkeep cannot add them."""
     if survey.owner_count and survey.users_need:
         raise AdoptionError(
             f"{survey.owner_count} owners are not in the table users "
             f"({', '.join(survey.owners[:10])}), and a row there needs more than an id: "
-            f"{', '.join(survey.users_need)}. Let the application that owns the table add them "
-            "first; nothing was adopted."
+            f"{', '.join(survey.users_need)}. Have the application that owns the table add them "
+            "first. Nothing was adopted."
         )

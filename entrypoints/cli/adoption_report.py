@@ -1,4 +1,4 @@
-"""The output of an adoption: its report, and the mapping of old ids to new ones."""
+"""The report of an adoption, and the file that maps legacy ids to new ones."""
 
 import csv
 import json
@@ -11,54 +11,54 @@ from typing import Any, Final, TextIO
 from uuid import UUID
 
 from chatkeep.domain.operations.adoption.check import Comparison
-from chatkeep.domain.operations.adoption.layout import Order, Side
-from chatkeep.domain.operations.adoption.rules import Rules
-from chatkeep.domain.operations.adoption.run import Refusal, Tally
+from chatkeep.domain.operations.adoption.layout import Entity, MessageOrder
+from chatkeep.domain.operations.adoption.rules import AdoptionRules
+from chatkeep.domain.operations.adoption.run import AdoptionCounts, Refusal
 from chatkeep.domain.operations.adoption.tables import Layout, Survey
 from chatkeep.entrypoints.cli.output import open_output
 
 MAPPINGS: Final = (".csv", ".jsonl")
-SIDES: Final[tuple[Side, Side]] = ("conversations", "messages")
+ENTITIES: Final[tuple[Entity, Entity]] = ("conversations", "messages")
 REFUSALS_SHOWN: Final = 100
 OWNERS_SHOWN: Final = 10
 
-Mapped = Callable[[Side, str, UUID], None]
+WriteMapping = Callable[[Entity, str, UUID], None]
 
 
 @dataclass(slots=True)
 class AdoptionReport:
-    """What was found and done. `refusals` are the first ones; the tally has their number."""
+    """What was found and done. `refusals` are only the first ones; `counts` has their number."""
 
     layout: Layout
     survey: Survey
-    rules: Rules
+    rules: AdoptionRules
     dry_run: bool
-    tally: Tally = field(default_factory=Tally)
+    counts: AdoptionCounts = field(default_factory=AdoptionCounts)
     refusals: list[Refusal] = field(default_factory=list)
     comparison: Comparison | None = None
 
     @property
     def is_good(self) -> bool:
-        """Whether no row was refused, and both sides are equal."""
-        refused = self.tally.conversations["refused"] + self.tally.messages["refused"]
+        """Return whether no row was refused and no conversation differs."""
+        refused = self.counts.conversations["refused"] + self.counts.messages["refused"]
         return not refused and (self.comparison is None or not self.comparison.differing)
 
-    def found(self) -> Iterator[str]:
-        """Yield lines about the old tables, and how they will be read."""
+    def describe_tables(self) -> Iterator[str]:
+        """Yield lines about the legacy tables, and how they will be read."""
         rows = {"conversations": self.survey.conversations, "messages": self.survey.messages}
-        for side in SIDES:
-            table = self.layout.of(side)
+        for entity in ENTITIES:
+            table = self.layout.of(entity)
             columns = ", ".join(
                 f"{name} ({column.type})"
                 if name == column.name
                 else f"{name} = {column.name} ({column.type})"
                 for name, column in table.columns.fields.items()
             )
-            yield f"{side}: {table.name}, {rows[side]} rows: {columns}"
+            yield f"{entity}: {table.name}, {rows[entity]} rows: {columns}"
             if table.columns.extra:
                 names = ", ".join(column.name for column in table.columns.extra)
                 yield f"  other columns, {_EXTRA[self.layout.extra.value]}: {names}"
-        by = "created_at, then id" if self.layout.order is Order.TIME else "id"
+        by = "created_at, then id" if self.layout.order is MessageOrder.TIME else "id"
         yield f"order of messages: by {by}; times without a time zone are taken as UTC"
         if roles := self._roles():
             yield f"roles: {roles}"
@@ -77,47 +77,54 @@ class AdoptionReport:
                 f"({orphans})"
             )
 
-    def done(self) -> Iterator[str]:
+    def describe_result(self) -> Iterator[str]:
         """Yield lines about what was done, or would be done."""
-        for side, counted in zip(
-            SIDES, (self.tally.conversations, self.tally.messages), strict=True
+        for entity, counted in zip(
+            ENTITIES, (self.counts.conversations, self.counts.messages), strict=True
         ):
             words = [f"{counted['new']} {'to adopt' if self.dry_run else 'adopted'}"]
-            words += [f"{counted[key]} {_WORDS[key]}" for key in _WORDS if counted[key]]
-            yield f"{side}: {', '.join(words)}"
-        if self.tally.users:
-            yield f"users: {self.tally.users} added"
+            words += [f"{counted[key]} {_OUTCOMES[key]}" for key in _OUTCOMES if counted[key]]
+            yield f"{entity}: {', '.join(words)}"
+        if self.counts.users:
+            yield f"users: {self.counts.users} added"
         if self.comparison is not None:
-            yield from _compared(self.comparison)
+            yield from _describe(self.comparison)
 
     def document(self) -> dict[str, Any]:
-        """Return the report for JSON."""
+        """Return the whole report as JSON values."""
         survey, compared = self.survey, self.comparison
         return {
             "dry_run": self.dry_run,
-            "tables": {side: self._table(side) for side in SIDES},
+            "tables": {entity: self._table(entity) for entity in ENTITIES},
             "order": self.layout.order.value,
-            "conversations": {key: self.tally.conversations[key] for key in ("new", *_WORDS)},
-            "messages": {key: self.tally.messages[key] for key in ("new", *_WORDS)},
+            "conversations": {key: self.counts.conversations[key] for key in ("new", *_OUTCOMES)},
+            "messages": {key: self.counts.messages[key] for key in ("new", *_OUTCOMES)},
             "orphans": {"count": survey.orphan_count, "first": list(survey.orphans)},
-            "users_added": self.tally.users,
+            "users_added": self.counts.users,
             "refused": [
-                {"table": each.side, "id": each.id, "reason": each.reason} for each in self.refusals
+                {"table": each.entity, "id": each.id, "reason": each.reason}
+                for each in self.refusals
             ],
             "compared": None
             if compared is None
             else {
                 "conversations": compared.conversations,
-                "old": {"messages": compared.old_messages, "sha256": str(compared.old_checksum)},
-                "new": {"messages": compared.new_messages, "sha256": str(compared.new_checksum)},
+                "old": {
+                    "messages": compared.source_messages,
+                    "sha256": str(compared.source_checksum),
+                },
+                "new": {
+                    "messages": compared.target_messages,
+                    "sha256": str(compared.target_checksum),
+                },
                 "differing": compared.differing,
-                "first": compared.first,
+                "first": compared.first_differing,
             },
             "is_good": self.is_good,
         }
 
-    def _table(self, side: Side) -> dict[str, Any]:
-        table = self.layout.of(side)
+    def _table(self, entity: Entity) -> dict[str, Any]:
+        table = self.layout.of(entity)
         return {
             "name": table.name,
             "columns": {name: column.name for name, column in table.columns.fields.items()},
@@ -140,21 +147,21 @@ class AdoptionReport:
         )
 
 
-# What is counted besides the new rows, and its words in the report.
-_WORDS: Final = {
+# The outcomes other than new, and their words in the report.
+_OUTCOMES: Final = {
     "there": "already there",
-    "joined": "already used here, added to",
-    "gone": "deleted here since, not brought back",
-    "left": "not adopted because of their status",
-    "unowned": "of conversations that were not adopted",
+    "joined": "already in chatkeep, extended",
+    "gone": "deleted since, not restored",
+    "left": "left behind because of their status",
+    "unowned": "of conversations refused or left behind",
     "refused": "refused",
 }
 _EXTRA: Final = {"metadata": "kept in the metadata under old_columns", "leave": "not adopted"}
 
 
 @contextmanager
-def mapping(path: Path | None) -> Iterator[Mapped]:
-    """Yield the function that writes a line of the mapping file."""
+def open_mapping(path: Path | None) -> Iterator[WriteMapping]:
+    """Yield a function that writes a line of the mapping file, which appears when complete."""
     if path is None:
         yield lambda _side, _old, _new: None
         return
@@ -163,31 +170,32 @@ def mapping(path: Path | None) -> Iterator[Mapped]:
         try:
             yield _writer(path, file)
         finally:
-            file.detach()  # which flushes
+            file.detach()  # flushes it
 
 
-def _writer(path: Path, file: TextIO) -> Mapped:
+def _writer(path: Path, file: TextIO) -> WriteMapping:
     if path.suffix.lower() == ".csv":
         rows = csv.writer(file)
         rows.writerow(("table", "old_id", "new_id"))
-        return lambda side, old, new: rows.writerow((side, old, new)) and None
+        return lambda entity, old, new: rows.writerow((entity, old, new)) and None
 
-    def write(side: Side, old: str, new: UUID) -> None:
-        line = {"table": side, "old_id": old, "new_id": str(new)}
+    def write(entity: Entity, old: str, new: UUID) -> None:
+        line = {"table": entity, "old_id": old, "new_id": str(new)}
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     return write
 
 
-def _compared(found: Comparison) -> Iterator[str]:
+def _describe(found: Comparison) -> Iterator[str]:
     yield (
-        f"compared: {found.old_messages} messages there, {found.new_messages} here; "
-        f"sha256 {found.old_checksum} there, {found.new_checksum} here"
+        f"compared: {found.source_messages} messages in the legacy tables, "
+        f"{found.target_messages} in chatkeep; sha256 {found.source_checksum} and "
+        f"{found.target_checksum}"
     )
     if found.differing:
         yield (
-            f"{found.differing} conversations differ from their old tables: they were changed "
-            f"since, or need a look: {_some(found.first, of=found.differing)}"
+            f"{found.differing} conversations differ from the legacy tables: they were changed "
+            f"there since, or need a look: {_some(found.first_differing, of=found.differing)}"
         )
 
 

@@ -16,57 +16,59 @@ from chatkeep.domain.operations.adoption.check import Checksum
 from chatkeep.domain.operations.adoption.json_columns import canonical_json, normalize_json
 from chatkeep.domain.operations.adoption.layout import (
     AdoptionError,
-    Column,
-    Extra,
-    Kind,
-    Order,
-    Wanted,
-    chosen,
-    order_of,
-    resolve,
+    AdoptionOptions,
+    ColumnKind,
+    ExtraColumns,
+    LegacyColumn,
+    MessageOrder,
+    choose_order,
+    choose_table,
+    map_columns,
 )
 from chatkeep.domain.operations.adoption.rules import (
     NAMESPACE,
-    Ids,
-    OldConversation,
-    OldMessage,
-    Rules,
-    conversation_of,
-    message_of,
+    AdoptionRules,
+    IdMapping,
+    LegacyConversation,
+    LegacyMessage,
+    to_conversation,
+    to_new_message,
 )
 
 NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ANN = UserId("ann")
-RULES = Rules(
-    conversations=Ids("public.old_conversations", Kind.INTEGER),
-    messages=Ids("public.old_messages", Kind.INTEGER),
+RULES = AdoptionRules(
+    conversations=IdMapping("public.old_conversations", ColumnKind.INTEGER),
+    messages=IdMapping("public.old_messages", ColumnKind.INTEGER),
 )
 ID = "5a0e2c2f-9d47-4c0b-8d3e-0d8f4b6a2f11"
 
 
 def message(**row: Any) -> NewMessage:  # noqa: ANN401 - any column
-    return message_of(
-        OldMessage(**({"id": "1", "role": "user", "content": "Hi"} | row)), ANN, RULES
+    return to_new_message(
+        LegacyMessage(**({"id": "1", "role": "user", "content": "Hi"} | row)), ANN, RULES
     )
 
 
-# Ids
+# IdMapping
 
 
-@pytest.mark.parametrize("kind", [Kind.UUID, Kind.TEXT])
-def test_a_uuid_is_kept(kind: Kind) -> None:
-    assert Ids("public.t", kind).new(ID) == UUID(ID)
+@pytest.mark.parametrize("kind", [ColumnKind.UUID, ColumnKind.TEXT])
+def test_a_uuid_is_kept(kind: ColumnKind) -> None:
+    assert IdMapping("public.t", kind).new(ID) == UUID(ID)
 
 
 @pytest.mark.parametrize("old", [ID.upper(), ID.replace("-", ""), f"{{{ID}}}", "1", ""])
 def test_a_text_that_is_no_uuid_as_postgres_writes_them_is_derived(old: str) -> None:
     """Otherwise two rows whose ids differ only in case would become one."""
-    assert Ids("public.t", Kind.TEXT).new(old) == uuid5(NAMESPACE, f"public.t:{old}")
+    assert IdMapping("public.t", ColumnKind.TEXT).new(old) == uuid5(NAMESPACE, f"public.t:{old}")
 
 
 def test_equal_numbers_of_different_tables_become_different_ids() -> None:
-    assert Ids("a.t", Kind.INTEGER).new("-7") != Ids("b.t", Kind.INTEGER).new("-7")
+    assert IdMapping("a.t", ColumnKind.INTEGER).new("-7") != IdMapping(
+        "b.t", ColumnKind.INTEGER
+    ).new("-7")
 
 
 # Roles and statuses
@@ -95,8 +97,8 @@ def test_an_old_role_stands_for_one_of_ours(given: str, role: Role) -> None:
 
 def test_what_the_operator_says_of_a_role_comes_first() -> None:
     rules = replace(RULES, roles={"bot": Role.SYSTEM})
-    old = OldMessage(id="1", role="Bot", content="Hi")
-    assert message_of(old, ANN, rules).role is Role.SYSTEM
+    old = LegacyMessage(id="1", role="Bot", content="Hi")
+    assert to_new_message(old, ANN, rules).role is Role.SYSTEM
 
 
 def test_a_tool_message_without_a_call_is_given_an_id_of_its_own_row() -> None:
@@ -105,15 +107,15 @@ def test_a_tool_message_without_a_call_is_given_an_id_of_its_own_row() -> None:
 
 
 def test_an_old_status_stands_for_one_of_ours_or_is_refused() -> None:
-    old = OldConversation(id="1", user_id="ann")
+    old = LegacyConversation(id="1", user_id="ann")
     for word, status in {None: "active", "Open": "active", "closed ": "archived"}.items():
-        made = conversation_of(replace(old, status=word), RULES, NOW)
+        made = to_conversation(replace(old, status=word), RULES, NOW)
         assert made is not None
         assert made.status is Status(status)
     with pytest.raises(InvalidValueError, match="status"):
-        conversation_of(replace(old, status="deleted"), RULES, NOW)
+        to_conversation(replace(old, status="deleted"), RULES, NOW)
     left = replace(RULES, statuses={"deleted": None})
-    assert conversation_of(replace(old, status="Deleted"), left, NOW) is None
+    assert to_conversation(replace(old, status="Deleted"), left, NOW) is None
 
 
 # Times
@@ -134,7 +136,7 @@ def test_an_old_status_stands_for_one_of_ours_or_is_refused() -> None:
 def test_the_times_of_a_conversation_follow_from_what_there_is(
     row: dict[str, Any], created: int, updated: int
 ) -> None:
-    made = conversation_of(OldConversation(id="1", user_id="ann", **row), RULES, NOW)
+    made = to_conversation(LegacyConversation(id="1", user_id="ann", **row), RULES, NOW)
     assert made is not None
     assert made.created_at == NOW + created * HOUR
     assert made.updated_at == NOW + updated * HOUR
@@ -143,7 +145,7 @@ def test_the_times_of_a_conversation_follow_from_what_there_is(
 @pytest.mark.parametrize("owner", ["", "x" * 256])
 def test_a_user_who_cannot_own_anything_is_refused(owner: str) -> None:
     with pytest.raises(InvalidValueError, match="user_id"):
-        conversation_of(OldConversation(id="1", user_id=owner), RULES, NOW)
+        to_conversation(LegacyConversation(id="1", user_id=owner), RULES, NOW)
 
 
 # JSON columns
@@ -239,40 +241,44 @@ def _checksum(*messages: NewMessage) -> str:
 
 # Layouts
 
-ID_COLUMN = Column("id", Kind.INTEGER, "integer")
-CONVERSATION_COLUMN = Column("chat_id", Kind.INTEGER, "integer")
-ROLE = Column("role", Kind.TEXT, "text")
-CONTENT = Column("content", Kind.TEXT, "text")
+ID_COLUMN = LegacyColumn("id", ColumnKind.INTEGER, "integer")
+CONVERSATION_COLUMN = LegacyColumn("chat_id", ColumnKind.INTEGER, "integer")
+ROLE = LegacyColumn("role", ColumnKind.TEXT, "text")
+CONTENT = LegacyColumn("content", ColumnKind.TEXT, "text")
 MESSAGES = [ID_COLUMN, CONVERSATION_COLUMN, ROLE, CONTENT]
 
 
 def test_the_usual_names_are_known_and_the_better_one_wins() -> None:
-    text = Column("text", Kind.TEXT, "text")
-    found = resolve("messages", "t", [*MESSAGES, text], Wanted(extra=Extra.LEAVE))
+    text = LegacyColumn("text", ColumnKind.TEXT, "text")
+    found = map_columns(
+        "messages", "t", [*MESSAGES, text], AdoptionOptions(extra=ExtraColumns.LEAVE)
+    )
     assert found.fields["conversation_id"] == CONVERSATION_COLUMN
     assert found.fields["content"] == CONTENT
     assert found.extra == (text,)
 
 
 def test_what_the_operator_says_of_a_column_comes_first() -> None:
-    text = Column("text", Kind.TEXT, "text")
-    wanted = Wanted(columns={("messages", "content"): "text"}, extra=Extra.LEAVE)
-    found = resolve("messages", "t", [*MESSAGES, text], wanted)
+    text = LegacyColumn("text", ColumnKind.TEXT, "text")
+    wanted = AdoptionOptions(columns={("messages", "content"): "text"}, extra=ExtraColumns.LEAVE)
+    found = map_columns("messages", "t", [*MESSAGES, text], wanted)
     assert (found.fields["content"], found.extra) == (text, (CONTENT,))
 
 
 def test_a_column_can_be_said_to_be_none_of_ours() -> None:
-    name = Column("name", Kind.JSON, "jsonb")
+    name = LegacyColumn("name", ColumnKind.JSON, "jsonb")
     with pytest.raises(AdoptionError, match=r"messages\.name=\)"):
-        resolve("messages", "t", [*MESSAGES, name], Wanted(extra=Extra.LEAVE))
-    wanted = Wanted(columns={("messages", "name"): ""}, extra=Extra.LEAVE)
-    assert resolve("messages", "t", [*MESSAGES, name], wanted).extra == (name,)
+        map_columns("messages", "t", [*MESSAGES, name], AdoptionOptions(extra=ExtraColumns.LEAVE))
+    wanted = AdoptionOptions(columns={("messages", "name"): ""}, extra=ExtraColumns.LEAVE)
+    assert map_columns("messages", "t", [*MESSAGES, name], wanted).extra == (name,)
 
 
 def test_all_that_is_unclear_is_told_at_once() -> None:
-    wanted = Wanted(columns={("messages", "role"): "speaker"})
+    wanted = AdoptionOptions(columns={("messages", "role"): "speaker"})
     with pytest.raises(AdoptionError) as caught:
-        resolve("messages", "s.t", [ID_COLUMN, Column("mood", Kind.TEXT, "text")], wanted)
+        map_columns(
+            "messages", "s.t", [ID_COLUMN, LegacyColumn("mood", ColumnKind.TEXT, "text")], wanted
+        )
     said = str(caught.value)
     assert said.startswith("s.t: ")
     for part in ("conversation_id=NAME", "no column 'speaker'", "content=NAME", "for, mood:"):
@@ -282,22 +288,28 @@ def test_all_that_is_unclear_is_told_at_once() -> None:
 def test_what_chatkeep_counts_itself_needs_no_place() -> None:
     columns = [
         ID_COLUMN,
-        Column("user_id", Kind.TEXT, "text"),
-        Column("message_count", Kind.INTEGER, "integer"),
+        LegacyColumn("user_id", ColumnKind.TEXT, "text"),
+        LegacyColumn("message_count", ColumnKind.INTEGER, "integer"),
     ]
-    assert resolve("conversations", "t", columns, Wanted()).extra == ()
+    assert map_columns("conversations", "t", columns, AdoptionOptions()).extra == ()
 
 
 def test_the_order_is_that_of_times_else_of_numbers_else_unknown() -> None:
-    timed = {"id": ID_COLUMN, "created_at": Column("created_at", Kind.TIME, "timestamptz")}
-    assert order_of("t", timed, Wanted()) is Order.TIME
-    assert order_of("t", timed, Wanted(order=Order.ID)) is Order.ID
-    assert order_of("t", {"id": ID_COLUMN}, Wanted()) is Order.ID
+    timed = {
+        "id": ID_COLUMN,
+        "created_at": LegacyColumn("created_at", ColumnKind.TIME, "timestamptz"),
+    }
+    assert choose_order("t", timed, AdoptionOptions()) is MessageOrder.TIME
+    assert choose_order("t", timed, AdoptionOptions(order=MessageOrder.ID)) is MessageOrder.ID
+    assert choose_order("t", {"id": ID_COLUMN}, AdoptionOptions()) is MessageOrder.ID
     with pytest.raises(AdoptionError, match="--order id"):
-        order_of("t", {"id": Column("id", Kind.UUID, "uuid")}, Wanted())
+        choose_order("t", {"id": LegacyColumn("id", ColumnKind.UUID, "uuid")}, AdoptionOptions())
 
 
 def test_one_table_is_chosen_and_several_are_told() -> None:
-    assert chosen("messages", [("public", "old_messages")], Wanted()) == ("public", "old_messages")
+    assert choose_table("messages", [("public", "old_messages")], AdoptionOptions()) == (
+        "public",
+        "old_messages",
+    )
     with pytest.raises(AdoptionError, match=r"a\.message, b\.message.*--messages NAME"):
-        chosen("messages", [("a", "message"), ("b", "message")], Wanted())
+        choose_table("messages", [("a", "message"), ("b", "message")], AdoptionOptions())

@@ -23,10 +23,10 @@ OPERATORS = "an operator's: of all users"
 OF_GIVEN = "an operator's: of the users that are given with each row"
 NO_USERS_DATA = "holds no user's data"
 EXCEPTED = {
-    "adapters.operator.adoption.adoptions.ADD_USERS": OF_GIVEN,
-    "adapters.operator.adoption.adoptions.MOVE_CONVERSATIONS": OF_GIVEN,
-    "adapters.operator.adoption.adoptions.POSITIONS": OF_GIVEN,
-    "adapters.operator.adoption.adoptions.STORED": OF_GIVEN,
+    "adapters.operator.adoption.target.ADD_USERS": OF_GIVEN,
+    "adapters.operator.adoption.target.MOVE_CONVERSATIONS": OF_GIVEN,
+    "adapters.operator.adoption.target.POSITIONS": OF_GIVEN,
+    "adapters.operator.adoption.target.STORED": OF_GIVEN,
     "adapters.operator.doctor.counts.BATCH": OPERATORS,
     "adapters.operator.doctor.counts.ORPHANS": OPERATORS,
     "adapters.operator.move.preflight.HAS_ROWS": OPERATORS,
@@ -63,7 +63,7 @@ MADE_WHILE_RUNNING = {
 """Modules whose functions make statements, and why they may."""
 
 USE_PICCOLOS_TABLES = {
-    ("adapters.operator.adoption.adoptions", "Adoptions"): NO_USERS_DATA,
+    ("adapters.operator.adoption.target", "Adoptions"): NO_USERS_DATA,
     ("adapters.operator.doctor.counts", "Conversations"): "locks one conversation of one user",
     ("adapters.operator.move.preflight", "Conversations"): OPERATORS,
     ("adapters.operator.move.statements", "tables"): "asks for the names of columns",

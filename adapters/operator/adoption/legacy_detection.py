@@ -1,6 +1,6 @@
-"""Finds tables of conversations that somebody made by hand, from the catalogs of Postgres.
+"""Finds legacy tables of conversations in the catalogs of Postgres.
 
-Identifiers get into statements only as the database itself quotes them.
+Identifiers are put into statements only as the database itself quotes them.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.adoption.layout import (
     USUAL,
     AdoptionError,
-    Column,
-    Extra,
-    Kind,
-    Side,
-    Wanted,
-    chosen,
-    order_of,
-    resolve,
+    AdoptionOptions,
+    ColumnKind,
+    Entity,
+    ExtraColumns,
+    LegacyColumn,
+    choose_order,
+    choose_table,
+    map_columns,
 )
-from chatkeep.domain.operations.adoption.tables import Layout, OldTable
+from chatkeep.domain.operations.adoption.tables import Layout, LegacyTable
 
-# Tables, views and the like of those names, in one schema or in the search path; not chatkeep's.
-TABLES: Final = Statement(
+# Tables and views with those names, in one schema or in the search path, except chatkeep's own.
+FIND_TABLES: Final = Statement(
     "adoption.legacy_tables",
     """
 SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
@@ -38,11 +38,11 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY(:names::text[])
 ORDER BY n.nspname, c.relname""",
 )
 
-SCHEMA: Final = Statement(
+FIND_SCHEMA: Final = Statement(
     "adoption.legacy_schema", "SELECT FROM pg_namespace WHERE nspname = :schema"
 )
 
-COLUMNS: Final = Statement(
+FIND_COLUMNS: Final = Statement(
     "adoption.legacy_columns",
     """
 SELECT a.attname::text AS name, quote_ident(a.attname) AS quoted,
@@ -56,54 +56,58 @@ ORDER BY a.attnum""",
 )
 
 _KINDS: Final = {
-    "int2": Kind.INTEGER,
-    "int4": Kind.INTEGER,
-    "int8": Kind.INTEGER,
-    "uuid": Kind.UUID,
-    "json": Kind.JSON,
-    "jsonb": Kind.JSON,
-    "timestamptz": Kind.TIME,
-    "timestamp": Kind.NAIVE_TIME,
-    "date": Kind.DATE,
+    "int2": ColumnKind.INTEGER,
+    "int4": ColumnKind.INTEGER,
+    "int8": ColumnKind.INTEGER,
+    "uuid": ColumnKind.UUID,
+    "json": ColumnKind.JSON,
+    "jsonb": ColumnKind.JSON,
+    "timestamptz": ColumnKind.TIME,
+    "timestamp": ColumnKind.NAIVE_TIME,
+    "date": ColumnKind.DATE,
 }
 
 
-async def detect(engine: Engine, wanted: Wanted) -> Layout:
-    """Return the tables and what their columns are.
+async def detect(engine: Engine, options: AdoptionOptions) -> Layout:
+    """Find the tables, and map their columns to fields.
 
-    Raises `AdoptionError` for what is missing, ambiguous or unusable, with the way out.
+    Raises `AdoptionError` for what is missing, ambiguous or unusable, with what to do about it.
     """
-    if wanted.schema is not None and not await engine.fetch(SCHEMA, schema=wanted.schema):
-        raise AdoptionError(f"There is no schema {wanted.schema!r}: look at --schema.")
-    conversations = await _find(engine, "conversations", wanted)
-    messages = await _find(engine, "messages", wanted)
+    if options.schema is not None and not await engine.fetch(FIND_SCHEMA, schema=options.schema):
+        raise AdoptionError(f"There is no schema {options.schema!r}: check --schema.")
+    conversations = await _find(engine, "conversations", options)
+    messages = await _find(engine, "messages", options)
     if conversations["oid"] == messages["oid"]:
-        raise AdoptionError("--conversations and --messages name one and the same table.")
-    made = await _table(engine, "conversations", conversations, wanted)
-    said = await _table(engine, "messages", messages, wanted)
-    order = order_of(said.name, said.columns.fields, wanted)
-    return Layout(made, said, order, wanted.extra or Extra.LEAVE)
+        raise AdoptionError("--conversations and --messages name the same table.")
+    conversations_table = await _table(engine, "conversations", conversations, options)
+    messages_table = await _table(engine, "messages", messages, options)
+    order = choose_order(messages_table.name, messages_table.columns.fields, options)
+    return Layout(conversations_table, messages_table, order, options.extra or ExtraColumns.LEAVE)
 
 
-async def _find(engine: Engine, side: Side, wanted: Wanted) -> Row:
-    given = wanted.conversations if side == "conversations" else wanted.messages
-    names: Sequence[str] = USUAL[side] if given is None else (given,)
-    rows = await engine.fetch(TABLES, names=list(names), schema=wanted.schema)
-    name = chosen(side, [(row["schema"], row["name"]) for row in rows], wanted)
+async def _find(engine: Engine, entity: Entity, options: AdoptionOptions) -> Row:
+    given = options.conversations if entity == "conversations" else options.messages
+    names: Sequence[str] = USUAL[entity] if given is None else (given,)
+    rows = await engine.fetch(FIND_TABLES, names=list(names), schema=options.schema)
+    name = choose_table(entity, [(row["schema"], row["name"]) for row in rows], options)
     return next(row for row in rows if (row["schema"], row["name"]) == name)
 
 
-async def _table(engine: Engine, side: Side, found: Row, wanted: Wanted) -> OldTable:
-    rows = await engine.fetch(COLUMNS, oid=found["oid"])
+async def _table(
+    engine: Engine, entity: Entity, found: Row, options: AdoptionOptions
+) -> LegacyTable:
+    rows = await engine.fetch(FIND_COLUMNS, oid=found["oid"])
     name = f"{found['schema']}.{found['name']}"
-    columns = [Column(row["name"], _kind(row), row["type"]) for row in rows]
+    columns = [LegacyColumn(row["name"], _kind(row), row["type"]) for row in rows]
     identifiers = {row["name"]: row["quoted"] for row in rows}
-    return OldTable(name, found["quoted"], resolve(side, name, columns, wanted), identifiers)
+    return LegacyTable(
+        name, found["quoted"], map_columns(entity, name, columns, options), identifiers
+    )
 
 
-def _kind(row: Row) -> Kind:
+def _kind(row: Row) -> ColumnKind:
     if row["typtype"] == "e":
-        return Kind.CHOICE
+        return ColumnKind.CHOICE
     if row["category"] == "S":
-        return Kind.TEXT
-    return _KINDS.get(row["base"], Kind.OTHER)
+        return ColumnKind.TEXT
+    return _KINDS.get(row["base"], ColumnKind.OTHER)

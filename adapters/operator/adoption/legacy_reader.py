@@ -1,7 +1,7 @@
-"""Reads conversations from tables that somebody made by hand; never writes there.
+"""Reads conversations from legacy tables, and never writes there.
 
-All is read in one read-only transaction, as it was at its beginning, through cursors: whatever
-indexes those tables have, each reading sorts each once, and a page of it is held in memory.
+It reads one snapshot, in one read-only transaction, through cursors. Each pass sorts each table
+once, with or without indexes, and holds one page in memory.
 """
 
 from collections import deque
@@ -9,21 +9,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from chatkeep.adapters.operator.adoption import legacy_queries as sources
+from chatkeep.adapters.operator.adoption import legacy_queries as queries
 from chatkeep.adapters.piccolo import locks
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.transaction import READ_SNAPSHOT
 from chatkeep.domain.operations.adoption.layout import AdoptionError
-from chatkeep.domain.operations.adoption.rules import OldConversation, OldMessage
-from chatkeep.domain.operations.adoption.run import BATCH_CONVERSATIONS, BATCH_MESSAGES, Batch, Part
-from chatkeep.domain.operations.adoption.tables import Layout, OldTable, Survey
+from chatkeep.domain.operations.adoption.ports import (
+    CONVERSATIONS_PER_BATCH,
+    MESSAGES_PER_BATCH,
+    Batch,
+    ConversationPart,
+)
+from chatkeep.domain.operations.adoption.rules import LegacyConversation, LegacyMessage
+from chatkeep.domain.operations.adoption.tables import Layout, LegacyTable, Survey
 
 SHOWN: Final = 100
-"""So many ids of a kind are told; how many there are in all is always told."""
+"""Ids and values that a survey lists; it always counts all of them."""
 
-# What else a row of users needs, that has neither a default nor a value made for it.
+# Columns of users, other than the id, that are required and have no default.
 USERS_NEED: Final = Statement(
     "adoption.users_need",
     """
@@ -34,8 +39,8 @@ ORDER BY a.attnum""",
 )
 
 
-class LegacyTables:
-    """To be used within `reading`."""
+class PiccoloLegacyTables:
+    """The legacy tables, on Postgres. Create it with `reading`."""
 
     def __init__(self, engine: Engine, layout: Layout) -> None:
         self._engine = engine
@@ -43,48 +48,54 @@ class LegacyTables:
 
     @classmethod
     @asynccontextmanager
-    async def reading(cls, engine: Engine, layout: Layout) -> AsyncIterator["LegacyTables"]:
-        """Open the transaction; raise `AdoptionError` when another process adopts already."""
+    async def reading(cls, engine: Engine, layout: Layout) -> AsyncIterator["PiccoloLegacyTables"]:
+        """Open the transaction. Raises `AdoptionError` if another process is adopting."""
         async with engine.transaction():
             await engine.fetch(READ_SNAPSHOT)
             if not await locks.try_to_take(engine, locks.ADOPTION):
-                raise AdoptionError("Another process is adopting in this database: wait for it.")
+                raise AdoptionError(
+                    "Another process is adopting in this database: wait until it ends."
+                )
             yield cls(engine, layout)
 
     async def survey(self) -> Survey:
-        """Count. Raises `AdoptionError` for ids that are missing or not unique."""
-        old, said = self._layout.conversations, self._layout.messages
-        await self._check_ids(old)
-        await self._check_ids(said)
-        orphans = sources.orphans(self._layout)
-        absent = sources.absent_owners(self._layout)
+        """Count the rows. Raises `AdoptionError` for ids that are missing or not unique."""
+        conversations, messages = self._layout.conversations, self._layout.messages
+        await self._check_ids(conversations)
+        await self._check_ids(messages)
+        orphans = queries.orphans_query(self._layout)
+        missing_owners = queries.missing_owners_query(self._layout)
         return Survey(
-            conversations=await self._count(f"SELECT FROM {old.quoted}"),
-            messages=await self._count(f"SELECT FROM {said.quoted}"),
+            conversations=await self._count(f"SELECT FROM {conversations.quoted}"),
+            messages=await self._count(f"SELECT FROM {messages.quoted}"),
             orphan_count=await self._count(orphans),
             orphans=await self._ids(orphans),
-            roles=await self._values(said, "role"),
-            statuses=await self._values(old, "status"),
-            owner_count=0 if absent is None else await self._count(absent),
-            owners=[] if absent is None else await self._ids(absent),
+            roles=await self._values(messages, "role"),
+            statuses=await self._values(conversations, "status"),
+            owner_count=0 if missing_owners is None else await self._count(missing_owners),
+            owners=[] if missing_owners is None else await self._ids(missing_owners),
             users_need=[row["name"] for row in await self._engine.fetch(USERS_NEED)],
         )
 
     async def batches(self) -> AsyncIterator[Batch]:
-        conversations = self._cursor("read_conversations", sources.conversations(self._layout))
-        messages = self._cursor("read_messages", sources.messages(self._layout))
-        parts: list[Part] = []
+        conversations = self._cursor(
+            "read_conversations", queries.conversations_query(self._layout)
+        )
+        messages = self._cursor("read_messages", queries.messages_query(self._layout))
+        parts: list[ConversationPart] = []
         read = 0
         while rows := await conversations.take(1):
-            old = _conversation(rows[0])
-            left, first = old.messages, True
-            while first or left:
-                taken = await messages.take(min(left, BATCH_MESSAGES - read))
+            row = _conversation(rows[0])
+            left, is_first = row.messages, True
+            while is_first or left:
+                taken = await messages.take(min(left, MESSAGES_PER_BATCH - read))
                 left -= len(taken)
                 read += len(taken)
-                parts.append(Part(old, tuple(map(_message, taken)), first, last=not left))
-                first = False
-                if read >= BATCH_MESSAGES or len(parts) >= BATCH_CONVERSATIONS:
+                parts.append(
+                    ConversationPart(row, tuple(map(_message, taken)), is_first, is_last=not left)
+                )
+                is_first = False
+                if read >= MESSAGES_PER_BATCH or len(parts) >= CONVERSATIONS_PER_BATCH:
                     yield parts
                     parts, read = [], 0
         if parts:
@@ -95,13 +106,13 @@ class LegacyTables:
     def _cursor(self, name: str, query: str) -> "_Cursor":
         return _Cursor(self._engine, name, query)
 
-    async def _check_ids(self, table: OldTable) -> None:
-        rows = await self._engine.fetch(_read("bad_ids", sources.bad_ids(table)))
+    async def _check_ids(self, table: LegacyTable) -> None:
+        rows = await self._engine.fetch(_read("bad_ids", queries.bad_ids_query(table)))
         if rows:
             ids = ", ".join("null" if row["id"] is None else row["id"] for row in rows)
             raise AdoptionError(
-                f"{table.name}: its ids are not there or not unique ({ids}), so nobody could tell "
-                "what was adopted already. Mend them, or make a view that gives unique ones."
+                f"{table.name}: some ids are missing or not unique ({ids}), so that adopted rows "
+                "could not be recognized. Correct them, or create a view with unique ids."
             )
 
     async def _count(self, query: str) -> int:
@@ -114,28 +125,28 @@ class LegacyTables:
         statement = _read("ids", f"{query} ORDER BY 1 LIMIT {SHOWN}")
         return [row["id"] for row in await self._engine.fetch(statement)]
 
-    async def _values(self, table: OldTable, field: str) -> dict[str | None, int]:
+    async def _values(self, table: LegacyTable, field: str) -> dict[str | None, int]:
         if table.identifier(field) is None:
             return {}
-        rows = await self._engine.fetch(_read("values", sources.values(table, field, SHOWN)))
+        rows = await self._engine.fetch(_read("values", queries.values_query(table, field, SHOWN)))
         return {row["value"]: row["rows"] for row in rows}
 
 
 class _Cursor:
-    """Rows of a query, a page of them in memory."""
+    """A cursor that holds one page of rows in memory."""
 
     def __init__(self, engine: Engine, name: str, query: str) -> None:
         self._engine = engine
         self._declare = _read("declare", f"DECLARE {name} NO SCROLL CURSOR FOR {query}")
-        self._fetch = _read("fetch", f"FETCH {BATCH_MESSAGES} FROM {name}")
+        self._fetch = _read("fetch", f"FETCH {MESSAGES_PER_BATCH} FROM {name}")
         self._close = _read("close", f"CLOSE {name}")
         self._page: deque[Row] = deque()
         self._is_open = False
 
-    async def take(self, many: int) -> list[Row]:
-        """Return so many rows, fewer only at the end."""
+    async def take(self, count: int) -> list[Row]:
+        """Return the next `count` rows; fewer only at the end."""
         taken: list[Row] = []
-        while len(taken) < many:
+        while len(taken) < count:
             if not self._page and not await self._read():
                 break
             taken.append(self._page.popleft())
@@ -155,13 +166,13 @@ class _Cursor:
 
 
 def _read(kind: str, sql: str) -> Statement:
-    """Return a statement on tables whose names are known only now. It has no parameters."""
+    """Return a statement without parameters on tables whose names are known only now."""
     return Statement(f"adoption.legacy_{kind}", sql)
 
 
-def _conversation(row: Row) -> OldConversation:
-    return OldConversation(**dict(row.items()))
+def _conversation(row: Row) -> LegacyConversation:
+    return LegacyConversation(**dict(row.items()))
 
 
-def _message(row: Row) -> OldMessage:
-    return OldMessage(**dict(row.items()))
+def _message(row: Row) -> LegacyMessage:
+    return LegacyMessage(**dict(row.items()))

@@ -9,8 +9,15 @@ from typing import Final
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import Conversation, Message, MessageId, NewMessage, Position
 from chatkeep.domain.operations.adoption.json_columns import canonical_json
-from chatkeep.domain.operations.adoption.rules import Rules, conversation_of, message_of
-from chatkeep.domain.operations.adoption.run import Adopted, Batch, OldTables, Part, Stored, rows_of
+from chatkeep.domain.operations.adoption.ports import (
+    AdoptionTarget,
+    Batch,
+    ConversationPart,
+    LegacyTables,
+    StoredMessage,
+    count_rows,
+)
+from chatkeep.domain.operations.adoption.rules import AdoptionRules, to_conversation, to_new_message
 
 SHOWN: Final = 10
 
@@ -44,146 +51,150 @@ class Checksum:
 
 @dataclass(slots=True)
 class Comparison:
-    """What was compared. `first` has the legacy ids of the first conversations that differ.
+    """What was compared. `first_differing` has the legacy ids of some that differ.
 
     It covers the messages that were adopted and not deleted since, in the order of the legacy
     tables. Messages that a later run added come after those of earlier runs.
     """
 
     conversations: int = 0
-    old_messages: int = 0
-    new_messages: int = 0
-    old_checksum: Checksum = field(default_factory=Checksum)
-    new_checksum: Checksum = field(default_factory=Checksum)
+    source_messages: int = 0
+    target_messages: int = 0
+    source_checksum: Checksum = field(default_factory=Checksum)
+    target_checksum: Checksum = field(default_factory=Checksum)
     differing: int = 0
-    first: list[str] = field(default_factory=list)
+    first_differing: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class _Chain:
+class _RunMessages:
     """The messages of one conversation that one run adopted, on both sides."""
 
-    old: Checksum = field(default_factory=Checksum)
-    new: Checksum = field(default_factory=Checksum)
+    source: Checksum = field(default_factory=Checksum)
+    target: Checksum = field(default_factory=Checksum)
     last: int = 0
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenConversation:
     """A conversation being compared. Without `conversation` there is nothing to compare."""
 
     conversation: Conversation | None
     is_sound: bool = True
-    chains: dict[datetime, _Chain] = field(default_factory=dict)
+    runs: dict[datetime, _RunMessages] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Check:
+class AdoptionCheck:
     """Compares legacy tables and target after `run` has adopted. Changes nothing."""
 
-    source: OldTables
-    target: Adopted
-    rules: Rules
+    source: LegacyTables
+    target: AdoptionTarget
+    rules: AdoptionRules
     run: datetime
     advance: Callable[[int], object]
     found: Comparison = field(default_factory=Comparison)
-    _open: _Open | None = None
+    _open: _OpenConversation | None = None
 
     async def compare(self) -> Comparison:
         async for batch in self.source.batches():
-            opened = list(self._opened(batch))
-            await self._look_up(batch, opened)
+            opened = list(self._open_conversations(batch))
+            await self._find_conversations(batch, opened)
             await self._compare(batch, opened)
-            for part, here in zip(batch, opened, strict=True):
-                if part.last and here.conversation is not None:
-                    self._close(part.old.id, here)
-            self.advance(rows_of(batch))
+            for part, current in zip(batch, opened, strict=True):
+                if part.is_last and current.conversation is not None:
+                    self._close(part.row.id, current)
+            self.advance(count_rows(batch))
         return self.found
 
-    def _opened(self, batch: Batch) -> Iterator[_Open]:
+    def _open_conversations(self, batch: Batch) -> Iterator[_OpenConversation]:
         for part in batch:
-            if part.first or self._open is None:
+            if part.is_first or self._open is None:
                 try:
-                    conversation = conversation_of(part.old, self.rules, self.run)
+                    conversation = to_conversation(part.row, self.rules, self.run)
                 except InvalidValueError:
                     conversation = None
-                self._open = _Open(conversation)
+                self._open = _OpenConversation(conversation)
             yield self._open
 
-    async def _look_up(self, batch: Batch, opened: Sequence[_Open]) -> None:
+    async def _find_conversations(self, batch: Batch, opened: Sequence[_OpenConversation]) -> None:
         """Skip conversations that were deleted since; those that this run adopted must exist."""
         first = [
-            (here, here.conversation)
-            for part, here in zip(batch, opened, strict=True)
-            if part.first and here.conversation is not None
+            (current, current.conversation)
+            for part, current in zip(batch, opened, strict=True)
+            if part.is_first and current.conversation is not None
         ]
-        there = await self.target.last_positions([each for _, each in first], lock=False)
-        known = await self.target.remembered([each.id for _, each in first])
-        for here, conversation in first:
-            if conversation.id not in there:
-                if known.get(conversation.id, self.run) == self.run:
-                    here.is_sound = False
+        existing = await self.target.last_positions([each for _, each in first], lock=False)
+        adopted = await self.target.find_adopted([each.id for _, each in first])
+        for current, conversation in first:
+            if conversation.id not in existing:
+                if adopted.get(conversation.id, self.run) == self.run:
+                    current.is_sound = False
                 else:
-                    here.conversation = None
+                    current.conversation = None
 
-    async def _compare(self, batch: Batch, opened: Sequence[_Open]) -> None:
+    async def _compare(self, batch: Batch, opened: Sequence[_OpenConversation]) -> None:
         read = [
-            (here, here.conversation, self._messages(part, here.conversation))
-            for part, here in zip(batch, opened, strict=True)
-            if here.conversation is not None
+            (current, current.conversation, self._convert_messages(part, current.conversation))
+            for part, current in zip(batch, opened, strict=True)
+            if current.conversation is not None
         ]
         keys = [(id_, owner.user_id) for _, owner, messages in read for id_ in messages]
-        stored = await self.target.stored(keys)
-        known = await self.target.remembered([id_ for id_, _ in keys if id_ not in stored])
-        for here, _, messages in read:
+        stored = await self.target.find_messages(keys)
+        adopted = await self.target.find_adopted([id_ for id_, _ in keys if id_ not in stored])
+        for current, _, messages in read:
             absent = [id_ for id_ in messages if id_ not in stored]
-            if any(known.get(id_, self.run) == self.run for id_ in absent):
-                here.is_sound = False
-            self.found.old_messages += sum(known.get(id_) == self.run for id_ in absent)
-            self._count(here, messages, stored)
+            if any(adopted.get(id_, self.run) == self.run for id_ in absent):
+                current.is_sound = False
+            self.found.source_messages += sum(adopted.get(id_) == self.run for id_ in absent)
+            self._add_messages(current, messages, stored)
 
-    def _messages(self, part: Part, conversation: Conversation) -> dict[MessageId, NewMessage]:
+    def _convert_messages(
+        self, part: ConversationPart, conversation: Conversation
+    ) -> dict[MessageId, NewMessage]:
         """Convert the rows, without those that are refused."""
         messages = {}
-        for old in part.messages:
+        for row in part.messages:
             try:
-                new = message_of(old, conversation.user_id, self.rules)
+                new = to_new_message(row, conversation.user_id, self.rules)
             except InvalidValueError:
                 continue
             if new.id is not None:
                 messages[new.id] = new
         return messages
 
-    def _count(
+    def _add_messages(
         self,
-        here: _Open,
+        current: _OpenConversation,
         messages: Mapping[MessageId, NewMessage],
-        stored: Mapping[MessageId, Stored],
+        stored: Mapping[MessageId, StoredMessage],
     ) -> None:
-        found: list[tuple[Position, MessageId, _Chain]] = []
+        found: list[tuple[Position, MessageId, _RunMessages]] = []
         for id_, new in messages.items():
-            there = stored.get(id_)
-            if there is None or there.run is None:  # deleted since, or another message with this id
+            existing = stored.get(id_)
+            if (
+                existing is None or existing.run is None
+            ):  # deleted since, or another message with this id
                 continue
-            chain = here.chains.setdefault(there.run, _Chain())
-            chain.old.add(new, timed=new.created_at is not None)
-            self.found.old_messages += 1
-            if here.conversation and there.message.conversation_id == here.conversation.id:
-                found.append((there.message.position, id_, chain))
-        for position, id_, chain in sorted(found, key=lambda each: each[0]):
+            of_run = current.runs.setdefault(existing.run, _RunMessages())
+            of_run.source.add(new, timed=new.created_at is not None)
+            self.found.source_messages += 1
+            if current.conversation and existing.message.conversation_id == current.conversation.id:
+                found.append((existing.message.position, id_, of_run))
+        for position, id_, of_run in sorted(found, key=lambda each: each[0]):
             timed = messages[id_].created_at is not None
-            chain.new.add(stored[id_].message, timed=timed)
-            self.found.new_messages += 1
-            here.is_sound &= position > chain.last
-            chain.last = position
+            of_run.target.add(stored[id_].message, timed=timed)
+            self.found.target_messages += 1
+            current.is_sound &= position > of_run.last
+            of_run.last = position
 
-    def _close(self, old_id: str, here: _Open) -> None:
+    def _close(self, legacy_id: str, current: _OpenConversation) -> None:
         self.found.conversations += 1
-        for _, chain in sorted(here.chains.items()):
-            here.is_sound &= str(chain.old) == str(chain.new)
-            self.found.old_checksum.update(chain.old)
-            self.found.new_checksum.update(chain.new)
-        if not here.is_sound:
+        for _, of_run in sorted(current.runs.items()):
+            current.is_sound &= str(of_run.source) == str(of_run.target)
+            self.found.source_checksum.update(of_run.source)
+            self.found.target_checksum.update(of_run.target)
+        if not current.is_sound:
             self.found.differing += 1
-            if len(self.found.first) < SHOWN:
-                self.found.first.append(old_id)
+            if len(self.found.first_differing) < SHOWN:
+                self.found.first_differing.append(legacy_id)

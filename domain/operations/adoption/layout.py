@@ -7,14 +7,14 @@ from typing import Final, Literal
 
 from chatkeep.domain.errors import ChatkeepError
 
-Side = Literal["conversations", "messages"]
+Entity = Literal["conversations", "messages"]
 
 
 class AdoptionError(ChatkeepError):
     """The legacy tables cannot be adopted as they are; the message says what to do about it."""
 
 
-class Kind(StrEnum):
+class ColumnKind(StrEnum):
     """The kinds of column types that an adoption distinguishes."""
 
     INTEGER = "integer"
@@ -28,14 +28,14 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-class Order(StrEnum):
+class MessageOrder(StrEnum):
     """What the messages of a conversation are ordered by."""
 
     TIME = "time"
     ID = "id"
 
 
-class Extra(StrEnum):
+class ExtraColumns(StrEnum):
     """What happens to columns that chatkeep has no field for."""
 
     METADATA = "metadata"
@@ -43,16 +43,16 @@ class Extra(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class LegacyColumn:
     """A column of a legacy table; `type` is the database's name for its type."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class AdoptionOptions:
     """What the operator specifies about the legacy tables. None means to detect it.
 
     `columns` maps a table and a field to the name of a column, or to an empty name if there is
@@ -62,37 +62,37 @@ class Wanted:
     schema: str | None = None
     conversations: str | None = None
     messages: str | None = None
-    columns: Mapping[tuple[Side, str], str] = field(default_factory=dict)
-    extra: Extra | None = None
-    order: Order | None = None
+    columns: Mapping[tuple[Entity, str], str] = field(default_factory=dict)
+    extra: ExtraColumns | None = None
+    order: MessageOrder | None = None
     has_owner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ColumnMapping:
     """Which column holds which field, and the extra columns, which hold none."""
 
-    fields: Mapping[str, Column]
-    extra: tuple[Column, ...]
+    fields: Mapping[str, LegacyColumn]
+    extra: tuple[LegacyColumn, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
     names: tuple[str, ...]
-    kinds: frozenset[Kind]
+    kinds: frozenset[ColumnKind]
     required: bool = False
 
 
-_IDS: Final = frozenset({Kind.INTEGER, Kind.UUID, Kind.TEXT})
-_TEXTS: Final = frozenset({Kind.TEXT})
-_CHOICES: Final = frozenset({Kind.TEXT, Kind.CHOICE})
-_DOCUMENTS: Final = frozenset({Kind.JSON, Kind.TEXT})
-_TIMES: Final = frozenset({Kind.TIME, Kind.NAIVE_TIME, Kind.DATE})
+_IDS: Final = frozenset({ColumnKind.INTEGER, ColumnKind.UUID, ColumnKind.TEXT})
+_TEXTS: Final = frozenset({ColumnKind.TEXT})
+_CHOICES: Final = frozenset({ColumnKind.TEXT, ColumnKind.CHOICE})
+_DOCUMENTS: Final = frozenset({ColumnKind.JSON, ColumnKind.TEXT})
+_TIMES: Final = frozenset({ColumnKind.TIME, ColumnKind.NAIVE_TIME, ColumnKind.DATE})
 _METADATA: Final = ("metadata", "metadata_", "meta")
 _CREATED: Final = ("created_at", "created", "created_on")
 _OWNERS: Final = ("user_id", "owner_id", "user", "owner")
 
-FIELDS: Final[Mapping[Side, Mapping[str, _Field]]] = {
+FIELDS: Final[Mapping[Entity, Mapping[str, _Field]]] = {
     "conversations": {
         "id": _Field(("id", "conversation_id", "chat_id"), _IDS, required=True),
         "user_id": _Field(_OWNERS, _IDS),
@@ -118,51 +118,55 @@ FIELDS: Final[Mapping[Side, Mapping[str, _Field]]] = {
     },
 }
 # Chatkeep derives these from the messages.
-DERIVED: Final[Mapping[Side, frozenset[str]]] = {
+DERIVED: Final[Mapping[Entity, frozenset[str]]] = {
     "conversations": frozenset({"message_count", "messages_count", "last_message_at"}),
     "messages": frozenset(),
 }
 
 # The usual names, starting with those that chatkeep's migration suggests. The last name of each can
 # only be found in a schema that the operator names: in the search path it is chatkeep's own table.
-USUAL: Final[Mapping[Side, tuple[str, ...]]] = {
+USUAL: Final[Mapping[Entity, tuple[str, ...]]] = {
     "conversations": ("old_conversations", "conversation", "chats", "conversations"),
     "messages": ("old_messages", "message", "chat_messages", "messages"),
 }
 
 
-def chosen(side: Side, found: Sequence[tuple[str, str]], wanted: Wanted) -> tuple[str, str]:
+def choose_table(
+    entity: Entity, found: Sequence[tuple[str, str]], options: AdoptionOptions
+) -> tuple[str, str]:
     """Return the only table (schema, name) in `found`. Raises `AdoptionError` if it is not one."""
-    name = wanted.conversations if side == "conversations" else wanted.messages
-    where = f"in the schema {wanted.schema}" if wanted.schema else "in the search path"
+    name = options.conversations if entity == "conversations" else options.messages
+    where = f"in the schema {options.schema}" if options.schema else "in the search path"
     if not found:
         if name is None:
             raise AdoptionError(
-                f"No legacy table of {side} {where} (looked for {', '.join(USUAL[side])}): name it "
-                f"with --{side} NAME, and its schema with --schema S."
+                f"No legacy table of {entity} {where} (looked for {', '.join(USUAL[entity])}): "
+                f"name it with --{entity} NAME, and its schema with --schema S."
             )
-        hint = "name its schema with --schema S" if wanted.schema is None else "check the spelling"
+        hint = "name its schema with --schema S" if options.schema is None else "check the spelling"
         raise AdoptionError(
             f"No table {name!r} {where} that is not chatkeep's own: {hint}. "
-            f"A name given with --{side} is the table's alone, without quotes."
+            f"A name given with --{entity} is the table's alone, without quotes."
         )
     if len(found) > 1:
         names = ", ".join(".".join(each) for each in found)
         raise AdoptionError(
-            f"Several tables could be the legacy {side}: {names}. Name one with --{side} NAME "
+            f"Several tables could be the legacy {entity}: {names}. Name one with --{entity} NAME "
             "(and --schema S)."
         )
     return found[0]
 
 
-def resolve(side: Side, table: str, columns: Iterable[Column], wanted: Wanted) -> Resolved:
+def map_columns(
+    entity: Entity, table: str, columns: Iterable[LegacyColumn], options: AdoptionOptions
+) -> ColumnMapping:
     """Map columns to fields. Raises `AdoptionError` that lists everything that is unclear."""
     by_name = {column.name: column for column in columns}
-    fields: dict[str, Column] = {}
+    fields: dict[str, LegacyColumn] = {}
     problems = []
-    for name, expected in FIELDS[side].items():
-        option = f"--column {side}.{name}=NAME"
-        given = wanted.columns.get((side, name))
+    for name, expected in FIELDS[entity].items():
+        option = f"--column {entity}.{name}=NAME"
+        given = options.columns.get((entity, name))
         if given is not None:
             names: tuple[str, ...] = (given,) if given else ()
             if given and given not in by_name:
@@ -183,44 +187,48 @@ def resolve(side: Side, table: str, columns: Iterable[Column], wanted: Wanted) -
             )
         elif expected.required:
             problems.append(f"has no column for {name}: name it with {option}")
-    if side == "conversations" and "user_id" not in fields and not wanted.has_owner:
+    if entity == "conversations" and "user_id" not in fields and not options.has_owner:
         problems.append(
             "has no column for user_id: name it with --column conversations.user_id=NAME, or name "
             "the owner of all conversations with --user-id ID"
         )
     used = {column.name for column in fields.values()}
     extra = tuple(
-        column for name, column in by_name.items() if name not in used and name not in DERIVED[side]
+        column
+        for name, column in by_name.items()
+        if name not in used and name not in DERIVED[entity]
     )
-    if extra and wanted.extra is None:
+    if extra and options.extra is None:
         problems.append(
             f"has columns that chatkeep has no field for, {', '.join(c.name for c in extra)}: keep "
             "them in the metadata with --extra metadata, leave them behind with --extra leave, or "
-            f"map them to fields with --column {side}.FIELD=NAME"
+            f"map them to fields with --column {entity}.FIELD=NAME"
         )
     if problems:
         raise AdoptionError(f"{table}: {'; '.join(problems)}.")
-    return Resolved(fields, extra)
+    return ColumnMapping(fields, extra)
 
 
-def order_of(table: str, fields: Mapping[str, Column], wanted: Wanted) -> Order:
+def choose_order(
+    table: str, fields: Mapping[str, LegacyColumn], options: AdoptionOptions
+) -> MessageOrder:
     """Return what to order messages by. Raises `AdoptionError` if no column allows it."""
-    if wanted.order is not None:
-        if wanted.order is Order.TIME and "created_at" not in fields:
+    if options.order is not None:
+        if options.order is MessageOrder.TIME and "created_at" not in fields:
             raise AdoptionError(
                 f"{table}: has no column for created_at to order by: name it with "
                 "--column messages.created_at=NAME, or use --order id."
             )
-        return wanted.order
+        return options.order
     if "created_at" in fields:
-        return Order.TIME
-    if fields["id"].kind is Kind.INTEGER:
-        return Order.ID
+        return MessageOrder.TIME
+    if fields["id"].kind is ColumnKind.INTEGER:
+        return MessageOrder.ID
     raise AdoptionError(
         f"{table}: no column gives the order of messages: name the column of their time with "
         "--column messages.created_at=NAME, or, if the ids are in order, use --order id."
     )
 
 
-def _either(kinds: frozenset[Kind]) -> str:
-    return " or ".join(kind.value for kind in Kind if kind in kinds)
+def _either(kinds: frozenset[ColumnKind]) -> str:
+    return " or ".join(kind.value for kind in ColumnKind if kind in kinds)

@@ -26,7 +26,7 @@ from chatkeep.domain.operations.adoption.json_columns import (
     extra_members,
     parse_tool_calls,
 )
-from chatkeep.domain.operations.adoption.layout import Kind
+from chatkeep.domain.operations.adoption.layout import ColumnKind
 
 # Adopted ids are derived from it: with another one, adopting again would add everything again.
 NAMESPACE: Final = UUID("1065de24-4e8f-4da1-9764-38c84f6e2254")
@@ -51,7 +51,7 @@ STATUSES: Final[Mapping[str, Status]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OldConversation:
+class LegacyConversation:
     """A row of the conversations table, with the number of its messages.
 
     `first_at` and `last_at` are the times of its first and last message. `bad_time`: one of the
@@ -73,8 +73,8 @@ class OldConversation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OldMessage:
-    """A row of the messages table. `bad_time`: see `OldConversation`."""
+class LegacyMessage:
+    """A row of the messages table. `bad_time`: see `LegacyConversation`."""
 
     id: str
     user_id: str | None = None
@@ -90,33 +90,33 @@ class OldMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Ids:
+class IdMapping:
     """Maps the ids of one legacy table to new ones.
 
     UUIDs are kept. Any other id becomes the version 5 UUID of "schema.table:id" in `NAMESPACE`.
     """
 
     table: str
-    kind: Kind
+    kind: ColumnKind
 
     def new(self, old: str) -> UUID:
-        if self.kind is Kind.UUID:
+        if self.kind is ColumnKind.UUID:
             return UUID(old)
-        if self.kind is Kind.TEXT and _is_uuid(old):
+        if self.kind is ColumnKind.TEXT and _is_uuid(old):
             return UUID(old)
         return uuid5(NAMESPACE, f"{self.table}:{old}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class AdoptionRules:
     """How rows are converted. `owner` is the user of conversations that do not name one.
 
     `roles` and `statuses` are the operator's additions to the known ones. Conversations whose
     status maps to None are left behind.
     """
 
-    conversations: Ids
-    messages: Ids
+    conversations: IdMapping
+    messages: IdMapping
     owner: UserId | None = None
     roles: Mapping[str, Role] = field(default_factory=dict)
     statuses: Mapping[str, Status | None] = field(default_factory=dict)
@@ -143,7 +143,9 @@ class Rules:
         return STATUSES[word]
 
 
-def conversation_of(old: OldConversation, rules: Rules, now: datetime) -> Conversation | None:
+def to_conversation(
+    old: LegacyConversation, rules: AdoptionRules, now: datetime
+) -> Conversation | None:
     """Convert a row; return None if its status leaves it behind.
 
     A missing `created_at` is that of the first message, else the row's `updated_at`, else `now`.
@@ -173,7 +175,7 @@ def conversation_of(old: OldConversation, rules: Rules, now: datetime) -> Conver
     )
 
 
-def message_of(old: OldMessage, owner: UserId, rules: Rules) -> NewMessage:
+def to_new_message(old: LegacyMessage, owner: UserId, rules: AdoptionRules) -> NewMessage:
     """Convert a row of a conversation of `owner`; its time stays None if it has none.
 
     Raises `InvalidValueError` naming the column.

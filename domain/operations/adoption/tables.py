@@ -1,21 +1,27 @@
-"""The old tables of an adoption: what they are, and what is in them."""
+"""The legacy tables of an adoption: their columns, and a survey of their rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chatkeep.domain.operations.adoption.layout import Extra, Kind, Order, Resolved, Side
+from chatkeep.domain.operations.adoption.layout import (
+    ColumnKind,
+    ColumnMapping,
+    Entity,
+    ExtraColumns,
+    MessageOrder,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class OldTable:
-    """`name` is schema and table as people write them, `quoted` as statements do.
+class LegacyTable:
+    """`name` is schema and table for people to read, `quoted` for statements.
 
-    `identifiers` are the quoted names of its columns, by name.
+    `identifiers` maps names of columns to quoted ones.
     """
 
     name: str
     quoted: str
-    columns: Resolved
+    columns: ColumnMapping
     identifiers: Mapping[str, str]
 
     def identifier(self, field: str) -> str | None:
@@ -23,28 +29,28 @@ class OldTable:
         column = self.columns.fields.get(field)
         return None if column is None else self.identifiers[column.name]
 
-    def kind(self, field: str) -> Kind:
+    def kind(self, field: str) -> ColumnKind:
         return self.columns.fields[field].kind
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    conversations: OldTable
-    messages: OldTable
-    order: Order
-    extra: Extra
+    conversations: LegacyTable
+    messages: LegacyTable
+    order: MessageOrder
+    extra: ExtraColumns
 
-    def of(self, side: Side) -> OldTable:
-        return self.conversations if side == "conversations" else self.messages
+    def of(self, entity: Entity) -> LegacyTable:
+        return self.conversations if entity == "conversations" else self.messages
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What there is to adopt: rows, and how many have each role and status.
+    """Counts of rows, also by role and by status.
 
     `orphans` are ids of messages without a conversation, `owners` users who are not in the table
-    users yet: the first of each, with their count. `users_need` are the columns that keep chatkeep
-    from adding users there.
+    users yet: some of each, and their number. `users_need` are columns of that table that chatkeep
+    cannot fill.
     """
 
     conversations: int

@@ -209,7 +209,7 @@ async def test_two_at_once_are_refused(small: Place) -> None:
         done = await small.adopt()
     assert done.status == 1
     assert done.err.splitlines() == [
-        "chatkeep: Another process is adopting in this database: wait for it."
+        "chatkeep: Another process is adopting in this database: wait until it ends."
     ]
 
 

@@ -82,7 +82,7 @@ async def test_no_tables_or_several_are_told_with_the_way_out(place: Place) -> N
     line = await refusal(
         place, "--conversations", "old_conversations", "--messages", "old_conversations"
     )
-    assert "one and the same table" in line
+    assert "name the same table" in line
 
 
 @pytest.mark.parametrize("option", ["--conversations", "--messages"])

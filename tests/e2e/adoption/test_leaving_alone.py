@@ -148,7 +148,7 @@ async def test_a_users_table_that_refuses_for_another_reason_is_told(small: Plac
     done = await small.adopt()
     assert done.status == 1
     [line] = done.err.splitlines()
-    assert "does not take a row with only an id" in line
+    assert "refuses a row with only an id" in line
     assert "bob" in line
     assert await small.count("users") == 0
 

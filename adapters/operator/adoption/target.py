@@ -27,7 +27,7 @@ from chatkeep.adapters.piccolo.tables import Adoptions
 from chatkeep.adapters.piccolo.users import NO_USER
 from chatkeep.domain.model import Conversation, ConversationId, MessageId, Position, UserId
 from chatkeep.domain.operations.adoption.layout import AdoptionError
-from chatkeep.domain.operations.adoption.run import Addition, Stored
+from chatkeep.domain.operations.adoption.ports import Addition, StoredMessage
 from chatkeep.domain.ports import MAX_NAMED
 
 IS_MIGRATED: Final = Statement(
@@ -100,7 +100,7 @@ INSERT INTO adoptions (id, run) SELECT unnest(:ids::text[]::uuid[]), :run ON CON
 )
 
 
-class PiccoloAdoptions:
+class PiccoloAdoptionTarget:
     """Chatkeep's tables on Postgres. A `transaction` runs on one connection."""
 
     def __init__(self, engine: Engine) -> None:
@@ -129,22 +129,22 @@ class PiccoloAdoptions:
         rows = await self._engine.fetch(POSITIONS[lock], ids=ids, user_ids=owners)
         return {ConversationId(row["id"]): Position(row["last_position"]) for row in rows}
 
-    async def remembered(self, ids: Sequence[UUID]) -> Mapping[UUID, datetime]:
+    async def find_adopted(self, ids: Sequence[UUID]) -> Mapping[UUID, datetime]:
         if not ids:
             return {}
         query = Adoptions.select(Adoptions.id, Adoptions.run).where(Adoptions.id.is_in([*ids]))
         rows = await self._engine.fetch_query("adoption.remembered", query)
         return {row["id"]: row["run"] for row in rows}
 
-    async def stored(
-        self, messages: Sequence[tuple[MessageId, UserId]]
-    ) -> Mapping[MessageId, Stored]:
-        if not messages:
+    async def find_messages(
+        self, keys: Sequence[tuple[MessageId, UserId]]
+    ) -> Mapping[MessageId, StoredMessage]:
+        if not keys:
             return {}
-        ids = [str(id_) for id_, _ in messages]
-        owners = [owner for _, owner in messages]
+        ids = [str(id_) for id_, _ in keys]
+        owners = [owner for _, owner in keys]
         rows = await self._engine.fetch(STORED, ids=ids, user_ids=owners)
-        return {MessageId(row["id"]): Stored(to_message(row), row["run"]) for row in rows}
+        return {MessageId(row["id"]): StoredMessage(to_message(row), row["run"]) for row in rows}
 
     async def add(self, additions: Sequence[Addition], ids: Sequence[UUID], run: datetime) -> int:
         made = [each for each in additions if each.is_new]
@@ -169,7 +169,7 @@ class PiccoloAdoptions:
         except (*NO_USER, asyncpg.RaiseError) as error:  # the last one is raised by a trigger
             named = ", ".join(sorted(set(users))[:MAX_NAMED])
             raise AdoptionError(
-                f"The table users does not take a row with only an id ({first_line(error)}). Let "
+                f"The table users refuses a row with only an id ({first_line(error)}). Have "
                 f"the application that owns the table add the owners first ({named}, ...), then "
                 "adopt again."
             ) from error
