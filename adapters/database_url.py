@@ -65,7 +65,7 @@ _OTHER_SSL_MODES: Final = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseUrl:
-    """Where the database is and how to connect to it.
+    """A parsed database URL.
 
     `connect_args` are keyword arguments of `asyncpg.connect`: host, port, user, password (None if
     the URL has none), database, ssl and server_settings; with a pooler also

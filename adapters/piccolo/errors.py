@@ -21,7 +21,7 @@ class EncodingError(Exception):
 
 
 class Retry(Enum):
-    """When to retry a statement that failed."""
+    """The time to retry a statement that failed."""
 
     WHEN_BACK = auto()
     """When the database is reachable again. It is unknown whether the statement took effect."""

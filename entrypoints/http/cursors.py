@@ -20,7 +20,7 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class ConversationsCursor(msgspec.Struct, array_like=True, frozen=True):
-    """Where the next page of a list of conversations starts."""
+    """The start of the next page of a list of conversations."""
 
     status: Status | None
     updated_at: datetime
@@ -32,9 +32,9 @@ class ConversationsCursor(msgspec.Struct, array_like=True, frozen=True):
 
 
 class MessagesCursor(msgspec.Struct, array_like=True, frozen=True):
-    """Where the next page of a history starts.
+    """The start of the next page of a history.
 
-    It starts beyond `position`, in `order`, and ends before the message `until`, if there is one.
+    The page starts beyond `position`, in `order`, and ends before the message `until`, if there is one.
     """
 
     order: Order
@@ -72,7 +72,7 @@ def decode_messages(text: str) -> MessagesCursor:
 
 
 def check_agrees(parameter: str, requested: object, in_cursor: object) -> None:
-    """Raise `InvalidValueError` if a parameter contradicts the cursor beside it."""
+    """Raise `InvalidValueError` if a parameter contradicts the cursor."""
     if requested is not None and requested != in_cursor:
         raise InvalidValueError(
             parameter, "differs from the cursor's list; leave it out, or start without a cursor"

@@ -146,7 +146,7 @@ class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class PutConversation(Struct, forbid_unknown_fields=True, kw_only=True):
-    """How to create the conversation. An existing one is not changed."""
+    """The fields of a new conversation. An existing one is not changed."""
 
     title: Title | None = None
     metadata: Metadata | UnsetType = UNSET
@@ -257,7 +257,7 @@ class Appended(Struct, kw_only=True):
 
 
 class UsageOut(Struct, kw_only=True):
-    """How much the caller has stored."""
+    """The amount of data that the caller has stored."""
 
     user_id: str
     conversations: int

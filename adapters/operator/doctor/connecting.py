@@ -72,7 +72,7 @@ async def check_connection(session: RollbackSession) -> AsyncGenerator[CheckResu
 
 
 async def check_tls(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
-    """Check that nobody on the network can read the traffic or impersonate the server."""
+    """Check that the traffic is encrypted and the server authenticated."""
     host: str = session.url.connect_args["host"]
     context = session.url.connect_args["ssl"]
     tls = session.connection._transport.get_extra_info("ssl_object")  # noqa: SLF001 - asyncpg has no public way

@@ -35,8 +35,8 @@ UNDO: Final = Statement("doctor.undo", "ROLLBACK TO SAVEPOINT statement")
 class SessionEngine(Engine):
     """Engine bound to one borrowed connection; opening and closing it is the caller's job.
 
-    While `saves` is set, a failed statement is undone alone and the transaction goes on. The
-    adapters rely on that: each of their statements is otherwise a transaction of its own.
+    While `saves` is set, a failed statement is rolled back alone and the transaction goes on. The
+    adapters rely on that: each of their statements is otherwise a separate transaction.
     """
 
     __slots__ = ("_connection", "saves")
@@ -80,10 +80,10 @@ class _RollBack(Exception):  # noqa: N818 - nothing is wrong
 
 @dataclass
 class RollbackSession:
-    """What the checks share. `failed` are the names of those that have failed so far.
+    """The state that the checks share.
 
-    `migrated`: no migration is pending. `weak_keys` are the foreign keys that are missing or not
-    enforced.
+    `failed` are the names of the checks that have failed so far. `migrated` means that no migration
+    is pending. `weak_keys` are the foreign keys that are missing or not enforced.
     """
 
     engine: SessionEngine

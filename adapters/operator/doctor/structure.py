@@ -61,7 +61,7 @@ async def check_indexes(session: RollbackSession) -> AsyncGenerator[CheckResult,
     for result in wrong:
         yield result
     if not any(result.outcome == "failed" for result in wrong):
-        yield _summarize(found, lambda table: table.indexes, "indexes beside those of constraints")
+        yield _summarize(found, lambda table: table.indexes, "indexes besides those of constraints")
 
 
 async def check_constraints(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:

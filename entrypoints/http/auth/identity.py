@@ -35,7 +35,7 @@ class IdentityError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling. `service` says whether it is a service; only then may `user_id` be None."""
+    """An identified caller. `service` says whether it is a service, which may have no `user_id`."""
 
     user_id: UserId | None
     service: bool

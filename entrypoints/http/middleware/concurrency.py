@@ -1,4 +1,4 @@
-"""Limits how many requests are served at once, in all and of one user. Per process."""
+"""Limits the number of concurrent requests, in total and per user. Per process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from chatkeep.entrypoints.http.problems import overloaded, too_many
 
 
 class Places:
-    """At most `at_once` requests in all and `at_once_per_user` of one user; 0 is no limit.
+    """At most `at_once` requests in total and `at_once_per_user` of one user; 0 means no limit.
 
-    `what` names the requests in a refusal, and `raised_by` what raises the two limits. `refused` is
-    called with the reason of each refusal: `overloaded` or `user_at_once`.
+    Refusals name the requests by `what` and the settings of the two limits by `raised_by`.
+    `refused` is called with the reason for each refusal: `overloaded` or `user_at_once`.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Places:
 
     @contextmanager
     def take(self, user_id: UserId | None) -> Iterator[None]:
-        """Hold a place until the block ends. Raises `ProblemError` (503, 429) if none is free."""
+        """Take a place until the block ends. Raises `ProblemError` (503, 429) if none is free."""
         self._check(user_id)
         self._running += 1
         self._running_of[user_id] = self._running_of.get(user_id, 0) + 1
@@ -53,23 +53,24 @@ class Places:
         if 0 < self._at_once <= self._running:
             self._refused("overloaded")
             raise overloaded(
-                f"{self._running} {self._what} are being served, as many as are taken at once"
+                f"This process is serving {self._running} {self._what}, its limit"
                 f"{self._raised_by[0]}."
             )
         running_of = self._running_of.get(user_id, 0)
         if user_id is not None and 0 < self._at_once_per_user <= running_of:
             self._refused("user_at_once")
             raise too_many(
-                f"{running_of} {self._what} of yours are being served, as many as are taken at "
-                f"once{self._raised_by[1]}.",
+                f"This process is serving {running_of} {self._what} for you, the limit per user"
+                f"{self._raised_by[1]}.",
                 retry_after=1,
             )
 
 
 class ConcurrencyLimiter(SharedMiddleware):
-    """Serves a request only when there is a place for it.
+    """Serves a request only if there is a place for it.
 
-    It holds the place until its answer has been handed to the system: `send` waits for that.
+    The request keeps its place until its response has been handed to the operating system: `send`
+    waits for that.
     """
 
     def __init__(self, places: Places) -> None:

@@ -1,4 +1,4 @@
-"""Middleware with a state that all routes share."""
+"""Middleware with state that all routes share."""
 
 from typing import Self
 
@@ -7,9 +7,9 @@ from litestar.middleware import ASGIMiddleware
 
 
 class SharedMiddleware(ASGIMiddleware):
-    """Stays one object: Litestar copies routers with all they have, and a limit is for all routes.
+    """Stays one object: Litestar copies routers deeply, but a limit applies to all routes together.
 
-    It must come after the authentication, which says who the user is.
+    It must come after the authentication, which identifies the user.
     """
 
     scopes = (ScopeType.HTTP,)

@@ -31,7 +31,7 @@ def health_routes(ready: Callable[[], bool]) -> Router:
     def is_ready() -> dict[str, str]:
         """200 if the latest query to the database succeeded.
 
-        The probe sends no query of its own, so polling never wakes a suspended database.
+        The probe itself sends no query, so polling never wakes a suspended database.
         """
         if not ready():
             raise ProblemError(
