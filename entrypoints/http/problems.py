@@ -125,7 +125,7 @@ def invalid_fields(errors: list[FieldError]) -> ProblemError:
     return ProblemError(422, "invalid-value", "; ".join(sentences), errors=shown)
 
 
-def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
+def _handle_http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
     headers = dict(error.headers or {})
     match HTTPStatus(error.status_code):
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -150,11 +150,11 @@ def _http(request: _AnyRequest, error: HTTPException) -> Response[Problem]:
             code = status.phrase.lower().replace(" ", "-")
             problem = ProblemError(status, code, f"{error.detail}.", headers=headers)
         case _:
-            return _unexpected(request, error)
+            return _handle_unexpected(request, error)
     return _respond(problem)
 
 
-def _parameters(_request: _AnyRequest, error: ValidationException) -> Response[Problem]:
+def _handle_parameters(_request: _AnyRequest, error: ValidationException) -> Response[Problem]:
     if not isinstance(error.extra, list):
         return _respond(ProblemError(422, "invalid-value", error.detail))
     found = [explain_parameter_error(each["key"], each["message"]) for each in error.extra]
@@ -163,11 +163,11 @@ def _parameters(_request: _AnyRequest, error: ValidationException) -> Response[P
     )
 
 
-def _problem(_request: _AnyRequest, error: ProblemError) -> Response[Problem]:
+def _handle_problem(_request: _AnyRequest, error: ProblemError) -> Response[Problem]:
     return _respond(error)
 
 
-def _identity(_request: _AnyRequest, error: IdentityError) -> Response[Problem]:
+def _handle_identity(_request: _AnyRequest, error: IdentityError) -> Response[Problem]:
     headers = {}
     if error.status == HTTPStatus.UNAUTHORIZED:
         challenge = 'Bearer realm="chatkeep"'
@@ -180,10 +180,10 @@ def _identity(_request: _AnyRequest, error: IdentityError) -> Response[Problem]:
     return _respond(ProblemError(error.status, code, error.detail, headers=headers))
 
 
-def _domain(request: _AnyRequest, error: ChatkeepError) -> Response[Problem]:
+def _handle_domain(request: _AnyRequest, error: ChatkeepError) -> Response[Problem]:
     problem = domain_problem(error)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _unexpected(request, error)
+        return _handle_unexpected(request, error)
     return _respond(problem)
 
 
@@ -254,7 +254,7 @@ def overloaded(detail: str) -> ProblemError:
     return ProblemError(503, "overloaded", detail, headers={"Retry-After": "1"})
 
 
-def _unexpected(request: _AnyRequest, error: Exception) -> Response[Problem]:
+def _handle_unexpected(request: _AnyRequest, error: Exception) -> Response[Problem]:
     route = request.scope.get("path_template", "")
     logger.error("unexpected error in %s %s", request.method, route, exc_info=error)
     return _respond(internal_error())
@@ -266,12 +266,12 @@ def internal_error() -> ProblemError:
 
 
 EXCEPTION_HANDLERS: Final[ExceptionHandlersMap] = {
-    HTTPException: _http,
-    ValidationException: _parameters,
-    ProblemError: _problem,
-    IdentityError: _identity,
-    ChatkeepError: _domain,
-    Exception: _unexpected,
+    HTTPException: _handle_http,
+    ValidationException: _handle_parameters,
+    ProblemError: _handle_problem,
+    IdentityError: _handle_identity,
+    ChatkeepError: _handle_domain,
+    Exception: _handle_unexpected,
 }
 
 # Any route may return these; `openapi` describes them.

@@ -48,7 +48,7 @@ async def refusal(
     authorization: str | None, acting_for: str | None = None, *, of: Identity | None = None
 ) -> IdentityError:
     with pytest.raises(IdentityError) as caught:
-        await (of or identity()).caller(authorization, acting_for)
+        await (of or identity()).identify(authorization, acting_for)
     error = caught.value
     assert error.detail.isascii()
     assert error.detail.isprintable()
@@ -57,19 +57,19 @@ async def refusal(
 
 
 async def test_a_user_is_known_by_the_token() -> None:
-    assert await identity().caller(bearer(), None) == ALICE
+    assert await identity().identify(bearer(), None) == ALICE
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
 async def test_the_scheme_may_be_written_in_any_case(scheme: str) -> None:
-    assert await identity().caller(bearer().replace("Bearer", scheme), None) == ALICE
+    assert await identity().identify(bearer().replace("Bearer", scheme), None) == ALICE
 
 
 async def test_more_spaces_than_one_are_no_obstacle() -> None:
     known = identity()
-    assert await known.caller(f" {bearer().replace(' ', '   ')} ", None) == ALICE
+    assert await known.identify(f" {bearer().replace(' ', '   ')} ", None) == ALICE
     padded = f"Bearer   {SERVICE_KEY}"
-    assert await known.caller(padded, "alice") == Caller(UserId("alice"), service=True)
+    assert await known.identify(padded, "alice") == Caller(UserId("alice"), service=True)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ async def test_the_word_bearer_written_twice_is_called_by_its_name() -> None:
 async def test_a_user_may_name_only_themselves() -> None:
     known = identity()
     for _ in "first", "remembered":
-        assert await known.caller(bearer(), "alice") == ALICE
+        assert await known.identify(bearer(), "alice") == ALICE
         for other in "bob", "Alice", "alice ", "":
             error = await refusal(bearer(), other, of=known)
             assert (error.status, error.code) == (403, "insufficient_scope")
@@ -137,8 +137,8 @@ async def test_a_user_may_name_only_themselves() -> None:
 @pytest.mark.parametrize("key", [SERVICE_KEY, OTHER_SERVICE_KEY])
 async def test_a_service_acts_for_the_user_it_names(key: str) -> None:
     known = identity()
-    assert await known.caller(f"Bearer {key}", "bob") == Caller(UserId("bob"), service=True)
-    assert await known.caller(f"Bearer {key}", None) == Caller(None, service=True)
+    assert await known.identify(f"Bearer {key}", "bob") == Caller(UserId("bob"), service=True)
+    assert await known.identify(f"Bearer {key}", None) == Caller(None, service=True)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_service_keys_alone_let_no_token_in() -> None:
     services_only = Identity(None, [SERVICE_KEY])
     error = await refusal(bearer(), of=services_only)
     assert (error.status, error.code) == (401, "invalid_token")
-    assert (await services_only.caller(f"Bearer {SERVICE_KEY}", None)).service
+    assert (await services_only.identify(f"Bearer {SERVICE_KEY}", None)).service
 
 
 @pytest.mark.parametrize("key", ["", " ", "with space", "tab\t", "schlüssel"])
@@ -176,13 +176,13 @@ async def test_a_verified_token_is_remembered_until_it_expires() -> None:
     clock = Clock()
     known = identity(clock=clock)
     authorization = bearer(expires_in=900)
-    assert known.cached(authorization) is None
-    await known.caller(authorization, None)
-    assert known.cached(authorization) == ALICE
+    assert known.find_cached(authorization) is None
+    await known.identify(authorization, None)
+    assert known.find_cached(authorization) == ALICE
     clock.ahead = 895
-    assert known.cached(authorization) == ALICE
+    assert known.find_cached(authorization) == ALICE
     clock.ahead = 901
-    assert known.cached(authorization) is None
+    assert known.find_cached(authorization) is None
 
 
 async def test_a_remembered_token_is_not_verified_again() -> None:
@@ -197,49 +197,49 @@ async def test_a_remembered_token_is_not_verified_again() -> None:
     known = identity(tokens=tokens)
     authorization = bearer()
     for _ in range(3):
-        assert await known.caller(authorization, None) == ALICE
+        assert await known.identify(authorization, None) == ALICE
     assert tokens.verified == 1
 
 
 async def test_only_the_exact_token_is_remembered() -> None:
     known = identity()
     authorization = bearer()
-    await known.caller(authorization, None)
+    await known.identify(authorization, None)
     for other in authorization[:-1], authorization + "A", authorization.lower(), "Bearer ", "":
-        assert known.cached(other) is None
+        assert known.find_cached(other) is None
 
 
 async def test_what_is_refused_or_of_a_service_is_not_remembered() -> None:
     known = identity()
     expired = bearer(expires_in=-60)
     await refusal(expired, of=known)
-    await known.caller(f"Bearer {SERVICE_KEY}", "alice")
-    assert known.cached(expired) is None
-    assert known.cached(f"Bearer {SERVICE_KEY}") is None
+    await known.identify(f"Bearer {SERVICE_KEY}", "alice")
+    assert known.find_cached(expired) is None
+    assert known.find_cached(f"Bearer {SERVICE_KEY}") is None
 
 
 async def test_a_token_in_its_time_of_grace_is_let_in_and_not_remembered() -> None:
     known = identity(cache_size=1)
     good, late = bearer("bob"), bearer(expires_in=-5)
-    await known.caller(good, None)
-    assert await known.caller(late, None) == ALICE
-    assert known.cached(late) is None
-    assert known.cached(good) is not None
+    await known.identify(good, None)
+    assert await known.identify(late, None) == ALICE
+    assert known.find_cached(late) is None
+    assert known.find_cached(good) is not None
 
 
 async def test_a_padded_header_is_not_remembered() -> None:
     known = identity()
     authorization = bearer().replace(" ", "  ")
-    assert await known.caller(authorization, None) == ALICE
-    assert known.cached(authorization) is None
+    assert await known.identify(authorization, None) == ALICE
+    assert known.find_cached(authorization) is None
 
 
 async def test_the_oldest_of_too_many_tokens_is_forgotten() -> None:
     known = identity(cache_size=3)
     headers = [bearer(f"user {number}") for number in range(5)]
     for authorization in headers:
-        await known.caller(authorization, None)
-    assert [known.cached(authorization) is not None for authorization in headers] == [
+        await known.identify(authorization, None)
+    assert [known.find_cached(authorization) is not None for authorization in headers] == [
         False,
         False,
         True,
@@ -258,18 +258,18 @@ async def test_a_token_that_was_verified_again_is_no_longer_the_oldest() -> None
     tokens = Brief(secret=SECRET, keys=None, issuer=None, audience=None)
     known = identity(tokens=tokens, cache_size=2, clock=clock)
     for token in "alice", "bob":
-        await known.caller(f"Bearer {token}", None)
+        await known.identify(f"Bearer {token}", None)
     clock.ahead = 301
     for token in "alice", "carol":
-        await known.caller(f"Bearer {token}", None)
-    assert known.cached("Bearer alice") == ALICE
+        await known.identify(f"Bearer {token}", None)
+    assert known.find_cached("Bearer alice") == ALICE
 
 
 async def test_with_a_cache_of_nothing_everything_is_verified() -> None:
     known = identity(cache_size=0)
     authorization = bearer()
-    assert await known.caller(authorization, None) == ALICE
-    assert known.cached(authorization) is None
+    assert await known.identify(authorization, None) == ALICE
+    assert known.find_cached(authorization) is None
 
 
 async def test_withdrawing_a_published_key_ends_its_tokens() -> None:
@@ -289,14 +289,14 @@ async def test_withdrawing_a_published_key_ends_its_tokens() -> None:
     token = jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": "a"})
     authorization = f"Bearer {token}"
 
-    assert await known.caller(authorization, None) == ALICE
+    assert await known.identify(authorization, None) == ALICE
     published[:] = [successor]
     clock.ahead = 290
-    assert known.cached(authorization) == ALICE
+    assert known.find_cached(authorization) == ALICE
     clock.ahead = 301
     error = await refusal(authorization, of=known)
     assert (error.status, error.code) == (401, "invalid_token")
-    assert known.cached(authorization) is None
+    assert known.find_cached(authorization) is None
 
 
 async def test_while_no_keys_can_be_had_the_caller_is_asked_to_come_back() -> None:
@@ -326,5 +326,5 @@ async def test_neither_errors_nor_logs_repeat_the_credentials(
         error = await refusal(authorization, "", of=known)
         for part in secret_parts:
             assert part not in f"{error!r} {error.detail} {error.__cause__!r} {known!r}"
-    await known.caller(bearer(), None)
+    await known.identify(bearer(), None)
     assert caplog.text == ""

@@ -51,8 +51,8 @@ class Authentication(ASGIMiddleware):
         acting_for = None if user_id is None else _decode_utf8(user_id)
         caller = None
         if authorization is not None and acting_for is None:
-            caller = self._identity.cached(authorization)
-        scope["user"] = caller or await self._identity.caller(authorization, acting_for)
+            caller = self._identity.find_cached(authorization)
+        scope["user"] = caller or await self._identity.identify(authorization, acting_for)
         await next_app(scope, receive, send)
 
 

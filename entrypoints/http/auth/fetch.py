@@ -152,7 +152,7 @@ class _Http(HTTPHandler):
         self._allowance = allowance
 
     def http_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(partial(_bounded, HTTPConnection, self._allowance), req)
+        return self.do_open(partial(_open_bounded, HTTPConnection, self._allowance), req)
 
 
 class _Https(HTTPSHandler):
@@ -161,10 +161,10 @@ class _Https(HTTPSHandler):
         self._allowance = allowance
 
     def https_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(partial(_bounded, HTTPSConnection, self._allowance), req)
+        return self.do_open(partial(_open_bounded, HTTPSConnection, self._allowance), req)
 
 
-def _bounded(
+def _open_bounded(
     kind: type[HTTPConnection],
     allowance: _Allowance,
     host: str,

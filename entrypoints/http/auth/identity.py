@@ -71,24 +71,24 @@ class Identity:
         self._clock = clock
         self._verified: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
 
-    def cached(self, authorization: str) -> Caller | None:
+    def find_cached(self, authorization: str) -> Caller | None:
         """Return the caller if this header's token was verified before and is still valid.
 
-        Only for requests without `X-User-Id`. For all others, and after None, call `caller`.
+        Only for requests without `X-User-Id`. For all others, and after None, call `identify`.
         """
         known = self._verified.get(authorization)
         if known is not None and known[1] > self._clock():
             return known[0]
         return None
 
-    async def caller(self, authorization: str | None, acting_for: str | None) -> Caller:
+    async def identify(self, authorization: str | None, acting_for: str | None) -> Caller:
         """Return the caller with these `Authorization` and `X-User-Id` headers (None: absent).
 
         A user may only name themselves. Raises `IdentityError`.
         """
         if authorization is None:
             raise _missing_credentials("Send a token: Authorization: Bearer <token>.")
-        caller = self.cached(authorization)
+        caller = self.find_cached(authorization)
         if caller is None:
             token = _bearer_token(authorization)
             if self._is_service_key(token):

@@ -33,7 +33,7 @@ _HEADER: Final = ResponseHeader(
 )
 
 
-class Writer(Protocol):
+class PieceWriter(Protocol):
     """Writes the pieces of an export as JSON Lines."""
 
     def write(self, piece: Piece) -> bytes:
@@ -42,7 +42,7 @@ class Writer(Protocol):
 
 
 def export_routes(
-    transfer: Transfer, writer: Callable[[], Writer], *, on_refused: Callable[[str], None]
+    transfer: Transfer, writer: Callable[[], PieceWriter], *, on_refused: Callable[[str], None]
 ) -> Router:
     """Return the route. It calls `on_refused` with the reason for each request that it refuses."""
     places = Places(
@@ -86,7 +86,7 @@ def export_routes(
 
 
 async def _chunks(
-    first: Piece | None, pieces: AsyncGenerator[Piece, None], writer: Writer
+    first: Piece | None, pieces: AsyncGenerator[Piece, None], writer: PieceWriter
 ) -> AsyncGenerator[bytes, None]:
     """Yield the lines in chunks. Hold back the last byte of each until there is more.
 

@@ -101,7 +101,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
                 messages=[MessageOut.from_domain(message) for message in result.messages],
                 context=UNSET if result.context is None else context_answer(result.context, format),
             ),
-            headers=_warning(result, chatkeep.limits.soft_max_conversation_messages),
+            headers=_make_warning(result, chatkeep.limits.soft_max_conversation_messages),
         )
 
     @get(
@@ -228,7 +228,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
     )
 
 
-def _warning(result: AppendResult, soft_limit: int) -> dict[str, str]:
+def _make_warning(result: AppendResult, soft_limit: int) -> dict[str, str]:
     if not result.over_soft_limit:
         return {}
     return {
