@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkeep.domain.context import calls, select
-from chatkeep.domain.entries import Entry
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.formats.native_items import NativeItems
@@ -28,6 +26,7 @@ from chatkeep.domain.formats.table import (
 )
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.json_fields import is_unicode
+from chatkeep.domain.log import Entry
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
@@ -71,15 +70,16 @@ def as_text(value: object) -> JsonText:
 
 
 CALLS = st.lists(FUNCTION_CALLS | CUSTOM_CALLS, min_size=1, max_size=2).map(as_text)
-SAID = st.builds(NewMessage, role=st.sampled_from(Role), content=TEXTS).filter(
-    lambda message: message.role is not Role.TOOL
+ROLES = st.sampled_from(Role)
+SAID = st.fixed_dictionaries({"role": ROLES.filter(lambda role: role != "tool"), "content": TEXTS})
+ASKED = st.fixed_dictionaries(
+    {"role": st.just(Role.ASSISTANT), "content": st.none() | TEXTS, "tool_calls": CALLS}
 )
-ASKED = st.builds(
-    NewMessage, role=st.just(Role.ASSISTANT), content=st.none() | TEXTS, tool_calls=CALLS
+ANSWERED = st.fixed_dictionaries(
+    {"role": st.just(Role.TOOL), "content": TEXTS, "tool_call_id": IDS}
 )
-ANSWERED = st.builds(NewMessage, role=st.just(Role.TOOL), content=TEXTS, tool_call_id=IDS)
-MESSAGES = st.builds(
-    lambda message, name, metadata: {**asdict(message), "name": name, "metadata": metadata},
+MESSAGES: st.SearchStrategy[dict[str, Any]] = st.builds(
+    lambda message, name, metadata: {**message, "name": name, "metadata": metadata},
     SAID | SAID | ASKED | ANSWERED,
     st.none() | TEXTS,
     OBJECTS.map(as_text),
@@ -89,9 +89,7 @@ MESSAGES = st.builds(
 def entries(messages: Sequence[dict[str, Any]]) -> tuple[Entry, ...]:
     """Return the messages, stored one after the other."""
     stored = [
-        NewMessage(**{**message, "id": MessageId(UUID(int=place)), "created_at": None}).stored(
-            ID, Position(place), NOON
-        )
+        NewMessage(**message, id=MessageId(UUID(int=place))).stored(ID, Position(place), NOON)
         for place, message in enumerate(messages, start=1)
     ]
     return tuple(
@@ -205,12 +203,12 @@ BLOCKS = st.lists(
     ),
     max_size=3,
 )
-ROLES = st.sampled_from([*Role, "function"])
+ANY_ROLES = st.sampled_from([*Role, "function"])
 NODES = st.fixed_dictionaries(
     {
         "parent": st.sampled_from([None, "a", "b"]),
         "message": st.fixed_dictionaries(
-            {"author": st.fixed_dictionaries({"role": ROLES})},
+            {"author": st.fixed_dictionaries({"role": ANY_ROLES})},
             optional={
                 "content": st.fixed_dictionaries(
                     {}, optional={"content_type": HOSTILE, "parts": HOSTILE, "text": TEXTS}
@@ -227,7 +225,7 @@ NEARLY = st.one_of(
     HOSTILE,
     shaped(
         "messages",
-        role=ROLES,
+        role=ANY_ROLES,
         content=TEXTS | BLOCKS,
         tool_calls=st.lists(FUNCTION_CALLS | HOSTILE, max_size=2),
         tool_call_id=TEXTS,
@@ -305,5 +303,7 @@ def test_any_json_is_an_item_or_refused(value: object) -> None:
     except InvalidValueError:
         return
     new = parsed.new(NOON)
-    again = parse_item(new.text, field="items[0]")
-    assert (again.id, again.kind, again.new(NOON).text) == (new.id, parsed.kind, new.text)
+    assert new.item is not None
+    again = parse_item(new.item, field="items[0]")
+    assert (again.id, again.kind) == (new.item_id, parsed.kind)
+    assert again.new(NOON).item == new.item
