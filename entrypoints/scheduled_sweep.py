@@ -15,8 +15,9 @@ from time import perf_counter
 from typing import Final
 
 from chatkeep.domain.errors import StoreUnavailableError
-from chatkeep.domain.operations.sweep import Diary, Policy, Sweep, Swept
-from chatkeep.domain.ports import Clock
+from chatkeep.domain.idle import Swept
+from chatkeep.domain.operations.sweep import Policy, Sweep
+from chatkeep.domain.ports import Clock, SweepSchedule
 
 logger = logging.getLogger("chatkeep.sweep")
 
@@ -40,7 +41,7 @@ class DailySweep:
 
     policy: Policy
     sweep: Sweep
-    diary: Diary
+    schedule: SweepSchedule
     clock: Clock
     ready: Callable[[], bool]
     swept: Callable[[Swept], None]
@@ -64,7 +65,7 @@ class DailySweep:
     async def once(self, due: datetime) -> None:
         """Do the sweep that was due at `due`, unless another process has begun it."""
         now = self.clock.now()
-        if not await self.diary.claim(due, now):
+        if not await self.schedule.claim(due, now):
             logger.info("another process does the sweep of %s, or has done it", due.date())
             return
         cutoffs = self.policy.cutoffs(now)
@@ -83,7 +84,7 @@ class DailySweep:
         finally:
             self.swept(total)
             logger.info("%s: %s; %.1f s", how, total, perf_counter() - started)
-        await self.diary.finish(due, self.clock.now(), total)
+        await self.schedule.finish(due, self.clock.now(), total)
 
     async def _sleep_until(self, due: datetime) -> None:
         while (left := (due - self.clock.now()).total_seconds()) > 0:

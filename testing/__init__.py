@@ -6,6 +6,6 @@ import pytest
 pytest.register_assert_rewrite("chatkeep.testing.contract")
 
 from chatkeep.domain.operations.selftest.store import StoreUnderTest  # noqa: E402
-from chatkeep.domain.operations.stores import Stores  # noqa: E402
+from chatkeep.domain.ports import Stores  # noqa: E402
 
 __all__ = ["StoreUnderTest", "Stores"]

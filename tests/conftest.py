@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.stores import stores
+from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.entrypoints.http import snapshots
 from tests.support import postgres
@@ -109,4 +109,4 @@ async def engine(pool: Engine) -> Engine:
 
 @pytest.fixture
 def postgres_store(engine: Engine) -> StoreUnderTest:
-    return StoreUnderTest.of(stores(engine))
+    return StoreUnderTest.of(piccolo_stores(engine))

@@ -7,14 +7,14 @@ for anything, so each call happens as a whole.
 from chatkeep.adapters.memory.conversations import MemoryConversations
 from chatkeep.adapters.memory.log import MemoryLog
 from chatkeep.adapters.memory.store import MemoryStore
-from chatkeep.adapters.memory.sweeps import MemoryDiary, MemorySweeps
+from chatkeep.adapters.memory.sweeps import MemorySweeps, MemorySweepSchedule
 from chatkeep.adapters.memory.users import MemoryUsers
 
 __all__ = [
     "MemoryConversations",
-    "MemoryDiary",
     "MemoryLog",
     "MemoryStore",
+    "MemorySweepSchedule",
     "MemorySweeps",
     "MemoryUsers",
 ]

@@ -3,12 +3,12 @@
 from chatkeep.adapters.memory.conversations import MemoryConversations
 from chatkeep.adapters.memory.log import MemoryLog
 from chatkeep.adapters.memory.store import MemoryStore
-from chatkeep.adapters.memory.sweeps import MemoryDiary, MemorySweeps
+from chatkeep.adapters.memory.sweeps import MemorySweeps, MemorySweepSchedule
 from chatkeep.adapters.memory.users import MemoryUsers
-from chatkeep.domain.operations.stores import Stores
+from chatkeep.domain.ports import Stores
 
 
-def stores(store: MemoryStore | None = None) -> Stores:
+def memory_stores(store: MemoryStore | None = None) -> Stores:
     """Return the stores on these dicts; on new, empty ones without."""
     store = store or MemoryStore()
     return Stores(
@@ -16,5 +16,5 @@ def stores(store: MemoryStore | None = None) -> Stores:
         conversations=MemoryConversations(store),
         log=MemoryLog(store),
         sweeps=MemorySweeps(store),
-        diary=MemoryDiary(),
+        sweep_schedule=MemorySweepSchedule(),
     )

@@ -6,8 +6,8 @@ from datetime import datetime
 from itertools import islice
 
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore
+from chatkeep.domain.idle import Cutoffs, Idle, Swept
 from chatkeep.domain.model import Conversation, Status
-from chatkeep.domain.operations.sweep import Cutoffs, Idle, Swept
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class MemorySweeps:
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryDiary:
+class MemorySweepSchedule:
     started: dict[datetime, datetime] = field(default_factory=dict)
     finished: dict[datetime, tuple[datetime, Swept]] = field(default_factory=dict)
 

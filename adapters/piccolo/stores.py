@@ -3,16 +3,16 @@
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.log import PiccoloLog
-from chatkeep.adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
+from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps, PiccoloSweepSchedule
 from chatkeep.adapters.piccolo.users import PiccoloUsers
-from chatkeep.domain.operations.stores import Stores
+from chatkeep.domain.ports import Stores
 
 
-def stores(engine: Engine) -> Stores:
+def piccolo_stores(engine: Engine) -> Stores:
     return Stores(
         users=PiccoloUsers(engine),
         conversations=PiccoloConversations(engine),
         log=PiccoloLog(engine),
         sweeps=PiccoloSweeps(engine),
-        diary=PiccoloDiary(engine),
+        sweep_schedule=PiccoloSweepSchedule(engine),
     )

@@ -15,8 +15,8 @@ from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import Conversations, ConversationSweeps
+from chatkeep.domain.idle import Cutoffs, Idle, Swept
 from chatkeep.domain.model import ConversationId, Status, UserId
-from chatkeep.domain.operations.sweep import Cutoffs, Idle, Swept
 
 FIND_TIMEOUT: Final = 300.0
 """Seconds; at worst, these statements read every conversation."""
@@ -136,7 +136,7 @@ class PiccoloSweeps:
         return Swept(archived=row["archived"])
 
 
-class PiccoloDiary:
+class PiccoloSweepSchedule:
     """A row for each sweep that was due. No lock outlives a statement, so any pooler will do."""
 
     def __init__(self, engine: Engine) -> None:

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.model import ConversationId, UserId
+from chatkeep.domain.idle import Cutoffs, Idle, Swept
+from chatkeep.domain.ports import Sweeps
 
 MOST_FOUND: Final = 20_000
 """Conversations whose ids are held in memory at once."""
@@ -25,17 +26,6 @@ DURATION_FORM: Final = "give hours, days or weeks, such as 12h, 90d or 2w"
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>[hdw])")
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _LONGEST: Final = timedelta(days=36_500)
-
-
-@dataclass(frozen=True, slots=True)
-class Cutoffs:
-    """Conversations idle since before `delete` are deleted, others since before `archive` archived.
-
-    None means that none are.
-    """
-
-    archive: datetime | None
-    delete: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,83 +56,6 @@ class Policy:
         return Cutoffs(
             None if archive is None else now - archive, None if delete is None else now - delete
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """An idle conversation, with its message count when it was found."""
-
-    id: ConversationId
-    user_id: UserId
-    message_count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """How many conversations were archived and deleted, and how many messages were deleted in all.
-
-    `retained` counts conversations that would have been deleted but are on hold.
-    """
-
-    archived: int = 0
-    deleted: int = 0
-    messages: int = 0
-    retained: int = 0
-
-    def __add__(self, other: "Swept") -> "Swept":
-        return Swept(
-            archived=self.archived + other.archived,
-            deleted=self.deleted + other.deleted,
-            messages=self.messages + other.messages,
-            retained=self.retained + other.retained,
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.archived} archived, {self.deleted} deleted with {self.messages} messages, "
-            f"{self.retained} on hold not deleted"
-        )
-
-
-class Sweeps(Protocol):
-    """Sweeps over every user's conversations. One on hold (`retain`) is never deleted.
-
-    Calls that change conversations check again, at the moment of the change, that each is still
-    idle and not on hold, and skip those that another transaction is changing.
-    Raises `StoreUnavailableError` when the store cannot answer; the same call may be made again.
-    """
-
-    async def count(self, cutoffs: Cutoffs) -> Swept:
-        """Return what a sweep would do now, and how many on hold it would skip."""
-        ...
-
-    async def to_delete(self, before: datetime, *, limit: int) -> Sequence[Idle]:
-        """Return up to `limit` conversations of any status idle since before then, in any order."""
-        ...
-
-    async def to_archive(self, before: datetime, *, limit: int) -> Sequence[Idle]:
-        """Return up to `limit` active conversations idle since before then, in any order."""
-        ...
-
-    async def delete(self, idle: Sequence[Idle], before: datetime) -> Swept:
-        """Delete those that are still idle since before then, with everything in them."""
-        ...
-
-    async def archive(self, idle: Sequence[Idle], before: datetime) -> Swept:
-        """Archive those that are still active and idle since before then."""
-        ...
-
-
-class Diary(Protocol):
-    """Records the daily sweeps of the service, so that only one process runs each."""
-
-    async def claim(self, due: datetime, at: datetime) -> bool:
-        """Claim the sweep due at `due`. Return False if another process already claimed it."""
-        ...
-
-    async def finish(self, due: datetime, at: datetime, swept: Swept) -> None:
-        """Record the result of the sweep due at `due`, which ended at `at`."""
-        ...
 
 
 class _Find(Protocol):

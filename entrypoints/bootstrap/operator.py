@@ -22,13 +22,14 @@ from chatkeep.adapters.piccolo.errors import explain_unavailability, translate_e
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
 from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
+from chatkeep.domain.idle import Cutoffs
 from chatkeep.domain.model import Limits
 from chatkeep.domain.operations.adoption.layout import AdoptionOptions
 from chatkeep.domain.operations.adoption.ports import AdoptionSession
 from chatkeep.domain.operations.migrations import MigrationError
 from chatkeep.domain.operations.move import Advance, MoveError, MovePreview, MoveResult
 from chatkeep.domain.operations.stats import Stats, StatsOptions
-from chatkeep.domain.operations.sweep import Cutoffs, Policy, Sweep
+from chatkeep.domain.operations.sweep import Policy, Sweep
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.ports import Clock
 from chatkeep.domain.use_cases import Chatkeep

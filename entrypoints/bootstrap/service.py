@@ -16,11 +16,11 @@ from litestar import Litestar
 from chatkeep.adapters import telemetry
 from chatkeep.adapters.background import background
 from chatkeep.adapters.clock import SystemClock
-from chatkeep.adapters.memory import MemoryStore
+from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.adapters.piccolo.database_metrics import DatabaseMetrics
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.statement_metrics import own_work
-from chatkeep.adapters.piccolo.sweeps import PiccoloDiary, PiccoloSweeps
+from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps, PiccoloSweepSchedule
 from chatkeep.adapters.telemetry import Telemetry, TracesError
 from chatkeep.domain.operations.sweep import Sweep
 from chatkeep.domain.operations.transfer import Transfer
@@ -117,11 +117,11 @@ def memory_app(
     `chatkeep` replaces the use cases; `transfer` comes with it, or there is no export.
     """
     if chatkeep is None:
-        store = MemoryStore()
+        stores = memory_stores()
         chatkeep = memory_chatkeep(
-            store=store, limits=settings.limits, provision_users=settings.provision_users
+            stores=stores, limits=settings.limits, provision_users=settings.provision_users
         )
-        transfer = memory_transfer(store)
+        transfer = memory_transfer(stores)
     return create_app(
         chatkeep,
         identity(settings),
@@ -211,7 +211,7 @@ def _sweeping_daily(database: Engine, settings: Settings, metrics: Metrics) -> L
     daily = DailySweep(
         policy=settings.sweep_policy,
         sweep=Sweep(PiccoloSweeps(database)),
-        diary=PiccoloDiary(database),
+        schedule=PiccoloSweepSchedule(database),
         clock=SystemClock(),
         ready=database.is_ready,
         swept=metrics.record_sweep,

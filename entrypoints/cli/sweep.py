@@ -12,7 +12,8 @@ from time import perf_counter
 import click
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.operations.sweep import Cutoffs, Policy, Swept, duration
+from chatkeep.domain.idle import Cutoffs, Swept
+from chatkeep.domain.operations.sweep import Policy, duration
 from chatkeep.entrypoints.bootstrap.operator import sweep_on
 from chatkeep.entrypoints.cli.options import Advance, on_database, progress, warn
 from chatkeep.entrypoints.settings import Settings

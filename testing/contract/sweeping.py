@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from chatkeep.domain.idle import Cutoffs, Idle, Swept
 from chatkeep.domain.model import Changes, Conversation, Status, UserId
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
@@ -17,7 +18,8 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
-from chatkeep.domain.operations.sweep import Cutoffs, Idle, Policy, Sweep, Sweeps, Swept
+from chatkeep.domain.operations.sweep import Policy, Sweep
+from chatkeep.domain.ports import Sweeps
 from chatkeep.testing.builders import SECOND, everything_of, ids, numbered_messages
 
 DAY = timedelta(days=1)
@@ -259,19 +261,19 @@ async def test_a_sweep_goes_on_until_nothing_is_left(
 
 
 async def test_a_sweep_is_given_away_once(store: StoreUnderTest, due: datetime) -> None:
-    assert await store.diary.claim(due, due + SECOND)
+    assert await store.sweep_schedule.claim(due, due + SECOND)
 
-    assert not await store.diary.claim(due, due + 2 * SECOND)
-    assert not await store.diary.claim(due, due)
+    assert not await store.sweep_schedule.claim(due, due + 2 * SECOND)
+    assert not await store.sweep_schedule.claim(due, due)
 
 
 async def test_the_next_sweep_is_given_away_too(store: StoreUnderTest, due: datetime) -> None:
-    assert await store.diary.claim(due, due)
-    assert await store.diary.claim(due + HOUR, due + HOUR)
+    assert await store.sweep_schedule.claim(due, due)
+    assert await store.sweep_schedule.claim(due + HOUR, due + HOUR)
 
 
 async def test_of_many_at_once_one_is_given_the_sweep(store: StoreUnderTest, due: datetime) -> None:
-    claims = (store.diary.claim(due, due + number * SECOND) for number in range(8))
+    claims = (store.sweep_schedule.claim(due, due + number * SECOND) for number in range(8))
 
     assert sum(await gather(*claims)) == 1
 
@@ -279,14 +281,16 @@ async def test_of_many_at_once_one_is_given_the_sweep(store: StoreUnderTest, due
 async def test_a_claim_whose_answer_was_lost_is_answered_again(
     store: StoreUnderTest, due: datetime
 ) -> None:
-    assert await store.diary.claim(due, due + SECOND)
-    assert await store.diary.claim(due, due + SECOND)
+    assert await store.sweep_schedule.claim(due, due + SECOND)
+    assert await store.sweep_schedule.claim(due, due + SECOND)
 
 
 async def test_a_finished_sweep_is_not_given_away_again(
     store: StoreUnderTest, due: datetime
 ) -> None:
-    await store.diary.claim(due, due)
-    await store.diary.finish(due, due + HOUR, Swept(archived=1, deleted=2, messages=3, retained=4))
+    await store.sweep_schedule.claim(due, due)
+    await store.sweep_schedule.finish(
+        due, due + HOUR, Swept(archived=1, deleted=2, messages=3, retained=4)
+    )
 
-    assert not await store.diary.claim(due, due + HOUR)
+    assert not await store.sweep_schedule.claim(due, due + HOUR)

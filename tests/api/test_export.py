@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from chatkeep.adapters.memory import MemoryStore
+from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.log import Entry
@@ -49,13 +49,13 @@ class Counting:
 @asynccontextmanager
 async def counted(*, deletes: bool = False) -> AsyncIterator[tuple[Service, Counting]]:
     """Yield a service on which alice has a conversation of several pages."""
-    store = MemoryStore()
-    chatkeep = memory_chatkeep(store=store, limits=replace(settings().limits, max_batch=0))
+    stores = memory_stores()
+    chatkeep = memory_chatkeep(stores=stores, limits=replace(settings().limits, max_batch=0))
     counting = Counting(chatkeep.log)
     app = create_app(
         chatkeep,
         identity(settings()),
-        transfer=replace(memory_transfer(store), log=cast("Log", counting)),
+        transfer=replace(memory_transfer(stores), log=cast("Log", counting)),
         settings=settings(),
     )
     async with serving(settings(), app=app) as service:
@@ -120,13 +120,13 @@ async def test_a_conversation_that_is_deleted_while_it_is_written_ends_as_it_was
 @pytest.mark.parametrize("breaks", [True, False])
 async def test_only_what_is_whole_ends_with_a_line_feed(*, breaks: bool) -> None:
     """Also where it breaks between two conversations, whose lines are whole."""
-    store = MemoryStore()
-    chatkeep = memory_chatkeep(store=store)
+    stores = memory_stores()
+    chatkeep = memory_chatkeep(stores=stores)
     for number in range(3):
         await chatkeep.create_conversation(
             ALICE, metadata=JsonText(json.dumps({"x": "y" * 10_000, "n": number}))
         )
-    transfer = memory_transfer(store)
+    transfer = memory_transfer(stores)
     first, *others = [piece async for piece in transfer.export(ALICE)]
 
     async def pieces() -> AsyncGenerator[Piece, None]:

@@ -13,12 +13,12 @@ import pytest
 from chatkeep.testing import contract, suite
 
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
-KEEPS_ITS_PROMISES = "from chatkeep.adapters.memory.stores import stores\n"
+KEEPS_ITS_PROMISES = "from chatkeep.adapters.memory.stores import memory_stores as stores\n"
 IGNORES_HOLDS = """
 from dataclasses import replace
 
 from chatkeep.adapters.memory import MemoryStore, MemoryUsers
-from chatkeep.adapters.memory import stores as memory
+from chatkeep.adapters.memory.stores import memory_stores
 
 
 class IgnoresHolds(MemoryUsers):
@@ -28,7 +28,7 @@ class IgnoresHolds(MemoryUsers):
 
 def stores():
     kept = MemoryStore()
-    return replace(memory.stores(kept), users=IgnoresHolds(kept))
+    return replace(memory_stores(kept), users=IgnoresHolds(kept))
 """
 
 

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from chatkeep.adapters.piccolo.stores import stores
+from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.domain.model import Changes, Status
 from chatkeep.domain.operations.selftest.builders import ALICE, BOB
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -49,7 +49,7 @@ class Filled:
 @pytest.fixture
 async def filled(postgres_server: Server) -> AsyncIterator[Filled]:
     async with postgres_server.database() as url, pool(url) as engine:
-        store = StoreUnderTest.of(stores(engine))
+        store = StoreUnderTest.of(piccolo_stores(engine))
         archived = await store.start(*numbered_messages(2))
         await store.conversations.change(ALICE, archived.id, Changes(status=Status.ARCHIVED))
         held = await store.start(*numbered_messages(3))

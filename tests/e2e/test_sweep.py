@@ -18,10 +18,10 @@ from click.testing import CliRunner, Result
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
 from chatkeep.domain.errors import ConversationNotFoundError
+from chatkeep.domain.idle import Idle
 from chatkeep.domain.model import Conversation, Status
 from chatkeep.domain.operations.selftest.builders import ALICE, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
-from chatkeep.domain.operations.sweep import Idle
 from chatkeep.entrypoints.cli.sweep import sweep
 from chatkeep.testing.builders import SECOND, numbered_messages
 from tests.support.postgres import Server

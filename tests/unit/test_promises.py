@@ -11,7 +11,7 @@ import pytest
 
 from chatkeep.adapters.memory import MemoryConversations, MemoryLog, MemoryStore, MemoryUsers
 from chatkeep.adapters.memory.store import KeptConversation
-from chatkeep.adapters.memory.stores import stores
+from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.errors import ChatkeepError, RetainedError
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.log import Appended, Created, Entry
@@ -37,7 +37,7 @@ def dicts() -> MemoryStore:
 
 @pytest.fixture
 async def store(dicts: MemoryStore) -> StoreUnderTest:
-    store = StoreUnderTest.of(stores(dicts))
+    store = StoreUnderTest.of(memory_stores(dicts))
     for user in (store.user, store.stranger):
         await store.users.add(user)
     return store

@@ -10,19 +10,17 @@ from uuid import uuid4
 
 import pytest
 
-from chatkeep.adapters.memory import MemoryDiary, MemoryLog, MemoryStore, MemorySweeps
+from chatkeep.adapters.memory import MemoryLog, MemoryStore, MemorySweeps, MemorySweepSchedule
 from chatkeep.domain.errors import InvalidValueError, StoreUnavailableError
+from chatkeep.domain.idle import Cutoffs, Idle, Swept
 from chatkeep.domain.model import ConversationId
 from chatkeep.domain.operations.selftest.builders import ALICE, new_conversation
 from chatkeep.domain.operations.sweep import (
     BATCH_CONVERSATIONS,
     BATCH_MESSAGES,
     MOST_FOUND,
-    Cutoffs,
-    Idle,
     Policy,
     Sweep,
-    Swept,
     batches,
     duration,
 )
@@ -173,7 +171,7 @@ class World:
     until: datetime = MORNING + timedelta(days=3, hours=1)
     awake_from: datetime = MORNING
     store: MemoryStore = field(default_factory=MemoryStore)
-    diary: MemoryDiary = field(default_factory=MemoryDiary)
+    schedule: MemorySweepSchedule = field(default_factory=MemorySweepSchedule)
     counted: list[Swept] = field(default_factory=list)
 
     def now(self) -> datetime:
@@ -193,7 +191,7 @@ class World:
         return DailySweep(
             policy=POLICY,
             sweep=Sweep(MemorySweeps(self.store)),
-            diary=self.diary,
+            schedule=self.schedule,
             clock=self,
             ready=lambda: self.now_ >= self.awake_from,
             swept=self.counted.append,
@@ -227,8 +225,8 @@ async def test_what_becomes_idle_is_swept_on_its_day() -> None:
     await to_the_end(world.service().run())
 
     assert [each.archived for each in world.counted] == [1, 1, 1, 0]
-    assert list(world.diary.started) == [DUE + number * DAY for number in range(4)]
-    assert [swept.archived for _, swept in world.diary.finished.values()] == [1, 1, 1, 0]
+    assert list(world.schedule.started) == [DUE + number * DAY for number in range(4)]
+    assert [swept.archived for _, swept in world.schedule.finished.values()] == [1, 1, 1, 0]
 
 
 async def test_every_day_it_is_tried_in_the_same_minute() -> None:
@@ -237,7 +235,7 @@ async def test_every_day_it_is_tried_in_the_same_minute() -> None:
     await to_the_end(world.service().run())
 
     spread = timedelta(seconds=SPREAD)
-    for due, started in [*world.diary.started.items()][1:]:
+    for due, started in [*world.schedule.started.items()][1:]:
         assert due <= started <= due + spread
 
 
@@ -268,7 +266,7 @@ async def test_the_database_is_not_asked_before_it_is_there() -> None:
 
     await to_the_end(world.service().run())
 
-    assert world.diary.started[DUE] >= world.awake_from
+    assert world.schedule.started[DUE] >= world.awake_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +298,7 @@ async def test_what_fails_is_logged_and_done_a_day_later(
     [failed] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert str(error) in caplog.text
     assert failed.name == "chatkeep.sweep"
-    assert DUE not in world.diary.finished
+    assert DUE not in world.schedule.finished
 
 
 async def test_what_comes_of_a_sweep_is_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ import asyncpg
 from chatkeep.adapters.operator.doctor.rollback_session import RollbackSession, SessionEngine
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.adapters.piccolo.stores import stores
+from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.adapters.piccolo.users import PiccoloUsers
 from chatkeep.domain.errors import ChatkeepError, UserNotProvisionedError
 from chatkeep.domain.model import UserId
@@ -110,7 +110,10 @@ async def _check_promise(
 
 async def _prepare_store(session: RollbackSession, engine: SessionEngine) -> StoreUnderTest:
     store = StoreUnderTest.of(
-        stores(engine), user=_make_user_id(), stranger=_make_user_id(), at=session.clock.now()
+        piccolo_stores(engine),
+        user=_make_user_id(),
+        stranger=_make_user_id(),
+        at=session.clock.now(),
     )
     await store.users.add(store.user)
     await store.users.add(store.stranger)

@@ -29,8 +29,8 @@ from chatkeep.domain.model import (
     UserId,
 )
 from chatkeep.domain.operations.selftest.builders import ALICE, BOB, NOON, new_conversation
-from chatkeep.domain.operations.stores import Stores
 from chatkeep.domain.pages import NO_BOUND, Page
+from chatkeep.domain.ports import Stores
 
 MANY = 1_000
 """More than a test stores of anything."""

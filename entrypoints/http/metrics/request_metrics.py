@@ -14,8 +14,8 @@ from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from chatkeep.domain.idle import Swept
 from chatkeep.domain.operations.metrics import MetricFamily, MetricSource
-from chatkeep.domain.operations.sweep import Swept
 from chatkeep.domain.threads import run_in_thread
 from chatkeep.entrypoints.http.auth.identity import IdentityError
 from chatkeep.entrypoints.http.metrics.metric_families import (

@@ -12,7 +12,7 @@ import pytest
 from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT
 from chatkeep.adapters.piccolo.engine import MAX_CONNECTIONS, Engine
 from chatkeep.adapters.piccolo.retries import Timing
-from chatkeep.adapters.piccolo.stores import stores
+from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -161,7 +161,7 @@ async def test_a_cancelled_append_is_stored_wholly_or_not_at_all(
 ) -> None:
     dice = Random(7)
     async with postgres.pool(database_url) as engine:
-        store = StoreUnderTest.of(stores(engine))
+        store = StoreUnderTest.of(piccolo_stores(engine))
         conversation = await store.start()
         took = []
 

@@ -1,0 +1,72 @@
+"""A store with import and export, and the lines that go in and out."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chatkeep.adapters.memory.stores import memory_stores
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats import chatkeep
+from chatkeep.domain.formats.codec import Line
+from chatkeep.domain.model import Limits, UserId
+from chatkeep.domain.operations.transfer import Transfer
+from chatkeep.entrypoints.formats.decoding import decode
+from chatkeep.entrypoints.formats.json_lines import JsonLines
+
+ALICE = UserId("alice")
+NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class StoreWithTransfer:
+    """A store in memory, with import and export."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.clock = Clock()
+        stores = memory_stores()
+        self.conversations = stores.conversations
+        self.log = stores.log
+        self.transfer = Transfer(stores.users, stores.conversations, stores.log, self.clock, limits)
+
+    async def take(self, line: dict[str, Any], user_id: UserId = ALICE) -> bool:
+        return await self.transfer.import_conversation(user_id, read(encoded(line)))
+
+    async def exported(self, user_id: UserId = ALICE) -> list[dict[str, Any]]:
+        writer = JsonLines()
+        text = b"".join([writer.write(piece) async for piece in self.transfer.export(user_id)])
+        return [decoded(line) for line in text.splitlines(keepends=True)]
+
+
+def encoded(line: dict[str, Any]) -> bytes:
+    return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+
+
+def read(data: bytes) -> Line:
+    return chatkeep.read(decode(data))
+
+
+def decoded(line: bytes) -> dict[str, Any]:
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def says(content: str | None, role: str = "user", **more: str | None) -> dict[str, Any]:
+    return {"role": role, "content": content, **more}
+
+
+def refused(line: bytes) -> tuple[str, str]:
+    with pytest.raises(InvalidValueError) as caught:
+        read(line)
+    return caught.value.field, caught.value.reason
