@@ -103,7 +103,7 @@ async def pool(postgres_server: postgres.Server) -> AsyncIterator[Engine]:
 @pytest.fixture
 async def engine(pool: Engine) -> Engine:
     """Return an engine on an empty database: a shared one, which is quicker than making one."""
-    await pool.fetch("DELETE FROM users")
+    await postgres.query(pool, "DELETE FROM users")
     return pool
 
 

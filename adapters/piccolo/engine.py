@@ -22,18 +22,11 @@ from chatkeep.adapters.piccolo.allowance import CrowdedError
 from chatkeep.adapters.piccolo.availability import AwayError, Outage, OutageMonitor
 from chatkeep.adapters.piccolo.connection import BROKEN
 from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT, Connector
-from chatkeep.adapters.piccolo.errors import (
-    CROWDED,
-    TOO_SLOW,
-    Failure,
-    Retry,
-    classify,
-    describe,
-)
+from chatkeep.adapters.piccolo.errors import CROWDED, TOO_SLOW, Failure, Retry, classify, describe
 from chatkeep.adapters.piccolo.pool import Pool, PoolClosedError
 from chatkeep.adapters.piccolo.retries import Retries, Timing
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.adapters.piccolo.statement_metrics import RECONNECTED, EngineMetrics, name_of
+from chatkeep.adapters.piccolo.statement_metrics import RECONNECTED, EngineMetrics
 from chatkeep.adapters.piccolo.transaction import Transaction
 from chatkeep.domain.errors import StoreUnavailableError
 
@@ -157,42 +150,25 @@ class Engine(PostgresEngine):
         with contextlib.suppress(*BROKEN):
             await connection.close(timeout=CANCEL_TIMEOUT)
 
-    async def fetch(
-        self,
-        statement: Statement | str,
-        /,
-        *arguments: object,
-        timeout: Any = None,  # noqa: ANN401, ASYNC109 - of a text; a statement has its own
-        **values: object,
-    ) -> list[Any]:
+    async def fetch(self, statement: Statement, /, **values: object) -> list[Any]:
         """Run a statement with values for its parameters, by name, and return its rows.
 
         Within a transaction it is a part of that. Outside of one it is repeated after an outage,
         even when only the answer was lost, so it must be safe to run twice. Raises
         `StoreUnavailableError` when the database cannot serve, else what asyncpg raises.
         """
-        if isinstance(statement, str):
-            rows, _ = await self.run(name_of(statement), statement, arguments, timeout)
-        else:
-            rows, _ = await self.run(
-                statement.name, statement.sql, statement.bind(values), statement.timeout
-            )
+        rows, _ = await self.run(
+            statement.name, statement.sql, statement.bind(values), statement.timeout
+        )
         return rows
 
     async def fetch_noting(
-        self,
-        statement: Statement | str,
-        /,
-        *arguments: object,
-        timeout: Any = None,  # noqa: ANN401, ASYNC109 - of a text; a statement has its own
-        **values: object,
+        self, statement: Statement, /, **values: object
     ) -> tuple[list[Any], bool]:
         """Do as `fetch` does, and also return whether the answer to an earlier attempt was lost.
 
         In that case the rows may show what the earlier attempt did.
         """
-        if isinstance(statement, str):
-            return await self.run(name_of(statement), statement, arguments, timeout)
         return await self.run(
             statement.name, statement.sql, statement.bind(values), statement.timeout
         )

@@ -4,8 +4,6 @@ Counting costs a statement less than a microsecond: it looks nothing up, and tak
 """
 
 import logging
-import re
-import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,8 +25,6 @@ BUCKETS: Final = (
 """Upper bounds, in seconds, of the histogram of statements."""
 
 RECONNECTED: Final = "connection"
-_STATEMENT: Final = re.compile(r"\s*(?:SELECT|WITH|INSERT|UPDATE|DELETE|ANALYZE|CREATE|DROP)\b")
-_LONGEST_NAME: Final = 60
 
 Trace = Callable[[str, float, Exception | None], None]
 """Called after each statement with its name, the seconds it took, and its error."""
@@ -135,34 +131,3 @@ def pool_usage(pool: Pool | None) -> PoolUsage | None:
     return PoolUsage(
         pool.get_size(), pool.get_idle_size(), pool.get_max_size(), pool.get_allowed_size()
     )
-
-
-_names: dict[str, str] = {}
-
-
-def name_of(sql: str) -> str:
-    """Return what this package calls the statement, as `messages.append`, or its first words."""
-    if not _names:
-        _names.update(_constants())
-    found = _names.get(sql)
-    return found or " ".join(sql[: 2 * _LONGEST_NAME].split())[:_LONGEST_NAME]
-
-
-def _constants() -> Iterator[tuple[str, str]]:
-    """Yield every statement that is a constant of this package, with its name."""
-    package = __name__.rpartition(".")[0] + "."
-    # A constant that another module imported has, in the end, the name of its own module.
-    for name in sorted(sys.modules, reverse=True):
-        if not name.startswith(package):
-            continue
-        module = name.removeprefix(package).replace("_statements", "s")
-        for constant, value in vars(sys.modules[name]).items():
-            if not constant.isupper():
-                continue
-            called = f"{module}.{constant.strip('_').lower()}"
-            if isinstance(value, str) and _STATEMENT.match(value):
-                yield value, called
-            elif isinstance(value, dict):
-                for key, text in value.items():
-                    if isinstance(text, str) and _STATEMENT.match(text):
-                        yield text, f"{called}.{getattr(key, 'value', key)}".lower()

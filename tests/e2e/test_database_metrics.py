@@ -17,7 +17,7 @@ from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
 from tests.support.application import Caller, Service, serving, settings
-from tests.support.postgres import connect_args
+from tests.support.postgres import connect_args, query
 from tests.support.waiting import until
 
 Labels = frozenset[tuple[str, str]]
@@ -75,7 +75,7 @@ async def test_a_connection_in_use_and_who_waits_for_one_are_seen(
     async with on(engine) as service:
         await chat(service.user())
         taken = await engine.checkout()
-        waiting = asyncio.create_task(engine.fetch("SELECT 1"))
+        waiting = asyncio.create_task(query(engine, "SELECT 1"))
         await asyncio.sleep(0)
         assert await figure(service, "pool_connections", state="in_use") == 1
         assert await figure(service, "pool_waiting") == 1
@@ -105,7 +105,7 @@ async def test_a_database_that_is_away_is_seen_to_be() -> None:
 async def test_a_statement_that_is_run_again_is_counted_with_its_cause(engine: Engine) -> None:
     async with on(engine) as service:
         await chat(service.user())
-        waiting = asyncio.create_task(engine.fetch("SELECT pg_sleep(0.5), pg_backend_pid()"))
+        waiting = asyncio.create_task(query(engine, "SELECT pg_sleep(0.5), pg_backend_pid()"))
         other = await asyncpg.connect(**engine.config)
         while not await other.fetchval(  # noqa: ASYNC110 - the other one tells nobody
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -128,7 +128,7 @@ async def test_the_size_of_the_plan_is_there_when_it_is_set(engine: Engine) -> N
 @pytest.fixture
 async def used(engine: Engine) -> AsyncIterator[Engine]:
     async with engine.pooled():
-        await engine.fetch("SELECT 1")
+        await query(engine, "SELECT 1")
         yield engine
 
 
@@ -144,7 +144,7 @@ async def test_sizes_are_looked_at_only_while_somebody_uses_the_database(used: E
         assert statements(used) == before  # nobody came
         assert not list(storage.families())
 
-        await used.fetch("SELECT 1")
+        await query(used, "SELECT 1")
         await until(lambda: bool(list(storage.families())))
         assert statements(used) == before + 1
         assert used.metrics.own["sizes"] == 1
@@ -156,7 +156,7 @@ async def test_sizes_are_not_looked_at_more_often_than_agreed(used: Engine) -> N
     storage = StorageMetrics(used, every=60, check=0.02)
     async with storage.updating():
         for _ in range(20):
-            await used.fetch("SELECT 1")
+            await query(used, "SELECT 1")
             await asyncio.sleep(0.02)
     assert statements(used) == 1 + 20
     assert used.metrics.own["sizes"] == 1
@@ -220,8 +220,6 @@ async def test_what_is_slow_is_a_setting(
     engine: Engine, caplog: pytest.LogCaptureFixture, milliseconds: int, lines: int
 ) -> None:
     async with on(engine, slow_query_ms=milliseconds):
-        await engine.fetch("SELECT pg_sleep(0.01)")
-    slow = [
-        each for each in caplog.records if "slow statement SELECT pg_sleep" in each.getMessage()
-    ]
+        await query(engine, "SELECT pg_sleep(0.01)")
+    slow = [each for each in caplog.records if "slow statement tests.query" in each.getMessage()]
     assert len(slow) == lines

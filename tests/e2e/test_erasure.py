@@ -16,7 +16,7 @@ from chatkeep.domain.model import Changes
 from chatkeep.domain.operations.selftest.builders import ALICE, BOB
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import numbered_messages
-from tests.support.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args, query
 from tests.support.processes import SECRET, chatkeep
 from tests.support.service_process import SERVICE_KEY, ServiceProcess, as_service, as_user, running
 
@@ -179,9 +179,9 @@ async def test_a_user_that_another_application_needs_stays_without_conversations
 ) -> None:
     await postgres_store.start(*numbered_messages(2))
     await postgres_store.start(*numbered_messages(1), user_id=BOB)
-    await engine.fetch("CREATE TABLE orders (user_id varchar(255) REFERENCES users)")
+    await query(engine, "CREATE TABLE orders (user_id varchar(255) REFERENCES users)")
     try:
-        await engine.fetch("INSERT INTO orders VALUES ($1)", ALICE)
+        await query(engine, "INSERT INTO orders VALUES (:id)", id=ALICE)
         erased = await postgres_store.users.erase(ALICE)
 
         assert erased is not None
@@ -198,4 +198,4 @@ async def test_a_user_that_another_application_needs_stays_without_conversations
         assert await postgres_store.users.erase(ALICE, even_retained=True)
         assert await postgres_store.list_conversations() == []
     finally:
-        await engine.fetch("DROP TABLE orders")
+        await query(engine, "DROP TABLE orders")

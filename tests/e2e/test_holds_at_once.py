@@ -14,6 +14,7 @@ from chatkeep.domain.model import Changes, Conversation
 from chatkeep.domain.operations.selftest.builders import ALICE
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import error_of, new_items, numbered_messages
+from tests.support.postgres import query
 
 HOLD, LIFT = Changes(retain=True), Changes(retain=False)
 
@@ -113,7 +114,7 @@ async def test_what_is_appended_while_an_erasure_waits_is_counted_and_goes(
 
     assert erased is not None
     assert erased.messages == 3
-    assert await engine.fetch("SELECT FROM messages") == []
+    assert await query(engine, "SELECT FROM messages") == []
 
 
 async def test_a_deletion_run_again_after_a_lost_answer_has_deleted(
@@ -148,4 +149,4 @@ async def test_a_deletion_run_again_after_a_lost_answer_has_deleted(
     await store.conversations.delete(ALICE, conversation.id)
     assert await store.users.erase(ALICE) is not None
     monkeypatch.undo()
-    assert await engine.fetch("SELECT FROM users") == []
+    assert await query(engine, "SELECT FROM users") == []

@@ -18,7 +18,7 @@ import pytest
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.support.application import SERVICE_KEY, Service, serving, settings
-from tests.support.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args, query
 from tests.support.service_process import FULL
 
 JSON = {"Content-Type": "application/json"}
@@ -149,9 +149,10 @@ class Setup:
 
     async def wrong_counts(self) -> list[str]:
         """Return the users who have a conversation that has not as many messages as it says."""
-        rows = await self.engine.fetch(
+        rows = await query(
+            self.engine,
             "SELECT c.user_id FROM conversations c WHERE c.message_count <> (SELECT count(*) "
-            "FROM messages m WHERE m.conversation_id = c.id AND m.user_id = c.user_id)"
+            "FROM messages m WHERE m.conversation_id = c.id AND m.user_id = c.user_id)",
         )
         return [row["user_id"] for row in rows]
 

@@ -16,13 +16,14 @@ from chatkeep.adapters.piccolo.tables import (
     Conversations,
     Messages,
 )
+from tests.support.postgres import query
 
 PRIMARY_KEYS = """
 SELECT i.indrelid::regclass::text AS name, array_agg(a.attname::text ORDER BY k.n) AS key
 FROM pg_index i
 CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (number, n)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-WHERE i.indisprimary AND i.indrelid = ANY ($1::text[]::regclass[])
+WHERE i.indisprimary AND i.indrelid = ANY (:names::text[]::regclass[])
 GROUP BY i.indrelid"""
 COMPOSITE = [table for table in TABLES if issubclass(table, CompositeKey)]
 METHODS = {
@@ -46,7 +47,7 @@ def key_of(table: type[Table]) -> list[str]:
 
 async def test_the_keys_are_those_of_the_schema(engine: Engine) -> None:
     names = [name_of(table) for table in TABLES]
-    rows = await engine.fetch(PRIMARY_KEYS, names)
+    rows = await query(engine, PRIMARY_KEYS, names=names)
 
     assert {row["name"]: row["key"] for row in rows} == {
         name_of(table): key_of(table) for table in TABLES

@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from chatkeep.adapters import telemetry
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.telemetry import Telemetry
 from chatkeep.entrypoints.bootstrap.service import http_app, missing_traces, traces
 from chatkeep.entrypoints.settings import SettingsError
@@ -143,12 +144,12 @@ async def test_a_failed_statement_and_a_server_error_are_marked_and_tell_no_word
         made = traces(engine_error)
         assert made is not None
         with pytest.raises(Exception, match="secret"):
-            await engine_error.fetch("SELECT 'secret'::int")
+            await engine_error.fetch(Statement("tests.once", "SELECT 'secret'::int"))
         with pytest.raises(Exception, match="secret"):
             async with engine_error.transaction():
-                await engine_error.fetch("SELECT 'secret'::uuid")
+                await engine_error.fetch(Statement("tests.within", "SELECT 'secret'::uuid"))
 
-    for statement in ("SELECT 'secret'::int", "SELECT 'secret'::uuid"):
+    for statement in ("tests.once", "tests.within"):
         failed = named(exporter, statement)
         assert failed.status.status_code is StatusCode.ERROR
         assert failed.attributes is not None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from subprocess import run
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -19,6 +20,7 @@ from chatkeep.adapters.embedded.binaries import binaries_in, find_binaries
 from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.adapters.piccolo.statement import Statement
 
 TEMPLATE = "chatkeep_template"
 
@@ -104,3 +106,8 @@ async def pool(url: str, timing: Timing | None = None) -> AsyncIterator[Engine]:
 
 def connect_args(url: str) -> dict[str, object]:
     return parse_database_url(url).connect_args
+
+
+async def query(engine: Engine, sql: str, **values: object) -> list[Any]:
+    """Run SQL with named parameters, and return its rows."""
+    return await engine.fetch(Statement("tests.query", sql), **values)

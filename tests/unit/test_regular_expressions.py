@@ -33,7 +33,6 @@ OTHERS_DO_NOT_WRITE_IT = {
     "entrypoints.settings": "names of the operator's own settings",
     "adapters.operator.doctor.catalogue": "definitions, as Postgres writes them",
     "adapters.piccolo.statement": "our own statements",
-    "adapters.piccolo.statement_metrics": "our own statements",
 }
 USED_OTHERWISE = {
     "entrypoints.formats.json_stream._TOKEN": "looks no further after a quote without an end",

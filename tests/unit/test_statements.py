@@ -82,15 +82,6 @@ USE_PICCOLOS_TABLES = {
 NOT_TABLES = {"CompositeKey", "MADE_BY_CHATKEEP", "column_names", "table_name"}
 """What modules may import from `tables` without being listed."""
 
-STILL_TEXTS = {
-    f"adapters.piccolo.{name}"
-    for name in (
-        *("conversations", "entries", "item_reader", "item_statements", "items"),
-        *("message_statements", "messages"),
-    )
-}
-"""Modules whose statements are texts yet; they are looked at as statements are."""
-
 SEND_PAST_THE_ENGINE = {
     "adapters.operator.doctor.connecting": "looks at another database",
     "adapters.operator.doctor.rollback_session": "sets savepoints around other statements",
@@ -215,17 +206,6 @@ def statements_of(module: ModuleType) -> Iterator[tuple[str, Statement]]:
             yield name, statement
 
 
-def texts_of(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """Yield what is sent from a module, by the name of its constant."""
-    for name, statement in statements_of(module):
-        yield name, statement.sql
-    if short_name(module) in STILL_TEXTS:
-        for name, value in constants_of(module):
-            for text in values_of(value, str):
-                if TOUCHED.search(text):
-                    yield name, text
-
-
 def stray_sql_of(module: ModuleType) -> Iterator[str]:
     """Yield the constants with SQL that is neither a statement nor a part of one of the module."""
     whole = [PARAMETER.sub("$", each.sql) for _, each in statements_of(module)]
@@ -304,7 +284,6 @@ MODULES = [
     for found in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")
 ]
 STATEMENTS = [found for module in MODULES for found in statements_of(module)]
-TEXTS = [found for module in MODULES for found in texts_of(module)]
 
 
 def source_of(module: ModuleType) -> str:
@@ -366,7 +345,9 @@ def is_engine(node: ast.expr) -> bool:
 
 
 def test_every_statement_names_the_user_of_every_table() -> None:
-    found = [(name, text, missing) for name, text in TEXTS if (missing := unguarded(text))]
+    found = [
+        (name, each.sql, missing) for name, each in STATEMENTS if (missing := unguarded(each.sql))
+    ]
     excepted = {text for name, text, _ in found if name in EXCEPTED}  # others import them
 
     assert {name: missing for name, text, missing in found if text not in excepted} == {}
@@ -374,8 +355,7 @@ def test_every_statement_names_the_user_of_every_table() -> None:
 
 
 def test_sql_in_constants_is_a_statement_or_a_part_of_one() -> None:
-    modules = [module for module in MODULES if short_name(module) not in STILL_TEXTS]
-    found = {name for module in modules for name in stray_sql_of(module)}
+    found = {name for module in MODULES for name in stray_sql_of(module)}
 
     assert found == NO_STATEMENTS.keys()
 
@@ -418,7 +398,7 @@ def test_each_statement_has_a_name_of_its_own() -> None:
 
 
 def test_the_statements_are_found() -> None:
-    names = {name.removeprefix("adapters.piccolo.") for name, _ in TEXTS}
+    names = {name.removeprefix("adapters.piccolo.") for name, _ in STATEMENTS}
 
     assert names >= {
         "conversations.GET",
@@ -494,7 +474,7 @@ def test_a_hole_is_caught(statement: str) -> None:
     module = ModuleType("adapters.piccolo.search")
     vars(module).update(SEARCH=made, SEARCHES={"by": made}, ALL=(made,))
 
-    assert [name for name, text in texts_of(module) if unguarded(text)] == [
+    assert [name for name, each in statements_of(module) if unguarded(each.sql)] == [
         "adapters.piccolo.search.SEARCH",
         "adapters.piccolo.search.SEARCHES",
         "adapters.piccolo.search.ALL",

@@ -99,7 +99,9 @@ async def test_what_people_paste_connects_encrypted_verified_and_with_its_passwo
         engine = Engine(url.connect_args, TIMING)
         await engine.start_connection_pool()
         try:
-            [row] = await engine.fetch("SELECT current_user AS who, $1::text AS said", "hello")
+            [row] = await postgres.query(
+                engine, "SELECT current_user AS who, :said::text AS said", said="hello"
+            )
         finally:
             await engine.close_connection_pool()
         seen = repr(url) + str(url) + repr(engine) + caplog.text
@@ -182,7 +184,7 @@ async def test_when_connecting_fails_nobody_gets_to_see_the_password(
             answers = [await caller.list(), await caller.call("GET", "/health/ready")]
         engine = Engine(parse_database_url(url).connect_args, Timing(connect=10, outage=2))
         with pytest.raises(Exception, match="database") as caught:
-            await engine.fetch("SELECT 1")
+            await postgres.query(engine, "SELECT 1")
 
     for answer in answers:
         problem(answer)

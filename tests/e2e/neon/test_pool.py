@@ -56,7 +56,7 @@ async def all_wait(database_url: str) -> None:
 
 async def assert_whole(engine: Engine) -> None:
     """Assert that every connection of the pool can be used, all at once."""
-    await asyncio.gather(*(engine.fetch(BUSY) for _ in range(MAX_CONNECTIONS)))
+    await asyncio.gather(*(postgres.query(engine, BUSY) for _ in range(MAX_CONNECTIONS)))
     assert engine.pool is not None
     assert engine.pool.get_size() == engine.pool.get_idle_size() == MAX_CONNECTIONS
 
@@ -135,7 +135,7 @@ async def test_thirty_requests_on_dead_connections_are_all_served_in_time(relay:
 
 async def test_there_are_never_more_than_thirty_connections(relay: Relay) -> None:
     async with postgres.pool(relay.url()) as engine:
-        await asyncio.gather(*(engine.fetch("SELECT pg_sleep(0.02)") for _ in range(200)))
+        await asyncio.gather(*(postgres.query(engine, "SELECT pg_sleep(0.02)") for _ in range(200)))
 
     assert relay.most == MAX_CONNECTIONS
 
@@ -144,7 +144,9 @@ async def test_cancelled_statements_leave_the_pool_whole(database_url: str, *, f
     dice = Random(7)
 
     async def cancelled(engine: Engine) -> None:
-        running = asyncio.create_task(engine.fetch("SELECT pg_sleep($1::float)", dice.random() / 9))
+        running = asyncio.create_task(
+            postgres.query(engine, "SELECT pg_sleep(:seconds::float)", seconds=dice.random() / 9)
+        )
         await asyncio.sleep(dice.random() / 10)
         running.cancel()
         with suppress(asyncio.CancelledError):
@@ -196,15 +198,15 @@ async def test_a_statement_that_nobody_waits_for_any_more_is_stopped_also_when_t
     database_url: str,
 ) -> None:
     async with postgres.pool(database_url) as engine:
-        await asyncio.gather(*(engine.fetch("SELECT") for _ in range(3)))
-        adding = asyncio.create_task(engine.fetch(SLOWLY_ADDED))
+        await asyncio.gather(*(postgres.query(engine, "SELECT") for _ in range(3)))
+        adding = asyncio.create_task(postgres.query(engine, SLOWLY_ADDED))
         await asyncio.sleep(0.3)
         adding.cancel()
         with suppress(asyncio.CancelledError):
             await adding
     await asyncio.sleep(1)
     async with postgres.pool(database_url) as engine:
-        [row] = await engine.fetch("SELECT count(*) AS found FROM users")
+        [row] = await postgres.query(engine, "SELECT count(*) AS found FROM users")
 
     assert row["found"] == 0
 
@@ -219,7 +221,7 @@ async def test_cancelled_transactions_leave_the_pool_whole(
         async def transact() -> None:
             async with engine.transaction():
                 if begun:
-                    await engine.fetch("SELECT pg_sleep(0.01)")
+                    await postgres.query(engine, "SELECT pg_sleep(0.01)")
 
         running = asyncio.create_task(transact())
         await asyncio.sleep(dice.random() * (0.02 if begun else 0.003))
