@@ -210,8 +210,8 @@ async def test_a_slow_statement_is_named_and_nothing_of_its_matter(
         await appended(service.user(), await started(service.user()), says("secret words"))
     slow = [each.getMessage() for each in caplog.records if each.name == "chatkeep.database"]
     assert len(slow) == 2
-    assert re.fullmatch(r"slow statement conversations\.create\w*: \d+ ms", slow[0])
-    assert re.fullmatch(r"slow statement messages\.append\w*: \d+ ms", slow[1])
+    assert re.fullmatch(r"slow statement log\.create\w*: \d+ ms", slow[0])
+    assert re.fullmatch(r"slow statement log\.append\w*: \d+ ms", slow[1])
     assert "secret" not in caplog.text
 
 

@@ -333,6 +333,14 @@ def sends_text(source: str) -> bool:
     )
 
 
+def names_of_queries(source: str) -> Iterator[object]:
+    """Yield the names under which a module sends what Piccolo builds."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "fetch_query":
+            assert isinstance(node.args[0], ast.Constant), ast.unparse(node)
+            yield node.args[0].value
+
+
 def is_super(method: ast.Attribute) -> bool:
     call = method.value
     return isinstance(call, ast.Call) and getattr(call.func, "id", "") == "super"
@@ -387,6 +395,43 @@ def test_statements_go_through_the_engine() -> None:
     found = {short_name(module) for module in MODULES if sends_text(source_of(module))}
 
     assert found == SEND_PAST_THE_ENGINE.keys()
+
+
+PAGES = (
+    f"page.{kind}.{order}.{bound}"
+    for kind in ("items", "messages", "whole")
+    for order in ("asc", "desc")
+    for bound in ("item", "messages", "positions")
+)
+NAMES = {
+    "conversations": (
+        *("change", "delete", "get", "get_or_create", "list", "list.active", "list.archived"),
+        *("list_after", "list_after.active", "list_after.archived"),
+    ),
+    "engine": ("probe",),
+    "locks": ("try", "wait"),
+    "log": (
+        *("append", "append_items", "append_items_with_ids", "append_items_with_key"),
+        *("append_one", "append_one_window", "append_window", "at.items", "at.messages"),
+        *("at.whole", "calls_before", "count", "create", "create_with_items", "delete"),
+        *("delete_at", "find", "get", "key", "stored", "taken", "window", *PAGES),
+    ),
+    "migrate": ("exists", "lock_timeout", "ran"),
+    "sizes": ("sizes",),
+    "statistics": ("analyze",),
+    "sweeps": ("archive", "claim", "count", "delete", "finish", "to_archive", "to_delete"),
+    "transaction": ("read_only", "read_snapshot"),
+    "users": ("add", "erasable", "erase", "erase_conversations", "id_column", "usage"),
+}
+"""The names by which logs and traces call the statements of the service."""
+
+
+def test_the_names_in_logs_and_traces_stay_what_they_are() -> None:
+    modules = [each for each in MODULES if short_name(each).startswith("adapters.piccolo")]
+    named = {each.name for module in modules for _, each in statements_of(module)}
+    named |= {name for module in modules for name in names_of_queries(source_of(module))}
+
+    assert named == {f"{family}.{name}" for family, names in NAMES.items() for name in names}
 
 
 def test_each_statement_has_a_name_of_its_own() -> None:
