@@ -18,7 +18,7 @@ class Cutoffs:
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
+class IdleConversation:
     """An idle conversation, with its message count when it was found."""
 
     id: ConversationId
@@ -27,7 +27,7 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
+class SweepResult:
     """How many conversations were archived and deleted, and how many messages were deleted in all.
 
     `retained` counts conversations that would have been deleted but are on hold.
@@ -38,8 +38,8 @@ class Swept:
     messages: int = 0
     retained: int = 0
 
-    def __add__(self, other: "Swept") -> "Swept":
-        return Swept(
+    def __add__(self, other: "SweepResult") -> "SweepResult":
+        return SweepResult(
             archived=self.archived + other.archived,
             deleted=self.deleted + other.deleted,
             messages=self.messages + other.messages,

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from chatkeep.domain.context import Window
-from chatkeep.domain.idle import Cutoffs, Idle, Swept
+from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Appended, Bounds, Created, Entry, NewEntry, RequestKey, View
 from chatkeep.domain.model import (
@@ -262,23 +262,23 @@ class Sweeps(Protocol):
     Raises `StoreUnavailableError` when the store cannot answer; the same call may be made again.
     """
 
-    async def count(self, cutoffs: Cutoffs) -> Swept:
+    async def count(self, cutoffs: Cutoffs) -> SweepResult:
         """Return what a sweep would do now, and how many on hold it would skip."""
         ...
 
-    async def to_delete(self, before: datetime, *, limit: int) -> Sequence[Idle]:
+    async def to_delete(self, before: datetime, *, limit: int) -> Sequence[IdleConversation]:
         """Return up to `limit` conversations of any status idle since before then, in any order."""
         ...
 
-    async def to_archive(self, before: datetime, *, limit: int) -> Sequence[Idle]:
+    async def to_archive(self, before: datetime, *, limit: int) -> Sequence[IdleConversation]:
         """Return up to `limit` active conversations idle since before then, in any order."""
         ...
 
-    async def delete(self, idle: Sequence[Idle], before: datetime) -> Swept:
+    async def delete(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
         """Delete those that are still idle since before then, with everything in them."""
         ...
 
-    async def archive(self, idle: Sequence[Idle], before: datetime) -> Swept:
+    async def archive(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
         """Archive those that are still active and idle since before then."""
         ...
 
@@ -290,7 +290,7 @@ class SweepSchedule(Protocol):
         """Claim the sweep due at `due`. Return False if another process already claimed it."""
         ...
 
-    async def finish(self, due: datetime, at: datetime, swept: Swept) -> None:
+    async def finish(self, due: datetime, at: datetime, swept: SweepResult) -> None:
         """Record the result of the sweep due at `due`, which ended at `at`."""
         ...
 

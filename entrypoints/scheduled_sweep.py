@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Final
 
 from chatkeep.domain.errors import StoreUnavailableError
-from chatkeep.domain.idle import Swept
+from chatkeep.domain.idle import SweepResult
 from chatkeep.domain.operations.sweep import Policy, Sweep
 from chatkeep.domain.ports import Clock, SweepSchedule
 
@@ -44,7 +44,7 @@ class DailySweep:
     schedule: SweepSchedule
     clock: Clock
     ready: Callable[[], bool]
-    swept: Callable[[Swept], None]
+    swept: Callable[[SweepResult], None]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self) -> None:
@@ -70,7 +70,7 @@ class DailySweep:
             return
         cutoffs = self.policy.cutoffs(now)
         expected = await self.sweep.count(cutoffs)
-        total = Swept(retained=expected.retained)
+        total = SweepResult(retained=expected.retained)
         how = "swept, but stopped early"
         started = batch_started = perf_counter()
         try:

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from chatkeep.domain.errors import ChatkeepError, InvalidValueError
 from chatkeep.domain.model import Limits
-from chatkeep.domain.operations.sweep import Policy, duration
+from chatkeep.domain.operations.sweep import Policy, parse_duration
 from chatkeep.entrypoints import setting_values as values
 
 PREFIX: Final = "CHATKEEP_"
@@ -232,7 +232,7 @@ def variable(field: str) -> str:
 
 def _duration(field: str, text: str) -> timedelta | None:
     try:
-        return duration(text) if text else None
+        return parse_duration(text) if text else None
     except ValueError as error:
         raise SettingsError(f"{variable(field)}: {error}") from error
 

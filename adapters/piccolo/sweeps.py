@@ -15,7 +15,7 @@ from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import Conversations, ConversationSweeps
-from chatkeep.domain.idle import Cutoffs, Idle, Swept
+from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.model import ConversationId, Status, UserId
 
 FIND_TIMEOUT: Final = 300.0
@@ -101,7 +101,7 @@ class PiccoloSweeps:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def count(self, cutoffs: Cutoffs) -> Swept:
+    async def count(self, cutoffs: Cutoffs) -> SweepResult:
         archive, delete = cutoffs.archive, cutoffs.delete
         latest = max((each for each in (archive, delete) if each is not None), default=None)
         [row] = await self._engine.fetch(
@@ -110,30 +110,30 @@ class PiccoloSweeps:
             delete_before=delete,
             latest=latest,
         )
-        return Swept(
+        return SweepResult(
             archived=row["archived"],
             deleted=row["deleted"],
             messages=row["messages"],
             retained=row["retained"],
         )
 
-    async def to_delete(self, before: datetime, *, limit: int) -> Sequence[Idle]:
+    async def to_delete(self, before: datetime, *, limit: int) -> Sequence[IdleConversation]:
         query = deletable(before, limit)
         rows = await self._engine.fetch_query("sweeps.to_delete", query, timeout=FIND_TIMEOUT)
         return [_idle(row) for row in rows]
 
-    async def to_archive(self, before: datetime, *, limit: int) -> Sequence[Idle]:
+    async def to_archive(self, before: datetime, *, limit: int) -> Sequence[IdleConversation]:
         query = archivable(before, limit)
         rows = await self._engine.fetch_query("sweeps.to_archive", query, timeout=FIND_TIMEOUT)
         return [_idle(row) for row in rows]
 
-    async def delete(self, idle: Sequence[Idle], before: datetime) -> Swept:
+    async def delete(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
         [row] = await self._engine.fetch(DELETE, **_keys(idle), before=before)
-        return Swept(deleted=row["deleted"], messages=row["messages"])
+        return SweepResult(deleted=row["deleted"], messages=row["messages"])
 
-    async def archive(self, idle: Sequence[Idle], before: datetime) -> Swept:
+    async def archive(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
         [row] = await self._engine.fetch(ARCHIVE, **_keys(idle), before=before)
-        return Swept(archived=row["archived"])
+        return SweepResult(archived=row["archived"])
 
 
 class PiccoloSweepSchedule:
@@ -153,7 +153,7 @@ class PiccoloSweepSchedule:
         )
         return bool(await self._engine.fetch_query("sweeps.claim", query.returning(sweep.due)))
 
-    async def finish(self, due: datetime, at: datetime, swept: Swept) -> None:
+    async def finish(self, due: datetime, at: datetime, swept: SweepResult) -> None:
         sweep = ConversationSweeps
         query = sweep.update(
             {
@@ -167,9 +167,9 @@ class PiccoloSweepSchedule:
         await self._engine.fetch_query("sweeps.finish", query)
 
 
-def _idle(row: Row) -> Idle:
-    return Idle(ConversationId(row["id"]), UserId(row["user_id"]), row["message_count"])
+def _idle(row: Row) -> IdleConversation:
+    return IdleConversation(ConversationId(row["id"]), UserId(row["user_id"]), row["message_count"])
 
 
-def _keys(idle: Sequence[Idle]) -> dict[str, list[str]]:
+def _keys(idle: Sequence[IdleConversation]) -> dict[str, list[str]]:
     return {"ids": [str(each.id) for each in idle], "user_ids": [each.user_id for each in idle]}

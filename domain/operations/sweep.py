@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.idle import Cutoffs, Idle, Swept
+from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.ports import Sweeps
 
 MOST_FOUND: Final = 20_000
@@ -59,10 +59,10 @@ class Policy:
 
 
 class _Find(Protocol):
-    async def __call__(self, before: datetime, /, *, limit: int) -> Sequence[Idle]: ...
+    async def __call__(self, before: datetime, /, *, limit: int) -> Sequence[IdleConversation]: ...
 
 
-_Change = Callable[[Sequence[Idle], datetime], Awaitable[Swept]]
+_Change = Callable[[Sequence[IdleConversation], datetime], Awaitable[SweepResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class Sweep:
     most_found: int = MOST_FOUND
     batch_conversations: int = BATCH_CONVERSATIONS
 
-    async def count(self, cutoffs: Cutoffs) -> Swept:
+    async def count(self, cutoffs: Cutoffs) -> SweepResult:
         """Return what `run` would do now; change nothing."""
         return await self.sweeps.count(cutoffs)
 
-    async def run(self, cutoffs: Cutoffs) -> AsyncGenerator[Swept, None]:
+    async def run(self, cutoffs: Cutoffs) -> AsyncGenerator[SweepResult, None]:
         """Delete, then archive, in batches; yield the result of each batch when it is done.
 
         It may be stopped after any batch and run again. Conversations that become idle meanwhile
@@ -95,7 +95,7 @@ class Sweep:
 
     async def _run(
         self, find: _Find, change: _Change, before: datetime, batch_messages: int | None
-    ) -> AsyncGenerator[Swept, None]:
+    ) -> AsyncGenerator[SweepResult, None]:
         is_done = False
         while not is_done:
             found = await find(before, limit=self.most_found)
@@ -109,15 +109,15 @@ class Sweep:
 
 
 def batches(
-    found: Sequence[Idle],
+    found: Sequence[IdleConversation],
     max_conversations: int = BATCH_CONVERSATIONS,
     max_messages: int | None = BATCH_MESSAGES,
-) -> Iterator[list[Idle]]:
+) -> Iterator[list[IdleConversation]]:
     """Split into batches of at most `max_conversations` that have at most `max_messages` in all.
 
     A conversation with more messages than that is a batch by itself. None means no such bound.
     """
-    batch: list[Idle] = []
+    batch: list[IdleConversation] = []
     messages = 0
     for idle in found:
         is_full = len(batch) == max_conversations or (
@@ -132,7 +132,7 @@ def batches(
         yield batch
 
 
-def duration(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """Parse a number of hours, days or weeks: `12h`, `90d`, `2w`.
 
     Raises `ValueError` with a reason that can be shown to users.

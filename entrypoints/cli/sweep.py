@@ -12,8 +12,8 @@ from time import perf_counter
 import click
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.idle import Cutoffs, Swept
-from chatkeep.domain.operations.sweep import Policy, duration
+from chatkeep.domain.idle import Cutoffs, SweepResult
+from chatkeep.domain.operations.sweep import Policy, parse_duration
 from chatkeep.entrypoints.bootstrap.operator import sweep_on
 from chatkeep.entrypoints.cli.options import Advance, on_database, progress, warn
 from chatkeep.entrypoints.settings import Settings
@@ -27,7 +27,7 @@ class SweepProgress:
     """What a sweep has done so far. `seconds` count from the first statement."""
 
     dry_run: bool
-    swept: Swept = field(default_factory=Swept)
+    swept: SweepResult = field(default_factory=SweepResult)
     cutoffs: Cutoffs | None = None
     started: float = field(default_factory=perf_counter)
     complete: bool = False
@@ -56,7 +56,7 @@ def _duration(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> timedelta | None:
     try:
-        return None if value is None else duration(value)
+        return None if value is None else parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
@@ -111,7 +111,7 @@ def sweep(
         _print(done, as_json=as_json)
         sys.exit(INTERRUPTED)
     except Exception:
-        if done.swept != Swept():
+        if done.swept != SweepResult():
             warn(f"stopped here: {done}. Sweep again to continue.")
         raise
     _print(done, as_json=as_json)
@@ -125,14 +125,14 @@ async def _sweep(policy: Policy, done: SweepProgress, settings: Settings) -> Non
         if done.dry_run:
             done.swept = expected
         else:
-            done.swept = Swept(retained=expected.retained)
+            done.swept = SweepResult(retained=expected.retained)
             with progress("sweeping", expected.archived + expected.deleted) as advance:
                 await _run(sweep.run(cutoffs), done, advance)
         done.complete = True
 
 
 async def _run(
-    sweeping: AsyncGenerator[Swept, None], done: SweepProgress, advance: Advance
+    sweeping: AsyncGenerator[SweepResult, None], done: SweepProgress, advance: Advance
 ) -> None:
     async with aclosing(sweeping) as batches:
         async for swept in batches:

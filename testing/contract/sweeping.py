@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from chatkeep.domain.idle import Cutoffs, Idle, Swept
+from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.model import Changes, Conversation, Status, UserId
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
@@ -42,9 +42,9 @@ def sweeps(store: StoreUnderTest) -> Sweeps:
     return store.sweeps
 
 
-async def run(sweep: Sweep, cutoffs: Cutoffs) -> Swept:
+async def run(sweep: Sweep, cutoffs: Cutoffs) -> SweepResult:
     """Sweep, and return what was done in all."""
-    total = Swept()
+    total = SweepResult()
     async for each in sweep.run(cutoffs):
         total += each
     return total
@@ -56,8 +56,8 @@ async def on_hold(store: StoreUnderTest, conversation: Conversation) -> Conversa
     )
 
 
-def found(conversation: Conversation) -> Idle:
-    return Idle(conversation.id, conversation.user_id, conversation.message_count)
+def found(conversation: Conversation) -> IdleConversation:
+    return IdleConversation(conversation.id, conversation.user_id, conversation.message_count)
 
 
 async def test_what_is_idle_for_long_is_archived_and_nothing_else_of_it_changes(
@@ -66,7 +66,7 @@ async def test_what_is_idle_for_long_is_archived_and_nothing_else_of_it_changes(
     old = await store.start(*numbered_messages(3), at=QUITE_LONG_AGO)
     recent = await store.start(new_message("hello"), at=NOON)
 
-    assert await run(Sweep(sweeps), ARCHIVE) == Swept(archived=1)
+    assert await run(Sweep(sweeps), ARCHIVE) == SweepResult(archived=1)
 
     assert await store.reload(old) == old._replace(status=Status.ARCHIVED)
     assert await store.reload(recent) == recent
@@ -82,7 +82,7 @@ async def test_what_is_idle_for_longer_is_deleted_with_its_messages_whatever_its
     recent = await store.start(*numbered_messages(4), at=NOON)
     before = await store.history(recent)
 
-    assert await run(Sweep(sweeps), DELETE) == Swept(deleted=2, messages=5)
+    assert await run(Sweep(sweeps), DELETE) == SweepResult(deleted=2, messages=5)
 
     assert await store.list_conversations() == [recent]
     assert await store.history(recent) == before
@@ -107,7 +107,7 @@ async def test_both_at_once_delete_what_is_older_and_archive_the_rest(
     await store.start(*numbered_messages(2), at=LONG_AGO)
     old = await store.start(at=QUITE_LONG_AGO)
 
-    assert await run(Sweep(sweeps), BOTH) == Swept(archived=1, deleted=1, messages=2)
+    assert await run(Sweep(sweeps), BOTH) == SweepResult(archived=1, deleted=1, messages=2)
 
     assert await store.list_conversations() == [old._replace(status=Status.ARCHIVED)]
 
@@ -117,8 +117,8 @@ async def test_nothing_is_deleted_unless_it_is_asked_for(
 ) -> None:
     old = await store.start(new_message("hello"), at=LONG_AGO)
 
-    assert await run(Sweep(sweeps), ARCHIVE) == Swept(archived=1)
-    assert await run(Sweep(sweeps), Cutoffs(None, None)) == Swept()
+    assert await run(Sweep(sweeps), ARCHIVE) == SweepResult(archived=1)
+    assert await run(Sweep(sweeps), Cutoffs(None, None)) == SweepResult()
 
     assert ids(await store.list_conversations()) == [old.id]
 
@@ -128,8 +128,8 @@ async def test_sweeping_again_finds_nothing(store: StoreUnderTest, sweeps: Sweep
     await store.start(at=QUITE_LONG_AGO)
     await run(Sweep(sweeps), BOTH)
 
-    assert await sweeps.count(BOTH) == Swept()
-    assert await run(Sweep(sweeps), BOTH) == Swept()
+    assert await sweeps.count(BOTH) == SweepResult()
+    assert await run(Sweep(sweeps), BOTH) == SweepResult()
 
 
 async def test_the_conversations_of_all_users_are_swept(
@@ -140,7 +140,7 @@ async def test_the_conversations_of_all_users_are_swept(
     await store.start(*numbered_messages(3), user_id=BOB, at=LONG_AGO)
     bobs = await store.history(kept)
 
-    assert await run(Sweep(sweeps), DELETE) == Swept(deleted=2, messages=4)
+    assert await run(Sweep(sweeps), DELETE) == SweepResult(deleted=2, messages=4)
 
     assert await store.list_conversations() == []
     assert await store.list_conversations(BOB) == [kept]
@@ -163,8 +163,8 @@ async def test_what_is_on_hold_is_archived_but_never_deleted(
     held = await on_hold(store, await store.start(*numbered_messages(3), at=LONG_AGO))
     messages = await store.history(held)
 
-    assert await sweeps.count(BOTH) == Swept(archived=1, retained=1)
-    assert await run(Sweep(sweeps), BOTH) == Swept(archived=1)
+    assert await sweeps.count(BOTH) == SweepResult(archived=1, retained=1)
+    assert await run(Sweep(sweeps), BOTH) == SweepResult(archived=1)
 
     assert await store.reload(held) == held._replace(status=Status.ARCHIVED)
     assert await store.history(held) == messages
@@ -188,7 +188,7 @@ async def test_what_was_put_on_hold_after_it_was_found_is_not_deleted(
     assert await sweeps.to_delete(DELETE.delete, limit=10) == [found(old)]
     await on_hold(store, old)
 
-    assert await sweeps.delete([found(old)], DELETE.delete) == Swept()
+    assert await sweeps.delete([found(old)], DELETE.delete) == SweepResult()
 
     assert len(await store.history(old)) == 3
 
@@ -201,8 +201,8 @@ async def test_what_became_active_after_it_was_found_is_left_alone(
     assert DELETE.delete is not None
     assert ARCHIVE.archive is not None
 
-    assert await sweeps.delete([found(old)], DELETE.delete) == Swept()
-    assert await sweeps.archive([found(old)], ARCHIVE.archive) == Swept()
+    assert await sweeps.delete([found(old)], DELETE.delete) == SweepResult()
+    assert await sweeps.archive([found(old)], ARCHIVE.archive) == SweepResult()
 
     assert (await store.reload(old)).status is Status.ACTIVE
     assert len(await store.history(old)) == 3
@@ -216,8 +216,8 @@ async def test_what_is_gone_or_archived_since_it_was_found_is_not_counted(
     await store.conversations.delete(ALICE, gone.id)
     await store.conversations.change(ALICE, archived.id, Changes(status=Status.ARCHIVED))
 
-    assert await sweeps.archive([found(gone), found(archived)], NOON) == Swept()
-    assert await sweeps.delete([found(gone), found(archived)], NOON) == Swept(deleted=1)
+    assert await sweeps.archive([found(gone), found(archived)], NOON) == SweepResult()
+    assert await sweeps.delete([found(gone), found(archived)], NOON) == SweepResult(deleted=1)
 
 
 @pytest.mark.parametrize("cutoffs", [ARCHIVE, DELETE, BOTH, Cutoffs(None, None)])
@@ -290,7 +290,7 @@ async def test_a_finished_sweep_is_not_given_away_again(
 ) -> None:
     await store.sweep_schedule.claim(due, due)
     await store.sweep_schedule.finish(
-        due, due + HOUR, Swept(archived=1, deleted=2, messages=3, retained=4)
+        due, due + HOUR, SweepResult(archived=1, deleted=2, messages=3, retained=4)
     )
 
     assert not await store.sweep_schedule.claim(due, due + HOUR)

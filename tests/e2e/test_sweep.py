@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
 from chatkeep.domain.errors import ConversationNotFoundError
-from chatkeep.domain.idle import Idle
+from chatkeep.domain.idle import IdleConversation
 from chatkeep.domain.model import Conversation, Status
 from chatkeep.domain.operations.selftest.builders import ALICE, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -256,7 +256,7 @@ async def test_what_somebody_is_just_changing_is_passed_over_without_waiting(
 ) -> None:
     busy = await postgres_store.start(*numbered_messages(2), at=NOW - YEAR)
     free = await postgres_store.start(*numbered_messages(3), at=NOW - YEAR)
-    found = [Idle(each.id, ALICE, each.message_count) for each in (busy, free)]
+    found = [IdleConversation(each.id, ALICE, each.message_count) for each in (busy, free)]
 
     somebody = await asyncpg.connect(**engine.config)
     async with somebody.transaction(), asyncio.timeout(5):
@@ -274,7 +274,7 @@ async def test_an_append_at_the_same_time_is_either_kept_whole_or_refused(
     postgres_store: StoreUnderTest, sweeps: PiccoloSweeps
 ) -> None:
     idle = [await postgres_store.start(*numbered_messages(3), at=NOW - YEAR) for _ in range(60)]
-    found = [Idle(each.id, ALICE, each.message_count) for each in idle]
+    found = [IdleConversation(each.id, ALICE, each.message_count) for each in idle]
 
     async def append(conversation: Conversation) -> bool:
         try:
@@ -307,7 +307,7 @@ async def test_two_sweeps_at_once_do_each_thing_once(
     postgres_store: StoreUnderTest, sweeps: PiccoloSweeps
 ) -> None:
     idle = [await postgres_store.start(*numbered_messages(2), at=NOW - YEAR) for _ in range(40)]
-    found = [Idle(each.id, ALICE, each.message_count) for each in idle]
+    found = [IdleConversation(each.id, ALICE, each.message_count) for each in idle]
 
     done = await asyncio.gather(*(sweeps.delete(found, NOW) for _ in range(4)))
     rest = await sweeps.delete(found, NOW)

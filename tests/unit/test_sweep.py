@@ -12,7 +12,7 @@ import pytest
 
 from chatkeep.adapters.memory import MemoryLog, MemoryStore, MemorySweeps, MemorySweepSchedule
 from chatkeep.domain.errors import InvalidValueError, StoreUnavailableError
-from chatkeep.domain.idle import Cutoffs, Idle, Swept
+from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.model import ConversationId
 from chatkeep.domain.operations.selftest.builders import ALICE, new_conversation
 from chatkeep.domain.operations.sweep import (
@@ -22,7 +22,7 @@ from chatkeep.domain.operations.sweep import (
     Policy,
     Sweep,
     batches,
-    duration,
+    parse_duration,
 )
 from chatkeep.entrypoints.scheduled_sweep import AT, DAY, SPREAD, DailySweep, latest_due
 from chatkeep.entrypoints.settings import Settings, SettingsError
@@ -46,7 +46,7 @@ POLICY = Policy(archive_after=90 * DAY)
     ],
 )
 def test_a_duration_is_hours_days_or_weeks(text: str, meant: timedelta) -> None:
-    assert duration(text) == meant
+    assert parse_duration(text) == meant
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_duration_is_hours_days_or_weeks(text: str, meant: timedelta) -> None:
 )
 def test_what_is_no_duration_is_refused_with_the_form(text: str) -> None:
     with pytest.raises(ValueError, match="90d or 2w") as refused:
-        duration(text)
+        parse_duration(text)
 
     assert repr(text) in str(refused.value)
 
@@ -108,8 +108,8 @@ def test_a_setting_that_makes_no_sense_is_named(settings: dict[str, str], said: 
 # batches
 
 
-def idle(messages: int) -> Idle:
-    return Idle(ConversationId(uuid4()), ALICE, messages)
+def idle(messages: int) -> IdleConversation:
+    return IdleConversation(ConversationId(uuid4()), ALICE, messages)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_batches_are_bounded_and_a_long_conversation_is_alone(
 class Unwilling(MemorySweeps):
     """Finds every conversation each time; all of them are locked by other transactions."""
 
-    async def to_delete(self, before: datetime, *, limit: int) -> list[Idle]:
+    async def to_delete(self, before: datetime, *, limit: int) -> list[IdleConversation]:
         return [idle(0)] * limit
 
     to_archive = to_delete
@@ -149,7 +149,7 @@ async def test_a_sweep_ends_when_all_that_is_left_is_in_use() -> None:
     once_each = 2 * MOST_FOUND // BATCH_CONVERSATIONS
     tried = 0
     async for swept in sweep.run(Cutoffs(MORNING, MORNING)):
-        assert swept == Swept()
+        assert swept == SweepResult()
         tried += 1
         assert tried <= once_each
 
@@ -172,7 +172,7 @@ class World:
     awake_from: datetime = MORNING
     store: MemoryStore = field(default_factory=MemoryStore)
     schedule: MemorySweepSchedule = field(default_factory=MemorySweepSchedule)
-    counted: list[Swept] = field(default_factory=list)
+    counted: list[SweepResult] = field(default_factory=list)
 
     def now(self) -> datetime:
         return self.now_
@@ -275,7 +275,7 @@ class Failing(MemorySweeps):
 
     errors: list[Exception]
 
-    async def to_archive(self, before: datetime, *, limit: int) -> Sequence[Idle]:
+    async def to_archive(self, before: datetime, *, limit: int) -> Sequence[IdleConversation]:
         if self.errors:
             raise self.errors.pop()
         # `super()` does not work in a class with slots.
@@ -313,7 +313,7 @@ async def test_what_comes_of_a_sweep_is_one_line(caplog: pytest.LogCaptureFixtur
 
 
 class Slow(MemorySweeps):
-    async def archive(self, idle: Sequence[Idle], before: datetime) -> Swept:
+    async def archive(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
         await asyncio.sleep(0.05)
         return await MemorySweeps.archive(self, idle, before)
 

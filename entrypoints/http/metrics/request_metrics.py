@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from chatkeep.domain.idle import Swept
+from chatkeep.domain.idle import SweepResult
 from chatkeep.domain.operations.metrics import MetricFamily, MetricSource
 from chatkeep.domain.threads import run_in_thread
 from chatkeep.entrypoints.http.auth.identity import IdentityError
@@ -84,7 +84,7 @@ class Metrics:
         if over_soft_limit:
             self._over_soft_limit.inc()
 
-    def record_sweep(self, swept: Swept) -> None:
+    def record_sweep(self, swept: SweepResult) -> None:
         self._archived.inc(swept.archived)
         self._deleted.inc(swept.deleted)
 
