@@ -333,12 +333,12 @@ def sends_text(source: str) -> bool:
     )
 
 
-def names_of_queries(source: str) -> Iterator[object]:
+def names_of_queries(source: str) -> Iterator[str]:
     """Yield the names under which a module sends what Piccolo builds."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "fetch_query":
             assert isinstance(node.args[0], ast.Constant), ast.unparse(node)
-            yield node.args[0].value
+            yield str(node.args[0].value)
 
 
 def is_super(method: ast.Attribute) -> bool:
