@@ -1,10 +1,13 @@
 """The tables as Piccolo knows them never reach rows of another user."""
 
 import inspect
+import sys
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from piccolo.conf.apps import ENVIRONMENT_VARIABLE
 from piccolo.table import Table
 
 from chatkeep.adapters.piccolo.engine import Engine
@@ -15,6 +18,8 @@ from chatkeep.adapters.piccolo.tables import (
     ConversationKeys,
     Conversations,
     Messages,
+    Users,
+    column_names,
 )
 from tests.support.postgres import query
 
@@ -68,6 +73,41 @@ def test_what_finds_a_row_by_a_part_of_its_key_is_refused(table: Any, method: st
 @pytest.mark.parametrize("table", [table for table in TABLES if table not in COMPOSITE])
 def test_a_table_with_a_simple_key_goes_on_as_ever(table: type[Table]) -> None:
     assert (table.save, table.remove) == (Table.save, Table.remove)
+
+
+def test_a_query_is_built_without_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own engine runs it; only Piccolo's commands need `piccolo_conf`."""
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "tests.nowhere")
+
+    [built] = Messages.select(Messages.id).where(Messages.user_id == "alice").querystrings
+
+    assert built.compile_string() == (
+        'SELECT ALL "messages"."id" AS "id" FROM "messages" WHERE "messages"."user_id" = $1',
+        ["alice"],
+    )
+
+
+async def test_piccolo_itself_runs_queries_on_the_engine_that_is_configured(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = ModuleType("tests.configuration")
+    vars(configuration)["DB"] = engine
+    monkeypatch.setitem(sys.modules, configuration.__name__, configuration)
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, configuration.__name__)
+
+    await Users.insert(Users(id="alice"))
+
+    assert await Users.select(Users.id) == [{"id": "alice"}]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_columns_are_those_that_are_declared(table: type[Table]) -> None:
+    names = column_names(table)
+
+    assert [getattr(table, name)._meta.name for name in names] == list(names)  # noqa: SLF001 - where Piccolo keeps it
+    assert column_names(table, without=names[1:]) == names[:1]
+    with pytest.raises(ValueError, match="has no column nothing"):
+        column_names(table, without=["nothing"])
 
 
 def a_message(user_id: str) -> Messages:
