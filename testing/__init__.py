@@ -1,8 +1,8 @@
-"""What every store must keep, for authors of adapters: `suite` has all tests."""
+"""The tests that every store must pass, for authors of adapters: see `suite`."""
 
 import pytest
 
-# A failed assertion of the suite shows its values, as one in a test file does.
+# Failed assertions of the suite then show their values, as those of test files do.
 pytest.register_assert_rewrite("chatkeep.testing.contract")
 
 from chatkeep.domain.operations.selftest.store import StoreUnderTest  # noqa: E402

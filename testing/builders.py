@@ -1,4 +1,4 @@
-"""Data for tests of a store, and what tests compare."""
+"""Data for tests of a store, and helpers to compare what comes back."""
 
 import json
 from collections.abc import Coroutine, Iterable, Sequence
@@ -39,7 +39,7 @@ ITEM_TEXTS = [
     '{"z":1e999,"type":"of a later day","a":123456789012345678901234567890}',
     '{"type":"message","role":"critic","content":"no native role"}',
 ]
-"""One of every kind."""
+"""One item of every kind."""
 
 
 def new_conversation_id() -> ConversationId:
@@ -51,7 +51,7 @@ def new_message_id() -> MessageId:
 
 
 def new_full_message() -> NewMessage:
-    """Return a message with a value in every field that it may have."""
+    """Return a message with a value in every field."""
     return new_message(
         "looking it up",
         Role.ASSISTANT,
@@ -66,7 +66,7 @@ def new_messages(*contents: str, role: Role = Role.USER) -> list[NewMessage]:
 
 
 def numbered_messages(count: int, role: Role = Role.USER) -> list[NewMessage]:
-    """Return messages `user 0`, `user 1` and so on, by their role."""
+    """Return messages `user 0`, `user 1` and so on, named for their role."""
     return new_messages(*(f"{role} {number}" for number in range(count)), role=role)
 
 
@@ -89,7 +89,7 @@ def numbered_items(count: int, name: str = "item") -> list[NewEntry]:
 
 
 async def start_mixed(store: StoreUnderTest) -> Conversation:
-    """Store a conversation of items, and of native messages that are one item or several."""
+    """Store a conversation of items and native messages; some messages are several items."""
     conversation = await store.start(new_message("Be kind.", Role.SYSTEM), new_message("hello"))
     await store.append_items(conversation, *numbered_items(4))
     await store.append(conversation, new_message("calling", Role.ASSISTANT, tool_calls=CALLS))
@@ -102,7 +102,7 @@ async def start_mixed(store: StoreUnderTest) -> Conversation:
 async def page_through_items(
     store: StoreUnderTest, conversation: Conversation, order: Order, limit: int
 ) -> list[Item]:
-    """Return all items, page by page, as a client asks for them."""
+    """Return all items, read page by page as clients do."""
     found: list[Item] = []
     after = None
     while True:
@@ -118,7 +118,7 @@ async def page_through_items(
 async def everything_of(
     store: StoreUnderTest, user_id: UserId = ALICE
 ) -> tuple[Usage, list[tuple[Conversation, list[Message]]]]:
-    """Return all that a user has stored, to compare with the same later."""
+    """Return everything that a user has stored, to compare it later."""
     conversations = [
         (each, await store.history(each)) for each in await store.list_conversations(user_id)
     ]
@@ -126,7 +126,7 @@ async def everything_of(
 
 
 async def error_of(call: Coroutine[Any, Any, Any]) -> ChatkeepError | None:
-    """Return the error that a call was refused with, for calls that are made at once."""
+    """Return the error that the call raises, or None; for calls that run at once."""
     try:
         await call
     except ChatkeepError as error:
@@ -135,7 +135,7 @@ async def error_of(call: Coroutine[Any, Any, Any]) -> ChatkeepError | None:
 
 
 def normalize(message: Message) -> Message:
-    """Return the message with its JSON written in one way, so that `==` compares the documents."""
+    """Return the message with its JSON in one form, so that `==` compares the documents."""
     calls = message.tool_calls
     return message._replace(
         metadata=_normalize_json(message.metadata),

@@ -1,6 +1,6 @@
 """All tests that a store must pass. In a test file: `from chatkeep.testing.suite import *`.
 
-They ask for a fixture `store`: a `StoreUnderTest` that nothing is stored in.
+They need a fixture `store`, which returns an empty `StoreUnderTest`.
 """
 
 import pytest

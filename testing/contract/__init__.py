@@ -1,1 +1,1 @@
-"""What `chatkeep.domain.ports` promises, as tests of a store, whichever it is."""
+"""Tests of what `chatkeep.domain.ports` promises. They take a store, from any adapter."""

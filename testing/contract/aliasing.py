@@ -1,4 +1,4 @@
-"""What goes in and what comes out is the caller's: neither side sees the other's later changes."""
+"""Arguments and results belong to the caller: later changes do not show on the other side."""
 
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Changes, NewMessage, Order
@@ -14,7 +14,7 @@ from chatkeep.testing.builders import contents, numbered_messages
 
 
 def spoil(messages: list[NewMessage]) -> None:
-    """Do to a list what a caller may do who uses it for the next call."""
+    """Change a list as a caller does who uses it for the next call."""
     messages[0] = messages[0]._replace(content="spoiled")
     messages.append(new_message("not sent"))
 

@@ -1,4 +1,4 @@
-"""Entries: all that stands in a conversation, read in pages and stored again exactly."""
+"""Entries: everything in a conversation, read in pages and stored again exactly."""
 
 import json
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def read(line: bytes) -> Line:
 
 
 async def export(store: StoreUnderTest) -> bytes:
-    """Return all that Alice has, as an export writes it."""
+    """Return an export of everything that Alice has."""
     writer = JsonLines()
     return b"".join([writer.write(piece) async for piece in transfer_of(store).export(ALICE)])
 

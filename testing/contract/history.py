@@ -1,4 +1,4 @@
-"""History: pages and bounds; single messages, and how deleting them counts."""
+"""History: pages and bounds; single messages, and what deleting them does to the count."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Conversations on hold: they go on as ever, but nothing of them is deleted."""
+"""Conversations on hold: they grow as others do, but nothing in them is deleted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,8 +43,8 @@ LIFT = Changes(retain=False)
 EVERYTHING = Usage(user_id=ALICE, conversations=2, active=1, archived=1, messages=5, retained=1)
 
 
-async def held(store: StoreUnderTest, *, messages: int = 3) -> Conversation:
-    """Store a conversation of Alice's that is on hold."""
+async def start_on_hold(store: StoreUnderTest, *, messages: int = 3) -> Conversation:
+    """Store a conversation of Alice that is on hold."""
     conversation = await store.start(*numbered_messages(messages))
     return await store.conversations.change(ALICE, conversation.id, HOLD)
 
@@ -62,7 +62,7 @@ async def test_a_hold_is_set_and_lifted_and_is_no_activity(store: StoreUnderTest
 
 
 async def test_a_hold_stays_when_something_else_is_changed(store: StoreUnderTest) -> None:
-    conversation = await held(store)
+    conversation = await start_on_hold(store)
 
     changed = await store.conversations.change(
         ALICE, conversation.id, Changes(title="new", status=Status.ARCHIVED)
@@ -108,7 +108,7 @@ async def test_a_create_can_be_repeated_when_a_hold_was_set_meanwhile(
 
 
 async def test_a_conversation_on_hold_goes_on(store: StoreUnderTest) -> None:
-    conversation = await held(store)
+    conversation = await start_on_hold(store)
 
     await store.append(conversation, new_message("and on"), at=NOON + HOUR)
     await store.append_items(conversation, *new_items('{"type": "reasoning", "summary": []}'))
@@ -170,7 +170,7 @@ async def test_nothing_of_a_conversation_on_hold_is_deleted_until_the_hold_is_li
 async def test_what_is_not_there_is_not_found_whether_there_is_a_hold_or_not(
     store: StoreUnderTest,
 ) -> None:
-    conversation = await held(store)
+    conversation = await start_on_hold(store)
 
     with pytest.raises(ConversationNotFoundError):
         await store.conversations.delete(ALICE, new_conversation_id())
@@ -181,7 +181,7 @@ async def test_what_is_not_there_is_not_found_whether_there_is_a_hold_or_not(
 
 
 async def test_a_hold_protects_only_the_conversation_of_its_user(store: StoreUnderTest) -> None:
-    hers = await held(store)
+    hers = await start_on_hold(store)
     his = await store.start(*numbered_messages(2), user_id=BOB, id=hers.id)
 
     with pytest.raises(RetainedError):
@@ -194,10 +194,10 @@ async def test_a_hold_protects_only_the_conversation_of_its_user(store: StoreUnd
 
 
 async def start_everything(store: StoreUnderTest) -> Conversation:
-    """Store what `EVERYTHING` counts; return the conversation that is on hold."""
+    """Store what `EVERYTHING` counts; return the conversation on hold."""
     archived = await store.start(*numbered_messages(2))
     await store.conversations.change(ALICE, archived.id, Changes(status=Status.ARCHIVED))
-    return await held(store)
+    return await start_on_hold(store)
 
 
 async def test_usage_counts_what_is_on_hold(store: StoreUnderTest) -> None:
@@ -255,7 +255,7 @@ async def test_nothing_of_a_user_is_erased_while_a_conversation_is_on_hold(
 
 
 async def test_lifting_the_holds_is_the_way_out(store: StoreUnderTest) -> None:
-    for conversation in [await held(store), await held(store)]:
+    for conversation in [await start_on_hold(store), await start_on_hold(store)]:
         with pytest.raises(UserRetainedError):
             await store.users.erase(ALICE)
         await store.conversations.change(ALICE, conversation.id, LIFT)
@@ -267,7 +267,7 @@ async def test_lifting_the_holds_is_the_way_out(store: StoreUnderTest) -> None:
 async def test_of_many_holds_the_first_few_are_named_and_all_are_counted(
     store: StoreUnderTest,
 ) -> None:
-    on_hold = {(await held(store, messages=0)).id for _ in range(MAX_NAMED + 2)}
+    on_hold = {(await start_on_hold(store, messages=0)).id for _ in range(MAX_NAMED + 2)}
 
     with pytest.raises(UserRetainedError) as refusal:
         await store.users.erase(ALICE)
@@ -294,14 +294,14 @@ async def test_erasing_even_what_is_on_hold_leaves_nothing(store: StoreUnderTest
 async def test_a_hold_and_a_deletion_at_once_end_as_one_after_the_other(
     store: StoreUnderTest, round_: int
 ) -> None:
-    """Either the hold came first, and all is there; or it found nothing, and all is gone."""
+    """Either the hold came first and all is still there, or it found nothing and all is gone."""
     conversation = await store.start(*numbered_messages(2))
     calls = [
         store.conversations.change(ALICE, conversation.id, HOLD),
         store.conversations.delete(ALICE, conversation.id),
         store.users.erase(ALICE),
     ]
-    # In every order: what is called first usually comes first.
+    # In every order, since the first call usually wins.
     order = [*permutations(range(3))][round_]
 
     errors = await asyncio.gather(*(error_of(calls[which]) for which in order))

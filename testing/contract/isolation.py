@@ -1,4 +1,4 @@
-"""Isolation: what belongs to somebody else is as if it did not exist, and ids may be the same."""
+"""Isolation: to a user, what others own does not exist, and two users may use the same ids."""
 
 from collections.abc import Awaitable, Callable
 
@@ -69,8 +69,10 @@ CALLS_ON_A_MESSAGE: dict[str, Call] = {
 
 
 @pytest_asyncio.fixture(params=["unknown", "known", "with the same history"])
-async def alices(request: pytest.FixtureRequest, store: StoreUnderTest) -> Conversation:
-    """Give Alice's conversation, with messages; Bob is one of three kinds of somebody else."""
+async def alices_conversation(
+    request: pytest.FixtureRequest, store: StoreUnderTest
+) -> Conversation:
+    """Return a conversation of Alice with messages; Bob is a stranger of one of three kinds."""
     conversation = await store.start(*numbered_messages(3), user_id=ALICE)
     if request.param == "known":
         await store.users.add(BOB)
@@ -81,30 +83,30 @@ async def alices(request: pytest.FixtureRequest, store: StoreUnderTest) -> Conve
 
 @pytest.mark.parametrize("call", CALLS_ON_A_CONVERSATION.values(), ids=CALLS_ON_A_CONVERSATION)
 async def test_a_conversation_of_somebody_else_is_not_found(
-    store: StoreUnderTest, alices: Conversation, call: Call
+    store: StoreUnderTest, alices_conversation: Conversation, call: Call
 ) -> None:
-    [message, *_] = await store.history(alices)
+    [message, *_] = await store.history(alices_conversation)
     hers = await everything_of(store, ALICE)
     his = await everything_of(store, BOB)
 
     with pytest.raises(ConversationNotFoundError) as missing:
-        await call(store, alices, message)
+        await call(store, alices_conversation, message)
 
-    assert missing.value.conversation_id == alices.id
+    assert missing.value.conversation_id == alices_conversation.id
     assert await everything_of(store, ALICE) == hers
     assert await everything_of(store, BOB) == his
 
 
 @pytest.mark.parametrize("call", CALLS_ON_A_MESSAGE.values(), ids=CALLS_ON_A_MESSAGE)
 async def test_a_message_of_somebody_else_is_not_found(
-    store: StoreUnderTest, alices: Conversation, call: Call
+    store: StoreUnderTest, alices_conversation: Conversation, call: Call
 ) -> None:
-    [message, *_] = await store.history(alices)
+    [message, *_] = await store.history(alices_conversation)
     hers = await everything_of(store, ALICE)
     his = await everything_of(store, BOB)
 
     with pytest.raises(NotFoundError):
-        await call(store, alices, message)
+        await call(store, alices_conversation, message)
 
     assert await everything_of(store, ALICE) == hers
     assert await everything_of(store, BOB) == his
@@ -112,10 +114,10 @@ async def test_a_message_of_somebody_else_is_not_found(
 
 @pytest.mark.parametrize("call", CALLS_ON_A_MESSAGE.values(), ids=CALLS_ON_A_MESSAGE)
 async def test_a_message_of_somebody_else_is_not_found_in_ones_own_conversation_either(
-    store: StoreUnderTest, alices: Conversation, call: Call
+    store: StoreUnderTest, alices_conversation: Conversation, call: Call
 ) -> None:
-    [message, *_] = await store.history(alices)
-    own = await store.start(*numbered_messages(2), user_id=BOB, id=alices.id)
+    [message, *_] = await store.history(alices_conversation)
+    own = await store.start(*numbered_messages(2), user_id=BOB, id=alices_conversation.id)
     hers = await everything_of(store, ALICE)
     his = await everything_of(store, BOB)
 
@@ -128,13 +130,13 @@ async def test_a_message_of_somebody_else_is_not_found_in_ones_own_conversation_
 
 
 async def test_nothing_of_somebody_else_is_listed_counted_or_erased(
-    store: StoreUnderTest, alices: Conversation
+    store: StoreUnderTest, alices_conversation: Conversation
 ) -> None:
     await store.users.erase(BOB)
     hers = await everything_of(store, ALICE)
 
     assert await store.list_conversations(BOB) == []
-    later = LastSeen(alices.updated_at + HOUR, alices.id)
+    later = LastSeen(alices_conversation.updated_at + HOUR, alices_conversation.id)
     found = await store.conversations.list(BOB, status=None, after=later, limit=10)
     assert not found.items
     usage = await store.users.usage(BOB)

@@ -1,4 +1,4 @@
-"""Ids of items, idempotency keys, and what is refused or answered again because of them."""
+"""Ids of items and idempotency keys: which requests they refuse, and which they answer again."""
 
 import asyncio
 from dataclasses import replace
@@ -193,7 +193,7 @@ async def test_a_create_with_the_same_key_many_times_at_once_is_one(store: Store
 async def test_a_create_with_a_key_is_never_a_conversation_that_came_without_it(
     store: StoreUnderTest, items: int
 ) -> None:
-    """Such as one that was imported, or made natively with the id that follows from the key."""
+    """It was imported, say, or created natively with the id that is derived from the key."""
     new = new_conversation()
     await store.items.create(new, numbered_items(items), key=None, provision=True)
     before = await everything_of(store)

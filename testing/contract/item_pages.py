@@ -1,4 +1,4 @@
-"""Reading items: every one once, in order, in pages of any size, whatever is appended meanwhile."""
+"""Reading items: each once, in order, in pages of any size, while others are appended."""
 
 import asyncio
 
@@ -103,7 +103,7 @@ async def test_an_unknown_conversation_is_not_found(store: StoreUnderTest) -> No
 
 
 async def test_many_appends_at_once_lose_double_and_mix_nothing(store: StoreUnderTest) -> None:
-    """While they go on, a reader sees what there is, in order, with no hole in it."""
+    """Meanwhile a reader sees a prefix of the log, in order and without gaps."""
     conversation = await store.start()
     batches = {f"writer {n} batch {b}": 1 + (n * 7 + b * 5) % 20 for n in range(30) for b in (0, 1)}
     done = asyncio.Event()

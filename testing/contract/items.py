@@ -1,4 +1,4 @@
-"""Items: what OpenAI's API appends and reads, in one order with what is appended natively."""
+"""Items: what OpenAI's API appends and reads, in one order with native messages."""
 
 import asyncio
 import json

@@ -28,7 +28,7 @@ def last_of(page: Sequence[Conversation]) -> LastSeen:
 async def list_pages(
     store: StoreUnderTest, size: int, *, status: Status | None = None, after: LastSeen | None = None
 ) -> list[Sequence[Conversation]]:
-    """Read the list of Alice to its end; the last page says that there is no more."""
+    """Read Alice's list to its end; only the last page says that there is no more."""
     found = []
     while True:
         page = await store.conversations.list(ALICE, status=status, after=after, limit=size)
@@ -39,8 +39,8 @@ async def list_pages(
         after = last_of(page.items)
 
 
-async def some_conversations(store: StoreUnderTest, count: int) -> list[Conversation]:
-    """Store that many, every three of them of one time; return them as they are to be listed."""
+async def start_some(store: StoreUnderTest, count: int) -> list[Conversation]:
+    """Store conversations, each three with the same time; return them in the expected order."""
     new = [await store.start(at=NOON + (number // 3) * SECOND) for number in range(count)]
     return sorted(new, key=lambda each: (each.updated_at, each.id), reverse=True)
 
@@ -82,7 +82,7 @@ async def test_the_list_shows_conversations_as_they_are(store: StoreUnderTest) -
 
 @pytest.mark.parametrize("count", [0, 1, LIMIT - 1, LIMIT, LIMIT + 1, 2 * LIMIT])
 async def test_pages_hold_every_conversation_once(store: StoreUnderTest, count: int) -> None:
-    expected = await some_conversations(store, count)
+    expected = await start_some(store, count)
 
     found = await list_pages(store, LIMIT)
 
@@ -93,7 +93,7 @@ async def test_pages_hold_every_conversation_once(store: StoreUnderTest, count: 
 
 
 async def test_pages_of_any_size_list_the_same(store: StoreUnderTest) -> None:
-    expected = await some_conversations(store, 7)
+    expected = await start_some(store, 7)
 
     for size in range(1, 9):
         found = await list_pages(store, size)
@@ -112,7 +112,7 @@ async def test_pages_that_cut_through_equal_activity_miss_nothing(store: StoreUn
 async def test_a_status_shows_only_its_conversations_on_every_page(
     store: StoreUnderTest, status: Status
 ) -> None:
-    everything = await some_conversations(store, 9)
+    everything = await start_some(store, 9)
     for archived in everything[::2]:
         await store.conversations.change(ALICE, archived.id, Changes(status=Status.ARCHIVED))
     expected = everything[::2] if status is Status.ARCHIVED else everything[1::2]
@@ -139,7 +139,7 @@ async def test_a_conversation_moves_between_the_lists_with_its_status(
 
 
 async def test_a_list_goes_on_after_a_conversation_that_was_deleted(store: StoreUnderTest) -> None:
-    expected = await some_conversations(store, 6)
+    expected = await start_some(store, 6)
     first = await store.conversations.list(ALICE, status=None, after=None, limit=3)
 
     await store.conversations.delete(ALICE, first.items[-1].id)
@@ -151,7 +151,7 @@ async def test_a_list_goes_on_after_a_conversation_that_was_deleted(store: Store
 async def test_a_list_goes_on_where_it_stopped_when_a_conversation_has_moved_up(
     store: StoreUnderTest,
 ) -> None:
-    expected = await some_conversations(store, 6)
+    expected = await start_some(store, 6)
     first = await store.conversations.list(ALICE, status=None, after=None, limit=3)
 
     await store.append(first.items[-1], new_message("up"), at=NOON + HOUR)
@@ -162,7 +162,7 @@ async def test_a_list_goes_on_where_it_stopped_when_a_conversation_has_moved_up(
 
 
 async def test_nothing_comes_after_the_last_conversation(store: StoreUnderTest) -> None:
-    expected = await some_conversations(store, 3)
+    expected = await start_some(store, 3)
 
     rest = await store.conversations.list(ALICE, status=None, after=last_of(expected), limit=10)
 

@@ -1,4 +1,4 @@
-"""Pages are bounded in bytes: they end early, are never empty, and lead to everything."""
+"""Pages are bounded in bytes: they end early, are never empty, and together have everything."""
 
 import json
 
@@ -19,26 +19,26 @@ from chatkeep.domain.ports import LastSeen
 from chatkeep.testing.builders import CALLS, contents, new_items, numbered_messages
 
 KB = 1_000
-# Some room for what is counted besides texts: metadata, and how JSON is stored.
+# Room for what counts besides texts: metadata, and the way JSON is stored.
 MOST = 3 * KB + KB // 2
 OF_ONE_LETTER = JsonText(
     json.dumps(
         [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "x" * 50 * KB}}]
     )
 )
-"""What a database compresses to next to nothing, and answers in full length."""
+"""A database compresses it to almost nothing, but returns it in full length."""
 
 
-def sized(*kilobytes: float) -> list[NewMessage]:
+def messages_of_size(*kilobytes: float) -> list[NewMessage]:
     return [new_message(f"{n}".ljust(int(size * KB), "x")) for n, size in enumerate(kilobytes)]
 
 
-def texts(*kilobytes: float) -> list[str]:
+def texts_of_size(*kilobytes: float) -> list[str]:
     said = ("x" * int(size * KB - 40) for size in kilobytes)
     return [json.dumps({"role": "user", "content": content}) for content in said]
 
 
-async def paged(
+async def page_through_messages(
     store: StoreUnderTest,
     conversation: Conversation,
     order: Order = Order.ASC,
@@ -46,7 +46,7 @@ async def paged(
     limit: int = 100,
     max_bytes: int = MOST,
 ) -> list[list[Message]]:
-    """Return all pages, each asked for from where the one before ended."""
+    """Return all pages; each starts where the one before ended."""
     found: list[list[Message]] = []
     last: Position | None = None
     while True:
@@ -64,7 +64,7 @@ async def paged(
         last = page.items[-1].position
 
 
-async def paged_items(
+async def page_through_items_of(
     store: StoreUnderTest, conversation: Conversation, order: Order, *, limit: int = 100
 ) -> list[list[Item]]:
     found: list[list[Item]] = []
@@ -94,10 +94,10 @@ async def paged_items(
 async def test_a_page_ends_before_it_has_more_bytes(
     store: StoreUnderTest, kilobytes: list[float], pages: list[int], order: Order
 ) -> None:
-    conversation = await store.start(*sized(*kilobytes))
+    conversation = await store.start(*messages_of_size(*kilobytes))
     everything = await store.history(conversation, order=order)
 
-    found = await paged(store, conversation, order)
+    found = await page_through_messages(store, conversation, order)
 
     assert [message for page in found for message in page] == everything
     assert [len(page) for page in found] == pages
@@ -105,10 +105,10 @@ async def test_a_page_ends_before_it_has_more_bytes(
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
 async def test_a_page_ends_at_what_comes_first(store: StoreUnderTest, limit: int) -> None:
-    conversation = await store.start(*sized(1, 1, 1, 2.8, 0.1, 0.1, 0.1, 0.1))
+    conversation = await store.start(*messages_of_size(1, 1, 1, 2.8, 0.1, 0.1, 0.1, 0.1))
     everything = await store.history(conversation)
 
-    found = await paged(store, conversation, limit=limit)
+    found = await page_through_messages(store, conversation, limit=limit)
 
     assert [message for page in found for message in page] == everything
     assert all(0 < len(page) <= limit for page in found)
@@ -117,7 +117,7 @@ async def test_a_page_ends_at_what_comes_first(store: StoreUnderTest, limit: int
 async def test_bytes_are_counted_and_not_characters(store: StoreUnderTest) -> None:
     conversation = await store.start(*(new_message("\N{SNOWMAN}" * (KB // 3)) for _ in range(4)))
 
-    assert [len(page) for page in await paged(store, conversation)] == [3, 1]
+    assert [len(page) for page in await page_through_messages(store, conversation)] == [3, 1]
 
 
 async def test_what_is_stored_compressed_counts_as_it_is_answered(store: StoreUnderTest) -> None:
@@ -127,11 +127,17 @@ async def test_what_is_stored_compressed_counts_as_it_is_answered(store: StoreUn
         new_message("a"), calls, new_message("b"), notes, new_message("c")
     )
 
-    assert [len(page) for page in await paged(store, conversation)] == [1, 1, 1, 1, 1]
+    assert [len(page) for page in await page_through_messages(store, conversation)] == [
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]
 
 
 async def test_a_page_between_two_messages_is_bounded_too(store: StoreUnderTest) -> None:
-    first, *between, last = sized(1, 1, 1, 1, 1, 50, 1)
+    first, *between, last = messages_of_size(1, 1, 1, 1, 1, 50, 1)
     conversation = await store.start(first, *between, last)
     everything = await store.history(conversation)
 
@@ -162,7 +168,7 @@ async def test_both_ends_of_a_window_have_half_of_the_bytes(
     with_append: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     opening = [new_message(f"{n}".ljust(KB), Role.SYSTEM) for n in range(3)]
-    latest = sized(1, 1, 1, 1, 1)
+    latest = messages_of_size(1, 1, 1, 1, 1)
     conversation = await store.start(*opening, *latest)
 
     if with_append:
@@ -182,7 +188,7 @@ async def test_both_ends_of_a_window_have_half_of_the_bytes(
 
 
 async def test_the_latest_message_is_in_the_window_however_large(store: StoreUnderTest) -> None:
-    conversation = await store.start(new_message("Be kind.", Role.SYSTEM), *sized(1, 50))
+    conversation = await store.start(new_message("Be kind.", Role.SYSTEM), *messages_of_size(1, 50))
 
     window = await store.log.window(ALICE, conversation.id, limit=10, max_bytes=MOST)
 
@@ -204,14 +210,14 @@ async def test_instructions_that_are_too_large_are_not_in_the_window(store: Stor
 
 @pytest.mark.parametrize("order", list(Order))
 async def test_pages_of_items_are_bounded_too(store: StoreUnderTest, order: Order) -> None:
-    conversation = await store.start(*sized(1, 50, 1))
+    conversation = await store.start(*messages_of_size(1, 50, 1))
     reasoning = json.dumps({"type": "reasoning", "summary": [], "encrypted_content": "x" * 50 * KB})
     await store.append_items(
-        conversation, *new_items(*texts(1, 1, 1, 1), reasoning, *texts(1, 50, 1))
+        conversation, *new_items(*texts_of_size(1, 1, 1, 1), reasoning, *texts_of_size(1, 50, 1))
     )
     everything = await store.list_items(conversation, order=order)
 
-    found = await paged_items(store, conversation, order)
+    found = await page_through_items_of(store, conversation, order)
 
     assert [item for page in found for item in page] == everything
     assert [len(page) for page in found] == (
@@ -224,26 +230,26 @@ async def test_pages_of_items_are_bounded_too(store: StoreUnderTest, order: Orde
 async def test_a_large_message_of_several_items_leads_on(
     store: StoreUnderTest, order: Order, limit: int
 ) -> None:
-    """Past one of its items, it is read again, and must not fill the page."""
+    """A page after one of its items reads the message again, which must not fill the page."""
     large = new_message("x" * 50 * KB, Role.ASSISTANT, tool_calls=CALLS)
     conversation = await store.start(
-        new_message("a"), large, new_message("b" * 50 * KB), large_again()
+        new_message("a"), large, new_message("b" * 50 * KB), new_large_message()
     )
     everything = await store.list_items(conversation, order=order)
     assert len(everything) == 8
 
-    found = await paged_items(store, conversation, order, limit=limit)
+    found = await page_through_items_of(store, conversation, order, limit=limit)
 
     assert [item for page in found for item in page] == everything
     assert all(0 < len(page) <= limit for page in found)
 
 
-def large_again() -> NewMessage:
+def new_large_message() -> NewMessage:
     return new_message("y" * 50 * KB, Role.ASSISTANT, tool_calls=CALLS)
 
 
 async def test_a_list_of_conversations_is_bounded_too(store: StoreUnderTest) -> None:
-    """By its metadata and titles, which imports may bring in any size."""
+    """Metadata and titles count; imports may bring them in any size."""
     expected = []
     for number, size in enumerate((1, 1, 1, 1, 50, 1, 50)):
         metadata = JsonText(json.dumps({"note": str(number).ljust(size * KB, "x")}))
@@ -266,7 +272,7 @@ async def test_a_list_of_conversations_is_bounded_too(store: StoreUnderTest) -> 
 
 
 async def test_a_create_sent_again_is_not_taken_for_a_larger_one(store: StoreUnderTest) -> None:
-    """What is compared is bounded by what was sent; what is the same is found all the same."""
+    """Comparing reads no more than what was sent, and still finds what is equal."""
     full = new_message(
         "\ufdd0\0" * 300,
         Role.ASSISTANT,
@@ -274,7 +280,7 @@ async def test_a_create_sent_again_is_not_taken_for_a_larger_one(store: StoreUnd
         metadata=JsonText(f"[{','.join('1' * 900)}]"),
     )
     new = new_conversation()
-    messages = [new_message("a"), full, *sized(50)]
+    messages = [new_message("a"), full, *messages_of_size(50)]
     made = await store.create(new, messages, provision=True)
 
     again_made = await store.create(new, messages, provision=True)

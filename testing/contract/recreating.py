@@ -1,4 +1,4 @@
-"""Retrying a create: the same again answers what is stored, another under its id is refused."""
+"""Retrying a create: the same one returns what is stored, another one under its id is refused."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Retrying an append: the same again answers what is stored, another under its ids is refused."""
+"""Retrying an append: the same one returns what is stored, another one under its ids is refused."""
 
 import asyncio
 from typing import Any

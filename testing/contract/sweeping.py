@@ -1,4 +1,4 @@
-"""Sweeps: what is idle for long is archived or deleted, whoever it belongs to."""
+"""Sweeps: conversations of all users that have been idle for long are archived or deleted."""
 
 from asyncio import gather
 from dataclasses import replace
@@ -33,7 +33,7 @@ BOTH = Policy(90 * DAY, 365 * DAY).cutoffs(NOON)
 
 @pytest.fixture
 def due() -> datetime:
-    """Return when no sweep of another test was due."""
+    """Return a time at which no other test has a sweep due."""
     return NOON + next(_days) * DAY
 
 
@@ -43,20 +43,20 @@ def sweeps(store: StoreUnderTest) -> Sweeps:
 
 
 async def run(sweep: Sweep, cutoffs: Cutoffs) -> SweepResult:
-    """Sweep, and return what was done in all."""
+    """Run the sweep and return the total."""
     total = SweepResult()
     async for each in sweep.run(cutoffs):
         total += each
     return total
 
 
-async def on_hold(store: StoreUnderTest, conversation: Conversation) -> Conversation:
+async def put_on_hold(store: StoreUnderTest, conversation: Conversation) -> Conversation:
     return await store.conversations.change(
         conversation.user_id, conversation.id, Changes(retain=True)
     )
 
 
-def found(conversation: Conversation) -> IdleConversation:
+def as_found(conversation: Conversation) -> IdleConversation:
     return IdleConversation(conversation.id, conversation.user_id, conversation.message_count)
 
 
@@ -160,7 +160,7 @@ async def test_idle_is_who_had_no_activity_since_before_the_time(
 async def test_what_is_on_hold_is_archived_but_never_deleted(
     store: StoreUnderTest, sweeps: Sweeps
 ) -> None:
-    held = await on_hold(store, await store.start(*numbered_messages(3), at=LONG_AGO))
+    held = await put_on_hold(store, await store.start(*numbered_messages(3), at=LONG_AGO))
     messages = await store.history(held)
 
     assert await sweeps.count(BOTH) == SweepResult(archived=1, retained=1)
@@ -173,11 +173,11 @@ async def test_what_is_on_hold_is_archived_but_never_deleted(
 async def test_what_is_on_hold_is_not_found_for_deletion(
     store: StoreUnderTest, sweeps: Sweeps
 ) -> None:
-    """Many on hold would be found again and again, and nothing else be found."""
-    await on_hold(store, await store.start(at=LONG_AGO))
+    """Otherwise many on hold would be found again and again, and nothing else."""
+    await put_on_hold(store, await store.start(at=LONG_AGO))
     other = await store.start(at=LONG_AGO)
 
-    assert await sweeps.to_delete(NOON, limit=1) == [found(other)]
+    assert await sweeps.to_delete(NOON, limit=1) == [as_found(other)]
 
 
 async def test_what_was_put_on_hold_after_it_was_found_is_not_deleted(
@@ -185,10 +185,10 @@ async def test_what_was_put_on_hold_after_it_was_found_is_not_deleted(
 ) -> None:
     old = await store.start(*numbered_messages(3), at=LONG_AGO)
     assert DELETE.delete is not None
-    assert await sweeps.to_delete(DELETE.delete, limit=10) == [found(old)]
-    await on_hold(store, old)
+    assert await sweeps.to_delete(DELETE.delete, limit=10) == [as_found(old)]
+    await put_on_hold(store, old)
 
-    assert await sweeps.delete([found(old)], DELETE.delete) == SweepResult()
+    assert await sweeps.delete([as_found(old)], DELETE.delete) == SweepResult()
 
     assert len(await store.history(old)) == 3
 
@@ -201,8 +201,8 @@ async def test_what_became_active_after_it_was_found_is_left_alone(
     assert DELETE.delete is not None
     assert ARCHIVE.archive is not None
 
-    assert await sweeps.delete([found(old)], DELETE.delete) == SweepResult()
-    assert await sweeps.archive([found(old)], ARCHIVE.archive) == SweepResult()
+    assert await sweeps.delete([as_found(old)], DELETE.delete) == SweepResult()
+    assert await sweeps.archive([as_found(old)], ARCHIVE.archive) == SweepResult()
 
     assert (await store.reload(old)).status is Status.ACTIVE
     assert len(await store.history(old)) == 3
@@ -216,8 +216,8 @@ async def test_what_is_gone_or_archived_since_it_was_found_is_not_counted(
     await store.conversations.delete(ALICE, gone.id)
     await store.conversations.change(ALICE, archived.id, Changes(status=Status.ARCHIVED))
 
-    assert await sweeps.archive([found(gone), found(archived)], NOON) == SweepResult()
-    assert await sweeps.delete([found(gone), found(archived)], NOON) == SweepResult(deleted=1)
+    assert await sweeps.archive([as_found(gone), as_found(archived)], NOON) == SweepResult()
+    assert await sweeps.delete([as_found(gone), as_found(archived)], NOON) == SweepResult(deleted=1)
 
 
 @pytest.mark.parametrize("cutoffs", [ARCHIVE, DELETE, BOTH, Cutoffs(None, None)])
@@ -228,7 +228,7 @@ async def test_counting_says_what_a_sweep_then_does_and_changes_nothing(
         user = UserId(f"user {number % 2}")
         conversation = await store.start(*numbered_messages(number), user_id=user, at=at)
         if number in (3, 4):
-            await on_hold(store, conversation)
+            await put_on_hold(store, conversation)
         if number in (4, 6, 7):
             archive = Changes(status=Status.ARCHIVED)
             await store.conversations.change(user, conversation.id, archive)

@@ -128,7 +128,7 @@ async def test_a_very_long_message_comes_back_exactly(
 
     await store.append(conversation, new_message(text), new_message("and the next"))
 
-    # Not compared by pytest, which would take long to tell two such texts apart.
+    # Compared without pytest, which would take long to explain a difference.
     long, short = contents(await store.history(conversation))
     assert long is not None
     assert len(long) == 200_000
@@ -204,7 +204,7 @@ async def test_json_comes_back_as_the_same_document(store: StoreUnderTest, docum
     assert same_json(stored.tool_calls, message.tool_calls)
 
 
-# The store is shared by all examples on purpose: each appends to a conversation of its own.
+# All examples share the store on purpose: each appends to a new conversation.
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(surprising, min_size=1, max_size=8), document=surprising_json)
 async def test_whatever_text_and_json_come_back_exactly(

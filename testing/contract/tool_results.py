@@ -1,4 +1,4 @@
-"""Results that were appended natively, as items: of the kind of the call that they answer."""
+"""Native tool results, read as items: each has the kind of the call that it answers."""
 
 import json
 
@@ -21,12 +21,12 @@ def call(call_id: str, *, custom: bool) -> dict[str, object]:
     return {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
-def asks(*calls: object) -> JsonText:
+def tool_calls(*calls: object) -> JsonText:
     return JsonText(json.dumps(calls))
 
 
-async def kinds(store: StoreUnderTest, conversation: Conversation) -> list[str]:
-    """Return the kinds of the results, which are the same in pages of any size and either order."""
+async def kinds_of_results(store: StoreUnderTest, conversation: Conversation) -> list[str]:
+    """Return the kinds of the results; check that they do not depend on page size or order."""
     everything = await store.list_items(conversation)
     for order in Order:
         for limit in (1, 2, 3, 50):
@@ -42,7 +42,7 @@ async def test_a_result_is_of_the_kind_of_its_call(store: StoreUnderTest) -> Non
         new_message(
             None,
             Role.ASSISTANT,
-            tool_calls=asks(call("a", custom=True), call("\0b\ufdd0", custom=False)),
+            tool_calls=tool_calls(call("a", custom=True), call("\0b\ufdd0", custom=False)),
         ),
         new_message("2", Role.TOOL, tool_call_id="a"),
         new_message("ok", Role.TOOL, tool_call_id="\0b\ufdd0"),
@@ -50,7 +50,7 @@ async def test_a_result_is_of_the_kind_of_its_call(store: StoreUnderTest) -> Non
         new_message("late", Role.TOOL, tool_call_id="a"),
     )
 
-    assert await kinds(store, conversation) == [CUSTOM, FUNCTION, FUNCTION, CUSTOM]
+    assert await kinds_of_results(store, conversation) == [CUSTOM, FUNCTION, FUNCTION, CUSTOM]
     [first] = [
         json.loads(item.text)
         for item in await store.list_items(conversation)
@@ -65,11 +65,11 @@ async def test_a_result_answers_the_last_call_of_its_id(store: StoreUnderTest) -
     for custom in (True, False, True):
         await store.append(
             conversation,
-            new_message(None, Role.ASSISTANT, tool_calls=asks(call("a", custom=custom))),
+            new_message(None, Role.ASSISTANT, tool_calls=tool_calls(call("a", custom=custom))),
         )
         await store.append(conversation, new_message("1", Role.TOOL, tool_call_id="a"))
 
-    assert await kinds(store, conversation) == [CUSTOM, FUNCTION, CUSTOM]
+    assert await kinds_of_results(store, conversation) == [CUSTOM, FUNCTION, CUSTOM]
 
 
 @pytest.mark.parametrize(
@@ -91,25 +91,25 @@ async def test_what_is_no_call_has_no_result(store: StoreUnderTest, malformed: s
         new_message("1", Role.TOOL, tool_call_id="a"),
     )
 
-    assert await kinds(store, conversation) == [FUNCTION]
+    assert await kinds_of_results(store, conversation) == [FUNCTION]
 
 
 async def test_a_call_on_an_earlier_page_is_found(store: StoreUnderTest) -> None:
-    calls = asks(*(call(f"call {n}", custom=True) for n in range(60)))
+    calls = tool_calls(*(call(f"call {n}", custom=True) for n in range(60)))
     conversation = await store.start(
         new_message(None, Role.ASSISTANT, tool_calls=calls),
         *(new_message(str(n), Role.TOOL, tool_call_id=f"call {n}") for n in range(60)),
         *numbered_messages(3),
     )
 
-    assert await kinds(store, conversation) == [CUSTOM] * 60
+    assert await kinds_of_results(store, conversation) == [CUSTOM] * 60
 
 
 async def test_the_result_of_a_custom_tool_is_found_and_deleted_by_its_id(
     store: StoreUnderTest,
 ) -> None:
     conversation = await store.start(
-        new_message(None, Role.ASSISTANT, tool_calls=asks(call("a", custom=True))),
+        new_message(None, Role.ASSISTANT, tool_calls=tool_calls(call("a", custom=True))),
         new_message("2", Role.TOOL, tool_call_id="a"),
     )
     _, output = await store.list_items(conversation)

@@ -1,4 +1,4 @@
-"""Users: who is known, what they have stored, and that erasing them leaves nothing."""
+"""Users: who is known, what they have stored, and that erasing a user leaves nothing."""
 
 import asyncio
 

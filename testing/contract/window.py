@@ -1,4 +1,4 @@
-"""The window: the head of a conversation and its last messages, read alone or with an append."""
+"""The window: opening instructions and last messages, read alone or with an append."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ async def window_of(store: StoreUnderTest, conversation: Conversation, limit: in
     return await store.log.window(conversation.user_id, conversation.id, limit=limit)
 
 
-def told(window: Window) -> tuple[list[str | None], list[str | None]]:
+def texts_of(window: Window) -> tuple[list[str | None], list[str | None]]:
     return contents(window.head), contents(window.tail)
 
 
@@ -52,7 +52,7 @@ async def test_the_tail_is_in_order_whatever_the_clock_did(store: StoreUnderTest
     await store.append(conversation, new_message("second"), at=NOON - HOUR)
     await store.append(conversation, new_message("third"), at=NOON - HOUR)
 
-    assert told(await window_of(store, conversation, 2)) == ([], ["second", "third"])
+    assert texts_of(await window_of(store, conversation, 2)) == ([], ["second", "third"])
 
 
 async def test_the_head_holds_the_instructions_that_open_the_conversation(
@@ -67,7 +67,7 @@ async def test_the_head_holds_the_instructions_that_open_the_conversation(
 
     window = await window_of(store, conversation, 2)
 
-    assert told(window) == (
+    assert texts_of(window) == (
         ["be brief", "use metric units", "be kind"],
         ["user 2", "user 3"],
     )
@@ -86,7 +86,7 @@ async def test_instructions_given_later_are_not_in_the_head(store: StoreUnderTes
         *numbered_messages(3),
     )
 
-    assert told(await window_of(store, conversation, 2)) == (["be brief"], ["user 1", "user 2"])
+    assert texts_of(await window_of(store, conversation, 2)) == (["be brief"], ["user 1", "user 2"])
 
 
 @pytest.mark.parametrize("role", [Role.USER, Role.ASSISTANT, Role.TOOL])
@@ -98,7 +98,7 @@ async def test_a_conversation_that_opens_without_instructions_has_no_head(
         new_message("hello", role, tool_call_id=call_id), *instructions(2), *numbered_messages(3)
     )
 
-    assert told(await window_of(store, conversation, 1)) == ([], ["user 2"])
+    assert texts_of(await window_of(store, conversation, 1)) == ([], ["user 2"])
 
 
 @pytest.mark.parametrize(("limit", "head"), [(1, 3), (2, 3), (3, 2), (4, 1), (5, 0), (6, 0)])
@@ -147,7 +147,7 @@ async def test_deleting_what_came_before_makes_a_head(store: StoreUnderTest) -> 
     await store.log.delete(ALICE, conversation.id, hello.id)
 
     window = await window_of(store, conversation, 1)
-    assert told(window) == (["system 0", "system 1"], ["user 1"])
+    assert texts_of(window) == (["system 0", "system 1"], ["user 1"])
     assert window.message_count == 4
 
 
@@ -159,7 +159,7 @@ async def test_deleted_messages_are_in_no_window(store: StoreUnderTest) -> None:
     await store.log.delete(ALICE, conversation.id, messages[-1].id)
 
     window = await window_of(store, conversation, 2)
-    assert told(window) == (["system 1"], ["user 1", "user 2"])
+    assert texts_of(window) == (["system 1"], ["user 1", "user 2"])
     assert window.message_count == 4
 
 
@@ -215,7 +215,7 @@ async def test_the_window_of_an_append_shows_the_batch_at_its_end(store: StoreUn
     )
 
     assert answer.window
-    assert told(answer.window) == (["system 0"], ["user 2", "a", "b"])
+    assert texts_of(answer.window) == (["system 0"], ["user 2", "a", "b"])
     assert answer.window.message_count == answer.message_count == 6
     assert answer.window.tail[-2:] == answer.messages
 
@@ -243,7 +243,7 @@ async def test_an_append_sent_again_answers_the_window_as_it_is_by_now(
 
     assert answer.messages == first
     assert answer.window
-    assert told(answer.window) == (["system 0"], ["later", "last"])
+    assert texts_of(answer.window) == (["system 0"], ["later", "last"])
     assert answer.window == await window_of(store, conversation, 2)
     assert answer.window.message_count == answer.message_count == 5
 
