@@ -34,7 +34,7 @@ class ConversationsCursor(msgspec.Struct, array_like=True, frozen=True):
 class MessagesCursor(msgspec.Struct, array_like=True, frozen=True):
     """The start of the next page of a history.
 
-    The page starts beyond `position`, in `order`, and ends before the message `until`, if there is one.
+    The page starts beyond `position`, in `order`, and ends before the message `until`, if given.
     """
 
     order: Order

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from chatkeep.domain.entries import Entry
 from hypothesis import given
 from hypothesis import strategies as st
 
