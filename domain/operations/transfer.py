@@ -1,8 +1,7 @@
-"""Importing and exporting whole conversations, with all that was ever said in them.
+"""Importing and exporting whole conversations.
 
-An import keeps what it is given: the order, the times, equal and backward ones too, and the ids.
-Running it twice adds nothing. Both sides of a transfer are as large as they are: an export holds a
-page of a conversation in memory, an import one conversation.
+An import keeps order, times (also equal and decreasing ones) and ids. Running it twice adds
+nothing. An export holds one page of a conversation in memory, an import one conversation.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
@@ -38,19 +37,19 @@ from chatkeep.domain.ports import Clock, Conversations, LastSeen, Log, Users
 CONVERSATIONS_PAGE: Final = 100
 ENTRIES_PAGE: Final = 500
 PAGE_BYTES: Final = 4 * 1024 * 1024
-"""A page of entries ends here, though it always has one: an item alone may be larger."""
+"""Bytes of a page of entries. A page has at least one entry, however large."""
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
-"""By no more than this do the clocks of the processes that serve one database."""
+"""The largest difference between the clocks of processes that serve one database."""
 
 
 class ConversationGrownError(ConflictError):
-    """The source knows messages that the conversation imported from it before does not have."""
+    """The source has messages that are missing in the conversation imported from it before."""
 
     def __init__(self, conversation_id: ConversationId, *, missing: int, given: int) -> None:
         super().__init__(
             f"{missing} of its {given} messages are not in conversation {conversation_id}, which "
-            "was imported from it before; delete that one and import again to have them."
+            "was imported from it before; delete that conversation and import again."
         )
         self.conversation_id = conversation_id
         self.missing = missing
@@ -59,9 +58,9 @@ class ConversationGrownError(ConflictError):
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """All methods raise `StoreUnavailableError` when the store cannot answer.
+    """Imports and exports. All methods raise `StoreUnavailableError` when the store cannot answer.
 
-    `limits` are those that an import keeps; with None, lengths are as they are.
+    An import enforces `limits`; with None it accepts any length.
     """
 
     users: Users
@@ -71,17 +70,18 @@ class Transfer:
     limits: Limits | None = None
 
     async def import_conversation(self, user_id: UserId, given: Line) -> bool:
-        """Store a conversation with all that is in it, or nothing; return whether it is new.
+        """Store a conversation with all its entries, or nothing; return whether it is new.
 
-        A user who does not exist is added. A message without a time has that of the one before it,
-        the first one that of the conversation; a conversation without one has the first time that
-        it says at all, else now. `updated_at` is the latest time of all.
-        Without an id, it is the same conversation as before whatever was done to it since.
+        A user who does not exist is added. An entry without a time gets that of the entry before
+        it, the first one that of the conversation. A conversation without a time gets the first
+        time in it, else the current one. `updated_at` is the latest of all times.
+        A conversation without an id is recognized when it is imported again, even if it was
+        changed since.
         Raises `ConversationIdTakenError`, `MessageIdTakenError`, `ConversationGrownError`,
         `UserNotProvisionedError`, and `InvalidValueError` or `LimitExceededError` naming the field.
         """
         self._check(given)
-        timed, created_at, updated_at = _timed(given, self.clock.now())
+        timed, created_at, updated_at = _fill_times(given, self.clock.now())
         new = Conversation(
             id=given.id or ConversationId(uuid5(IMPORTS, f"{user_id}\0{given.canonical}")),
             user_id=user_id,
@@ -93,7 +93,7 @@ class Transfer:
             created_at=created_at,
             updated_at=updated_at,
         )
-        entries = _with_ids(timed, new)
+        entries = _fill_ids(timed, new)
         _check_ids(entries)
         try:
             created = await self.log.create(new, entries, provision=True)
@@ -106,28 +106,28 @@ class Transfer:
         return created.created
 
     async def count(self, user_id: UserId) -> int:
-        """Return how many conversations the user has."""
+        """Return the number of the user's conversations."""
         return (await self.users.usage(user_id)).conversations
 
     async def export(self, user_id: UserId) -> AsyncGenerator[Piece, None]:
-        """Yield every conversation of the user once, in pieces, each with all that is in it.
+        """Yield every conversation of the user once, in pieces, with all its entries.
 
-        None is missed because it became active meanwhile, and so changed its place in the list; one
-        that is deleted meanwhile is left out, or ends where it was. Between two pieces nothing is
-        asked of the store, and nothing is kept open there. In memory are a page of conversations, a
-        page of entries, and the ids of all conversations yielded so far: some 100 bytes each.
+        A conversation that becomes active during the export moves in the list, and is still
+        exported. One that is deleted during the export is left out, or ends early. Nothing is kept
+        open in the store between two pieces. Memory holds a page of conversations, a page of
+        entries, and the ids of all conversations so far, about 100 bytes each.
         """
-        given: set[ConversationId] = set()
+        exported: set[ConversationId] = set()
         since: datetime | None = None
         while True:
             recently = self.clock.now() - CLOCKS_DIFFER
-            given_before = len(given)
+            exported_before = len(exported)
             async for conversation in self._list(user_id, since):
-                if conversation.id not in given:
-                    given.add(conversation.id)
+                if conversation.id not in exported:
+                    exported.add(conversation.id)
                     async for piece in self._pieces(conversation):
                         yield piece
-            if since is not None and len(given) == given_before:
+            if since is not None and len(exported) == exported_before:
                 return
             since = since or recently
 
@@ -155,7 +155,7 @@ class Transfer:
             async for page in self._pages(conversation):
                 yield Piece(conversation, tuple(page.items), is_first, not page.more)
                 is_first = False
-        except ConversationNotFoundError:  # deleted just now
+        except ConversationNotFoundError:  # it was deleted meanwhile
             if not is_first:
                 yield Piece(conversation, (), is_first=False, is_last=True)
 
@@ -183,7 +183,9 @@ class Transfer:
             async for page in self._pages(new):
                 missing -= {message.id for message in messages_in(page.items)}
         except ConversationNotFoundError as error:
-            raise StoreUnavailableError("What had the id was deleted just now.") from error
+            raise StoreUnavailableError(
+                "The conversation with this id has just been deleted."
+            ) from error
         if missing:
             raise ConversationGrownError(new.id, missing=len(missing), given=given)
 
@@ -195,18 +197,17 @@ class Transfer:
             field = f"messages[{index}]."
             if entry.message is not None and not entry.is_of_item:
                 entry.message.check(self.limits, within=field)
-            if (
-                entry.item is not None and self.limits is not None
-            ):  # whose rules are those of the API that it came through
+            # The item itself was checked when it was parsed.
+            if entry.item is not None and self.limits is not None:
                 size = len(entry.item.encode())
                 self.limits.check("max_item_bytes", size, field=f"{field}item", unit="bytes")
 
 
-def _timed(given: Line, now: datetime) -> tuple[Sequence[NewEntry], datetime, datetime]:
-    """Return the entries with their times, and `created_at` and `updated_at`."""
+def _fill_times(given: Line, now: datetime) -> tuple[Sequence[NewEntry], datetime, datetime]:
+    """Return the entries with their times, and the conversation's `created_at` and `updated_at`."""
     created_at = next(_times(given), None)
     if created_at is None:
-        # The messages are left without: importing again at another time is to find them the same.
+        # The entries stay without times, so that they are equal when they are imported again.
         return given.entries, now, now
     entries = []
     latest = created_at
@@ -226,7 +227,7 @@ def _times(given: Line) -> Iterator[datetime]:
         yield given.updated_at
 
 
-def _with_ids(entries: Sequence[NewEntry], new: Conversation) -> tuple[NewEntry, ...]:
+def _fill_ids(entries: Sequence[NewEntry], new: Conversation) -> tuple[NewEntry, ...]:
     messages = [entry.message for entry in entries if entry.message is not None]
     identified = iter(assign_ids(messages, new.updated_at, seed=new.id))
     return tuple(
@@ -242,12 +243,12 @@ def _check_ids(entries: Sequence[NewEntry]) -> None:
         if entry.message is not None:
             if entry.message.id in message_ids:
                 raise InvalidValueError(
-                    f"messages[{index}].id", "stands twice in this conversation"
+                    f"messages[{index}].id", "duplicate id in this conversation"
                 )
             message_ids.add(entry.message.id)
         if entry.item_id is not None:
             if entry.item_id in item_ids:
                 raise InvalidValueError(
-                    f"messages[{index}].item.id", "stands twice in this conversation"
+                    f"messages[{index}].item.id", "duplicate id in this conversation"
                 )
             item_ids.add(entry.item_id)

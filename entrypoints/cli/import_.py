@@ -47,8 +47,8 @@ _REFUSALS: Final = (
 
 
 @dataclass
-class Tally:
-    """How the conversations of an import fared; `messages` are those of the imported ones."""
+class ImportCounts:
+    """The outcome of each conversation, and the messages of the imported ones."""
 
     imported: int = 0
     already_there: int = 0
@@ -67,7 +67,7 @@ def _limit(limit_name: str, what: str) -> Callable[[Callable[..., None]], Callab
         _option(limit_name),
         type=click.IntRange(0),
         metavar="N",
-        help=f"At most so many {what}; 0 is no limit.",
+        help=f"The most {what}; 0 means no limit.",
     )
 
 
@@ -84,7 +84,7 @@ def _option(limit_name: str) -> str:
     type=click.Choice([_AUTO, *(each.value for each in Format)]),
     default=_AUTO,
     show_default=True,
-    help="What the file is. auto: told from each conversation in it.",
+    help="The format of the file. auto: recognized for each conversation.",
 )
 @click.option(
     "--max-conversation-bytes",
@@ -92,12 +92,12 @@ def _option(limit_name: str) -> str:
     default=MAX_CONVERSATION_BYTES,
     show_default=True,
     metavar="N",
-    help="Bytes of one conversation in the file, all of which are held in memory; 0 is no limit.",
+    help="The most bytes of one conversation, which is held in memory; 0 means no limit.",
 )
 @click.option(
     "--enforce-limits",
     is_flag=True,
-    help="Refuse what the API would refuse for its length, by the settings' limits.",
+    help="Refuse texts that the API would refuse because of their length.",
 )
 @_limit("max_user_message_chars", "characters of a message of role user")
 @_limit("max_message_chars", "characters of any message")
@@ -113,9 +113,9 @@ def import_(
     enforce_limits: bool,
     **limits: int | None,
 ) -> None:
-    """Add conversations to those of a user, who is added too if absent. FILE may be -, for stdin.
+    """Add conversations of FILE to a user, who is added if absent. FILE may be - for stdin.
 
-    It may be of these formats; what each becomes is told in docs/transfer.md:
+    The formats, which docs/transfer.md describes:
 
     \b
       jsonl      what `export` writes: {"source", "title", "created_at", "messages":
@@ -129,14 +129,14 @@ def import_(
     Each as JSON Lines, one conversation a line, or as a JSON array of conversations.
 
     Importing a file again adds nothing. A conversation that is refused is reported with its place
-    in the file, and the others go in; then the exit status is 1. Texts of any length are taken,
-    unless --enforce-limits or one of the --max options says otherwise.
+    in the file, and the others are imported; then the exit status is 1. Texts may have any length,
+    unless --enforce-limits or one of the --max options limits it.
     """  # noqa: D301 - \b tells click to leave the lines as they are
     given = {name: limit for name, limit in limits.items() if limit is not None}
     source = _Source(file, format_, max_conversation_bytes)
-    tally = on_database(partial(_import, source, user, given, enforce_limits=enforce_limits))
-    click.echo(str(tally))
-    if tally.refused:
+    counts = on_database(partial(_import, source, user, given, enforce_limits=enforce_limits))
+    click.echo(str(counts))
+    if counts.refused:
         sys.exit(1)
 
 
@@ -192,9 +192,9 @@ async def _import(
     settings: Settings,
     *,
     enforce_limits: bool,
-) -> Tally:
+) -> ImportCounts:
     limits = _limits(settings, given, enforced=enforce_limits)
-    tally = Tally()
+    counts = ImportCounts()
     place = ""
     async with transfer_on(settings, limits) as transfer:
         with progress("importing", _size(source.file)) as advance:
@@ -202,24 +202,26 @@ async def _import(
                 for element in source.elements(advance):
                     place = element.place
                     try:
-                        await _import_one(source.read(element), user, transfer, tally)
+                        await _import_one(source.read(element), user, transfer, counts)
                     except _REFUSALS as error:
-                        tally.refused += 1
+                        counts.refused += 1
                         warn(f"{source.name}:{place}: {_reason(error)}")
             except BrokenFileError as error:
                 warn(f"{source.name}: {error}")
-                warn(f"{source.name}: stopped here: {tally}. Mend it and import again.")
-                tally.refused += 1
+                warn(
+                    f"{source.name}: stopped here: {counts}. Correct the file and import it again."
+                )
+                counts.refused += 1
             except Exception:
                 at = f"{source.name}:{place}"
-                warn(f"{at}: stopped here: {tally}. Import again to go on.")
+                warn(f"{at}: stopped here: {counts}. Import it again to continue.")
                 raise
-    await update_planner(settings, tally.messages)
-    return tally
+    await update_planner(settings, counts.messages)
+    return counts
 
 
 def _limits(settings: Settings, given: dict[str, int], *, enforced: bool) -> Limits | None:
-    """Return the limits to keep: those given, and all others of the settings if `enforced`."""
+    """Return the limits to enforce: those given, and if `enforced` also all of the settings."""
     if enforced:
         return replace(settings.limits, **given)
     if any(given.values()):
@@ -227,12 +229,12 @@ def _limits(settings: Settings, given: dict[str, int], *, enforced: bool) -> Lim
     return None
 
 
-async def _import_one(given: Line, user: UserId, transfer: Transfer, tally: Tally) -> None:
+async def _import_one(given: Line, user: UserId, transfer: Transfer, counts: ImportCounts) -> None:
     if await transfer.import_conversation(user, given):
-        tally.imported += 1
-        tally.messages += len(given.messages)
+        counts.imported += 1
+        counts.messages += len(given.messages)
     else:
-        tally.already_there += 1
+        counts.already_there += 1
 
 
 def _reason(error: ChatkeepError) -> str:

@@ -93,7 +93,7 @@ def test_what_is_wrong_is_told_by_its_place_and_the_others_go_in(
     assert fourth.startswith(f"{file}:conversation 4: metadata: has 20")
     assert fourth.endswith("(raise it with --max-metadata-bytes)")
     assert broken == f"{file}: ends in the middle of conversation 6"
-    assert "Mend it and import again" in stopped
+    assert "Correct the file and import it again" in stopped
 
     done = chatkeep("import", file, *options, "--max-metadata-bytes", "0", **settings)
     assert done.stdout.startswith("1 imported, 2 already there, 3 refused")
