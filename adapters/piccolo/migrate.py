@@ -14,10 +14,10 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Final
-
-from piccolo.conf.apps import ENVIRONMENT_VARIABLE, AppRegistry
 
 from chatkeep.adapters.piccolo import locks
 from chatkeep.adapters.piccolo.engine import Engine
@@ -28,6 +28,8 @@ from chatkeep.adapters.piccolo.users import ID_COLUMN, TOO_LONG, WIDEN, narrower
 from chatkeep.domain.operations.migrations import MigrationError, MigrationStatus
 
 APP: Final = "chatkeep"
+MIGRATIONS: Final = "chatkeep.piccolo_migrations"
+ENVIRONMENT_VARIABLE: Final = "PICCOLO_CONF"
 CONFIGURATION: Final = "chatkeep.adapters.piccolo.configuration_of_this_run"
 
 SET_LOCK_TIMEOUT: Final = Statement("migrate.lock_timeout", "SET LOCAL lock_timeout = '60s'")
@@ -66,21 +68,20 @@ async def status(engine: Engine) -> list[MigrationStatus]:
 
 
 async def _status(engine: Engine) -> list[MigrationStatus]:
-    # Piccolo's commands import a code formatter, which takes longer than most of our own commands.
-    from piccolo.apps.migrations.commands.base import BaseMigrationManager  # noqa: PLC0415
-
-    from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG  # noqa: PLC0415
-
     [row] = await engine.fetch(EXISTS)
     applied = await read_applied(engine) if row["exists"] else {}
-    with _configured(engine):
-        modules = BaseMigrationManager().get_migration_modules(
-            APP_CONFIG.resolved_migrations_folder_path
-        )
     return [
-        MigrationStatus(id, getattr(modules[id], "DESCRIPTION", ""), applied.get(id))
-        for id in sorted(modules)  # noqa: A001 - the word for it
+        MigrationStatus(id_, description, applied.get(id_))
+        for id_, description in list_migrations().items()
     ]
+
+
+def list_migrations() -> dict[str, str]:
+    """Return the description of every migration by its id, oldest first."""
+    package = import_module(MIGRATIONS)
+    names = (each.name for each in iter_modules(package.__path__))
+    modules = [import_module(f"{MIGRATIONS}.{name}") for name in names]
+    return {each.ID: each.DESCRIPTION for each in sorted(modules, key=lambda each: str(each.ID))}
 
 
 async def read_applied(engine: Engine) -> dict[str, datetime]:
@@ -91,7 +92,8 @@ async def read_applied(engine: Engine) -> dict[str, datetime]:
 
 
 async def _run(engine: Engine) -> None:
-    from piccolo.apps.migrations.commands.forwards import run_forwards  # noqa: PLC0415 - as above
+    # Piccolo's commands import a code formatter, which takes longer than most of our own commands.
+    from piccolo.apps.migrations.commands.forwards import run_forwards  # noqa: PLC0415
 
     try:
         with contextlib.redirect_stdout(io.StringIO()), _configured(engine):
@@ -106,6 +108,7 @@ async def _run(engine: Engine) -> None:
 def _configured(engine: Engine) -> Iterator[None]:
     """Within the block, have Piccolo use this engine and our app."""
     from piccolo.apps.migrations.tables import Migration  # noqa: PLC0415 - as above
+    from piccolo.conf.apps import AppRegistry  # noqa: PLC0415
 
     configuration = ModuleType(CONFIGURATION)
     apps = AppRegistry(apps=["chatkeep.adapters.piccolo.piccolo_app"])

@@ -1,15 +1,11 @@
 """Checks the role's privileges and the applied migrations."""
 
 from collections.abc import AsyncGenerator, Mapping
-from pathlib import Path
 from typing import Final
-
-from piccolo.apps.migrations.commands.base import BaseMigrationManager
 
 from chatkeep.adapters.operator.doctor.rollback_session import RollbackSession
 from chatkeep.adapters.operator.doctor.structure import MIGRATE, load_catalogue
-from chatkeep.adapters.piccolo.migrate import read_applied
-from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG
+from chatkeep.adapters.piccolo.migrate import list_migrations, read_applied
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning
 
@@ -93,7 +89,7 @@ async def check_privileges(session: RollbackSession) -> AsyncGenerator[CheckResu
 
 
 async def check_migrations(session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
-    known = _list_migrations()
+    known = [*list_migrations()]
     async with session.begin_read_only() as engine:
         [recorded] = await engine.fetch(RECORDED)
         applied = (await read_applied(engine)).keys() if recorded["readable"] else set()
@@ -121,8 +117,3 @@ async def check_migrations(session: RollbackSession) -> AsyncGenerator[CheckResu
         )
     if not pending and not unknown:
         yield ok(f"{len(known)} applied, none pending, the last is {known[-1]}")
-
-
-def _list_migrations() -> list[str]:
-    folder = Path(APP_CONFIG.resolved_migrations_folder_path)
-    return sorted(BaseMigrationManager().get_migration_modules(str(folder)))
