@@ -21,9 +21,9 @@ from chatkeep.entrypoints.visible import visible_json
 Writer = JsonLines | Markdown
 
 _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
-    Format.JSONL: JsonLines,
+    Format.JSONL.value: JsonLines,
     "markdown": Markdown,
-    Format.OPENAI: partial(JsonLines, WRITERS[Format.OPENAI]),
+    Format.OPENAI.value: partial(JsonLines, WRITERS[Format.OPENAI]),
 }
 
 
