@@ -1,0 +1,216 @@
+"""Reading the log of conversations on Postgres: each call is one statement, one round trip.
+
+It is two only where entries are large (`bounds.py`).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from chatkeep.adapters.piccolo.conversations import PiccoloConversations
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.log_pages import AT, FIND, ITEM, MESSAGES, PAGE, TO_ENTRY
+from chatkeep.adapters.piccolo.log_statements import CALLS_BEFORE, COUNT, GET, WINDOW
+from chatkeep.adapters.piccolo.log_values import bound_values
+from chatkeep.adapters.piccolo.rows import Row, from_text, to_message, to_text
+from chatkeep.domain.context import MAX_HEAD, Window
+from chatkeep.domain.errors import (
+    ConversationNotFoundError,
+    ItemNotFoundError,
+    MessageNotFoundError,
+)
+from chatkeep.domain.items import ItemId, is_item_id, message_id_in
+from chatkeep.domain.log import Bounds, Entry, View
+from chatkeep.domain.model import ConversationId, Message, MessageId, Order, Position, UserId
+from chatkeep.domain.pages import NO_BOUND, Page, fitting
+
+CALLS_WITHIN: Final = 200
+"""The messages before a page that are searched for the calls that its results answer."""
+
+
+class LogReader:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.conversations = PiccoloConversations(engine)
+
+    async def page(  # noqa: PLR0913 - the port's
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        bounds: Bounds,
+        *,
+        view: View,
+        order: Order,
+        limit: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Page[Entry]:
+        kind, values = bound_values(bounds)
+        if bounds.past_item is not None and not is_item_id(bounds.past_item):
+            await self.conversations.get(user_id, conversation_id)
+            raise ItemNotFoundError(bounds.past_item)
+        # The entry that the item is of may come once more.
+        most = limit + (values.get("in_message") is not None)
+        share = max_bytes // most
+        rows = await self._engine.fetch(
+            PAGE[view, order, kind],
+            **values,
+            conversation_id=conversation_id,
+            user_id=user_id,
+            limit=most + 1,
+            share=share,
+        )
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        _check_found(bounds, kind, rows[0])
+        # A conversation without any has one empty row.
+        found = rows if rows[0]["position"] is not None else []
+        again = int(bool(found) and kind == ITEM and rows[0]["position"] == rows[0]["place"])
+        page = found[: limit + again]
+        if are_withheld(page, share):
+            page = page[: again + fitting((row["bytes"] for row in page[again:]), max_bytes)]
+        more = len(page) < len(found)
+        whole = await self._whole(user_id, conversation_id, page, share, view)
+        if more and len(whole) <= again:  # what was on the page was deleted just now
+            return await self.page(
+                user_id,
+                conversation_id,
+                bounds,
+                view=view,
+                order=order,
+                limit=limit,
+                max_bytes=max_bytes,
+            )
+        to_entry = TO_ENTRY[view]
+        return Page([to_entry(row, conversation_id) for row in whole], more=more)
+
+    async def window(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        limit: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Window:
+        share = share_of_end(max_bytes, limit)
+        rows = await self._engine.fetch(
+            WINDOW, conversation_id=conversation_id, user_id=user_id, limit=limit, share=share
+        )
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        opening: Sequence[Row] = [row for row in rows if row["opening"]]
+        latest: Sequence[Row] = [row for row in rows if row["opening"] is False]
+        if are_withheld(rows, share):
+            half = max_bytes // 2
+            opening = opening[: fitting((row["bytes"] for row in opening), half, least=0)]
+            latest = latest[-fitting((row["bytes"] for row in reversed(latest)), half) :]
+            opening = await self._whole(user_id, conversation_id, opening, share, View.MESSAGES)
+            latest = await self._whole(user_id, conversation_id, latest, share, View.MESSAGES)
+        return Window.of(
+            [to_message(row) for row in opening],
+            [to_message(row) for row in latest],
+            limit=limit,
+            message_count=rows[0]["message_count"],
+        )
+
+    async def get(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> Message:
+        rows = await self._engine.fetch(
+            GET, conversation_id=conversation_id, user_id=user_id, message_id=message_id
+        )
+        if not rows:
+            raise MessageNotFoundError(message_id)
+        return to_message(rows[0])
+
+    async def find(
+        self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
+    ) -> Sequence[Entry]:
+        if not is_item_id(item_id):  # Postgres would refuse the parameter
+            return ()
+        rows = await self._engine.fetch(
+            FIND,
+            conversation_id=conversation_id,
+            user_id=user_id,
+            item_id=item_id,
+            in_message=message_id_in(item_id),
+        )
+        return [TO_ENTRY[View.ITEMS](row, conversation_id) for row in rows]
+
+    async def calls_before(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        position: Position,
+        call_ids: Collection[str],
+    ) -> Mapping[str, bool]:
+        rows = await self._engine.fetch(
+            CALLS_BEFORE,
+            conversation_id=conversation_id,
+            user_id=user_id,
+            position=position,
+            ids=[to_text(call_id) for call_id in call_ids],
+            limit=CALLS_WITHIN,
+        )
+        return {from_text(row["id"]): row["is_custom"] for row in rows}
+
+    async def between(
+        self, user_id: UserId, conversation_id: ConversationId, first: Position, last: Position
+    ) -> tuple[Entry, ...]:
+        """Return the entries of these positions, both included, oldest first."""
+        rows = await self._engine.fetch(
+            AT[View.ITEMS],
+            conversation_id=conversation_id,
+            user_id=user_id,
+            positions=[str(position) for position in range(first, last + 1)],
+        )
+        return tuple(TO_ENTRY[View.ITEMS](row, conversation_id) for row in rows)
+
+    async def count(self, user_id: UserId, conversation_id: ConversationId) -> int:
+        rows = await self._engine.fetch(COUNT, conversation_id=conversation_id, user_id=user_id)
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        count: int = rows[0]["message_count"]
+        return count
+
+    async def _whole(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        rows: Sequence[Row],
+        share: int,
+        view: View,
+    ) -> Sequence[Row]:
+        """Return the rows, those in full whose texts were withheld.
+
+        Without those that were deleted meanwhile.
+        """
+        large = [str(row["position"]) for row in rows if row["bytes"] > share]
+        if not large:
+            return rows
+        found = await self._engine.fetch(
+            AT[view], conversation_id=conversation_id, user_id=user_id, positions=large
+        )
+        whole = {row["position"]: row for row in rows if row["bytes"] <= share}
+        whole |= {row["position"]: row for row in found}
+        return [whole[row["position"]] for row in rows if row["position"] in whole]
+
+
+def share_of_end(max_bytes: int, limit: int, added: int = 0) -> int:
+    """Return how large each message of a window may be for all of them to fit together."""
+    return max(0, max_bytes // 2 - added) // max(limit, MAX_HEAD)
+
+
+def are_withheld(rows: Sequence[Row], share: int) -> bool:
+    return any(row["bytes"] > share for row in rows if row["bytes"] is not None)
+
+
+def _check_found(bounds: Bounds, kind: str, row: Row) -> None:
+    """Raise when a bound is the id of nothing in the conversation."""
+    if kind == ITEM and bounds.past_item is not None and row["place"] is None:
+        raise ItemNotFoundError(bounds.past_item)
+    if kind == MESSAGES:
+        for message_id, position in (
+            (bounds.after_message, row["after"]),
+            (bounds.before_message, row["before"]),
+        ):
+            if message_id is not None and position is None:
+                raise MessageNotFoundError(message_id)

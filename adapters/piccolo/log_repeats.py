@@ -1,0 +1,187 @@
+"""What the same call stored before, and what is in the way when it was another call.
+
+A call finds out only that something is there already. A second statement asks what it is.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.log_reader import LogReader
+from chatkeep.adapters.piccolo.log_statements import KEY, STORED, TAKEN
+from chatkeep.adapters.piccolo.log_values import have_items, most_bytes, sought_values, stored_at
+from chatkeep.adapters.piccolo.races import GoneError
+from chatkeep.adapters.piccolo.rows import to_message
+from chatkeep.domain.errors import (
+    ConversationNotFoundError,
+    ItemIdTakenError,
+    KeyTakenError,
+    MessageIdTakenError,
+)
+from chatkeep.domain.log import (
+    EVERYTHING,
+    Appended,
+    Created,
+    Entry,
+    NewEntry,
+    RequestKey,
+    View,
+    item_ids_given,
+    match_append,
+    match_create,
+    messages_of,
+    view_of,
+)
+from chatkeep.domain.model import (
+    EMPTY_OBJECT,
+    Conversation,
+    ConversationId,
+    Message,
+    NewMessage,
+    Order,
+    Position,
+    UserId,
+)
+from chatkeep.domain.threads import run_aside
+
+
+class Repeats:
+    def __init__(self, engine: Engine, reader: LogReader) -> None:
+        self._engine = engine
+        self._reader = reader
+
+    async def recall_create(
+        self,
+        new: Conversation,
+        entries: Sequence[NewEntry],
+        key: RequestKey | None,
+        error: Exception,
+    ) -> Created:
+        """Return what was stored by the same call before, or say what is in the way."""
+        keyed = key and await self._keyed(new.user_id, new.id, key)
+        try:
+            stored = await self._reader.conversations.get(new.user_id, new.id)
+        except ConversationNotFoundError:
+            # Then it was the id of a message; ask which one, for the driver tells only in words.
+            holders = await self._holders(new.user_id, messages_of(entries))
+            raise MessageIdTakenError(holders[0].id) from error
+        if key is not None:
+            if keyed is None:  # it came with an import or a PUT, without a key
+                raise KeyTakenError(key.key) from None
+            return Created(stored, (), created=False)
+        first: Sequence[Entry] = ()
+        if entries:
+            # One of what is stored that is larger ends the page, which is other content then.
+            try:
+                page = await self._reader.page(
+                    new.user_id,
+                    new.id,
+                    EVERYTHING,
+                    view=View.WHOLE if have_items(entries) else View.MESSAGES,
+                    order=Order.ASC,
+                    limit=len(entries),
+                    max_bytes=most_bytes(entries),
+                )
+            except ConversationNotFoundError as gone:
+                raise GoneError from gone
+            first = page.items
+        return await run_aside(
+            most_bytes(entries), lambda: match_create(new, entries, stored, first)
+        )
+
+    async def recall_messages(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        entries: Sequence[NewEntry],
+        window: int | None,
+        max_bytes: int,
+    ) -> Appended:
+        """Return what was stored by the same call before, or say what is in the way."""
+        messages = messages_of(entries)
+        stored = await self._holders(user_id, messages)
+        found = await run_aside(
+            most_bytes(entries), lambda: match_append(conversation_id, messages, stored)
+        )
+        again = tuple(Entry(each.position, each.created_at, each) for each in found)
+        if window is None:
+            return Appended(again, await self._reader.count(user_id, conversation_id), None)
+        ends = await self._reader.window(
+            user_id, conversation_id, limit=window, max_bytes=max_bytes
+        )
+        return Appended(again, ends.message_count, ends)
+
+    async def recall_items(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        entries: Sequence[NewEntry],
+        at: datetime,
+        key: RequestKey | None,
+    ) -> tuple[Entry, ...]:
+        """Return what was stored by the same call before, or say what is in the way."""
+        if key is not None and (stored := await self._keyed(user_id, conversation_id, key)):
+            return await self._reader.between(user_id, conversation_id, *stored)
+        await self._reader.conversations.get(user_id, conversation_id)
+        # The statement may have been run twice; then what is stored has our ids and our time.
+        item_id = entries[0].item_id
+        found = (
+            await self._reader.find(user_id, conversation_id, item_id)
+            if item_id is not None
+            else ()
+        )
+        for first in (entry.position for entry in found if entry.item_id == item_id):
+            mine = stored_at(entries, conversation_id, first, at)
+            last = Position(first + len(entries) - 1)
+            between = await self._reader.between(user_id, conversation_id, first, last)
+            if [*between] == view_of(mine, View.ITEMS):
+                return between
+        taken = await self._engine.fetch(
+            TAKEN,
+            conversation_id=conversation_id,
+            user_id=user_id,
+            **sought_values(item_ids_given(entries)),
+        )
+        if taken:
+            raise ItemIdTakenError(taken[0]["id"])
+        holders = await self._holders(user_id, messages_of(entries))
+        raise MessageIdTakenError(holders[0].id)
+
+    async def _keyed(
+        self, user_id: UserId, conversation_id: ConversationId, key: RequestKey
+    ) -> tuple[Position, Position] | None:
+        """Return which positions the request of that key was given; None if there was none.
+
+        Raises `KeyTakenError` when it was another request.
+        """
+        rows = await self._engine.fetch(
+            KEY, conversation_id=conversation_id, user_id=user_id, key=key.key
+        )
+        if not rows:
+            return None
+        [row] = rows
+        if row["digest"] != key.digest:
+            raise KeyTakenError(key.key)
+        return row["first_position"], row["last_position"]
+
+    async def _holders(self, user_id: UserId, messages: Sequence[NewMessage]) -> list[Message]:
+        """Return the stored messages, at least one, that have an id of `messages`.
+
+        For when an id was found to be taken. Raises `MessageIdTakenError` when it was one that
+        `messages` name twice, `GoneError` when what had it is gone by now.
+        """
+        largest = max((most_bytes([NewEntry(each)]) for each in messages), default=0)
+        rows = await self._engine.fetch(
+            STORED, ids=[str(each.id) for each in messages], user_id=user_id, share=largest
+        )
+        if not rows:
+            counts = Counter(message.id for message in messages if message.id is not None)
+            for message_id, count in counts.items():
+                if count > 1:
+                    raise MessageIdTakenError(message_id)
+            raise GoneError
+        return [
+            to_message(row if row["bytes"] <= largest else {**row, "metadata": EMPTY_OBJECT})
+            for row in rows
+        ]
