@@ -50,7 +50,7 @@ def _moved(condition: str = "") -> str:
       last_position = greatest(:first, last_position + 1) + :entries - 1,
       updated_at = greatest(:at, updated_at)
   WHERE id = :conversation_id AND user_id = :user_id{condition}
-  RETURNING id, user_id, message_count, last_position - :entries + 1 AS first,
+  RETURNING id, user_id, message_count, (last_position - :entries + 1)::bigint AS first,
             last_position AS last
 )"""
 
