@@ -1,1 +1,1 @@
-"""What chatkeep is, free of any framework: entities, ports, use cases. Standard library only."""
+"""The domain: entities, ports and use cases, with nothing but the standard library."""

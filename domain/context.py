@@ -1,7 +1,7 @@
-"""Which messages make up a context: pure functions.
+"""Selects the messages of a context: pure functions.
 
-The rules on tool calls are those of OpenAI's chat API, whose shape `tool_calls` have: an assistant
-message with calls is followed directly by the tool messages that answer every one of them.
+Tool calls follow the rules of OpenAI's chat API: the tool messages that answer the calls of an
+assistant message come directly after it, one for each call.
 """
 
 import sys
@@ -14,16 +14,16 @@ from chatkeep.domain.json_sources import elements
 from chatkeep.domain.model import JsonText, Message, Position, Role, is_opening
 
 MAX_HEAD: Final = 20
-"""Of the system and developer messages that open a conversation, at most this many always stay."""
+"""The number of system and developer messages at the start that a context always keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """The two ends of a conversation, each oldest first; they do not overlap.
 
-    `head` are the system and developer messages that open the conversation, at most the first
-    `MAX_HEAD` of them, less those that are in `tail`, the last messages. `message_count` is how
-    many messages the whole conversation has.
+    `tail` are the last messages. `head` are the system and developer messages that open the
+    conversation, at most the first `MAX_HEAD` of them, without those in `tail`. `message_count` is
+    the number of messages in the whole conversation.
     """
 
     head: tuple[Message, ...]
@@ -39,7 +39,7 @@ class Window:
         limit: int,
         message_count: int,
     ) -> Self:
-        """Make one of the opening messages and of the latest, at least the last `limit` ones."""
+        """Build a window from the opening messages and at least the last `limit` messages."""
         tail = tuple(latest[-limit:])
         head = (message for message in opening if message.position < tail[0].position)
         return cls(tuple(head), tail, message_count)
@@ -47,10 +47,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What to hand to a model, oldest first.
+    """The messages to hand to a model, oldest first.
 
-    `truncated`: the conversation has messages that are not here because of `limit` or `max_chars`.
-    A call or a result left out because its other half is missing does not make it true.
+    `truncated` means that `limit` or `max_chars` left out messages of the conversation. A call or a
+    result that is left out because its other half is missing does not count.
     """
 
     messages: tuple[Message, ...]
@@ -60,8 +60,8 @@ class Context:
 class Call(NamedTuple):
     """A tool call of the model.
 
-    `payload` is a function's `arguments`, by intent a JSON object, or the `input` of a custom tool,
-    which is any text. `source` is the call as it is stored.
+    `payload` is a function's `arguments`, which should be a JSON object, or the `input` of a custom
+    tool, which is any text. `source` is the JSON of the call as it is stored.
     """
 
     id: str
@@ -72,36 +72,38 @@ class Call(NamedTuple):
 
 
 class _Unit(NamedTuple):
-    """Messages that stay or go together, oldest first, and how many characters they count."""
+    """Messages that are kept or dropped together, oldest first, and their number of characters."""
 
     messages: tuple[Message, ...]
     chars: int
 
 
 def select(window: Window, *, max_chars: int | None = None) -> Context:
-    """Return the messages of the window that a model can be given.
+    """Return the messages of the window that a model accepts.
 
-    - A tool call stays only with its result, and a result only with its call, which it follows
-      directly, whatever was said in between. A result answers the last call of its id before it;
-      the first result counts, and ids may come again later in the conversation. When the
-      assistant's calls and texts are messages of their own, as OpenAI's items are, the last text
-      since the first call carries all calls, or else the message of that call. Calls without a
-      result are taken out of their message, and a message in which that leaves neither a call nor a
-      text goes as well, as does any other message without content. A message whose calls all have
-      results, and no others are near, is given as it is stored.
-    - What in `tool_calls` does not have the shape of OpenAI's calls (`{"id", "type": "function",
-      "function": {"name", "arguments"}}`, all of them strings, or `"custom"` with `{"name",
-      "input"}`) is no call, nor is a second one with the same id in one message.
-    - At most `max_chars` characters: of content and, for each call, name and arguments. They go to
-      the opening system and developer messages (the first `MAX_HEAD`) as long as each fits, then
-      from the newest message backwards until one does not fit, together with its results.
+    - A tool call is kept only with its result, and a result only with its call. The result is moved
+      directly behind the call. A result answers the last call with its id before it; the first
+      result counts, and an id may be used again later in the conversation.
+    - If the assistant's calls and texts are separate messages, as OpenAI's items are, they are
+      merged: the last text since the first call gets all calls, or else the message of that call.
+    - Calls without a result are removed from their message. A message without calls and text is
+      dropped. A message whose calls all have results, with no other calls near it, is returned as
+      it is stored.
+    - An element of `tool_calls` counts as a call only if it has the shape of OpenAI's calls:
+      `{"id", "type": "function", "function": {"name", "arguments"}}` with strings throughout, or
+      `"custom"` with `{"name", "input"}`. Of several with the same id in one message, the first
+      counts.
+    - At most `max_chars` characters are kept, counting content and each call's name and arguments.
+      The opening system and developer messages (the first `MAX_HEAD`) come first, as long as each
+      fits; then the other messages from the newest backwards, until one does not fit together with
+      its results.
     """
     left = sys.maxsize if max_chars is None else max_chars
     truncated = window.message_count > len(window.head) + len(window.tail)
 
     head, tail = window.head, window.tail
     if not truncated:
-        # The tail reaches back to the head, so the opening may go on in it.
+        # The tail reaches back to the head, so it may contain more opening messages.
         rest = takewhile(is_opening, tail[: MAX_HEAD - len(head)])
         head += tuple(rest)
         tail = tail[len(head) - len(window.head) :]
@@ -127,12 +129,12 @@ def select(window: Window, *, max_chars: int | None = None) -> Context:
 
 
 def calls(tool_calls: JsonText) -> list[Call]:
-    """Return the calls of a message, without what is no call (see `select`)."""
+    """Return the valid calls of a message (see `select`)."""
     return _calls(elements(tool_calls))
 
 
 def _units(messages: Sequence[Message]) -> Iterator[_Unit]:
-    """Yield what can be given to a model, newest first."""
+    """Yield the units that a model accepts, newest first."""
     results: dict[str, Message] = {}
     at = len(messages)
     while at > 0:
@@ -145,18 +147,17 @@ def _units(messages: Sequence[Message]) -> Iterator[_Unit]:
             end = at + 1
             while results and at > 0 and messages[at - 1].role is Role.ASSISTANT:
                 at -= 1
-            yield from _turn(messages[at:end], results)
+            yield from _merge_turn(messages[at:end], results)
         elif message.content is not None:
             yield _Unit((message,), len(message.content))
 
 
-def _turn(said: Sequence[Message], results: dict[str, Message]) -> Iterator[_Unit]:
-    """Yield what is left of messages of the assistant in a row, newest first, with their results.
+def _merge_turn(said: Sequence[Message], results: dict[str, Message]) -> Iterator[_Unit]:
+    """Yield the units of consecutive assistant messages, newest first, with their results.
 
-    All calls that have results go to one message: to the last text since the first such call, or,
-    when nothing was said since, to the message of that call. So texts keep their order, and the
-    results follow their calls. `results` are those that came later, by the ids of their calls; what
-    is used of them is taken out.
+    All calls with results go to one message: to the last text since the first such call or, if
+    there is none, to the message of that call. So texts keep their order, and results follow their
+    calls. `results` are the later tool messages by call id; those that are used are removed.
     """
     asked: dict[str, Call] = {}
     asking: Message | None = None
@@ -174,8 +175,8 @@ def _turn(said: Sequence[Message], results: dict[str, Message]) -> Iterator[_Uni
     answers = sorted((results.pop(call_id) for call_id in asked), key=_position)
     for message in reversed(said):
         if message is asking:
-            calling = message if whole else _calling(message, asked.values())
-            yield _exchange(calling, asked.values(), answers)
+            calling = message if whole else _replace_calls(message, asked.values())
+            yield _make_exchange(calling, asked.values(), answers)
         elif _says_something(message):
             text = message if message.tool_calls is None else message._replace(tool_calls=None)
             yield _Unit((text,), len(text.content or ""))
@@ -186,17 +187,17 @@ def _position(message: Message) -> Position:
 
 
 def _says_something(message: Message) -> bool:
-    """Whether the message stays without its calls: an empty text does where there are none."""
+    """Return whether to keep the message without its calls: an empty text only if it had none."""
     return bool(message.content) or (message.content is not None and message.tool_calls is None)
 
 
-def _calling(message: Message, asked: Iterable[Call]) -> Message:
+def _replace_calls(message: Message, asked: Iterable[Call]) -> Message:
     sources = ",".join(call.source for call in asked)
     return message._replace(tool_calls=JsonText(f"[{sources}]"))
 
 
-def _exchange(asking: Message, asked: Iterable[Call], answers: Sequence[Message]) -> _Unit:
-    """Return a message, its calls and their results as what stays or goes together."""
+def _make_exchange(asking: Message, asked: Iterable[Call], answers: Sequence[Message]) -> _Unit:
+    """Return a message with calls and their results as one unit."""
     chars = sum(len(call.name) + len(call.payload) for call in asked)
     chars += sum(len(message.content or "") for message in (asking, *answers))
     return _Unit((asking, *answers), chars)

@@ -1,6 +1,6 @@
-"""Every error the domain raises on purpose.
+"""The errors of the domain.
 
-Each carries its data; its message is fit to show a caller.
+Each carries its data, and a message that may be shown to a caller.
 """
 
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from uuid import UUID
 
 
 class ChatkeepError(Exception):
-    """The root of them all."""
+    """The base class of all errors here."""
 
 
 class NotFoundError(ChatkeepError):
-    """What the caller named does not exist, or is somebody else's: the two look the same."""
+    """The object does not exist or belongs to another user: the two look the same."""
 
 
 class ConversationNotFoundError(NotFoundError):
@@ -40,7 +40,7 @@ class UserNotFoundError(NotFoundError):
 
 
 class UserNotProvisionedError(ChatkeepError):
-    """The user is not in `users`, and this service may not, or cannot, add them."""
+    """The user is not in `users`, and this service may not or cannot add them."""
 
     def __init__(self, user_id: str, reason: str) -> None:
         super().__init__(f"User {user_id!r} is unknown here: {reason}")
@@ -76,7 +76,7 @@ class ItemIdTakenError(ConflictError):
 
 
 class KeyTakenError(ConflictError):
-    """An `Idempotency-Key` comes again, with another request than before."""
+    """An `Idempotency-Key` was used before with another request."""
 
     def __init__(self, key: str) -> None:
         super().__init__(
@@ -87,7 +87,7 @@ class KeyTakenError(ConflictError):
 
 
 class RetainedError(ConflictError):
-    """The conversation is on hold, so neither it nor anything in it is deleted."""
+    """The conversation is on hold, so nothing in it may be deleted."""
 
     def __init__(self, conversation_id: UUID) -> None:
         super().__init__(
@@ -99,9 +99,9 @@ class RetainedError(ConflictError):
 
 
 class UserRetainedError(ConflictError):
-    """Conversations of the user are on hold, so nothing of the user is deleted.
+    """Conversations of the user are on hold, so nothing of the user may be deleted.
 
-    `retained` is how many there are; `conversation_ids` are those or the first few of them.
+    `retained` is their number; `conversation_ids` are the first few of them.
     """
 
     def __init__(self, user_id: str, retained: int, conversation_ids: Sequence[UUID]) -> None:
@@ -120,7 +120,7 @@ class UserRetainedError(ConflictError):
 class InvalidValueError(ChatkeepError):
     """A value breaks a rule of the model that no setting changes.
 
-    `field` is a path into what the caller gave, such as `messages[3].tool_calls`.
+    `field` is a path in the caller's data, such as `messages[3].tool_calls`.
     """
 
     def __init__(self, field: str, reason: str) -> None:
@@ -130,9 +130,9 @@ class InvalidValueError(ChatkeepError):
 
 
 class LimitExceededError(ChatkeepError):
-    """A value is larger than a limit of `Limits` allows; `limit_name` is the field of `Limits`.
+    """A value exceeds the limit in the field `limit_name` of `Limits`.
 
-    `actual` is None where nobody counted to the end.
+    `actual` is None if the exact size was not counted.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class LimitExceededError(ChatkeepError):
 
 
 class StoreUnavailableError(ChatkeepError):
-    """The database cannot answer now; trying again after `retry_after` seconds is safe."""
+    """The database cannot answer now. It is safe to try again after `retry_after` seconds."""
 
     def __init__(self, reason: str, *, retry_after: int = 1) -> None:
         super().__init__(reason)
@@ -157,10 +157,10 @@ class StoreUnavailableError(ChatkeepError):
 
 
 class DatabaseError(ChatkeepError):
-    """The database refused a statement, for a reason that no other error covers.
+    """The database refused a statement for a reason that no other error covers.
 
-    `reason` is the first line of what the server said; the rest may quote rows. `sqlstate` is
-    Postgres' code for it.
+    `reason` is the first line of the server's message; the rest may quote rows. `sqlstate` is
+    Postgres' code for the error.
     """
 
     def __init__(self, reason: str, *, sqlstate: str) -> None:

@@ -1,7 +1,7 @@
-"""The items of a conversation, as OpenAI's Conversations API knows them.
+"""The items of OpenAI's Conversations API.
 
-An item is a JSON object. It is stored as the text it was sent as, for models are handed it again;
-messages, calls of functions and their outputs are ordinary messages besides.
+An item is a JSON object. Its text is stored as it was sent, since models get it again. Items that
+are messages, function calls or their outputs are also stored as ordinary messages.
 """
 
 import re
@@ -14,7 +14,7 @@ from chatkeep.domain.model import Position
 ItemId = NewType("ItemId", str)
 
 ItemText = NewType("ItemText", str)
-"""A JSON object, well-formed and without half surrogate pairs, with escapes as its author set."""
+"""A JSON object, well-formed and without unpaired surrogates, with the escapes of its author."""
 
 MAX_ITEM_ID_CHARS: Final = 255
 MAX_KEY_CHARS: Final = 255
@@ -23,7 +23,7 @@ _OF_A_MESSAGE: Final = re.compile(r"(?:msg|fc|fco|ctc|ctco)_([0-9a-f]{32})(?:_[0
 
 
 class Item(NamedTuple):
-    """An item as it is in its conversation. Those of one message have its position."""
+    """An item in its conversation. The items of one message share its position."""
 
     id: ItemId
     text: ItemText
@@ -32,7 +32,7 @@ class Item(NamedTuple):
 
 
 def is_item_id(text: str) -> bool:
-    """Whether an item may have this id: Unicode without NUL, of a length that is allowed."""
+    """Return whether an item may have this id: Unicode without NUL, of at most 255 characters."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -41,6 +41,6 @@ def is_item_id(text: str) -> bool:
 
 
 def message_id_in(item_id: ItemId) -> UUID | None:
-    """Return the id of the message that an item of this id belongs to, unless it was given it."""
+    """Return the message id in a generated item id; None if the client chose the id."""
     found = _OF_A_MESSAGE.fullmatch(item_id)
     return UUID(found[1]) if found else None

@@ -1,7 +1,7 @@
-"""The log of a conversation: one ordered list of everything in it.
+"""The log of a conversation: the ordered list of everything in it.
 
-An element of it is an entry. Most entries are messages. Those that came through OpenAI's API are
-items, kept as the text they were sent as; an item may be a message as well.
+Its elements are entries. Most entries are messages. Entries from OpenAI's Conversations API are
+items, whose text is kept as it was sent; an item may be a message too.
 """
 
 from collections import Counter
@@ -31,11 +31,11 @@ BEFORE_FIRST: Final = Position(FIRST_POSITION - 1)
 
 
 class View(StrEnum):
-    """What a page has of each entry.
+    """The parts of entries that a page contains.
 
     - `MESSAGES`: the entries that are messages, without the texts of items.
-    - `ITEMS`: all entries; one that has an item comes without its message.
-    - `WHOLE`: all entries, with everything.
+    - `ITEMS`: all entries; those with an item come without their message.
+    - `WHOLE`: all entries, complete.
     """
 
     MESSAGES = "messages"
@@ -46,9 +46,9 @@ class View(StrEnum):
 class Entry(NamedTuple):
     """One element of a log: a message, an item, or both.
 
-    `item` is the text that it was sent as through OpenAI's API, and `item_id` the id in it; both
-    are None for a message that came another way. An entry without a `message` is an item that is
-    no message, such as a model's reasoning.
+    `item` is its text as sent through OpenAI's API, and `item_id` the id in that text; both are
+    None for a message from elsewhere. An entry without a `message` is an item of another kind, such
+    as a model's reasoning.
     """
 
     position: Position
@@ -59,11 +59,11 @@ class Entry(NamedTuple):
 
 
 class NewEntry(NamedTuple):
-    """An entry to store: at least one of `message`, which has an id by then, and `item`.
+    """An entry to store. It has a `message`, with an id, or an `item`, or both.
 
-    `item_id` is the id in the text of `item`; `is_minted`: it was made here, so nothing has it.
-    `is_of_item`: the message says what the item says, and needs no check of its own.
-    `created_at` is the time of an item that is no message.
+    `item_id` is the id in the text of `item`; `is_minted` means that this service generated it, so
+    it is unique. `is_of_item` means that the message was derived from the item, and needs no
+    separate check. `created_at` is the time of an item without a message.
     """
 
     message: NewMessage | None
@@ -75,7 +75,7 @@ class NewEntry(NamedTuple):
 
     @property
     def own_item_id(self) -> ItemId | None:
-        """The id of the item, unless it follows from the message's id: then it is not stored."""
+        """The item's id to store; None if it can be derived from the message's id."""
         if self.item_id is None or self.message is None:
             return self.item_id
         follows = self.is_minted or message_id_in(self.item_id) == self.message.id
@@ -86,13 +86,13 @@ class NewEntry(NamedTuple):
         return self.created_at if self.message is None else self.message.created_at
 
     def at(self, time: datetime) -> Self:
-        """Return this entry with that time."""
+        """Return this entry with the time `time`."""
         if self.message is None:
             return self._replace(created_at=time)
         return self._replace(message=self.message._replace(created_at=time))
 
     def stored(self, conversation_id: ConversationId, position: Position, at: datetime) -> Entry:
-        """Return this entry as it is in its conversation; `at` is its time if it has none."""
+        """Return this entry as stored in its conversation. `at` is its time if it has none."""
         message = self.message
         if message is None:
             return Entry(position, self.created_at or at, None, self.item, self.item_id)
@@ -100,17 +100,17 @@ class NewEntry(NamedTuple):
         return Entry(position, found.created_at, found, self.item, self.item_id)
 
     def equals(self, stored: Entry) -> bool:
-        """Whether `stored` is what this entry would have become."""
+        """Return whether storing this entry would give `stored`."""
         if self.item != stored.item or (self.message is None) != (stored.message is None):
             return False
         return self.message is None or stored.message is None or self.message.equals(stored.message)
 
 
 class Bounds(NamedTuple):
-    """A stretch of a log: what is strictly between two places.
+    """A range of a log, without its two ends.
 
-    `after` and `before` are positions. In their stead, `after_message` and `before_message` give
-    the message at that place. `past_item` gives the item that a page goes on from, in its order.
+    `after` and `before` are positions; `after_message` and `before_message` are the ids of messages
+    at the ends. `past_item` is the item after which a page starts, in the page's order.
     """
 
     after: Position | None = None
@@ -125,7 +125,7 @@ EVERYTHING: Final = Bounds()
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """An `Idempotency-Key`, and a digest of the request that it was first sent with."""
+    """An `Idempotency-Key` and a digest of the request."""
 
     key: str
     digest: str
@@ -133,9 +133,9 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What a create stored, or had stored before (`created` is False).
+    """The result of a create. `created` is False if it was stored before.
 
-    `entries` are empty when it was recognised by its key.
+    `entries` are empty if a repeated create was recognised by its key.
     """
 
     conversation: Conversation
@@ -149,7 +149,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What an append stored, or had stored before; the window afterwards, if asked for."""
+    """The result of an append, also of a repeated one; the window after it, if requested."""
 
     entries: tuple[Entry, ...]
     message_count: int
@@ -161,7 +161,7 @@ class Appended:
 
 
 def view_of(entries: Iterable[Entry], view: View) -> list[Entry]:
-    """Return whole entries as a view has them."""
+    """Return the parts of complete entries that are in a view."""
     if view is View.MESSAGES:
         return [
             Entry(each.position, each.created_at, each.message)
@@ -182,17 +182,17 @@ def messages_of(entries: Iterable[NewEntry]) -> list[NewMessage]:
 
 
 def entries_of(messages: Iterable[NewMessage]) -> list[NewEntry]:
-    """Return entries that are messages and nothing else."""
+    """Return entries that are only messages."""
     return [NewEntry(message) for message in messages]
 
 
 def assign_ids(
     messages: Sequence[NewMessage], at: datetime, *, seed: UUID | None = None
 ) -> list[NewMessage]:
-    """Return the messages of a batch, each with its id: its own, or a new one.
+    """Return the messages of a batch, with new ids for those that have none.
 
-    One given id, of the conversation (`seed`) or of any message, makes the whole batch safe to send
-    again: the ids of the others follow from it.
+    If the caller chose one id, that of the conversation (`seed`) or of any message, the whole batch
+    is safe to send again: the other ids are derived from it.
     """
     seed = seed or next((message.id for message in messages if message.id is not None), None)
     return [
@@ -204,9 +204,9 @@ def assign_ids(
 
 
 def item_ids_given(entries: Sequence[NewEntry]) -> list[ItemId]:
-    """Return the ids of items that were not made here.
+    """Return the ids of items that the caller chose.
 
-    Raises `ItemIdTakenError` when one comes twice.
+    Raises `ItemIdTakenError` for a duplicate.
     """
     ids = [entry.item_id for entry in entries if entry.item_id is not None and not entry.is_minted]
     if len(set(ids)) < len(ids):
@@ -218,10 +218,10 @@ def item_ids_given(entries: Sequence[NewEntry]) -> list[ItemId]:
 def match_append(
     conversation_id: ConversationId, given: Sequence[NewMessage], stored: Sequence[Message]
 ) -> tuple[Message, ...]:
-    """Return what an append stored before, when the same append is sent again.
+    """Return the messages that a repeated append stored the first time.
 
-    `stored` are the user's messages that have an id of `given`, at least one, in any conversation.
-    Raises `MessageIdTakenError` when they are not that same append.
+    `stored` are the user's messages with an id of `given`, at least one, in any conversation.
+    Raises `MessageIdTakenError` if they are not from the same append.
     """
     by_id = {message.id: message for message in stored}
     found = []
@@ -243,14 +243,14 @@ def match_create(
     stored: Conversation,
     stored_entries: Sequence[Entry],
 ) -> Created:
-    """Return what a create stored before, when the same create is sent again.
+    """Return the result that a repeated create had the first time.
 
     `stored_entries` are the first entries of the stored conversation, as many as were given.
-    Raises `ConversationIdTakenError` when it is not that same create.
+    Raises `ConversationIdTakenError` if it is not from the same create.
     """
     if (
         given.title != stored.title
-        or (given.retain and not stored.retain)  # else a hold would seem to be set that is not
+        or (given.retain and not stored.retain)  # otherwise a hold would seem to be set
         or not same_json(given.metadata, stored.metadata)
         or len(given_entries) != len(stored_entries)
         or not all(map(NewEntry.equals, given_entries, stored_entries))

@@ -1,4 +1,4 @@
-"""Users, conversations and messages, and the rules they keep.
+"""Users, conversations and messages, and their rules.
 
 Times are timezone-aware, in UTC, to the microsecond. Lengths of text are in Unicode code points.
 """
@@ -24,11 +24,11 @@ Position = NewType("Position", int)
 """The place of an entry in its conversation: strictly increasing, final, at least 1."""
 
 JsonText = NewType("JsonText", str)
-"""A JSON document kept as text, since between its writer and its reader nobody looks into it.
+"""A JSON document kept as text, since the service does not need to decode it.
 
-It is well-formed, holds no lone surrogates and escapes no character that may stand as itself:
-whoever makes one from outside input sees to that.
-Equal documents may differ as text (spaces, order of keys): compare with `same_json`.
+It is well-formed, has no unpaired surrogates, and escapes only characters that must be escaped: the
+code that creates one from input ensures that.
+Equal documents may differ as text (spaces, order of keys): compare them with `same_json`.
 """
 
 EMPTY_OBJECT: Final = JsonText("{}")
@@ -59,7 +59,7 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much a caller may send and ask for. 0 switches a limit off."""
+    """Limits on what a caller may send and request. 0 switches a limit off."""
 
     max_user_message_chars: int = 1_000
     max_message_chars: int = 10_000
@@ -74,13 +74,13 @@ class Limits:
 
     @property
     def max_bytes(self) -> int:
-        """Bytes of a page, or of a context."""
+        """The most bytes of a page or a context."""
         return self.max_answer_bytes or NO_BOUND
 
     def check(self, limit_name: str, actual: int | None, *, field: str, unit: str) -> None:
-        """Raise `LimitExceededError` when `actual` is over the limit of that name.
+        """Raise `LimitExceededError` if `actual` is over the limit with that name.
 
-        None is known to be over it.
+        None means that the value is over the limit, but was not counted.
         """
         limit: int = getattr(self, limit_name)
         if limit and (actual is None or actual > limit):
@@ -89,14 +89,14 @@ class Limits:
             )
 
 
-# Conversations and messages are named tuples, since a page is 20 of them: frozen dataclasses take
-# three times as long to make.
+# Conversations and messages are named tuples, since a page has 20 of them: creating frozen
+# dataclasses takes three times as long.
 
 
 class Conversation(NamedTuple):
-    """One chat session of one user. `updated_at` is the last activity: the latest append.
+    """One chat session of one user. `updated_at` is the time of the latest append.
 
-    `retain`: on hold, neither it nor anything in it is deleted until the hold is lifted.
+    `retain` means a hold: until it is lifted, nothing in the conversation may be deleted.
     """
 
     id: ConversationId
@@ -111,7 +111,7 @@ class Conversation(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message, as it is stored in its conversation."""
+    """A message as it is stored in its conversation."""
 
     id: MessageId
     conversation_id: ConversationId
@@ -126,7 +126,7 @@ class Message(NamedTuple):
 
 
 class NewMessage(NamedTuple):
-    """A message as its author gives it. Only imports give `created_at`."""
+    """A message to store. Only imports set `created_at`."""
 
     role: Role
     content: str | None
@@ -138,10 +138,10 @@ class NewMessage(NamedTuple):
     created_at: datetime | None = None
 
     def check(self, limits: Limits | None, *, within: str = "") -> None:
-        """Raise `InvalidValueError` or `LimitExceededError` for what breaks a rule.
+        """Raise `InvalidValueError` or `LimitExceededError` if the message breaks a rule.
 
-        `within` is put before the name of the field, such as `messages[3].`. Without `limits`
-        anything may be of any length: the history of somebody else's service is as it is.
+        `within` is a prefix for the name of the field, such as `messages[3].`. Without `limits` all
+        lengths are accepted: an import must take the history of another service as it is.
         """
         self._check_shape(within)
         if limits is not None:
@@ -165,30 +165,31 @@ class NewMessage(NamedTuple):
     def _check_shape(self, within: str) -> None:
         if self.content is None and self.tool_calls is None:
             raise InvalidValueError(
-                f"{within}content", "may be null only beside tool_calls; give a text"
+                f"{within}content", "may be null only with tool_calls; give a text"
             )
         if self.tool_calls is not None and self.role is not Role.ASSISTANT:
             raise InvalidValueError(
-                f"{within}tool_calls", "only a message of role assistant has tool_calls"
+                f"{within}tool_calls", "only a message with the role assistant may have tool_calls"
             )
         if self.role is Role.TOOL and not self.tool_call_id:
             raise InvalidValueError(
-                f"{within}tool_call_id", "a message of role tool names the call it answers"
+                f"{within}tool_call_id",
+                "a message with the role tool must name the call it answers",
             )
         if self.role is not Role.TOOL and self.tool_call_id is not None:
             raise InvalidValueError(
-                f"{within}tool_call_id", "only a message of role tool has a tool_call_id"
+                f"{within}tool_call_id", "only a message with the role tool may have a tool_call_id"
             )
 
     def stored(self, conversation_id: ConversationId, position: Position, at: datetime) -> Message:
-        """Return this message as it is in its conversation. It has its id by then."""
+        """Return this message as stored in its conversation. It must have an id."""
         if self.id is None:
-            raise ValueError("a message is given an id before it is stored")
+            raise ValueError("a message needs an id before it is stored")
         at = self.created_at or at
         return Message._make((self.id, conversation_id, *_authored(self), at, position))
 
     def equals(self, stored: Message) -> bool:
-        """Whether `stored` is what this message would have become."""
+        """Return whether storing this message would give `stored`."""
         return (
             self.id == stored.id
             and all(map(_same, AUTHORED, _authored(self), _authored(stored)))
@@ -199,14 +200,14 @@ class NewMessage(NamedTuple):
 AUTHORED: Final = tuple(
     field for field in Message._fields if field in {*NewMessage._fields} - {"id", "created_at"}
 )
-"""The fields of a message that its author gives and a store keeps, in the order of `Message`."""
+"""The fields of a message that its author sets, in the order of `Message`."""
 
 _authored: Final = attrgetter(*AUTHORED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What one user has stored. `retained`: how many of the conversations are on hold."""
+    """How much one user has stored. `retained` counts the conversations on hold."""
 
     user_id: UserId
     conversations: int
@@ -217,7 +218,7 @@ class Usage:
 
 
 class Unset:
-    """The type of `UNSET`: a change that was not asked for, where None is a value."""
+    """The type of `UNSET`, which means no change; None is a value."""
 
 
 UNSET: Final = Unset()
@@ -225,7 +226,7 @@ UNSET: Final = Unset()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What to change of a conversation. None of it is activity: `updated_at` stays."""
+    """Changes of a conversation. They are not activity: `updated_at` stays the same."""
 
     title: str | Unset | None = UNSET
     status: Status | Unset = UNSET
@@ -234,7 +235,7 @@ class Changes:
 
 
 def check_user_id(user_id: str) -> UserId:
-    """Return `user_id` when it can own conversations, else raise `InvalidValueError`."""
+    """Return `user_id` if it is valid. Raises `InvalidValueError`."""
     if not user_id:
         raise InvalidValueError("user_id", "is empty")
     if len(user_id) > MAX_ID_CHARS:
@@ -255,7 +256,7 @@ def check_metadata(metadata: JsonText, limits: Limits, *, field: str = "metadata
 
 
 def same_json(one: JsonText | None, other: JsonText | None) -> bool:
-    """Whether two documents are equal as JSON."""
+    """Return whether two documents are equal as JSON."""
     if one is None or other is None:
         return one is other
     return one == other or _exactly(one) == _exactly(other)
@@ -266,25 +267,25 @@ def _same(field: str, one: Any, other: Any) -> bool:  # noqa: ANN401 - of any fi
 
 
 def _exactly(document: JsonText) -> object:
-    """Decode with numbers as they are: as floats, different ones could be equal."""
+    """Decode with exact numbers: as floats, different numbers could be equal."""
     try:
         return json.loads(document, parse_float=Decimal)
-    except ValueError:  # Python refuses very long integers; decimals take ten times as long
+    except ValueError:  # `int()` refuses very long numbers; decimals take ten times as long
         return json.loads(document, parse_int=Decimal, parse_float=Decimal)
 
 
 def is_opening(message: Message) -> bool:
-    """Whether the message, at the start of a conversation, instructs rather than converses."""
+    """Return whether the message, at the start of a conversation, is an instruction."""
     return message.role in (Role.SYSTEM, Role.DEVELOPER)
 
 
 def microseconds(at: datetime) -> Position:
-    """Return the clock's reading as a position: microseconds since 1970."""
+    """Return a time as a position: microseconds since 1970."""
     return Position((at - _EPOCH) // timedelta(microseconds=1))
 
 
 def uuid7(at: datetime) -> UUID:
-    """Return a new UUID version 7 (RFC 9562): its order is that of the clock to the millisecond."""
+    """Return a new UUID version 7 (RFC 9562), ordered by time to the millisecond."""
     milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
     random = int.from_bytes(os.urandom(10))
     return UUID(

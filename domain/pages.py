@@ -1,4 +1,4 @@
-"""Pages: some of what was asked for, and bounded in bytes."""
+"""Pages of lists, bounded in number and bytes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ NO_BOUND: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some of what was asked for, in its order. `more`: there is something after the last one."""
+    """Some elements of a list, in its order. `more` means that others follow."""
 
     items: Sequence[T]
     more: bool
 
 
-def fitting(sizes: Iterable[int], max_bytes: int, *, least: int = 1) -> int:
-    """Return how many of the first ones a page has room for.
+def count_fitting(sizes: Iterable[int], max_bytes: int, *, least: int = 1) -> int:
+    """Return how many of the first elements fit on a page.
 
-    The first `least` of them are on it however large they are: a page that is empty leads nowhere.
+    The first `least` elements are always on it: an empty page would not advance.
     """
     fit = sum(total <= max_bytes for total in accumulate(sizes))
     return max(fit, least)

@@ -1,14 +1,13 @@
-"""What the use cases need of the outside: promises that every adapter keeps.
+"""The ports: the interfaces that the use cases need, and the promises that every adapter keeps.
 
-Common to all stores:
+All stores keep these promises:
 
-- Every call names the user. What belongs to another user is treated as if it did not exist.
-- Each call happens wholly or not at all, also when several processes make it at once.
-- What is returned is the caller's to keep: changing the store later does not change it.
-- A page ends before its texts and JSON have more than `max_bytes` bytes, approximately; but where
-  there is something it has at least one, however large. `more` says that there is more, for either
-  reason.
-- A store that cannot answer now raises `StoreUnavailableError`; the same call may be made again.
+- Every call names the user. Data of other users is treated as if it did not exist.
+- Each call is atomic, also if several processes make it at once.
+- Returned values are snapshots: later changes of the store do not change them.
+- A page ends before its texts and JSON exceed about `max_bytes` bytes, but it has at least one
+  element if there is any. `more` is true if `limit` or `max_bytes` left out elements.
+- A store that cannot answer now raises `StoreUnavailableError`; the caller may repeat the call.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +34,7 @@ from chatkeep.domain.model import (
 from chatkeep.domain.pages import NO_BOUND, Page
 
 MAX_NAMED: Final = 5
-"""The error about conversations that prevent an erasure names at most this many of them."""
+"""The most conversations on hold that an error about an erasure names."""
 
 
 class Clock(Protocol):
@@ -46,7 +45,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LastSeen:
-    """The last conversation of a page: where the next page goes on."""
+    """The last conversation of a page, after which the next page starts."""
 
     updated_at: datetime
     id: ConversationId
@@ -54,34 +53,34 @@ class LastSeen:
 
 class Users(Protocol):
     async def add(self, user_id: UserId) -> bool:
-        """Make sure that the user exists; return whether they are new.
+        """Add the user if they do not exist. Return whether they are new.
 
-        Raises `UserNotProvisionedError` when the users table does not take them.
+        Raises `UserNotProvisionedError` if the users table does not accept them.
         """
         ...
 
     async def usage(self, user_id: UserId) -> Usage:
-        """Return what the user has stored; all zero for a user who does not exist."""
+        """Return how much the user has stored: zeros for an unknown user."""
         ...
 
     async def erasable(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
-        """Return what `erase` would now, and raise what it would; delete nothing."""
+        """Return or raise what `erase` would now, without deleting anything."""
         ...
 
     async def erase(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
-        """Delete the user and everything they own; return what that was, None if no such user.
+        """Delete the user and everything they own. Return the deleted usage; None if unknown.
 
-        Raises `UserRetainedError`, and deletes nothing, while a conversation of theirs is on hold,
-        unless `even_retained`.
+        Raises `UserRetainedError`, and deletes nothing, while one of their conversations is on
+        hold, unless `even_retained`.
         """
         ...
 
 
 class Conversations(Protocol):
     async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
-        """Return the user's conversation of that id, or store this one, which has no messages.
+        """Return the user's conversation with that id, or store this one, which has no messages.
 
-        Raises `UserNotProvisionedError` as `Log.create` does.
+        Raises `UserNotProvisionedError` like `Log.create`.
         """
         ...
 
@@ -98,9 +97,9 @@ class Conversations(Protocol):
         limit: int,
         max_bytes: int = NO_BOUND,
     ) -> Page[Conversation]:
-        """Return at most `limit` conversations, latest activity first, ties by id, descending.
+        """Return at most `limit` conversations, by latest activity and id, both descending.
 
-        Only those of `status`, if given; only those that come after `after`, if given.
+        `status` and `after`, if given, restrict the list to that status and to later elements.
         """
         ...
 
@@ -111,17 +110,17 @@ class Conversations(Protocol):
         ...
 
     async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        """Delete it with everything in it.
+        """Delete the conversation with everything in it.
 
-        Raises `ConversationNotFoundError`, `RetainedError` while it is on hold.
+        Raises `ConversationNotFoundError`; `RetainedError` while it is on hold.
         """
         ...
 
 
 class Log(Protocol):
-    """The entries of conversations: one ordered list for each.
+    """The logs of conversations: one ordered list of entries for each.
 
-    An entry that is a message and an item is one thing: deleting it deletes both.
+    An entry that is both a message and an item is one entry: deleting it deletes both.
     """
 
     async def create(
@@ -132,15 +131,16 @@ class Log(Protocol):
         key: RequestKey | None = None,
         provision: bool,
     ) -> Created:
-        """Store a conversation with its first entries, whose messages have ids, in their order.
+        """Store a conversation with its first entries in order. Their messages have ids.
 
-        `message_count` is taken from `entries`; the other fields are stored as they are. An entry
-        without a time gets the conversation's `updated_at`.
-        A conversation of that id which is the same (`domain.log.match_create`), or was created with
-        the same `key`, is returned as it is stored. Raises `ConversationIdTakenError` when it is
-        another one, and with a `key` `KeyTakenError`; `MessageIdTakenError` when a message id is in
-        use, `ItemIdTakenError` when an item id is given twice, `UserNotProvisionedError` when the
-        user does not exist and either `provision` is false or they cannot be added.
+        `message_count` is computed from `entries`; the other fields are stored as they are. An
+        entry without a time gets the conversation's `updated_at`.
+        If an equal conversation with that id exists (`domain.log.match_create`), or one that was
+        created with the same `key`, it is returned as it is stored.
+        Raises `ConversationIdTakenError` if the id belongs to a different conversation, or
+        `KeyTakenError` if there is a `key`; `MessageIdTakenError` if a message id is in use;
+        `ItemIdTakenError` for a duplicate item id; `UserNotProvisionedError` if the user does not
+        exist and `provision` is false or they cannot be added.
         """
         ...
 
@@ -155,18 +155,17 @@ class Log(Protocol):
         window: int | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Appended:
-        """Add entries, whose messages have ids, after the last one, in their order, all or none.
+        """Append entries in order, all or none. Their messages have ids.
 
-        Their positions are consecutive and greater than any that the conversation ever had, even
-        when the clock stands still or has gone back; `updated_at` moves to `at`, never backwards.
-        With `window`, also return what `window` would afterwards, for that limit.
-        The same append again changes nothing and returns what is stored. It is recognised by its
-        `key`, then what is still there is returned, as `View.ITEMS` has it; without items, by the
-        ids of its messages (`domain.log.match_append`).
-        Raises `ConversationNotFoundError`; `KeyTakenError` when the key came with another digest;
-        `MessageIdTakenError` when an id is in use by any other message of the user;
-        `ItemIdTakenError` when an item of this conversation, or another one of `entries`, has an
-        id.
+        The new positions are consecutive, and greater than any that the conversation ever had, even
+        if the clock stops or goes back. `updated_at` becomes `at`, but never goes back.
+        With `window`, also return the window of that limit after the append.
+        A repeated append changes nothing and returns what is stored. It is recognised by its `key`,
+        and then returns the entries that still exist, in `View.ITEMS`; without items, it is
+        recognised by the ids of its messages (`domain.log.match_append`).
+        Raises `ConversationNotFoundError`; `KeyTakenError` if the key was used with another digest;
+        `MessageIdTakenError` if another message of the user has an id; `ItemIdTakenError` if an
+        item of this conversation, or another one of `entries`, has an id.
         """
         ...
 
@@ -183,11 +182,11 @@ class Log(Protocol):
     ) -> Page[Entry]:
         """Return at most `limit` entries of `view` within `bounds`.
 
-        With `Order.ASC` the first of them, oldest first; with `Order.DESC` the last, latest first.
-        When `bounds.past_item` is an item of an entry that was appended natively, which may be
-        several items, that entry comes first, beyond `limit`.
+        `Order.ASC` returns the first of them, oldest first; `Order.DESC` the last, latest first.
+        A native message may be several items: if `bounds.past_item` is one of those, the entry of
+        that message comes first, in addition to `limit`.
         Raises `ConversationNotFoundError`; `MessageNotFoundError` and `ItemNotFoundError` for a
-        bound that is the id of nothing in this conversation.
+        bound that is not in this conversation.
         """
         ...
 
@@ -201,8 +200,8 @@ class Log(Protocol):
     ) -> Window:
         """Return the two ends of the conversation: its head and its last `limit` messages.
 
-        Each end has at most half of `max_bytes`, approximately: the head ends earlier then, and the
-        last messages begin later, though the very last one is always there.
+        Each end has at most about half of `max_bytes`: larger ones have fewer messages, but the
+        very last message is always included.
         Raises `ConversationNotFoundError`.
         """
         ...
@@ -216,9 +215,9 @@ class Log(Protocol):
     async def find(
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
     ) -> Sequence[Entry]:
-        """Return the entries that an item of this id may belong to, as `View.ITEMS` has them.
+        """Return the entries that an item with this id may belong to, in `View.ITEMS`.
 
-        They are the one that has this item, and the native message that ids of its form are of.
+        These are the entry with this item, and the native message that a generated id names.
         """
         ...
 
@@ -229,25 +228,25 @@ class Log(Protocol):
         position: Position,
         call_ids: Collection[str],
     ) -> Mapping[str, bool]:
-        """Return which of the tool calls were made shortly before `position`.
+        """Return those of the tool calls that were made shortly before `position`, by id.
 
-        The value says whether a custom tool was called; of calls with one id the last one counts.
+        The value says whether a custom tool was called. Of calls with the same id the last counts.
         """
         ...
 
     async def delete(
         self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
     ) -> None:
-        """Delete the message and count it no more.
+        """Delete the message, and decrease `message_count`.
 
-        Raises `MessageNotFoundError`, `RetainedError` while its conversation is on hold.
+        Raises `MessageNotFoundError`; `RetainedError` while its conversation is on hold.
         """
         ...
 
     async def delete_at(
         self, user_id: UserId, conversation_id: ConversationId, position: Position
     ) -> bool:
-        """Delete the entry at that position; return whether there was one.
+        """Delete the entry at that position. Return whether there was one.
 
         Raises `RetainedError` while its conversation is on hold.
         """

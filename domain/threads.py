@@ -1,4 +1,4 @@
-"""Where work on large input is done, so that it holds up nobody else's."""
+"""Runs work on large input in threads, so that it does not delay other requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,21 +8,21 @@ from typing import Final, TypeVar
 _T = TypeVar("_T")
 
 SMALL: Final = 65_536
-"""So many bytes or characters take less time than it takes to hand them to a thread and back."""
+"""Up to this many bytes or characters, work takes less time than a switch to a thread."""
 
-# Threads take turns with the event loop, which waits for each of them: so there are few.
+# Threads compete with the event loop for the interpreter lock, so there are few.
 _threads: Final = ThreadPoolExecutor(2, thread_name_prefix="chatkeep-large-input")
 
 
 async def run_in_thread(work: Callable[[], _T]) -> _T:
-    """Return what `work` returns, run in a thread while the event loop goes on.
+    """Return the result of `work`, which runs in a thread.
 
-    It must not touch what belongs to the loop. A single call into C holds up the loop all the same:
-    `work` is to consist of many small ones.
+    It must not use objects of the event loop. It must consist of many small calls into C, since
+    each of them blocks the loop.
     """
     return await asyncio.get_running_loop().run_in_executor(_threads, work)
 
 
 async def run_aside(size: int, work: Callable[[], _T]) -> _T:
-    """Return what `work` returns; run it in a thread if its input, of `size`, is large."""
+    """Return the result of `work`. It runs in a thread if `size`, that of its input, is large."""
     return work() if size <= SMALL else await run_in_thread(work)

@@ -1,4 +1,4 @@
-"""What a caller can do: each method is one thing a chatbot needs, over the ports."""
+"""The use cases of a caller. Each method does one thing that a chatbot needs, using the ports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ from chatkeep.domain.ports import Clock, Conversations, LastSeen, Log, Users
 
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
-    """`next` is where the following page starts; None on the last one."""
+    """A page of conversations. `next` is the start of the following page; None on the last one."""
 
     items: tuple[Conversation, ...]
     next: LastSeen | None
@@ -48,7 +48,7 @@ class ConversationPage:
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """`next` is the position that the following page goes on from; None on the last one."""
+    """A page of messages. `next` is the last position on it; None if it is the last page."""
 
     items: tuple[Message, ...]
     next: Position | None
@@ -56,7 +56,10 @@ class MessagePage:
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """`over_soft_limit`: the conversation is longer than `soft_max_conversation_messages`."""
+    """The result of an append.
+
+    `over_soft_limit` means that the conversation is longer than `soft_max_conversation_messages`.
+    """
 
     messages: tuple[Message, ...]
     message_count: int
@@ -66,10 +69,10 @@ class AppendResult:
 
 @dataclass(frozen=True, slots=True)
 class Chatkeep:
-    """The whole service, without a way in or a place to store.
+    """The whole service, without entrypoints and adapters.
 
-    `provision_users`: a user unknown to the store is added on their first write.
-    All methods raise `StoreUnavailableError` when the store cannot answer.
+    With `provision_users`, an unknown user is added at their first write.
+    All methods raise `StoreUnavailableError` if the store cannot answer.
     """
 
     users: Users
@@ -89,9 +92,9 @@ class Chatkeep:
         messages: Sequence[NewMessage] = (),
         retain: bool = False,
     ) -> Created:
-        """Create a conversation, with its first messages or none.
+        """Create a conversation, with or without first messages.
 
-        With an id of the caller's it can be repeated: the same call answers what is stored.
+        If the caller chose the id, the call can be repeated: it then returns what is stored.
         Raises `ConversationIdTakenError`, `MessageIdTakenError`, `UserNotProvisionedError`, and
         `InvalidValueError` or `LimitExceededError` naming the field.
         """
@@ -110,7 +113,7 @@ class Chatkeep:
         metadata: JsonText = EMPTY_OBJECT,
         retain: bool = False,
     ) -> Created:
-        """Return the conversation of that id as it is; create it when there is none.
+        """Return the conversation with that id unchanged, or create it.
 
         Raises `UserNotProvisionedError`, `LimitExceededError`.
         """
@@ -148,7 +151,7 @@ class Chatkeep:
     async def change_conversation(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes
     ) -> Conversation:
-        """Rename, archive, unarchive, replace the metadata, put on hold or lift the hold.
+        """Change the title, status or metadata, set a hold or lift it.
 
         Raises `ConversationNotFoundError`, `LimitExceededError`.
         """
@@ -174,9 +177,9 @@ class Chatkeep:
         context_limit: int | None = None,
         max_chars: int | None = None,
     ) -> AppendResult:
-        """Add messages at the end, all or none; with `context_limit` also answer the context.
+        """Add messages at the end, all or none. With `context_limit`, also return a context.
 
-        With ids of the caller's it can be repeated: the same call answers what is stored.
+        If the caller chose an id, the call can be repeated: it then returns what is stored.
         Raises `ConversationNotFoundError`, `MessageIdTakenError`, and `InvalidValueError` or
         `LimitExceededError` naming the field.
         """
@@ -216,7 +219,7 @@ class Chatkeep:
     ) -> MessagePage:
         """Return a page of the messages within `bounds`, in `order`.
 
-        Raises `ConversationNotFoundError`, `MessageNotFoundError` for a bound that is no message
+        Raises `ConversationNotFoundError`, `MessageNotFoundError` for a bound that is not a message
         of this conversation, `LimitExceededError` for a `limit` over `max_page`.
         """
         self._check_page(limit)
@@ -240,7 +243,7 @@ class Chatkeep:
         limit: int = 20,
         max_chars: int | None = None,
     ) -> Context:
-        """Return what to hand to the model next: see `domain.context.select`.
+        """Return the messages to hand to the model next: see `domain.context.select`.
 
         Raises `ConversationNotFoundError`, `LimitExceededError` for a `limit` over `max_page`.
         """
@@ -266,28 +269,29 @@ class Chatkeep:
         return await self.users.usage(user_id)
 
     async def provision_user(self, user_id: UserId) -> bool:
-        """Make sure that the user exists; return whether they are new."""
+        """Add the user if they do not exist. Return whether they are new."""
         return await self.users.add(user_id)
 
     async def erasable(self, user_id: UserId, *, even_retained: bool = False) -> Usage:
-        """Return what `erase_user` would delete now, and raise what it would; delete nothing."""
+        """Return the usage that `erase_user` would delete now. Raises the same errors."""
         found = await self.users.erasable(user_id, even_retained=even_retained)
         if found is None:
             raise UserNotFoundError(user_id)
         return found
 
     async def erase_me(self, user_id: UserId) -> None:
-        """Delete the caller and everything they own; nothing to delete is no error.
+        """Delete the caller and everything they own, if there is anything.
 
-        Raises `UserRetainedError`, and deletes nothing, while a conversation of theirs is on hold.
+        Raises `UserRetainedError`, and deletes nothing, while one of their conversations is on
+        hold.
         """
         await self.users.erase(user_id)
 
     async def erase_user(self, user_id: UserId, *, even_retained: bool = False) -> Usage:
-        """Delete a user and everything they own; return what that was.
+        """Delete a user and everything they own. Return the deleted usage.
 
-        Raises `UserNotFoundError`; `UserRetainedError`, and deletes nothing, while a conversation
-        of theirs is on hold, unless `even_retained`.
+        Raises `UserNotFoundError`. Raises `UserRetainedError`, and deletes nothing, while one of
+        their conversations is on hold, unless `even_retained`.
         """
         erased = await self.users.erase(user_id, even_retained=even_retained)
         if erased is None:
@@ -325,7 +329,7 @@ class Chatkeep:
             message.check(self.limits, within=f"messages[{index}].")
             if message.id is not None:
                 if message.id in ids:
-                    raise InvalidValueError(f"messages[{index}].id", "stands twice in this batch")
+                    raise InvalidValueError(f"messages[{index}].id", "duplicate id in this batch")
                 ids.add(message.id)
 
     def _check_page(self, limit: int, *, field: str = "limit") -> None:

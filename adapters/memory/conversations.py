@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore, size
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
-from chatkeep.domain.pages import NO_BOUND, Page, fitting
+from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
 from chatkeep.domain.ports import LastSeen
 
 
@@ -43,7 +43,7 @@ class MemoryConversations:
         ]
         found.sort(key=_activity, reverse=True)
         sizes = (size(each.title, each.metadata) for each in found[:limit])
-        fit = fitting(sizes, max_bytes)
+        fit = count_fitting(sizes, max_bytes)
         return Page(found[:fit], more=len(found) > fit)
 
     async def change(

@@ -38,7 +38,7 @@ from chatkeep.domain.model import (
     Position,
     UserId,
 )
-from chatkeep.domain.pages import NO_BOUND, Page, fitting
+from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class MemoryLog:
             again = int(found[index].item is None)
             found = found[index + 1 - again :]
         some = view_of(found[: limit + again], view)
-        fit = again + fitting(map(_bytes, some[again:]), max_bytes)
+        fit = again + count_fitting(map(_bytes, some[again:]), max_bytes)
         return Page(some[:fit], more=len(found) > fit)
 
     async def window(

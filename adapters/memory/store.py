@@ -27,7 +27,7 @@ from chatkeep.domain.model import (
     is_opening,
     microseconds,
 )
-from chatkeep.domain.pages import fitting
+from chatkeep.domain.pages import count_fitting
 
 by_position: Final = attrgetter("position")
 
@@ -94,8 +94,8 @@ class KeptConversation:
         opening = tuple(takewhile(is_opening, messages[:MAX_HEAD]))
         latest = messages[-limit:]
         return Window.of(
-            opening[: fitting(map(size_of_message, opening), half, least=0)],
-            latest[-fitting(map(size_of_message, reversed(latest)), half) :],
+            opening[: count_fitting(map(size_of_message, opening), half, least=0)],
+            latest[-count_fitting(map(size_of_message, reversed(latest)), half) :],
             limit=limit,
             message_count=len(messages),
         )

@@ -21,7 +21,7 @@ from chatkeep.domain.errors import (
 from chatkeep.domain.items import ItemId, is_item_id, message_id_in
 from chatkeep.domain.log import Bounds, Entry, View
 from chatkeep.domain.model import ConversationId, Message, MessageId, Order, Position, UserId
-from chatkeep.domain.pages import NO_BOUND, Page, fitting
+from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
 
 CALLS_WITHIN: Final = 200
 """The messages before a page that are searched for the calls that its results answer."""
@@ -66,7 +66,7 @@ class LogReader:
         again = int(bool(found) and kind == ITEM and rows[0]["position"] == rows[0]["place"])
         page = found[: limit + again]
         if are_withheld(page, share):
-            page = page[: again + fitting((row["bytes"] for row in page[again:]), max_bytes)]
+            page = page[: again + count_fitting((row["bytes"] for row in page[again:]), max_bytes)]
         more = len(page) < len(found)
         whole = await self._whole(user_id, conversation_id, page, share, view)
         if more and len(whole) <= again:  # what was on the page was deleted just now
@@ -100,8 +100,8 @@ class LogReader:
         latest: Sequence[Row] = [row for row in rows if row["opening"] is False]
         if are_withheld(rows, share):
             half = max_bytes // 2
-            opening = opening[: fitting((row["bytes"] for row in opening), half, least=0)]
-            latest = latest[-fitting((row["bytes"] for row in reversed(latest)), half) :]
+            opening = opening[: count_fitting((row["bytes"] for row in opening), half, least=0)]
+            latest = latest[-count_fitting((row["bytes"] for row in reversed(latest)), half) :]
             opening = await self._whole(user_id, conversation_id, opening, share, View.MESSAGES)
             latest = await self._whole(user_id, conversation_id, latest, share, View.MESSAGES)
         return Window.of(

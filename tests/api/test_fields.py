@@ -62,9 +62,9 @@ WRONG_MESSAGES: list[tuple[JsonObject, str, str]] = [
         "content",
         "must be a string or null, not an array",
     ),
-    ({"role": "user"}, "content", "may be null only beside tool_calls; give a text"),
-    (says(None), "content", "may be null only beside tool_calls; give a text"),
-    (says(None, "assistant"), "content", "may be null only beside tool_calls; give a text"),
+    ({"role": "user"}, "content", "may be null only with tool_calls; give a text"),
+    (says(None), "content", "may be null only with tool_calls; give a text"),
+    (says(None, "assistant"), "content", "may be null only with tool_calls; give a text"),
     (says("a", name=[]), "name", "must be a string or null, not an array"),
     (says("a", name="n" * 256), "name", "has 256 characters; at most 255"),
     (
@@ -72,21 +72,25 @@ WRONG_MESSAGES: list[tuple[JsonObject, str, str]] = [
         "tool_call_id",
         "has 256 characters; at most 255",
     ),
-    (says("a", "tool"), "tool_call_id", "a message of role tool names the call it answers"),
+    (
+        says("a", "tool"),
+        "tool_call_id",
+        "a message with the role tool must name the call it answers",
+    ),
     (
         says("a", "tool", tool_call_id=""),
         "tool_call_id",
-        "a message of role tool names the call it answers",
+        "a message with the role tool must name the call it answers",
     ),
     (
         says("a", tool_call_id="c"),
         "tool_call_id",
-        "only a message of role tool has a tool_call_id",
+        "only a message with the role tool may have a tool_call_id",
     ),
     (
         calls("call_1") | {"role": "user"},
         "tool_calls",
-        "only a message of role assistant has tool_calls",
+        "only a message with the role assistant may have tool_calls",
     ),
     (
         says("a", "assistant", tool_calls={}),
@@ -208,7 +212,9 @@ async def test_an_id_stands_once_in_a_batch(alice: Caller) -> None:
     for path in (CONVERSATIONS, at(await started(alice), "messages")):
         response = await alice.post(path, json={"messages": [message, says("b"), message]})
 
-        assert "twice" in reason(refused(response, 422, "invalid-value", "messages[2].id"))
+        assert reason(refused(response, 422, "invalid-value", "messages[2].id")) == (
+            "duplicate id in this batch"
+        )
 
 
 @pytest.mark.parametrize("body", [{"title": 7}, {"titel": "x"}, {"metadata": []}, {"messages": []}])

@@ -101,7 +101,7 @@ async def test_a_row_that_cannot_be_kept_is_refused_by_its_id_and_the_others_go_
         "role: 'moderator' is unknown": ("moderator", "Hello", None, None, None),
         "role: is null": (None, "Hello", None, None, None),
         "content: ": ("user", None, None, None, None),
-        "content: may be null only beside tool_calls": ("assistant", None, "no JSON", None, None),
+        "content: may be null only with tool_calls": ("assistant", None, "no JSON", None, None),
         "tool_calls: ": ("user", "Hello", CALLS, None, None),
         "tool_call_id: only": ("user", "Hello", None, "call_1", None),
         "metadata: already has old_tool_calls": (
