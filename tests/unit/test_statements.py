@@ -57,6 +57,7 @@ NO_STATEMENTS = {
 MADE_WHILE_RUNNING = {
     "adapters.operator.adoption.legacy_queries": "reads the tables of another application",
     "adapters.operator.adoption.legacy_reader": "reads the tables of another application",
+    "adapters.operator.doctor.comparison": "prints what an operator may run",
     "adapters.operator.doctor.structure": "prints what an operator may run",
     "adapters.operator.move.statements": "copies whole tables, as an operator asks",
 }

@@ -3,8 +3,9 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
+from chatkeep.adapters.operator.doctor.comparison import MIGRATE
 from chatkeep.adapters.operator.doctor.rollback_session import RollbackSession
-from chatkeep.adapters.operator.doctor.structure import MIGRATE, load_catalogue
+from chatkeep.adapters.operator.doctor.structure import load_catalogue
 from chatkeep.adapters.piccolo.migrate import list_migrations, read_applied
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning
