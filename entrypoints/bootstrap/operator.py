@@ -92,7 +92,7 @@ async def adoption_on(
 ) -> AsyncIterator[AdoptionSession]:
     """Yield both sides of an adoption.
 
-    Raises `AdoptionError` when the old tables cannot be found or understood.
+    Raises `AdoptionError` when the legacy tables cannot be found or understood.
     """
     # Two engines: what is written is committed while the transaction that reads goes on.
     reading = engine(settings, WHOLE_TABLES)
