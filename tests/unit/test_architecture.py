@@ -75,6 +75,11 @@ def broken(place: Path) -> list[str]:
     ("module", "text", "contract"),
     [
         ("entrypoints/http/new.py", "import asyncpg", "Only adapters know the database's driver"),
+        (
+            "entrypoints/bootstrap/new.py",
+            "import asyncpg",
+            "Only adapters know the database's driver",
+        ),
         ("entrypoints/new/__init__.py", "import chatkeep.adapters.memory", "Only bootstrap picks"),
         (
             "entrypoints/new.py",

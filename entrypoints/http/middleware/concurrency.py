@@ -1,7 +1,6 @@
 """Limits the number of concurrent requests, in total and per user. Per process."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -34,20 +33,21 @@ class Places:
         self._running = 0
         self._running_of: dict[UserId | None, int] = {}
 
-    @contextmanager
-    def take(self, user_id: UserId | None) -> Iterator[None]:
-        """Take a place until the block ends. Raises `ProblemError` (503, 429) if none is free."""
+    def take(self, user_id: UserId | None) -> "_Place":
+        """Take a place for a block. To enter it raises `ProblemError` (503, 429) if none is free."""
+        return _Place(self, user_id)
+
+    def enter(self, user_id: UserId | None) -> None:
         self._check(user_id)
         self._running += 1
         self._running_of[user_id] = self._running_of.get(user_id, 0) + 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if self._running_of[user_id] == 1:
-                del self._running_of[user_id]
-            else:
-                self._running_of[user_id] -= 1
+
+    def leave(self, user_id: UserId | None) -> None:
+        self._running -= 1
+        if self._running_of[user_id] == 1:
+            del self._running_of[user_id]
+        else:
+            self._running_of[user_id] -= 1
 
     def _check(self, user_id: UserId | None) -> None:
         if 0 < self._at_once <= self._running:
@@ -64,6 +64,22 @@ class Places:
                 f"{self._raised_by[1]}.",
                 retry_after=1,
             )
+
+
+class _Place:
+    """One place. A class, since `contextlib.contextmanager` would cost each request a microsecond."""
+
+    __slots__ = ("_places", "_user_id")
+
+    def __init__(self, places: Places, user_id: UserId | None) -> None:
+        self._places = places
+        self._user_id = user_id
+
+    def __enter__(self) -> None:
+        self._places.enter(self._user_id)
+
+    def __exit__(self, *_: object) -> None:
+        self._places.leave(self._user_id)
 
 
 class ConcurrencyLimiter(SharedMiddleware):
