@@ -1,74 +1,12 @@
-"""OpenAI's API below /openai/v1, as it goes over the wire, beside the native one."""
+"""OpenAI's API below /openai/v1 as it goes over the wire, beside the native one."""
 
-import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.application import SERVICE_KEY, Service, serving, settings, token
-
-HELLO = {"role": "user", "content": "Hello"}
-CONVERSATIONS = "/openai/v1/conversations"
-
-
-class Wire:
-    """A caller of the service; what is wrong has OpenAI's shape, always."""
-
-    def __init__(self, service: Service, user_id: str) -> None:
-        self.http = service.http
-        self.contract = service.contract
-        self.headers = {"Authorization": token(user_id)}
-
-    async def call(self, method: str, path: str, body: object = None, **headers: str) -> Any:  # noqa: ANN401 - any JSON
-        """Return the body of an answer that must be 200."""
-        answer = await self.try_to(method, path, body, **headers)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def try_to(
-        self, method: str, path: str, body: object = None, **headers: str
-    ) -> httpx.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        answer = await self.http.request(
-            method,
-            path,
-            content=content,
-            headers={"Content-Type": "application/json", **self.headers, **named},
-        )
-        self.contract.check(answer)
-        assert answer.headers["content-type"] == "application/json", answer.text
-        assert answer.headers["cache-control"] == "no-store"
-        if answer.is_error:
-            error = answer.json()["error"]
-            assert set(error) == {"message", "type", "param", "code"}
-            assert "urn:" not in answer.text
-        return answer
-
-    async def refused(
-        self, status: int, method: str, path: str, body: object = None, **headers: str
-    ) -> dict[str, Any]:
-        answer = await self.try_to(method, path, body, **headers)
-        assert answer.status_code == status, answer.text
-        error: dict[str, Any] = answer.json()["error"]
-        return error
-
-    async def started(self, *items: object) -> str:
-        made = await self.call("POST", CONVERSATIONS, {"items": items})
-        return f"{CONVERSATIONS}/{made['id']}"
-
-
-@pytest.fixture(scope="module")
-async def service() -> AsyncIterator[Service]:
-    async with serving(settings(openai_max_body_bytes=200_000, max_item_bytes=100_000)) as service:
-        yield service
-
-
-@pytest.fixture
-def alice(service: Service, request: pytest.FixtureRequest) -> Wire:
-    return Wire(service, f"alice of {request.node.name}")
+from tests.api.openai.wire import CONVERSATIONS, HELLO, Wire
+from tests.support.application import SERVICE_KEY, Service, token
 
 
 async def test_a_conversation_of_one_api_is_one_of_the_other(alice: Wire) -> None:
@@ -320,27 +258,6 @@ async def test_a_doubled_id_is_a_bad_request_and_no_conflict(alice: Wire) -> Non
     assert "'a'" in error["message"]
 
 
-async def test_a_key_of_another_request_is_a_conflict_not_worth_a_retry(alice: Wire) -> None:
-    path = await alice.started()
-    await alice.call("POST", f"{path}/items", {"items": [HELLO]}, Idempotency_Key="k")
-
-    answer = await alice.try_to(
-        "POST", f"{path}/items", {"items": [HELLO, HELLO]}, Idempotency_Key="k"
-    )
-
-    assert answer.status_code == 409
-    assert answer.headers["x-should-retry"] == "false"
-    await alice.refused(400, "POST", f"{path}/items", {"items": [HELLO]}, Idempotency_Key="k" * 256)
-
-
-async def test_a_key_may_come_with_other_spaces_and_another_order_of_bodies(alice: Wire) -> None:
-    path = await alice.started()
-    body = json.dumps({"items": [HELLO]}, indent=1).encode()
-    first = await alice.call("POST", f"{path}/items", {"items": [HELLO]}, Idempotency_Key="k")
-
-    assert await alice.call("POST", f"{path}/items", body, Idempotency_Key="k") == first
-
-
 async def test_the_paths_and_the_header_of_azure_are_served(alice: Wire, service: Service) -> None:
     path = await alice.started({"type": "later", "id": "a/b"}, HELLO)
     token_alone = alice.headers["Authorization"].removeprefix("Bearer ")
@@ -381,142 +298,6 @@ async def test_conversations_are_listed_in_pages(alice: Wire) -> None:
         found += [each["id"] for each in page["data"]]
 
     assert found == made[::-1]
-
-
-@pytest.mark.parametrize("count", ["0", "1", "2", "-1", "", "many", "1e3", "9" * 5_000])
-async def test_every_append_without_a_key_is_stored(alice: Wire, count: str) -> None:
-    """Whatever a retry says: that an equal append is its lost first attempt is only a guess."""
-    path = await alice.started()
-    yes = {"items": [{"role": "user", "content": "yes"}]}
-    await alice.call("POST", f"{path}/items", yes)
-
-    answer = await alice.http.post(
-        f"{path}/items",
-        json=yes,
-        headers={**alice.headers, "x-stainless-retry-count": count},
-    )
-
-    assert answer.status_code == 200
-    found = (await alice.call("GET", f"{path}/items"))["data"]
-    assert len({item["id"] for item in found}) == len(found) == 2
-    assert found[0]["id"] == answer.json()["last_id"]
-
-
-OWN = {"type": "reasoning", "id": "rs_1", "summary": []}
-
-
-@pytest.mark.parametrize(
-    "items",
-    [[OWN], [HELLO, OWN], [OWN, HELLO], [HELLO, HELLO, OWN, {**OWN, "id": "rs_2"}, HELLO]],
-)
-async def test_a_retry_with_an_id_answers_what_is_stored(
-    alice: Wire, items: list[dict[str, Any]]
-) -> None:
-    """Also when more was appended since: an id comes once, so there is nothing to guess."""
-    path = await alice.started(HELLO, HELLO)
-    body = {"items": items}
-    retry = {"x_stainless_retry_count": "1"}
-    first = await alice.call("POST", f"{path}/items", body)
-    await alice.call("POST", f"{path}/items", {"items": [HELLO]})
-
-    assert await alice.call("POST", f"{path}/items", body, **retry) == first
-    await alice.refused(400, "POST", f"{path}/items", body)
-    await alice.refused(400, "POST", f"{path}/items", body, x_stainless_retry_count="0")
-    stored = (await alice.call("GET", f"{path}/items?limit=100"))["data"]
-    assert len(stored) == 3 + len(items)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        [{**OWN, "summary": [1]}],
-        [OWN, HELLO],
-        [HELLO, OWN],
-        [HELLO, OWN, HELLO, HELLO],
-        [HELLO, HELLO, OWN, HELLO],
-        [{**HELLO, "content": "Hi"}, OWN, HELLO],
-        [HELLO, OWN, {**OWN, "id": "rs_2"}],
-        [HELLO, OWN, HELLO, {**OWN, "id": "rs_0"}],
-    ],
-)
-async def test_a_retry_of_anything_else_with_that_id_is_refused(
-    alice: Wire, other: list[dict[str, Any]]
-) -> None:
-    path = await alice.started({**OWN, "id": "rs_0"}, HELLO)
-    await alice.call("POST", f"{path}/items", {"items": [HELLO, OWN, HELLO]})
-    await alice.call("POST", f"{path}/items", {"items": [HELLO]})
-    before = await alice.call("GET", f"{path}/items?limit=100")
-
-    retry = {"x_stainless_retry_count": "1"}
-    await alice.refused(400, "POST", f"{path}/items", {"items": other}, **retry)
-
-    assert await alice.call("GET", f"{path}/items?limit=100") == before
-
-
-async def test_a_retry_of_what_was_deleted_in_part_is_refused(alice: Wire) -> None:
-    path = await alice.started()
-    body = {"items": [HELLO, OWN, HELLO]}
-    first = await alice.call("POST", f"{path}/items", body)
-    await alice.call("DELETE", f"{path}/items/{first['first_id']}")
-
-    await alice.refused(400, "POST", f"{path}/items", body, x_stainless_retry_count="1")
-    await alice.call("DELETE", f"{path}/items/rs_1")
-    again = await alice.call("POST", f"{path}/items", body, x_stainless_retry_count="1")
-    assert len(again["data"]) == 3
-
-
-@pytest.mark.parametrize("count", ["1", "2", "10"])
-async def test_deleting_again_what_is_gone_succeeds_when_it_is_a_retry(
-    alice: Wire, count: str
-) -> None:
-    path = await alice.started(HELLO, HELLO)
-    gone, stays = (item["id"] for item in (await alice.call("GET", f"{path}/items"))["data"])
-    retry = {"x_stainless_retry_count": count}
-    parent = await alice.call("DELETE", f"{path}/items/{gone}")
-
-    assert await alice.call("DELETE", f"{path}/items/{gone}", **retry) == parent
-    await alice.refused(404, "DELETE", f"{path}/items/{gone}")
-    [left] = (await alice.call("GET", f"{path}/items"))["data"]
-    assert left["id"] == stays
-
-    deleted = await alice.call("DELETE", path)
-    assert await alice.call("DELETE", path, **retry) == deleted
-    await alice.refused(404, "DELETE", path)
-    await alice.refused(404, "DELETE", f"{path}/items/{stays}", **retry)
-
-
-@pytest.mark.parametrize("count", ["0", "-1", "many", "1.5", "+1"])
-async def test_what_is_no_retry_finds_nothing_to_delete(alice: Wire, count: str) -> None:
-    path = await alice.started()
-    no_retry = {"x_stainless_retry_count": count}
-
-    await alice.refused(404, "DELETE", f"{path}/items/msg_none", **no_retry)
-    await alice.refused(404, "DELETE", f"{CONVERSATIONS}/conv_{'0' * 32}", **no_retry)
-
-
-async def test_a_retried_deletion_deletes_what_is_there(alice: Wire) -> None:
-    path = await alice.started(HELLO)
-    [item] = (await alice.call("GET", f"{path}/items"))["data"]
-    retry = {"x_stainless_retry_count": "1"}
-
-    await alice.call("DELETE", f"{path}/items/{item['id']}", **retry)
-    assert (await alice.call("GET", f"{path}/items"))["data"] == []
-    await alice.call("DELETE", path, **retry)
-    await alice.refused(404, "GET", path)
-
-
-async def test_a_keyed_create_after_an_import_is_a_conflict(alice: Wire) -> None:
-    """The id follows from user and key; what has it otherwise was not created with the key."""
-    key = {"Idempotency_Key": "lunch"}
-    made = await alice.call("POST", CONVERSATIONS, {"items": [HELLO]}, **key)
-    await alice.call("DELETE", f"{CONVERSATIONS}/{made['id']}")
-    native = f"/v1/conversations/{made['id'].removeprefix('conv_')}"
-    assert (await alice.http.put(native, headers=alice.headers)).status_code == 201
-
-    error = await alice.refused(409, "POST", CONVERSATIONS, {"items": [HELLO]}, **key)
-
-    assert "lunch" in error["message"]
-    assert (await alice.call("GET", f"{CONVERSATIONS}/{made['id']}/items"))["data"] == []
 
 
 async def test_errors_name_conversations_as_this_api_does(
