@@ -38,7 +38,7 @@ _BODIES: Final = (
     UsageOut,
     UserOut,
 )
-_ERRORS: Final = {
+ERRORS: Final = {
     "400": ("Malformed", "The request cannot be read."),
     "401": ("Unidentified", "The token or service key is missing or invalid."),
     "403": ("Forbidden", "The caller may not do this."),
@@ -83,7 +83,7 @@ def complete_document(generated: dict[str, Any], settings: Settings) -> dict[str
             "schemas": _build_schemas(components["schemas"], settings),
             "responses": {
                 name: _build_error(status, description)
-                for status, (name, description) in _ERRORS.items()
+                for status, (name, description) in ERRORS.items()
             },
         },
         "paths": {
@@ -182,7 +182,7 @@ def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str,
             operation["requestBody"], operation["operationId"]
         )
     operation["responses"] = {
-        status: {"$ref": f"#/components/responses/{_ERRORS[status][0]}"}
+        status: {"$ref": f"#/components/responses/{ERRORS[status][0]}"}
         if PROBLEM_JSON in response.get("content", {})
         else {key: value for key, value in response.items() if value}
         for status, response in operation["responses"].items()
