@@ -83,7 +83,7 @@ def json_text(
     except UnicodeEncodeError:
         raise InvalidValueError(field, UNPAIRED_SURROGATE) from None
     except ValueError:  # infinite, or with more digits than Python writes
-        raise InvalidValueError(field, "holds a number that is out of range") from None
+        raise InvalidValueError(field, "contains a number that is out of range") from None
     if not text.isascii() and not is_unicode(text):
         raise InvalidValueError(field, UNPAIRED_SURROGATE)
     if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
@@ -115,7 +115,7 @@ def check_json(text: str) -> None:
     try:
         value = json.loads(text, parse_constant=_refuse, parse_int=str, parse_float=str)
     except RecursionError:
-        raise ValueError("is nested too deep") from None
+        raise ValueError("is nested too deeply") from None
     # Only escapes, or the text itself, can bring one in.
     if not is_unicode(text) or ("\\u" in text and not is_unicode(encode(value))):
         raise ValueError(UNPAIRED_SURROGATE)
@@ -168,17 +168,17 @@ def check_call(call: object, field: str) -> None:
     take back anything else.
     """
     if not isinstance(call, Mapping) or not _is_filled(call.get("id")):
-        raise InvalidValueError(f"{field}.id", "a tool call has an id, a text that is not empty")
+        raise InvalidValueError(f"{field}.id", "must be a string that is not empty")
     kind = call.get("type")
     if not isinstance(kind, str) or kind not in _CALLS:
-        raise InvalidValueError(f"{field}.type", "a tool call is of type function or custom")
+        raise InvalidValueError(f"{field}.type", "must be function or custom")
     called = call.get(kind)
     name, argument = _CALLS[kind]
     if not isinstance(called, Mapping) or not _is_filled(called.get(name)):
-        raise InvalidValueError(f"{field}.{kind}.{name}", "the called tool has a name")
+        raise InvalidValueError(f"{field}.{kind}.{name}", "must be a string that is not empty")
     if not isinstance(called.get(argument), str):
         raise InvalidValueError(
-            f"{field}.{kind}.{argument}", "is a text: JSON is handed over encoded, as models do"
+            f"{field}.{kind}.{argument}", "must be a string, with JSON encoded in it as models do"
         )
 
 
@@ -213,7 +213,7 @@ def _shorten_exponent(token: re.Match[str]) -> str:
 
 
 def _refuse(constant: str) -> object:
-    raise ValueError(f"holds {constant}, which JSON does not have")
+    raise ValueError(f"contains {constant}, which is not JSON")
 
 
 def _is_filled(value: object) -> bool:

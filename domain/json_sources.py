@@ -1,4 +1,4 @@
-"""JSON in parts, each value beside its own text: what is not changed stays to the letter."""
+"""JSON in parts, each value with its own text: what is not changed stays the same to the letter."""
 
 import json
 import re
@@ -12,9 +12,9 @@ from chatkeep.domain.threads import SMALL
 _T = TypeVar("_T")
 
 MAX_VALUES: Final = 100_000
-"""So many members and elements of a large text are looked at; there is no use for more."""
+"""The most members and elements that are read of a large text."""
 
-# Number values are never used. Integers are read as floats, since `int` refuses very long ones.
+# Number values are not used. Integers are read as floats: `int` rejects more than 4,300 digits.
 _JSON: Final = json.JSONDecoder(parse_int=float)
 _BETWEEN_MEMBERS: Final = re.compile(r"[ \t\n\r,:]*")
 _BETWEEN_ELEMENTS: Final = re.compile(r"[ \t\n\r,]*")

@@ -1,7 +1,7 @@
-"""Where the values within a well-formed JSON text stand, without making them.
+"""Finds the values within a well-formed JSON text without making them.
 
-The parser of the standard library makes every value there is, in one call that lets no other thread
-run: for ten million characters a second or more. Here are many short steps, linear in the text.
+The parser of the standard library makes every value in one call, during which no other thread runs:
+for ten million characters a second or more. This takes many short steps, linear in the text.
 """
 
 import json
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Final
 
 MAX_CONTAINERS: Final = 500_000
-"""So many lists and objects are looked through within one value; models' answers have a third."""
+"""The most lists and objects within one value; answers of models have a third of that."""
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _SCALAR: Final = re.compile(r"[^ \t\n\r,\]}]+")
-# What is no bracket up to the next one: at most so many strings, none of them with many escapes,
-# since a match lets no other thread run.
+# Everything up to the next bracket. The number of strings and escapes is bounded, since no other
+# thread runs during a match.
 _UP_TO_BRACKET: Final = re.compile(
     r'[^"\[\]{}]*(?:"[^"\\]*(?:\\.[^"\\]*){0,100}"[^"\[\]{}]*){0,100}', re.DOTALL
 )
@@ -23,17 +23,17 @@ _IN_STRING: Final = re.compile(r'[^"\\]*(?:\\.[^"\\]*){0,10000}', re.DOTALL)
 
 
 class TooManyValuesError(ValueError):
-    """There is more in a text than anybody looks through; the message goes on from its name."""
+    """A text has too many values. The message continues a sentence that begins with its name."""
 
 
 def elements(text: str) -> Iterator[str]:
     """Yield the texts of an array's elements.
 
-    Raises `ValueError` for what is no array, `TooManyValuesError` for an element that is too much.
+    Raises `ValueError` for anything but an array, `TooManyValuesError` for too large an element.
     """
     at = _skip(text, 0)
     if text[at : at + 1] != "[":
-        raise ValueError("is no array")
+        raise ValueError("is not an array")
     at = _skip(text, at + 1)
     while text[at] != "]":
         end = _end(text, at)
@@ -46,11 +46,11 @@ def elements(text: str) -> Iterator[str]:
 def members(text: str) -> Iterator[tuple[str, str]]:
     """Yield the names of an object's members, each with the text of its value.
 
-    Raises `ValueError` for what is no object, `TooManyValuesError` for a value that is too much.
+    Raises `ValueError` for anything but an object, `TooManyValuesError` for too large a value.
     """
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
-        raise ValueError("is no object")
+        raise ValueError("is not an object")
     at = _skip(text, at + 1)
     while text[at] != "}":
         name_ends = _end_of_string(text, at)

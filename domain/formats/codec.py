@@ -103,7 +103,7 @@ class Reader:
         try:
             return self._read(document)
         except RecursionError:
-            raise InvalidValueError(WHOLE, "is nested too deep") from None
+            raise InvalidValueError(WHOLE, "is nested too deeply") from None
         except UnicodeEncodeError:
             raise InvalidValueError(WHOLE, UNPAIRED_SURROGATE) from None
 

@@ -1,4 +1,4 @@
-"""A native message -> the items that it is, in the shapes of `domain.formats.openai_items`."""
+"""Writes native messages as items of OpenAI's Conversations API."""
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
@@ -13,10 +13,10 @@ _Found = tuple[str, str, dict[str, object]]  # an item's kind, its id without pr
 
 
 class NativeItems:
-    """The items that native messages are, which are given one after the other in their order.
+    """Writes messages as items. The messages are given in their order.
 
-    `earlier`: the ids of calls of messages before the first one, each with whether it is a custom
-    tool's: OpenAI takes the result of a custom tool only as an item of a kind of its own.
+    `earlier`: the ids of calls in messages before the first one, each with whether it is a custom
+    tool's. OpenAI accepts the result of a custom tool only as an item of another kind.
     """
 
     def __init__(self, earlier: Mapping[str, bool] = MappingProxyType({})) -> None:
@@ -25,8 +25,8 @@ class NativeItems:
     def of(self, message: Message) -> tuple[Item, ...]:
         """Return the items of the next message: at least one, in their order.
 
-        A text is a message, each call of an assistant a call, the message of a tool an output: that
-        of the last call of its id.
+        A text becomes a message, each tool call a call, and a message of a tool the output of the
+        last call of its id.
         """
         if message.role is Role.TOOL:
             return _items(message, [self._output(message)])

@@ -1,7 +1,7 @@
-"""What OpenAI fills in of an item, so that clients find all that its specification requires.
+"""What OpenAI adds to an item, so that clients find every member that its specification requires.
 
-Only what has an evident value: that a call is completed, that a list is empty, that an image is of
-the usual detail. `null` says of a member that may be null that it was not given.
+Only members with an obvious value are added: a call is completed, a list is empty, an image has the
+usual detail. A member that may be null becomes null.
 """
 
 from collections.abc import Mapping
@@ -39,11 +39,11 @@ _WITH_PARTS: Final = {
 }
 
 
-def completion(kind: str, item: Members) -> dict[str, str]:
-    """Return the members to add to an item of that kind, or to put in their place, as texts."""
+def complete(kind: str, item: Members) -> dict[str, str]:
+    """Return the members to add to an item of that kind, or to replace in it, as texts."""
     found = _missing(item, _OF_KINDS.get(kind, {}))
     if kind in {"tool_search_call", "tool_search_output"} and value_of(item, "execution") is None:
-        # What a server runs itself it gives no id to be answered with.
+        # A call that the server runs itself has no id to answer to.
         by_server = value_of(item, "call_id") is None
         found["execution"] = '"server"' if by_server else '"client"'
     if kind == "shell_call" and isinstance(value_of(item, "action"), dict):
@@ -58,7 +58,7 @@ def completion(kind: str, item: Members) -> dict[str, str]:
 
 
 def _missing(item: Members, required: Mapping[str, str]) -> dict[str, str]:
-    """Return what is required and not there. Null counts as missing where it may not stand."""
+    """Return what is required and missing. Null counts as missing unless the member may be null."""
     return {
         key: source
         for key, source in required.items()

@@ -1,6 +1,7 @@
-"""What is sent as an item -> the item to store and the message it is.
+"""Reads items of OpenAI's Conversations API, as its published specification describes them.
 
-The shapes are those of OpenAI's published specification of `/conversations`.
+Items are texts: an item that is complete is stored as it was sent, to the letter.
+`domain.formats.native_items` writes them.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.formats.openai_item_completion import completion
+from chatkeep.domain.formats.openai_item_completion import complete
 from chatkeep.domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, is_item_id
 from chatkeep.domain.json_sources import Members, dump, members, value_of, write
 from chatkeep.domain.json_values import TooManyValuesError
@@ -17,12 +18,12 @@ from chatkeep.domain.log import NewEntry
 from chatkeep.domain.model import JsonText, MessageId, NewMessage, Role, uuid7
 
 _ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
-# Roles that OpenAI's messages may have and native ones may not: such an item is no message here.
+# Roles that only OpenAI's messages may have: an item with one is not a message here.
 _FOREIGN_ROLES: Final = frozenset({"unknown", "critic", "discriminator", "tool"})
-# What opens an item that lacks it.
+# Added members that come first in their item.
 _FIRST: Final = ("id", "type")
 _WITH_STATUS: Final = frozenset({"message", "function_call", "function_call_output"})
-# The last is what the Agents SDK writes where a model of another provider gave no id.
+# The Agents SDK writes the last one when a model of another provider gives no id.
 _NO_IDS: Final = (None, "", "__fake_id__")
 PREFIXES: Final = {
     "message": "msg",
@@ -58,9 +59,9 @@ PREFIXES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ParsedItem:
-    """A normalised item: `text(id)` is what is stored. `id` is None until one is made.
+    """A normalised item: `text(id)` is what is stored. `id` is None unless the item has one.
 
-    `message` is what it is natively, without an id; None for an item that is no message.
+    `message` is the same as a native message, without an id; None for an item that is not one.
     """
 
     id: ItemId | None
@@ -76,7 +77,7 @@ class ParsedItem:
     def new(self, at: datetime) -> NewEntry:
         """Return the entry to store, with its ids: its own, or new ones."""
         uuid = uuid7(at)
-        item_id = self.id or minted_id(self.kind, uuid)
+        item_id = self.id or mint_id(self.kind, uuid)
         return NewEntry(
             message=self.message and self.message._replace(id=MessageId(uuid)),
             item=ItemText(self._before_id) if self.id else self.text(item_id),
@@ -86,37 +87,37 @@ class ParsedItem:
         )
 
     def is_stored_as(self, item: Item) -> bool:
-        """Whether `item` is what this is stored as, whatever id was made for it."""
+        """Whether this would be stored as `item`, whatever id was made for it."""
         return item.text == (self._before_id if self.id else self.text(item.id))
 
     def canonical(self) -> str:
-        """Return what tells it apart from any other item: what was sent, normalised.
+        """Return the normalised item without what `complete` adds.
 
-        It is without what `completion` adds, so that keys of requests, and exports, from before
-        something was added there, still hold.
+        Digests of requests and exports are made of this text, so they stay valid when `complete`
+        adds more.
         """
         if self._incomplete is not None:
             return self._incomplete
         return self._before_id + self._after_id
 
 
-def minted_id(kind: str, uuid: UUID) -> ItemId:
+def mint_id(kind: str, uuid: UUID) -> ItemId:
     return ItemId(f"{PREFIXES.get(kind, 'item')}_{uuid.hex}")
 
 
 def parse_item(text: ItemText, *, field: str) -> ParsedItem:
-    """Return the item that a JSON text is, normalised: what OpenAI fills in, and nothing else.
+    """Parse an item, a JSON text, and fill in what OpenAI fills in.
 
-    A missing `type` beside a `role` is `message`, beside an `id` alone `item_reference`; a string
-    as a message's `content` becomes a list with that text; `status` of messages, calls and outputs
-    is `completed` unless it is said; and what `completion` adds. What is null counts as missing,
-    for these and for `id`, and so does an empty `id`. All else stays as it is, in its order.
-    Raises `InvalidValueError`, naming the field below `field`.
+    A missing `type` becomes `message` beside a `role`, and `item_reference` beside an `id` alone. A
+    string as a message's `content` becomes a list with that text. The `status` of messages, calls
+    and outputs defaults to `completed`. `complete` adds the rest. Null counts as missing here, and
+    an empty `id` does too. Everything else stays as it is, in its order.
+    Raises `InvalidValueError` naming the field below `field`.
     """
     try:
         return _parse(text, field)
     except RecursionError:
-        raise InvalidValueError(field, "is nested too deep") from None
+        raise InvalidValueError(field, "is nested too deeply") from None
     except TooManyValuesError as error:
         raise InvalidValueError(field, str(error)) from None
 
@@ -137,7 +138,7 @@ def _parse(text: ItemText, field: str) -> ParsedItem:
     if kind == "message" and isinstance(value_of(item, "content"), str):
         said_by_model = value_of(item, "role") == Role.ASSISTANT
         changes["content"] = _part(item["content"].text, said_by_model=said_by_model)
-    added = completion(kind, item)
+    added = complete(kind, item)
     before, after = _around_id(text, item, item_id, changes | added)
     incomplete = "".join(_around_id(text, item, item_id, changes)) if added else None
     return ParsedItem(item_id, kind, message, before, after, incomplete)
@@ -146,7 +147,7 @@ def _parse(text: ItemText, field: str) -> ParsedItem:
 def _around_id(
     text: ItemText, item: Members, item_id: ItemId | None, changes: dict[str, str]
 ) -> tuple[str, str]:
-    """Return the item's text up to its id, and after it; all of it and nothing when it has one."""
+    """Return the item's text before its id and after it; all of it and "" if it has one."""
     if item_id is not None:
         return write(item, changes, first=_FIRST) if changes else text, ""
     written = write(item, {"id": _ID_PLACE, **changes}, first=_FIRST)
@@ -159,9 +160,11 @@ def _id(item: Members, field: str) -> ItemId | None:
     if given in _NO_IDS:
         return None
     if not isinstance(given, str):
-        raise InvalidValueError(field, "is a string")
+        raise InvalidValueError(field, "must be a string")
     if not is_item_id(given):
-        raise InvalidValueError(field, f"has at most {MAX_ITEM_ID_CHARS} characters and no NUL")
+        raise InvalidValueError(
+            field, f"must have at most {MAX_ITEM_ID_CHARS} characters, and no NUL"
+        )
     return ItemId(given)
 
 
@@ -174,7 +177,7 @@ def _kind(item: Members, field: str) -> str:
             raise InvalidValueError(f"{field}.type", "is missing")
         return "message"
     if not isinstance(kind, str) or not kind:
-        raise InvalidValueError(f"{field}.type", "is a string that is not empty")
+        raise InvalidValueError(f"{field}.type", "must be a string that is not empty")
     return kind
 
 
@@ -213,17 +216,17 @@ _MESSAGES: Final = {
 def _string(item: Members, key: str, field: str) -> str:
     value = value_of(item, key)
     if not isinstance(value, str):
-        raise InvalidValueError(f"{field}.{key}", "is a string")
+        raise InvalidValueError(f"{field}.{key}", "must be a string")
     return value
 
 
 def _text(item: Members, key: str, field: str) -> str:
-    """Return the text of a content: of all its parts, one directly after the other."""
+    """Return the text of all parts of a content, joined."""
     content = value_of(item, key)
     if isinstance(content, str):
         return content
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise InvalidValueError(f"{field}.{key}", "is a string or a list of parts")
+        raise InvalidValueError(f"{field}.{key}", "must be a string or a list of parts")
     texts = (part.get("text", part.get("refusal")) for part in content)
     return "".join(text for text in texts if isinstance(text, str))
 
@@ -234,5 +237,5 @@ def _part(source: str, *, said_by_model: bool) -> str:
     return f'[{{"type":"input_text","text":{source}}}]'
 
 
-# Stands for the id while the text around it is written; no JSON holds it, but in a string.
+# Takes the place of the id while the text around it is written. JSON does not contain NUL.
 _ID_PLACE: Final = "\x00"

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 import click
 
-from chatkeep.domain.formats.table import WRITERS, Format
+from chatkeep.domain.formats.table import WRITERS
 from chatkeep.domain.model import UserId
 from chatkeep.entrypoints.bootstrap.operator import transfer_on
 from chatkeep.entrypoints.cli.options import on_database, progress, user_option
@@ -21,9 +21,8 @@ from chatkeep.entrypoints.visible import visible_json
 Writer = JsonLines | Markdown
 
 _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
-    Format.JSONL.value: JsonLines,
+    **{name.value: partial(JsonLines, writer) for name, writer in WRITERS.items()},
     "markdown": Markdown,
-    Format.OPENAI.value: partial(JsonLines, WRITERS[Format.OPENAI]),
 }
 
 
@@ -32,11 +31,11 @@ _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
 @click.option(
     "--format",
     "format_",
-    type=click.Choice([*_WRITERS]),
+    type=click.Choice(sorted(_WRITERS)),
     default="jsonl",
     show_default=True,
-    help="jsonl has everything, for `import`; markdown is to read; openai is OpenAI's chat format, "
-    "as of fine-tuning.",
+    help="jsonl contains everything, for `import`; markdown is for reading; openai is OpenAI's "
+    "chat format, as for fine-tuning.",
 )
 @click.option(
     "--output",
@@ -47,8 +46,8 @@ _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
 def export(user: UserId, format_: str, output: Path) -> None:
     """Write all conversations of a user.
 
-    A file gets its name when it is whole, and only its owner may read it. jsonl has a place for
-    everything but idempotency keys. Of openai, items and conversations that are left out are
+    The file appears under its name when it is complete, and only its owner may read it. jsonl
+    contains everything but idempotency keys. Items and conversations that openai leaves out are
     counted on stderr.
     """
     writer = _WRITERS[format_]()
@@ -56,7 +55,7 @@ def export(user: UserId, format_: str, output: Path) -> None:
         conversations, messages = on_database(partial(_export, file, writer, user))
     click.echo(f"{conversations} conversations, {messages} messages exported", err=True)
     if isinstance(writer, JsonLines) and (left_out := writer.left_out()):
-        click.echo(f"left out, having no place in this format: {left_out}", err=True)
+        click.echo(f"left out, since the format has no place for it: {left_out}", err=True)
 
 
 async def _export(

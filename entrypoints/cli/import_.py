@@ -122,7 +122,7 @@ def import_(
                  [{"role", "content", "tool_calls", "tool_call_id", "name",
                  "created_at"}]}. All but messages and role may be left out.
       chatgpt    conversations.json of ChatGPT's data export
-      openai     OpenAI's chat format, as of fine-tuning: {"messages", "tools"}
+      openai     OpenAI's chat format, as for fine-tuning: {"messages", "tools"}
       sharegpt   {"id", "conversations": [{"from", "value"}]}
       anthropic  {"system", "messages": [{"role", "content": text or blocks}]}
 
@@ -174,7 +174,7 @@ class _Source:
 
 @dataclass
 class _Watched:
-    """A file that tells how much of it was read."""
+    """A file that reports how much of it was read."""
 
     file: Readable
     advance: Advance

@@ -19,8 +19,8 @@ def decode(data: bytes) -> object:
             WHOLE, f"is not UTF-8: {error.object[error.start]:#x} at byte {error.start + 1}"
         ) from error
     except msgspec.ValidationError as error:
-        raise InvalidValueError(WHOLE, "holds a number that is out of range") from error
+        raise InvalidValueError(WHOLE, "contains a number that is out of range") from error
     except msgspec.DecodeError as error:
         raise InvalidValueError(WHOLE, f"is not JSON: {error}") from error
     except RecursionError as error:
-        raise InvalidValueError(WHOLE, "is nested too deep") from error
+        raise InvalidValueError(WHOLE, "is nested too deeply") from error

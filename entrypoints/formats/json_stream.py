@@ -1,7 +1,7 @@
-"""Cuts a file into its conversations, without reading more of it than one of them.
+"""Splits a file into conversations, with no more than one of them in memory.
 
-A file is JSON Lines, one JSON array of conversations, or JSON objects one after the other, each
-over several lines if it likes.
+A file is JSON Lines, one JSON array of conversations, or JSON objects one after the other, which
+may take several lines each.
 """
 
 import re
@@ -33,19 +33,19 @@ _OTHER_FILES: Final = {
 
 class Readable(Protocol):
     def read1(self, size: int, /) -> bytes:
-        """Return at most so many bytes, as soon as there are any; none at the end."""
+        """Return at most `size` bytes, as soon as there are any; none at the end."""
         ...
 
 
 class BrokenFileError(ChatkeepError):
-    """From here on the file cannot be told into conversations."""
+    """The rest of the file cannot be split into conversations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One conversation's JSON. `place` is a line's number, or which conversation it is.
+    """One conversation's JSON. `place` is the number of its line, or of the conversation.
 
-    `data` is None when it is larger than `max_bytes`; `size` is how large it is.
+    `data` is None when it is larger than `max_bytes`; `size` is its size in bytes.
     """
 
     place: str
@@ -54,10 +54,10 @@ class Element:
 
 
 def elements(file: Readable, *, max_bytes: int = 0, lines: bool = False) -> Iterator[Element]:
-    """Yield what stands in the file, in its order; with `lines` it is JSON Lines in any case.
+    """Yield the conversations of a file, in its order. With `lines` it has to be JSON Lines.
 
-    What is larger than `max_bytes` is passed over, in constant memory; 0 is no bound. Empty lines
-    do not count. Raises `BrokenFileError`.
+    One that is larger than `max_bytes` is skipped, in constant memory; 0 means no limit. Empty
+    lines are skipped too. Raises `BrokenFileError`.
     """
     source = _Source(file)
     source.begin()
@@ -73,7 +73,7 @@ def elements(file: Readable, *, max_bytes: int = 0, lines: bool = False) -> Iter
 
 
 class _Source:
-    """What was read of the file and not yet yielded. `line` is the number of its first line."""
+    """The data that was read and not yet yielded. `line` is the number of its first line."""
 
     def __init__(self, file: Readable) -> None:
         self._file = file
@@ -86,7 +86,7 @@ class _Source:
         return bool(chunk)
 
     def begin(self) -> None:
-        """Read on to where the first element begins. Raises for what is no file of JSON at all."""
+        """Skip to the first element. Raises `BrokenFileError` for a file that cannot be JSON."""
         while len(self.data) < 4 and self.fill():  # noqa: PLR2004 - the longest of the signatures
             pass
         if self.data.startswith(_BOM):
@@ -97,7 +97,7 @@ class _Source:
                 raise BrokenFileError(reason)
 
     def skip_space(self) -> bool:
-        """Return whether there is anything but white space."""
+        """Skip white space; return whether anything follows it."""
         while True:
             end = _end(_SPACE, self.data, 0)
             self.line += self.data.count(b"\n", 0, end)
@@ -109,14 +109,14 @@ class _Source:
 
 
 class _Nesting:
-    """Finds where a JSON value ends that begins with a bracket or a quote, chunk by chunk."""
+    """Finds the end of a JSON value that begins with a bracket or a quote, chunk by chunk."""
 
     def __init__(self) -> None:
         self.depth = 0
         self.in_string = False
 
     def feed(self, data: bytes | bytearray, at: int) -> tuple[int, bool]:
-        """Look on from `at`; return where to look on from, and whether the value ended there."""
+        """Continue at `at`; return where to continue next, and whether the value ended there."""
         while True:
             if self.in_string:
                 at = _end(_IN_STRING, data, at)
@@ -221,7 +221,7 @@ def _value(source: _Source, place: str, max_bytes: int) -> Element:
 
 
 def _is_line(source: _Source) -> bool:
-    """Whether the array that the file begins with ends with its line, and others follow."""
+    """Whether the file begins with an array on one line, and other lines follow."""
     nesting, at, is_whole = _Nesting(), 0, False
     while not is_whole:
         at, is_whole = nesting.feed(source.data, at)
@@ -234,20 +234,20 @@ def _is_line(source: _Source) -> bool:
 
 
 def _goes_on(source: _Source) -> bool:
-    """Whether the object that the file begins with goes on after its first line."""
+    """Whether the object at the beginning of the file continues after its first line."""
     while (end := source.data.find(b"\n")) < 0 or len(source.data) == end + 1:
-        # Only a line that is not whole makes us wait for the next one.
+        # Wait for the next line only if this one is not complete.
         if end >= 0 and _Nesting().feed(source.data[:end], 0)[1]:
             return False
         if len(source.data) > _LOOK_AHEAD or not source.fill():
             return False
     nesting = _Nesting()
     _, is_whole = nesting.feed(source.data[:end], 0)
-    # Where the next line is an object as well, this one is a line, and a bad one.
+    # If the next line begins an object too, the file is JSON Lines with a broken first line.
     return not is_whole and not nesting.in_string and source.data[end + 1 : end + 2] != b"{"
 
 
 def _end(pattern: re.Pattern[bytes], data: bytes | bytearray, at: int) -> int:
-    """Return where the match ends; the patterns given to this match everywhere."""
+    """Return where the match ends. The pattern matches at every place."""
     found = pattern.match(data, at)
     return at if found is None else found.end()

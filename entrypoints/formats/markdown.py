@@ -1,9 +1,9 @@
-"""Conversations to read: Markdown, in which nothing that was said can pass for something else.
+"""Writes conversations as Markdown to read, in which no message can pass for another.
 
-What was said stands in block quotes, where Markdown in it is shown as Markdown. A text that would
-reach out of its quote stands in a code block, as it is: HTML, which can close the quote that it is
-in; headings, which count for the whole document; links and their definitions, which hold elsewhere.
-Calls of tools and their results stand in code always. Control characters are made visible.
+Messages are in block quotes, where Markdown in them shows as Markdown. A text that would affect the
+document outside its quote is in a code block instead, unchanged: HTML, which can close the quote;
+headings, which count for the whole document; links and their definitions, which work anywhere.
+Tool calls and their results are always in code blocks. Control characters are made visible.
 """
 
 import json
@@ -77,7 +77,7 @@ def _said(text: str) -> str:
 
 
 def _reaches_out(text: str) -> bool:
-    """Whether text in a quote may do something outside of it, or stand for another text."""
+    """Whether text in a quote may have an effect outside of it, or show as another text."""
     return _HTML_OR_LINK.search(text) is not None or any(map(_is_heading, text.split("\n")))
 
 

@@ -208,4 +208,4 @@ def _malformed(detail: str) -> ProblemError:
 
 
 def _nested_too_deep() -> ProblemError:
-    return invalid_fields([FieldError(field="body", detail="is nested too deep")])
+    return invalid_fields([FieldError(field="body", detail="is nested too deeply")])

@@ -44,34 +44,34 @@ _decode_objects_or_null: Final = msgspec.json.Decoder(
 ).decode
 
 
-def metadata_of(
+def parse_metadata(
     given: Raw | UnsetType, limits: Limits, *, field: str = "metadata", may_be_null: bool = True
 ) -> JsonText:
     """Return metadata as the domain keeps it. Raises what is wrong with it, naming the field."""
     if isinstance(given, UnsetType):
         return EMPTY_OBJECT
     document = bytes(given)
-    size = least_size(document)
+    size = minimal_size(document)
     if size > limits.max_metadata_bytes:
         limits.check("max_metadata_bytes", len(document), field=field, unit="bytes")
     decode = _decode_object_or_null if may_be_null else _decode_object
-    metadata = decoded(decode, document, field)
+    metadata = decode_document(decode, document, field)
     return metadata_text(metadata, field=field, limits=limits, encode=encode)
 
 
-def tool_calls_of(given: Raw | UnsetType, limits: Limits, *, field: str) -> JsonText | None:
+def parse_tool_calls(given: Raw | UnsetType, limits: Limits, *, field: str) -> JsonText | None:
     """Return tool calls as the domain keeps them. Raises what is wrong with them."""
     if isinstance(given, UnsetType):
         return None
     document = bytes(given)
-    size = least_size(document)
+    size = minimal_size(document)
     if size > limits.max_message_chars:
         limits.check("max_message_chars", len(document), field=field, unit="characters")
-    calls = decoded(_decode_objects_or_null, document, field)
+    calls = decode_document(_decode_objects_or_null, document, field)
     return tool_calls_text(calls, field=field, limits=limits, encode=encode)
 
 
-def least_size(document: bytes) -> int:
+def minimal_size(document: bytes) -> int:
     """Return how many characters there are at least once it is compact; there are no more values.
 
     No way of writing commas and brackets makes them any fewer, within texts or between values. Of
@@ -82,11 +82,11 @@ def least_size(document: bytes) -> int:
     return max(marks, len(document.translate(None, _WHITE_SPACE)) // len(r"\ud83e\uddf5"))
 
 
-def decoded(decode: Callable[[bytes], _T], document: bytes, field: str) -> _T:
+def decode_document(decode: Callable[[bytes], _T], document: bytes, field: str) -> _T:
     try:
         return decode(document)
     except msgspec.ValidationError as error:
         within, reason = explain_body_error(error, whole="")
         raise InvalidValueError(f"{field}{within}", reason) from None
     except RecursionError:
-        raise InvalidValueError(field, "is nested too deep") from None
+        raise InvalidValueError(field, "is nested too deeply") from None

@@ -20,7 +20,7 @@ from chatkeep.domain.model import (
     Usage,
 )
 from chatkeep.domain.model import NewMessage as DomainNewMessage
-from chatkeep.entrypoints.http.json_documents import metadata_of, tool_calls_of
+from chatkeep.entrypoints.http.json_documents import parse_metadata, parse_tool_calls
 from chatkeep.entrypoints.http.model_formats import AnthropicContext, OpenAIContext
 
 _T = TypeVar("_T")
@@ -82,10 +82,10 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
             id=None if self.id is None else MessageId(self.id),
             role=self.role,
             content=self.content,
-            tool_calls=tool_calls_of(self.tool_calls, limits, field=f"{within}tool_calls"),
+            tool_calls=parse_tool_calls(self.tool_calls, limits, field=f"{within}tool_calls"),
             tool_call_id=self.tool_call_id,
             name=self.name,
-            metadata=metadata_of(self.metadata, limits, field=f"{within}metadata"),
+            metadata=parse_metadata(self.metadata, limits, field=f"{within}metadata"),
         )
 
 
@@ -170,7 +170,7 @@ class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
             status=model.UNSET if isinstance(self.status, UnsetType) else self.status,
             metadata=model.UNSET
             if isinstance(self.metadata, UnsetType)
-            else metadata_of(self.metadata, limits, may_be_null=False),
+            else parse_metadata(self.metadata, limits, may_be_null=False),
             retain=model.UNSET if isinstance(self.retain, UnsetType) else self.retain,
         )
 

@@ -1,4 +1,4 @@
-"""What clients of Azure's OpenAI send otherwise: paths without /v1, and the key as `api-key`."""
+"""Accepts requests of clients of Azure's OpenAI: paths without /v1, and the key as `api-key`."""
 
 from typing import Final
 
@@ -11,10 +11,10 @@ _PATH_HERE: Final = "/openai/v1/conversations"
 
 
 class AzureRequests:
-    """Hands requests below /openai on as OpenAI's own clients send them.
+    """Changes requests below /openai into what OpenAI's own clients send.
 
-    `/openai/conversations` is `/openai/v1/conversations`. `api-key` counts as a bearer token, but
-    not beside an `Authorization`. What stands in the query, `api-version`, has no effect anywhere.
+    `/openai/conversations` becomes `/openai/v1/conversations`, and `api-key` a bearer token unless
+    there is an `Authorization`. The query parameter `api-version` has no effect.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,6 +1,7 @@
 """Errors of everything below /openai, in the shape that OpenAI's clients read.
 
-They are those of the rest of the service, told in other words: whoever raises one need not know.
+The service's problem details are written in that shape here, so code that raises an error need not
+know which API is in use.
 """
 
 from collections.abc import Callable
@@ -15,11 +16,11 @@ from msgspec import UNSET
 from chatkeep.domain.errors import ItemIdTakenError
 from chatkeep.entrypoints.http.problems import TYPE_PREFIX, Problem
 from chatkeep.entrypoints.http.validation import shorten
-from chatkeep.entrypoints.openai.schemas import Error, ErrorDetail, written_id
+from chatkeep.entrypoints.openai.schemas import Error, ErrorDetail, format_id
 from chatkeep.entrypoints.settings import variable
 
 PREFIX: Final = "/openai"
-# Clients send again what was answered with one of these, unless they are told not to.
+# Clients repeat a request that is answered with one of these, unless a header forbids it.
 _RETRIED: Final = frozenset({408, 409, 429})
 _TYPES: Final = {
     401: "authentication_error",
@@ -32,7 +33,7 @@ _AnyRequest = Request[Any, Any, Any]
 
 
 def shaped_for_openai(handlers: ExceptionHandlersMap) -> ExceptionHandlersMap:
-    """Return the handlers, which below /openai answer as OpenAI does."""
+    """Return the handlers so that below /openai they answer as OpenAI does."""
     return {kind: _shaped(cast("_Handler", each)) for kind, each in handlers.items()}
 
 
@@ -63,7 +64,7 @@ def _answer(request: _AnyRequest, error: Exception, response: Response[Problem])
     elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         message = message.replace(variable("max_body_bytes"), variable("openai_max_body_bytes"))
     elif (conversation_id := getattr(error, "conversation_id", None)) is not None:
-        message = message.replace(f" {conversation_id}", f" {written_id(conversation_id)}")
+        message = message.replace(f" {conversation_id}", f" {format_id(conversation_id)}")
     headers = dict(response.headers)
     if status in _RETRIED and "Retry-After" not in headers:
         headers["x-should-retry"] = "false"

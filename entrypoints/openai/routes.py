@@ -30,9 +30,9 @@ from chatkeep.entrypoints.openai.schemas import (
     DeletedConversation,
     ItemList,
     UpdateConversation,
-    metadata,
-    texts,
-    written_id,
+    format_id,
+    parse_items,
+    parse_metadata,
 )
 from chatkeep.entrypoints.settings import Settings
 
@@ -75,8 +75,8 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         given = data or CreateConversation()
         items, pairs = await request.convert(
             lambda: (
-                texts(given.items, openai.limits, may_be_null=True),
-                metadata(given.metadata),
+                parse_items(given.items, openai.limits, may_be_null=True),
+                parse_metadata(given.metadata),
             )
         )
         return ConversationOut.from_domain(
@@ -113,7 +113,7 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
     async def update(
         request: JsonRequest, conversation_id: FromPath[str], data: JSONBody[UpdateConversation]
     ) -> ConversationOut:
-        pairs = await request.convert(lambda: metadata(data.metadata))
+        pairs = await request.convert(lambda: parse_metadata(data.metadata))
         return ConversationOut.from_domain(
             await openai.change(
                 require_user(request.user), _conversation_id(conversation_id), pairs
@@ -128,7 +128,7 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         await openai.delete_conversation(
             require_user(request.user), found, is_retry=_is_retry(request)
         )
-        return DeletedConversation(id=written_id(found))
+        return DeletedConversation(id=format_id(found))
 
     return [create, list_conversations, get_one, update, delete_one]
 
@@ -141,7 +141,7 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
         items = await openai.append(
             require_user(request.user),
             _conversation_id(conversation_id),
-            await request.convert(lambda: texts(data.items, openai.limits)),
+            await request.convert(lambda: parse_items(data.items, openai.limits)),
             key=request.headers.get("idempotency-key"),
             is_retry=_is_retry(request),
         )

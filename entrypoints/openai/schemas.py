@@ -1,4 +1,4 @@
-"""What goes over the wire, in the shapes of OpenAI's Conversations API."""
+"""The requests and responses of OpenAI's Conversations API."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -18,18 +18,18 @@ from chatkeep.domain.item_use_cases import (
 from chatkeep.domain.items import Item, ItemText
 from chatkeep.domain.json_fields import metadata_text
 from chatkeep.domain.model import EMPTY_OBJECT, Conversation, ConversationId, JsonText, Limits
-from chatkeep.entrypoints.http.json_documents import decoded, encode, least_size
+from chatkeep.entrypoints.http.json_documents import decode_document, encode, minimal_size
 
 AnyItem = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
 _LIST: Final = {"type": "array", "items": {"type": "object"}}
 _PAIRS: Final = {"type": ["object", "null"], "additionalProperties": {"type": "string"}}
-# Both are decoded by `texts` and `metadata`, once what they hold is counted.
+# `parse_items` and `parse_metadata` decode them, after they have counted the contents.
 Items = Annotated[Raw, Meta(extra_json_schema=_LIST)]
 ItemsOrNull = Annotated[Raw, Meta(extra_json_schema={**_LIST, "type": ["array", "null"]})]
 Metadata = Annotated[Raw, Meta(extra_json_schema=_PAIRS)]
 
 _MANY: Final = 50_000
-"""So many items at most are made objects before they are counted."""
+"""The most items that are decoded before they are counted."""
 
 _decode_items: Final = msgspec.json.Decoder(list[Raw]).decode
 _decode_items_or_null: Final = msgspec.json.Decoder(list[Raw] | None).decode
@@ -66,7 +66,7 @@ class ConversationOut(Struct, kw_only=True):
     @classmethod
     def from_domain(cls, conversation: Conversation) -> Self:
         return cls(
-            id=written_id(conversation.id),
+            id=format_id(conversation.id),
             created_at=int(conversation.created_at.timestamp()),
             metadata=Raw(conversation.metadata),
         )
@@ -139,12 +139,14 @@ class Error(Struct, kw_only=True):
     error: ErrorDetail
 
 
-def written_id(conversation_id: ConversationId) -> str:
+def format_id(conversation_id: ConversationId) -> str:
     return f"conv_{conversation_id.hex}"
 
 
-def texts(given: Raw | UnsetType, limits: Limits, *, may_be_null: bool = False) -> list[ItemText]:
-    """Return the items as they were sent. Raises what is wrong with them, naming the field."""
+def parse_items(
+    given: Raw | UnsetType, limits: Limits, *, may_be_null: bool = False
+) -> list[ItemText]:
+    """Return the items as they were sent. Raises `InvalidValueError` naming the field."""
     if isinstance(given, UnsetType):
         return []
     document = bytes(given)
@@ -152,7 +154,7 @@ def texts(given: Raw | UnsetType, limits: Limits, *, may_be_null: bool = False) 
         limits.check("max_items", None, field="items", unit="items")
     decode = _decode_items_or_null if may_be_null else _decode_items
     found = []
-    for index, item in enumerate(decoded(decode, document, "items") or ()):
+    for index, item in enumerate(decode_document(decode, document, "items") or ()):
         try:
             found.append(ItemText(bytes(item).decode()))
         except UnicodeDecodeError:
@@ -160,16 +162,16 @@ def texts(given: Raw | UnsetType, limits: Limits, *, may_be_null: bool = False) 
     return found
 
 
-def metadata(given: Raw | UnsetType) -> JsonText:
+def parse_metadata(given: Raw | UnsetType) -> JsonText:
     """Return metadata within OpenAI's limits, or raise `InvalidValueError`."""
     if isinstance(given, UnsetType):
         return EMPTY_OBJECT
     document = bytes(given)
-    if least_size(document) > MAX_METADATA_CHARS:
+    if minimal_size(document) > MAX_METADATA_CHARS:
         raise InvalidValueError(
             "metadata", f"has more than {MAX_METADATA_PAIRS} pairs, or very long ones"
         )
-    pairs = decoded(_decode_metadata, document, "metadata")
+    pairs = decode_document(_decode_metadata, document, "metadata")
     if not pairs:
         return EMPTY_OBJECT
     check_openai_metadata(pairs)
@@ -177,11 +179,11 @@ def metadata(given: Raw | UnsetType) -> JsonText:
 
 
 def _are_more(document: bytes, most: int) -> bool:
-    """Whether a list has more than so many elements."""
-    try:  # nothing of JSON but texts holds other characters than ASCII: Latin-1 is as good
+    """Whether a list has more than `most` elements."""
+    try:  # only texts in JSON contain other characters than ASCII: Latin-1 is as good
         elements = json_values.elements(document.decode("latin-1"))
         return next(islice(elements, most, None), None) is not None
     except json_values.TooManyValuesError as error:
-        raise InvalidValueError("items", f"holds an item that {error}") from None
-    except ValueError:  # is no list
+        raise InvalidValueError("items", f"contains an item that {error}") from None
+    except ValueError:  # not a list
         return False

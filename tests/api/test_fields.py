@@ -105,22 +105,22 @@ WRONG_MESSAGES: list[tuple[JsonObject, str, str]] = [
     (
         says("a", "assistant", tool_calls=[{}]),
         "tool_calls[0].id",
-        "a tool call has an id, a text that is not empty",
+        "must be a string that is not empty",
     ),
     (
         says("a", "assistant", tool_calls=[CALL, {"id": "d"}]),
         "tool_calls[1].type",
-        "a tool call is of type function or custom",
+        "must be function or custom",
     ),
     (
         says("a", "assistant", tool_calls=[CALL | {"function": {}}]),
         "tool_calls[0].function.name",
-        "the called tool has a name",
+        "must be a string that is not empty",
     ),
     (
         says("a", "assistant", tool_calls=[CALL | {"function": {"name": "f", "arguments": {}}}]),
         "tool_calls[0].function.arguments",
-        "is a text: JSON is handed over encoded, as models do",
+        "must be a string, with JSON encoded in it as models do",
     ),
 ]
 WRONG_CHANGES: list[tuple[object, str, str]] = [

@@ -205,7 +205,7 @@ def test_other_formats_are_written_with_what_they_have_a_place_for(
     exported, left_out = done.stderr.splitlines()
     assert exported == "2 conversations, 3 messages exported"
     assert left_out == (
-        "left out, having no place in this format: 1 items that are not messages and "
+        "left out, since the format has no place for it: 1 items that are not messages and "
         "1 conversations without messages"
     )
 

@@ -12,7 +12,7 @@ from chatkeep.domain import json_fields
 from chatkeep.domain.errors import InvalidValueError, LimitExceededError
 from chatkeep.domain.json_fields import check_json, json_text, stable_json
 from chatkeep.domain.model import Limits
-from chatkeep.entrypoints.http.json_documents import encode, least_size, metadata_of
+from chatkeep.entrypoints.http.json_documents import encode, minimal_size, parse_metadata
 
 LIMITS = Limits(max_metadata_bytes=100)
 DOCUMENTS: st.SearchStrategy[Any] = st.recursive(
@@ -30,7 +30,7 @@ def test_no_document_is_taken_for_larger_than_it_is(
 ) -> None:
     sent = json.dumps(value, **how).encode()
 
-    assert least_size(sent) <= len(json_text(value, field="metadata"))
+    assert minimal_size(sent) <= len(json_text(value, field="metadata"))
 
 
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -124,7 +124,7 @@ def test_what_is_certainly_too_large_is_not_decoded(
     monkeypatch.setattr("chatkeep.entrypoints.http.json_documents._decode_object_or_null", fail)
 
     with pytest.raises(LimitExceededError) as refused:
-        metadata_of(msgspec.Raw(document.encode()), LIMITS)
+        parse_metadata(msgspec.Raw(document.encode()), LIMITS)
 
     assert (refused.value.field, refused.value.limit) == ("metadata", 100)
     assert refused.value.actual == len(document)
@@ -137,7 +137,7 @@ def test_what_grows_too_large_is_not_written_out(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(json_fields, "_write_out", fail)
 
     with pytest.raises(LimitExceededError) as refused:
-        metadata_of(msgspec.Raw(b'{"a":1e300}'), LIMITS)
+        parse_metadata(msgspec.Raw(b'{"a":1e300}'), LIMITS)
 
     assert refused.value.actual == len('{"a":.0}') + 301
 
@@ -146,4 +146,4 @@ def test_what_grows_too_large_is_not_written_out(monkeypatch: pytest.MonkeyPatch
 def test_white_space_does_not_count(spaces: int) -> None:
     sent = msgspec.Raw(b'{"a":' + b" " * spaces + b"1.50}")
 
-    assert metadata_of(sent, LIMITS) == '{"a":1.5}'
+    assert parse_metadata(sent, LIMITS) == '{"a":1.5}'

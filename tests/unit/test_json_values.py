@@ -42,7 +42,7 @@ def test_members_are_those_of_the_parser(values: dict[str, Any], how: dict[str, 
 
 @pytest.mark.parametrize("text", ["", "1", '"[]"', "null", "{}"])
 def test_what_is_no_array_has_no_elements(text: str) -> None:
-    with pytest.raises(ValueError, match="is no array"):
+    with pytest.raises(ValueError, match="is not an array"):
         list(json_values.elements(text))
 
 

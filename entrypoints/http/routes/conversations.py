@@ -16,7 +16,7 @@ from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_use
 from chatkeep.entrypoints.http.auth.identity import Caller, IdentityError
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.cursors import ConversationsCursor
-from chatkeep.entrypoints.http.json_documents import metadata_of
+from chatkeep.entrypoints.http.json_documents import parse_metadata
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.schemas import (
     ConversationOut,
@@ -58,7 +58,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         _check_may_hold(request.user, data.retain)
         limits = chatkeep.limits
         metadata, messages = await request.convert(
-            lambda: (metadata_of(data.metadata, limits), to_domain(data.messages, limits))
+            lambda: (parse_metadata(data.metadata, limits), to_domain(data.messages, limits))
         )
         created = await chatkeep.create_conversation(
             require_user(request.user),
@@ -95,7 +95,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
             require_user(request.user),
             ConversationId(conversation_id),
             title=new.title,
-            metadata=await request.convert(lambda: metadata_of(new.metadata, chatkeep.limits)),
+            metadata=await request.convert(lambda: parse_metadata(new.metadata, chatkeep.limits)),
             retain=new.retain is True,
         )
         return Response(
