@@ -2,18 +2,16 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
 
 import click
 
 from chatkeep.domain.model import Role, Status, UserId
 from chatkeep.domain.operations.adoption.check import AdoptionCheck
 from chatkeep.domain.operations.adoption.layout import (
-    FIELDS,
     AdoptionError,
     AdoptionOptions,
     Entity,
@@ -25,9 +23,8 @@ from chatkeep.domain.operations.adoption.rules import AdoptionRules, IdMapping
 from chatkeep.domain.operations.adoption.run import Adoption, Refusal
 from chatkeep.domain.operations.adoption.tables import Layout, Survey
 from chatkeep.entrypoints.bootstrap.operator import adoption_on
+from chatkeep.entrypoints.cli import adopt_options
 from chatkeep.entrypoints.cli.adoption_report import (
-    ENTITIES,
-    MAPPINGS,
     REFUSALS_SHOWN,
     AdoptionReport,
     WriteMapping,
@@ -36,10 +33,6 @@ from chatkeep.entrypoints.cli.adoption_report import (
 from chatkeep.entrypoints.cli.options import on_database, progress, update_planner, user_id, warn
 from chatkeep.entrypoints.settings import Settings
 from chatkeep.entrypoints.visible import visible
-
-T = TypeVar("T")
-
-_LEFT: Final = "leave"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,76 +49,34 @@ class _Call:
     as_json: bool
 
 
-def _pairs(parse: Callable[[str, str], T]) -> Callable[..., list[T]]:
-    def callback(
-        _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
-    ) -> list[T]:
-        parsed = []
-        for each in given:
-            key, equals, value = each.partition("=")
-            if not equals or not key:
-                raise click.BadParameter(f"{each!r} is not of the form KEY=VALUE")
-            parsed.append(parse(key, value))
-        return parsed
-
-    return callback
-
-
-def _column(key: str, value: str) -> tuple[tuple[Entity, str], str]:
-    for entity in ENTITIES:
-        for name in FIELDS[entity]:
-            if key == f"{entity}.{name}":
-                return (entity, name), value
-    known = ", ".join(f"{entity}.{name}" for entity in ENTITIES for name in FIELDS[entity])
-    raise click.BadParameter(f"{key!r} is not one of {known}")
-
-
-def _role(key: str, value: str) -> tuple[str, Role]:
-    try:
-        return key.strip().lower(), Role(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not one of {', '.join(Role)}") from None
-
-
-def _status(key: str, value: str) -> tuple[str, Status | None]:
-    try:
-        return key.strip().lower(), None if value == _LEFT else Status(value)
-    except ValueError:
-        known = ", ".join([*Status, _LEFT])
-        raise click.BadParameter(f"{value!r} is not one of {known}") from None
-
-
-def _name(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
-    if given is not None and (not given or "\0" in given or not given.isprintable()):
-        raise click.BadParameter("is not a name")
-    return given
-
-
-def _mapping(
-    _context: click.Context, _parameter: click.Parameter, given: Path | None
-) -> Path | None:
-    if given is not None and given.suffix.lower() not in MAPPINGS:
-        raise click.BadParameter(f"must end in one of {', '.join(MAPPINGS)}")
-    if given is not None and not given.resolve().parent.is_dir():
-        raise click.BadParameter(f"the directory {given.parent} does not exist")
-    return given
-
-
 @click.command()
 @click.option(
     "--from-tables", is_flag=True, required=True, help="Adopt from tables of the same database."
 )
-@click.option("--schema", metavar="S", callback=_name, help="The schema of the legacy tables.")
 @click.option(
-    "--conversations", metavar="NAME", callback=_name, help="The table of legacy conversations."
+    "--schema",
+    metavar="S",
+    callback=adopt_options.check_name,
+    help="The schema of the legacy tables.",
 )
-@click.option("--messages", metavar="NAME", callback=_name, help="The table of legacy messages.")
+@click.option(
+    "--conversations",
+    metavar="NAME",
+    callback=adopt_options.check_name,
+    help="The table of legacy conversations.",
+)
+@click.option(
+    "--messages",
+    metavar="NAME",
+    callback=adopt_options.check_name,
+    help="The table of legacy messages.",
+)
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="TABLE.FIELD=NAME",
-    callback=_pairs(_column),
+    callback=adopt_options.pairs(adopt_options.parse_column),
     help="The column of a field, such as messages.content=body; no NAME: none. Repeatable.",
 )
 @click.option(
@@ -143,7 +94,7 @@ def _mapping(
     "roles",
     multiple=True,
     metavar="LEGACY=ROLE",
-    callback=_pairs(_role),
+    callback=adopt_options.pairs(adopt_options.parse_role),
     help="What a legacy role means, such as helper=assistant. Repeatable.",
 )
 @click.option(
@@ -151,7 +102,7 @@ def _mapping(
     "statuses",
     multiple=True,
     metavar="LEGACY=STATUS",
-    callback=_pairs(_status),
+    callback=adopt_options.pairs(adopt_options.parse_status),
     help="What a legacy status means: active, archived, or leave. Repeatable.",
 )
 @click.option(
@@ -173,7 +124,7 @@ def _mapping(
     "--mapping",
     "mapping_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=_mapping,
+    callback=adopt_options.check_mapping_file,
     help="Write the legacy and the new id of every adopted row to this .csv or .jsonl file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
