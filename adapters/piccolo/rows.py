@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from chatkeep.adapters.piccolo.tables import Conversations, Messages, column_names
 from chatkeep.domain.model import (
     Conversation,
     JsonText,
@@ -27,16 +28,12 @@ _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _ROLES: Final = {role.value: role for role in Role}
 _STATUSES: Final = {status.value: status for status in Status}
 
-CONVERSATION_COLUMNS: Final = (
-    "id, user_id, title, status, metadata, message_count, created_at, updated_at, retain"
-)
+CONVERSATION_COLUMNS: Final = ", ".join(column_names(Conversations, without=["last_position"]))
+_MESSAGE_COLUMNS: Final = column_names(Messages, without=["user_id", "item_id", "item"])
 
 
 def message_columns(table: str) -> str:
-    columns = (
-        "id conversation_id role content tool_calls tool_call_id name metadata created_at position"
-    )
-    return ", ".join(f"{table}.{column}" for column in columns.split())
+    return ", ".join(f"{table}.{column}" for column in _MESSAGE_COLUMNS)
 
 
 # A page is 20 of these: fields are given by place, and not wrapped in their types, which at run

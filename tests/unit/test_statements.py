@@ -57,7 +57,6 @@ NO_STATEMENTS = {
 MADE_WHILE_RUNNING = {
     "adapters.operator.adoption.legacy_queries": "reads the tables of another application",
     "adapters.operator.adoption.legacy_reader": "reads the tables of another application",
-    "adapters.operator.doctor.comparison": "prints what an operator may run",
     "adapters.operator.doctor.structure": "prints what an operator may run",
     "adapters.operator.move.statements": "copies whole tables, as an operator asks",
 }
@@ -72,6 +71,8 @@ USE_PICCOLOS_TABLES = {
     ("adapters.piccolo.migrate", "Migration"): "gives Piccolo's command its engine",
     ("adapters.piccolo.migrate", "Migrations"): NO_USERS_DATA,
     ("adapters.piccolo.piccolo_app", "TABLES"): "hands them to Piccolo's commands",
+    ("adapters.piccolo.rows", "Conversations"): "asks for the names of columns",
+    ("adapters.piccolo.rows", "Messages"): "asks for the names of columns",
     ("adapters.piccolo.schema", "tables"): "asks for the types of columns",
     ("adapters.piccolo.sizes", "TABLES"): "asks how large they are",
     ("adapters.piccolo.sweeps", "ConversationSweeps"): NO_USERS_DATA,
