@@ -5,7 +5,13 @@ All values come as text, but times as timestamptz: naive times and dates are tak
 
 from typing import Final
 
-from chatkeep.domain.operations.adoption.layout import ColumnKind, ExtraColumns, MessageOrder
+from chatkeep.domain.operations.adoption.layout import (
+    TEXT_FIELDS,
+    ColumnKind,
+    Entity,
+    ExtraColumns,
+    MessageOrder,
+)
 from chatkeep.domain.operations.adoption.tables import Layout, LegacyTable
 
 # Times outside `datetime`'s range, including ±infinity, are read as NULL and reported.
@@ -21,9 +27,8 @@ def conversations_query(layout: Layout) -> str:
         _time(conversations, "c", field) for field in ("created_at", "updated_at")
     )
     sent_at = _time(messages, "m", "created_at")
-    texts = ("id", "user_id", "title", "status", "metadata")
     return f"""
-SELECT {", ".join(f"{_text(conversations, 'c', field)} AS {field}" for field in texts)},
+SELECT {_texts("conversations", conversations, "c")},
        {_extra(layout, conversations, "c")} AS extra,
        {_bounded(created_at)} AS created_at,
        {_bounded(updated_at)} AS updated_at,
@@ -42,12 +47,11 @@ def messages_query(layout: Layout) -> str:
     """Return the query for `LegacyMessage`s, by conversation in the same order, without orphans."""
     conversations, messages = layout.conversations, layout.messages
     id_key, foreign_key = _keys(layout)
-    texts = ("id", "user_id", "role", "content", "tool_calls", "tool_call_id", "name", "metadata")
     order = [id_key, _key(messages, "m", "id")]
     if layout.order is MessageOrder.TIME:
         order.insert(1, f"m.{messages.identifier('created_at')} NULLS FIRST")
     return f"""
-SELECT {", ".join(f"{_text(messages, 'm', field)} AS {field}" for field in texts)},
+SELECT {_texts("messages", messages, "m")},
        {_extra(layout, messages, "m")} AS extra,
        {_bounded(_time(messages, "m", "created_at"))} AS created_at,
        {_bad(_time(messages, "m", "created_at"))} AS bad_time
@@ -104,6 +108,10 @@ def _key(table: LegacyTable, alias: str, field: str) -> str:
     if table.kind(field) is ColumnKind.TEXT:
         return f'{_text(table, alias, field)} COLLATE "C"'
     return f"{alias}.{table.identifier(field)}"
+
+
+def _texts(entity: Entity, table: LegacyTable, alias: str) -> str:
+    return ", ".join(f"{_text(table, alias, field)} AS {field}" for field in TEXT_FIELDS[entity])
 
 
 def _text(table: LegacyTable, alias: str, field: str) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.model import Conversation, Message, MessageId, NewMessage, Position
+from chatkeep.domain.model import AUTHORED, Conversation, Message, MessageId, NewMessage, Position
 from chatkeep.domain.operations.adoption.json_columns import canonical_json
 from chatkeep.domain.operations.adoption.ports import (
     AdoptionTarget,
@@ -20,6 +20,7 @@ from chatkeep.domain.operations.adoption.ports import (
 from chatkeep.domain.operations.adoption.rules import AdoptionRules, to_conversation, to_new_message
 
 SHOWN: Final = 10
+_DOCUMENTS: Final = frozenset({"tool_calls", "metadata"})
 
 
 class Checksum:
@@ -30,16 +31,9 @@ class Checksum:
 
     def add(self, message: NewMessage | Message, *, timed: bool) -> None:
         """Add a message to the hash; with its time only if `timed`."""
-        said = (
-            message.role.value,
-            message.content,
-            canonical_json(message.tool_calls),
-            message.tool_call_id,
-            message.name,
-            canonical_json(message.metadata),
-            message.created_at.isoformat() if timed and message.created_at else None,
-        )
-        self._hash.update(repr(said).encode())
+        at = message.created_at.isoformat() if timed and message.created_at else None
+        values = [_comparable(field, getattr(message, field)) for field in AUTHORED]
+        self._hash.update(repr((*values, at)).encode())
 
     def update(self, other: "Checksum") -> None:
         """Add the digest of another checksum."""
@@ -198,3 +192,8 @@ class AdoptionCheck:
             self.found.differing += 1
             if len(self.found.first_differing) < SHOWN:
                 self.found.first_differing.append(legacy_id)
+
+
+def _comparable(field: str, value: Any) -> object:  # noqa: ANN401 - of any field
+    """Return the value of a field, the same for documents that are equal as JSON."""
+    return canonical_json(value) if field in _DOCUMENTS else value

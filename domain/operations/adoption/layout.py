@@ -83,6 +83,7 @@ class _Field:
     required: bool = False
 
 
+REFERENCE: Final = "conversation_id"
 _IDS: Final = frozenset({ColumnKind.INTEGER, ColumnKind.UUID, ColumnKind.TEXT})
 _TEXTS: Final = frozenset({ColumnKind.TEXT})
 _CHOICES: Final = frozenset({ColumnKind.TEXT, ColumnKind.CHOICE})
@@ -117,6 +118,15 @@ FIELDS: Final[Mapping[Entity, Mapping[str, _Field]]] = {
         "created_at": _Field((*_CREATED, "timestamp", "sent_at"), _TIMES),
     },
 }
+
+TEXT_FIELDS: Final[Mapping[Entity, tuple[str, ...]]] = {
+    entity: tuple(
+        name for name, field in fields.items() if field.kinds != _TIMES and name != REFERENCE
+    )
+    for entity, fields in FIELDS.items()
+}
+"""The fields that are read as text: all but times, and the reference to the conversation."""
+
 # Chatkeep derives these from the messages.
 DERIVED: Final[Mapping[Entity, frozenset[str]]] = {
     "conversations": frozenset({"message_count", "messages_count", "last_message_at"}),
