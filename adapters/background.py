@@ -1,4 +1,4 @@
-"""A task that runs beside other work and ends with it."""
+"""Runs a task in the background of a block."""
 
 import asyncio
 import contextlib

@@ -1,7 +1,7 @@
-"""Everything in dicts of this process, gone with it: for trying chatkeep out and for fast tests.
+"""The stores in dicts of this process, without persistence: for trials and for fast tests.
 
-It keeps the promises of `domain.ports` within one process and one event loop: no method waits
-for anything, so each call happens as a whole.
+They keep the promises of `domain.ports` within one process and one event loop: no method waits for
+anything, so each call is atomic.
 """
 
 from chatkeep.adapters.memory.conversations import MemoryConversations

@@ -68,7 +68,7 @@ class MemoryLog:
         if key is not None:
             _remember(kept, key, stored)
         user.conversations[conversation.id] = kept
-        # Only now, so that a create that is refused leaves no new user behind.
+        # Add the user only now, so that a refused create does not leave a new user behind.
         self.store.users[conversation.user_id] = user
         return Created(kept.conversation, stored, created=True)
 
@@ -203,7 +203,7 @@ class MemoryLog:
         entries: Sequence[NewEntry],
         key: RequestKey | None,
     ) -> tuple[Entry, ...] | None:
-        """Return what the same append stored before; None if there was none."""
+        """Return the entries of an earlier, equal append; None if there was none."""
         if key is not None and key.key in kept.keys:
             first, last = _positions(kept, key)
             there = [entry for entry in kept.entries if first <= entry.position <= last]
@@ -224,7 +224,7 @@ def _bytes(entry: Entry) -> int:
 
 
 def _may_have(entry: Entry, item_id: ItemId) -> bool:
-    """Whether the entry has this item, or is a message that ids of this form belong to."""
+    """Return whether the entry has this item, or is the message of a generated item id."""
     if entry.message is None or (
         entry.item_id is not None and message_id_in(entry.item_id) != entry.message.id
     ):
@@ -245,7 +245,7 @@ def _remember(kept: KeptConversation, key: RequestKey, stored: Sequence[Entry]) 
 
 
 def _positions(kept: KeptConversation, key: RequestKey) -> tuple[Position, Position]:
-    """Return the positions that the request of that key was given, or raise `KeyTakenError`."""
+    """Return the positions of the request with that key. Raises `KeyTakenError`."""
     found = kept.keys.get(key.key)
     if found is None or found[0] != key:
         raise KeyTakenError(key.key)

@@ -1,4 +1,4 @@
-"""What the memory adapters share. Everything is below its user, so no one can reach across."""
+"""The data of the memory adapters. It is grouped by user, so that no call reaches another user."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ by_position: Final = attrgetter("position")
 
 
 def size(*texts: str | None) -> int:
-    """Return how many bytes texts have."""
+    """Return the size of texts in bytes."""
     return sum(len(text.encode()) for text in texts if text is not None)
 
 
@@ -48,10 +48,10 @@ class KeptConversation:
     conversation: Conversation
     entries: list[Entry] = field(default_factory=list)
     last_position: int = 0
-    """Of any entry it ever had: a deleted entry's place is not given away again."""
+    """The highest position so far: that of a deleted entry is not used again."""
 
     keys: dict[str, tuple[RequestKey, Position, Position]] = field(default_factory=dict)
-    """Idempotency keys, with the first and the last position that their request was given."""
+    """Idempotency keys, each with the first and the last position of its request."""
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -73,7 +73,7 @@ class KeptConversation:
         return stored
 
     def check_deletable(self) -> None:
-        """Raise `RetainedError` while it is on hold."""
+        """Raise `RetainedError` if the conversation is on hold."""
         if self.conversation.retain:
             raise RetainedError(self.conversation.id)
 
@@ -103,7 +103,7 @@ class KeptConversation:
 
 @dataclass(slots=True)
 class KeptUser:
-    """What one user owns. `messages` are those of all their conversations."""
+    """The data of one user. `messages` are those of all their conversations."""
 
     conversations: dict[ConversationId, KeptConversation] = field(default_factory=dict)
     messages: dict[MessageId, Message] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class KeptUser:
     def append(
         self, kept: KeptConversation, new: Sequence[NewEntry], at: datetime
     ) -> tuple[Entry, ...]:
-        """Add entries to a conversation of theirs, or raise `MessageIdTakenError` and add none."""
+        """Add entries to a conversation of the user, all or none. Raises `MessageIdTakenError`."""
         ids = set[MessageId]()
         for entry in new:
             if entry.message is not None and entry.message.id is not None:
@@ -130,14 +130,14 @@ class KeptUser:
         return message
 
     def remove(self, kept: KeptConversation, entry: Entry) -> None:
-        """Delete an entry of a conversation of theirs, or raise `RetainedError`."""
+        """Delete an entry of a conversation of the user. Raises `RetainedError`."""
         kept.check_deletable()
         kept.remove(entry)
         if entry.message is not None:
             del self.messages[entry.message.id]
 
     def drop(self, conversation_id: ConversationId) -> KeptConversation:
-        """Delete a conversation with all that is in it, and return what it was."""
+        """Delete a conversation with all its entries, and return it."""
         kept = self.conversations.pop(conversation_id)
         for message in kept.messages:
             del self.messages[message.id]
@@ -146,16 +146,16 @@ class KeptUser:
 
 @dataclass(slots=True)
 class MemoryStore:
-    """Make one, and give it to all adapters of this package."""
+    """The data of all users. Share one object among all adapters of this package."""
 
     users: dict[UserId, KeptUser] = field(default_factory=dict)
 
     def user(self, user_id: UserId) -> KeptUser:
-        """Return what the user owns; one with nothing, who is not kept, when unknown."""
+        """Return the user's data; for an unknown user an empty object that is not stored."""
         return self.users.get(user_id) or KeptUser()
 
     def owner(self, user_id: UserId, *, provision: bool) -> KeptUser:
-        """Return what the user owns, as `user` does, for something to be added.
+        """Return the user's data, to add something to it.
 
         Raises `UserNotProvisionedError`.
         """

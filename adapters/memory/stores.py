@@ -1,4 +1,4 @@
-"""Everything that is stored, in one set of dicts."""
+"""All stores on one set of dicts."""
 
 from chatkeep.adapters.memory.conversations import MemoryConversations
 from chatkeep.adapters.memory.log import MemoryLog
@@ -9,7 +9,7 @@ from chatkeep.domain.ports import Stores
 
 
 def memory_stores(store: MemoryStore | None = None) -> Stores:
-    """Return the stores on these dicts; on new, empty ones without."""
+    """Return all stores on `store`; if it is None, on a new one."""
     store = store or MemoryStore()
     return Stores(
         users=MemoryUsers(store),

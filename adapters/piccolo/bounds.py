@@ -1,30 +1,30 @@
-"""How pages are bounded in bytes: before the database sends them, so that nobody holds more.
+"""Bounds pages in bytes before the database sends them, so that neither side needs more memory.
 
-Each row of a page says how large it is. One that is larger than its share of the bound comes
-without its texts. If there is none, as nearly always, all rows fit together; else the sizes are
-added up here, and the texts of those that fit are asked for. To have the database add up every page
-would cost a fifth of its time.
+Each row of a page has its size. A row larger than its share of the bound comes without its texts.
+Usually there is none, and all rows fit. Otherwise the sizes are added up here, and the texts of the
+rows that fit are fetched in a second statement. Adding up the sizes of every page in the database
+would take a fifth of its time.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-# The best that Postgres' compressions can do: what is stored in fewer bytes than a share divided by
-# this need not be decompressed to know that it fits.
+# The best ratio of Postgres' compressions: a value stored in fewer bytes than a share divided by
+# this fits, and need not be decompressed to find out.
 _MOST_COMPRESSED: Final = 256
 
 MESSAGE_TEXTS: Final = ("content", "tool_calls", "metadata")
 
 
 def text_bytes(column: str) -> str:
-    """Return an expression for the size of a text: known without reading it."""
+    """Return an expression for the size of a text, which Postgres knows without reading it."""
     return f"coalesce(octet_length({column})::bigint, 0)"
 
 
 def json_bytes(column: str, share: str) -> str:
-    """Return an expression for the size of a JSON document, about.
+    """Return an expression for the approximate size of a JSON document.
 
-    Only one that is compressed has to be read, unless it fits into `share` by all means.
+    Postgres reads only a compressed document, and only if it might exceed `share`.
     """
     return (
         f"coalesce(CASE WHEN pg_column_size({column}) <= {share} / {_MOST_COMPRESSED} "
@@ -44,7 +44,7 @@ def message_bytes(table: str, share: str) -> str:
 
 
 def within(share: str, columns: str, texts: Iterable[str]) -> str:
-    """Return the columns of a row and its `bytes`; `texts` are NULL when these exceed `share`."""
+    """Return the columns of a row and its `bytes`; `texts` are NULL if these exceed `share`."""
     given = []
     for column in columns.split(", "):
         table, dot, name = column.rpartition(".")

@@ -59,7 +59,7 @@ SET title = CASE WHEN :sets_title THEN :title ELSE title END, status = coalesce(
 WHERE id = :id AND user_id = :user_id RETURNING {CONVERSATION_COLUMNS}""",
 )
 
-# The row is locked before its hold is looked at, so that none is set meanwhile.
+# The row is locked before the hold is checked, so that no hold is set in between.
 DELETE: Final = Statement(
     "conversations.delete",
     """
@@ -115,7 +115,7 @@ class PiccoloConversations:
             found = to_conversation(rows[0])
             made_before = again and found.created_at == conversation.created_at
             return Created(found, (), created=rows[0]["created"] or made_before)
-        # Somebody else made it while this statement ran: it was not in our snapshot.
+        # Another request created it while this statement ran: it was not in the snapshot.
         try:
             return Created(await self.get(conversation.user_id, conversation.id), (), created=False)
         except ConversationNotFoundError as error:
@@ -150,7 +150,7 @@ class PiccoloConversations:
         ]
         if found or not rows:
             return Page(found, more=len(rows) > len(found))
-        # Only an import stores one this large. It is a page of its own.
+        # Only an import stores one this large. It gets a separate page.
         large = await self._engine.fetch(statement, **values, limit=1, share=NO_BOUND)
         return Page([to_conversation(row) for row in large], more=bool(large) and len(rows) > 1)
 

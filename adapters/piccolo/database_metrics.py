@@ -19,10 +19,10 @@ from chatkeep.domain.operations.stats import RelationSize
 logger = logging.getLogger("chatkeep.database")
 
 SIZES_EVERY_SECONDS: Final = 300.0
-"""At most this often the sizes of the tables are read."""
+"""The shortest time between two readings of the tables' sizes."""
 
 CHECK_SECONDS: Final = 15.0
-"""How often to check whether a user has used the database since the last check."""
+"""The time between two checks whether a user has used the database."""
 
 
 class DatabaseMetrics:
@@ -40,30 +40,30 @@ class DatabaseMetrics:
         metrics = self._engine.metrics
         yield MetricFamily.histogram(
             "chatkeep_statement_duration_seconds",
-            "Time from sending a statement for a user to its answer",
+            "Time from sending a statement for a user to its result",
             BUCKETS,
             metrics.counts,
             metrics.seconds,
         )
         yield MetricFamily.counter(
             "chatkeep_own_statements",
-            "Statements that the service sent by itself",
+            "Statements for the service's own purposes",
             [({"purpose": purpose}, count) for purpose, count in metrics.own.items()],
         )
         yield MetricFamily.counter(
             "chatkeep_retries",
-            "What was tried again because the database could not do it at once",
+            "Statements and connections retried because the database was not available at once",
             [({"cause": cause}, count) for cause, count in metrics.retries.items()],
         )
         yield MetricFamily.gauge(
             "chatkeep_database_ready",
-            "1 when the database could serve when last asked",
+            "1 if the database could serve at the last check",
             int(self._engine.is_ready()),
             combine="min",
         )
         yield MetricFamily.counter(
             "chatkeep_database_away_seconds",
-            "For how long the database could not be reached",
+            "Total time that the database was unreachable",
             [({}, self._engine.away_seconds())],
             combine="max",
         )
@@ -71,7 +71,7 @@ class DatabaseMetrics:
         if self._plan_bytes:
             yield MetricFamily.gauge(
                 "chatkeep_plan_bytes",
-                "CHATKEEP_PLAN_BYTES: room that the database's plan has",
+                "CHATKEEP_PLAN_BYTES: the storage of the database's plan",
                 self._plan_bytes,
                 combine="max",
             )
@@ -95,7 +95,7 @@ class DatabaseMetrics:
         )
         yield MetricFamily.gauge(
             "chatkeep_pool_allowed_connections",
-            "Connections that the database lets us have, as far as known",
+            "Connections that the database allows this process, as far as known",
             pool.allowed_size,
         )
         waiting = self._engine.metrics.waiting
@@ -130,7 +130,7 @@ class StorageMetrics:
         yield MetricFamily(
             name=name,
             kind="gauge",
-            help="Bytes of a table, its indexes not included, or of an index",
+            help="Bytes of a table without its indexes, or of an index",
             samples=[
                 (name, {"kind": each.kind, "table": each.table, "name": each.name}, each.bytes)
                 for each in self._sizes
@@ -142,7 +142,7 @@ class StorageMetrics:
         yield MetricFamily(
             name=name,
             kind="gauge",
-            help="Rows of a table, as the planner guesses",
+            help="Rows of a table, as the planner estimates",
             samples=[
                 (name, {"table": each.table}, each.rows)
                 for each in self._sizes
@@ -153,7 +153,7 @@ class StorageMetrics:
         )
         yield MetricFamily.gauge(
             "chatkeep_storage_seen_timestamp_seconds",
-            "When the sizes were looked at",
+            "Time of the last reading of the sizes",
             self._read_at,
             combine="max",
         )
@@ -173,7 +173,7 @@ class StorageMetrics:
         try:
             with own_work("sizes"):
                 self._sizes = await sizes(self._engine)
-        except Exception as error:  # noqa: BLE001 - nobody waits for it, and there is a next time
+        except Exception as error:  # noqa: BLE001 - no request waits for it, and it is tried again
             logger.warning("the sizes of tables could not be read: %s", describe(error))
         else:
             self._read_at = time.time()

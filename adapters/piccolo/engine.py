@@ -100,7 +100,7 @@ class Engine(PostgresEngine):
             await self.close_connection_pool()
 
     def is_ready(self) -> bool:
-        """Whether the database could serve when it was last probed. Sends nothing.
+        """Return whether the database could serve at its last probe. Sends no statement.
 
         During an outage it is probed about every second.
         """
@@ -133,7 +133,7 @@ class Engine(PostgresEngine):
                     self.metrics.waiting -= 1
             except AwayError as away:
                 await self._wait_until_back(retries, away)
-            except CrowdedError as crowded:  # and we have no connection that could become free
+            except CrowdedError as crowded:  # the pool has no connection that could become free
                 outage = Outage(asyncio.get_running_loop().time(), CROWDED, crowded)
                 await self._wait_until_back(retries, self._outages.report(outage).to_error())
             except TimeoutError as error:

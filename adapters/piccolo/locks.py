@@ -5,7 +5,7 @@ from typing import Final
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.statement import Statement
 
-# The numbers spell words in ASCII. They must only be unlike any that others use in the database.
+# The numbers spell words in ASCII. They must differ from those that others use in the database.
 MIGRATION: Final = int.from_bytes(b"chatkeep")
 MOVE: Final = MIGRATION + 1
 ADOPTION: Final = int.from_bytes(b"adopting")
@@ -15,11 +15,11 @@ TRY: Final = Statement("locks.try", "SELECT pg_try_advisory_xact_lock(:key) AS l
 
 
 async def wait_for(engine: Engine, key: int) -> None:
-    """Take a lock of the current transaction, once nobody else holds it."""
+    """Take a lock for the current transaction; wait while another session holds it."""
     await engine.fetch(WAIT, key=key)
 
 
 async def try_to_take(engine: Engine, key: int) -> bool:
-    """Take a lock of the current transaction. Return False when somebody else holds it."""
+    """Take a lock for the current transaction. Return False if another session holds it."""
     [row] = await engine.fetch(TRY, key=key)
     return bool(row["locked"])

@@ -1,8 +1,7 @@
 """The log of conversations on Postgres: each call is one statement, one round trip.
 
-Only where what was asked for is not as it should be there is a second one, which finds out why
-(`log_repeats.py`). An append locks its conversation's row, by updating it, before anything else:
-that decides order.
+Only if a call cannot be done as requested, a second statement finds out why (`log_repeats.py`). An
+append first locks its conversation's row by updating it: that decides the order.
 """
 
 from collections.abc import Sequence
@@ -173,15 +172,15 @@ class PiccoloLog(LogReader):
         if window is None:
             return Appended(added, count, None)
         if rows[0]["count_before"] != count - len(messages) or are_withheld(rows, share):
-            # Another append came between the snapshot and the lock: its messages were not read.
-            # Or some are so large that there may not be room for all.
+            # Another append came between the snapshot and the lock, and its messages were not read;
+            # or some messages are so large that not all may fit.
             ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
             return Appended(added, count, ends)
         said = messages_in(added)
         opening = [to_message(row) for row in rows if row["opening"]]
         latest = [to_message(row) for row in rows if row["opening"] is False]
         if len(opening) == rows[0]["count_before"]:
-            opening += takewhile(is_opening, said)  # nothing else has been said before
+            opening += takewhile(is_opening, said)  # all messages before are opening ones
         ends = Window.of(opening[:MAX_HEAD], [*latest, *said], limit=window, message_count=count)
         return Appended(added, count, ends)
 
@@ -219,9 +218,9 @@ class PiccoloLog(LogReader):
 
 
 def _is_deleted(conversation_id: ConversationId, rows: Sequence[Row], *, again: bool) -> bool:
-    """Raise `RetainedError` for what is on hold.
+    """Return whether something was deleted. Raises `RetainedError`.
 
-    `again`: an earlier attempt may have deleted it.
+    `again` means that an earlier attempt may have deleted it.
     """
     if rows and rows[0]["retain"]:
         raise RetainedError(conversation_id)

@@ -1,6 +1,6 @@
-"""The pages of a log: their SQL, and what becomes of their rows.
+"""The SQL of a log's pages, and the conversion of their rows.
 
-A page is of one view (`domain.log.View`), which says what is read of each entry.
+A page has a view (`domain.log.View`), which determines the columns to read.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Entry, View
 from chatkeep.domain.model import EMPTY_OBJECT, ConversationId, Message, Order, Role
 
-# Which bounds a page has: positions, messages, or the item that it goes on from.
+# The kinds of a page's bounds: positions, messages, or the item after which it starts.
 POSITIONS: Final = "positions"
 MESSAGES: Final = "messages"
 ITEM: Final = "item"
@@ -33,10 +33,10 @@ _I: Final = "i.conversation_id = :conversation_id AND i.user_id = :user_id"
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """What a view reads: `message` of rows of `messages`, `item` of rows of `conversation_items`.
+    """The columns of a view: `message` from `messages`, `item` from `conversation_items`.
 
-    `message_bytes` and `item_bytes` are the sizes of these rows. Of a page, `texts` are left out
-    where they exceed their share.
+    `message_bytes` and `item_bytes` are expressions for the sizes of these rows. A page leaves out
+    `texts` that exceed their share.
     """
 
     names: tuple[str, ...]
@@ -53,8 +53,8 @@ class _Columns:
 _NAMES: Final = tuple(column.partition(".")[2] for column in message_columns("m").split(", "))
 _ITEM_BYTES: Final = json_bytes("i.item", _SHARE)
 
-# Of a message that was sent as an item only what the item is made of. Where its text alone is too
-# large, the item need not be read to know.
+# For a message that was sent as an item, only the columns of the item. If its text alone is too
+# large, the item need not be read to find out.
 _NATIVE_BYTES: Final = f"{text_bytes('m.content')} + {json_bytes('m.tool_calls', _SHARE)}"
 _SENT_BYTES: Final = f"""CASE WHEN octet_length(m.content) > {_SHARE} THEN {text_bytes("m.content")}
               ELSE {json_bytes("m.item", _SHARE)} END"""
@@ -108,8 +108,8 @@ def _rows(view: View, condition: str, order: Order) -> str:
   ) ORDER BY position {order.value} LIMIT :limit"""
 
 
-# Where the item is, and whether it is one of several of a message, which then comes again.
-# `in_message` is the message that an id of this form belongs to.
+# The position of the item, and whether it is one of several items of a message, which then comes
+# again. `in_message` is the message of a generated item id.
 _PLACE: Final = f"""
   SELECT m.position, m.item IS NULL AS again FROM messages m
   WHERE m.id = :in_message AND m.user_id = :user_id AND m.conversation_id = :conversation_id
@@ -124,8 +124,8 @@ _PLACE: Final = f"""
 def _page(view: View, order: Order, bounds: str) -> str:
     """Return the query for a page.
 
-    The bound that the page starts from is a condition, the other one is looked at afterwards: with
-    both as conditions the planner expects so few rows that it may read and sort all there are.
+    The bound at the page's start is a condition, the other one is applied afterwards: with both as
+    conditions, the planner expects few rows, and may read and sort the whole conversation.
     """
     found, places, after, before = "", "", ":after", ":before"
     is_forward = order is Order.ASC
@@ -164,9 +164,9 @@ PAGE: Final = {
 
 
 def _at(view: View) -> str:
-    """Return the query for the entries at given positions. One probe for each.
+    """Return the query for the entries at given positions, with one index probe for each.
 
-    Asked for all at once, the planner prefers to read the whole conversation.
+    With a single condition for all, the planner prefers to read the whole conversation.
     """
     of = _COLUMNS[view]
     item = ""
@@ -225,9 +225,9 @@ def _of_items(row: Row, conversation_id: ConversationId) -> Entry:
 
 
 def _item_id(row: Row, calls: object) -> ItemId:
-    """Return the id of the item of a row. One that was made here follows from the message's id.
+    """Return the id of a row's item. A generated id is derived from the message's id.
 
-    `calls`: whether the message has tool calls.
+    `calls` is true if the message has tool calls.
     """
     item_id: str | None = row["item_id"]
     if item_id is None:

@@ -1,6 +1,6 @@
-"""Reading the log of conversations on Postgres: each call is one statement, one round trip.
+"""Reads the log of conversations on Postgres: each call is one statement, one round trip.
 
-It is two only where entries are large (`bounds.py`).
+Only large entries need a second statement (`bounds.py`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -47,7 +47,7 @@ class LogReader:
         if bounds.past_item is not None and not is_item_id(bounds.past_item):
             await self.conversations.get(user_id, conversation_id)
             raise ItemNotFoundError(bounds.past_item)
-        # The entry that the item is of may come once more.
+        # The entry of the item may come again.
         most = limit + (values.get("in_message") is not None)
         share = max_bytes // most
         rows = await self._engine.fetch(
@@ -61,7 +61,7 @@ class LogReader:
         if not rows:
             raise ConversationNotFoundError(conversation_id)
         _check_found(bounds, kind, rows[0])
-        # A conversation without any has one empty row.
+        # A conversation without entries gives one empty row.
         found = rows if rows[0]["position"] is not None else []
         again = int(bool(found) and kind == ITEM and rows[0]["position"] == rows[0]["place"])
         page = found[: limit + again]
@@ -69,7 +69,7 @@ class LogReader:
             page = page[: again + count_fitting((row["bytes"] for row in page[again:]), max_bytes)]
         more = len(page) < len(found)
         whole = await self._whole(user_id, conversation_id, page, share, view)
-        if more and len(whole) <= again:  # what was on the page was deleted just now
+        if more and len(whole) <= again:  # the entries of this page have just been deleted
             return await self.page(
                 user_id,
                 conversation_id,
@@ -155,7 +155,7 @@ class LogReader:
     async def between(
         self, user_id: UserId, conversation_id: ConversationId, first: Position, last: Position
     ) -> tuple[Entry, ...]:
-        """Return the entries of these positions, both included, oldest first."""
+        """Return the entries from one position to another, both included, oldest first."""
         rows = await self._engine.fetch(
             AT[View.ITEMS],
             conversation_id=conversation_id,
@@ -179,9 +179,9 @@ class LogReader:
         share: int,
         view: View,
     ) -> Sequence[Row]:
-        """Return the rows, those in full whose texts were withheld.
+        """Return the rows, now with the texts that were withheld.
 
-        Without those that were deleted meanwhile.
+        Rows that were deleted meanwhile are left out.
         """
         large = [str(row["position"]) for row in rows if row["bytes"] > share]
         if not large:
@@ -195,7 +195,7 @@ class LogReader:
 
 
 def share_of_end(max_bytes: int, limit: int, added: int = 0) -> int:
-    """Return how large each message of a window may be for all of them to fit together."""
+    """Return the size in bytes that each message of a window may have for all to fit."""
     return max(0, max_bytes // 2 - added) // max(limit, MAX_HEAD)
 
 
@@ -204,7 +204,7 @@ def are_withheld(rows: Sequence[Row], share: int) -> bool:
 
 
 def _check_found(bounds: Bounds, kind: str, row: Row) -> None:
-    """Raise when a bound is the id of nothing in the conversation."""
+    """Raise `MessageNotFoundError` or `ItemNotFoundError` if a bound is not in the conversation."""
     if kind == ITEM and bounds.past_item is not None and row["place"] is None:
         raise ItemNotFoundError(bounds.past_item)
     if kind == MESSAGES:

@@ -1,6 +1,6 @@
-"""What the same call stored before, and what is in the way when it was another call.
+"""Recognises repeated calls, and explains conflicts.
 
-A call finds out only that something is there already. A second statement asks what it is.
+A call finds out only that an id or a key exists already. A second statement reads what has it.
 """
 
 from collections import Counter
@@ -58,21 +58,21 @@ class Repeats:
         key: RequestKey | None,
         error: Exception,
     ) -> Created:
-        """Return what was stored by the same call before, or say what is in the way."""
+        """Return the result of an earlier, equal call. Raises the error of a conflicting one."""
         keyed = key and await self._keyed(new.user_id, new.id, key)
         try:
             stored = await self._reader.conversations.get(new.user_id, new.id)
         except ConversationNotFoundError:
-            # Then it was the id of a message; ask which one, for the driver tells only in words.
+            # Then a message id was taken; find out which, since the driver names it only in a text.
             holders = await self._holders(new.user_id, messages_of(entries))
             raise MessageIdTakenError(holders[0].id) from error
         if key is not None:
-            if keyed is None:  # it came with an import or a PUT, without a key
+            if keyed is None:  # an import or a PUT stored it, without a key
                 raise KeyTakenError(key.key) from None
             return Created(stored, (), created=False)
         first: Sequence[Entry] = ()
         if entries:
-            # One of what is stored that is larger ends the page, which is other content then.
+            # A larger stored entry ends the page early, which then differs.
             try:
                 page = await self._reader.page(
                     new.user_id,
@@ -98,7 +98,7 @@ class Repeats:
         window: int | None,
         max_bytes: int,
     ) -> Appended:
-        """Return what was stored by the same call before, or say what is in the way."""
+        """Return the result of an earlier, equal call. Raises the error of a conflicting one."""
         messages = messages_of(entries)
         stored = await self._holders(user_id, messages)
         found = await run_aside(
@@ -120,11 +120,11 @@ class Repeats:
         at: datetime,
         key: RequestKey | None,
     ) -> tuple[Entry, ...]:
-        """Return what was stored by the same call before, or say what is in the way."""
+        """Return the result of an earlier, equal call. Raises the error of a conflicting one."""
         if key is not None and (stored := await self._keyed(user_id, conversation_id, key)):
             return await self._reader.between(user_id, conversation_id, *stored)
         await self._reader.conversations.get(user_id, conversation_id)
-        # The statement may have been run twice; then what is stored has our ids and our time.
+        # The statement may have run twice; then the stored entries have our ids and our time.
         item_id = entries[0].item_id
         found = (
             await self._reader.find(user_id, conversation_id, item_id)
@@ -151,9 +151,9 @@ class Repeats:
     async def _keyed(
         self, user_id: UserId, conversation_id: ConversationId, key: RequestKey
     ) -> tuple[Position, Position] | None:
-        """Return which positions the request of that key was given; None if there was none.
+        """Return the positions of the request with that key; None if there was none.
 
-        Raises `KeyTakenError` when it was another request.
+        Raises `KeyTakenError` if it was another request.
         """
         rows = await self._engine.fetch(
             KEY, conversation_id=conversation_id, user_id=user_id, key=key.key
@@ -168,8 +168,8 @@ class Repeats:
     async def _holders(self, user_id: UserId, messages: Sequence[NewMessage]) -> list[Message]:
         """Return the stored messages, at least one, that have an id of `messages`.
 
-        For when an id was found to be taken. Raises `MessageIdTakenError` when it was one that
-        `messages` name twice, `GoneError` when what had it is gone by now.
+        Called after an id was found to be taken. Raises `MessageIdTakenError` if it is a duplicate
+        within `messages`, and `GoneError` if its holder has been deleted meanwhile.
         """
         largest = max((most_bytes([NewEntry(each)]) for each in messages), default=0)
         rows = await self._engine.fetch(

@@ -1,12 +1,12 @@
-"""The SQL of the log, but for its pages (`log_pages.py`).
+"""The SQL of the log, except for its pages (`log_pages.py`).
 
-Each statement is one round trip and names the user of every table. An entry that is a message is a
+Each statement is one round trip and names the user for every table. An entry that is a message is a
 row of `messages`, with the text of an item if it was sent as one; any other entry is a row of
-`conversation_items`. Both take their positions from the row of their conversation. Only the modules
+`conversation_items`. Both get their positions from the row of their conversation. Only the modules
 `log*.py` know that there are two tables.
 
-Statements are put together from fragments, one text for each thing that a call may ask for: what a
-statement does not do, Postgres need not plan.
+Statements are assembled from fragments, one text for each combination of options: Postgres does not
+plan parts that a call does not need.
 """
 
 from typing import Final
@@ -20,16 +20,16 @@ from chatkeep.domain.model import LAST_POSITION
 _M: Final = "m.conversation_id = :conversation_id AND m.user_id = :user_id"
 _I: Final = "i.conversation_id = :conversation_id AND i.user_id = :user_id"
 
-# The messages of a batch: one array a column, so that the statement's text, and its plan, are the
-# same for a batch of any size. `n` is the place in the batch, from 1.
+# The messages of a batch: one array per column, so that the statement's text and plan are the same
+# for a batch of any size. `n` is the index in the batch, from 1.
 _COLUMNS: Final = ", ".join(MESSAGE_TYPES)
 _MANY: Final = f"unnest({MESSAGE_ARRAYS}) WITH ORDINALITY AS given ({_COLUMNS}, n)"
-# Most appends are of a single message: arrays of one would take Postgres a fifth longer.
+# Most appends have a single message: with arrays of one element Postgres takes a fifth longer.
 _ONE: Final = (
     f"(VALUES ({', '.join(f':{name}::{kind}' for name, kind in MESSAGE_TYPES.items())}, 1)) "
     f"AS given ({_COLUMNS}, n)"
 )
-# Messages that may have been sent as items, and the items that are no messages.
+# Messages that may have been sent as items, and the items of other kinds.
 _ITEM: Final = "item_id, item"
 _SOME: Final = (
     f"unnest({MESSAGE_ARRAYS}, :item_id::text[], :item::text[]::json[], :n::text[]::bigint[]) "
@@ -43,7 +43,7 @@ _OTHERS: Final = (
 
 
 def _moved(condition: str = "") -> str:
-    """Return what gives an append its positions: the row of the conversation, which it locks."""
+    """Return the fragment that locks the conversation's row and reserves positions."""
     return f"""moved AS (
   UPDATE conversations
   SET message_count = message_count + :messages,
@@ -68,7 +68,7 @@ _MADE: Final = """provisioned AS (
 
 
 def _added(given: str, columns: str = _COLUMNS) -> str:
-    """Return what stores messages at the positions that `moved` has given away."""
+    """Return the fragment that stores messages at the positions that `moved` reserved."""
     given_at = "coalesce(given.created_at, :at)"
     values = ", ".join(
         given_at if column == "created_at" else f"given.{column}" for column in columns.split(", ")
@@ -94,9 +94,9 @@ _KEYED: Final = """keyed AS (
   FROM moved WHERE :key::text IS NOT NULL
 )"""
 
-# Those of the item ids that an item of the conversation has. `in_messages` are the messages that
-# ids of their form stand for when they were not given: such an id is stored nowhere. One probe for
-# each: asked for all at once, the planner prefers to read the whole conversation.
+# Those of the item ids that an item of the conversation has. `in_messages` are the messages of
+# generated ids, which are not stored. There is one index probe for each: with a single condition
+# for all, the planner prefers to read the whole conversation.
 _TAKEN: Final = f"""
   SELECT sought.id
   FROM unnest(:ids::text[], :in_messages::text[]::uuid[]) AS sought (id, message_id)
@@ -137,7 +137,7 @@ _OF_ENDS: Final = within(
     ":share::bigint", f"ends.opening, {message_columns('ends')}", MESSAGE_TEXTS
 )
 
-# What a statement reads is as it was before the statement: the old messages, and the old count.
+# A statement reads the state before it: the old messages and the old count.
 _POSITIONS_AND_ENDS: Final = f"""
 SELECT moved.message_count, moved.first, before.message_count AS count_before, {_OF_ENDS}
 FROM moved
@@ -160,7 +160,7 @@ APPEND_ONE_WINDOW: Final = Statement(
 APPEND_WINDOW: Final = Statement(
     "log.append_window", _with(_moved(), _added(_MANY)) + _POSITIONS_AND_ENDS
 )
-# Of items: without ids of their own, with, and with a key.
+# Appends of items: without ids to store, with ids, and with a key.
 APPEND_ITEMS: Final = Statement("log.append_items", f"{_with(_moved(), _KEPT)} {_POSITIONS}")
 APPEND_ITEMS_WITH_IDS: Final = Statement(
     "log.append_items_with_ids", f"{_with(_moved(_FREE), _KEPT)} {_POSITIONS}"
@@ -192,7 +192,7 @@ GET: Final = Statement(
     "WHERE m.id = :message_id AND m.user_id = :user_id AND m.conversation_id = :conversation_id",
 )
 
-# One larger than `share` comes without its texts: it is none of those that it is compared with.
+# A row larger than `share` comes without its texts: it differs from all that it is compared with.
 STORED: Final = Statement(
     "log.stored",
     f"""
@@ -216,8 +216,8 @@ SELECT k.digest, k.first_position, k.last_position FROM conversation_keys k
 WHERE k.conversation_id = :conversation_id AND k.user_id = :user_id AND k.key = :key""",
 )
 
-# The calls of these ids that the last messages before a position made, the last one last; of calls
-# with one id in a message the first counts.
+# The calls with these ids in the last messages before a position, in order; of calls with the same
+# id in one message the first counts.
 CALLS_BEFORE: Final = Statement(
     "log.calls_before",
     f"""
@@ -238,10 +238,10 @@ ORDER BY recent.position, call.n DESC""",
 
 
 def _delete(message: str, item: str = "") -> str:
-    """Return what deletes the message that a condition names, or else the item.
+    """Return the statement that deletes the message of a condition, or else the item.
 
-    The conversation is locked first, as an append and the deletion of a conversation do, so that
-    they cannot wait for each other in a circle.
+    It locks the conversation first, like an append or the deletion of a conversation, so that they
+    cannot deadlock.
     """
     gone = "EXISTS (SELECT FROM gone)"
     there = f"EXISTS (SELECT FROM messages m WHERE {_M} AND {message})"

@@ -92,7 +92,7 @@ async def read_applied(engine: Engine) -> dict[str, datetime]:
 
 
 async def _run(engine: Engine) -> None:
-    # Piccolo's commands import a code formatter, which takes longer than most of our own commands.
+    # Piccolo's commands import a code formatter, which takes longer than most commands here.
     from piccolo.apps.migrations.commands.forwards import run_forwards  # noqa: PLC0415
 
     try:

@@ -1,7 +1,7 @@
-"""What to do when something that stood in a call's way is gone before it could be looked at.
+"""Repeats a call whose conflict has disappeared.
 
-A call that finds an id taken asks in a second statement what has it. By then it may be deleted, and
-nothing stands in the way any more: the call is simply made again.
+A call that finds an id taken reads the holder of the id in a second statement. If the holder has
+been deleted by then, there is no conflict any more, and the call is made again.
 """
 
 from collections.abc import Callable, Coroutine
@@ -18,22 +18,22 @@ T = TypeVar("T")
 
 
 class GoneError(Exception):
-    """What stood in the way is gone. `otherwise` makes the error for when it always is."""
+    """The holder of an id is gone. `otherwise` creates the error if that happens repeatedly."""
 
     def __init__(self, otherwise: Callable[[], ChatkeepError] | None = None) -> None:
-        super().__init__("what stood in the way is gone")
+        super().__init__("the holder of an id is gone")
         self._otherwise = otherwise
 
     def otherwise(self) -> ChatkeepError:
         if self._otherwise is not None:
             return self._otherwise()
-        return StoreUnavailableError("What had the id was deleted, several times in a row.")
+        return StoreUnavailableError("The holder of the id was deleted several times in a row.")
 
 
 def repeated_when_gone(
     method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Have a method called again when it raises `GoneError`."""
+    """Decorate a method to be called again if it raises `GoneError`."""
 
     @wraps(method)
     async def repeating(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,8 +1,8 @@
-"""Row <-> entity, and how texts that Postgres cannot hold are kept all the same.
+"""Converts between rows and entities, and escapes texts that Postgres cannot store.
 
-Postgres stores every character but NUL. A text with one is written with U+FDD0, a code point that
-Unicode reserves for inside use, as the escape character: NUL becomes U+FDD0 '0' and U+FDD0 itself
-U+FDD0 '1'. Ordinary text is only searched for the two, which costs nanoseconds.
+Postgres stores every character but NUL. The escape character is U+FDD0, a code point that Unicode
+reserves for internal use: NUL becomes U+FDD0 '0', and U+FDD0 itself U+FDD0 '1'. Ordinary text is
+only searched for the two, which takes nanoseconds.
 """
 
 import json
@@ -36,8 +36,8 @@ def message_columns(table: str) -> str:
     return ", ".join(f"{table}.{column}" for column in _MESSAGE_COLUMNS)
 
 
-# A page is 20 of these: fields are given by place, and not wrapped in their types, which at run
-# time are functions that return what they are given.
+# A page has 20 of these: for speed, fields are passed by position, and without calls of their
+# NewTypes, which only return their argument.
 def to_conversation(row: Row) -> Conversation:
     title = row["title"]
     return Conversation(
@@ -71,7 +71,7 @@ def to_message(row: Row) -> Message:
 
 
 def conversation_values(conversation: Conversation) -> dict[str, Any]:
-    """Return what is stored of a conversation that is new; what a batch has too is named apart."""
+    """Return the values of a new conversation; names differ from those of a batch of messages."""
     return {
         "conversation_id": conversation.id,
         "user_id": conversation.user_id,
@@ -84,7 +84,7 @@ def conversation_values(conversation: Conversation) -> dict[str, Any]:
     }
 
 
-# The columns that a message is stored with: the type of each, and what is stored of a message.
+# The columns of a stored message, each with its type and its value.
 _WRITTEN: Final[Mapping[str, tuple[str, Callable[[NewMessage], Any]]]] = {
     "id": ("uuid", lambda message: message.id),
     "role": ("text", lambda message: message.role.value),
@@ -102,8 +102,8 @@ _WRITTEN_AS_TEXT: Final[Mapping[str, Callable[[NewMessage], str | None]]] = {
 }
 MESSAGE_TYPES: Final = {column: kind for column, (kind, _) in _WRITTEN.items()}
 
-# All are sent as arrays of text: for another kind the driver asks every new connection about its
-# type, in six round trips.
+# All are sent as arrays of text: for other array types the driver needs six extra round trips on
+# every new connection.
 MESSAGE_ARRAYS: Final = ", ".join(
     f":{column}::text[]::{kind}[]" for column, kind in MESSAGE_TYPES.items()
 )
@@ -133,7 +133,7 @@ def from_text(text: str) -> str:
 
 
 def to_jsonb(document: JsonText | None) -> str | None:
-    """Escape as text is: jsonb takes NUL neither as it stands nor as a JSON escape."""
+    """Escape NUL as in text: jsonb accepts neither the character nor its JSON escape."""
     if document is None or ("\\u0000" not in document and ESCAPE not in document):
         return document
     return _map_strings(document, _escape)

@@ -1,6 +1,6 @@
-"""What an engine counts while it runs: plain numbers that a scrape reads.
+"""The counts of an engine: plain numbers that a scrape reads.
 
-Counting costs a statement less than a microsecond: it looks nothing up, and takes no lock.
+Counting takes less than a microsecond per statement: it needs neither look-ups nor locks.
 """
 
 import logging
@@ -31,7 +31,7 @@ Trace = Callable[[str, float, Exception | None], None]
 
 
 Purpose = Literal["probe", "sizes", "sweep"]
-"""What the service sends by itself: probes, sizes of tables, sweeps."""
+"""The purposes of the service's own statements: probes, sizes of tables, sweeps."""
 
 _purpose: Final[ContextVar[Purpose | None]] = ContextVar("purpose", default=None)
 
@@ -70,9 +70,9 @@ class EngineMetrics:
 
     `counts` are the statements for users by duration, one number for each of `BUCKETS` and one for
     those that took longer; `seconds` is the sum of their durations. `own` are the statements that
-    the service sent by itself (`own_work`). `waiting` is how many ask for a connection at this
-    moment. `retries` are by cause: `away`, `busy` and `read_only` for a statement, `connection` for
-    an attempt to reach a database that is away.
+    the service sent by itself (`own_work`). `waiting` is the number of callers that are waiting for
+    a connection. `retries` are by cause: `away`, `busy` and `read_only` for a statement,
+    `connection` for an attempt to reach a database that is away.
 
     A statement that takes `slow` seconds or more is logged. `request` has the current `Request`.
     """
@@ -107,7 +107,7 @@ class EngineMetrics:
             self.trace(name, seconds, error)
 
     def record_retry(self, failure: Failure) -> None:
-        """Count a statement that is run again."""
+        """Count a statement that is repeated."""
         if failure.retry is Retry.WHEN_BACK:
             self.retries["away"] += 1
         else:

@@ -1,4 +1,4 @@
-"""Everything that is stored, on one engine."""
+"""All stores on one engine."""
 
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine

@@ -1,4 +1,4 @@
-"""What an adoption reads and writes in chatkeep's own tables.
+"""Reads and writes chatkeep's own tables for an adoption.
 
 The statements cover all users and many conversations at once, and still name the user of each row.
 """
