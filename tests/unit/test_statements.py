@@ -64,6 +64,7 @@ MADE_WHILE_RUNNING = {
 
 USE_PICCOLOS_TABLES = {
     ("adapters.operator.adoption.target", "Adoptions"): NO_USERS_DATA,
+    ("adapters.operator.adoption.target", "WhereRaw"): "compares with an array of ids",
     ("adapters.operator.doctor.counts", "Conversations"): "locks one conversation of one user",
     ("adapters.operator.move.preflight", "Conversations"): OPERATORS,
     ("adapters.operator.move.statements", "tables"): "asks for the names of columns",
@@ -301,17 +302,17 @@ def made_while_running(source: str) -> list[str]:
 
 
 def tables_of_piccolo(source: str) -> set[str]:
-    """Return the tables, as Piccolo knows them, that a module imports: all make statements."""
+    """Return what a module imports that Piccolo makes statements of: tables, and pieces of SQL."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {each.name for each in node.names if each.name.endswith(".tables")}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").endswith("piccolo.tables"):
-            found |= {each.name for each in node.names} - NOT_TABLES
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("piccolo"):
-            found |= {each.name for each in node.names if each.name == "Migration"}
         elif isinstance(node, ast.ImportFrom):
-            found |= {each.name for each in node.names if each.name == "tables"}
+            names = {each.name for each in node.names}
+            if (node.module or "").endswith(("piccolo.tables", "migrations.tables")):
+                found |= names - NOT_TABLES
+            else:
+                found |= names & {"tables", "WhereRaw", "QueryString", "Unquoted"}
     return found
 
 
@@ -610,6 +611,8 @@ def test_what_makes_constants_is_used_by_its_own_module_only() -> None:
         ("from chatkeep.adapters.piccolo import tables", "tables"),
         ("import chatkeep.adapters.piccolo.tables as t", "chatkeep.adapters.piccolo.tables"),
         ("from piccolo.apps.migrations.tables import Migration", "Migration"),
+        ("from piccolo.columns.combination import And, WhereRaw", "WhereRaw"),
+        ("from piccolo.querystring import QueryString", "QueryString"),
     ],
 )
 def test_a_use_of_piccolos_tables_is_caught(source: str, table: str) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
+from piccolo.columns.combination import WhereRaw
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import first_line
@@ -132,7 +133,9 @@ class PiccoloAdoptionTarget:
     async def find_adopted(self, ids: Sequence[UUID]) -> Mapping[UUID, datetime]:
         if not ids:
             return {}
-        query = Adoptions.select(Adoptions.id, Adoptions.run).where(Adoptions.id.is_in([*ids]))
+        # One parameter for all ids: Piccolo's `is_in` has one for each, a text for each number.
+        found = WhereRaw("{} = ANY({}::text[]::uuid[])", Adoptions.id, [str(each) for each in ids])
+        query = Adoptions.select(Adoptions.id, Adoptions.run).where(found)
         rows = await self._engine.fetch_query("adoption.remembered", query)
         return {row["id"]: row["run"] for row in rows}
 
