@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -220,3 +220,34 @@ def histories(draw: st.DrawFn) -> tuple[Message, ...]:
 
 limits: Final = st.integers(1, 45) | st.just(100)
 max_chars: Final = st.sampled_from([None, None]) | st.integers(0, 60) | st.integers(0, 2_000)
+
+
+def ids(messages: Sequence[Message]) -> list[int]:
+    return [message.id.int for message in messages]
+
+
+def well_formed(tool_calls: JsonText | None) -> list[dict[str, Any]]:
+    try:
+        document = json.loads(tool_calls or "null", parse_int=float)
+    except RecursionError:
+        return []
+    calls = document if isinstance(document, list) else []
+    return [call for call in calls if isinstance(call, dict) and is_well_formed(call)]
+
+
+def is_well_formed(call: dict[str, Any]) -> bool:
+    kind = call.get("type", "")
+    tool = call.get(kind)
+    payload = {"function": "arguments", "custom": "input"}.get(kind, "")
+    return (
+        isinstance(call.get("id"), str)
+        and call["id"] != ""
+        and isinstance(tool, dict)
+        and isinstance(tool.get("name"), str)
+        and tool["name"] != ""
+        and isinstance(tool.get(payload), str)
+    )
+
+
+def is_same(one: Message, other: Message) -> bool:
+    return one is other
