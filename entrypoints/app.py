@@ -41,10 +41,10 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     chatkeep: Chatkeep,
+    transfer: Transfer,
     identity: Identity,
     *,
     settings: Settings,
-    transfer: Transfer | None = None,
     ready: Callable[[], bool] = lambda: True,
     lifespan: Sequence[Lifespan] = (),
     metrics: Metrics | None = None,
@@ -52,8 +52,8 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
 ) -> Litestar:
     """Build the application.
 
-    `ready` says whether the store could serve when it was last asked. Without `transfer` there is
-    no export. `lifespan` are blocks that the application runs in, the first one outermost.
+    `ready` says whether the store could serve when it was last asked. `lifespan` are blocks that
+    the application runs in, the first one outermost.
     """
     metrics = metrics or Metrics()
     pages = configure_cors(settings)
@@ -64,11 +64,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             conversation_routes(chatkeep),
             message_routes(chatkeep, metrics),
             user_routes(chatkeep),
-            *(
-                [export_routes(transfer, JsonLines, on_refused=metrics.record_refusal)]
-                if transfer is not None
-                else []
-            ),
+            export_routes(transfer, JsonLines, on_refused=metrics.record_refusal),
         ],
         middleware=middleware,
         before_request=check_query,

@@ -83,7 +83,7 @@ async def sweep_on(settings: Settings, policy: Policy) -> AsyncIterator[tuple[Sw
 async def transfer_on(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Transfer]:
     """Yield import and export; an import keeps the `limits`, if any are given."""
     async with _pooled(settings, WHOLE_CONVERSATION) as database:
-        yield transfer(database, limits)
+        yield transfer(chatkeep(database, settings), limits)
 
 
 @asynccontextmanager

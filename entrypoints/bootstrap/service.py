@@ -16,21 +16,18 @@ from litestar import Litestar
 from chatkeep.adapters import telemetry
 from chatkeep.adapters.background import background
 from chatkeep.adapters.clock import SystemClock
-from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.adapters.piccolo.database_metrics import DatabaseMetrics
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.statement_metrics import own_work
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps, PiccoloSweepSchedule
 from chatkeep.adapters.telemetry import Telemetry, TracesError
 from chatkeep.domain.operations.sweep import Sweep
-from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.app import Lifespan, create_app
 from chatkeep.entrypoints.bootstrap.database import engine
 from chatkeep.entrypoints.bootstrap.use_cases import (
     chatkeep,
     memory_chatkeep,
-    memory_transfer,
     transfer,
 )
 from chatkeep.entrypoints.http.auth.identity import Identity
@@ -89,11 +86,12 @@ def http_app(
     database_metrics = DatabaseMetrics(database, settings.plan_bytes)
     metrics = Metrics([database_metrics], workers)
     tracing = traces(database)
+    use_cases = chatkeep(database, settings)
     return create_app(
-        chatkeep(database, settings),
+        use_cases,
+        transfer(use_cases),
         identity(settings),
         settings=settings,
-        transfer=transfer(database),
         ready=database.is_ready,
         lifespan=[
             _closing(tracing),
@@ -107,26 +105,20 @@ def http_app(
 
 
 def memory_app(
-    settings: Settings,
-    chatkeep: Chatkeep | None = None,
-    transfer: Transfer | None = None,
-    tracing: Telemetry | None = None,
+    settings: Settings, chatkeep: Chatkeep | None = None, tracing: Telemetry | None = None
 ) -> Litestar:
     """Return the whole HTTP application in memory of this process, for tests of its callers.
 
-    `chatkeep` replaces the use cases; `transfer` comes with it, or there is no export.
+    `chatkeep` replaces the use cases.
     """
-    if chatkeep is None:
-        stores = memory_stores()
-        chatkeep = memory_chatkeep(
-            stores=stores, limits=settings.limits, provision_users=settings.provision_users
-        )
-        transfer = memory_transfer(stores)
+    chatkeep = chatkeep or memory_chatkeep(
+        limits=settings.limits, provision_users=settings.provision_users
+    )
     return create_app(
         chatkeep,
+        transfer(chatkeep),
         identity(settings),
         settings=settings,
-        transfer=transfer,
         lifespan=[_closing(tracing)],
         tracing=tracing,
     )

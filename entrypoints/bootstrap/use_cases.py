@@ -21,30 +21,23 @@ def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
     )
 
 
-def transfer(engine: Engine, limits: Limits | None = None) -> Transfer:
-    """Return import and export on Postgres; an import keeps the `limits`, if any are given."""
-    return _transfer(piccolo_stores(engine), SystemClock(), limits)
-
-
 def memory_chatkeep(
-    *,
-    stores: Stores | None = None,
-    clock: Clock | None = None,
-    limits: Limits | None = None,
-    provision_users: bool = True,
+    *, clock: Clock | None = None, limits: Limits | None = None, provision_users: bool = True
 ) -> Chatkeep:
     """Return the use cases in memory, for tests: the same behaviour without a database."""
     return _chatkeep(
-        stores or memory_stores(),
+        memory_stores(),
         clock or SystemClock(),
         limits or Limits(),
         provision_users=provision_users,
     )
 
 
-def memory_transfer(stores: Stores, *, clock: Clock | None = None) -> Transfer:
-    """Return import and export in memory, on the stores that `memory_chatkeep` was given."""
-    return _transfer(stores, clock or SystemClock())
+def transfer(chatkeep: Chatkeep, limits: Limits | None = None) -> Transfer:
+    """Return import and export on the same stores; an import keeps the `limits`, if any."""
+    return Transfer(
+        chatkeep.users, chatkeep.conversations, chatkeep.log, chatkeep.clock, limits=limits
+    )
 
 
 def _chatkeep(stores: Stores, clock: Clock, limits: Limits, *, provision_users: bool) -> Chatkeep:
@@ -56,7 +49,3 @@ def _chatkeep(stores: Stores, clock: Clock, limits: Limits, *, provision_users: 
         limits=limits,
         provision_users=provision_users,
     )
-
-
-def _transfer(stores: Stores, clock: Clock, limits: Limits | None = None) -> Transfer:
-    return Transfer(stores.users, stores.conversations, stores.log, clock, limits)

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.log import Entry
@@ -20,7 +19,7 @@ from chatkeep.domain.ports import Log
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.app import create_app
 from chatkeep.entrypoints.bootstrap.service import identity
-from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep, memory_transfer
+from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep, transfer
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.http.routes.export import CHUNK_BYTES, _chunks
 from tests.support.application import Caller, Service, serving, settings, token
@@ -49,13 +48,12 @@ class Counting:
 @asynccontextmanager
 async def counted(*, deletes: bool = False) -> AsyncIterator[tuple[Service, Counting]]:
     """Yield a service on which alice has a conversation of several pages."""
-    stores = memory_stores()
-    chatkeep = memory_chatkeep(stores=stores, limits=replace(settings().limits, max_batch=0))
+    chatkeep = memory_chatkeep(limits=replace(settings().limits, max_batch=0))
     counting = Counting(chatkeep.log)
     app = create_app(
         chatkeep,
+        replace(transfer(chatkeep), log=cast("Log", counting)),
         identity(settings()),
-        transfer=replace(memory_transfer(stores), log=cast("Log", counting)),
         settings=settings(),
     )
     async with serving(settings(), app=app) as service:
@@ -120,14 +118,12 @@ async def test_a_conversation_that_is_deleted_while_it_is_written_ends_as_it_was
 @pytest.mark.parametrize("breaks", [True, False])
 async def test_only_what_is_whole_ends_with_a_line_feed(*, breaks: bool) -> None:
     """Also where it breaks between two conversations, whose lines are whole."""
-    stores = memory_stores()
-    chatkeep = memory_chatkeep(stores=stores)
+    chatkeep = memory_chatkeep()
     for number in range(3):
         await chatkeep.create_conversation(
             ALICE, metadata=JsonText(json.dumps({"x": "y" * 10_000, "n": number}))
         )
-    transfer = memory_transfer(stores)
-    first, *others = [piece async for piece in transfer.export(ALICE)]
+    first, *others = [piece async for piece in transfer(chatkeep).export(ALICE)]
 
     async def pieces() -> AsyncGenerator[Piece, None]:
         for piece in others * 10:

@@ -4,7 +4,7 @@ import pytest
 
 from chatkeep.entrypoints.app import create_app
 from chatkeep.entrypoints.bootstrap.service import identity
-from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
+from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep, transfer
 from tests.api.builders import refused
 from tests.support.application import Service, failing, serving, settings
 
@@ -18,8 +18,10 @@ async def test_who_is_well_says_so_to_anybody(service: Service, path: str, statu
 
 async def test_without_a_database_the_process_lives_and_is_not_ready() -> None:
     answers = iter([False, True, False])
+    chatkeep = memory_chatkeep()
     app = create_app(
-        memory_chatkeep(),
+        chatkeep,
+        transfer(chatkeep),
         identity(settings()),
         settings=settings(),
         ready=lambda: next(answers),
