@@ -1,7 +1,8 @@
 """Data for tests of a store, and helpers to compare what comes back."""
 
 import json
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -123,6 +124,14 @@ async def everything_of(
         (each, await store.history(each)) for each in await store.list_conversations(user_id)
     ]
     return await store.users.usage(user_id), conversations
+
+
+@asynccontextmanager
+async def assert_unchanged(store: StoreUnderTest, *users: UserId) -> AsyncIterator[None]:
+    """Check that the users have the same after the block as before it."""
+    before = [await everything_of(store, user) for user in users]
+    yield
+    assert [await everything_of(store, user) for user in users] == before
 
 
 async def error_of(call: Coroutine[Any, Any, Any]) -> ChatkeepError | None:

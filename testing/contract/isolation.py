@@ -22,7 +22,13 @@ from chatkeep.domain.operations.selftest.builders import (
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.ports import LastSeen
-from chatkeep.testing.builders import contents, everything_of, ids, numbered_messages
+from chatkeep.testing.builders import (
+    assert_unchanged,
+    contents,
+    everything_of,
+    ids,
+    numbered_messages,
+)
 
 Call = Callable[[StoreUnderTest, Conversation, Message], Awaitable[object]]
 
@@ -86,15 +92,12 @@ async def test_a_conversation_of_somebody_else_is_not_found(
     store: StoreUnderTest, alices_conversation: Conversation, call: Call
 ) -> None:
     [message, *_] = await store.history(alices_conversation)
-    hers = await everything_of(store, ALICE)
-    his = await everything_of(store, BOB)
 
-    with pytest.raises(ConversationNotFoundError) as missing:
-        await call(store, alices_conversation, message)
+    async with assert_unchanged(store, ALICE, BOB):
+        with pytest.raises(ConversationNotFoundError) as missing:
+            await call(store, alices_conversation, message)
 
     assert missing.value.conversation_id == alices_conversation.id
-    assert await everything_of(store, ALICE) == hers
-    assert await everything_of(store, BOB) == his
 
 
 @pytest.mark.parametrize("call", CALLS_ON_A_MESSAGE.values(), ids=CALLS_ON_A_MESSAGE)
@@ -102,14 +105,10 @@ async def test_a_message_of_somebody_else_is_not_found(
     store: StoreUnderTest, alices_conversation: Conversation, call: Call
 ) -> None:
     [message, *_] = await store.history(alices_conversation)
-    hers = await everything_of(store, ALICE)
-    his = await everything_of(store, BOB)
 
-    with pytest.raises(NotFoundError):
-        await call(store, alices_conversation, message)
-
-    assert await everything_of(store, ALICE) == hers
-    assert await everything_of(store, BOB) == his
+    async with assert_unchanged(store, ALICE, BOB):
+        with pytest.raises(NotFoundError):
+            await call(store, alices_conversation, message)
 
 
 @pytest.mark.parametrize("call", CALLS_ON_A_MESSAGE.values(), ids=CALLS_ON_A_MESSAGE)
@@ -118,15 +117,12 @@ async def test_a_message_of_somebody_else_is_not_found_in_ones_own_conversation_
 ) -> None:
     [message, *_] = await store.history(alices_conversation)
     own = await store.start(*numbered_messages(2), user_id=BOB, id=alices_conversation.id)
-    hers = await everything_of(store, ALICE)
-    his = await everything_of(store, BOB)
 
-    with pytest.raises(MessageNotFoundError) as missing:
-        await call(store, own, message)
+    async with assert_unchanged(store, ALICE, BOB):
+        with pytest.raises(MessageNotFoundError) as missing:
+            await call(store, own, message)
 
     assert missing.value.message_id == message.id
-    assert await everything_of(store, ALICE) == hers
-    assert await everything_of(store, BOB) == his
 
 
 async def test_nothing_of_somebody_else_is_listed_counted_or_erased(
