@@ -107,16 +107,16 @@ def serve_memory(settings: Settings, *, host: str, port: int) -> None:
 
     Raises `AddressError` and `SettingsError`.
     """
-    _prepare(settings)
+    ready = memory_settings(settings)
+    identity(ready)
+    _prepare(ready)
     with _listening(host, port) as listener, _undisturbed_end():
-        ready = memory_settings(settings)
-        identity(ready)
         url = _url(listener)
         # A secret that was set may be a real service's: a token of it must not get into a log.
         made_here = ready.jwt_secret != settings.jwt_secret
         first_steps = _first_steps(url, ready, MAKE_TOKENS_IN_MEMORY) if made_here else ""
         _say(_address(url) + IN_MEMORY + first_steps)
-        _run(listener, MEMORY_APP, 1, logs.configuration(settings))
+        _run(listener, MEMORY_APP, 1, logs.configuration(ready))
 
 
 def worker_app() -> Litestar:

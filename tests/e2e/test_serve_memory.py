@@ -10,7 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner, Result
 
+from chatkeep.entrypoints.cli.serve import serve
+from chatkeep.entrypoints.settings import SettingsError
 from tests.support.processes import PROJECT, SECRET, chatkeep, descendants, environment
 from tests.support.service_process import SERVICE_KEY, as_service, as_user, running
 
@@ -89,29 +92,39 @@ def test_no_token_is_printed_of_a_secret_that_was_set() -> None:
     assert "nothing is kept" in lines[1]
 
 
+def call(*arguments: str, **settings: str) -> Result:
+    """Run the command in this process, which is faster: it goes no further than its options."""
+    absent = dict.fromkeys(os.environ.keys() - environment().keys())
+    return CliRunner().invoke(serve, ["--memory", "--port", "0", *arguments], env=absent | settings)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "settings", "said"),
+    ("option", "said"),
+    [("--migrate", "leave --migrate out"), ("--workers=2", "leave --workers out")],
+)
+def test_an_option_that_needs_a_database_is_a_usage_error(option: str, said: str) -> None:
+    done = call(option)
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
     [
-        (["--migrate"], {}, "leave --migrate out"),
-        (["--workers", "2"], {}, "leave --workers out"),
-        ([], {"DATABASE_URL": "postgresql://u:secret@h/d"}, "so DATABASE_URL would"),
-        ([], {"DATABASE_URL_DIRECT": "postgresql://u:secret@h/d"}, "so DATABASE_URL_DIRECT would"),
+        ({"DATABASE_URL": "postgresql://u:secret@h/d"}, "DATABASE_URL"),
+        ({"DATABASE_URL_DIRECT": "postgresql://u:secret@h/d"}, "DATABASE_URL_DIRECT"),
         (
-            [],
             {"CHATKEEP_ARCHIVE_AFTER": "30d", "CHATKEEP_DELETE_AFTER": "90d"},
-            "so CHATKEEP_ARCHIVE_AFTER, CHATKEEP_DELETE_AFTER would",
+            "CHATKEEP_ARCHIVE_AFTER, CHATKEEP_DELETE_AFTER",
         ),
-        ([], {"CHATKEEP_PLAN_BYTES": "512MB"}, "so CHATKEEP_PLAN_BYTES would"),
+        ({"CHATKEEP_PLAN_BYTES": "512MB"}, "CHATKEEP_PLAN_BYTES"),
     ],
 )
-def test_what_needs_a_database_is_refused(
-    arguments: list[str], settings: dict[str, str], said: str
-) -> None:
-    done = chatkeep("serve", "--memory", "--port", "0", *arguments, **settings)
-    assert done.returncode in {1, 2}
-    assert said in done.stderr
-    assert "secret" not in done.stderr
-    assert done.stdout == ""
+def test_a_setting_that_needs_a_database_is_refused(settings: dict[str, str], named: str) -> None:
+    done = call(**settings)
+    assert isinstance(done.exception, SettingsError)
+    assert f"so {named} would have no effect" in str(done.exception)
+    assert "secret" not in str(done.exception)
 
 
 def test_the_fixture_of_the_testing_page_runs(tmp_path: Path) -> None:
