@@ -1,4 +1,4 @@
-"""What tests of every kind ask for: a database of their own; and how a run goes and is reported."""
+"""Fixtures for all tests, and the order and the report of a run."""
 
 import gc
 import os
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is there by now, all the modules, out of every later garbage collection."""
+    """Exclude what exists now, all the modules, from later garbage collections."""
     gc.collect()
     gc.freeze()
 
@@ -48,7 +48,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how long the tests of each directory took, waits for other processes included."""
+    """Report how long the tests of each directory took, including waits for other processes."""
     seconds: dict[str, float] = defaultdict(float)
     tests: dict[str, set[str]] = defaultdict(set)
     for reports in terminalreporter.stats.values():
@@ -102,7 +102,7 @@ async def pool(postgres_server: postgres.Server) -> AsyncIterator[Engine]:
 
 @pytest.fixture
 async def engine(pool: Engine) -> Engine:
-    """Return an engine on an empty database: a shared one, which is quicker than making one."""
+    """Return an engine on an empty database; sharing one is faster than creating one."""
     await postgres.query(pool, "DELETE FROM users")
     return pool
 

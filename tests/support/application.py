@@ -1,4 +1,4 @@
-"""The whole application on the memory adapters, and who calls it."""
+"""The whole application in memory, and its callers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -33,7 +33,7 @@ def token(user_id: str = "alice", *, expires_in: float = 900) -> str:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who calls; every answer is held to the contract."""
+    """A caller; every answer must keep the OpenAPI document's contract."""
 
     http: httpx.AsyncClient
     contract: Contract
@@ -87,7 +87,7 @@ class Service:
 async def serving(
     settings: Settings, chatkeep: Chatkeep | None = None, app: Litestar | None = None
 ) -> AsyncIterator[Service]:
-    """Yield the application, started, in this very event loop."""
+    """Start the application in this event loop, and yield it."""
     app = app or memory_app(settings, chatkeep)
     transport = httpx.ASGITransport(app=cast("Any", app))
     async with (
@@ -100,7 +100,7 @@ async def serving(
 
 @asynccontextmanager
 async def _started(app: Litestar) -> AsyncIterator[None]:
-    """Run the application's lifespan in one task; pytest leaves fixtures in another one."""
+    """Run the application's lifespan in one task, since pytest leaves fixtures in another one."""
     up, over = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:
@@ -109,7 +109,7 @@ async def _started(app: Litestar) -> AsyncIterator[None]:
             await over.wait()
 
     life = asyncio.create_task(live())
-    # An application that does not start is over at once.
+    # If the application does not start, its task ends at once.
     life.add_done_callback(lambda _: up.set())
     await up.wait()
     try:
@@ -121,7 +121,7 @@ async def _started(app: Litestar) -> AsyncIterator[None]:
 
 
 def failing(error: Exception) -> Chatkeep:
-    """Return a service whose store raises `error`, whatever it is asked."""
+    """Return a service whose store raises `error` on every call."""
     ports: Any = _Failing(error)
     return replace(memory_chatkeep(), users=ports, conversations=ports, log=ports)
 

@@ -1,4 +1,4 @@
-"""Certificates as good, or as bad, as a test wants them."""
+"""Certificates, valid and invalid, as a test needs them."""
 
 import ssl
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 @dataclass
 class Authority:
-    """Signs certificates of servers. `file` is its own certificate, for those who trust it."""
+    """Signs certificates of servers. `file` is its own certificate, for clients that trust it."""
 
     file: Path
     _certificate: x509.Certificate
@@ -36,7 +36,7 @@ class Authority:
         return cls(file, certificate, key)
 
     def server(self, *hosts: str) -> ssl.SSLContext:
-        """Return what a server of those names offers its clients."""
+        """Return the TLS context of a server with these names."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
         certificate = (

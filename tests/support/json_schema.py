@@ -1,4 +1,4 @@
-"""Whether a value is what a JSON schema says, for the part of JSON Schema 2020-12 we publish."""
+"""Checks values against the part of JSON Schema 2020-12 that our documents use."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -40,9 +40,9 @@ _ANNOTATIONS = frozenset({"default", "description", "discriminator", "examples",
 
 
 def faults(value: Json, schema: JsonObject, document: JsonObject, at: str = "$") -> Iterator[str]:
-    """Yield what is wrong with `value` by `schema`, a part of `document`.
+    """Yield what is wrong with `value` according to `schema`, a part of `document`.
 
-    A schema with a keyword that nobody here understands is wrong about everything.
+    A schema with an unknown keyword is a fault for every value.
     """
     for keyword, wanted in schema.items():
         if assertion := _ASSERTIONS.get(keyword):

@@ -1,4 +1,4 @@
-"""Holds every answer of the service to its own OpenAPI document, and to what all answers keep."""
+"""Checks every answer against the OpenAPI document and what all answers promise."""
 
 import json
 import re
@@ -29,7 +29,7 @@ class Operation:
 
 @dataclass
 class Contract:
-    """What the document says, and which (operation, status) have been seen to keep it."""
+    """The document, and each (operation, status) that was checked against it."""
 
     document: JsonObject
     seen: set[tuple[str, str]] = field(default_factory=set)
@@ -51,7 +51,7 @@ class Contract:
         assert re.fullmatch(r"[\x21-\x7e]{1,128}", response.headers["x-request-id"])
         if request.url.path.startswith("/v1/"):
             assert response.headers["cache-control"] == "no-store"
-        # Below /openai errors have the shape that OpenAI's clients know.
+        # Below /openai, errors have the shape that OpenAI's clients expect.
         is_native = not request.url.path.startswith("/openai/")
         if response.status_code >= 400 and request.method != "HEAD" and is_native:
             self._check_problem(response)
@@ -105,13 +105,13 @@ class Contract:
         self.seen.add((operation.described["operationId"], status))
 
     def _check_request(self, request: httpx.Request, operation: Operation) -> None:
-        """Hold what was accepted to what the document allows."""
+        """Check that the document allows the request that was accepted."""
         given = {(name, "query") for name in request.url.params}
         documented = {
             (each["name"], each["in"]): each for each in operation.described.get("parameters", [])
         }
         assert given <= documented.keys()
-        # A body sent in chunks is gone by now.
+        # A body that was sent in chunks cannot be read again.
         if isinstance(request.stream, httpx.ByteStream) and request.content:
             described = operation.described["requestBody"]["content"]["application/json"]
             body = json.loads(request.content)

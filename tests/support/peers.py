@@ -1,4 +1,4 @@
-"""Servers that mean ill, or are broken: whoever calls one has to come away from it."""
+"""Hostile and broken servers: a client must get away from each of them."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -36,16 +36,16 @@ ENDLESS: dict[str, tuple[Callable[[], Iterator[bytes]], float]] = {
     "has a redirect with a body without an end": (lambda: _endless(MOVED + b"\r\n", FULL), 0),
     "redirects for ever": (lambda: iter([MOVED + b"Content-Length: 0\r\n\r\n"]), 0),
 }
-"""What a server may do to never come to an end, and how long it pauses between two parts."""
+"""Ways in which a server never finishes, each with its pause between two parts, in seconds."""
 
 
 @contextmanager
 def peer(
     said: Callable[[], Iterator[bytes]], pause: float, tls: SSLContext | None = None
 ) -> Iterator[str]:
-    """Yield the URL of a server that answers each connection with what `said` yields.
+    """Yield the URL of a server that sends each client what `said` yields.
 
-    Between two parts it pauses for so many seconds.
+    Between two parts it pauses for `pause` seconds.
     """
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Databases for tests: one server a run, one migrated template, a copy of it for each test."""
+"""Databases for tests: one server per run, one migrated template, a copy for each test."""
 
 import asyncio
 import os
@@ -58,13 +58,13 @@ class Server:
 
 
 def programs() -> Path:
-    """Return the folder of the programs of the Postgres that the tests run on."""
+    """Return the folder with the programs of the Postgres that the tests run on."""
     return Path(BINARIES) if BINARIES else find_binaries().folder
 
 
 @contextmanager
 def server(*, durable: bool = False) -> Iterator[Server]:
-    """Yield a new server; one that survives crashes when `durable`."""
+    """Yield a new server. If `durable`, it survives crashes."""
     binaries = binaries_in(Path(BINARIES)) if BINARIES else None
     with ephemeral_postgres(durable=durable, binaries=binaries) as url:
         server = Server(url)
@@ -92,14 +92,14 @@ def migrate(url: str) -> None:
         "from chatkeep.entrypoints.settings import Settings\n"
         "asyncio.run(migrate(Settings.from_env()))"
     )
-    # Neither settings of the machine nor those of the tests are those of the service.
+    # The service must not see settings of the machine or of the tests.
     rest = {name: it for name, it in os.environ.items() if not name.startswith("CHATKEEP_")}
     run([sys.executable, "-c", code], env={**rest, "DATABASE_URL": url}, check=True)
 
 
 @asynccontextmanager
 async def pool(url: str, timing: Timing | None = None) -> AsyncIterator[Engine]:
-    """Yield an engine with a connection pool on the database of that URL."""
+    """Yield an engine with a connection pool on the database at this URL."""
     async with Engine(connect_args(url), timing).pooled() as engine:
         yield engine
 

@@ -1,4 +1,4 @@
-"""The command line as an operator runs it: a process of its own, in an environment of its own."""
+"""The command line as an operator runs it: in a separate process with its own environment."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def environment(**given: str) -> dict[str, str]:
 def chatkeep(
     *arguments: str | Path, stdin: str = "", **settings: str
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end. It never shows a traceback."""
+    """Run a command to its end, and check that it shows no traceback."""
     done = subprocess.run(
         [CHATKEEP, *arguments],
         cwd=PROJECT,
@@ -46,7 +46,7 @@ def start_serve(
     stderr: int | TextIO = subprocess.PIPE,
     new_session: bool = False,
 ) -> "subprocess.Popen[str]":
-    """Start `chatkeep serve` on a free port. What it prints first has its URL."""
+    """Start `chatkeep serve` on a free port. The first line that it prints has the URL."""
     return subprocess.Popen(
         [*command, "serve", "--port", "0", *arguments],
         cwd=PROJECT,
@@ -65,12 +65,12 @@ def url_in(printed: str) -> str | None:
 
 
 def processes_about(home: Path) -> set[int]:
-    """Return the processes that name the directory in their command or work in it."""
+    """Return the ids of processes that work in the directory or name it in their command."""
     return {int(each.name) for each in Path("/proc").iterdir() if _is_about(each, home)}
 
 
 def descendants(pid: int) -> set[int]:
-    """Return the process with its children, and theirs."""
+    """Return the ids of the process and all its descendants."""
     parents: dict[int, int] = {}
     for each in Path("/proc").iterdir():
         if each.name.isdecimal():
@@ -96,7 +96,7 @@ def _is_about(process: Path, home: Path) -> bool:
 
 
 def catches(pid: int, caught: signal.Signals) -> bool:
-    """Whether the process has a handler of its own for the signal."""
+    """Return whether the process handles the signal itself."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

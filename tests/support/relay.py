@@ -1,4 +1,4 @@
-"""A relay in front of a Postgres, which does to connections what networks and proxies do."""
+"""A relay in front of Postgres that does to connections what networks and proxies do."""
 
 import asyncio
 import socket
@@ -24,10 +24,10 @@ AWAITED = frozenset(b"SHQ")
 class Relay:
     """Listens on a port of 127.0.0.1 and passes on what it gets.
 
-    `delay` is in seconds, each way. `accepted` counts the connections there ever were, `open` has
-    those there are, `most` is how many there were at a time. `requests` is what clients sent in one
-    go and then waited for an answer to, connecting aside: one round trip each; `swallowed` counts
-    what they sent on frozen connections. With `tls` clients may speak TLS, else not.
+    `delay` is in seconds, each way. `accepted` counts all connections so far, `open` has the
+    current ones, and `most` is the largest number at a time. Each of `requests` is what a client
+    sent before it waited for an answer, except to connect: one round trip. `swallowed` counts what
+    clients sent on frozen connections. Clients may use TLS only with `tls`.
     """
 
     def __init__(self, database_url: str, *, tls: ssl.SSLContext | None = None) -> None:
@@ -75,31 +75,31 @@ class Relay:
             self._server = None
 
     def hold(self) -> None:
-        """Accept new connections, but pass on nothing of theirs until `go_on`."""
+        """Accept new connections, but pass on nothing from them until `go_on`."""
         self._passes.clear()
 
     def go_on(self) -> None:
         self._passes.set()
 
     def freeze(self) -> None:
-        """Pass on nothing more of the connections there are, ever, without closing them."""
+        """Pass on nothing more from the current connections, without closing them."""
         for link in self.open:
             link.frozen = True
 
     def reset(self) -> None:
-        """Break the connections there are."""
+        """Break all current connections."""
         for link in list(self.open):
             link.reset()
 
     def cut_when(self, condition: Callable[[bytes], bool] | None) -> None:
-        """Break a connection after it sent a request like that, and before it gets the answer.
+        """Break a connection after it sent such a request, and before it gets the answer.
 
         The server gets the request and answers it.
         """
         self.cuts = condition
 
     def cut_after(self, size: int) -> None:
-        """Break each of the connections there are once it has sent so many bytes more."""
+        """Break each current connection after it has sent that many more bytes."""
         for link in self.open:
             link.allowance = size
 
@@ -129,7 +129,7 @@ class Relay:
 
 
 class _Frontend:
-    """Finds, in what a client sends, where it waits for an answer."""
+    """Finds the points in a client's messages at which it waits for an answer."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -150,7 +150,7 @@ class _Frontend:
 
 @dataclass(eq=False)
 class Link:
-    """One client's connection, and the one to the server that was opened for it."""
+    """A client's connection, and the connection to the server that was opened for it."""
 
     relay: Relay
     reader: asyncio.StreamReader
@@ -198,7 +198,7 @@ class Link:
 
     async def _start_tls(self, tls: ssl.SSLContext) -> None:
         transport = self.writer.transport
-        # When the client does not like the certificate, asyncio stumbles over having no transport.
+        # If the client rejects the certificate, asyncio fails because there is no transport.
         with suppress(AttributeError):
             await self.writer.start_tls(tls)
         if self.writer.transport is None:
@@ -237,7 +237,7 @@ class Link:
     async def _pass_on(
         self, writer: asyncio.StreamWriter
     ) -> AsyncIterator[Callable[[bytes], None]]:
-        """Yield what writes a chunk after the delay; at the end, wait for what is under way."""
+        """Yield a function that writes a chunk after the delay; at the end, await all writes."""
         loop = asyncio.get_running_loop()
         due: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 

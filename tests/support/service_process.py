@@ -1,4 +1,4 @@
-"""The service as it is in production: `chatkeep serve`, called over HTTP and over bare sockets."""
+"""The service as in production: `chatkeep serve`, called over HTTP and over plain sockets."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from tests.support.postgres import Server
 from tests.support.processes import SECRET, descendants, start_serve, url_in
 
 FULL = os.environ.get("CHATKEEP_TEST_FULL") == "1"
-"""Whether to run the full counts; else tests do as little as shows that something is wrong."""
+"""Whether to run the full counts. Without it, tests do only as much as a fault needs to show."""
 
 SERVICE_KEY = "sk_of_the_tests_0123456789abcdef0123456789"
 
@@ -73,7 +73,7 @@ class ServiceProcess:
         headers: Mapping[str, str] | None = None,
         status: int | None = None,
     ) -> Any:  # noqa: ANN401 - any JSON
-        """Return the JSON of an answer of that status, or of any successful one; None if empty."""
+        """Return the answer's JSON, None if empty; check its status, or that it is successful."""
         answer = await self.http.request(
             method,
             path,
@@ -84,7 +84,7 @@ class ServiceProcess:
         return answer.json() if answer.content else None
 
     async def raw(self, request: bytes, *, wait: float = 5.0) -> bytes:
-        """Return what is answered to these bytes until the service closes the connection."""
+        """Send these bytes, and return everything until the service closes the connection."""
         reader, writer = await asyncio.open_connection(*self.address)
         try:
             writer.write(request)
@@ -95,11 +95,11 @@ class ServiceProcess:
             writer.close()
 
     def memory(self) -> int:
-        """Return how many bytes of memory the process has taken, all its children included."""
+        """Return the resident memory of the process and its children, in bytes."""
         return sum(_resident(pid) for pid in descendants(self.pid))
 
     async def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Send the signal, unless it is over already; return the exit status."""
+        """Send the signal if the process still runs; return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         return await asyncio.to_thread(self.process.wait, 30)
@@ -111,7 +111,7 @@ async def running(
 ) -> AsyncIterator[ServiceProcess]:
     """Run the service on a free port until the end of the block.
 
-    `before` is Python that its process runs first; with several workers they do not see it.
+    The process first runs `before`, which is Python code; several workers do not run it.
     """
     with tempfile.TemporaryDirectory(prefix="chatkeep-test-") as directory:
         log = Path(directory) / "log"
@@ -143,7 +143,7 @@ async def running(
 async def running_on(
     server: Server, *arguments: str, before: str = "", **settings: str
 ) -> AsyncIterator[ServiceProcess]:
-    """Run the service on a new database of the server; it knows the secret of the tests."""
+    """Run the service on a new database of the server, with the secret that tests sign with."""
     async with (
         server.database() as url,
         running(

@@ -1,4 +1,4 @@
-"""Waiting for what has no event to wait for."""
+"""Waits for conditions that have no event to wait for."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ PATIENCE: Final = 30.0
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], *, every: float = 0.005) -> None:
-    """Return as soon as the condition holds; look again after so many seconds."""
+    """Return as soon as the condition holds; check it again `every` so many seconds."""
     async with asyncio.timeout(PATIENCE):
         while True:
             found = holds()
