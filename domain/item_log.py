@@ -1,7 +1,7 @@
 """A log as OpenAI's Conversations API sees it: items, each under an id.
 
 An item is an entry that was sent as one, or what an entry that was appended natively is as items:
-one of them, or several, which go together (`domain.formats.native_items.NativeItems`).
+one of them, or several, which go together (`domain.formats.openai_items.ItemWriter`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatkeep.domain.errors import ItemNotFoundError
-from chatkeep.domain.formats.native_items import NativeItems, calls_answered_from_before
+from chatkeep.domain.formats.openai_items import ItemWriter, calls_answered_from_before
 from chatkeep.domain.items import Item, ItemId, message_id_in
 from chatkeep.domain.log import Bounds, Entry, NewEntry, RequestKey, View
 from chatkeep.domain.model import Conversation, ConversationId, Order, UserId
@@ -114,14 +114,14 @@ class ItemLog:
         if unknown := calls_answered_from_before(native):
             first = oldest_first[0].position
             earlier = await self.log.calls_before(user_id, conversation_id, first, unknown)
-        of_messages = NativeItems(earlier)
+        writer = ItemWriter(earlier)
         found: list[Item] = []
         for entry in oldest_first:
             if entry.item is not None and entry.item_id is not None:
                 item = Item(entry.item_id, entry.item, entry.position, entry.created_at)
                 found.append(item)
             elif entry.message is not None:
-                found += of_messages.of(entry.message)
+                found += writer.write(entry.message)
         return found if order is Order.ASC else found[::-1]
 
 

@@ -14,6 +14,6 @@ To add a format:
    every codec is held to the same properties there.
 3. Write down what becomes what in docs/transfer.md, and test it in tests/unit/test_formats.py.
 
-OpenAI's items are read and written as texts rather than documents, since models are handed them
-again to the letter: `openai_items.py` reads, `native_items.py` writes.
+OpenAI's items (`openai_items.py`) are read and written as texts rather than documents, since models
+get them back to the letter.
 """

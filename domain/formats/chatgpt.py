@@ -12,7 +12,6 @@ from uuid import uuid5
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import chatkeep
-from chatkeep.domain.formats.chatkeep import write_time
 from chatkeep.domain.formats.codec import (
     IMPORTS,
     WHOLE,
@@ -24,6 +23,7 @@ from chatkeep.domain.formats.codec import (
     required,
 )
 from chatkeep.domain.formats.tool_calls import find_call, is_json_object, make_call
+from chatkeep.domain.formats.values import write_time
 from chatkeep.domain.model import Role, Status
 
 KEY: Final = "chatgpt"

@@ -11,8 +11,7 @@ The readers of all other formats make such a document of theirs and let it be re
 """
 
 import json
-import re
-from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,6 +28,7 @@ from chatkeep.domain.formats.codec import (
     path,
 )
 from chatkeep.domain.formats.openai_items import ParsedItem, parse_item
+from chatkeep.domain.formats.values import parse_time, read_id, read_time, write_time
 from chatkeep.domain.items import ItemText, message_id_in
 from chatkeep.domain.json_fields import (
     check_json,
@@ -65,13 +65,6 @@ _MESSAGE_FIELDS: Final = frozenset(
     }
 )
 _ITEM_FIELDS: Final = frozenset({"item", "created_at"})
-_TIME: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,100}))?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
-)
-_UUID: Final = re.compile(
-    r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
-)
-_MICROSECOND_DIGITS: Final = 6
 
 
 def recognizes(document: object) -> bool:
@@ -92,7 +85,7 @@ def read(document: object, *, canonical: str | None = None) -> Line:
         entries.append(_entry(messages[index], field))
     given["messages"] = messages
     status = optional(given, "status", "", str)
-    conversation_id = _uuid(given, "")
+    conversation_id = read_id(given, "")
     return Line(
         id=None if conversation_id is None else ConversationId(conversation_id),
         title=optional(given, "title", "", str),
@@ -101,8 +94,8 @@ def read(document: object, *, canonical: str | None = None) -> Line:
             optional(given, "metadata", "", dict), optional(given, SOURCE, "", str)
         ),
         retain=optional(given, "retain", "", bool) or False,
-        created_at=_time(given, "created_at", ""),
-        updated_at=_time(given, "updated_at", ""),
+        created_at=read_time(given, "created_at", ""),
+        updated_at=read_time(given, "updated_at", ""),
         entries=tuple(entries),
         canonical=canonical or ("" if conversation_id else _canonical(given)),
         may_grow=canonical is not None,
@@ -138,12 +131,6 @@ class ChatkeepWriter:
         return {}
 
 
-def write_time(time: datetime) -> str:
-    """Return a time as RFC 3339 has it, with `Z` for UTC."""
-    text = time.isoformat()
-    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
-
-
 def _message(message: Message, item: ItemText | None, embed: Embed) -> Document:
     document: Document = {"role": message.role, "content": message.content}
     if message.tool_calls is not None:
@@ -173,7 +160,7 @@ def _rewrite(document: Document) -> Document:
         document["id"] = str(UUID(document["id"]))
     for name in ("created_at", "updated_at"):
         if name in document:
-            document[name] = write_time(_parse_time(document[name], name))
+            document[name] = write_time(parse_time(document[name], name))
     return document
 
 
@@ -186,8 +173,8 @@ def _present(document: Document, known: frozenset[str], field: str) -> Document:
 
 
 def _entry(given: Document, field: str) -> NewEntry:
-    created_at = _time(given, "created_at", field)
-    message_id = _uuid(given, field)
+    created_at = read_time(given, "created_at", field)
+    message_id = read_id(given, field)
     text = optional(given, "item", field, str)
     if "role" not in given:
         return _item_alone(given, text, created_at, field)
@@ -279,49 +266,6 @@ def _choice(choices: Any, given: str, field: str) -> Any:  # noqa: ANN401 - an e
         return choices(given)
     except ValueError:
         raise InvalidValueError(field, f"must be one of {', '.join(choices)}") from None
-
-
-def _uuid(given: Document, field: str) -> UUID | None:
-    text = optional(given, "id", field, str)
-    if text is None:
-        return None
-    if _UUID.fullmatch(text) is None:
-        raise InvalidValueError(path(field, "id"), "is not a UUID")
-    return UUID(text)
-
-
-def _time(given: Document, name: str, field: str) -> datetime | None:
-    text = optional(given, name, field, str)
-    if text is None:
-        return None
-    time = _parse_time(text, path(field, name))
-    # A year's distance, since offsets overflow there, and Postgres takes the ends for infinity.
-    if not MINYEAR < time.year < MAXYEAR:
-        reason = f"is of the year {time.year}, which is out of range"
-        raise InvalidValueError(path(field, name), reason)
-    return time if time.tzinfo is UTC else time.astimezone(UTC)
-
-
-def _parse_time(text: str, field: str) -> datetime:
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise InvalidValueError(field, _NO_TIME)
-    date, time, fraction, offset = found.groups()
-    if offset is None:
-        raise InvalidValueError(field, "lacks a timezone; add Z, or an offset like +02:00")
-    try:
-        parsed = datetime.fromisoformat(f"{date}T{time}{'Z' if offset in 'Zz' else offset}")
-        if fraction is not None:
-            digits = fraction.ljust(_MICROSECOND_DIGITS + 1, "0")
-            microseconds = int(digits[:_MICROSECOND_DIGITS])
-            microseconds += digits[_MICROSECOND_DIGITS] >= "5"
-            parsed += timedelta(microseconds=microseconds)
-    except (ValueError, OverflowError):
-        raise InvalidValueError(field, _NO_TIME) from None
-    return parsed
-
-
-_NO_TIME: Final = "is not a time as RFC3339 has them, such as 2026-01-31T12:00:00Z"
 
 
 def _with_source(metadata: Document | None, source: str | None) -> JsonText:

@@ -1,21 +1,23 @@
-"""Reads items of OpenAI's Conversations API, as its published specification describes them.
+"""Items of OpenAI's Conversations API, as its published specification describes them.
 
 Items are texts: an item that is complete is stored as it was sent, to the letter.
-`domain.formats.native_items` writes them.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+from chatkeep.domain.context import calls
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.formats.openai_item_completion import complete
+from chatkeep.domain.formats.openai_item_types import PREFIXES, complete
 from chatkeep.domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, is_item_id
 from chatkeep.domain.json_sources import Members, dump, members, value_of, write
 from chatkeep.domain.json_values import TooManyValuesError
 from chatkeep.domain.log import NewEntry
-from chatkeep.domain.model import JsonText, MessageId, NewMessage, Role, uuid7
+from chatkeep.domain.model import JsonText, Message, MessageId, NewMessage, Role, uuid7
 
 _ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
 # Roles that only OpenAI's messages may have: an item with one is not a message here.
@@ -25,36 +27,10 @@ _FIRST: Final = ("id", "type")
 _WITH_STATUS: Final = frozenset({"message", "function_call", "function_call_output"})
 # The Agents SDK writes the last one when a model of another provider gives no id.
 _NO_IDS: Final = (None, "", "__fake_id__")
-PREFIXES: Final = {
-    "message": "msg",
-    "function_call": "fc",
-    "function_call_output": "fco",
-    "additional_tools": "at",
-    "apply_patch_call": "apc",
-    "apply_patch_call_output": "apco",
-    "code_interpreter_call": "ci",
-    "compaction": "cmp",
-    "computer_call": "cu",
-    "computer_call_output": "cuo",
-    "custom_tool_call": "ctc",
-    "custom_tool_call_output": "ctco",
-    "file_search_call": "fs",
-    "image_generation_call": "ig",
-    "local_shell_call": "lsh",
-    "local_shell_call_output": "lsho",
-    "mcp_approval_request": "mcpr",
-    "mcp_approval_response": "mcpa",
-    "mcp_call": "mcp",
-    "mcp_list_tools": "mcpl",
-    "program": "prg",
-    "program_output": "prgo",
-    "reasoning": "rs",
-    "shell_call": "sh",
-    "shell_call_output": "sho",
-    "tool_search_call": "tsc",
-    "tool_search_output": "tso",
-    "web_search_call": "ws",
-}
+
+_Found = tuple[
+    str, str, dict[str, object]
+]  # an item's kind, its id without prefix, its other members
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,3 +215,83 @@ def _part(source: str, *, said_by_model: bool) -> str:
 
 # Takes the place of the id while the text around it is written. JSON does not contain NUL.
 _ID_PLACE: Final = "\x00"
+
+
+class ItemWriter:
+    """Writes messages as items. The messages are given in their order.
+
+    `earlier`: the ids of calls in messages before the first one, each with whether it is a custom
+    tool's. OpenAI accepts the result of a custom tool only as an item of another kind.
+    """
+
+    def __init__(self, earlier: Mapping[str, bool] = MappingProxyType({})) -> None:
+        self._custom = dict(earlier)
+
+    def write(self, message: Message) -> tuple[Item, ...]:
+        """Return the items of the next message: at least one, in their order.
+
+        A text becomes a message, each tool call a call, and a message of a tool the output of the
+        last call of its id.
+        """
+        if message.role is Role.TOOL:
+            return _items(message, [self._output(message)])
+        found: list[_Found] = []
+        called = calls(message.tool_calls) if message.tool_calls is not None else []
+        self._custom.update((call.id, call.is_custom) for call in called)
+        if message.content or not called:
+            found.append(("message", message.id.hex, _said(message)))
+        for index, call in enumerate(called):
+            fields: dict[str, object] = {"call_id": call.id, "name": call.name}
+            if call.is_custom:
+                fields["input"] = call.payload
+            else:
+                fields |= {"arguments": call.payload, "status": "completed"}
+            kind = "custom_tool_call" if call.is_custom else "function_call"
+            found.append((kind, f"{message.id.hex}_{index}", fields))
+        return _items(message, found)
+
+    def _output(self, message: Message) -> _Found:
+        fields: dict[str, object] = {
+            "call_id": message.tool_call_id,
+            "output": message.content or "",
+        }
+        if self._custom.get(message.tool_call_id or ""):
+            return "custom_tool_call_output", message.id.hex, fields
+        return "function_call_output", message.id.hex, {**fields, "status": "completed"}
+
+
+def calls_answered_from_before(messages: Collection[Message]) -> set[str]:
+    """Return the ids of calls that these messages, in their order, answer and do not make."""
+    if not any(message.role is Role.TOOL for message in messages):
+        return set()
+    called: set[str] = set()
+    answered: set[str] = set()
+    for message in messages:
+        if message.role is Role.TOOL and message.tool_call_id not in called:
+            answered.add(message.tool_call_id or "")
+        elif message.tool_calls is not None:
+            called.update(call.id for call in calls(message.tool_calls))
+    return answered - {""}
+
+
+def _items(message: Message, found: Sequence[_Found]) -> tuple[Item, ...]:
+    items = []
+    for kind, suffix, fields in found:
+        item_id = ItemId(f"{PREFIXES[kind]}_{suffix}")
+        items.append(
+            Item(
+                id=item_id,
+                text=ItemText(dump({"id": item_id, "type": kind, **fields})),
+                position=message.position,
+                created_at=message.created_at,
+            )
+        )
+    return tuple(items)
+
+
+def _said(message: Message) -> dict[str, object]:
+    text = message.content or ""
+    part: dict[str, object] = {"type": "input_text", "text": text}
+    if message.role is Role.ASSISTANT:
+        part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"status": "completed", "role": message.role.value, "content": [part]}

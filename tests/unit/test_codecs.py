@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from chatkeep.domain.context import calls, select
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import Piece
-from chatkeep.domain.formats.native_items import NativeItems
-from chatkeep.domain.formats.openai_items import parse_item
+from chatkeep.domain.formats.openai_items import ItemWriter, parse_item
 from chatkeep.domain.formats.table import (
     CONTEXTS,
     READERS,
@@ -279,10 +278,10 @@ def test_a_document_nested_without_end_is_refused(name: Format) -> None:
 @given(messages=st.lists(MESSAGES, min_size=1, max_size=4))
 def test_the_items_of_a_message_say_what_it_says(messages: list[dict[str, Any]]) -> None:
     written = [each.message for each in entries(messages) if each.message is not None]
-    native = NativeItems()
+    native = ItemWriter()
 
     for message in written:
-        parsed = [parse_item(item.text, field="items[0]") for item in native.of(message)]
+        parsed = [parse_item(item.text, field="items[0]") for item in native.write(message)]
 
         found = [each.message for each in parsed if each.message is not None]
         texts = [each.content for each in found if each.content is not None]

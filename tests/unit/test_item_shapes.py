@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.formats.native_items import NativeItems
-from chatkeep.domain.formats.openai_items import parse_item
+from chatkeep.domain.formats.openai_items import ItemWriter, parse_item
 from chatkeep.domain.items import ItemId, ItemText, message_id_in
 from chatkeep.domain.log import NewEntry
 from chatkeep.domain.model import Message, Role
@@ -359,11 +358,11 @@ def test_of_any_other_item_all_comes_back_in_its_order(
 def test_every_message_is_at_least_one_item_and_none_twice(
     history: tuple[Message, ...],
 ) -> None:
-    ids = [item.id for message in history for item in NativeItems().of(message)]
+    ids = [item.id for message in history for item in ItemWriter().write(message)]
 
     assert len(set(ids)) == len(ids) >= len(history)
     for message in history:
-        for item in NativeItems().of(message):
+        for item in ItemWriter().write(message):
             assert message_id_in(item.id) == message.id
             assert json.loads(item.text)["id"] == item.id
 
@@ -373,6 +372,6 @@ def test_the_items_of_messages_can_be_sent_again_as_they_are(
     history: tuple[Message, ...],
 ) -> None:
     for message in history:
-        for item in NativeItems().of(message):
+        for item in ItemWriter().write(message):
             if json.loads(item.text).get("call_id") != "":
                 assert normalised(item.text) == item.text

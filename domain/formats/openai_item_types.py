@@ -1,7 +1,7 @@
-"""What OpenAI adds to an item, so that clients find every member that its specification requires.
+"""The types of OpenAI's items: the prefixes of their ids, and the members that they require.
 
-Only members with an obvious value are added: a call is completed, a list is empty, an image has the
-usual detail. A member that may be null becomes null.
+OpenAI adds required members to an item that lacks them, if their value is obvious: a call is
+completed, a list is empty, an image has the usual detail. A member that may be null becomes null.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,36 @@ from typing import Final
 
 from chatkeep.domain.json_sources import Members, members, parts, value_of, write
 
+PREFIXES: Final = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "additional_tools": "at",
+    "apply_patch_call": "apc",
+    "apply_patch_call_output": "apco",
+    "code_interpreter_call": "ci",
+    "compaction": "cmp",
+    "computer_call": "cu",
+    "computer_call_output": "cuo",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "file_search_call": "fs",
+    "image_generation_call": "ig",
+    "local_shell_call": "lsh",
+    "local_shell_call_output": "lsho",
+    "mcp_approval_request": "mcpr",
+    "mcp_approval_response": "mcpa",
+    "mcp_call": "mcp",
+    "mcp_list_tools": "mcpl",
+    "program": "prg",
+    "program_output": "prgo",
+    "reasoning": "rs",
+    "shell_call": "sh",
+    "shell_call_output": "sho",
+    "tool_search_call": "tsc",
+    "tool_search_output": "tso",
+    "web_search_call": "ws",
+}
 _COMPLETED: Final = {"status": '"completed"'}
 _OF_TOOL_SEARCH: Final = {"call_id": "null", **_COMPLETED}
 _OF_KINDS: Final[Mapping[str, Mapping[str, str]]] = {
