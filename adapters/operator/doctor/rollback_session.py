@@ -12,6 +12,7 @@ from chatkeep.adapters.operator.doctor.catalogue import Catalogue
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Retries
 from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.transaction import READ_ONLY
 from chatkeep.domain.ports import Clock
 
 LOCK_TIMEOUT: Final = "3s"
@@ -27,7 +28,6 @@ SELECT set_config('lock_timeout', :lock_timeout, true),
        set_config('statement_timeout', :statement_timeout, true),
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true)""",
 )
-READ_ONLY: Final = Statement("doctor.read_only", "SET LOCAL transaction_read_only = on")
 SAVE: Final = Statement("doctor.save", "SAVEPOINT statement")
 UNDO: Final = Statement("doctor.undo", "ROLLBACK TO SAVEPOINT statement")
 
