@@ -1,4 +1,4 @@
-"""What the commands for operators run on: the operations, on the Postgres of the settings.
+"""The tools of operators: doctor, stats, adopt and move, on the Postgres of the settings.
 
 Every function raises `StoreUnavailableError` when the database cannot serve, and `DatabaseError`
 when it refuses a statement.
@@ -18,30 +18,21 @@ from chatkeep.adapters.operator.move import run as moves
 from chatkeep.adapters.operator.stats.report import collect_stats
 from chatkeep.adapters.piccolo import migrate as migrations
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.errors import explain_unavailability, translate_errors
+from chatkeep.adapters.piccolo.errors import explain_unavailability
 from chatkeep.adapters.piccolo.retries import Timing
-from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
 from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
-from chatkeep.domain.idle import Cutoffs
-from chatkeep.domain.model import Limits
 from chatkeep.domain.operations.adoption.layout import AdoptionOptions
 from chatkeep.domain.operations.adoption.ports import AdoptionSession
 from chatkeep.domain.operations.migrations import MigrationError
 from chatkeep.domain.operations.move import Advance, MoveError, MovePreview, MoveResult
 from chatkeep.domain.operations.stats import Stats, StatsOptions
-from chatkeep.domain.operations.sweep import Policy, Sweep
-from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.ports import Clock
-from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.bootstrap.database import direct_url, engine, unpooled, unpooled_engine
-from chatkeep.entrypoints.bootstrap.use_cases import chatkeep, transfer
+from chatkeep.entrypoints.bootstrap.use_cases import pooled
 from chatkeep.entrypoints.settings import Settings
 
-WHOLE_CONVERSATION: Final = Timing(command=300.0)
-"""To send many thousand messages in one statement to a database far away takes its time."""
-
 WHOLE_TABLES: Final = Timing(command=3_600.0)
-"""So does sorting millions of rows."""
+"""To sort millions of rows takes its time."""
 
 LONGEST_COPY: Final = Timing(command=86_400.0)
 
@@ -62,31 +53,6 @@ async def stats(options: StatsOptions, settings: Settings) -> Stats:
 
 
 @asynccontextmanager
-async def use_cases_on(settings: Settings) -> AsyncIterator[Chatkeep]:
-    """Yield the use cases without a pool.
-
-    Each call has its own connection. When it is interrupted, the server has undone what it did
-    before the connection is closed.
-    """
-    with translate_errors():
-        yield chatkeep(unpooled_engine(settings), settings)
-
-
-@asynccontextmanager
-async def sweep_on(settings: Settings, policy: Policy) -> AsyncIterator[tuple[Sweep, Cutoffs]]:
-    """Yield the sweep, and the times that the policy means now."""
-    async with _pooled(settings) as database:
-        yield Sweep(PiccoloSweeps(database)), policy.cutoffs(SystemClock().now())
-
-
-@asynccontextmanager
-async def transfer_on(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Transfer]:
-    """Yield import and export; an import keeps the `limits`, if any are given."""
-    async with _pooled(settings, WHOLE_CONVERSATION) as database:
-        yield transfer(chatkeep(database, settings), limits)
-
-
-@asynccontextmanager
 async def adoption_on(
     settings: Settings, options: AdoptionOptions
 ) -> AsyncIterator[AdoptionSession]:
@@ -96,7 +62,7 @@ async def adoption_on(
     """
     # Two engines: what is written is committed while the transaction that reads goes on.
     reading = engine(settings, WHOLE_TABLES)
-    async with _pooled(settings, WHOLE_TABLES) as writing:
+    async with pooled(settings, WHOLE_TABLES) as writing:
         target = PiccoloAdoptionTarget(writing)
         await target.check_migrated()
         layout = await detect(writing, options)
@@ -144,10 +110,3 @@ def _target(url: str) -> DatabaseUrl:
 def _source(settings: Settings) -> Engine:
     """Return an engine past the pooler, since its sessions are long."""
     return unpooled(parse_database_url(settings.database_url).direct())
-
-
-@asynccontextmanager
-async def _pooled(settings: Settings, timing: Timing | None = None) -> AsyncIterator[Engine]:
-    with translate_errors():
-        async with engine(settings, timing).pooled() as database:
-            yield database

@@ -1,14 +1,31 @@
-"""The use cases, on Postgres or in memory."""
+"""The use cases, on Postgres or in memory.
+
+The blocks whose names end in `_on` are for commands, on the Postgres of the settings. They raise
+`StoreUnavailableError` when it cannot serve, and `DatabaseError` when it refuses a statement.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
 
 from chatkeep.adapters.clock import SystemClock
 from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.errors import translate_errors
+from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.stores import piccolo_stores
+from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
+from chatkeep.domain.idle import Cutoffs
 from chatkeep.domain.model import Limits
+from chatkeep.domain.operations.sweep import Policy, Sweep
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.ports import Clock, Stores
 from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.bootstrap.database import engine, unpooled_engine
 from chatkeep.entrypoints.settings import Settings
+
+WHOLE_CONVERSATION: Final = Timing(command=300.0)
+"""To send many thousand messages in one statement to a database far away takes its time."""
 
 
 def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
@@ -38,6 +55,38 @@ def transfer(chatkeep: Chatkeep, limits: Limits | None = None) -> Transfer:
     return Transfer(
         chatkeep.users, chatkeep.conversations, chatkeep.log, chatkeep.clock, limits=limits
     )
+
+
+@asynccontextmanager
+async def use_cases_on(settings: Settings) -> AsyncIterator[Chatkeep]:
+    """Yield the use cases without a pool.
+
+    Each call has its own connection. When it is interrupted, the server has undone what it did
+    before the connection is closed.
+    """
+    with translate_errors():
+        yield chatkeep(unpooled_engine(settings), settings)
+
+
+@asynccontextmanager
+async def sweep_on(settings: Settings, policy: Policy) -> AsyncIterator[tuple[Sweep, Cutoffs]]:
+    """Yield the sweep, and the times that the policy means now."""
+    async with pooled(settings) as database:
+        yield Sweep(PiccoloSweeps(database)), policy.cutoffs(SystemClock().now())
+
+
+@asynccontextmanager
+async def transfer_on(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Transfer]:
+    """Yield import and export; an import keeps the `limits`, if any are given."""
+    async with pooled(settings, WHOLE_CONVERSATION) as database:
+        yield transfer(chatkeep(database, settings), limits)
+
+
+@asynccontextmanager
+async def pooled(settings: Settings, timing: Timing | None = None) -> AsyncIterator[Engine]:
+    with translate_errors():
+        async with engine(settings, timing).pooled() as database:
+            yield database
 
 
 def _chatkeep(stores: Stores, clock: Clock, limits: Limits, *, provision_users: bool) -> Chatkeep:

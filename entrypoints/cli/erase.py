@@ -7,7 +7,7 @@ import click
 
 from chatkeep.domain.errors import UserRetainedError
 from chatkeep.domain.model import Usage, UserId
-from chatkeep.entrypoints.bootstrap.operator import use_cases_on
+from chatkeep.entrypoints.bootstrap.use_cases import use_cases_on
 from chatkeep.entrypoints.cli.options import migrated, user_option, warn
 from chatkeep.entrypoints.settings import Settings
 

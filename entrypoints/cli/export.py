@@ -10,7 +10,7 @@ import click
 
 from chatkeep.domain.formats.table import WRITERS
 from chatkeep.domain.model import UserId
-from chatkeep.entrypoints.bootstrap.operator import transfer_on
+from chatkeep.entrypoints.bootstrap.use_cases import transfer_on
 from chatkeep.entrypoints.cli.options import on_database, progress, user_option
 from chatkeep.entrypoints.cli.output import STDOUT, open_output
 from chatkeep.entrypoints.formats.json_lines import JsonLines

@@ -20,7 +20,7 @@ from chatkeep.domain.formats.codec import Line
 from chatkeep.domain.formats.table import READERS, Format, read_any
 from chatkeep.domain.model import Limits, UserId
 from chatkeep.domain.operations.transfer import ConversationGrownError, Transfer
-from chatkeep.entrypoints.bootstrap.operator import transfer_on
+from chatkeep.entrypoints.bootstrap.use_cases import transfer_on
 from chatkeep.entrypoints.cli.options import (
     Advance,
     on_database,
