@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatkeep.domain.errors import ItemNotFoundError
-from chatkeep.domain.formats.openai_items import ItemWriter, calls_answered_from_before
+from chatkeep.domain.formats.openai_items import ItemWriter, find_earlier_calls
 from chatkeep.domain.items import Item, ItemId, message_id_in
 from chatkeep.domain.log import Bounds, Entry, NewEntry, RequestKey, View
 from chatkeep.domain.model import Conversation, ConversationId, Order, UserId
@@ -29,7 +29,7 @@ class ItemLog:
         key: RequestKey | None,
         provision: bool,
     ) -> Conversation:
-        """Store a conversation with its first items. Raises what `Log.create` raises."""
+        """Store a conversation with its first items. Raises the errors of `Log.create`."""
         created = await self.log.create(conversation, entries, key=key, provision=provision)
         return created.conversation
 
@@ -42,7 +42,7 @@ class ItemLog:
         *,
         key: RequestKey | None = None,
     ) -> Sequence[Item]:
-        """Add items and return them. Raises what `Log.append` raises."""
+        """Append items, and return them. Raises the errors of `Log.append`."""
         appended = await self.log.append(user_id, conversation_id, entries, at, key=key)
         return await self._items(user_id, conversation_id, appended.entries, Order.ASC)
 
@@ -56,9 +56,9 @@ class ItemLog:
         limit: int,
         max_bytes: int = NO_BOUND,
     ) -> Page[Item]:
-        """Return the first `limit` items in `order`, those past `after` if given.
+        """Return at most `limit` items in `order`, starting after the item `after` if it is given.
 
-        Raises `ConversationNotFoundError`, `ItemNotFoundError` when `after` is no item of it.
+        Raises `ConversationNotFoundError`; `ItemNotFoundError` if it has no item `after`.
         """
         page = await self.log.page(
             user_id,
@@ -78,7 +78,7 @@ class ItemLog:
         return Page(items[:limit], more=page.more or len(items) > limit)
 
     async def get(self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId) -> Item:
-        """Return the item, or raise `ItemNotFoundError`."""
+        """Return the item. Raises `ItemNotFoundError`."""
         for entry in await self.log.find(user_id, conversation_id, item_id):
             for item in await self._items(user_id, conversation_id, [entry], Order.ASC):
                 if item.id == item_id:
@@ -88,9 +88,9 @@ class ItemLog:
     async def delete(
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
     ) -> None:
-        """Delete the item, with its message and all items of that message.
+        """Delete the item with its message and all items of that message.
 
-        Raises `ItemNotFoundError`, `RetainedError` while its conversation is on hold.
+        Raises `ItemNotFoundError`; `RetainedError` while its conversation is on hold.
         """
         item = await self.get(user_id, conversation_id, item_id)
         if not await self.log.delete_at(user_id, conversation_id, item.position):
@@ -103,7 +103,7 @@ class ItemLog:
         entries: Sequence[Entry],
         order: Order,
     ) -> Sequence[Item]:
-        """Return the items of consecutive entries, in their order."""
+        """Return the items of consecutive entries, in order."""
         oldest_first = entries if order is Order.ASC else entries[::-1]
         native = [
             entry.message
@@ -111,7 +111,7 @@ class ItemLog:
             if entry.item is None and entry.message is not None
         ]
         earlier: Mapping[str, bool] = {}
-        if unknown := calls_answered_from_before(native):
+        if unknown := find_earlier_calls(native):
             first = oldest_first[0].position
             earlier = await self.log.calls_before(user_id, conversation_id, first, unknown)
         writer = ItemWriter(earlier)
@@ -126,6 +126,6 @@ class ItemLog:
 
 
 def _is_of(item_id: ItemId, entry: Entry) -> bool:
-    """Whether the entry was appended natively and ids of this form belong to it."""
+    """Return whether the entry is a native message and this is a generated id of its items."""
     message = entry.message
     return entry.item is None and message is not None and message_id_in(item_id) == message.id

@@ -1,4 +1,4 @@
-"""What a caller of OpenAI's Conversations API can do, over the same ports as the rest."""
+"""The use cases of OpenAI's Conversations API, on the same ports as the native ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ MAX_METADATA_CHARS: Final = MAX_METADATA_PAIRS * (
     MAX_METADATA_KEY_CHARS + MAX_METADATA_VALUE_CHARS + len('"":"",')
 )
 
-# The id of a conversation that was created with a key follows from it.
+# The id of a conversation that was created with a key is derived from the key.
 _NAMESPACE: Final = UUID("3f0a7e0e-6f0b-4c5c-9d3b-0c1c2b9a7f55")
 
 
@@ -53,9 +53,9 @@ class ItemPage:
 
 @dataclass(frozen=True, slots=True)
 class OpenAIConversations:
-    """Conversations as OpenAI's API has them, over the same ports as `Chatkeep`.
+    """Conversations in terms of OpenAI's API, on the same ports as `Chatkeep`.
 
-    All methods raise `StoreUnavailableError` when the store cannot answer.
+    All methods raise `StoreUnavailableError` if the store cannot answer.
     """
 
     conversations: Conversations
@@ -65,8 +65,8 @@ class OpenAIConversations:
     provision_users: bool = True
 
     @classmethod
-    def beside(cls, chatkeep: Chatkeep) -> Self:
-        """Return them for the store and the limits of the native API."""
+    def from_chatkeep(cls, chatkeep: Chatkeep) -> Self:
+        """Return the use cases on the ports and limits of the native API."""
         return cls(
             conversations=chatkeep.conversations,
             log=chatkeep.log,
@@ -89,7 +89,7 @@ class OpenAIConversations:
     ) -> Conversation:
         """Create a conversation with its first items, all or nothing.
 
-        With a `key` it can be repeated: the same call answers what is stored. Raises
+        With a `key` the call can be repeated: it then returns what is stored. Raises
         `KeyTakenError`, `ItemIdTakenError`, `UserNotProvisionedError`, and `InvalidValueError` or
         `LimitExceededError` naming the field.
         """
@@ -118,11 +118,11 @@ class OpenAIConversations:
         key: str | None = None,
         is_retry: bool = False,
     ) -> Sequence[Item]:
-        """Add items at the end, all or none, and return them as they are stored.
+        """Append items, all or none, and return them as they are stored.
 
-        With a `key` it can be repeated, and so can a retry of items of which one has an id of the
-        caller's: an id tells which append it was. Else every call stores its items: whether an
-        equal append is the lost first attempt of this one cannot be known.
+        With a `key` the call can be repeated, and so can a retry if the caller chose the id of one
+        of the items: the id identifies the append. Otherwise every call stores its items, since
+        nothing distinguishes a retry from a new, equal append.
         Raises `ConversationNotFoundError`, `ItemIdTakenError`, `KeyTakenError`, and
         `InvalidValueError` or `LimitExceededError` naming the field.
         """
@@ -143,7 +143,7 @@ class OpenAIConversations:
     async def _first_attempt(
         self, user_id: UserId, conversation_id: ConversationId, drafts: Sequence[ParsedItem]
     ) -> Sequence[Item]:
-        """Return what just these items were stored as, in one append; nothing if they were not."""
+        """Return the items of the first attempt of this append; an empty list if there is none."""
         index, known = next((n, draft.id) for n, draft in enumerate(drafts) if draft.id is not None)
         page = partial(self.items.list, user_id, conversation_id, after=known)
         try:
@@ -152,7 +152,7 @@ class OpenAIConversations:
             after = await page(order=Order.ASC, limit=len(drafts) - index)
         except ItemNotFoundError:
             return ()
-        # What was appended together has consecutive positions and one time.
+        # The entries of one append have consecutive positions and the same time.
         offset = item.position - index
         found = {
             each.position - offset: each
@@ -178,11 +178,11 @@ class OpenAIConversations:
         after: ItemId | None = None,
         limit: int = 20,
     ) -> ItemPage:
-        """Return a page; `limit` is brought between 1 and `MAX_PAGE`.
+        """Return a page. `limit` is clamped to 1 to `MAX_PAGE`.
 
         Raises `ConversationNotFoundError`, `ItemNotFoundError`.
         """
-        limit = clamped(limit)
+        limit = clamp_limit(limit)
         found = await self.items.list(
             user_id,
             conversation_id,
@@ -205,9 +205,9 @@ class OpenAIConversations:
         *,
         is_retry: bool = False,
     ) -> Conversation:
-        """Delete the item and return its conversation.
+        """Delete the item, and return its conversation.
 
-        A retry that finds no such item succeeds: its first attempt may have deleted it.
+        A retry succeeds even if the item does not exist: the first attempt may have deleted it.
         Raises `ConversationNotFoundError`, `ItemNotFoundError`, `RetainedError`.
         """
         try:
@@ -222,7 +222,7 @@ class OpenAIConversations:
     ) -> None:
         """Delete the conversation with all its items.
 
-        A retry that finds no such conversation succeeds: its first attempt may have deleted it.
+        A retry succeeds even if it does not exist: the first attempt may have deleted it.
         Raises `ConversationNotFoundError`, `RetainedError`.
         """
         try:
@@ -246,7 +246,7 @@ class OpenAIConversations:
     async def list_conversations(
         self, user_id: UserId, *, after: ConversationId | None = None, limit: int = 20
     ) -> Page[Conversation]:
-        """Return a page, latest activity first; `limit` is brought between 1 and what is allowed.
+        """Return a page, latest activity first. `limit` is clamped to 1 to the maximum.
 
         Raises `ConversationNotFoundError` for `after`.
         """
@@ -258,7 +258,7 @@ class OpenAIConversations:
             user_id,
             status=None,
             after=start,
-            limit=min(clamped(limit), self.limits.max_page or MAX_PAGE),
+            limit=min(clamp_limit(limit), self.limits.max_page or MAX_PAGE),
             max_bytes=self.limits.max_bytes,
         )
 
@@ -272,12 +272,12 @@ class OpenAIConversations:
         return await run_aside(sum(map(len, texts)), prepare)
 
 
-def clamped(limit: int) -> int:
+def clamp_limit(limit: int) -> int:
     return min(max(limit, 1), MAX_PAGE)
 
 
 def check_openai_metadata(metadata: Mapping[str, str]) -> None:
-    """Raise `InvalidValueError` for more than OpenAI takes."""
+    """Raise `InvalidValueError` if the metadata exceed OpenAI's limits."""
     if len(metadata) > MAX_METADATA_PAIRS:
         raise InvalidValueError(
             "metadata", f"has {len(metadata)} pairs; at most {MAX_METADATA_PAIRS}"
@@ -311,7 +311,7 @@ def _request_key(
 def _drafts(texts: Sequence[ItemText], limits: Limits) -> list[ParsedItem]:
     limits.check("max_items", len(texts), field="items", unit="items")
     for index, text in enumerate(texts):
-        # A character has at most four bytes; only what may be too long is counted.
+        # A character has at most four bytes: only the bytes of long texts are counted.
         if len(text) * 4 > limits.max_item_bytes:
             size = len(text.encode())
             limits.check("max_item_bytes", size, field=f"items[{index}]", unit="bytes")

@@ -1,4 +1,4 @@
-"""The rules of fields that hold JSON (metadata, tool calls), wherever the JSON came from."""
+"""The rules for JSON fields (metadata, tool calls), whatever their source."""
 
 import json
 import re
@@ -13,7 +13,7 @@ Encode = Callable[[object], str]
 """Writes a JSON value as compact text, every character as itself. Raises `RecursionError`."""
 
 MAX_DEPTH: Final = 500
-"""How deep documents may be nested. Deeper ones might not be comparable: that takes stack."""
+"""The maximum nesting depth of documents: comparing deeper ones might exhaust the stack."""
 
 TOO_DEEP: Final = f"is nested more than {MAX_DEPTH} levels deep"
 UNPAIRED_SURROGATE: Final = "contains an unpaired surrogate"
@@ -24,15 +24,15 @@ encode: Final[Encode] = json.JSONEncoder(
 _encode_sorted: Final[Encode] = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True
 ).encode
-# What each kind of call holds: the member named after the kind, with two texts in it.
+# For each kind of call: the two texts in the member named after the kind.
 _CALLS: Final = {"function": ("name", "arguments"), "custom": ("name", "input")}
 _NO_LIMITS: Final = Limits(max_metadata_bytes=0, max_message_chars=0)
-# It begins with what is rare, and so is found thirty times as fast.
+# The pattern begins with rare characters, which makes the search thirty times as fast.
 _EXPONENT: Final = re.compile(r"e(?<=\de)[-+]?\d")
 _LAST_WRITTEN_OUT: Final = -5
-"""The power of ten from which on Python writes an exponent, and msgspec does not yet."""
+"""The power of ten below which Python writes an exponent, but msgspec does not."""
 
-# A number is tried at its first digit only: trying each digit would take quadratic time.
+# A number is matched at its first digit only: trying each digit would take quadratic time.
 _STRING_OR_EXPONENTIAL: Final = re.compile(
     r'"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.])\d+(?:\.\d+)?e[-+]?\d+'
 )
@@ -48,7 +48,7 @@ def is_unicode(text: str) -> bool:
 
 
 def is_deeper(value: object, depth: int) -> bool:
-    """Whether lists and objects are nested more than `depth` deep in a decoded JSON value."""
+    """Return whether a decoded JSON value nests lists and objects more than `depth` deep."""
     level = [value]
     for _ in range(depth):
         level = [
@@ -71,10 +71,10 @@ def json_text(
 ) -> JsonText:
     """Return a decoded JSON value as text: compact, with every character as itself.
 
-    Numbers are written without exponents, as Postgres does, so that a limit counts what will be
-    read back: five bytes may become 309. `check_size` gets the number of characters before that
-    happens, and may raise. Raises `InvalidValueError` for a document nested deeper than
-    `MAX_DEPTH`, and for one that JSON in UTF-8 cannot hold.
+    Numbers are written without exponents, as Postgres returns them, so that limits apply to the
+    text that is read back: five bytes may become 309. `check_size` gets the resulting number of
+    characters before that, and may raise. Raises `InvalidValueError` for a document nested deeper
+    than `MAX_DEPTH`, and for one that JSON in UTF-8 cannot represent.
     """
     try:
         text = encode(value)
@@ -96,10 +96,10 @@ def json_text(
 
 
 def stable_json(value: object, *, sort_keys: bool = False) -> str:
-    """Return a decoded JSON value as compact text that is the same for ever.
+    """Return a decoded JSON value as compact text that never changes between versions.
 
-    Numbers are written as msgspec writes them: ids of conversations that were imported in the past
-    follow from such texts.
+    Numbers are written like msgspec's: the ids of imported conversations are derived from such
+    texts.
     """
     text = (_encode_sorted if sort_keys else encode)(value)
     if _EXPONENT.search(text):
@@ -108,7 +108,7 @@ def stable_json(value: object, *, sort_keys: bool = False) -> str:
 
 
 def check_json(text: str) -> None:
-    """Raise `ValueError`, saying why, unless the text is JSON that UTF-8 can hold.
+    """Raise `ValueError` with the reason unless the text is JSON that UTF-8 can represent.
 
     Numbers may have any number of digits.
     """
@@ -116,7 +116,7 @@ def check_json(text: str) -> None:
         value = json.loads(text, parse_constant=_refuse, parse_int=str, parse_float=str)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
-    # Only escapes, or the text itself, can bring one in.
+    # Only escapes, or the text itself, can contain one.
     if not is_unicode(text) or ("\\u" in text and not is_unicode(encode(value))):
         raise ValueError(UNPAIRED_SURROGATE)
 
@@ -128,7 +128,7 @@ def metadata_text(
     limits: Limits = _NO_LIMITS,
     encode: Encode = encode,
 ) -> JsonText:
-    """Return metadata as text. Its size is checked only where it would grow beyond `limits`."""
+    """Return metadata as text. The size is checked only if writing out numbers makes it grow."""
     if not metadata:
         return EMPTY_OBJECT
 
@@ -147,7 +147,7 @@ def tool_calls_text(
 ) -> JsonText | None:
     """Return tool calls as text, with all their members.
 
-    Their size is checked only where it would grow beyond `limits`. Raises `InvalidValueError` for
+    The size is checked only if writing out numbers makes it grow. Raises `InvalidValueError` for
     a call that breaks the rules of `check_call`.
     """
     if calls is None:
@@ -162,10 +162,10 @@ def tool_calls_text(
 
 
 def check_call(call: object, field: str) -> None:
-    """Raise `InvalidValueError` unless `call` is a tool call as OpenAI's chat API has them.
+    """Raise `InvalidValueError` unless `call` is a tool call of OpenAI's chat API.
 
-    It has an `id`, a `type` of `function` or `custom`, and a member of that name. No model would
-    take back anything else.
+    It has an `id`, a `type` of `function` or `custom`, and a member with that name. Model providers
+    refuse anything else.
     """
     if not isinstance(call, Mapping) or not _is_filled(call.get("id")):
         raise InvalidValueError(f"{field}.id", "must be a string that is not empty")
@@ -183,7 +183,7 @@ def check_call(call: object, field: str) -> None:
 
 
 def _growth(token: re.Match[str]) -> int:
-    """Return by how many characters a token grows when it is written out."""
+    """Return the number of characters that a token grows by when it is written out."""
     if token[0].startswith('"'):
         return 0
     mantissa, _, exponent = token[0].partition("e")
@@ -199,7 +199,7 @@ def _write_out(token: re.Match[str]) -> str:
     if token[0].startswith('"'):
         return token[0]
     number = format(Decimal(token[0]), "f")
-    return number if "." in number else f"{number}.0"  # or else it would be read as an integer
+    return number if "." in number else f"{number}.0"  # otherwise it would be read as an integer
 
 
 def _shorten_exponent(token: re.Match[str]) -> str:

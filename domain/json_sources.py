@@ -1,4 +1,4 @@
-"""JSON in parts, each value with its own text: what is not changed stays the same to the letter."""
+"""Splits JSON into values with their texts, so that unchanged parts stay byte for byte."""
 
 import json
 import re
@@ -23,10 +23,10 @@ _UNKNOWN: Final = object()
 
 
 class Source:
-    """A value within a text. `value` is made when it is first asked for.
+    """A value within a text. `value` is decoded at its first use.
 
-    Of a large text it is an outline: lists and objects in it, and in those again, are whole; what
-    is nested deeper is `...`. Raises `TooManyValuesError`.
+    For a large text it is an outline: two levels of lists and objects, with `...` in place of
+    anything deeper. Raises `TooManyValuesError`.
     """
 
     __slots__ = ("_value", "text")
@@ -46,7 +46,7 @@ Members = dict[str, Source]
 
 
 def members(text: str) -> Members | None:
-    """Return the members of the object that a well-formed text is; None of anything else.
+    """Return the members of a well-formed object; None if the text is not an object.
 
     Raises `TooManyValuesError`.
     """
@@ -74,7 +74,7 @@ def write_object(sources: Mapping[str, str]) -> str:
 
 
 def elements(text: str) -> list[tuple[object, str]]:
-    """Return the elements of an array, each with its text; none of anything else."""
+    """Return the elements of an array, each with its text; [] if the text is not an array."""
     text = text.strip()
     if not text.startswith("["):
         return []
@@ -91,9 +91,10 @@ def elements(text: str) -> list[tuple[object, str]]:
 
 
 def parts(text: str) -> list[tuple[object, str]]:
-    """Return the elements of an array, each with its text; of a large one in small steps.
+    """Return the elements of an array, each with its text.
 
-    Then each is an outline, as `Source` has it. Raises `TooManyValuesError`.
+    A large array is decoded in small steps, and its elements are outlines like those of `Source`.
+    Raises `TooManyValuesError`.
     """
     if len(text) <= SMALL:
         return elements(text)
@@ -103,7 +104,7 @@ def parts(text: str) -> list[tuple[object, str]]:
 
 
 def value_of(found: Members, key: str) -> object:
-    """Return the value of a member; None when there is none."""
+    """Return the value of a member; None if there is none."""
     member = found.get(key)
     return None if member is None else member.value
 
@@ -123,7 +124,7 @@ dump: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class _Outline:
-    """Makes values in small steps, and at most `MAX_VALUES` in all."""
+    """Decodes values in small steps, and at most `MAX_VALUES` of them."""
 
     def __init__(self) -> None:
         self._left = MAX_VALUES

@@ -1,7 +1,7 @@
-"""Finds the values within a well-formed JSON text without making them.
+"""Finds the values within a well-formed JSON text without decoding them.
 
-The parser of the standard library makes every value in one call, during which no other thread runs:
-for ten million characters a second or more. This takes many short steps, linear in the text.
+The standard library's parser decodes everything in one call that lets no other thread run: ten
+million characters take a second or more. This takes many short steps, linear in the text.
 """
 
 import json
@@ -64,7 +64,7 @@ def members(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _end(text: str, at: int) -> int:
-    """Return where the value ends that begins at `at`."""
+    """Return the end of the value that begins at `at`."""
     first = text[at]
     if first == '"':
         return _end_of_string(text, at)

@@ -1,7 +1,7 @@
-"""Formats: the shapes in which others send conversations, and want them back.
+"""Formats: the shapes in which other programs send and receive conversations.
 
-A codec reads and writes one format. It is one file here, of pure functions on documents: JSON in
-Python's values, decoded and encoded by the entrypoint that calls. The same codec serves the HTTP
+A codec reads and writes one format. Each is one file here, with pure functions on documents: JSON
+as Python values, which the calling entrypoint decodes and encodes. The same codec serves the HTTP
 API, import, export and context.
 
 To add a format:

@@ -1,7 +1,7 @@
 """Anthropic's Messages API: {"system", "messages": [{"role", "content": text or blocks}]}.
 
-Read for imports, and written as a context to send on. What has no place here when it is read
-(thinking, images, documents) is kept under `anthropic` of the metadata.
+It is read for imports, and written as a context to send on. Parts that a message has no field for
+(thinking, images, documents) are kept in the metadata under `anthropic`.
 """
 
 import re
@@ -18,10 +18,10 @@ from chatkeep.domain.formats.codec import (
     Line,
     check_objects,
     expect,
+    get_optional,
+    get_required,
     objects,
     one_of,
-    optional,
-    required,
     without,
 )
 from chatkeep.domain.formats.tool_calls import is_json_object, make_call
@@ -44,7 +44,7 @@ _NAME_CHARS: Final = 128
 
 
 def recognizes(document: object) -> bool:
-    """Whether anything in the document is known of this format only."""
+    """Return whether the document has anything that only this format has."""
     match document:
         case [{"role": str()}, *_]:
             return True
@@ -83,9 +83,9 @@ def _content(value: object, field: str) -> str | list[Document]:
 
 
 def _read(given: Document, where: str) -> list[Document]:
-    """Return the results of tools that a message holds, and the rest of it, if there is any."""
-    role = one_of(_ROLES, required(given, "role", where, str), f"{where}.role")
-    content = _content(required(given, "content", where, str, list), f"{where}.content")
+    """Return the tool results in a message, and a message with the rest, if there is any."""
+    role = one_of(_ROLES, get_required(given, "role", where, str), f"{where}.role")
+    content = _content(get_required(given, "content", where, str, list), f"{where}.content")
     kept = without(given, "role", "content")
     found: list[Document] = []
     uses: list[Document] = []
@@ -110,8 +110,8 @@ def _read(given: Document, where: str) -> list[Document]:
 
 
 def _read_use(block: Document, where: str) -> Document:
-    call_id = required(block, "id", where, str)
-    name = required(block, "name", where, str)
+    call_id = get_required(block, "id", where, str)
+    name = get_required(block, "name", where, str)
     arguments = stable_json(block.get("input", {}))
     call = make_call(call_id, name, arguments, is_json=True)
     rest = without(block, "type", "id", "name", "input")
@@ -119,15 +119,15 @@ def _read_use(block: Document, where: str) -> Document:
 
 
 def _read_result(block: Document, where: str) -> Document:
-    call_id = required(block, "tool_use_id", where, str)
-    content = optional(block, "content", where, str, list)
+    call_id = get_required(block, "tool_use_id", where, str)
+    content = get_optional(block, "content", where, str, list)
     text, others = _text(_content(content or "", f"{where}.content"))
     rest = without(block, "type", "tool_use_id", "content")
     return {**_message(Role.TOOL, text, {**rest, "content": others}), "tool_call_id": call_id}
 
 
 def _text(content: str | list[Document]) -> tuple[str, list[Document]]:
-    """Return the text of all blocks, and those blocks that are more than a text."""
+    """Return the text of all blocks, and the blocks with more than text."""
     if isinstance(content, str):
         return content, []
     texts, others = [], []
@@ -151,13 +151,13 @@ def _message(role: Role, text: str, kept: Document) -> Document:
 def write_context(context: Context, embed: Embed) -> Document:
     """Return a context as `system` and `messages` to send on to Anthropic's API.
 
-    The context is as `domain.context.select` gives it: every call with its result. What the API has
-    no place for is changed as little as it takes: system and developer texts all go to `system`,
-    which is None without any; neighbours of one role become one turn. Left out are names, metadata,
-    blank texts, what comes before the first text of the user, and white space at the end of a
-    closing assistant turn. Ids and names of tools that the API refuses, and ids that come again,
-    are replaced. Blank arguments become `{}`, others that are not a JSON object
-    `{"arguments": ...}`, the input of a custom tool `{"input": ...}`.
+    The context must come from `domain.context.select`: every call has its result. The API accepts
+    less, so a few things are changed: system and developer texts all go to `system`, which is None
+    if there are none, and consecutive messages with the same role become one turn. Names, metadata,
+    blank texts, everything before the first text of the user, and white space at the end of a final
+    assistant turn are left out. Ids and tool names that the API refuses, and repeated ids, are
+    replaced. Blank arguments become `{}`, others that are not a JSON object `{"arguments": ...}`,
+    and the input of a custom tool `{"input": ...}`.
     """
     system: list[str] = []
     turns: list[Document] = []
@@ -188,10 +188,10 @@ def write_context(context: Context, embed: Embed) -> Document:
 
 
 def _uses(message: Message, used_ids: set[str], embed: Embed) -> dict[str | None, Document]:
-    """Return the blocks for the calls of a message, by the ids that its results name."""
+    """Return the blocks for the calls of a message, by the ids that its results refer to."""
     uses: dict[str | None, Document] = {}
-    # An id of our own comes from the message's, so that it is the same in every request: providers
-    # cache prompts by their beginning.
+    # A replaced id is derived from the message's, so that it is the same in every request:
+    # providers cache prompts by their beginning.
     own_ids = (f"toolu_{message.id.hex}_{n}" for n in count())
     for call in calls(message.tool_calls or JsonText("")):
         block_id = call.id
@@ -211,7 +211,7 @@ def _uses(message: Message, used_ids: set[str], embed: Embed) -> dict[str | None
 def _input(call: Call, embed: Embed) -> object:
     if call.is_custom:
         return {"input": call.payload}
-    if not call.payload.strip():  # what models write for a tool without parameters
+    if not call.payload.strip():  # models write this for a tool without parameters
         return {}
     return embed(call.payload) if is_json_object(call.payload) else {"arguments": call.payload}
 
@@ -224,7 +224,7 @@ def _add(turns: list[Document], speaker: str, blocks: list[Document]) -> None:
 
 
 def _close(turns: Sequence[Document]) -> None:
-    """Give each turn that is one text that text as its content."""
+    """Replace the content of each turn that is a single text by that text."""
     if turns and turns[-1]["role"] == "assistant":
         closing = turns[-1]["content"][-1]
         if closing["type"] == "text":

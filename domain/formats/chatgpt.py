@@ -1,7 +1,7 @@
 """`conversations.json` of ChatGPT's data export: an array of conversations, each a tree of nodes.
 
-The branch that was shown last becomes the messages; the other nodes are kept as they are under
-`chatgpt.branches` of the conversation's metadata. docs/transfer.md has the whole mapping.
+The branch shown last becomes the messages; the other nodes are kept unchanged in the conversation's
+metadata under `chatgpt.branches`. docs/transfer.md describes the whole mapping.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ from chatkeep.domain.formats.codec import (
     Document,
     Line,
     expect,
+    get_optional,
+    get_required,
     one_of,
-    optional,
-    required,
 )
 from chatkeep.domain.formats.tool_calls import find_call, is_json_object, make_call
 from chatkeep.domain.formats.values import write_time
@@ -38,7 +38,7 @@ _ROLES: Final = {
 }
 _EVERYBODY: Final = frozenset({None, "", "all", "assistant"})
 _REASONING: Final = frozenset({"thoughts", "reasoning_recap"})
-# Where a content of that type has its texts; all else of it is kept in the metadata.
+# The member with the texts of each type of content; the rest is kept in the metadata.
 _TEXTS: Final = {
     "code": ("text",),
     "execution_output": ("text",),
@@ -49,7 +49,7 @@ _TEXTS: Final = {
     "user_editable_context": ("user_profile", "user_instructions"),
 }
 _INSTRUCTIONS: Final = "user_editable_context"
-# Of what ChatGPT notes of a message, what somebody may want to have again.
+# The parts of ChatGPT's own data about a message that are worth keeping.
 _NOTES: Final = ("model_slug", "attachments", "citations", "content_references", "aggregate_result")
 _HIDDEN: Final = "is_visually_hidden_from_conversation"
 
@@ -61,11 +61,11 @@ def recognizes(document: object) -> bool:
 def read(document: object) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
     given: Document = expect(document, WHOLE, dict)
-    mapping: dict[str, Document] = required(given, "mapping", "", dict)
+    mapping: dict[str, Document] = get_required(given, "mapping", "", dict)
     for node_id, node in mapping.items():
         expect(node, f"mapping.{node_id}", dict)
     own_id, other_id, title, model, gizmo_id, current = (
-        optional(given, name, "", str)
+        get_optional(given, name, "", str)
         for name in (
             *("conversation_id", "id", "title", "default_model_slug", "gizmo_id"),
             "current_node",
@@ -85,9 +85,9 @@ def read(document: object) -> Line:
         "branches": {node_id: node for node_id, node in mapping.items() if node_id not in branch},
     }
     kept = {key: value for key, value in kept.items() if value}
-    is_archived = optional(given, "is_archived", "", bool)
+    is_archived = get_optional(given, "is_archived", "", bool)
     created_at, updated_at = (
-        optional(given, name, "", float) for name in ("create_time", "update_time")
+        get_optional(given, name, "", float) for name in ("create_time", "update_time")
     )
     return chatkeep.read(
         {
@@ -104,12 +104,12 @@ def read(document: object) -> Line:
 
 
 def _branch(mapping: Mapping[str, Document], current: str | None) -> dict[str, None]:
-    """Return the ids of the nodes from the root to the one that was shown last, in order."""
+    """Return the ids of the nodes from the root to the one shown last, in order."""
     node_id = current if current in mapping else _latest_leaf(mapping)
     path: dict[str, None] = {}
     while isinstance(node_id, str) and node_id in mapping:
         if node_id in path:
-            raise InvalidValueError(f"mapping.{node_id}", "is a parent of its own parents")
+            raise InvalidValueError(f"mapping.{node_id}", "is among its own ancestors")
         path[node_id] = None
         node_id = mapping[node_id].get("parent")
     return dict.fromkeys(reversed(path))
@@ -129,7 +129,7 @@ def _said_at(node: Document) -> float:
 
 @dataclass
 class _Reading:
-    """The messages so far. `thoughts` are waiting for the message that they led to."""
+    """The messages so far. `thoughts` belong to the message that comes next."""
 
     chatgpt_id: str
     messages: list[Document] = field(default_factory=list)
@@ -137,14 +137,14 @@ class _Reading:
     _calls: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, node_id: str, given: Document, where: str) -> None:
-        author: Document = required(given, "author", where, dict)
-        given_role: str = required(author, "role", f"{where}.author", str)
-        tool: str | None = optional(author, "name", f"{where}.author", str)
-        content: Document = optional(given, "content", where, dict) or {}
-        recipient: str | None = optional(given, "recipient", where, str)
-        channel: str | None = optional(given, "channel", where, str)
-        notes: Document = optional(given, "metadata", where, dict) or {}
-        seconds: float | None = optional(given, "create_time", where, float)
+        author: Document = get_required(given, "author", where, dict)
+        given_role: str = get_required(author, "role", f"{where}.author", str)
+        tool: str | None = get_optional(author, "name", f"{where}.author", str)
+        content: Document = get_optional(given, "content", where, dict) or {}
+        recipient: str | None = get_optional(given, "recipient", where, str)
+        channel: str | None = get_optional(given, "channel", where, str)
+        notes: Document = get_optional(given, "metadata", where, dict) or {}
+        seconds: float | None = get_optional(given, "create_time", where, float)
 
         kind = content.get("content_type", "text")
         kind = kind if isinstance(kind, str) else str(kind)
@@ -163,7 +163,7 @@ class _Reading:
         kept = {key: value for key, value in kept.items() if value not in (None, [], {})}
         is_call = role is Role.ASSISTANT and recipient not in _EVERYBODY
         if not text and not rest and not is_call and role is not Role.TOOL:
-            return  # nodes without a meaning: the root, instructions that are empty
+            return  # nodes without content: the root, empty instructions
         message: Document = {
             "role": (Role.SYSTEM if kind == _INSTRUCTIONS else role).value,
             "content": text,
@@ -187,7 +187,7 @@ class _Reading:
 
 
 def _text(kind: str, content: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the text of a content, and what of it is not text."""
+    """Return the text of a content, and its other parts."""
     rest = {key: value for key, value in content.items() if key not in {"content_type", "parts"}}
     keys = [key for key in _TEXTS.get(kind, ("text",)) if isinstance(rest.get(key), str)]
     texts: list[str] = [rest.pop(key) for key in keys]

@@ -1,13 +1,12 @@
-"""The service's own format (`jsonl`): the document of a conversation, which has a place for all.
+"""The service's own format (`jsonl`): a document that has a place for everything.
 
     {"source": ..., "title": ..., "created_at": ..., "messages": [{"role": ..., "content": ...}]}
 
-Every key but `messages`, and `role` of each message, may be null or absent. `source`, where a
-conversation came from, is kept in its metadata. What came through OpenAI's API is exact in `item`,
-a JSON text in a string. An item that is not a message has no `role`; it keeps its place in
-`messages`.
+All keys may be null or absent, except `messages` and the `role` of a message. `source`, the origin
+of a conversation, is kept in its metadata. `item` has the exact JSON text of an item from OpenAI's
+API, in a string. An item that is not a message has no `role`, but keeps its place in `messages`.
 
-The readers of all other formats make such a document of theirs and let it be read here.
+The readers of all other formats build such a document, and let it be read here.
 """
 
 import json
@@ -23,8 +22,8 @@ from chatkeep.domain.formats.codec import (
     Line,
     check_objects,
     expect,
+    get_optional,
     objects,
-    optional,
     path,
 )
 from chatkeep.domain.formats.openai_items import ParsedItem, parse_item
@@ -72,7 +71,7 @@ def recognizes(document: object) -> bool:
 
 
 def read(document: object, *, canonical: str | None = None) -> Line:
-    """Return the conversation of a document; `canonical` is an id that its source has for it.
+    """Return the conversation of a document. `canonical` is an id from its source, if any.
 
     Raises `InvalidValueError` naming the field.
     """
@@ -84,16 +83,16 @@ def read(document: object, *, canonical: str | None = None) -> Line:
         messages[index] = _present(message, _MESSAGE_FIELDS, field)
         entries.append(_entry(messages[index], field))
     given["messages"] = messages
-    status = optional(given, "status", "", str)
+    status = get_optional(given, "status", "", str)
     conversation_id = read_id(given, "")
     return Line(
         id=None if conversation_id is None else ConversationId(conversation_id),
-        title=optional(given, "title", "", str),
+        title=get_optional(given, "title", "", str),
         status=Status.ACTIVE if status is None else _choice(Status, status, "status"),
         metadata=_with_source(
-            optional(given, "metadata", "", dict), optional(given, SOURCE, "", str)
+            get_optional(given, "metadata", "", dict), get_optional(given, SOURCE, "", str)
         ),
-        retain=optional(given, "retain", "", bool) or False,
+        retain=get_optional(given, "retain", "", bool) or False,
         created_at=read_time(given, "created_at", ""),
         updated_at=read_time(given, "updated_at", ""),
         entries=tuple(entries),
@@ -103,7 +102,7 @@ def read(document: object, *, canonical: str | None = None) -> Line:
 
 
 class ChatkeepWriter:
-    """Writes what `read` reads. Nothing is left out but idempotency keys."""
+    """Writes the format that `read` reads. Only idempotency keys are left out."""
 
     writes_empty = True
     leaves_out = frozenset[str]()
@@ -149,7 +148,7 @@ def _message(message: Message, item: ItemText | None, embed: Embed) -> Document:
 
 
 def _canonical(given: Document) -> str:
-    """Return the same text for the same conversation, however its ids and times are written."""
+    """Return a text that does not depend on how ids and times of a conversation are written."""
     messages = [_rewrite(message) for message in given["messages"]]
     return stable_json(_rewrite({**given, "messages": messages}), sort_keys=True)
 
@@ -175,18 +174,18 @@ def _present(document: Document, known: frozenset[str], field: str) -> Document:
 def _entry(given: Document, field: str) -> NewEntry:
     created_at = read_time(given, "created_at", field)
     message_id = read_id(given, field)
-    text = optional(given, "item", field, str)
+    text = get_optional(given, "item", field, str)
     if "role" not in given:
         return _item_alone(given, text, created_at, field)
     role = _choice(Role, expect(given["role"], f"{field}.role", str), f"{field}.role")
     item = None if text is None else _item(text, f"{field}.item")
-    content = optional(given, "content", field, str)
-    calls = optional(given, "tool_calls", field, list)
+    content = get_optional(given, "content", field, str)
+    calls = get_optional(given, "tool_calls", field, list)
     if calls is not None:
         check_objects(calls, f"{field}.tool_calls")
-    call_id = optional(given, "tool_call_id", field, str)
-    name = optional(given, "name", field, str)
-    metadata = optional(given, "metadata", field, dict)
+    call_id = get_optional(given, "tool_call_id", field, str)
+    name = get_optional(given, "name", field, str)
+    metadata = get_optional(given, "metadata", field, dict)
 
     is_of_item = (
         item is not None
@@ -209,7 +208,7 @@ def _entry(given: Document, field: str) -> NewEntry:
     if item is None:
         return NewEntry(message=message)
     if item.id is not None and message_id_in(item.id) not in {None, message_id}:
-        raise InvalidValueError(f"{field}.item.id", "is made of the id of another message")
+        raise InvalidValueError(f"{field}.item.id", "is derived from the id of another message")
     return NewEntry(
         message=message,
         item=ItemText(item.canonical()),
@@ -238,7 +237,9 @@ def _item_alone(
     if text is None:
         raise InvalidValueError(f"{field}.role", "is missing")
     if not given.keys() <= _ITEM_FIELDS:
-        raise InvalidValueError(f"{field}.role", "is missing beside what a message has")
+        raise InvalidValueError(
+            f"{field}.role", "is missing: the other fields are those of a message"
+        )
     item = _item(text, f"{field}.item")
     if item.message is not None:
         raise InvalidValueError(f"{field}.role", "is missing: this item is a message")
@@ -272,7 +273,7 @@ def _with_source(metadata: Document | None, source: str | None) -> JsonText:
     if source is None:
         return metadata_text(metadata)
     if metadata and SOURCE in metadata:
-        reason = f"cannot be combined with {SOURCE}: give one of them"
+        reason = f"cannot be combined with {SOURCE}"
         raise InvalidValueError(f"metadata.{SOURCE}", reason)
     return json_text({**(metadata or {}), SOURCE: source}, field="metadata")
 

@@ -1,7 +1,7 @@
-"""What all codecs share: the words for what they read and write, and checks of documents.
+"""The types that all codecs share, and checks of documents.
 
-A document is JSON in Python's values: dict, list, str, int, float, bool and None. One that is
-written may hold UUIDs, times and enumerations too, which encoders of JSON write as strings.
+A document is JSON as Python values: dict, list, str, int, float, bool and None. A written document
+may also contain UUIDs, times and enumerations, which JSON encoders write as strings.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,18 +24,19 @@ from chatkeep.domain.model import (
 
 T = TypeVar("T")
 
-# The ids of what was imported follow from it: with another one, importing again would add it again.
+# The ids of imported conversations are derived from it. It must never change, or a second import
+# would add them again.
 IMPORTS: Final = UUID("d5d10f58-3666-4023-a1c1-dea950fb03d5")
 WHOLE: Final = "conversation"
-"""The name of the field when it is the whole document."""
+"""The name of the field for the whole document."""
 
 Document = dict[str, Any]
 
 Embed = Callable[[str], object]
 """Makes a stored JSON text part of a document.
 
-`msgspec.Raw` for one that is encoded next, since its text is then copied; `json.loads` for one to
-look into.
+Use `msgspec.Raw` for a document to encode, since it copies the text, and `json.loads` for one to
+inspect.
 """
 
 _SHOWN_CHARS: Final = 100
@@ -52,11 +53,11 @@ _NAMES: Final[Mapping[type, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A conversation as its source gives it; what the source does not say is None.
+    """A conversation from a source. Values that the source does not have are None.
 
-    `canonical` is the same text whenever the same conversation is given, and the id follows from
-    it; it is empty beside an `id`. `may_grow`: `canonical` does not follow from the messages, which
-    may be more another time; all of them have ids then.
+    `canonical` is the same text for the same conversation, and the id is derived from it; it is
+    empty if there is an `id`. `may_grow` means that `canonical` does not depend on the messages, so
+    a later import may have more of them; then all messages have ids.
     """
 
     canonical: str
@@ -77,9 +78,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some consecutive entries of a conversation that is exported; pieces come in order.
+    """Some consecutive entries of an exported conversation; pieces come in order.
 
-    `is_first` and `is_last` are its first and last piece, which one alone may be.
+    `is_first` and `is_last` mark the first and the last piece; a single piece is both.
     """
 
     conversation: Conversation
@@ -90,9 +91,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How conversations of a format are read.
+    """Reads conversations of a format.
 
-    `recognizes`: whether a document is one of this format; it looks, and raises nothing.
+    `recognizes` returns whether a document is of this format, and never raises.
     """
 
     recognizes: Callable[[object], bool]
@@ -109,13 +110,13 @@ class Reader:
 
 
 class Writer(Protocol):
-    """How conversations are written in a format: each is one document.
+    """Writes conversations in a format: each is one document.
 
     The document has the members of `head`, then `messages`, then those of `tail`.
     """
 
     writes_empty: bool
-    """Whether a conversation of which no entry is written is written at all."""
+    """Whether to write a conversation without entries in this format."""
 
     leaves_out: frozenset[str]
     """The fields of a message that have no place in the format."""
@@ -123,14 +124,14 @@ class Writer(Protocol):
     def head(self, conversation: Conversation, embed: Embed) -> Document: ...
 
     def entry(self, entry: Entry, embed: Embed) -> Document | None:
-        """Return the document of an entry; None when the format has no place for it."""
+        """Return the document of an entry; None if the format cannot represent it."""
         ...
 
     def tail(self, conversation: Conversation, embed: Embed) -> Document: ...
 
 
 def expect(value: object, field: str, *kinds: type) -> Any:  # noqa: ANN401 - one of `kinds`
-    """Return the value, which is of one of these kinds; an int is a float too.
+    """Return the value if it has one of these types; an int counts as a float.
 
     Raises `InvalidValueError`.
     """
@@ -143,21 +144,21 @@ def expect(value: object, field: str, *kinds: type) -> Any:  # noqa: ANN401 - on
     raise InvalidValueError(field, f"must be {wanted}, not {_NAMES.get(kind, kind.__name__)}")
 
 
-def required(document: Mapping[str, object], name: str, within: str, *kinds: type) -> Any:  # noqa: ANN401
-    """Return a member that has to be there, of one of these kinds."""
+def get_required(document: Mapping[str, object], name: str, within: str, *kinds: type) -> Any:  # noqa: ANN401
+    """Return a required member of one of these types. Raises `InvalidValueError`."""
     if name not in document:
         raise InvalidValueError(path(within, name), "is missing")
     return _member(document[name], name, within, kinds)
 
 
-def optional(document: Mapping[str, object], name: str, within: str, *kinds: type) -> Any:  # noqa: ANN401
-    """Return a member of one of these kinds; None when it is null or not there."""
+def get_optional(document: Mapping[str, object], name: str, within: str, *kinds: type) -> Any:  # noqa: ANN401
+    """Return a member of one of these types; None if it is null or absent."""
     value = document.get(name)
     return None if value is None else _member(value, name, within, (*kinds, type(None)))
 
 
 def _member(value: object, name: str, within: str, kinds: tuple[type, ...]) -> Any:  # noqa: ANN401
-    # Most fit: for them no path is put together.
+    # Build the path only for the few members with an error.
     if type(value) in kinds and (not isinstance(value, str) or value.isascii()):
         return value
     return expect(value, path(within, name), *kinds)
@@ -166,7 +167,7 @@ def _member(value: object, name: str, within: str, kinds: tuple[type, ...]) -> A
 def objects(document: Mapping[str, object], name: str, within: str = "") -> list[Document]:
     """Return a member that is an array of objects."""
     field = path(within, name)
-    return check_objects(required(document, name, within, list), field)
+    return check_objects(get_required(document, name, within, list), field)
 
 
 def check_objects(values: Sequence[object], field: str) -> list[Document]:
@@ -174,12 +175,12 @@ def check_objects(values: Sequence[object], field: str) -> list[Document]:
 
 
 def without(document: Mapping[str, T], *names: str) -> dict[str, T]:
-    """Return the other members."""
+    """Return the members without `names`."""
     return {name: value for name, value in document.items() if name not in names}
 
 
 def one_of(choices: Mapping[str, T], given: str, field: str) -> T:
-    """Return what the word stands for. Raises `InvalidValueError` for another word."""
+    """Return the choice with the name `given`. Raises `InvalidValueError` for an unknown name."""
     if given not in choices:
         reason = f"is {given[:50]!r}, not one of {', '.join(choices)}"
         raise InvalidValueError(field, reason)
@@ -187,7 +188,7 @@ def one_of(choices: Mapping[str, T], given: str, field: str) -> T:
 
 
 def path(within: str, name: str) -> str:
-    """Return the path of a member, for messages. A long name is cut."""
+    """Return the path of a member for messages. A long name is cut."""
     if len(name) > _SHOWN_CHARS:
         name = f"{name[:_SHOWN_CHARS]}..."
     return f"{within}.{name}" if within else name

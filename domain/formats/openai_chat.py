@@ -1,7 +1,7 @@
 """OpenAI's chat format: {"messages": [...], "tools": [...]}, of requests and fine-tuning files.
 
-Read and written for imports and exports, and written as a context to send on. What has no place
-here is kept under `openai` of the metadata, and written again.
+It is read and written for imports and exports, and written as a context to send on. Parts that a
+message has no field for are kept in the metadata under `openai`, and written again.
 """
 
 import json
@@ -16,10 +16,10 @@ from chatkeep.domain.formats.codec import (
     Embed,
     Line,
     expect,
+    get_optional,
+    get_required,
     objects,
     one_of,
-    optional,
-    required,
     without,
 )
 from chatkeep.domain.formats.tool_calls import find_call, make_call
@@ -41,9 +41,9 @@ _Calls = list[tuple[str, str]]
 
 
 def recognizes(document: object) -> bool:
-    """Whether anything in the document is known of this format only.
+    """Return whether the document has anything that only this format has.
 
-    Messages with a role and a text alone are in many formats.
+    Many formats have messages with only a role and a text.
     """
     match document:
         case {"messages": list(messages), **rest}:
@@ -71,26 +71,26 @@ def read(document: object) -> Line:
 
 def _read(given: Document, index: int, calls: _Calls) -> Document:
     where = f"messages[{index}]"
-    given_role: str = required(given, "role", where, str)
+    given_role: str = get_required(given, "role", where, str)
     role = one_of(_ROLES, given_role, f"{where}.role")
     tool_calls = objects(given, "tool_calls", where) if given.get("tool_calls") else None
-    optional(given, "tool_calls", where, list)
-    name: str | None = optional(given, "name", where, str)
+    get_optional(given, "tool_calls", where, list)
+    name: str | None = get_optional(given, "name", where, str)
     rest = without(given, *_SHARED)
-    text, parts = _text(optional(given, "content", where, str, list))
+    text, parts = _text(get_optional(given, "content", where, str, list))
     if parts:
         rest["content"] = parts
     message: Document = {
         "role": role.value,
         "content": text,
         "tool_calls": tool_calls,
-        "tool_call_id": optional(given, "tool_call_id", where, str),
+        "tool_call_id": get_optional(given, "tool_call_id", where, str),
         "name": name,
     }
-    function: Document | None = optional(given, "function_call", where, dict)
+    function: Document | None = get_optional(given, "function_call", where, dict)
     if function is not None:
-        called: str = required(function, "name", f"{where}.function_call", str)
-        arguments: str = required(function, "arguments", f"{where}.function_call", str)
+        called: str = get_required(function, "name", f"{where}.function_call", str)
+        arguments: str = get_required(function, "arguments", f"{where}.function_call", str)
         if not tool_calls:
             del rest["function_call"]
             calls.append((called, f"call_{index}"))
@@ -104,7 +104,7 @@ def _read(given: Document, index: int, calls: _Calls) -> Document:
 
 
 def _text(content: str | list[Any] | None) -> tuple[str | None, list[Any]]:
-    """Return the text, and all the parts when they are more than one text."""
+    """Return the text, and all the parts if they are more than one text."""
     if not isinstance(content, list):
         return content, []
     match content:
@@ -115,10 +115,10 @@ def _text(content: str | list[Any] | None) -> tuple[str | None, list[Any]]:
 
 
 class OpenAIChatWriter:
-    """Writes what `read` reads, for fine-tuning.
+    """Writes the format that `read` reads, for fine-tuning.
 
-    Left out are ids, times, titles, statuses, holds, other metadata than `openai`, entries that are
-    not messages, and conversations without messages.
+    It leaves out ids, times, titles, statuses, holds, other metadata than `openai`, entries that
+    are not messages, and conversations without messages.
     """
 
     writes_empty = False
@@ -158,7 +158,8 @@ def _kept(metadata: JsonText) -> Document:
 def write_context(context: Context, embed: Embed) -> Document:
     """Return the messages of a context to send on to OpenAI's chat API.
 
-    Tool calls are as they are stored. Left out are metadata, and a `name` that the API refuses.
+    Tool calls are written as they are stored. Metadata, and a `name` that the API refuses, are left
+    out.
     """
     return {"messages": [_context_message(message, embed) for message in context.messages]}
 

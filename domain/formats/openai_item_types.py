@@ -70,10 +70,10 @@ _WITH_PARTS: Final = {
 
 
 def complete(kind: str, item: Members) -> dict[str, str]:
-    """Return the members to add to an item of that kind, or to replace in it, as texts."""
+    """Return the members to add to an item of that kind, or to replace, as texts."""
     found = _missing(item, _OF_KINDS.get(kind, {}))
     if kind in {"tool_search_call", "tool_search_output"} and value_of(item, "execution") is None:
-        # A call that the server runs itself has no id to answer to.
+        # A call that the server runs itself has no call id.
         by_server = value_of(item, "call_id") is None
         found["execution"] = '"server"' if by_server else '"client"'
     if kind == "shell_call" and isinstance(value_of(item, "action"), dict):
@@ -88,7 +88,7 @@ def complete(kind: str, item: Members) -> dict[str, str]:
 
 
 def _missing(item: Members, required: Mapping[str, str]) -> dict[str, str]:
-    """Return what is required and missing. Null counts as missing unless the member may be null."""
+    """Return the missing required members. Null counts as missing unless the member is nullable."""
     return {
         key: source
         for key, source in required.items()

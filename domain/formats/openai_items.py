@@ -25,7 +25,7 @@ _FOREIGN_ROLES: Final = frozenset({"unknown", "critic", "discriminator", "tool"}
 # Added members that come first in their item.
 _FIRST: Final = ("id", "type")
 _WITH_STATUS: Final = frozenset({"message", "function_call", "function_call_output"})
-# The Agents SDK writes the last one when a model of another provider gives no id.
+# The Agents SDK writes the last one if a model of another provider does not return an id.
 _NO_IDS: Final = (None, "", "__fake_id__")
 
 _Found = tuple[
@@ -35,9 +35,9 @@ _Found = tuple[
 
 @dataclass(frozen=True, slots=True)
 class ParsedItem:
-    """A normalised item: `text(id)` is what is stored. `id` is None unless the item has one.
+    """A normalised item. `text(id)` is the text to store. `id` is None if the item has none.
 
-    `message` is the same as a native message, without an id; None for an item that is not one.
+    `message` is the item as a native message, without an id; None if it is not a message.
     """
 
     id: ItemId | None
@@ -51,7 +51,7 @@ class ParsedItem:
         return ItemText(f"{self._before_id}{id}{self._after_id}")
 
     def new(self, at: datetime) -> NewEntry:
-        """Return the entry to store, with its ids: its own, or new ones."""
+        """Return the entry to store, with new ids if it has none."""
         uuid = uuid7(at)
         item_id = self.id or mint_id(self.kind, uuid)
         return NewEntry(
@@ -63,14 +63,13 @@ class ParsedItem:
         )
 
     def is_stored_as(self, item: Item) -> bool:
-        """Whether this would be stored as `item`, whatever id was made for it."""
+        """Return whether this is stored as `item`, regardless of a generated id."""
         return item.text == (self._before_id if self.id else self.text(item.id))
 
     def canonical(self) -> str:
-        """Return the normalised item without what `complete` adds.
+        """Return the normalised item without the additions of `complete`.
 
-        Digests of requests and exports are made of this text, so they stay valid when `complete`
-        adds more.
+        Digests of requests and exports use this text, so they stay valid if `complete` adds more.
         """
         if self._incomplete is not None:
             return self._incomplete
@@ -82,12 +81,12 @@ def mint_id(kind: str, uuid: UUID) -> ItemId:
 
 
 def parse_item(text: ItemText, *, field: str) -> ParsedItem:
-    """Parse an item, a JSON text, and fill in what OpenAI fills in.
+    """Parse an item, a JSON text, and complete it as OpenAI does.
 
-    A missing `type` becomes `message` beside a `role`, and `item_reference` beside an `id` alone. A
-    string as a message's `content` becomes a list with that text. The `status` of messages, calls
-    and outputs defaults to `completed`. `complete` adds the rest. Null counts as missing here, and
-    an empty `id` does too. Everything else stays as it is, in its order.
+    A missing `type` becomes `message` if there is a `role`, and `item_reference` if there is only
+    an `id`. A string as a message's `content` becomes a list with that text. The `status` of
+    messages, calls and outputs defaults to `completed`. `complete` adds the rest. Null and an empty
+    `id` count as missing. Everything else stays unchanged and in order.
     Raises `InvalidValueError` naming the field below `field`.
     """
     try:
@@ -123,7 +122,7 @@ def _parse(text: ItemText, field: str) -> ParsedItem:
 def _around_id(
     text: ItemText, item: Members, item_id: ItemId | None, changes: dict[str, str]
 ) -> tuple[str, str]:
-    """Return the item's text before its id and after it; all of it and "" if it has one."""
+    """Return the item's text before and after the place of its id; all and "" if it has an id."""
     if item_id is not None:
         return write(item, changes, first=_FIRST) if changes else text, ""
     written = write(item, {"id": _ID_PLACE, **changes}, first=_FIRST)
@@ -213,25 +212,25 @@ def _part(source: str, *, said_by_model: bool) -> str:
     return f'[{{"type":"input_text","text":{source}}}]'
 
 
-# Takes the place of the id while the text around it is written. JSON does not contain NUL.
+# A placeholder for the id while the text around it is written. JSON never contains NUL.
 _ID_PLACE: Final = "\x00"
 
 
 class ItemWriter:
-    """Writes messages as items. The messages are given in their order.
+    """Writes messages as items. The messages must be given in order.
 
-    `earlier`: the ids of calls in messages before the first one, each with whether it is a custom
-    tool's. OpenAI accepts the result of a custom tool only as an item of another kind.
+    `earlier` has the ids of calls in messages before the first one, and for each whether it calls a
+    custom tool: OpenAI requires another kind of item for the result of a custom tool.
     """
 
     def __init__(self, earlier: Mapping[str, bool] = MappingProxyType({})) -> None:
         self._custom = dict(earlier)
 
     def write(self, message: Message) -> tuple[Item, ...]:
-        """Return the items of the next message: at least one, in their order.
+        """Return the items of the next message: at least one, in order.
 
-        A text becomes a message, each tool call a call, and a message of a tool the output of the
-        last call of its id.
+        A text becomes a message, each tool call a call, and a tool message the output of the last
+        call with its id.
         """
         if message.role is Role.TOOL:
             return _items(message, [self._output(message)])
@@ -260,8 +259,8 @@ class ItemWriter:
         return "function_call_output", message.id.hex, {**fields, "status": "completed"}
 
 
-def calls_answered_from_before(messages: Collection[Message]) -> set[str]:
-    """Return the ids of calls that these messages, in their order, answer and do not make."""
+def find_earlier_calls(messages: Collection[Message]) -> set[str]:
+    """Return the ids of calls that these messages answer, but that were made before them."""
     if not any(message.role is Role.TOOL for message in messages):
         return set()
     called: set[str] = set()

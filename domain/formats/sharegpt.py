@@ -1,6 +1,6 @@
 """ShareGPT's format: {"id", "conversations": [{"from", "value"}]}, of data sets and exports.
 
-What has no place here is kept under `sharegpt` of the metadata.
+Parts that a message has no field for are kept in the metadata under `sharegpt`.
 """
 
 from typing import Any, Final
@@ -11,9 +11,9 @@ from chatkeep.domain.formats.codec import (
     Document,
     Line,
     expect,
+    get_required,
     objects,
     one_of,
-    required,
     without,
 )
 from chatkeep.domain.formats.tool_calls import find_call, make_call, parse_strictly
@@ -70,8 +70,8 @@ def read(document: object) -> Line:
 
 def _message(turn: Document, index: int, calls: _Calls) -> Document:
     where = f"conversations[{index}]"
-    speaker: str = required(turn, "from", where, str)
-    said: str = required(turn, "value", where, str)
+    speaker: str = get_required(turn, "from", where, str)
+    said: str = get_required(turn, "value", where, str)
     role = one_of(_ROLES, speaker, f"{where}.from")
     message: dict[str, Any] = {"role": role.value, "content": said}
     if rest := without(turn, "from", "value"):
@@ -85,7 +85,7 @@ def _message(turn: Document, index: int, calls: _Calls) -> Document:
 
 
 def _call(text: str, call_id: str, calls: _Calls) -> Document:
-    """Return the call that a text is: JSON with a name and arguments, or a text of another kind."""
+    """Return the tool call in a text: JSON with a name and arguments, or any other text."""
     match parse_strictly(text):
         case {"name": str(name), "arguments": arguments}:
             calls.append((name, call_id))

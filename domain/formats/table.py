@@ -1,4 +1,4 @@
-"""All formats: which can be read, which can be written, and which a context can be given in."""
+"""The table of all formats: those to read, to write, and for contexts."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -13,7 +13,7 @@ _SHOWN_KEYS: Final = 8
 
 
 class Format(StrEnum):
-    """The formats of files, by the names that commands take."""
+    """The formats of files; the values are their names in commands."""
 
     JSONL = "jsonl"
     CHATGPT = "chatgpt"
@@ -23,15 +23,15 @@ class Format(StrEnum):
 
 
 class ContextFormat(StrEnum):
-    """The formats of contexts, beside the service's own."""
+    """The formats of contexts, besides the service's own."""
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
 
 
 READERS: Final[Mapping[Format, Reader]] = {
-    # A document of several formats is of the first of these. Messages of a role and a text mean the
-    # same in all; then come those with most of their own.
+    # A document that several formats recognize is read as the first of these. Messages with only a
+    # role and a text mean the same in all of them.
     Format.JSONL: Reader(chatkeep.recognizes, chatkeep.read),
     Format.CHATGPT: Reader(chatgpt.recognizes, chatgpt.read),
     Format.SHAREGPT: Reader(sharegpt.recognizes, sharegpt.read),
@@ -49,10 +49,9 @@ CONTEXTS: Final[Mapping[ContextFormat, Callable[[Context, Embed], Document]]] = 
 
 
 def read_any(document: object) -> Line:
-    """Return the conversation, whatever format it is in.
+    """Return the conversation of a document in any format; the service's own is tried first.
 
-    It is in the service's own format if that takes it. Raises `InvalidValueError`: for a document
-    in no format, with what was seen.
+    Raises `InvalidValueError`; for an unknown format it describes the document.
     """
     own = READERS[Format.JSONL]
     try:

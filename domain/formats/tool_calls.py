@@ -1,4 +1,4 @@
-"""Tool calls of other formats: how each becomes one of ours, and which call a result answers."""
+"""Converts tool calls of other formats, and finds the call that a result answers."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from chatkeep.domain.json_fields import encode, is_unicode
 
 
 def make_call(call_id: str, name: str, argument: str, *, is_json: bool) -> Document:
-    """Return a tool call: of a function when its argument is JSON, else of a custom tool."""
+    """Return a tool call: of a function if its argument is JSON, otherwise of a custom tool."""
     if is_json:
         function = {"name": name, "arguments": argument}
         return {"id": call_id, "type": "function", "function": function}
@@ -18,15 +18,15 @@ def make_call(call_id: str, name: str, argument: str, *, is_json: bool) -> Docum
 
 
 def is_json_object(text: str) -> bool:
-    """Whether the text is a JSON object, as `parse_strictly` takes it."""
+    """Return whether `parse_strictly` reads the text as a JSON object."""
     return isinstance(parse_strictly(text), dict)
 
 
 def parse_strictly(text: str) -> Any:  # noqa: ANN401 - any JSON
-    """Return the value of a text that every reader of JSON takes; None for any other.
+    """Return the value of a text that every JSON parser accepts; None for any other.
 
-    Others are, beside what is not JSON, those with an unpaired surrogate, with NaN, and with a
-    number beyond the range of a double or with thousands of digits.
+    Besides texts that are not JSON, this refuses unpaired surrogates, NaN, numbers beyond the range
+    of a double, and numbers with thousands of digits.
     """
     try:
         value = _strict.decode(text)
@@ -38,7 +38,7 @@ def parse_strictly(text: str) -> Any:  # noqa: ANN401 - any JSON
 
 
 def find_call(calls: Sequence[tuple[str, str]], name: str | None) -> str | None:
-    """Return the id of the last call of that name, else of the last call, else None.
+    """Return the id of the last call with that name, or of the last call, or None.
 
     `calls` are names and ids.
     """

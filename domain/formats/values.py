@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.formats.codec import Document, optional, path
+from chatkeep.domain.formats.codec import Document, get_optional, path
 
 _TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,100}))?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
@@ -20,7 +20,7 @@ _NO_TIME: Final = "is not a time in the form of RFC3339, such as 2026-01-31T12:0
 
 def read_id(document: Document, within: str) -> UUID | None:
     """Return the member `id`; None when it is null or not there. Raises `InvalidValueError`."""
-    text = optional(document, "id", within, str)
+    text = get_optional(document, "id", within, str)
     if text is None:
         return None
     if _UUID.fullmatch(text) is None:
@@ -30,13 +30,13 @@ def read_id(document: Document, within: str) -> UUID | None:
 
 def read_time(document: Document, name: str, within: str) -> datetime | None:
     """Return a time in UTC; None when it is null or not there. Raises `InvalidValueError`."""
-    text = optional(document, name, within, str)
+    text = get_optional(document, name, within, str)
     if text is None:
         return None
     time = parse_time(text, path(within, name))
     # Not the first and last year: offsets overflow there, and Postgres reads the ends as infinity.
     if not MINYEAR < time.year < MAXYEAR:
-        reason = f"is of the year {time.year}, which is out of range"
+        reason = f"is in the year {time.year}, which is out of range"
         raise InvalidValueError(path(within, name), reason)
     return time if time.tzinfo is UTC else time.astimezone(UTC)
 
@@ -62,6 +62,6 @@ def parse_time(text: str, field: str) -> datetime:
 
 
 def write_time(time: datetime) -> str:
-    """Return a time as RFC 3339 has it, with `Z` for UTC."""
+    """Return a time in the format of RFC 3339, with `Z` for UTC."""
     text = time.isoformat()
     return f"{text[:-6]}Z" if text.endswith("+00:00") else text

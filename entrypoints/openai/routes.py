@@ -56,7 +56,7 @@ def openai_api(
     chatkeep: Chatkeep, settings: Settings, middleware: Sequence[ASGIMiddleware], metrics: Metrics
 ) -> Router:
     """Return the routes below /openai. `middleware` is that of the other routes."""
-    openai = OpenAIConversations.beside(chatkeep)
+    openai = OpenAIConversations.from_chatkeep(chatkeep)
     return Router(
         "/openai/v1/conversations",
         include_in_schema=False,

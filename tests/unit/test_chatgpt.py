@@ -219,7 +219,7 @@ def test_an_archived_conversation_without_messages_is_one() -> None:
 @pytest.mark.parametrize(
     ("broken", "field", "reason"),
     [
-        (tree(node("a", "b"), node("b", "a")), "mapping.b", "a parent of its own parents"),
+        (tree(node("a", "b"), node("b", "a")), "mapping.b", "among its own ancestors"),
         (tree(node("a", "root", "robot", "x")), "mapping.a.message.author.role", "'robot'"),
         (tree(node("a", "root", "user", "x", at=1e300)), "mapping.a.message.create_time", "1e+300"),
         (tree(node("a", "root", "user", 5)), "mapping.a.message.content", "must be an object"),

@@ -264,11 +264,15 @@ async def test_a_hold_is_imported_and_exported(store: StoreWithTransfer) -> None
         ({"item": "[]"}, "messages[0].item", "not a JSON object"),
         ({"item": '{"type":"reasoning"}'}, "messages[0].item.id", "missing"),
         ({"item": '{"id":"a","role":"user","content":"x"}'}, "messages[0].role", "is a message"),
-        ({"item": '{"id":"a","type":"x"}', "content": "x"}, "messages[0].role", "missing beside"),
+        (
+            {"item": '{"id":"a","type":"x"}', "content": "x"},
+            "messages[0].role",
+            "missing: the other fields",
+        ),
         (
             {"role": "user", "content": "x", "item": f'{{"id":"msg_{"0" * 32}","type":"x"}}'},
             "messages[0].item.id",
-            "of the id of another message",
+            "derived from the id of another message",
         ),
     ],
 )
