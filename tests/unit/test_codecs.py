@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chatkeep.domain.context import calls, select
@@ -124,8 +124,9 @@ def test_what_is_written_is_read_again_but_for_what_the_format_leaves_out(
     name: Format, messages: list[dict[str, Any]]
 ) -> None:
     writer = WRITERS[name]
-    written = entries(messages)
-    piece = Piece(conversation(), written, is_first=True, is_last=True)
+    written = [each for each in entries(messages) if writer.entry(each, json.loads) is not None]
+    assume(written)
+    piece = Piece(conversation(), entries(messages), is_first=True, is_last=True)
 
     line = READERS[name].read(decode(JsonLines(writer).write(piece)))
 
