@@ -1,4 +1,4 @@
-"""Exports as JSON Lines: one document a conversation, a line each, written in pieces as they come.
+"""Writes exports as JSON Lines: one document per conversation and line, written piece by piece.
 
 Lines end with a line feed and nothing else; the text is UTF-8.
 """
@@ -16,12 +16,12 @@ _encode: Final = msgspec.json.Encoder().encode
 class JsonLines:
     """Writes conversations with the writer of a format, and counts what it leaves out.
 
-    Without one they are written in the service's own format, which leaves out nothing.
+    The default is the service's own format, which leaves out nothing.
     """
 
     def __init__(self, writer: Writer = WRITERS[Format.JSONL]) -> None:
         self._writer = writer
-        # What comes before the next entry; None as long as the line is not begun.
+        # Goes before the next entry; None until the line has begun.
         self._separator: bytes | None = None
         self._entries_left_out = 0
         self._conversations_left_out = 0

@@ -1,8 +1,8 @@
-"""JSON documents within a body -> the texts of the domain.
+"""Decodes the JSON documents within a body, such as metadata, and checks them.
 
-A body is decoded with its documents as they stand in it, which is quick whatever they hold. What is
-certain to be over its limit is refused before it is decoded: as objects of Python a document takes
-up to a hundred times its size.
+A body is decoded with its documents left as text, which is fast whatever they contain. A document
+that is certain to exceed its limit is refused before it is decoded: Python's objects take up to a
+hundred times its size.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _WHITE_SPACE: Final = b" \t\n\r"
 
 
 def _float(literal: str) -> float:
-    """Return the number, much faster than msgspec reads one like `1e308`."""
+    """Read a number like `1e308`, much faster than msgspec does."""
     value = float(literal)
     if isinf(value):
         raise ValueError("Number out of range")
@@ -47,7 +47,10 @@ _decode_objects_or_null: Final = msgspec.json.Decoder(
 def parse_metadata(
     given: Raw | UnsetType, limits: Limits, *, field: str = "metadata", may_be_null: bool = True
 ) -> JsonText:
-    """Return metadata as the domain keeps it. Raises what is wrong with it, naming the field."""
+    """Return metadata as the domain keeps it.
+
+    Raises `InvalidValueError` or `LimitExceededError` naming the field.
+    """
     if isinstance(given, UnsetType):
         return EMPTY_OBJECT
     document = bytes(given)
@@ -60,7 +63,7 @@ def parse_metadata(
 
 
 def parse_tool_calls(given: Raw | UnsetType, limits: Limits, *, field: str) -> JsonText | None:
-    """Return tool calls as the domain keeps them. Raises what is wrong with them."""
+    """Return tool calls as the domain keeps them. Raises as `parse_metadata` does."""
     if isinstance(given, UnsetType):
         return None
     document = bytes(given)
@@ -72,17 +75,18 @@ def parse_tool_calls(given: Raw | UnsetType, limits: Limits, *, field: str) -> J
 
 
 def minimal_size(document: bytes) -> int:
-    """Return how many characters there are at least once it is compact; there are no more values.
+    """Return a lower bound of the characters of the document once it is compact.
 
-    No way of writing commas and brackets makes them any fewer, within texts or between values. Of
-    all the rest, escapes of two halves of a pair, twelve bytes, become one character. A number
-    counts with all its digits.
+    There are no more values than that either: commas and brackets cannot be written in
+    another way. What shrinks most is an escaped surrogate pair, from twelve bytes to one character.
+    A number counts with all its digits.
     """
     marks = document.count(b",") + document.count(b"[") + document.count(b"{")
     return max(marks, len(document.translate(None, _WHITE_SPACE)) // len(r"\ud83e\uddf5"))
 
 
 def decode_document(decode: Callable[[bytes], _T], document: bytes, field: str) -> _T:
+    """Return what `decode` returns. Raises `InvalidValueError` naming the field."""
     try:
         return decode(document)
     except msgspec.ValidationError as error:

@@ -145,7 +145,7 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
             key=request.headers.get("idempotency-key"),
             is_retry=_is_retry(request),
         )
-        # How long the conversation is by now, this API does not ask.
+        # This API does not ask for the length of the conversation.
         metrics.record_append(len(items), over_soft_limit=False)
         return ItemList.from_domain(items)
 
