@@ -19,7 +19,7 @@ from chatkeep.adapters.piccolo.rows import Row, from_jsonb, from_text, message_c
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Entry, View
-from chatkeep.domain.model import EMPTY_OBJECT, ConversationId, Message, Order, Role
+from chatkeep.domain.model import ConversationId, NewMessage, Order, Role
 
 # The kinds of a page's bounds: positions, messages, or the item after which it starts.
 POSITIONS: Final = "positions"
@@ -209,19 +209,14 @@ def _of_items(row: Row, conversation_id: ConversationId) -> Entry:
     if item is not None:
         return Entry(position, created_at, None, item, _item_id(row, row["calls"]))
     content, tool_calls, tool_call_id = row["content"], row["tool_calls"], row["tool_call_id"]
-    message = Message(
+    message = NewMessage(
         id=row["id"],
-        conversation_id=conversation_id,
         role=Role(row["role"]),
         content=None if content is None else from_text(content),
         tool_calls=None if tool_calls is None else from_jsonb(tool_calls),
         tool_call_id=None if tool_call_id is None else from_text(tool_call_id),
-        name=None,
-        metadata=EMPTY_OBJECT,
-        created_at=created_at,
-        position=position,
     )
-    return Entry(position, created_at, message)
+    return Entry(position, created_at, message.stored(conversation_id, position, created_at))
 
 
 def _item_id(row: Row, calls: object) -> ItemId:
