@@ -94,7 +94,7 @@ class OpenAIConversations:
         `LimitExceededError` naming the field.
         """
         at = self.clock.now()
-        drafts, request = await self._prepare(texts, metadata, key)
+        parsed, request = await self._prepare(texts, metadata, key)
         new_id = uuid5(_NAMESPACE, f"{user_id}\0{key}") if request else uuid7(at)
         new = Conversation(
             id=ConversationId(new_id),
@@ -106,7 +106,7 @@ class OpenAIConversations:
             created_at=at,
             updated_at=at,
         )
-        entries = [draft.new(at) for draft in drafts]
+        entries = [each.new(at) for each in parsed]
         return await self.items.create(new, entries, key=request, provision=self.provision_users)
 
     async def append(
@@ -126,30 +126,30 @@ class OpenAIConversations:
         Raises `ConversationNotFoundError`, `ItemIdTakenError`, `KeyTakenError`, and
         `InvalidValueError` or `LimitExceededError` naming the field.
         """
-        drafts, request = await self._prepare(texts, JsonText(""), key)
-        if not drafts:
+        parsed, request = await self._prepare(texts, JsonText(""), key)
+        if not parsed:
             await self.conversations.get(user_id, conversation_id)
             return ()
         at = self.clock.now()
-        entries = [draft.new(at) for draft in drafts]
+        entries = [each.new(at) for each in parsed]
         try:
             return await self.items.append(user_id, conversation_id, entries, at, key=request)
         except ItemIdTakenError:
-            stored = await self._first_attempt(user_id, conversation_id, drafts) if is_retry else ()
+            stored = await self._first_attempt(user_id, conversation_id, parsed) if is_retry else ()
             if not stored:
                 raise
             return stored
 
     async def _first_attempt(
-        self, user_id: UserId, conversation_id: ConversationId, drafts: Sequence[ParsedItem]
+        self, user_id: UserId, conversation_id: ConversationId, parsed: Sequence[ParsedItem]
     ) -> Sequence[Item]:
         """Return the items of the first attempt of this append; an empty list if there is none."""
-        index, known = next((n, draft.id) for n, draft in enumerate(drafts) if draft.id is not None)
+        index, known = next((n, each.id) for n, each in enumerate(parsed) if each.id is not None)
         page = partial(self.items.list, user_id, conversation_id, after=known)
         try:
             item = await self.get(user_id, conversation_id, known)
             before = await page(order=Order.DESC, limit=index + 1)
-            after = await page(order=Order.ASC, limit=len(drafts) - index)
+            after = await page(order=Order.ASC, limit=len(parsed) - index)
         except ItemNotFoundError:
             return ()
         # The entries of one append have consecutive positions and the same time.
@@ -159,12 +159,12 @@ class OpenAIConversations:
             for each in (*before.items, item, *after.items)
             if each.created_at == item.created_at
         }
-        is_whole = -1 not in found and len(drafts) not in found
-        stored = [found[n] for n in range(len(drafts)) if n in found]
+        is_whole = -1 not in found and len(parsed) not in found
+        stored = [found[n] for n in range(len(parsed)) if n in found]
         if (
             is_whole
-            and len(stored) == len(drafts)
-            and all(map(ParsedItem.is_stored_as, drafts, stored))
+            and len(stored) == len(parsed)
+            and all(map(ParsedItem.is_stored_as, parsed, stored))
         ):
             return stored
         return ()
@@ -266,8 +266,8 @@ class OpenAIConversations:
         self, texts: Sequence[ItemText], metadata: JsonText, key: str | None
     ) -> tuple[Sequence[ParsedItem], RequestKey | None]:
         def prepare() -> tuple[Sequence[ParsedItem], RequestKey | None]:
-            drafts = _drafts(texts, self.limits)
-            return drafts, _request_key(key, drafts, metadata)
+            parsed = _parse_items(texts, self.limits)
+            return parsed, _request_key(key, parsed, metadata)
 
         return await run_aside(sum(map(len, texts)), prepare)
 
@@ -295,7 +295,7 @@ def check_openai_metadata(metadata: Mapping[str, str]) -> None:
 
 
 def _request_key(
-    key: str | None, drafts: Sequence[ParsedItem], metadata: JsonText
+    key: str | None, parsed: Sequence[ParsedItem], metadata: JsonText
 ) -> RequestKey | None:
     if key is None:
         return None
@@ -303,12 +303,12 @@ def _request_key(
         reason = f"has from 1 to {MAX_KEY_CHARS} characters and no NUL"
         raise InvalidValueError("Idempotency-Key", reason)
     digest = sha256(metadata.encode())
-    for draft in drafts:
-        digest.update(b"\0" + draft.canonical().encode())
+    for each in parsed:
+        digest.update(b"\0" + each.canonical().encode())
     return RequestKey(key, digest.hexdigest())
 
 
-def _drafts(texts: Sequence[ItemText], limits: Limits) -> list[ParsedItem]:
+def _parse_items(texts: Sequence[ItemText], limits: Limits) -> list[ParsedItem]:
     limits.check("max_items", len(texts), field="items", unit="items")
     for index, text in enumerate(texts):
         # A character has at most four bytes: only the bytes of long texts are counted.

@@ -19,8 +19,8 @@ MADE = ItemId("made")
 
 def normalised(text: str) -> str:
     """Return what is stored, when an id that has to be made is `made`."""
-    draft = parse_item(ItemText(text), field="items[0]")
-    return draft.text(MADE) if draft.id is None else draft.new(AT).item or ""
+    parsed = parse_item(ItemText(text), field="items[0]")
+    return parsed.text(MADE) if parsed.id is None else parsed.new(AT).item or ""
 
 
 def stored(text: str) -> NewEntry:
@@ -185,11 +185,11 @@ def test_only_the_part_that_lacks_something_is_written_anew() -> None:
 def test_a_key_of_before_holds_when_more_is_filled_in(own_id: str) -> None:
     """What a request's digest is made of does not follow what is added for clients."""
     sent = f'{{{own_id}"type":"shell_call","call_id":"c","action":{{}}}}'
-    draft = parse_item(ItemText(sent), field="items[0]")
+    parsed = parse_item(ItemText(sent), field="items[0]")
 
     place = own_id or '"id":"",'
-    assert draft.canonical() == f'{{{place}"type":"shell_call","call_id":"c","action":{{}}}}'
-    assert "environment" in (draft.new(AT).item or "")
+    assert parsed.canonical() == f'{{{place}"type":"shell_call","call_id":"c","action":{{}}}}'
+    assert "environment" in (parsed.new(AT).item or "")
 
 
 @pytest.mark.parametrize("sent", ['{"id":"msg_1"}', '{"type":null,"id":"msg_1"}'])
