@@ -11,7 +11,7 @@ COUNTED_UP_TO: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsOptions:
-    """What to report: growth over so many days, and the `top` largest and slowest.
+    """What to report: growth over `days` days, and the `top` largest and slowest.
 
     `plan` is the room of the storage plan in bytes. `exact`: count tables of any size. `seconds`
     is the longest that one part of the report may take.

@@ -87,7 +87,7 @@ def _report(result: MoveResult) -> None:
 
 
 def _show_next_steps(settings: Settings, result: MoveResult) -> None:
-    click.echo("\nEverything was moved. The source is as it was. Next:")
+    click.echo("\nEverything was moved. The source was not changed. Next:")
     if result.sessions:
         click.echo(f"  - {_in_use(result.sessions)}")
     click.echo("  - set DATABASE_URL to the URL you gave, and start the service")

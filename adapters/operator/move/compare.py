@@ -31,7 +31,7 @@ async def compare_table(source: Engine, target: Engine, table: MovedTable) -> Ta
 
 
 async def check_untouched(target: Engine, state: TargetState, tables: Sequence[MovedTable]) -> None:
-    """Raise `MoveError` if somebody has written to the target since a run finished."""
+    """Raise `MoveError` if another process has written to the target since a run finished."""
     for table in tables:
         if state.sums and table.name in state.sums:
             [row] = await target.fetch(table.statements.compare)

@@ -1,8 +1,8 @@
 """Checks the source and the target of a move before it starts, and marks the target.
 
 The mark is a table in the target, `chatkeep_move`, made before the first row is copied. Only a
-marked target is continued, and only if nobody else has written to it: a move deletes the rows that
-the source does not have.
+marked target is continued, and only if no other process has written to it: a move deletes rows
+that the source does not have.
 """
 
 import json

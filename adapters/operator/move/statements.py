@@ -155,7 +155,7 @@ def users(columns: tuple[str, ...] = _COLUMNS["users"], *, adopted: bool = False
 
 USERS: Final = users()
 
-# Messages go in the order of their conversations: what is read together then lies together.
+# Messages are copied in the order of their conversations, so rows that are read together are close.
 TABLES: Final = (
     USERS,
     MovedTable("conversations", _COLUMNS["conversations"], _ID, ("id", "user_id")),

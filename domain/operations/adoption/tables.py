@@ -25,7 +25,7 @@ class LegacyTable:
     identifiers: Mapping[str, str]
 
     def identifier(self, field: str) -> str | None:
-        """Return the quoted column of a field; None when there is none."""
+        """Return the quoted column of a field, or None if it has no column."""
         column = self.columns.fields.get(field)
         return None if column is None else self.identifiers[column.name]
 
