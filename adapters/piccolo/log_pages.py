@@ -15,7 +15,15 @@ from chatkeep.adapters.piccolo.bounds import (
     text_bytes,
     within,
 )
-from chatkeep.adapters.piccolo.rows import Row, from_jsonb, from_text, message_columns, to_message
+from chatkeep.adapters.piccolo.rows import (
+    MESSAGE_COLUMNS,
+    Row,
+    from_jsonb,
+    from_text,
+    message_columns,
+    new_tuple,
+    to_message,
+)
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Entry, View
@@ -50,7 +58,6 @@ class _Columns:
         return within(_SHARE, ", ".join(f"page.{name}" for name in self.names), self.texts)
 
 
-_NAMES: Final = tuple(column.partition(".")[2] for column in message_columns("m").split(", "))
 _ITEM_BYTES: Final = json_bytes("i.item", _SHARE)
 
 # For a message that was sent as an item, only the columns of the item. If its text alone is too
@@ -61,7 +68,7 @@ _SENT_BYTES: Final = f"""CASE WHEN octet_length(m.content) > {_SHARE} THEN {text
 
 _COLUMNS: Final = {
     View.MESSAGES: _Columns(
-        _NAMES, message_columns("m"), message_bytes("m", _SHARE), MESSAGE_TEXTS
+        MESSAGE_COLUMNS, message_columns("m"), message_bytes("m", _SHARE), MESSAGE_TEXTS
     ),
     View.ITEMS: _Columns(
         (
@@ -78,13 +85,13 @@ _COLUMNS: Final = {
         _ITEM_BYTES,
     ),
     View.WHOLE: _Columns(
-        (*_NAMES, "item_id", "item"),
+        (*MESSAGE_COLUMNS, "item_id", "item"),
         f"{message_columns('m')}, m.item_id, m.item",
         f"{message_bytes('m', _SHARE)} + {json_bytes('m.item', _SHARE)}",
         (*MESSAGE_TEXTS, "item"),
         ", ".join(
             f"i.{name}" if name in ("created_at", "position", "item_id", "item") else "NULL"
-            for name in (*_NAMES, "item_id", "item")
+            for name in (*MESSAGE_COLUMNS, "item_id", "item")
         ),
         _ITEM_BYTES,
     ),
@@ -201,13 +208,14 @@ SELECT {_OF_ITEMS.item} FROM conversation_items i WHERE {_I} AND i.item_id = :it
 
 def _of_message(row: Row, _: ConversationId) -> Entry:
     message = to_message(row)
-    return Entry(message.position, message.created_at, message)
+    return new_tuple(Entry, (message.position, message.created_at, message, None, None))
 
 
 def _of_items(row: Row, conversation_id: ConversationId) -> Entry:
     position, created_at, item = row["position"], row["created_at"], row["item"]
     if item is not None:
-        return Entry(position, created_at, None, item, _item_id(row, row["calls"]))
+        item_id = _item_id(row, row["calls"])
+        return new_tuple(Entry, (position, created_at, None, item, item_id))
     content, tool_calls, tool_call_id = row["content"], row["tool_calls"], row["tool_call_id"]
     message = NewMessage(
         id=row["id"],

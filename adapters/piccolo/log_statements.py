@@ -55,44 +55,56 @@ def _moved(condition: str = "") -> str:
 )"""
 
 
+# The places of new entries: of an append from the row that it moves, of a create from its call.
+_OF_MOVED: Final = ("moved.id", "moved.user_id", "moved.first", "moved.last", "moved")
+_FIRST: Final = ":first::bigint"
+_OF_CALL: Final = (":conversation_id", ":user_id", _FIRST, f"{_FIRST} + :entries - 1", "")
+
 _MADE: Final = """provisioned AS (
   INSERT INTO users (id) SELECT :user_id WHERE :provision ON CONFLICT DO NOTHING
-), moved AS (
+), made AS (
   INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain,
                              message_count, last_position)
   VALUES (:conversation_id, :user_id, :title, :status, :conversation_metadata,
           :conversation_created_at, :at, :retain, :messages,
           CASE WHEN :entries > 0 THEN :first::bigint + :entries - 1 ELSE 0 END)
-  RETURNING id, user_id, :first::bigint AS first, :first::bigint + :entries - 1 AS last
 )"""
 
 
-def _added(given: str, columns: str = _COLUMNS) -> str:
-    """Return the fragment that stores messages at the positions that `moved` reserved."""
+def _messages(given: str, places: tuple[str, ...], columns: str = _COLUMNS) -> str:
+    """Return the statement that stores the messages of a batch, at `places`."""
+    conversation, user, first, _, moved = places
     given_at = "coalesce(given.created_at, :at)"
     values = ", ".join(
         given_at if column == "created_at" else f"given.{column}" for column in columns.split(", ")
     )
-    return f"""added AS (
+    return f"""
   INSERT INTO messages (conversation_id, user_id, position, {columns})
-  SELECT moved.id, moved.user_id, moved.first + n - 1, {values}
-  FROM moved, {given}
-)"""
+  SELECT {conversation}, {user}, {first} + n - 1, {values}
+  FROM {", ".join(filter(None, (moved, given)))}"""
 
 
-_KEPT: Final = f"""{_added(_SOME, f"{_COLUMNS}, {_ITEM}")}, kept AS (
+def _others(places: tuple[str, ...]) -> str:
+    """Return the statement that stores the entries of a batch that are not messages."""
+    conversation, user, first, _, moved = places
+    return f"""
   INSERT INTO conversation_items (conversation_id, user_id, position, {_ITEM}, created_at)
-  SELECT moved.id, moved.user_id, moved.first + n - 1, given.item_id, given.item,
+  SELECT {conversation}, {user}, {first} + n - 1, given.item_id, given.item,
          coalesce(given.created_at, :at)
-  FROM moved, {_OTHERS}
-)"""
+  FROM {", ".join(filter(None, (moved, _OTHERS)))}"""
 
-_KEYED: Final = """keyed AS (
+
+def _key(places: tuple[str, ...]) -> str:
+    """Return the statement that stores the key of a request, if it has one."""
+    conversation, user, first, last, moved = places
+    return f"""
   INSERT INTO conversation_keys
     (conversation_id, user_id, key, digest, first_position, last_position, created_at)
-  SELECT moved.id, moved.user_id, :key, :digest, moved.first, moved.last, :at
-  FROM moved WHERE :key::text IS NOT NULL
-)"""
+  SELECT {conversation}, {user}, :key, :digest, {first}, {last}, :at
+  {f"FROM {moved}" if moved else ""} WHERE :key::text IS NOT NULL"""
+
+
+_SOME_COLUMNS: Final = f"{_COLUMNS}, {_ITEM}"
 
 # Those of the item ids that an item of the conversation has. `in_messages` are the messages of
 # generated ids, which are not stored. There is one index probe for each: with a single condition
@@ -148,30 +160,37 @@ LEFT JOIN LATERAL (
 ORDER BY ends.position"""
 
 
-def _with(*fragments: str) -> str:
-    return f"WITH {', '.join(fragments)}"
+def _append(given: str) -> str:
+    return f"WITH {_moved()}, added AS ({_messages(given, _OF_MOVED)}\n)"
 
 
-APPEND_ONE: Final = Statement("log.append_one", f"{_with(_moved(), _added(_ONE))} {_POSITIONS}")
-APPEND: Final = Statement("log.append", f"{_with(_moved(), _added(_MANY))} {_POSITIONS}")
-APPEND_ONE_WINDOW: Final = Statement(
-    "log.append_one_window", _with(_moved(), _added(_ONE)) + _POSITIONS_AND_ENDS
-)
-APPEND_WINDOW: Final = Statement(
-    "log.append_window", _with(_moved(), _added(_MANY)) + _POSITIONS_AND_ENDS
-)
+def _append_items(condition: str = "", *, key: bool = False) -> str:
+    keyed = f", keyed AS ({_key(_OF_MOVED)}\n)" if key else ""
+    return f"""
+WITH {_moved(condition)}, added AS ({_messages(_SOME, _OF_MOVED, _SOME_COLUMNS)}
+), kept AS ({_others(_OF_MOVED)}
+){keyed}
+{_POSITIONS}"""
+
+
+APPEND_ONE: Final = Statement("log.append_one", f"{_append(_ONE)} {_POSITIONS}")
+APPEND: Final = Statement("log.append", f"{_append(_MANY)} {_POSITIONS}")
+APPEND_ONE_WINDOW: Final = Statement("log.append_one_window", _append(_ONE) + _POSITIONS_AND_ENDS)
+APPEND_WINDOW: Final = Statement("log.append_window", _append(_MANY) + _POSITIONS_AND_ENDS)
 # Appends of items: without ids to store, with ids, and with a key.
-APPEND_ITEMS: Final = Statement("log.append_items", f"{_with(_moved(), _KEPT)} {_POSITIONS}")
-APPEND_ITEMS_WITH_IDS: Final = Statement(
-    "log.append_items_with_ids", f"{_with(_moved(_FREE), _KEPT)} {_POSITIONS}"
-)
+APPEND_ITEMS: Final = Statement("log.append_items", _append_items())
+APPEND_ITEMS_WITH_IDS: Final = Statement("log.append_items_with_ids", _append_items(_FREE))
 APPEND_ITEMS_WITH_KEY: Final = Statement(
-    "log.append_items_with_key", f"{_with(_moved(_FREE), _KEPT, _KEYED)} {_POSITIONS}"
+    "log.append_items_with_key", _append_items(_FREE, key=True)
 )
 
-CREATE: Final = Statement("log.create", f"{_with(_MADE, _added(_MANY))} SELECT first FROM moved")
+CREATE: Final = Statement("log.create", f"WITH {_MADE} {_messages(_MANY, _OF_CALL)}")
 CREATE_WITH_ITEMS: Final = Statement(
-    "log.create_with_items", f"{_with(_MADE, _KEPT, _KEYED)} SELECT first FROM moved"
+    "log.create_with_items",
+    f"""
+WITH {_MADE}, kept AS ({_others(_OF_CALL)}
+), keyed AS ({_key(_OF_CALL)}
+) {_messages(_SOME, _OF_CALL, _SOME_COLUMNS)}""",
 )
 
 WINDOW: Final = Statement(

@@ -1,5 +1,8 @@
 """Converts between rows and entities, and escapes texts that Postgres cannot store.
 
+`to_message` reads the columns of a message, and `_WRITTEN` writes them; lists of columns come from
+the tables.
+
 Postgres stores every character but NUL. The escape character is U+FDD0, a code point that Unicode
 reserves for internal use: NUL becomes U+FDD0 '0', and U+FDD0 itself U+FDD0 '1'. Ordinary text is
 only searched for the two, which takes nanoseconds.
@@ -28,12 +31,15 @@ _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _ROLES: Final = {role.value: role for role in Role}
 _STATUSES: Final = {status.value: status for status in Status}
 
+# Makes a named tuple in a quarter of the time of its constructor.
+new_tuple: Final = tuple.__new__
+
 CONVERSATION_COLUMNS: Final = ", ".join(column_names(Conversations, without=["last_position"]))
-_MESSAGE_COLUMNS: Final = column_names(Messages, without=["user_id", "item_id", "item"])
+MESSAGE_COLUMNS: Final = column_names(Messages, without=["user_id", "item_id", "item"])
 
 
 def message_columns(table: str) -> str:
-    return ", ".join(f"{table}.{column}" for column in _MESSAGE_COLUMNS)
+    return ", ".join(f"{table}.{column}" for column in MESSAGE_COLUMNS)
 
 
 # A page has 20 of these: for speed, fields are passed by position, and without calls of their
@@ -56,17 +62,20 @@ def to_conversation(row: Row) -> Conversation:
 def to_message(row: Row) -> Message:
     content, tool_calls = row["content"], row["tool_calls"]
     tool_call_id, name = row["tool_call_id"], row["name"]
-    return Message(
-        row["id"],
-        row["conversation_id"],
-        _ROLES[row["role"]],
-        None if content is None else from_text(content),
-        None if tool_calls is None else from_jsonb(tool_calls),
-        None if tool_call_id is None else from_text(tool_call_id),
-        None if name is None else from_text(name),
-        from_jsonb(row["metadata"]),
-        row["created_at"],
-        row["position"],
+    return new_tuple(
+        Message,
+        (
+            row["id"],
+            row["conversation_id"],
+            _ROLES[row["role"]],
+            None if content is None else from_text(content),
+            None if tool_calls is None else from_jsonb(tool_calls),
+            None if tool_call_id is None else from_text(tool_call_id),
+            None if name is None else from_text(name),
+            from_jsonb(row["metadata"]),
+            row["created_at"],
+            row["position"],
+        ),
     )
 
 

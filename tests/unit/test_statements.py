@@ -71,9 +71,9 @@ USE_PICCOLOS_TABLES = {
     ("adapters.operator.stats.statements", "Conversations"): OPERATORS,
     ("adapters.piccolo.migrate", "Migration"): "gives Piccolo's command its engine",
     ("adapters.piccolo.migrate", "Migrations"): NO_USERS_DATA,
-    ("adapters.piccolo.piccolo_app", "TABLES"): "hands them to Piccolo's commands",
     ("adapters.piccolo.rows", "Conversations"): "asks for the names of columns",
     ("adapters.piccolo.rows", "Messages"): "asks for the names of columns",
+    ("adapters.piccolo.piccolo_app", "TABLES"): "hands them to Piccolo's commands",
     ("adapters.piccolo.schema", "tables"): "asks for the types of columns",
     ("adapters.piccolo.sizes", "TABLES"): "asks how large they are",
     ("adapters.piccolo.sweeps", "ConversationSweeps"): NO_USERS_DATA,
@@ -598,7 +598,7 @@ def test_what_makes_constants_is_used_by_its_own_module_only() -> None:
         for alias in node.names
     }
 
-    assert ("adapters.piccolo.log_statements", "_added") in making
+    assert ("adapters.piccolo.log_statements", "_messages") in making
     assert making.isdisjoint(imported)
 
 
