@@ -6,7 +6,7 @@ import pty
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import asyncpg
@@ -138,7 +138,8 @@ async def test_an_interrupt_at_the_question_erases_nothing(filled: Filled) -> No
         # One that comes just before Python begins to read is seen only after the next key.
         while process.poll() is None:
             process.send_signal(signal.SIGINT)
-            await asyncio.sleep(0.5)
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, timeout=5)
         out, err = process.communicate(timeout=30)
 
     assert (process.returncode, out) == (1, "")

@@ -111,7 +111,7 @@ async def test_a_header_that_decides_is_sent_once(
     )
     [answer], _ = await sent(service, raw)
     assert answer.status == 400
-    assert answer.json()["error"]["message"] == f"Send one {name} header."
+    assert answer.json()["error"]["message"] == f"Send only one {name} header."
 
 
 async def test_every_spelling_of_a_path_is_treated_alike(

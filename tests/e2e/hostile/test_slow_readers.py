@@ -170,7 +170,7 @@ async def test_exports_that_nobody_reads_hold_no_connection_to_the_database(
     postgres_server: Server,
 ) -> None:
     # Nobody is cut off while the test runs.
-    before = BEFORE.replace(f"stall = {STALL}", "stall = 60")
+    before = BEFORE.replace(f"timeout = {STALL}", "timeout = 60")
     async with serving(postgres_server, before) as service:
         export = request("GET /v1/me/export", user="erin")
         async with asking(service, *[export] * EXPORTS) as clients:

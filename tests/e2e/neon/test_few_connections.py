@@ -90,8 +90,8 @@ async def test_more_writers_than_connections_are_all_served_and_the_service_stay
 async def test_another_client_that_takes_connections_and_frees_them_is_not_noticed(
     few: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(allowance, "SHORTEST_PAUSE", 0.05)
-    monkeypatch.setattr(allowance, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(allowance, "MIN_PAUSE", 0.05)
+    monkeypatch.setattr(allowance, "MAX_PAUSE", 0.1)
     engine = Engine(postgres.connect_args(few))
 
     def allowed() -> int:
