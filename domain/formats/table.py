@@ -12,7 +12,7 @@ from chatkeep.domain.formats.codec import WHOLE, Document, Embed, Line, Reader, 
 _SHOWN_KEYS: Final = 8
 
 
-class Format(StrEnum):
+class FileFormat(StrEnum):
     """The formats of files; the values are their names in commands."""
 
     JSONL = "jsonl"
@@ -22,29 +22,29 @@ class Format(StrEnum):
     ANTHROPIC = "anthropic"
 
 
-class ContextFormat(StrEnum):
-    """The formats of contexts, besides the service's own."""
+class Format(StrEnum):
+    """The formats of contexts, besides the service's own; the OpenAPI document uses this name."""
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
 
 
-READERS: Final[Mapping[Format, Reader]] = {
+READERS: Final[Mapping[FileFormat, Reader]] = {
     # A document that several formats recognize is read as the first of these. Messages with only a
     # role and a text mean the same in all of them.
-    Format.JSONL: Reader(chatkeep.recognizes, chatkeep.read),
-    Format.CHATGPT: Reader(chatgpt.recognizes, chatgpt.read),
-    Format.SHAREGPT: Reader(sharegpt.recognizes, sharegpt.read),
-    Format.ANTHROPIC: Reader(anthropic.recognizes, anthropic.read),
-    Format.OPENAI: Reader(openai_chat.recognizes, openai_chat.read),
+    FileFormat.JSONL: Reader(chatkeep.recognizes, chatkeep.read),
+    FileFormat.CHATGPT: Reader(chatgpt.recognizes, chatgpt.read),
+    FileFormat.SHAREGPT: Reader(sharegpt.recognizes, sharegpt.read),
+    FileFormat.ANTHROPIC: Reader(anthropic.recognizes, anthropic.read),
+    FileFormat.OPENAI: Reader(openai_chat.recognizes, openai_chat.read),
 }
-WRITERS: Final[Mapping[Format, Writer]] = {
-    Format.JSONL: chatkeep.ChatkeepWriter(),
-    Format.OPENAI: openai_chat.OpenAIChatWriter(),
+WRITERS: Final[Mapping[FileFormat, Writer]] = {
+    FileFormat.JSONL: chatkeep.ChatkeepWriter(),
+    FileFormat.OPENAI: openai_chat.OpenAIChatWriter(),
 }
-CONTEXTS: Final[Mapping[ContextFormat, Callable[[Context, Embed], Document]]] = {
-    ContextFormat.OPENAI: openai_chat.write_context,
-    ContextFormat.ANTHROPIC: anthropic.write_context,
+CONTEXTS: Final[Mapping[Format, Callable[[Context, Embed], Document]]] = {
+    Format.OPENAI: openai_chat.write_context,
+    Format.ANTHROPIC: anthropic.write_context,
 }
 
 
@@ -53,7 +53,7 @@ def read_any(document: object) -> Line:
 
     Raises `InvalidValueError`; for an unknown format it describes the document.
     """
-    own = READERS[Format.JSONL]
+    own = READERS[FileFormat.JSONL]
     try:
         return own.read(document)
     except InvalidValueError:
@@ -77,4 +77,4 @@ def _describe(document: object) -> str:
             seen = "an array"
         case _:
             seen = repr(document)[:50]
-    return f"is in none of the formats {', '.join(Format)}: it is {seen}"
+    return f"is in none of the formats {', '.join(FileFormat)}: it is {seen}"

@@ -17,7 +17,7 @@ from chatkeep.domain.errors import (
     MessageIdTakenError,
 )
 from chatkeep.domain.formats.codec import Line
-from chatkeep.domain.formats.table import READERS, Format, read_any
+from chatkeep.domain.formats.table import READERS, FileFormat, read_any
 from chatkeep.domain.model import Limits, UserId
 from chatkeep.domain.operations.transfer import ConversationGrownError, Transfer
 from chatkeep.entrypoints.bootstrap.use_cases import transfer_on
@@ -81,7 +81,7 @@ def _option(limit_name: str) -> str:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice([_AUTO, *(each.value for each in Format)]),
+    type=click.Choice([_AUTO, *(each.value for each in FileFormat)]),
     default=_AUTO,
     show_default=True,
     help="The format of the file. auto: recognized for each conversation.",
@@ -156,7 +156,7 @@ class _Source:
         return elements(
             _Watched(cast("Readable", self.file), advance),
             max_bytes=self.max_bytes,
-            lines=self.format == Format.JSONL,
+            lines=self.format == FileFormat.JSONL,
         )
 
     def read(self, element: Element) -> Line:
@@ -169,7 +169,7 @@ class _Source:
         document = decode(element.data)
         if self.format == _AUTO:
             return read_any(document)
-        return READERS[Format(self.format)].read(document)
+        return READERS[FileFormat(self.format)].read(document)
 
 
 @dataclass

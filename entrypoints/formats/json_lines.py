@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from chatkeep.domain.formats.codec import Piece, Writer
-from chatkeep.domain.formats.table import WRITERS, Format
+from chatkeep.domain.formats.table import WRITERS, FileFormat
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -19,7 +19,7 @@ class JsonLines:
     The default is the service's own format, which leaves out nothing.
     """
 
-    def __init__(self, writer: Writer = WRITERS[Format.JSONL]) -> None:
+    def __init__(self, writer: Writer = WRITERS[FileFormat.JSONL]) -> None:
         self._writer = writer
         # Goes before the next entry; None until the line has begun.
         self._separator: bytes | None = None

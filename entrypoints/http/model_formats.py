@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from chatkeep.domain.context import Context
-from chatkeep.domain.formats.table import CONTEXTS, ContextFormat
+from chatkeep.domain.formats.table import CONTEXTS, Format
 from chatkeep.domain.model import Role
 
 
@@ -68,13 +68,13 @@ class AnthropicContext(msgspec.Struct, tag_field="format", tag="anthropic"):
     truncated: bool
 
 
-_ANSWERS: Final[Mapping[ContextFormat, type[OpenAIContext | AnthropicContext]]] = {
-    ContextFormat.OPENAI: OpenAIContext,
-    ContextFormat.ANTHROPIC: AnthropicContext,
+_ANSWERS: Final[Mapping[Format, type[OpenAIContext | AnthropicContext]]] = {
+    Format.OPENAI: OpenAIContext,
+    Format.ANTHROPIC: AnthropicContext,
 }
 
 
-def context_answer(context: Context, form: ContextFormat) -> OpenAIContext | AnthropicContext:
+def context_answer(context: Context, form: Format) -> OpenAIContext | AnthropicContext:
     """Return the context in that format."""
     # The documents are encoded as they are: to make structs of them first would take twice as long.
     document = CONTEXTS[form](context, Raw)

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chatkeep.domain.formats.table import ContextFormat
+from chatkeep.domain.formats.table import Format
 from chatkeep.domain.model import Order, Role, Status
 
 # A field with one of these names has this type in every body and query.
@@ -14,7 +14,7 @@ _CHOICES: Final[dict[str, type[StrEnum]]] = {
     "role": Role,
     "status": Status,
     "order": Order,
-    "format": ContextFormat,
+    "format": Format,
 }
 _TYPES: Final = {
     "array": "an array",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from litestar.routes import HTTPRoute
 
-from chatkeep.domain.formats.table import ContextFormat
+from chatkeep.domain.formats.table import Format
 from chatkeep.domain.model import Limits, Order, Role, Status
 from tests.api.builders import answers, calls, says
 from tests.support.application import Service, serving, settings
@@ -201,7 +201,7 @@ def test_an_append_is_one_message_or_several_and_never_both(document: JsonObject
 
 
 def test_choices_are_those_of_the_domain(document: JsonObject) -> None:
-    for choices in (Role, Status, Order, ContextFormat):
+    for choices in (Role, Status, Order, Format):
         published = document["components"]["schemas"][choices.__name__]
         assert published["enum"] == list(choices)
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from chatkeep.domain.formats.table import ContextFormat
+from chatkeep.domain.formats.table import Format
 from tests.api.builders import CONVERSATIONS, an_id, at, says, started
 from tests.api.operations import call, native, somebody_for
 from tests.support.application import Caller, Service, serving, settings, token
@@ -71,7 +71,7 @@ async def test_the_examples_of_appends_make_a_context(service: Service, alice: C
     for example in content["examples"].values():
         await alice.post(at(conversation, "messages"), json=example["value"])
 
-    for form in ContextFormat:
+    for form in Format:
         context = await alice.get(f"{at(conversation, 'context')}?format={form}")
         assert "find_order" in context.text
 

@@ -19,7 +19,7 @@ from chatkeep.domain.formats.table import (
     CONTEXTS,
     READERS,
     WRITERS,
-    ContextFormat,
+    FileFormat,
     Format,
     read_any,
 )
@@ -121,7 +121,7 @@ def fields(message: Message | NewMessage, leaves_out: frozenset[str]) -> dict[st
 @pytest.mark.parametrize("name", [*WRITERS])
 @given(messages=st.lists(MESSAGES, min_size=1, max_size=4))
 def test_what_is_written_is_read_again_but_for_what_the_format_leaves_out(
-    name: Format, messages: list[dict[str, Any]]
+    name: FileFormat, messages: list[dict[str, Any]]
 ) -> None:
     writer = WRITERS[name]
     written = [each for each in entries(messages) if writer.entry(each, json.loads) is not None]
@@ -151,12 +151,12 @@ def said(messages: Sequence[Message | NewMessage]) -> dict[bool, str]:
 @pytest.mark.parametrize("form", [*CONTEXTS])
 @given(history=histories(), limit=limits)
 def test_a_context_is_read_as_what_was_said(
-    form: ContextFormat, history: tuple[Message, ...], limit: int
+    form: Format, history: tuple[Message, ...], limit: int
 ) -> None:
     context = select(window(history, limit))
     document = CONTEXTS[form](context, msgspec.Raw)
 
-    line = READERS[Format(form)].read(decode(msgspec.json.encode(document)))
+    line = READERS[FileFormat(form)].read(decode(msgspec.json.encode(document)))
 
     assert said(line.messages) == said(context.messages)
 
@@ -246,7 +246,7 @@ NEARLY = st.one_of(
 @pytest.mark.parametrize("name", [*READERS])
 @given(document=NEARLY)
 def test_a_hostile_document_is_read_or_refused_and_breaks_nothing(
-    name: Format, document: object
+    name: FileFormat, document: object
 ) -> None:
     assert READERS[name].recognizes(document) in {True, False}
     for read in (READERS[name].read, read_any):
@@ -259,7 +259,7 @@ def test_a_hostile_document_is_read_or_refused_and_breaks_nothing(
 
 
 @pytest.mark.parametrize("name", [*READERS])
-def test_a_document_nested_without_end_is_refused(name: Format) -> None:
+def test_a_document_nested_without_end_is_refused(name: FileFormat) -> None:
     nested: list[Any] = []
     for _ in range(100_000):
         nested = [nested]

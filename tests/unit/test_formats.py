@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import anthropic, chatkeep, openai_chat, sharegpt
 from chatkeep.domain.formats.codec import Line
-from chatkeep.domain.formats.table import READERS, Format, read_any
+from chatkeep.domain.formats.table import READERS, FileFormat, read_any
 from chatkeep.domain.model import NewMessage, Role
 from chatkeep.entrypoints.formats.decoding import decode
 
@@ -228,7 +228,7 @@ PLAIN = [{"role": "user", "content": "hello"}]
 )
 def test_the_format_is_told_from_the_content(value: object, name: str) -> None:
     document = sent(value)
-    assert read_any(document) == READERS[Format(name)].read(document)
+    assert read_any(document) == READERS[FileFormat(name)].read(document)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from chatkeep.domain.context import Context, select
-from chatkeep.domain.formats.table import ContextFormat
+from chatkeep.domain.formats.table import Format
 from chatkeep.domain.model import Message, Role
 from chatkeep.entrypoints.http.model_formats import (
     AnthropicContext,
@@ -34,11 +34,11 @@ Shape = Callable[[Context], OpenAIContext | AnthropicContext]
 
 
 def openai(context: Context) -> OpenAIContext | AnthropicContext:
-    return context_answer(context, ContextFormat.OPENAI)
+    return context_answer(context, Format.OPENAI)
 
 
 def anthropic(context: Context) -> OpenAIContext | AnthropicContext:
-    return context_answer(context, ContextFormat.ANTHROPIC)
+    return context_answer(context, Format.ANTHROPIC)
 
 
 def body(context: OpenAIContext | AnthropicContext) -> dict[str, Any]:

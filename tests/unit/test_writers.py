@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from chatkeep.domain.formats import openai_chat
 from chatkeep.domain.formats.codec import Piece
-from chatkeep.domain.formats.table import WRITERS, Format
+from chatkeep.domain.formats.table import WRITERS, FileFormat
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import (
@@ -81,7 +81,7 @@ def markdown(*pieces: Piece) -> str:
 
 
 def openai() -> JsonLines:
-    return JsonLines(WRITERS[Format.OPENAI])
+    return JsonLines(WRITERS[FileFormat.OPENAI])
 
 
 @pytest.mark.parametrize("writer", [JsonLines, Markdown, openai])

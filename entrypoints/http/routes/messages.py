@@ -8,7 +8,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from msgspec import UNSET
 
-from chatkeep.domain.formats.table import ContextFormat
+from chatkeep.domain.formats.table import Format
 from chatkeep.domain.log import Bounds
 from chatkeep.domain.model import ConversationId, MessageId, Order
 from chatkeep.domain.use_cases import AppendResult, Chatkeep
@@ -45,7 +45,7 @@ MaxChars = Annotated[
     ),
 ]
 FormatOf = Annotated[
-    ContextFormat, Parameter(description="which model API the messages are for (default: openai)")
+    Format, Parameter(description="which model API the messages are for (default: openai)")
 ]
 
 
@@ -80,7 +80,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             ]
         ] = None,
         max_chars: FromQuery[MaxChars] = None,
-        format: FromQuery[FormatOf] = ContextFormat.OPENAI,  # noqa: A002 - the word on the wire
+        format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
     ) -> Response[Appended]:
         """Append one message, or several in order with `{"messages": [...]}`, all or none.
 
@@ -168,7 +168,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         conversation_id: ConversationPath,
         limit: FromQuery[Limit] = 20,
         max_chars: FromQuery[MaxChars] = None,
-        format: FromQuery[FormatOf] = ContextFormat.OPENAI,  # noqa: A002 - the word on the wire
+        format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
     ) -> OpenAIContext | AnthropicContext:
         """Return the last `limit` messages, oldest first, as a valid request to a model.
 
