@@ -87,7 +87,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
     embedded = not settings.database_url
     with (
         _listening(host, port) as listener,
-        database.running(settings, keep_running=True) as ready,
+        database.provide(settings, keep_running=True) as ready,
         _undisturbed_end(),
     ):
         identity(ready)

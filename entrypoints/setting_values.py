@@ -26,20 +26,20 @@ _ORIGIN: Final = re.compile(
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
-def flag(text: str) -> bool:
+def parse_flag(text: str) -> bool:
     value = _FLAGS.get(text.lower())
     if value is None:
         raise ValueError(f"{text!r} is not a boolean; use true, yes, on, 1 or false, no, off, 0")
     return value
 
 
-def count(text: str) -> int:
+def parse_count(text: str) -> int:
     if not _COUNT.fullmatch(text):
         raise ValueError(f"{text!r} is not a whole number; use digits only, such as 1000")
     return int(text)
 
 
-def size(text: str) -> int:
+def parse_size(text: str) -> int:
     """Return a size in bytes. As in Postgres, 1 kB is 1024 bytes."""
     found = _SIZE.fullmatch(text)
     if found is None:
@@ -56,7 +56,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return choose
 
 
-def several(each: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+def comma_separated(each: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
     """Return the reader of a comma-separated list. Empty elements and repetitions are dropped."""
 
     def read(text: str) -> tuple[T, ...]:
@@ -66,7 +66,7 @@ def several(each: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
     return read
 
 
-def secret(at_least: int, unit: str) -> Callable[[str], str]:
+def secret_of(at_least: int, unit: str) -> Callable[[str], str]:
     """Return the reader of a secret, which no message shows."""
 
     def read(text: str) -> str:
@@ -83,7 +83,7 @@ def secret(at_least: int, unit: str) -> Callable[[str], str]:
     return read
 
 
-def http_url(text: str) -> str:
+def parse_http_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -94,7 +94,7 @@ def http_url(text: str) -> str:
     return text
 
 
-def origin(text: str) -> str:
+def parse_origin(text: str) -> str:
     """Return an origin as browsers send it: in lower case, without a default port or a slash.
 
     `*` is any origin, `https://*.app.example` every subdomain, `http://localhost:*` every port.

@@ -29,12 +29,12 @@ _UNPREFIXED: Final = frozenset({"database_url", "database_url_direct"})
 
 _LIMITS: Final = Limits()
 _READERS: Final[Mapping[str, Callable[[str], object]]] = {
-    "cors_origins": values.several(values.origin),
-    "jwks_url": values.http_url,
-    "jwt_secret": values.secret(MIN_SECRET_BYTES, "bytes"),
+    "cors_origins": values.comma_separated(values.parse_origin),
+    "jwks_url": values.parse_http_url,
+    "jwt_secret": values.secret_of(MIN_SECRET_BYTES, "bytes"),
     "log_format": values.one_of("console", "json"),
-    "metrics_key": values.secret(MIN_SECRET_BYTES, "characters"),
-    "service_keys": values.several(values.secret(MIN_SECRET_BYTES, "characters")),
+    "metrics_key": values.secret_of(MIN_SECRET_BYTES, "characters"),
+    "service_keys": values.comma_separated(values.secret_of(MIN_SECRET_BYTES, "characters")),
 }
 """Settings with a special reader; for all others the type decides."""
 
@@ -241,9 +241,9 @@ def _reader(field: msgspec.structs.FieldInfo) -> Callable[[str], object]:
     if field.name in _READERS:
         return _READERS[field.name]
     if isinstance(field.default, bool):
-        return values.flag
+        return values.parse_flag
     if isinstance(field.default, int):
-        return values.size if field.name.endswith("_bytes") else values.count
+        return values.parse_size if field.name.endswith("_bytes") else values.parse_count
     return str
 
 

@@ -23,7 +23,7 @@ def home(settings: Settings) -> Path:
 
 
 @contextmanager
-def running(settings: Settings, *, keep_running: bool = False) -> Iterator[Settings]:
+def provide(settings: Settings, *, keep_running: bool = False) -> Iterator[Settings]:
     """Yield the settings with a database in them: the embedded one where none is set.
 
     The embedded one is put into the environment too, where worker processes and Piccolo's commands
@@ -60,17 +60,13 @@ def signing_secret(settings: Settings) -> str:
     raise SettingsError(f"No tokens can be made here ({issuer}): set CHATKEEP_JWT_SECRET.")
 
 
-def engine(settings: Settings, timing: Timing | None = None) -> Engine:
+def make_engine(settings: Settings, timing: Timing | None = None) -> Engine:
     return Engine(parse_database_url(settings.database_url).connect_args, timing)
 
 
-def unpooled(url: DatabaseUrl) -> Engine:
+def make_unpooled_engine(url: DatabaseUrl) -> Engine:
     """Return an engine without a pool: each statement or transaction has its own connection."""
     return Engine(url.connect_args | {"timeout": CONNECT_TIMEOUT})
-
-
-def unpooled_engine(settings: Settings) -> Engine:
-    return unpooled(parse_database_url(settings.database_url))
 
 
 def direct_url(settings: Settings) -> DatabaseUrl:
@@ -85,10 +81,10 @@ def migrations_engine() -> Engine:
     """Return the engine that Piccolo's own commands migrate; it connects when used."""
     settings = Settings.from_env()
     if not settings.database_url:
-        started = running(settings)
+        started = provide(settings)
         settings = started.__enter__()
         atexit.register(started.__exit__, None, None, None)
-    return unpooled(direct_url(settings))
+    return make_unpooled_engine(direct_url(settings))
 
 
 async def migrate(settings: Settings) -> list[MigrationStatus]:
@@ -96,19 +92,19 @@ async def migrate(settings: Settings) -> list[MigrationStatus]:
 
     Raises `MigrationError`, `StoreUnavailableError` and `DatabaseError`.
     """
-    return await migrations.migrate(unpooled(direct_url(settings)))
+    return await migrations.migrate(make_unpooled_engine(direct_url(settings)))
 
 
 async def migration_warnings(settings: Settings) -> list[str]:
     """Return what the newest schema cannot fix. Raises `StoreUnavailableError`."""
-    return await migrations.warnings(unpooled(direct_url(settings)))
+    return await migrations.warnings(make_unpooled_engine(direct_url(settings)))
 
 
 async def migration_status(settings: Settings) -> list[MigrationStatus]:
     """Return every migration, oldest first. Raises `StoreUnavailableError`."""
-    return await migrations.status(unpooled(direct_url(settings)))
+    return await migrations.status(make_unpooled_engine(direct_url(settings)))
 
 
 async def refresh_statistics(settings: Settings) -> None:
     """Have the database count its rows anew. Raises `StoreUnavailableError`."""
-    await analyze.refresh(engine(settings))
+    await analyze.refresh(make_engine(settings))

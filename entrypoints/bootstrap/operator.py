@@ -27,8 +27,8 @@ from chatkeep.domain.operations.migrations import MigrationError
 from chatkeep.domain.operations.move import Advance, MoveError, MovePreview, MoveResult
 from chatkeep.domain.operations.stats import Stats, StatsOptions
 from chatkeep.domain.ports import Clock
-from chatkeep.entrypoints.bootstrap.database import direct_url, engine, unpooled, unpooled_engine
-from chatkeep.entrypoints.bootstrap.use_cases import pooled
+from chatkeep.entrypoints.bootstrap.database import direct_url, make_engine, make_unpooled_engine
+from chatkeep.entrypoints.bootstrap.use_cases import open_pool
 from chatkeep.entrypoints.settings import Settings
 
 WHOLE_TABLES: Final = Timing(command=3_600.0)
@@ -49,7 +49,9 @@ def examination(settings: Settings, *, repair: bool = False, clock: Clock | None
 
 
 async def stats(options: StatsOptions, settings: Settings) -> Stats:
-    return await collect_stats(unpooled_engine(settings), options)
+    return await collect_stats(
+        make_unpooled_engine(parse_database_url(settings.database_url)), options
+    )
 
 
 @asynccontextmanager
@@ -61,8 +63,8 @@ async def adoption_on(
     Raises `AdoptionError` when the legacy tables cannot be found or understood.
     """
     # Two engines: what is written is committed while the transaction that reads goes on.
-    reading = engine(settings, WHOLE_TABLES)
-    async with pooled(settings, WHOLE_TABLES) as writing:
+    reading = make_engine(settings, WHOLE_TABLES)
+    async with open_pool(settings, WHOLE_TABLES) as writing:
         target = PiccoloAdoptionTarget(writing)
         await target.check_migrated()
         layout = await detect(writing, options)
@@ -83,13 +85,13 @@ async def preview_move(url: str, settings: Settings) -> MovePreview:
 
     Raises `MoveError` when the target cannot take it, or cannot be reached.
     """
-    return await moves.preview(_source(settings), unpooled(_target(url)))
+    return await moves.preview(_source(settings), make_unpooled_engine(_target(url)))
 
 
 async def migrate_target(url: str) -> None:
     """Bring the database of that URL to the newest schema. Raises `MoveError`."""
     try:
-        await migrations.migrate(unpooled(_target(url)))
+        await migrations.migrate(make_unpooled_engine(_target(url)))
     except StoreUnavailableError as error:
         reason = explain_unavailability(error)
         raise MoveError(f"The target could not be migrated. {reason}") from error
@@ -109,4 +111,4 @@ def _target(url: str) -> DatabaseUrl:
 
 def _source(settings: Settings) -> Engine:
     """Return an engine past the pooler, since its sessions are long."""
-    return unpooled(parse_database_url(settings.database_url).direct())
+    return make_unpooled_engine(parse_database_url(settings.database_url).direct())

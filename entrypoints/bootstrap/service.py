@@ -24,7 +24,7 @@ from chatkeep.adapters.telemetry import Telemetry, TracesError
 from chatkeep.domain.operations.sweep import Sweep
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.app import Lifespan, create_app
-from chatkeep.entrypoints.bootstrap.database import engine
+from chatkeep.entrypoints.bootstrap.database import make_engine
 from chatkeep.entrypoints.bootstrap.use_cases import (
     chatkeep,
     memory_chatkeep,
@@ -80,7 +80,7 @@ def http_app(
     by all processes that serve the same address.
     """
     settings = settings or Settings.from_env()
-    database = database or engine(settings)
+    database = database or make_engine(settings)
     database.metrics.request = CURRENT_REQUEST
     database.metrics.slow = settings.slow_query_ms / 1000 or inf
     database_metrics = DatabaseMetrics(database, settings.plan_bytes)

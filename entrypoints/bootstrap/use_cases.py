@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from chatkeep.adapters.clock import SystemClock
+from chatkeep.adapters.database_url import parse_database_url
 from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import translate_errors
@@ -21,7 +22,7 @@ from chatkeep.domain.operations.sweep import Policy, Sweep
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.ports import Clock, Stores
 from chatkeep.domain.use_cases import Chatkeep
-from chatkeep.entrypoints.bootstrap.database import engine, unpooled_engine
+from chatkeep.entrypoints.bootstrap.database import make_engine, make_unpooled_engine
 from chatkeep.entrypoints.settings import Settings
 
 WHOLE_CONVERSATION: Final = Timing(command=300.0)
@@ -65,27 +66,27 @@ async def use_cases_on(settings: Settings) -> AsyncIterator[Chatkeep]:
     before the connection is closed.
     """
     with translate_errors():
-        yield chatkeep(unpooled_engine(settings), settings)
+        yield chatkeep(make_unpooled_engine(parse_database_url(settings.database_url)), settings)
 
 
 @asynccontextmanager
 async def sweep_on(settings: Settings, policy: Policy) -> AsyncIterator[tuple[Sweep, Cutoffs]]:
     """Yield the sweep, and the times that the policy means now."""
-    async with pooled(settings) as database:
+    async with open_pool(settings) as database:
         yield Sweep(PiccoloSweeps(database)), policy.cutoffs(SystemClock().now())
 
 
 @asynccontextmanager
 async def transfer_on(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Transfer]:
     """Yield import and export; an import keeps the `limits`, if any are given."""
-    async with pooled(settings, WHOLE_CONVERSATION) as database:
+    async with open_pool(settings, WHOLE_CONVERSATION) as database:
         yield transfer(chatkeep(database, settings), limits)
 
 
 @asynccontextmanager
-async def pooled(settings: Settings, timing: Timing | None = None) -> AsyncIterator[Engine]:
+async def open_pool(settings: Settings, timing: Timing | None = None) -> AsyncIterator[Engine]:
     with translate_errors():
-        async with engine(settings, timing).pooled() as database:
+        async with make_engine(settings, timing).pooled() as database:
             yield database
 
 

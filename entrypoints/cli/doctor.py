@@ -1,4 +1,4 @@
-"""`chatkeep doctor`: examines the database, and prints a line for each finding, or JSON."""
+"""`chatkeep doctor`: examines the database, and prints a line for each result, or JSON."""
 
 import asyncio
 import json
@@ -36,13 +36,11 @@ def doctor(*, repair: bool, as_json: bool) -> None:
     A line is ok, warning, failed or skipped, then what was examined, what was found, and after ->
     what to do. The exit status is 1 if something failed, otherwise 0. See docs/doctor.md.
     """
-    with database.running(Settings.from_env()) as settings:
-        findings = asyncio.run(
-            _examine(settings, repair=repair, show=_ignore if as_json else _show)
-        )
-    counts = Counter(finding.outcome for finding in findings)
+    with database.provide(Settings.from_env()) as settings:
+        results = asyncio.run(_examine(settings, repair=repair, show=_ignore if as_json else _show))
+    counts = Counter(result.outcome for result in results)
     if as_json:
-        click.echo(json.dumps(_document(findings, counts), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(_document(results, counts), ensure_ascii=False, indent=2))
     else:
         click.echo(", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome))
     sys.exit(1 if counts[Outcome.FAILED] else 0)
@@ -51,47 +49,47 @@ def doctor(*, repair: bool, as_json: bool) -> None:
 async def _examine(
     settings: Settings, *, repair: bool, show: Callable[[CheckResult], None]
 ) -> list[CheckResult]:
-    findings = []
+    results = []
     async with aclosing(examination(settings, repair=repair).run()) as found:
-        async for finding in found:
-            show(finding)
-            findings.append(finding)
-    return findings
+        async for result in found:
+            show(result)
+            results.append(result)
+    return results
 
 
-def _show(finding: CheckResult) -> None:
-    click.echo(visible(line(finding)))
-    for example in finding.examples:
+def _show(result: CheckResult) -> None:
+    click.echo(visible(format_result(result)))
+    for example in result.examples:
         click.echo(visible(f"         {example}"))
 
 
-def line(finding: CheckResult) -> str:
-    """Return the finding as one line."""
-    what = f"{finding.check} {finding.target}".rstrip()
-    way_out = f" -> {finding.fix}" if finding.fix else ""
-    found = " ".join(f"{finding.message}{way_out}".split())
-    return f"{finding.outcome:<8} {what}: {found} ({finding.seconds * 1000:.0f} ms)"
+def format_result(result: CheckResult) -> str:
+    """Return the result as one line."""
+    what = f"{result.check} {result.target}".rstrip()
+    way_out = f" -> {result.fix}" if result.fix else ""
+    found = " ".join(f"{result.message}{way_out}".split())
+    return f"{result.outcome:<8} {what}: {found} ({result.seconds * 1000:.0f} ms)"
 
 
 def _ignore(_: CheckResult) -> None:
     """Show nothing: everything is printed at the end."""
 
 
-def _document(findings: list[CheckResult], counts: Counter[Outcome]) -> dict[str, Any]:
+def _document(results: list[CheckResult], counts: Counter[Outcome]) -> dict[str, Any]:
     return {
         "chatkeep": version("chatkeep"),
         "healthy": not counts[Outcome.FAILED],
         "counts": {outcome: counts[outcome] for outcome in Outcome},
         "findings": [
             {
-                "check": finding.check,
-                "subject": finding.target or None,
-                "outcome": finding.outcome,
-                "found": finding.message,
-                "way_out": finding.fix or None,
-                "examples": finding.examples,
-                "seconds": round(finding.seconds, 6),
+                "check": result.check,
+                "subject": result.target or None,
+                "outcome": result.outcome,
+                "found": result.message,
+                "way_out": result.fix or None,
+                "examples": result.examples,
+                "seconds": round(result.seconds, 6),
             }
-            for finding in findings
+            for result in results
         ],
     }

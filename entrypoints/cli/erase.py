@@ -8,7 +8,7 @@ import click
 from chatkeep.domain.errors import UserRetainedError
 from chatkeep.domain.model import Usage, UserId
 from chatkeep.entrypoints.bootstrap.use_cases import use_cases_on
-from chatkeep.entrypoints.cli.options import migrated, user_option, warn
+from chatkeep.entrypoints.cli.options import open_database, user_option, warn
 from chatkeep.entrypoints.settings import Settings
 
 
@@ -33,7 +33,7 @@ def erase(user: UserId, *, yes: bool, even_retained: bool) -> None:
     if not (yes or sys.stdin.isatty()):
         raise click.UsageError("There is no terminal to ask on: add --yes to erase without asking.")
     try:
-        with migrated() as ready:
+        with open_database() as ready:
             if not yes:
                 _ask(user, asyncio.run(_erasable(ready, user, even_retained=even_retained)))
             erased = asyncio.run(_erase(ready, user, even_retained=even_retained))

@@ -16,7 +16,7 @@ from chatkeep.entrypoints.settings import Settings
 )
 def migrate(*, status: bool) -> None:
     """Migrate the database to the newest schema."""
-    with database.running(Settings.from_env()) as settings:
+    with database.provide(Settings.from_env()) as settings:
         if status:
             _show_status(settings)
             return

@@ -41,10 +41,10 @@ user_option = click.option(
 
 
 @contextmanager
-def migrated() -> Iterator[Settings]:
+def open_database() -> Iterator[Settings]:
     """Yield the settings with a running database in them; the embedded one is migrated first."""
     settings = Settings.from_env()
-    with database.running(settings) as ready:
+    with database.provide(settings) as ready:
         if not settings.database_url:
             asyncio.run(database.migrate(ready))
         yield ready
@@ -52,7 +52,7 @@ def migrated() -> Iterator[Settings]:
 
 def on_database(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
     """Run `work` on the database of the settings; the embedded one is migrated first."""
-    with migrated() as ready:
+    with open_database() as ready:
         return asyncio.run(work(ready))
 
 

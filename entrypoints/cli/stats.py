@@ -28,7 +28,7 @@ class Size(click.ParamType[int]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
         try:
-            size = setting_values.size(str(value).strip())
+            size = setting_values.parse_size(str(value).strip())
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if not size:
@@ -98,7 +98,7 @@ def stats(  # noqa: PLR0913 - one for each option
         click.echo(line.rstrip())
 
 
-def human(size: float) -> str:
+def format_size(size: float) -> str:
     """Return a size in bytes with a unit of 1024, as Postgres names it."""
     for unit in ("B", "kB", "MB", "GB"):
         if abs(size) < 1024:  # noqa: PLR2004 - bytes of a kB
@@ -115,7 +115,7 @@ def _lines(report: Stats) -> Iterator[str]:
     rows = [
         [
             each.name if each.kind == "table" else f"  {each.name}",
-            human(each.bytes),
+            format_size(each.bytes),
             f"{each.bytes / max(1, report.chatkeep_bytes):.0%}",
             "" if each.rows is None else f"~{each.rows:,}",
         ]
@@ -158,12 +158,12 @@ def _totals(report: Stats) -> list[list[str]]:
         ("other items", report.items),
     ]
     rows = [[name, _count(count)] for name, count in kinds]
-    rows.append(["chatkeep's tables and indexes", human(report.chatkeep_bytes)])
-    rows.append(["whole database", human(report.database_bytes)])
+    rows.append(["chatkeep's tables and indexes", format_size(report.chatkeep_bytes)])
+    rows.append(["whole database", format_size(report.database_bytes)])
     per_message = report.bytes_per_message
-    rows.append(["a message, with everything", human(per_message) if per_message else "?"])
+    rows.append(["a message, with everything", format_size(per_message) if per_message else "?"])
     if report.plan:
-        of = f"{report.plan.used:.1%} of {human(report.plan.bytes)}"
+        of = f"{report.plan.used:.1%} of {format_size(report.plan.bytes)}"
         rows.append(["share of the plan", of])
         left = report.plan.days_left
         rows.append(["full in", "?" if left is None else f"{left:,.0f} days"])
@@ -181,7 +181,7 @@ def _growth(report: Stats) -> Iterator[str]:
     ]
     today = growth.days[-1]
     rows.append([f"{today.day} so far", f"{today.messages:,}", _bar(today.messages, most)])
-    size = "" if growth.bytes_per_day is None else f", about {human(growth.bytes_per_day)}"
+    size = "" if growth.bytes_per_day is None else f", about {format_size(growth.bytes_per_day)}"
     yield from _table(["day (UTC)", "messages", ""], rows, left=2)
     yield f"a day: {growth.messages_per_day:,.1f} messages{size}"
 

@@ -17,7 +17,7 @@ from chatkeep.adapters.operator.stats.statements import Countable
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.sizes import sizes
 from chatkeep.domain.operations.stats import Count, Stats, StatsOptions
-from chatkeep.entrypoints.cli.stats import human, stats
+from chatkeep.entrypoints.cli.stats import format_size, stats
 from tests.support import postgres
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import chatkeep
@@ -291,4 +291,4 @@ def test_a_plan_that_is_no_size_is_a_usage_error(size: str) -> None:
     [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 kB"), (3 * 2**29, "1.5 GB"), (2**51, "2048.0 TB")],
 )
 def test_sizes_are_shown_in_units_of_1024(size: int, shown: str) -> None:
-    assert human(size) == shown
+    assert format_size(size) == shown
