@@ -92,6 +92,15 @@ def test_the_index_lists_every_page() -> None:
     assert {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"} <= listed
 
 
+def test_each_decision_has_a_number_of_its_own() -> None:
+    text = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
+    parts = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    titles = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert parts == ["Behaviour", "Storage", "Code", "Tried, and did not pay"]
+    numbers = [int(number) for each in titles for number in re.findall(r"^(\d+)\. ", each)]
+    assert sorted(numbers) == list(range(1, len(titles) + 1))
+
+
 def test_the_page_of_benchmarks_has_the_notes() -> None:
     notes = (ROOT / "benchmarks" / "notes.md").read_text(encoding="utf-8")
     assert notes.strip() in (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
