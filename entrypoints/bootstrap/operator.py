@@ -16,15 +16,11 @@ from chatkeep.adapters.operator.adoption.target import PiccoloAdoptionTarget
 from chatkeep.adapters.operator.doctor.runner import Doctor
 from chatkeep.adapters.operator.move import run as moves
 from chatkeep.adapters.operator.stats.report import collect_stats
-from chatkeep.adapters.piccolo import migrate as migrations
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.errors import explain_unavailability
 from chatkeep.adapters.piccolo.retries import Timing
-from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
 from chatkeep.domain.operations.adoption.layout import AdoptionOptions
 from chatkeep.domain.operations.adoption.ports import AdoptionSession
-from chatkeep.domain.operations.migrations import MigrationError
-from chatkeep.domain.operations.move import Advance, MoveError, MovePreview, MoveResult
+from chatkeep.domain.operations.move import Advance, MovePreview, MoveResult
 from chatkeep.domain.operations.stats import Stats, StatsOptions
 from chatkeep.domain.ports import Clock
 from chatkeep.entrypoints.bootstrap.database import direct_url, make_engine, make_unpooled_engine
@@ -90,13 +86,7 @@ async def preview_move(url: str, settings: Settings) -> MovePreview:
 
 async def migrate_target(url: str) -> None:
     """Bring the database of that URL to the newest schema. Raises `MoveError`."""
-    try:
-        await migrations.migrate(make_unpooled_engine(_target(url)))
-    except StoreUnavailableError as error:
-        reason = explain_unavailability(error)
-        raise MoveError(f"The target could not be migrated. {reason}") from error
-    except (MigrationError, DatabaseError, OSError) as error:
-        raise MoveError(f"The target could not be migrated. {error}") from error
+    await moves.migrate_target(make_unpooled_engine(_target(url)))
 
 
 async def move(url: str, advance: Advance, settings: Settings) -> MoveResult:

@@ -6,7 +6,8 @@ so memory grows neither with the tables nor with the rows.
 """
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from chatkeep.adapters.operator.move.compare import (
@@ -30,11 +31,13 @@ from chatkeep.adapters.operator.move.statements import (
     MovedTable,
     bounds,
 )
+from chatkeep.adapters.piccolo import migrate as migrations
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import explain_unavailability, translate_errors
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.transaction import READ_SNAPSHOT
 from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
+from chatkeep.domain.operations.migrations import MigrationError
 from chatkeep.domain.operations.move import (
     Advance,
     MoveError,
@@ -76,7 +79,8 @@ async def preview(source: Engine, target: Engine) -> MovePreview:
     Raises `MoveError` when there is nothing to move, or the target is unusable, and
     `StoreUnavailableError` and `DatabaseError` for the source.
     """
-    await _check_usable(target)
+    with _move_errors("The target cannot be used."):
+        await target.fetch(PING)
     with translate_errors():
         async with source.transaction():
             await _begin_reading(source)
@@ -108,14 +112,22 @@ async def move(source: Engine, target: Engine, advance: Advance) -> MoveResult:
         return await _compare(source, target, tables, last_task)
 
 
-async def _check_usable(target: Engine) -> None:
+async def migrate_target(target: Engine) -> None:
+    """Bring the target to the newest schema. Raises `MoveError`."""
+    with _move_errors("The target could not be migrated."):
+        await migrations.migrate(target)
+
+
+@contextmanager
+def _move_errors(what: str) -> Iterator[None]:
+    """Raise `MoveError`, which begins with `what`, for an error of the target."""
     try:
         with translate_errors():
-            await target.fetch(PING)
+            yield
     except StoreUnavailableError as error:
-        raise MoveError(f"The target cannot be used. {explain_unavailability(error)}") from error
-    except (DatabaseError, OSError) as error:
-        raise MoveError(f"The target cannot be used. {error}") from error
+        raise MoveError(f"{what} {explain_unavailability(error)}") from error
+    except (MigrationError, DatabaseError, OSError) as error:
+        raise MoveError(f"{what} {error}") from error
 
 
 async def _copy(source: Engine, target: Engine, advance: Advance) -> tuple[list[MovedTable], int]:
