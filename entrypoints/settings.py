@@ -176,7 +176,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def sweep_policy(self) -> Policy:
-        """What the daily sweep does. Raises `SettingsError`."""
+        """The policy of the daily sweep. Raises `SettingsError`."""
         try:
             return Policy(
                 _duration("archive_after", self.archive_after),
@@ -266,9 +266,9 @@ def _suggest(name: str, known: Collection[str]) -> str:
 
 
 def _is_service_link(name: str, value: str) -> bool:
-    """Whether Kubernetes set the variable, as it does in every pod for a Service named chatkeep.
+    """Return whether Kubernetes set the variable, as it does for a Service named chatkeep.
 
-    Variables such as `CHATKEEP_PORT=tcp://10.0.0.7:8000` give the address of the Service.
+    In every pod, variables such as `CHATKEEP_PORT=tcp://10.0.0.7:8000` have its address.
     """
     has_url = name.endswith("_PORT") and _SERVICE_URL.match(value)
     return bool(has_url or _SERVICE_LINK.fullmatch(name))

@@ -1,6 +1,6 @@
 """Recognises repeated calls, and explains conflicts.
 
-A call finds out only that an id or a key exists already. A second statement reads what has it.
+A call finds out only that an id or a key exists already. A second statement reads its holder.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What operators see of the schema's migrations."""
+"""The schema's migrations, as operators see them."""
 
 from dataclasses import dataclass
 from datetime import datetime

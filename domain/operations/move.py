@@ -1,4 +1,4 @@
-"""What `chatkeep move` finds, does and compares: from one database to another."""
+"""The preview and the result of `chatkeep move`, from one database to another."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chatkeep.domain.errors import ChatkeepError
 
 Advance = Callable[[int], object]
-"""Called with how many more rows are in the target now."""
+"""Called with the number of rows that were added to the target."""
 
 
 class MoveError(ChatkeepError):
@@ -15,10 +15,10 @@ class MoveError(ChatkeepError):
 
 @dataclass(frozen=True, slots=True)
 class MovePreview:
-    """What there is to move: `rows` by table.
+    """The number of `rows` to move, by table.
 
-    `sessions`: other sessions on the source, a service perhaps. `begun`: an earlier run began;
-    `done`: the target holds everything already.
+    `sessions` counts the other sessions on the source, such as a service's. `begun` means that an
+    earlier run began, `done` that the target has everything already.
     """
 
     rows: Mapping[str, int]

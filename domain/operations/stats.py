@@ -1,4 +1,4 @@
-"""What `chatkeep stats` reports on a database. Sizes are in bytes, times in UTC."""
+"""The report of `chatkeep stats` about a database. Sizes are in bytes, times in UTC."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,10 +11,10 @@ COUNTED_UP_TO: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsOptions:
-    """What to report: growth over `days` days, and the `top` largest and slowest.
+    """The options of a report: growth over `days`, and the `top` largest and slowest.
 
-    `plan` is the room of the storage plan in bytes. `exact`: count tables of any size. `seconds`
-    is the longest that one part of the report may take.
+    `plan` is the size of the storage plan in bytes. `exact` counts tables of any size. `seconds` is
+    the time limit of each part of the report.
     """
 
     days: int = 7

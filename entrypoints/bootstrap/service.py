@@ -49,10 +49,10 @@ OF_THE_DATABASE: Final = (
 
 
 def identity(settings: Settings) -> Identity:
-    """Return who may call. Raises `SettingsError` when the settings let nobody in."""
+    """Return what identifies callers. Raises `SettingsError` if the settings allow no caller."""
     if not (settings.jwt_secret or settings.jwks_url or settings.service_keys):
         raise SettingsError(
-            "Nobody could call this service: set CHATKEEP_JWT_SECRET, CHATKEEP_JWKS_URL or "
+            "The settings allow no caller: set CHATKEEP_JWT_SECRET, CHATKEEP_JWKS_URL or "
             "CHATKEEP_SERVICE_KEYS."
         )
     tokens = None
@@ -125,7 +125,7 @@ def memory_app(
 
 
 def memory_settings(settings: Settings) -> Settings:
-    """Return the settings of a service in memory; where nobody could call it, with a new secret.
+    """Return the settings of a service in memory, with a new secret if they allow no caller.
 
     The secret is put into the environment too, where the application reads its settings. Raises
     `SettingsError` for settings that have no meaning without a database.

@@ -27,7 +27,7 @@ WriteMapping = Callable[[Entity, str, UUID], None]
 
 @dataclass(slots=True)
 class AdoptionReport:
-    """What was found and done. `refusals` are only the first ones; `counts` has their number."""
+    """The report of an adoption. `refusals` are the first ones; `counts` has their number."""
 
     layout: Layout
     survey: Survey

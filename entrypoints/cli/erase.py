@@ -18,7 +18,7 @@ from chatkeep.entrypoints.settings import Settings
 @click.option(
     "--even-retained",
     is_flag=True,
-    help="Erase the user even if conversations of theirs are on hold.",
+    help="Erase the user even if some of their conversations are on hold.",
 )
 def erase(user: UserId, *, yes: bool, even_retained: bool) -> None:
     """Delete a user and everything they own, permanently.

@@ -42,6 +42,6 @@ def serve(host: str, port: int, workers: int, *, memory: bool, migrate: bool) ->
         raise click.UsageError("With --memory there is nothing to migrate: leave --migrate out.")
     if workers > 1:
         raise click.UsageError(
-            "With --memory each worker would have conversations of its own: leave --workers out."
+            "With --memory each worker would have separate conversations: leave --workers out."
         )
     serving.serve_memory(settings, host=host, port=port)

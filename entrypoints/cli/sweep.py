@@ -24,7 +24,7 @@ INTERRUPTED = 130
 
 @dataclass
 class SweepProgress:
-    """What a sweep has done so far. `seconds` count from the first statement."""
+    """The progress of a sweep. `seconds` count from the first statement."""
 
     dry_run: bool
     swept: SweepResult = field(default_factory=SweepResult)

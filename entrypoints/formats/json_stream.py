@@ -221,7 +221,7 @@ def _value(source: _Source, place: str, max_bytes: int) -> Element:
 
 
 def _is_line(source: _Source) -> bool:
-    """Whether the file begins with an array on one line, and other lines follow."""
+    """Return whether the file begins with an array on one line, and other lines follow."""
     nesting, at, is_whole = _Nesting(), 0, False
     while not is_whole:
         at, is_whole = nesting.feed(source.data, at)
@@ -234,7 +234,7 @@ def _is_line(source: _Source) -> bool:
 
 
 def _goes_on(source: _Source) -> bool:
-    """Whether the object at the beginning of the file continues after its first line."""
+    """Return whether the object at the beginning of the file continues after its first line."""
     while (end := source.data.find(b"\n")) < 0 or len(source.data) == end + 1:
         # Wait for the next line only if this one is not complete.
         if end >= 0 and _Nesting().feed(source.data[:end], 0)[1]:

@@ -77,12 +77,12 @@ def _said(text: str) -> str:
 
 
 def _reaches_out(text: str) -> bool:
-    """Whether text in a quote may have an effect outside of it, or show as another text."""
+    """Return whether text in a quote may affect the rest, or show as another text."""
     return _HTML_OR_LINK.search(text) is not None or any(map(_is_heading, text.split("\n")))
 
 
 def _is_heading(line: str) -> bool:
-    """Whether the line may be a heading, or make one of the line before it."""
+    """Return whether the line may be a heading, or make the line before it one."""
     if line.lstrip(_BEFORE_A_HEADING).startswith("#"):
         return True
     return line.rstrip(" \t").endswith(("=", "-")) and not line.strip(f"{_BEFORE_A_HEADING}=")

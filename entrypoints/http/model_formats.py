@@ -1,6 +1,6 @@
-"""The answers in which a context is the body of a model provider's request.
+"""The responses with a context as the body of a request to a model provider.
 
-The documents are those that `domain.formats` writes; the types here say of what shape they are.
+`domain.formats` writes the documents; the types here describe their shape.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from chatkeep.domain.model import Role
 
 
 class OpenAIMessage(msgspec.Struct):
-    """A message of OpenAI's chat API; `content` is null only beside `tool_calls`."""
+    """A message of OpenAI's chat API; `content` is null only with `tool_calls`."""
 
     role: Role
     content: str | None
@@ -46,7 +46,7 @@ class ToolUseBlock(msgspec.Struct, tag_field="type", tag="tool_use"):
 
 
 class ToolResultBlock(msgspec.Struct, tag_field="type", tag="tool_result"):
-    """The answer to the `tool_use` of that id; a blank one has no `content`."""
+    """The result of the `tool_use` with that id; a blank one has no `content`."""
 
     tool_use_id: str
     content: str | UnsetType = UNSET
@@ -76,6 +76,6 @@ _ANSWERS: Final[Mapping[Format, type[OpenAIContext | AnthropicContext]]] = {
 
 def context_answer(context: Context, form: Format) -> OpenAIContext | AnthropicContext:
     """Return the context in that format."""
-    # The documents are encoded as they are: to make structs of them first would take twice as long.
+    # The documents are encoded directly: converting them to structs first would take twice as long.
     document = CONTEXTS[form](context, Raw)
     return _ANSWERS[form](**document, truncated=context.truncated)

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the routes below /openai."""
+"""The part of the OpenAPI document about the routes below /openai."""
 
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +27,7 @@ _ITEM: Final = f"{_ITEMS}/{{item_id}}"
 
 # By their status, the errors of every operation; of those with a body; and of some.
 _ALWAYS: Final = {
-    "400": "A value is wrong or over a limit; `param` names it. Or an item's id comes twice.",
+    "400": "A value is wrong or over a limit; `param` names it. Or an item's id is a duplicate.",
     **{status: ERRORS[status][1] for status in ("401", "403", "429", "500", "503")},
 }
 _OF_BODIES: Final = {status: ERRORS[status][1] for status in ("408", "413", "415")}
@@ -38,7 +38,7 @@ _API_KEY: Final = {
     "type": "apiKey",
     "in": "header",
     "name": "api-key",
-    "description": "the same, as the clients of Azure's OpenAI send it; only below `/openai`",
+    "description": "the same in the header of Azure OpenAI's clients; only below `/openai`",
 }
 
 
@@ -58,7 +58,7 @@ _CONVERSATION_ID: Final = _parameter("path", "conversation_id", "`conv_` and 32 
 _ITEM_ID: Final = _parameter("path", "item_id", "which item")
 _PAGE: Final = (
     _parameter("query", "limit", "how many at most; clamped to 1 to 100", {"type": "integer"}),
-    _parameter("query", "after", "only what comes after the one of this id"),
+    _parameter("query", "after", "only those after the one with this id"),
 )
 _ORDER: Final = _parameter(
     "query", "order", "desc (default): from the latest", {"enum": ["asc", "desc"]}
@@ -70,13 +70,13 @@ _INCLUDE: Final = _parameter(
     {"type": "array", "items": {"type": "string"}},
 )
 _KEY: Final = _parameter(
-    "header", "Idempotency-Key", "makes the request safe to send again, for ever"
+    "header", "Idempotency-Key", "makes the request safe to send again, at any time"
 )
 _RETRY: Final = _parameter(
     "header",
     "x-stainless-retry-count",
-    "what SDKs send: with 1 or more, deleting what is not there answers 200, and so does appending "
-    "what is there, if an item of it has an id",
+    "sent by SDKs; with 1 or more, a deletion of something absent answers 200, and so does an "
+    "append of stored items if one of them has an id",
 )
 
 
@@ -99,14 +99,14 @@ class _Operation(NamedTuple):
         return {
             "operationId": f"openai{self.id}",
             "summary": self.summary,
-            "description": f"{self.summary}, as OpenAI's Conversations API has it.",
+            "description": f"{self.summary}, like OpenAI's Conversations API.",
             "tags": [TAG],
             "security": [*FOR_USERS, {"api_key": []}, {"api_key": [], "acting_for": []}],
             "parameters": [*self.parameters],
             **({"requestBody": body} if body else {}),
             "responses": {
                 "200": {
-                    "description": "It is done, by this request or by the same one before.",
+                    "description": "It is done, by this request or by an earlier, equal one.",
                     "content": _json(self.answer),
                 },
                 **{

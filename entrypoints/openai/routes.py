@@ -1,4 +1,4 @@
-"""/openai/v1/conversations: OpenAI's Conversations API, on conversations like all others."""
+"""/openai/v1/conversations: OpenAI's Conversations API, on the same conversations as /v1."""
 
 import re
 from collections.abc import Sequence
@@ -42,11 +42,11 @@ _BEFORE_ITEM_ID: Final = b"/items/"
 _DEFAULT_LIMIT: Final = 20
 
 Limit = Annotated[int, Parameter(description="brought between 1 and 100")]
-After = Annotated[str | None, Parameter(description="only what comes after the one of this id")]
+After = Annotated[str | None, Parameter(description="only those after the one with this id")]
 
 
 class UnknownConversationError(NotFoundError):
-    """An id in a path that no conversation has."""
+    """A path has the id of an unknown conversation."""
 
     def __init__(self, given: str) -> None:
         super().__init__(f"Conversation with id {shorten(given)!r} not found.")
@@ -196,15 +196,12 @@ def _conversation_id(given: str) -> ConversationId:
 
 
 def _is_retry(request: JsonRequest) -> bool:
-    """Whether an SDK says that it has sent this request before."""
+    """Return whether an SDK marks this request as a retry."""
     return _RETRIES.fullmatch(request.headers.get("x-stainless-retry-count", "")) is not None
 
 
 def _item_id(request: JsonRequest) -> ItemId:
-    """Return the item's id at the end of the path, exactly as it was encoded.
-
-    As a parameter of the path it would lose slashes.
-    """
+    """Return the item's id at the end of the raw path: Litestar's parameter would lose slashes."""
     _, _, encoded = request.scope["raw_path"].partition(_BEFORE_ITEM_ID)
     try:
         return ItemId(unquote_to_bytes(encoded).decode())

@@ -44,7 +44,7 @@ class CreateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class UpdateConversation(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What replaces the metadata; null empties it."""
+    """New metadata to replace the old; null empties it."""
 
     metadata: Metadata
 
@@ -73,7 +73,7 @@ class ConversationOut(Struct, kw_only=True):
 
 
 class DeletedConversation(Struct, kw_only=True):
-    """What is left of a conversation: its id."""
+    """The id of a deleted conversation."""
 
     id: str
     deleted: bool = True
@@ -81,9 +81,9 @@ class DeletedConversation(Struct, kw_only=True):
 
 
 class ItemList(Struct, kw_only=True):
-    """Items in the order asked for; the next page is `after=` the last id.
+    """Items in the requested order; the next page starts `after=` the last id.
 
-    Of an empty list the ids are empty.
+    The ids of an empty list are empty.
     """
 
     data: list[AnyItem]
@@ -107,7 +107,7 @@ class ItemList(Struct, kw_only=True):
 
 
 class ConversationList(Struct, kw_only=True):
-    """Conversations, latest activity first; the next page is `after=` the last id."""
+    """Conversations, latest activity first; the next page starts `after=` the last id."""
 
     data: list[ConversationOut]
     first_id: str
@@ -127,7 +127,7 @@ class ConversationList(Struct, kw_only=True):
 
 
 class ErrorDetail(Struct, kw_only=True):
-    """`param` is the field or parameter that is wrong, if it is one."""
+    """`param` is the wrong field or parameter, if there is one."""
 
     message: str
     type: str
@@ -163,7 +163,7 @@ def parse_items(
 
 
 def parse_metadata(given: Raw | UnsetType) -> JsonText:
-    """Return metadata within OpenAI's limits, or raise `InvalidValueError`."""
+    """Return metadata within OpenAI's limits. Raises `InvalidValueError`."""
     if isinstance(given, UnsetType):
         return EMPTY_OBJECT
     document = bytes(given)
@@ -179,8 +179,8 @@ def parse_metadata(given: Raw | UnsetType) -> JsonText:
 
 
 def _are_more(document: bytes, most: int) -> bool:
-    """Whether a list has more than `most` elements."""
-    try:  # only texts in JSON contain other characters than ASCII: Latin-1 is as good
+    """Return whether a list has more than `most` elements."""
+    try:  # Latin-1 works: only JSON strings contain other characters than ASCII
         elements = json_values.elements(document.decode("latin-1"))
         return next(islice(elements, most, None), None) is not None
     except json_values.TooManyValuesError as error:

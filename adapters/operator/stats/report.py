@@ -1,4 +1,4 @@
-"""What the database holds and how it grows: numbers and ids, never titles or contents.
+"""Reports the contents and the growth of the database: numbers and ids, never titles or contents.
 
 Everything is read in one read-only transaction that waits for no lock. A part that takes longer
 than allowed is left out, and the report says so.

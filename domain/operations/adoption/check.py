@@ -45,7 +45,7 @@ class Checksum:
 
 @dataclass(slots=True)
 class Comparison:
-    """What was compared. `first_differing` has the legacy ids of some that differ.
+    """The result of a comparison. `first_differing` has the legacy ids of some that differ.
 
     It covers the messages that were adopted and not deleted since, in the order of the legacy
     tables. Messages that a later run added come after those of earlier runs.

@@ -29,14 +29,14 @@ class ColumnKind(StrEnum):
 
 
 class MessageOrder(StrEnum):
-    """What the messages of a conversation are ordered by."""
+    """The column that orders the messages of a conversation."""
 
     TIME = "time"
     ID = "id"
 
 
 class ExtraColumns(StrEnum):
-    """What happens to columns that chatkeep has no field for."""
+    """The fate of columns that chatkeep has no field for."""
 
     METADATA = "metadata"
     LEAVE = "leave"
@@ -53,10 +53,10 @@ class LegacyColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptionOptions:
-    """What the operator specifies about the legacy tables. None means to detect it.
+    """The operator's options about the legacy tables. None means to detect the value.
 
     `columns` maps a table and a field to the name of a column, or to an empty name if there is
-    none. `has_owner`: the operator names a user who owns conversations without one.
+    none. `has_owner` means that the operator names a user for conversations without an owner.
     """
 
     schema: str | None = None
@@ -70,7 +70,7 @@ class AdoptionOptions:
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """Which column holds which field, and the extra columns, which hold none."""
+    """The columns of a table by field, and the extra columns without a field."""
 
     fields: Mapping[str, LegacyColumn]
     extra: tuple[LegacyColumn, ...]

@@ -1,4 +1,4 @@
-"""What a scenario checks, and how it fails."""
+"""The checks of scenarios, and the error of a broken promise."""
 
 from collections.abc import Awaitable, Sequence
 

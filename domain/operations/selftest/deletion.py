@@ -44,11 +44,11 @@ async def erasure(store: StoreUnderTest) -> str:
     usage = await store.users.usage(store.user)
     expect(
         (usage.conversations, usage.messages) == (0, 0) and not await store.list_conversations(),
-        "erasing a user left conversations of theirs",
+        "erasing a user left some of their conversations",
     )
     await _expect_nothing_left(store, conversation, "erasing a user")
     expect_count(len(await store.history(theirs)), 1, "another user was erased")
-    return "erasing a user took everything of theirs and nothing else"
+    return "erasing a user deleted all their data and nothing else"
 
 
 async def hold(store: StoreUnderTest) -> str:
