@@ -1,4 +1,4 @@
-"""Whether it stays as fast as data grows: the same operation on little data and on much."""
+"""Measures how latency grows with data: the same operation on little data and on much."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""What a team would typically build: FastAPI, SQLModel and asyncpg, in the usual way.
+"""A typical alternative: FastAPI, SQLModel and asyncpg, in the usual way.
 
 It has a pooled async engine and a session for each request. One transaction checks the owner of the
 conversation, and writes the message and the conversation's `updated_at`. It does not check tokens:

@@ -92,7 +92,7 @@ def _await_ready(
 def _answers(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection(HOST, port, timeout=START_TIMEOUT)
     try:
-        connection.request("GET", path, headers={"X-User-Id": "nobody"})
+        connection.request("GET", path, headers={"X-User-Id": "unknown"})
         return connection.getresponse().status == HTTPStatus.OK
     except OSError:
         return False

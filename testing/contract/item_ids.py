@@ -90,12 +90,12 @@ async def test_a_conversation_is_created_with_its_items(store: StoreUnderTest) -
 async def test_an_unknown_user_creates_nothing_unless_they_may_be_added(
     store: StoreUnderTest,
 ) -> None:
-    nobody = new_conversation(UserId("nobody"))
+    unknown = new_conversation(UserId("unknown"))
 
     with pytest.raises(UserNotProvisionedError):
-        await store.items.create(nobody, numbered_items(2), key=None, provision=False)
+        await store.items.create(unknown, numbered_items(2), key=None, provision=False)
 
-    assert await store.list_conversations(UserId("nobody")) == []
+    assert await store.list_conversations(UserId("unknown")) == []
 
 
 async def test_the_same_key_again_answers_what_is_stored(store: StoreUnderTest) -> None:

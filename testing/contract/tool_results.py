@@ -46,7 +46,7 @@ async def test_a_result_is_of_the_kind_of_its_call(store: StoreUnderTest) -> Non
         ),
         new_message("2", Role.TOOL, tool_call_id="a"),
         new_message("ok", Role.TOOL, tool_call_id="\0b\ufdd0"),
-        new_message("lost", Role.TOOL, tool_call_id="nobody asked"),
+        new_message("lost", Role.TOOL, tool_call_id="never made"),
         new_message("late", Role.TOOL, tool_call_id="a"),
     )
 
