@@ -15,7 +15,7 @@ _UUID: Final = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
 )
 _MICROSECOND_DIGITS: Final = 6
-_NO_TIME: Final = "is not a time in the form of RFC3339, such as 2026-01-31T12:00:00Z"
+_NO_TIME: Final = "is not a time in the form of RFC 3339, such as 2026-01-31T12:00:00Z"
 
 
 def read_id(document: Document, within: str) -> UUID | None:
