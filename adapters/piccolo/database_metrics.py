@@ -91,7 +91,7 @@ class DatabaseMetrics:
             ],
         )
         yield MetricFamily.gauge(
-            "chatkeep_pool_max_connections", "Connections there may be", pool.max_size
+            "chatkeep_pool_max_connections", "Maximum number of connections", pool.max_size
         )
         yield MetricFamily.gauge(
             "chatkeep_pool_allowed_connections",
@@ -99,7 +99,9 @@ class DatabaseMetrics:
             pool.allowed_size,
         )
         waiting = self._engine.metrics.waiting
-        yield MetricFamily.gauge("chatkeep_pool_waiting", "Who waits for a connection", waiting)
+        yield MetricFamily.gauge(
+            "chatkeep_pool_waiting", "Requests waiting for a connection", waiting
+        )
 
 
 class StorageMetrics:
