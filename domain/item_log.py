@@ -70,7 +70,7 @@ class ItemLog:
             max_bytes=max_bytes,
         )
         items = await self._items(user_id, conversation_id, page.items, order)
-        if after is not None and page.items and _is_of(after, page.items[0]):
+        if after is not None and page.items and _is_generated_for(after, page.items[0]):
             first = [item.id for item in items if item.position == page.items[0].position]
             if after not in first:
                 raise ItemNotFoundError(after)
@@ -125,7 +125,7 @@ class ItemLog:
         return found if order is Order.ASC else found[::-1]
 
 
-def _is_of(item_id: ItemId, entry: Entry) -> bool:
+def _is_generated_for(item_id: ItemId, entry: Entry) -> bool:
     """Return whether the entry is a native message and this is a generated id of its items."""
     message = entry.message
     return entry.item is None and message is not None and message_id_in(item_id) == message.id

@@ -55,7 +55,7 @@ def members(text: str) -> Members | None:
         return None
     found: Members = {}
     if len(text) > SMALL:
-        for name, source in _Outline().counted(json_values.members(text)):
+        for name, source in _Outline().count(json_values.members(text)):
             found[name] = Source(source)
         return found
     for key, source, value in _members(text):
@@ -99,7 +99,7 @@ def parts(text: str) -> list[tuple[object, str]]:
     if len(text) <= SMALL:
         return elements(text)
     outline = _Outline()
-    sources = outline.counted(json_values.elements(text))
+    sources = outline.count(json_values.elements(text))
     return [(outline.of(source, depth=1), source) for source in sources]
 
 
@@ -133,16 +133,16 @@ class _Outline:
         if text.startswith("["):
             if depth == 0:
                 return ...
-            elements = self.counted(json_values.elements(text))
+            elements = self.count(json_values.elements(text))
             return [self.of(element, depth=depth - 1) for element in elements]
         if text.startswith("{"):
             if depth == 0:
                 return ...
-            named = self.counted(json_values.members(text))
+            named = self.count(json_values.members(text))
             return {name: self.of(value, depth=depth - 1) for name, value in named}
         return _JSON.decode(text)
 
-    def counted(self, values: Iterable[_T]) -> Iterator[_T]:
+    def count(self, values: Iterable[_T]) -> Iterator[_T]:
         for value in values:
             self._left -= 1
             if self._left < 0:

@@ -91,12 +91,12 @@ class NewEntry(NamedTuple):
             return self._replace(created_at=time)
         return self._replace(message=self.message._replace(created_at=time))
 
-    def stored(self, conversation_id: ConversationId, position: Position, at: datetime) -> Entry:
+    def to_entry(self, conversation_id: ConversationId, position: Position, at: datetime) -> Entry:
         """Return this entry as stored in its conversation. `at` is its time if it has none."""
         message = self.message
         if message is None:
             return Entry(position, self.created_at or at, None, self.item, self.item_id)
-        found = message.stored(conversation_id, position, at)
+        found = message.to_message(conversation_id, position, at)
         return Entry(position, found.created_at, found, self.item, self.item_id)
 
     def equals(self, stored: Entry) -> bool:
@@ -160,7 +160,7 @@ class Appended:
         return messages_in(self.entries)
 
 
-def view_of(entries: Iterable[Entry], view: View) -> list[Entry]:
+def apply_view(entries: Iterable[Entry], view: View) -> list[Entry]:
     """Return the parts of complete entries that are in a view."""
     if view is View.MESSAGES:
         return [

@@ -181,7 +181,9 @@ class NewMessage(NamedTuple):
                 f"{within}tool_call_id", "only a message with the role tool may have a tool_call_id"
             )
 
-    def stored(self, conversation_id: ConversationId, position: Position, at: datetime) -> Message:
+    def to_message(
+        self, conversation_id: ConversationId, position: Position, at: datetime
+    ) -> Message:
         """Return this message as stored in its conversation. It must have an id."""
         if self.id is None:
             raise ValueError("a message needs an id before it is stored")

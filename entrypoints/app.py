@@ -31,7 +31,7 @@ from chatkeep.entrypoints.http.routes.users import user_routes
 from chatkeep.entrypoints.http.routing import StrictRouting, check_query
 from chatkeep.entrypoints.logs import Pseudonyms, salt
 from chatkeep.entrypoints.openai.azure import AzureRequests
-from chatkeep.entrypoints.openai.errors import shaped_for_openai
+from chatkeep.entrypoints.openai.errors import answer_like_openai
 from chatkeep.entrypoints.openai.openapi import with_openai
 from chatkeep.entrypoints.openai.routes import openai_api
 from chatkeep.entrypoints.settings import Settings
@@ -81,7 +81,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         ],
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes or None,
-        exception_handlers=shaped_for_openai(EXCEPTION_HANDLERS),
+        exception_handlers=answer_like_openai(EXCEPTION_HANDLERS),
         cors_config=pages,
         openapi_config=configure_openapi(settings, with_openai),
         plugins=[RawSchema(), StrictRouting()],

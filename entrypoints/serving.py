@@ -86,7 +86,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
     _prepare(settings)
     embedded = not settings.database_url
     with (
-        _listening(host, port) as listener,
+        _listen(host, port) as listener,
         database.provide(settings, keep_running=True) as ready,
         _undisturbed_end(),
     ):
@@ -110,7 +110,7 @@ def serve_memory(settings: Settings, *, host: str, port: int) -> None:
     ready = memory_settings(settings)
     identity(ready)
     _prepare(ready)
-    with _listening(host, port) as listener, _undisturbed_end():
+    with _listen(host, port) as listener, _undisturbed_end():
         url = _url(listener)
         # A secret that was set may be a real service's: a token of it must not get into a log.
         made_here = ready.jwt_secret != settings.jwt_secret
@@ -191,7 +191,7 @@ def _run(listener: socket.socket, application: str, workers: int, log: dict[str,
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
     """Listen at once, so that no other process takes the address while the database starts."""
     ipv6 = ":" in host
     try:

@@ -108,7 +108,7 @@ def parse_origin(text: str) -> str:
     if "/" in host or "?" in host or "#" in host:
         raise ValueError(f"{text!r} has a path; an origin ends with its host or port")
     if not host.isascii():
-        host = _encoded(host, text)
+        host = _encode(host, text)
     found = f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, '/'))}"
     if not _ORIGIN.fullmatch(found):
         raise ValueError(
@@ -117,7 +117,7 @@ def parse_origin(text: str) -> str:
     return found
 
 
-def _encoded(host: str, text: str) -> str:
+def _encode(host: str, text: str) -> str:
     name, colon, port = host.partition(":")
     try:
         return name.encode("idna").decode() + colon + port

@@ -57,12 +57,12 @@ class Supervisor(Multiprocess):
         if was_running and process.exitcode == _KILLED:  # by uvicorn
             how = f"did not respond for {self.config.timeout_worker_healthcheck} s and was killed"
         else:
-            how = _ending(process.exitcode or 0)
+            how = _describe_end(process.exitcode or 0)
         when = "" if started else " before it served anything"
         logger.warning("worker %s %s%s; another takes its place", process.pid, how, when)
 
 
-def _ending(exit_code: int) -> str:
+def _describe_end(exit_code: int) -> str:
     if exit_code >= 0:
         return f"ended with exit status {exit_code}"
     try:

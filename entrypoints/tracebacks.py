@@ -29,23 +29,23 @@ _CONTEXT: Final = "\nDuring handling of the above exception, another exception o
 
 def without_values(error: BaseException) -> str:
     """Return the traceback of an error, with its causes and the members of a group."""
-    return _formatted(error, set()).rstrip("\n")
+    return _format(error, set()).rstrip("\n")
 
 
-def _formatted(error: BaseException, seen: set[int]) -> str:
+def _format(error: BaseException, seen: set[int]) -> str:
     seen.add(id(error))
     before = ""
     cause, context = error.__cause__, error.__context__
     if cause is not None and id(cause) not in seen:
-        before = _formatted(cause, seen) + _CAUSE
+        before = _format(cause, seen) + _CAUSE
     elif context is not None and not error.__suppress_context__ and id(context) not in seen:
-        before = _formatted(context, seen) + _CONTEXT
+        before = _format(context, seen) + _CONTEXT
     frames = "".join(traceback.format_tb(error.__traceback__))
     text = f"Traceback (most recent call last):\n{frames}{summary(error)}\n"
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             if id(member) not in seen:
-                lines = _formatted(member, seen).splitlines(keepends=True)
+                lines = _format(member, seen).splitlines(keepends=True)
                 text += "".join(f"  {line}" for line in lines)
     return before + text
 

@@ -23,11 +23,11 @@ from chatkeep.domain.log import (
     NewEntry,
     RequestKey,
     View,
+    apply_view,
     item_ids_given,
     match_append,
     match_create,
     messages_of,
-    view_of,
 )
 from chatkeep.domain.model import (
     Conversation,
@@ -61,7 +61,7 @@ class MemoryLog:
                 _positions(existing, key)
                 return Created(existing.conversation, (), created=False)
             view = View.WHOLE if any(entry.item for entry in entries) else View.MESSAGES
-            first = view_of(existing.entries, view)[: len(entries)]
+            first = apply_view(existing.entries, view)[: len(entries)]
             return match_create(conversation, entries, existing.conversation, first)
         kept = KeptConversation(conversation._replace(message_count=0))
         stored = user.append(kept, entries, conversation.updated_at)
@@ -135,7 +135,7 @@ class MemoryLog:
             index = _index_of(found, bounds.past_item)
             again = int(found[index].item is None)
             found = found[index + 1 - again :]
-        some = view_of(found[: limit + again], view)
+        some = apply_view(found[: limit + again], view)
         fit = again + count_fitting(map(_bytes, some[again:]), max_bytes)
         return Page(some[:fit], more=len(found) > fit)
 
@@ -159,7 +159,7 @@ class MemoryLog:
     ) -> Sequence[Entry]:
         kept = self.store.user(user_id).conversations.get(conversation_id)
         entries = kept.entries if kept is not None else []
-        return view_of([each for each in entries if _may_have(each, item_id)], View.ITEMS)
+        return apply_view([each for each in entries if _may_have(each, item_id)], View.ITEMS)
 
     async def calls_before(
         self,
@@ -207,7 +207,7 @@ class MemoryLog:
         if key is not None and key.key in kept.keys:
             first, last = _positions(kept, key)
             there = [entry for entry in kept.entries if first <= entry.position <= last]
-            return tuple(view_of(there, View.ITEMS))
+            return tuple(apply_view(there, View.ITEMS))
         if any(entry.item is not None for entry in entries):
             return None
         given = messages_of(entries)

@@ -60,7 +60,7 @@ class KeptConversation:
     def append(self, new: Sequence[NewEntry], at: datetime) -> tuple[Entry, ...]:
         first = max(microseconds(at), self.last_position + 1)
         stored = tuple(
-            entry.stored(self.conversation.id, Position(position), at)
+            entry.to_entry(self.conversation.id, Position(position), at)
             for position, entry in enumerate(new, first)
         )
         self.entries += stored

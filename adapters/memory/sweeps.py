@@ -16,7 +16,7 @@ class MemorySweeps:
 
     async def count(self, cutoffs: Cutoffs) -> SweepResult:
         total = SweepResult()
-        for kept in self._kept():
+        for kept in self._conversations():
             each = kept.conversation
             if _is_idle(each, cutoffs.delete):
                 if each.retain:
@@ -29,10 +29,10 @@ class MemorySweeps:
         return total
 
     async def to_delete(self, before: datetime, *, limit: int) -> Sequence[IdleConversation]:
-        return self._found(lambda each: _is_idle(each, before) and not each.retain, limit)
+        return self._find(lambda each: _is_idle(each, before) and not each.retain, limit)
 
     async def to_archive(self, before: datetime, *, limit: int) -> Sequence[IdleConversation]:
-        return self._found(
+        return self._find(
             lambda each: _is_idle(each, before) and each.status is Status.ACTIVE, limit
         )
 
@@ -57,12 +57,12 @@ class MemorySweeps:
                 total += SweepResult(archived=1)
         return total
 
-    def _kept(self) -> Iterator[KeptConversation]:
+    def _conversations(self) -> Iterator[KeptConversation]:
         for user in self.store.users.values():
             yield from user.conversations.values()
 
-    def _found(self, wanted: Callable[[Conversation], bool], limit: int) -> list[IdleConversation]:
-        found = (kept.conversation for kept in self._kept() if wanted(kept.conversation))
+    def _find(self, wanted: Callable[[Conversation], bool], limit: int) -> list[IdleConversation]:
+        found = (kept.conversation for kept in self._conversations() if wanted(kept.conversation))
         return [
             IdleConversation(each.id, each.user_id, each.message_count)
             for each in islice(found, limit)

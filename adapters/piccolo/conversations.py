@@ -16,7 +16,7 @@ from chatkeep.adapters.piccolo.rows import (
     to_text,
 )
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, refused
+from chatkeep.adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, explain_refusal
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     RetainedError,
@@ -110,7 +110,7 @@ class PiccoloConversations:
                 GET_OR_CREATE, **conversation_values(conversation), provision=provision
             )
         except NO_USER as error:
-            raise unprovisioned(conversation.user_id, error, provision=provision) from error
+            raise explain_unprovisioned(conversation.user_id, error, provision=provision) from error
         if rows:
             found = to_conversation(rows[0])
             made_before = again and found.created_at == conversation.created_at
@@ -181,13 +181,13 @@ class PiccoloConversations:
             raise RetainedError(conversation_id)
 
 
-def unprovisioned(
+def explain_unprovisioned(
     user_id: UserId, error: asyncpg.PostgresError, *, provision: bool
 ) -> UserNotProvisionedError:
     if provision:
         if isinstance(error, asyncpg.ForeignKeyViolationError):  # the user was erased just now
-            raise GoneError(lambda: refused(user_id, error)) from error
-        return refused(user_id, error)
+            raise GoneError(lambda: explain_refusal(user_id, error)) from error
+        return explain_refusal(user_id, error)
     return UserNotProvisionedError(
         user_id, "users are added by a service key (PUT /v1/users/{id})."
     )

@@ -10,7 +10,7 @@ from itertools import takewhile
 
 import asyncpg
 
-from chatkeep.adapters.piccolo.conversations import unprovisioned
+from chatkeep.adapters.piccolo.conversations import explain_unprovisioned
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.log_reader import LogReader, are_withheld, share_of_end
 from chatkeep.adapters.piccolo.log_repeats import Repeats
@@ -97,7 +97,7 @@ class PiccoloLog(LogReader):
         except asyncpg.UniqueViolationError as error:
             return await self._repeats.recall_create(new, entries, key, error)
         except NO_USER as error:
-            raise unprovisioned(new.user_id, error, provision=provision) from error
+            raise explain_unprovisioned(new.user_id, error, provision=provision) from error
         stored = stored_at(entries, new.id, values["first"], at)
         return Created(new._replace(message_count=len(messages)), stored, created=True)
 

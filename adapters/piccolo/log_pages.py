@@ -224,7 +224,7 @@ def _of_items(row: Row, conversation_id: ConversationId) -> Entry:
         tool_calls=None if tool_calls is None else from_jsonb(tool_calls),
         tool_call_id=None if tool_call_id is None else from_text(tool_call_id),
     )
-    return Entry(position, created_at, message.stored(conversation_id, position, created_at))
+    return Entry(position, created_at, message.to_message(conversation_id, position, created_at))
 
 
 def _item_id(row: Row, calls: object) -> ItemId:

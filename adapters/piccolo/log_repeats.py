@@ -27,11 +27,11 @@ from chatkeep.domain.log import (
     NewEntry,
     RequestKey,
     View,
+    apply_view,
     item_ids_given,
     match_append,
     match_create,
     messages_of,
-    view_of,
 )
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
@@ -59,7 +59,7 @@ class Repeats:
         error: Exception,
     ) -> Created:
         """Return the result of an earlier, equal call. Raises the error of a conflicting one."""
-        keyed = key and await self._keyed(new.user_id, new.id, key)
+        keyed = key and await self._find_request(new.user_id, new.id, key)
         try:
             stored = await self._reader.conversations.get(new.user_id, new.id)
         except ConversationNotFoundError:
@@ -121,7 +121,7 @@ class Repeats:
         key: RequestKey | None,
     ) -> tuple[Entry, ...]:
         """Return the result of an earlier, equal call. Raises the error of a conflicting one."""
-        if key is not None and (stored := await self._keyed(user_id, conversation_id, key)):
+        if key is not None and (stored := await self._find_request(user_id, conversation_id, key)):
             return await self._reader.between(user_id, conversation_id, *stored)
         await self._reader.conversations.get(user_id, conversation_id)
         # The statement may have run twice; then the stored entries have our ids and our time.
@@ -135,7 +135,7 @@ class Repeats:
             mine = stored_at(entries, conversation_id, first, at)
             last = Position(first + len(entries) - 1)
             between = await self._reader.between(user_id, conversation_id, first, last)
-            if [*between] == view_of(mine, View.ITEMS):
+            if [*between] == apply_view(mine, View.ITEMS):
                 return between
         taken = await self._engine.fetch(
             TAKEN,
@@ -148,7 +148,7 @@ class Repeats:
         holders = await self._holders(user_id, messages_of(entries))
         raise MessageIdTakenError(holders[0].id)
 
-    async def _keyed(
+    async def _find_request(
         self, user_id: UserId, conversation_id: ConversationId, key: RequestKey
     ) -> tuple[Position, Position] | None:
         """Return the positions of the request with that key; None if there was none.

@@ -41,7 +41,7 @@ def stored_at(
     entries: Sequence[NewEntry], conversation_id: ConversationId, first: int, at: datetime
 ) -> tuple[Entry, ...]:
     return tuple(
-        entry.stored(conversation_id, Position(position), at)
+        entry.to_entry(conversation_id, Position(position), at)
         for position, entry in enumerate(entries, first)
     )
 

@@ -96,7 +96,7 @@ async def _run(engine: Engine) -> None:
     from piccolo.apps.migrations.commands.forwards import run_forwards  # noqa: PLC0415
 
     try:
-        with contextlib.redirect_stdout(io.StringIO()), _configured(engine):
+        with contextlib.redirect_stdout(io.StringIO()), _configure_piccolo(engine):
             result = await run_forwards(APP)
     except Exception as error:
         raise MigrationError(first_line(error)) from error
@@ -105,7 +105,7 @@ async def _run(engine: Engine) -> None:
 
 
 @contextlib.contextmanager
-def _configured(engine: Engine) -> Iterator[None]:
+def _configure_piccolo(engine: Engine) -> Iterator[None]:
     """Within the block, have Piccolo use this engine and our app."""
     from piccolo.apps.migrations.tables import Migration  # noqa: PLC0415 - as above
     from piccolo.conf.apps import AppRegistry  # noqa: PLC0415

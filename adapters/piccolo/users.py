@@ -98,7 +98,7 @@ class PiccoloUsers:
         try:
             return bool(await self._engine.fetch_query("users.add", query.returning(UserIds.id)))
         except (*NO_USER, asyncpg.RaiseError) as error:  # a trigger raises the last one
-            raise refused(user_id, error) from error
+            raise explain_refusal(user_id, error) from error
 
     async def usage(self, user_id: UserId) -> Usage:
         [row] = await self._engine.fetch(USAGE, user_id=user_id)
@@ -150,7 +150,7 @@ def _usage(user_id: UserId, row: Row) -> Usage:
     )
 
 
-def refused(user_id: UserId, error: asyncpg.PostgresError) -> UserNotProvisionedError:
+def explain_refusal(user_id: UserId, error: asyncpg.PostgresError) -> UserNotProvisionedError:
     """Return the error for a caller: without the driver's words, which may quote others' rows."""
     logger.warning(
         "the table users does not take a row with only an id: %s, column %s",

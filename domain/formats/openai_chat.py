@@ -131,7 +131,7 @@ class OpenAIChatWriter:
         message = entry.message
         if message is None:
             return None
-        kept = without(_kept(message.metadata), *_SHARED[:1], *_SHARED[2:])
+        kept = without(_read_kept(message.metadata), *_SHARED[:1], *_SHARED[2:])
         parts = kept.pop("content", None)
         document: Document = {"role": message.role, "content": message.content}
         if isinstance(parts, list) and _text(parts)[0] == (message.content or ""):
@@ -145,10 +145,10 @@ class OpenAIChatWriter:
         return {**document, **kept}
 
     def tail(self, conversation: Conversation, embed: Embed) -> Document:  # noqa: ARG002 - the interface
-        return without(_kept(conversation.metadata), "messages")
+        return without(_read_kept(conversation.metadata), "messages")
 
 
-def _kept(metadata: JsonText) -> Document:
+def _read_kept(metadata: JsonText) -> Document:
     if KEY not in metadata:
         return {}
     kept = json.loads(metadata).get(KEY)

@@ -71,14 +71,14 @@ _WITH_PARTS: Final = {
 
 def complete(kind: str, item: Members) -> dict[str, str]:
     """Return the members to add to an item of that kind, or to replace, as texts."""
-    found = _missing(item, _OF_KINDS.get(kind, {}))
+    found = _find_missing(item, _OF_KINDS.get(kind, {}))
     if kind in {"tool_search_call", "tool_search_output"} and value_of(item, "execution") is None:
         # A call that the server runs itself has no call id.
         by_server = value_of(item, "call_id") is None
         found["execution"] = '"server"' if by_server else '"client"'
     if kind == "shell_call" and isinstance(value_of(item, "action"), dict):
         action = members(item["action"].text) or {}
-        if missing := _missing(action, _OF_ACTIONS):
+        if missing := _find_missing(action, _OF_ACTIONS):
             found["action"] = write(action, missing)
     if key := _WITH_PARTS.get(kind):
         content = value_of(item, key)
@@ -87,7 +87,7 @@ def complete(kind: str, item: Members) -> dict[str, str]:
     return found
 
 
-def _missing(item: Members, required: Mapping[str, str]) -> dict[str, str]:
+def _find_missing(item: Members, required: Mapping[str, str]) -> dict[str, str]:
     """Return the missing required members. Null counts as missing unless the member is nullable."""
     return {
         key: source
@@ -99,7 +99,7 @@ def _missing(item: Members, required: Mapping[str, str]) -> dict[str, str]:
 def _is_incomplete(part: object) -> bool:
     return isinstance(part, dict) and any(
         part.get(key) is None and not (source == "null" and key in part)
-        for key, source in _required_of(part).items()
+        for key, source in _find_required(part).items()
     )
 
 
@@ -107,9 +107,9 @@ def _part(part: object, source: str) -> str:
     if not isinstance(part, dict) or not _is_incomplete(part):
         return source
     found = members(source) or {}
-    return write(found, _missing(found, _required_of(part)))
+    return write(found, _find_missing(found, _find_required(part)))
 
 
-def _required_of(part: Mapping[object, object]) -> Mapping[str, str]:
+def _find_required(part: Mapping[object, object]) -> Mapping[str, str]:
     kind = part.get("type")
     return _OF_PARTS.get(kind, {}) if isinstance(kind, str) else {}

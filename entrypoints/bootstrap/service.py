@@ -94,8 +94,8 @@ def http_app(
         settings=settings,
         ready=database.is_ready,
         lifespan=[
-            _closing(tracing),
-            _pooled(database),
+            _close_at_end(tracing),
+            _open_pool(database),
             _sweeping_daily(database, settings, metrics),
             database_metrics.storage.updating,
         ],
@@ -119,7 +119,7 @@ def memory_app(
         transfer(chatkeep),
         identity(settings),
         settings=settings,
-        lifespan=[_closing(tracing)],
+        lifespan=[_close_at_end(tracing)],
         tracing=tracing,
     )
 
@@ -171,7 +171,7 @@ def missing_traces() -> str | None:
     return None
 
 
-def _closing(tracing: Telemetry | None) -> Lifespan:
+def _close_at_end(tracing: Telemetry | None) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         try:
@@ -183,7 +183,7 @@ def _closing(tracing: Telemetry | None) -> Lifespan:
     return lifespan
 
 
-def _pooled(database: Engine) -> Lifespan:
+def _open_pool(database: Engine) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with database.pooled():

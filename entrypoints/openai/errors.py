@@ -32,23 +32,23 @@ _CODES: Final = {"not-found": None, "invalid-token": "invalid_api_key"}
 _AnyRequest = Request[Any, Any, Any]
 
 
-def shaped_for_openai(handlers: ExceptionHandlersMap) -> ExceptionHandlersMap:
+def answer_like_openai(handlers: ExceptionHandlersMap) -> ExceptionHandlersMap:
     """Return the handlers so that below /openai they answer as OpenAI does."""
-    return {kind: _shaped(cast("_Handler", each)) for kind, each in handlers.items()}
+    return {kind: _wrap(cast("_Handler", each)) for kind, each in handlers.items()}
 
 
 _Handler = Callable[[_AnyRequest, Any], Response[Problem]]
 
 
-def _shaped(handler: _Handler) -> Callable[[_AnyRequest, Any], Response[Any]]:
-    def shaped(request: _AnyRequest, error: Exception) -> Response[Any]:
+def _wrap(handler: _Handler) -> Callable[[_AnyRequest, Any], Response[Any]]:
+    def handle(request: _AnyRequest, error: Exception) -> Response[Any]:
         response = handler(request, error)
         path = request.scope["path"]
         if path != PREFIX and not path.startswith(f"{PREFIX}/"):
             return response
         return _answer(request, error, response)
 
-    return shaped
+    return handle
 
 
 def _answer(request: _AnyRequest, error: Exception, response: Response[Problem]) -> Response[Error]:

@@ -88,7 +88,7 @@ MESSAGES: st.SearchStrategy[dict[str, Any]] = st.builds(
 def entries(messages: Sequence[dict[str, Any]]) -> tuple[Entry, ...]:
     """Return the messages, stored one after the other."""
     stored = [
-        NewMessage(**message, id=MessageId(UUID(int=place))).stored(ID, Position(place), NOON)
+        NewMessage(**message, id=MessageId(UUID(int=place))).to_message(ID, Position(place), NOON)
         for place, message in enumerate(messages, start=1)
     ]
     return tuple(

@@ -21,7 +21,7 @@ from chatkeep import adapters, domain, entrypoints
 from chatkeep.domain.errors import ChatkeepError
 from chatkeep.entrypoints.http.openapi.examples import PROBLEMS
 from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS, TYPE_PREFIX, Problem
-from chatkeep.entrypoints.openai.errors import shaped_for_openai
+from chatkeep.entrypoints.openai.errors import answer_like_openai
 from chatkeep.entrypoints.openai.schemas import Error
 
 NEVER_ANSWERED = {
@@ -102,7 +102,7 @@ EXCEPTIONS = {
 }
 ANSWERED = [kind for name, kind in EXCEPTIONS.items() if name not in NEVER_ANSWERED]
 HANDLERS = cast("dict[type[Exception], Any]", EXCEPTION_HANDLERS)
-OPENAI_HANDLERS = cast("dict[type[Exception], Any]", shaped_for_openai(EXCEPTION_HANDLERS))
+OPENAI_HANDLERS = cast("dict[type[Exception], Any]", answer_like_openai(EXCEPTION_HANDLERS))
 DOCUMENTED = {problem.problem().type for problem in PROBLEMS}
 SAMPLES: dict[Any, object] = {
     UUID: uuid4(),

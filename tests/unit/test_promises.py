@@ -53,7 +53,7 @@ class SwallowsMessages(MemoryLog):
         conversation_id, given, at = args[1], args[2], args[3]
         found = await super().append(args[0], conversation_id, [], at, **kwargs)
         stored = [
-            new.stored(conversation_id, Position(microseconds(at) + n), at)
+            new.to_entry(conversation_id, Position(microseconds(at) + n), at)
             for n, new in enumerate(given)
         ]
         return replace(found, entries=tuple(stored))

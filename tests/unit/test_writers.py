@@ -51,7 +51,7 @@ CONVERSATION = Conversation(
 
 def entry(content: str | None, role: Role = Role.USER, **more: Any) -> Entry:  # noqa: ANN401 - the fields' own types
     new = NewMessage(role=role, content=content, id=MessageId(UUID(int=1)), **more)
-    message: Message = new.stored(ID, Position(1), NOON)
+    message: Message = new.to_message(ID, Position(1), NOON)
     return Entry(position=Position(1), created_at=NOON, message=message, item=None)
 
 
@@ -291,7 +291,7 @@ def test_what_openai_gave_is_what_openai_gets() -> None:
         Entry(
             position=Position(1),
             created_at=NOON,
-            message=message._replace(id=MessageId(UUID(int=1))).stored(ID, Position(1), NOON),
+            message=message._replace(id=MessageId(UUID(int=1))).to_message(ID, Position(1), NOON),
             item=None,
         )
         for message in read.messages

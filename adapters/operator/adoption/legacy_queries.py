@@ -30,14 +30,14 @@ def conversations_query(layout: Layout) -> str:
     return f"""
 SELECT {_texts("conversations", conversations, "c")},
        {_extra(layout, conversations, "c")} AS extra,
-       {_bounded(created_at)} AS created_at,
-       {_bounded(updated_at)} AS updated_at,
+       {_bound_time(created_at)} AS created_at,
+       {_bound_time(updated_at)} AS updated_at,
        {_bad(created_at)} OR {_bad(updated_at)} AS bad_time,
        coalesce(counted.rows, 0) AS messages, counted.first_at, counted.last_at
 FROM {conversations.quoted} c
 LEFT JOIN (
-  SELECT {foreign_key} AS key, count(*) AS rows, min({_bounded(sent_at)}) AS first_at,
-         max({_bounded(sent_at)}) AS last_at
+  SELECT {foreign_key} AS key, count(*) AS rows, min({_bound_time(sent_at)}) AS first_at,
+         max({_bound_time(sent_at)}) AS last_at
   FROM {messages.quoted} m GROUP BY 1
 ) AS counted ON counted.key = {id_key}
 ORDER BY {id_key}"""
@@ -53,7 +53,7 @@ def messages_query(layout: Layout) -> str:
     return f"""
 SELECT {_texts("messages", messages, "m")},
        {_extra(layout, messages, "m")} AS extra,
-       {_bounded(_time(messages, "m", "created_at"))} AS created_at,
+       {_bound_time(_time(messages, "m", "created_at"))} AS created_at,
        {_bad(_time(messages, "m", "created_at"))} AS bad_time
 FROM {conversations.quoted} c JOIN {messages.quoted} m ON {foreign_key} = {id_key}
 ORDER BY {", ".join(order)}"""
@@ -128,7 +128,7 @@ def _time(table: LegacyTable, alias: str, field: str) -> str:
     return f"({alias}.{column}::timestamp AT TIME ZONE 'UTC')"
 
 
-def _bounded(time: str) -> str:
+def _bound_time(time: str) -> str:
     return f"CASE WHEN {time} {_IN_RANGE} THEN {time} END"
 
 

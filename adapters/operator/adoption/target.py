@@ -156,7 +156,7 @@ class PiccoloAdoptionTarget:
             if made:
                 await self._engine.fetch(ADD_CONVERSATIONS, **_new(made))
             if moved := [each for each in additions if not each.is_new and each.messages]:
-                await self._engine.fetch(MOVE_CONVERSATIONS, **_moved(moved))
+                await self._engine.fetch(MOVE_CONVERSATIONS, **_move_values(moved))
             if any(each.messages for each in additions):
                 await self._engine.fetch(ADD_MESSAGES, **_messages(additions))
         except asyncpg.UniqueViolationError as error:
@@ -193,7 +193,7 @@ def _new(additions: Sequence[Addition]) -> dict[str, list[object]]:
     }
 
 
-def _moved(additions: Sequence[Addition]) -> dict[str, list[object]]:
+def _move_values(additions: Sequence[Addition]) -> dict[str, list[object]]:
     return {
         "ids": [str(each.conversation.id) for each in additions],
         "user_ids": [each.conversation.user_id for each in additions],

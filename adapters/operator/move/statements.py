@@ -31,8 +31,8 @@ class RangeKey:
     def row(self) -> str:
         return f"({', '.join(self.expressions)})"
 
-    def given(self, bound: Literal["start", "end"]) -> str:
-        """Return the values of a bound as parameters, whose values `bounds` gives."""
+    def parameters(self, bound: Literal["start", "end"]) -> str:
+        """Return the values of a bound as parameters; `bounds` returns their values."""
         return f"({', '.join(f':{bound}_{n}::{kind}' for n, kind in enumerate(self.types))})"
 
 
@@ -82,42 +82,42 @@ def _statements(table: MovedTable) -> Statements:
     order = ", ".join(key.expressions)
     columns = ", ".join(table.columns)
     keys = ", ".join(f"{each} AS key_{n}" for n, each in enumerate(key.expressions))
-    tail = f"{key.row} >= {key.given('start')}"
-    span = f"{tail} AND {key.row} < {key.given('end')}"
+    tail = f"{key.row} >= {key.parameters('start')}"
+    span = f"{tail} AND {key.row} < {key.parameters('end')}"
     compare = f"SELECT count(*) AS rows, coalesce(sum({_hash(table.columns)}), 0)::text AS checksum"
     same = " AND ".join(f"s.{each} = t.{each}" for each in table.identity)
     equal = f"{_text(table.columns, 's')} = {_text(table.columns, 't')}"
     staged = f"NOT EXISTS (SELECT FROM {STAGED} s WHERE {same} AND {equal})"
 
-    def made(kind: str, sql: str) -> Statement:
+    def make(kind: str, sql: str) -> Statement:
         return Statement(f"move.{kind}.{name}", sql)
 
     return Statements(
-        count=made("count", f"SELECT count(*) AS rows FROM {name}"),
-        first=made("first", f"SELECT {keys} FROM {name} ORDER BY {order} LIMIT 1"),
-        next=made(
+        count=make("count", f"SELECT count(*) AS rows FROM {name}"),
+        first=make("first", f"SELECT {keys} FROM {name} ORDER BY {order} LIMIT 1"),
+        next=make(
             "next",
             f"SELECT {keys} FROM {name} WHERE {tail} ORDER BY {order} OFFSET {table.batch} LIMIT 1",
         ),
-        after=made(
+        after=make(
             "after",
-            f"SELECT {keys} FROM {name} WHERE {key.row} > {key.given('start')} "
+            f"SELECT {keys} FROM {name} WHERE {key.row} > {key.parameters('start')} "
             f"ORDER BY {order} LIMIT 1",
         ),
         columns=table.columns,
-        range=made("range", f"SELECT {columns} FROM {name} WHERE {span} ORDER BY {order}"),
-        tail=made("tail", f"SELECT {columns} FROM {name} WHERE {tail} ORDER BY {order}"),
-        compare=made("compare", f"{compare} FROM {name}"),
-        compare_range=made("compare_range", f"{compare} FROM {name} WHERE {span}"),
-        compare_tail=made("compare_tail", f"{compare} FROM {name} WHERE {tail}"),
-        stage=made(
+        range=make("range", f"SELECT {columns} FROM {name} WHERE {span} ORDER BY {order}"),
+        tail=make("tail", f"SELECT {columns} FROM {name} WHERE {tail} ORDER BY {order}"),
+        compare=make("compare", f"{compare} FROM {name}"),
+        compare_range=make("compare_range", f"{compare} FROM {name} WHERE {span}"),
+        compare_tail=make("compare_tail", f"{compare} FROM {name} WHERE {tail}"),
+        stage=make(
             "stage",
             f"CREATE TEMPORARY TABLE {STAGED} ON COMMIT DROP "
             f"AS SELECT {columns} FROM {name} LIMIT 0",
         ),
-        clear_range=made("clear_range", f"DELETE FROM {name} t WHERE {span} AND {staged}"),
-        clear_tail=made("clear_tail", f"DELETE FROM {name} t WHERE {tail} AND {staged}"),
-        add=made(
+        clear_range=make("clear_range", f"DELETE FROM {name} t WHERE {span} AND {staged}"),
+        clear_tail=make("clear_tail", f"DELETE FROM {name} t WHERE {tail} AND {staged}"),
+        add=make(
             "add",
             f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {STAGED} ON CONFLICT DO NOTHING",
         ),
