@@ -70,7 +70,7 @@ class _RunMessages:
 
 
 @dataclass(slots=True)
-class _OpenConversation:
+class _ComparedConversation:
     """A conversation being compared. Without `conversation` there is nothing to compare."""
 
     conversation: Conversation | None
@@ -88,7 +88,7 @@ class AdoptionCheck:
     run: datetime
     advance: Callable[[int], object]
     found: Comparison = field(default_factory=Comparison)
-    _open: _OpenConversation | None = None
+    _open: _ComparedConversation | None = None
 
     async def compare(self) -> Comparison:
         async for batch in self.source.batches():
@@ -101,17 +101,19 @@ class AdoptionCheck:
             self.advance(count_rows(batch))
         return self.found
 
-    def _open_conversations(self, batch: Batch) -> Iterator[_OpenConversation]:
+    def _open_conversations(self, batch: Batch) -> Iterator[_ComparedConversation]:
         for part in batch:
             if part.is_first or self._open is None:
                 try:
                     conversation = to_conversation(part.row, self.rules, self.run)
                 except InvalidValueError:
                     conversation = None
-                self._open = _OpenConversation(conversation)
+                self._open = _ComparedConversation(conversation)
             yield self._open
 
-    async def _find_conversations(self, batch: Batch, opened: Sequence[_OpenConversation]) -> None:
+    async def _find_conversations(
+        self, batch: Batch, opened: Sequence[_ComparedConversation]
+    ) -> None:
         """Skip conversations that were deleted since; those that this run adopted must exist."""
         first = [
             (current, current.conversation)
@@ -127,7 +129,7 @@ class AdoptionCheck:
                 else:
                     current.conversation = None
 
-    async def _compare(self, batch: Batch, opened: Sequence[_OpenConversation]) -> None:
+    async def _compare(self, batch: Batch, opened: Sequence[_ComparedConversation]) -> None:
         read = [
             (current, current.conversation, self._convert_messages(part, current.conversation))
             for part, current in zip(batch, opened, strict=True)
@@ -159,7 +161,7 @@ class AdoptionCheck:
 
     def _add_messages(
         self,
-        current: _OpenConversation,
+        current: _ComparedConversation,
         messages: Mapping[MessageId, NewMessage],
         stored: Mapping[MessageId, StoredMessage],
     ) -> None:
@@ -182,7 +184,7 @@ class AdoptionCheck:
             current.is_sound &= position > of_run.last
             of_run.last = position
 
-    def _close(self, legacy_id: str, current: _OpenConversation) -> None:
+    def _close(self, legacy_id: str, current: _ComparedConversation) -> None:
         self.found.conversations += 1
         for _, of_run in sorted(current.runs.items()):
             current.is_sound &= str(of_run.source) == str(of_run.target)
