@@ -1,4 +1,4 @@
-"""Limits how many requests a user may send in a minute. Per process."""
+"""Limits the requests of each user per minute. Per process."""
 
 import time
 from collections.abc import Callable
@@ -16,10 +16,10 @@ _FEW: Final = 10_000
 
 
 class Rate:
-    """At most `limit` requests a minute for each user, in bursts or evenly.
+    """At most `limit` requests per minute for each user, in bursts or evenly spread.
 
-    Remembers one number a user: until when what they sent, at the allowed rate, would have taken
-    (the generic cell rate algorithm). `clock` gives seconds.
+    It stores one number for each user: the time at which their requests would end if they had been
+    sent at the allowed rate (the generic cell rate algorithm). `clock` returns seconds.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,18 +30,18 @@ class Rate:
         self._prune_above = _FEW
 
     def __len__(self) -> int:
-        """Return how many users are remembered: those of the last minute, and at most as many."""
+        """Return the number of stored users: at most twice those of the last minute, or 10,000."""
         return len(self._until)
 
     def take(self, user_id: UserId) -> tuple[int, float]:
-        """Count a request. Return how many more there may be now and in how many seconds all.
+        """Count a request. Return the number left, and the seconds until all are available again.
 
-        Raises `ProblemError` (429) when there was none left; it is not counted then.
+        Raises `ProblemError` (429), without counting the request, if none is left.
         """
         now = self._clock()
         until = max(self._until.get(user_id, now), now) + self._spacing
         over = until - now - WINDOW
-        if over > 1e-6:  # noqa: PLR2004 - the rounding of as many sums as there are in a burst
+        if over > 1e-6:  # noqa: PLR2004 - rounding errors of the additions in a burst
             raise too_many(
                 f"More than {self.limit} requests a minute (CHATKEEP_REQUESTS_PER_MINUTE).",
                 retry_after=ceil(over),
@@ -49,13 +49,13 @@ class Rate:
             )
         if len(self._until) > self._prune_above:
             self._until = {user: end for user, end in self._until.items() if end > now}
-            # Not again with the next request, when all of them are of the last minute.
+            # Otherwise the next request would prune again, if all users are from the last minute.
             self._prune_above = max(_FEW, 2 * len(self._until))
         self._until[user_id] = until
         return int((WINDOW - (until - now)) / self._spacing + 1e-6), until - now
 
     def headers(self, remaining: int, reset: float) -> dict[str, str]:
-        """Return the fields of draft-ietf-httpapi-ratelimit-headers."""
+        """Return the headers of draft-ietf-httpapi-ratelimit-headers."""
         return {
             "RateLimit-Policy": f'"requests";q={self.limit};w={WINDOW:.0f}',
             "RateLimit": f'"requests";r={remaining};t={ceil(reset)}',
@@ -63,9 +63,9 @@ class Rate:
 
 
 class RateLimiter(SharedMiddleware):
-    """Serves a user's request only within the `rate`, and says in each answer how much is left.
+    """Refuses requests beyond a user's rate, and reports the rest of it in every response.
 
-    `refused` is called with `user_rate` for each request that is refused.
+    It calls `refused` with `user_rate` for each request that it refuses.
     """
 
     def __init__(self, rate: Rate, refused: Callable[[str], None]) -> None:
@@ -80,11 +80,11 @@ class RateLimiter(SharedMiddleware):
             except ProblemError:
                 self._refused("user_rate")
                 raise
-            send = _with_headers(send, self._rate.headers(*left))
+            send = _add_headers(send, self._rate.headers(*left))
         await next_app(scope, receive, send)
 
 
-def _with_headers(send: Send, headers: dict[str, str]) -> Send:
+def _add_headers(send: Send, headers: dict[str, str]) -> Send:
     fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def send_on(message: Message) -> None:
