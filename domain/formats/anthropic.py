@@ -5,7 +5,7 @@ It is read for imports, and written as a context to send on. Parts that a messag
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -36,7 +36,21 @@ _SYSTEM: Final = Role.SYSTEM
 _DEVELOPER: Final = Role.DEVELOPER
 _TOOL: Final = Role.TOOL
 _BLOCKS: Final = frozenset(
+    {
+        *("tool_use", "tool_result", "thinking", "redacted_thinking", "image", "document"),
+        *("server_tool_use", "mcp_tool_use", "container_upload", "search_result", "tool_reference"),
+    }
+)
+_OF_REQUESTS: Final = frozenset(
+    {"anthropic_version", "anthropic_beta", "container", "mcp_servers", "stop_sequences", "top_k"}
+)
+# Blocks by which earlier versions recognized the format, apart from `system`.
+_FIRST_BLOCKS: Final = frozenset(
     {"tool_use", "tool_result", "thinking", "redacted_thinking", "image", "document"}
+)
+_OPENAIS_ROLES: Final = frozenset({"tool", "function", "developer"})
+_OPENAIS_MEMBERS: Final = frozenset(
+    {"tool_calls", "tool_call_id", "function_call", "refusal", "weight"}
 )
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NOT_IN_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
@@ -47,19 +61,50 @@ def recognizes(document: object) -> bool:
     """Return whether the document has anything that only this format has."""
     match document:
         case [{"role": str()}, *_]:
-            return True
+            return not any(isinstance(each, dict) and _is_openais(each) for each in document)
         case {"messages": list(), "system": _}:
             return True
-        case {"messages": list(messages)}:
-            said = [message for message in messages if isinstance(message, dict)]
-            contents = [message.get("content") for message in said]
-            return any(
-                isinstance(block, dict) and str(block.get("type")) in _BLOCKS
-                for content in contents
-                if isinstance(content, list)
-                for block in content
-            )
+        case {"messages": list(messages), **rest}:
+            if rest.keys() & _OF_REQUESTS or any(map(_is_tool, _listed(rest.get("tools")))):
+                return True
+            return any(map(_is_block, _blocks(messages)))
     return False
+
+
+def was_recognized(document: object) -> bool:
+    """Return whether earlier versions read a document as this format: see `Line.formerly`."""
+    match document:
+        case [*_] | {"system": _}:
+            return True
+        case {"messages": list(messages)}:
+            return any(str(block.get("type")) in _FIRST_BLOCKS for block in _blocks(messages))
+    return False
+
+
+def _is_openais(message: Document) -> bool:
+    """Return whether a message in a list alone is OpenAI's, who has such lists too."""
+    return message.get("role") in _OPENAIS_ROLES or bool(message.keys() & _OPENAIS_MEMBERS)
+
+
+def _is_tool(tool: object) -> bool:
+    return isinstance(tool, dict) and "input_schema" in tool
+
+
+def _is_block(block: Document) -> bool:
+    kind = str(block.get("type"))
+    return kind in _BLOCKS or kind.endswith("_tool_result") or bool(block.get("citations"))
+
+
+def _blocks(messages: Sequence[object]) -> Iterator[Document]:
+    for message in messages:
+        if isinstance(message, dict):
+            for block in _listed(message.get("content")):
+                if isinstance(block, dict):
+                    yield block
+
+
+def _listed(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
 
 
 def read(document: object) -> Line:
@@ -70,11 +115,36 @@ def read(document: object) -> Line:
     rest = without(given, "messages")
     messages: list[Document] = []
     if rest.get("system"):
-        text, others = _text(_content(rest.pop("system"), "system.content"))
-        messages.append(_message(Role.SYSTEM, text, {"content": others}))
+        system = _content(rest.pop("system"), "system.content")
+        messages.append(_message(Role.SYSTEM, _text(system), {}, system, ("text",)))
     for index, message in enumerate(listed):
         messages += _read(message, f"messages[{index}]")
-    return chatkeep.read({"metadata": {KEY: rest} if rest else None, "messages": messages})
+    metadata = {KEY: rest} if rest else None
+    formerly = {"metadata": metadata, "messages": list(map(_read_formerly, messages))}
+    return chatkeep.read({"metadata": metadata, "messages": messages}, key=KEY, formerly=formerly)
+
+
+def _read_formerly(message: Document) -> Document:
+    """Return the message as earlier versions read it: see `Line.formerly`.
+
+    They kept only the blocks that are more than text, and neither their order nor their texts.
+    """
+    if not message["metadata"] or "content" not in message["metadata"][KEY]:
+        return message
+    own = ("tool_result",) if message["role"] == _TOOL else ("tool_result", "tool_use")
+    others = []
+    for block in message["metadata"][KEY]["content"]:
+        if block.get("type") == "text" and isinstance(block.get("text"), str):
+            rest = {key: value for key, value in block.items() if value and key != "text"}
+            if rest.keys() > {"type"}:
+                others.append(rest)
+        elif block.get("type") not in own:
+            others.append(block)
+    kept = {
+        **without(message["metadata"][KEY], "content"),
+        **({"content": others} if others else {}),
+    }
+    return {**message, "metadata": {KEY: kept} if kept else None}
 
 
 def _content(value: object, field: str) -> str | list[Document]:
@@ -99,9 +169,10 @@ def _read(given: Document, where: str) -> list[Document]:
                 found.append(_read_result(block, at))
             case _:
                 blocks.append(block)
-    text, others = _text(content if isinstance(content, str) else blocks)
-    if text or others or uses or kept or not found:
-        message = _message(role, text, {**kept, "content": others})
+    text = _text(content if isinstance(content, str) else blocks)
+    if text or blocks or uses or kept or not found:
+        kinds = ("tool_result", "text", *(("tool_use",) if role is Role.ASSISTANT else ()))
+        message = _message(role, text, kept, content, kinds)
         if uses:
             message["tool_calls"] = uses
             message["content"] = text or None
@@ -121,30 +192,45 @@ def _read_use(block: Document, where: str) -> Document:
 def _read_result(block: Document, where: str) -> Document:
     call_id = get_required(block, "tool_use_id", where, str)
     content = get_optional(block, "content", where, str, list)
-    text, others = _text(_content(content or "", f"{where}.content"))
+    blocks = _content(content or "", f"{where}.content")
     rest = without(block, "type", "tool_use_id", "content")
-    return {**_message(Role.TOOL, text, {**rest, "content": others}), "tool_call_id": call_id}
+    return {**_message(Role.TOOL, _text(blocks), rest, blocks, ("text",)), "tool_call_id": call_id}
 
 
-def _text(content: str | list[Document]) -> tuple[str, list[Document]]:
-    """Return the text of all blocks, and the blocks with more than text."""
+def _text(content: str | list[Document]) -> str:
+    """Return the text of all blocks."""
     if isinstance(content, str):
-        return content, []
-    texts, others = [], []
-    for block in content:
-        if block.get("type") == "text" and isinstance(block.get("text"), str):
-            texts.append(block["text"])
-            rest = {key: value for key, value in block.items() if value and key != "text"}
-            if rest.keys() > {"type"}:
-                others.append(rest)
-        else:
-            others.append(block)
-    return "\n\n".join(filter(None, texts)), others
+        return content
+    texts = (block["text"] for block in content if _is_text(block))
+    return "\n\n".join(filter(None, texts))
 
 
-def _message(role: Role, text: str, kept: Document) -> Document:
-    if not kept["content"]:
-        del kept["content"]
+def _is_text(block: Document) -> bool:
+    return block.get("type") == "text" and isinstance(block.get("text"), str)
+
+
+def _is_plain(content: str | list[Document], kinds: Sequence[str]) -> bool:
+    """Return whether fields of messages hold all of it: blocks in this order, one of them a text.
+
+    Then a reader of the message knows what the blocks were.
+    """
+    for block in content if isinstance(content, list) else ():
+        kind = "text" if _is_text(block) else str(block.get("type"))
+        if kind not in kinds:
+            return False
+        kinds = kinds[kinds.index(kind) :]
+        if kind == "text":
+            if any(value for key, value in block.items() if key not in {"type", "text"}):
+                return False
+            kinds = kinds[1:]
+    return True
+
+
+def _message(
+    role: Role, text: str, kept: Document, content: str | list[Document], kinds: Sequence[str]
+) -> Document:
+    if not _is_plain(content, kinds):
+        kept = {**kept, "content": content}
     return {"role": role.value, "content": text, "metadata": {KEY: kept} if kept else None}
 
 

@@ -10,6 +10,7 @@ The readers of all other formats build such a document, and let it be read here.
 """
 
 import json
+from collections import Counter
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -70,11 +71,17 @@ def recognizes(document: object) -> bool:
     return isinstance(document, dict) and isinstance(document.get("messages"), list)
 
 
-def read(document: object, *, canonical: str | None = None) -> Line:
+def read(
+    document: object, *, key: str = "", canonical: str | None = None, formerly: object = None
+) -> Line:
     """Return the conversation of a document. `canonical` is an id from its source, if any.
 
-    Raises `InvalidValueError` naming the field.
+    `formerly` is the document that earlier versions made of the same source: a conversation that
+    they imported is recognized by it. Members of metadata under `key` are counted as those that
+    have no place of their own. Raises `InvalidValueError` naming the field.
     """
+    without_place = _count_members(document, key) if key else Counter[str]()
+    former = "" if formerly is None or formerly == document else read(formerly).canonical
     given = _present(expect(document, WHOLE, dict), _FIELDS, "")
     messages = objects(given, "messages")
     entries = []
@@ -97,6 +104,8 @@ def read(document: object, *, canonical: str | None = None) -> Line:
         updated_at=read_time(given, "updated_at", ""),
         entries=tuple(entries),
         canonical=canonical or ("" if conversation_id else _canonical(given)),
+        formerly=former,
+        without_place=without_place,
         may_grow=canonical is not None,
     )
 
@@ -145,6 +154,14 @@ def _message(message: Message, item: ItemText | None, embed: Embed) -> Document:
     if item is not None:
         document["item"] = item
     return document
+
+
+def _count_members(document: Any, key: str) -> Counter[str]:  # noqa: ANN401 - what a reader made
+    return Counter(
+        f"{key}.{name}"
+        for each in (document, *document["messages"])
+        for name in (each.get("metadata") or {}).get(key, ())
+    )
 
 
 def _canonical(given: Document) -> str:

@@ -5,7 +5,7 @@ may also contain UUIDs, times and enumerations, which JSON encoders write as str
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
@@ -18,6 +18,7 @@ from chatkeep.domain.model import (
     Conversation,
     ConversationId,
     JsonText,
+    MessageId,
     NewMessage,
     Status,
 )
@@ -58,10 +59,19 @@ class Line:
     `canonical` is the same text for the same conversation, and the id is derived from it; it is
     empty if there is an `id`. `may_grow` means that `canonical` does not depend on the messages, so
     a later import may have more of them; then all messages have ids.
+
+    `formerly` is the canonical text of what earlier versions read from the same source, if it was
+    another one. `formerly_left_out` are messages that they did not store.
+
+    `without_place` counts, by name, the members of the source that are kept in metadata since they
+    have no place of their own.
     """
 
     canonical: str
+    formerly: str = field(default="", compare=False)
     may_grow: bool = False
+    formerly_left_out: frozenset[MessageId] = frozenset()
+    without_place: Mapping[str, int] = field(default_factory=dict, compare=False)
     id: ConversationId | None = None
     title: str | None = None
     status: Status = Status.ACTIVE

@@ -6,6 +6,7 @@ message has no field for are kept in the metadata under `openai`, and written ag
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from chatkeep.domain.context import Context
@@ -22,22 +23,34 @@ from chatkeep.domain.formats.codec import (
     one_of,
     without,
 )
-from chatkeep.domain.formats.tool_calls import find_call, make_call
+from chatkeep.domain.formats.tool_calls import AskedCalls, find_call, make_call
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import Conversation, JsonText, Message, Role
 
 KEY: Final = "openai"
 _ROLES: Final = {**{role.value: role for role in Role}, "function": Role.TOOL}
 _SHARED: Final = ("role", "content", "tool_calls", "tool_call_id", "name")
-_OF_MESSAGES: Final = frozenset({"weight", "function_call", "refusal", "audio", "annotations"})
-_OF_REQUESTS: Final = frozenset(
-    {"tools", "functions", "parallel_tool_calls", "tool_choice", "model"}
+_OF_MESSAGES: Final = frozenset(
+    {
+        *("weight", "function_call", "refusal", "audio", "annotations"),
+        *("reasoning_content", "reasoning", "reasoning_details"),
+    }
 )
+_OF_REQUESTS: Final = frozenset(
+    {
+        *("tools", "functions", "function_call", "parallel_tool_calls", "tool_choice", "model"),
+        *("response_format", "temperature", "top_p", "max_tokens", "max_completion_tokens"),
+        *("stop", "stream", "stream_options", "seed", "n", "user", "store", "reasoning_effort"),
+        *("frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"),
+        *("modalities", "prediction", "service_tier", "verbosity", "web_search_options"),
+    }
+)
+# Of messages in a list alone, what Anthropic's do not have.
+_ONLY_ROLES: Final = frozenset({"tool", "function", "developer"})
+_ONLY_HERE: Final = _OF_MESSAGES | {"tool_calls", "tool_call_id"}
 _ASSISTANT: Final = Role.ASSISTANT
 _TOOL: Final = Role.TOOL
 _NAME: Final = re.compile(r"[^\s<|\\/>]{1,64}")
-
-_Calls = list[tuple[str, str]]
 
 
 def recognizes(document: object) -> bool:
@@ -49,6 +62,8 @@ def recognizes(document: object) -> bool:
         case {"messages": list(messages), **rest}:
             said = [message for message in messages if isinstance(message, dict)]
             return bool(rest.keys() & _OF_REQUESTS) or any(map(_is_openais, said))
+        case [{"role": str()}, *_]:
+            return any(isinstance(each, dict) and _is_of_list(each) for each in document)
     return False
 
 
@@ -57,19 +72,52 @@ def _is_openais(message: Document) -> bool:
         isinstance(message.get("content"), list)
         or bool(message.keys() & _OF_MESSAGES)
         or message.get("role") == "function"
+        or message.get("tool_calls") == []
     )
+
+
+def _is_of_list(message: Document) -> bool:
+    """Return whether a message in a list alone is OpenAI's; Anthropic's may be lists alone too."""
+    return message.get("role") in _ONLY_ROLES or bool(message.keys() & _ONLY_HERE)
 
 
 def read(document: object) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
-    given: Document = expect(document, WHOLE, dict)
-    calls: _Calls = []
-    messages = [_read(each, index, calls) for index, each in enumerate(objects(given, "messages"))]
+    given: Any = expect(document, WHOLE, dict, list)
+    given = {"messages": given} if isinstance(given, list) else given
+    calls = AskedCalls()
+    listed = objects(given, "messages")
+    messages = [_read(each, index, calls) for index, each in enumerate(listed)]
     rest = without(given, "messages")
-    return chatkeep.read({"metadata": {KEY: rest} if rest else None, "messages": messages})
+    metadata = {KEY: rest} if rest else None
+    formerly = {"metadata": metadata, "messages": _read_formerly(listed, messages)}
+    return chatkeep.read({"metadata": metadata, "messages": messages}, key=KEY, formerly=formerly)
 
 
-def _read(given: Document, index: int, calls: _Calls) -> Document:
+def _read_formerly(listed: Sequence[Document], messages: Sequence[Document]) -> list[Document]:
+    """Return the messages as earlier versions read them: see `Line.formerly`.
+
+    Only objects with a member `text` were text, and a result answered the last call of any tool.
+    """
+    found = []
+    calls: list[tuple[str, str]] = []
+    for index, (given, message) in enumerate(zip(listed, messages, strict=True)):
+        former = dict(message)
+        content = given.get("content")
+        if isinstance(content, list):
+            texts = [part.get("text") for part in content if isinstance(part, dict)]
+            former["content"] = "\n\n".join(text for text in texts if isinstance(text, str))
+        elif content is None and message["tool_calls"] is None:
+            former["content"] = ""
+        if given.get("function_call") is not None and not given.get("tool_calls"):
+            calls.append((given["function_call"]["name"], f"call_{index}"))
+        if given["role"] == "function":
+            former["tool_call_id"] = find_call(calls, message["name"]) or f"call_{index}"
+        found.append(former)
+    return found
+
+
+def _read(given: Document, index: int, calls: AskedCalls) -> Document:
     where = f"messages[{index}]"
     given_role: str = get_required(given, "role", where, str)
     role = one_of(_ROLES, given_role, f"{where}.role")
@@ -93,12 +141,16 @@ def _read(given: Document, index: int, calls: _Calls) -> Document:
         arguments: str = get_required(function, "arguments", f"{where}.function_call", str)
         if not tool_calls:
             del rest["function_call"]
-            calls.append((called, f"call_{index}"))
+            calls.add(called, f"call_{index}")
             message["tool_calls"] = [make_call(f"call_{index}", called, arguments, is_json=True)]
     if given_role == "function":
-        message["tool_call_id"] = find_call(calls, name) or f"call_{index}"
+        message["tool_call_id"] = calls.answer(name) or f"call_{index}"
+    elif role is Role.USER:
+        calls.end_turn()
+    elif function is None:
+        calls.pass_text()
     if text is None and message["tool_calls"] is None:
-        message["content"] = ""
+        message["content"] = _said_instead(given)
     message["metadata"] = {KEY: rest} if rest else None
     return message
 
@@ -110,8 +162,29 @@ def _text(content: str | list[Any] | None) -> tuple[str | None, list[Any]]:
     match content:
         case [{"type": "text", "text": str(text), **rest}] if not rest:
             return text, []
-    texts = [part.get("text") for part in content if isinstance(part, dict)]
-    return "\n\n".join(text for text in texts if isinstance(text, str)), content
+    texts = [text for text in map(_text_of, content) if text is not None]
+    return "\n\n".join(texts), content
+
+
+def _text_of(part: object) -> str | None:
+    match part:
+        case (
+            str(text)
+            | {"text": str(text)}
+            | {"refusal": str(text)}
+            | {"input_audio": {"transcript": str(text)}}
+            | {"transcript": str(text)}
+        ):
+            return text
+    return None
+
+
+def _said_instead(message: Document) -> str:
+    """Return the refusal, or what was said in a recording, of a message without content."""
+    match message:
+        case {"refusal": str(text)} | {"audio": {"transcript": str(text)}}:
+            return text
+    return ""
 
 
 class OpenAIChatWriter:
@@ -134,8 +207,10 @@ class OpenAIChatWriter:
         kept = without(_read_kept(message.metadata), *_SHARED[:1], *_SHARED[2:])
         parts = kept.pop("content", None)
         document: Document = {"role": message.role, "content": message.content}
-        if isinstance(parts, list) and _text(parts)[0] == (message.content or ""):
+        if isinstance(parts, list) and (message.content or "") in {"", _text(parts)[0]}:
             document["content"] = parts
+        elif message.content and message.content == _said_instead(kept):
+            document["content"] = None
         if message.tool_calls is not None:
             document["tool_calls"] = embed(message.tool_calls)
         if message.tool_call_id is not None:

@@ -3,7 +3,8 @@
 Parts that a message has no field for are kept in the metadata under `sharegpt`.
 """
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.codec import (
@@ -16,12 +17,15 @@ from chatkeep.domain.formats.codec import (
     one_of,
     without,
 )
-from chatkeep.domain.formats.tool_calls import find_call, make_call, parse_strictly
+from chatkeep.domain.formats.tool_calls import AskedCalls, make_call, parse_strictly
 from chatkeep.domain.json_fields import stable_json
 from chatkeep.domain.model import Role
 
 KEY: Final = "sharegpt"
 _CALL: Final = "function_call"
+_CALLS: Final = frozenset({_CALL, "function-call", "tool_call"})
+_OF_CALLS: Final = ("name", "arguments")
+_USUAL: Final = frozenset({"human", "gpt", "system", _CALL, "observation"})
 _ROLES: Final = {
     "human": Role.USER,
     "user": Role.USER,
@@ -32,64 +36,104 @@ _ROLES: Final = {
     "bing": Role.ASSISTANT,
     "model": Role.ASSISTANT,
     "system": Role.SYSTEM,
-    _CALL: Role.ASSISTANT,
+    **dict.fromkeys(_CALLS, Role.ASSISTANT),
     "observation": Role.TOOL,
     "tool": Role.TOOL,
+    "function_response": Role.TOOL,
+    "function-response": Role.TOOL,
+    "tool_response": Role.TOOL,
 }
-
-_Calls = list[tuple[str, str]]
 
 
 def recognizes(document: object) -> bool:
-    return isinstance(document, dict) and isinstance(document.get("conversations"), list)
+    match document:
+        case {"conversations": [{"mapping": _}, *_]}:  # those of ChatGPT, in an object
+            return False
+        case {"conversations": list()}:
+            return True
+    return False
 
 
 def read(document: object) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
     given: Document = expect(document, WHOLE, dict)
     turns = objects(given, "conversations")
-    rest = without(given, "conversations", "id", "title")
-    given_id, title = given.get("id"), given.get("title")
+    rest = without(given, "conversations", "id")
+    given_id, title = given.get("id"), rest.get("title")
+    if title is None or isinstance(title, str):
+        rest.pop("title", None)
     messages: list[Document] = []
     if isinstance(rest.get("system"), str):
         instructions = rest.pop("system")
         if instructions:
             messages.append({"role": Role.SYSTEM.value, "content": instructions})
-    calls: _Calls = []
+    calls = AskedCalls()
     for index, turn in enumerate(turns):
         messages.append(_message(turn, index, calls))
-    return chatkeep.read(
-        {
-            "source": None if given_id is None else f"{KEY}#{given_id}",
-            "title": title if isinstance(title, str) else None,
-            "metadata": {KEY: rest} if rest else None,
-            "messages": messages,
-        }
-    )
+    made: Document = {
+        "source": None if given_id is None else f"{KEY}#{given_id}",
+        "title": title if isinstance(title, str) else None,
+        "metadata": {KEY: rest} if rest else None,
+        "messages": messages,
+    }
+    former = without(rest, "title")
+    formerly: Document = {
+        **made,
+        "metadata": {KEY: former} if former else None,
+        "messages": _read_formerly(messages),
+    }
+    return chatkeep.read(made, key=KEY, formerly=formerly)
 
 
-def _message(turn: Document, index: int, calls: _Calls) -> Document:
+def _read_formerly(messages: Sequence[Document]) -> list[Document]:
+    """Return the messages as earlier versions read them: see `Line.formerly`.
+
+    All results answered the last call, and other names of speakers were not kept.
+    """
+    found = []
+    latest: str | None = None
+    for message in messages:
+        former = dict(message)
+        if kept := message.get("metadata"):
+            kept = without(kept[KEY], "from", "value")
+            former["metadata"] = {KEY: kept} if kept else None
+        if "tool_calls" in message:
+            latest = message["tool_calls"][0]["id"]
+        elif latest is not None and message["role"] == Role.TOOL.value:
+            former["tool_call_id"] = latest
+        found.append(former)
+    return found
+
+
+def _message(turn: Document, index: int, calls: AskedCalls) -> Document:
     where = f"conversations[{index}]"
     speaker: str = get_required(turn, "from", where, str)
     said: str = get_required(turn, "value", where, str)
     role = one_of(_ROLES, speaker, f"{where}.from")
-    message: dict[str, Any] = {"role": role.value, "content": said}
-    if rest := without(turn, "from", "value"):
-        message["metadata"] = {KEY: rest}
-    if speaker == _CALL:
+    message: Document = {"role": role.value, "content": said}
+    kept = without(turn, "from", "value")
+    if speaker not in _USUAL:
+        kept["from"] = speaker
+    if speaker in _CALLS:
+        call = _read_call(said, f"call_{index}")
         message["content"] = None
-        message["tool_calls"] = [_call(said, f"call_{index}", calls)]
+        message["tool_calls"] = [call]
+        calls.add(_CALL, call["id"])
+        if call["type"] == "function" and len(parse_strictly(said)) > len(_OF_CALLS):
+            kept["value"] = said
     elif role is Role.TOOL:
-        message["tool_call_id"] = find_call(calls, None) or f"call_{index}"
+        message["tool_call_id"] = calls.answer(None) or f"call_{index}"
+    elif role is Role.USER:
+        calls.end_turn()
+    if kept:
+        message["metadata"] = {KEY: kept}
     return message
 
 
-def _call(text: str, call_id: str, calls: _Calls) -> Document:
+def _read_call(text: str, call_id: str) -> Document:
     """Return the tool call in a text: JSON with a name and arguments, or any other text."""
     match parse_strictly(text):
         case {"name": str(name), "arguments": arguments}:
-            calls.append((name, call_id))
             encoded = arguments if isinstance(arguments, str) else stable_json(arguments)
             return make_call(call_id, name or _CALL, encoded, is_json=True)
-    calls.append((_CALL, call_id))
     return make_call(call_id, _CALL, text, is_json=False)

@@ -1,6 +1,7 @@
 """The table of all formats: those to read, to write, and for contexts."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -63,7 +64,16 @@ def read_any(document: object) -> Line:
             if isinstance(document, dict) and "messages" in document:
                 raise
             raise InvalidValueError(WHOLE, _describe(document)) from None
-    return reader.read(document)
+    line = reader.read(document)
+    openai = READERS[FileFormat.OPENAI]
+    if (
+        reader is READERS[FileFormat.ANTHROPIC]
+        and openai.recognizes(document)
+        and not anthropic.was_recognized(document)
+    ):
+        former = openai.read(document)
+        line = replace(line, formerly=former.formerly or former.canonical)
+    return line
 
 
 def _describe(document: object) -> str:

@@ -1,6 +1,7 @@
 """Converts tool calls of other formats, and finds the call that a result answers."""
 
 import json
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from math import isinf
 from typing import Any, Final
@@ -37,15 +38,73 @@ def parse_strictly(text: str) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def find_call(calls: Sequence[tuple[str, str]], name: str | None) -> str | None:
-    """Return the id of the last call with that name, or of the last call, or None.
+class AskedCalls:
+    """The calls so far, to find the one that a result answers where results do not name it.
 
-    `calls` are names and ids.
+    Results answer the calls of a turn in order. A result after those is one more of the last call.
+    """
+
+    def __init__(self) -> None:
+        # By the name of the tool, and under None those of all tools.
+        self._waiting: defaultdict[str | None, deque[str]] = defaultdict(deque)
+        self._latest: dict[str | None, str] = {}
+        self._answered: set[str] = set()
+        self._before: tuple[str, str] | None = None
+
+    def add(self, name: str, call_id: str) -> None:
+        for key in (name, None):
+            self._waiting[key].append(call_id)
+            self._latest[key] = call_id
+        self._before = name, call_id
+
+    def end_turn(self) -> None:
+        """Forget which calls wait: the user has said something since."""
+        self._waiting.clear()
+        self._latest.pop(None, None)
+        self._before = None
+
+    def pass_text(self) -> None:
+        """Note that a text follows the last call, so that only results with its name answer it."""
+        self._before = None
+
+    def answer(self, name: str | None) -> str | None:
+        """Return the id of the call that a result of this tool answers, or None.
+
+        Without a name it may be of any tool. A call directly before is also answered under another
+        name: ChatGPT calls `web`, and gets results of `web.run`.
+        """
+        found = self._first_waiting(name)
+        if found is None and name is not None and self._before is not None:
+            called, call_id = self._before
+            if name not in self._latest or _family(called) == _family(name):
+                found = self._latest[name] = call_id
+        if found is None:
+            return self._latest.get(name)
+        self._answered.add(found)
+        if name is not None:
+            self._latest[name] = found
+        return found
+
+    def _first_waiting(self, name: str | None) -> str | None:
+        waiting = self._waiting[name]
+        while waiting and waiting[0] in self._answered:
+            waiting.popleft()
+        return waiting[0] if waiting else None
+
+
+def find_call(calls: Sequence[tuple[str, str]], name: str | None) -> str | None:
+    """Return the id of the call that earlier versions gave a result; see `Line.formerly`.
+
+    It is the last call with that name, or else the last call. `calls` are names and ids.
     """
     named = [call_id for called, call_id in calls if called == name]
     if named:
         return named[-1]
     return calls[-1][1] if calls else None
+
+
+def _family(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _finite(number: str) -> float:

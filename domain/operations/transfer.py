@@ -81,9 +81,11 @@ class Transfer:
         `UserNotProvisionedError`, and `InvalidValueError` or `LimitExceededError` naming the field.
         """
         self._check(given)
+        if given.formerly and await self._is_there(user_id, _derive_id(user_id, given.formerly)):
+            return False
         timed, created_at, updated_at = _fill_times(given, self.clock.now())
         new = Conversation(
-            id=given.id or ConversationId(uuid5(IMPORTS, f"{user_id}\0{given.canonical}")),
+            id=given.id or _derive_id(user_id, given.canonical),
             user_id=user_id,
             title=given.title,
             status=given.status,
@@ -101,7 +103,7 @@ class Transfer:
             if given.id is not None:
                 raise
             if given.may_grow:
-                await self._check_grown(new, entries)
+                await self._check_grown(new, entries, given.formerly_left_out)
             return False
         return created.created
 
@@ -176,9 +178,22 @@ class Transfer:
                 return
             after = page.items[-1].position
 
-    async def _check_grown(self, new: Conversation, entries: Sequence[NewEntry]) -> None:
+    async def _is_there(self, user_id: UserId, conversation_id: ConversationId) -> bool:
+        try:
+            await self.conversations.get(user_id, conversation_id)
+        except ConversationNotFoundError:
+            return False
+        return True
+
+    async def _check_grown(
+        self,
+        new: Conversation,
+        entries: Sequence[NewEntry],
+        formerly_left_out: frozenset[MessageId],
+    ) -> None:
         missing = {entry.message.id for entry in entries if entry.message is not None}
         given = len(missing)
+        missing -= formerly_left_out
         try:
             async for page in self._pages(new):
                 missing -= {message.id for message in messages_in(page.items)}
@@ -201,6 +216,10 @@ class Transfer:
             if entry.item is not None and self.limits is not None:
                 size = len(entry.item.encode())
                 self.limits.check("max_item_bytes", size, field=f"{field}item", unit="bytes")
+
+
+def _derive_id(user_id: UserId, canonical: str) -> ConversationId:
+    return ConversationId(uuid5(IMPORTS, f"{user_id}\0{canonical}"))
 
 
 def _fill_times(given: Line, now: datetime) -> tuple[Sequence[NewEntry], datetime, datetime]:

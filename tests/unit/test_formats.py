@@ -1,7 +1,9 @@
 """OpenAI's, ShareGPT's and Anthropic's formats, and which is which."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -11,9 +13,11 @@ from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import anthropic, chatkeep, openai_chat, sharegpt
 from chatkeep.domain.formats.codec import Line
 from chatkeep.domain.formats.table import READERS, FileFormat, read_any
-from chatkeep.domain.model import NewMessage, Role
+from chatkeep.domain.log import Entry
+from chatkeep.domain.model import ConversationId, MessageId, NewMessage, Position, Role
 from chatkeep.entrypoints.formats.decoding import decode
 
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
 USE = {"type": "tool_use", "id": "tu1", "name": "find", "input": {"q": "x"}}
 IMAGE = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
@@ -35,6 +39,16 @@ def metadata(of: Line | NewMessage) -> dict[str, Any]:
 
 def calls(message: NewMessage) -> Any:  # noqa: ANN401 - any JSON
     return json.loads(message.tool_calls or "[]")
+
+
+def stored(line: Line) -> list[Entry]:
+    """Return the entries of a line as a store returns them."""
+    entries = []
+    for place, message in enumerate(line.messages, start=1):
+        identified = message._replace(id=MessageId(UUID(int=place)))
+        known = identified.stored(ConversationId(UUID(int=7)), Position(place), NOON)
+        entries.append(Entry(Position(place), NOON, known, None))
+    return entries
 
 
 # OpenAI
@@ -89,10 +103,59 @@ def test_parts_are_read_as_their_text_and_kept_when_they_are_more() -> None:
     single = {"role": "user", "content": [{"type": "text", "text": "b"}]}
     refusal = {"role": "assistant", "content": None, "refusal": "no"}
     found = openai_chat.read(sent({"messages": [message, single, refusal]}))
-    assert [shape(m)[1] for m in found.messages] == ["a", "b", ""]
+    assert [shape(m)[1] for m in found.messages] == ["a", "b", "no"]
     assert metadata(found.messages[0]) == {"openai": {"content": parts}}
     assert metadata(found.messages[1]) == {}
     assert metadata(found.messages[2]) == {"openai": {"refusal": "no"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"role": "user", "content": ["one", "two"]}, "one\n\ntwo"),
+        ({"role": "assistant", "content": [{"type": "refusal", "refusal": "I will not."}]}, None),
+        ({"role": "assistant", "content": None, "refusal": "I will not."}, "I will not."),
+        ({"role": "assistant", "content": None, "audio": {"id": "a", "transcript": "Hi"}}, "Hi"),
+        ({"role": "user", "content": [{"type": "of_tomorrow", "shape": 1}]}, ""),
+        ({"role": "assistant", "content": "x", "tool_calls": [], "reasoning_content": "y"}, "x"),
+    ],
+)
+def test_what_was_said_is_found_and_written_again_as_it_was(
+    message: dict[str, Any], text: str | None
+) -> None:
+    line = read_any(sent({"messages": [message]}))
+    assert line.messages[0].content == ("I will not." if text is None else text)
+    written = openai_chat.OpenAIChatWriter().entry(stored(line)[0], json.loads)
+    assert written == {key: value for key, value in message.items() if key != "tool_calls"}
+
+
+def test_a_list_of_openais_messages_alone_is_a_conversation() -> None:
+    messages = [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c1", "content": "found"},
+    ]
+    assert read_any(sent(messages)) == openai_chat.read(sent({"messages": messages}))
+
+
+def test_a_result_of_a_function_never_answers_the_call_of_another() -> None:
+    def asks(name: str) -> dict[str, Any]:
+        call = {"name": name, "arguments": "{}"}
+        return {"role": "assistant", "content": None, "function_call": call}
+
+    found = openai_chat.read(
+        sent(
+            {
+                "messages": [
+                    asks("find"),
+                    {"role": "function", "name": "find", "content": "1"},
+                    {"role": "assistant", "content": "One."},
+                    {"role": "function", "name": "read", "content": "2"},
+                ]
+            }
+        )
+    )
+    assert [m.tool_call_id for m in found.messages] == [None, "call_0", None, "call_3"]
 
 
 # ShareGPT
@@ -135,6 +198,52 @@ def test_a_call_of_sharegpt_that_is_no_json_is_kept_as_it_is() -> None:
     assert calls(message)[0]["custom"] == {"name": "function_call", "input": "find(x)"}
 
 
+def test_results_of_sharegpt_answer_the_calls_of_their_turn_in_order() -> None:
+    def says(speaker: str, text: str) -> dict[str, str]:
+        return {"from": speaker, "value": text}
+
+    calls_of = [json.dumps({"name": name, "arguments": {}}) for name in "ab"]
+    turns = [
+        says("human", "q"),
+        *(says("function_call", call) for call in calls_of),
+        says("observation", "of a"),
+        says("observation", "of b"),
+        says("observation", "more of b"),
+        says("human", "and?"),
+        says("observation", "of nothing"),
+    ]
+    found = sharegpt.read(sent({"conversations": turns}))
+    assert [m.tool_call_id for m in found.messages[3:]] == [
+        "call_1",
+        "call_2",
+        "call_2",
+        None,
+        "call_7",
+    ]
+
+
+def test_what_sharegpt_has_no_place_for_is_kept() -> None:
+    call = json.dumps({"name": "f", "arguments": {}, "id": "x"})
+    turns = [
+        {"from": "bing", "value": "a"},
+        {"from": "tool_call", "value": call},
+        {"from": "function-response", "value": "b"},
+    ]
+    found = sharegpt.read(sent({"title": 5, "conversations": turns}))
+    assert metadata(found) == {"sharegpt": {"title": 5}}
+    assert [metadata(each)["sharegpt"] for each in found.messages] == [
+        {"from": "bing"},
+        {"from": "tool_call", "value": call},
+        {"from": "function-response"},
+    ]
+    assert found.without_place == {"sharegpt.title": 1, "sharegpt.from": 3, "sharegpt.value": 1}
+
+
+def test_chatgpts_conversations_in_an_object_are_not_sharegpts() -> None:
+    with pytest.raises(InvalidValueError, match="an object with the keys 'conversations'"):
+        read_any({"conversations": [{"mapping": {}, "title": "x"}]})
+
+
 def test_the_same_id_in_two_data_sets_is_two_conversations() -> None:
     one, other = (
         sharegpt.read(sent({"id": "0", "conversations": [{"from": "human", "value": text}]}))
@@ -175,8 +284,12 @@ def test_blocks_become_messages_and_calls() -> None:
         ("assistant", None),
     ]
     assert metadata(found) == {"anthropic": {"model": "m"}}
-    assert metadata(found.messages[1]) == {"anthropic": {"content": [IMAGE]}}
-    assert metadata(found.messages[2]) == {"anthropic": {"content": [thinking]}}
+    assert metadata(found.messages[1]) == {
+        "anthropic": {"content": [{"type": "text", "text": "look"}, IMAGE]}
+    }
+    assert metadata(found.messages[2]) == {
+        "anthropic": {"content": [thinking, {"type": "text", "text": "ok"}, USE]}
+    }
     assert calls(found.messages[2]) == [
         {
             "id": "tu1",
@@ -194,10 +307,38 @@ def test_a_result_of_several_blocks_is_its_text_and_the_rest_is_kept() -> None:
     block = {"type": "tool_result", "tool_use_id": "t", "content": content}
     [message] = anthropic.read(sent({"messages": [{"role": "user", "content": [block]}]})).messages
     assert message.content == "a\n\nb"
-    assert metadata(message)["anthropic"]["content"] == [
-        IMAGE,
-        {"type": "text", "citations": [{"cited_text": "c"}]},
-    ]
+    assert metadata(message)["anthropic"]["content"] == content
+
+
+@pytest.mark.parametrize(
+    ("role", "order", "kept"),
+    [
+        ("assistant", "t", False),
+        ("assistant", "tu", False),
+        ("assistant", "uu", False),
+        ("assistant", "ut", True),
+        ("assistant", "tt", True),
+        ("assistant", "tutu", True),
+        ("assistant", "ht", True),
+        ("assistant", "c", True),
+        ("user", "rrt", False),
+        ("user", "tr", True),
+        ("user", "u", True),
+    ],
+)
+def test_blocks_are_kept_whole_unless_the_fields_say_what_they_were(
+    role: str, order: str, *, kept: bool
+) -> None:
+    blocks = {
+        "t": {"type": "text", "text": "a", "citations": None},
+        "u": USE,
+        "h": {"type": "thinking", "thinking": "hm", "signature": "s"},
+        "c": {"type": "text", "text": "b", "citations": [{"cited_text": "c"}]},
+        "r": {"type": "tool_result", "tool_use_id": "tu1", "content": "found"},
+    }
+    content = [blocks[each] for each in order]
+    found = anthropic.read(sent({"messages": [{"role": role, "content": content}]}))
+    assert metadata(found.messages[-1]) == ({"anthropic": {"content": content}} if kept else {})
 
 
 def test_a_bare_list_of_messages_is_a_conversation() -> None:
@@ -207,6 +348,9 @@ def test_a_bare_list_of_messages_is_a_conversation() -> None:
 
 # Which is which
 
+SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+CITED = {"type": "text", "text": "b", "citations": [{"cited_text": "c"}]}
 PLAIN = [{"role": "user", "content": "hello"}]
 
 
@@ -222,6 +366,14 @@ PLAIN = [{"role": "user", "content": "hello"}]
         ({"messages": [{"role": "assistant", "content": [USE]}]}, "anthropic"),
         ({"messages": [{"role": "user", "content": [IMAGE]}], "model": "m"}, "anthropic"),
         (PLAIN, "anthropic"),
+        ({"messages": [{"role": "assistant", "content": [SEARCH]}], "model": "m"}, "anthropic"),
+        ({"messages": [{"role": "assistant", "content": [FOUND]}], "model": "m"}, "anthropic"),
+        ({"messages": [{"role": "assistant", "content": [CITED]}], "model": "m"}, "anthropic"),
+        ({"messages": PLAIN, "tools": [{"name": "f", "input_schema": {}}]}, "anthropic"),
+        ({"messages": PLAIN, "model": "m", "stop_sequences": ["x"]}, "anthropic"),
+        ({"messages": [*PLAIN, {"role": "assistant", "reasoning_content": "r"}]}, "openai"),
+        ({"messages": PLAIN, "temperature": 1}, "openai"),
+        ([*PLAIN, {"role": "tool", "content": "x", "tool_call_id": "c1"}], "openai"),
         ({"conversations": [{"from": "human", "value": "x"}]}, "sharegpt"),
         ({"mapping": {}}, "chatgpt"),
     ],
