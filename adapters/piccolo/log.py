@@ -19,6 +19,7 @@ from chatkeep.adapters.piccolo.log_statements import (
     APPEND_ITEMS,
     APPEND_ITEMS_WITH_IDS,
     APPEND_ITEMS_WITH_KEY,
+    APPEND_MIXED,
     APPEND_ONE,
     APPEND_ONE_WINDOW,
     APPEND_WINDOW,
@@ -30,6 +31,7 @@ from chatkeep.adapters.piccolo.log_statements import (
 from chatkeep.adapters.piccolo.log_values import (
     entry_arrays,
     have_items,
+    is_of_items,
     most_bytes,
     place_values,
     sought_values,
@@ -37,6 +39,8 @@ from chatkeep.adapters.piccolo.log_values import (
 )
 from chatkeep.adapters.piccolo.races import repeated_when_gone
 from chatkeep.adapters.piccolo.rows import (
+    ITEM_MESSAGE_COLUMNS,
+    MESSAGE_TYPES,
     Row,
     conversation_values,
     message_arrays,
@@ -195,9 +199,15 @@ class PiccoloLog(LogReader):
         given = item_ids_given(entries)
         messages = sum(entry.message is not None for entry in entries)
         values = place_values(user_id, conversation_id, messages, len(entries), at)
-        values |= entry_arrays(entries)
+        is_mixed = not is_of_items(entries)
+        values |= entry_arrays(entries, MESSAGE_TYPES if is_mixed else ITEM_MESSAGE_COLUMNS)
         try:
-            if key is not None:
+            if is_mixed:
+                values |= sought_values(given)
+                rows = await self._engine.fetch(
+                    APPEND_MIXED, **values, key=key and key.key, digest=key and key.digest
+                )
+            elif key is not None:
                 values |= sought_values(given)
                 rows = await self._engine.fetch(
                     APPEND_ITEMS_WITH_KEY, **values, key=key.key, digest=key.digest

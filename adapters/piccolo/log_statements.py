@@ -9,10 +9,16 @@ Statements are assembled from fragments, one text for each combination of option
 plan parts that a call does not need.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from chatkeep.adapters.piccolo.bounds import MESSAGE_TEXTS, message_bytes, within
-from chatkeep.adapters.piccolo.rows import MESSAGE_ARRAYS, MESSAGE_TYPES, message_columns
+from chatkeep.adapters.piccolo.rows import (
+    ITEM_MESSAGE_COLUMNS,
+    MESSAGE_ARRAYS,
+    MESSAGE_TYPES,
+    message_columns,
+)
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.context import MAX_HEAD
 from chatkeep.domain.model import LAST_POSITION
@@ -29,12 +35,19 @@ _ONE: Final = (
     f"(VALUES ({', '.join(f':{name}::{kind}' for name, kind in MESSAGE_TYPES.items())}, 1)) "
     f"AS given ({_COLUMNS}, n)"
 )
-# Messages that may have been sent as items, and the items of other kinds.
 _ITEM: Final = "item_id, item"
-_SOME: Final = (
-    f"unnest({MESSAGE_ARRAYS}, :item_id::text[], :item::text[]::json[], :n::text[]::bigint[]) "
-    f"AS given ({_COLUMNS}, {_ITEM}, n)"
-)
+
+
+def _some(columns: Collection[str]) -> str:
+    """Return the messages of a batch that may have been sent as items, with these columns."""
+    arrays = ", ".join(f":{name}::text[]::{MESSAGE_TYPES[name]}[]" for name in columns)
+    return (
+        f"unnest({arrays}, :item_id::text[], :item::text[]::json[], :n::text[]::bigint[]) "
+        f"AS given ({', '.join(columns)}, {_ITEM}, n)"
+    )
+
+
+# The items of other kinds.
 _OTHERS: Final = (
     "unnest(:other_item_id::text[], :other_item::text[]::json[], "
     ":other_created_at::text[]::timestamptz[], :other_n::text[]::bigint[]) "
@@ -71,16 +84,15 @@ _MADE: Final = """provisioned AS (
 )"""
 
 
-def _messages(given: str, places: tuple[str, ...], columns: str = _COLUMNS) -> str:
+def _messages(given: str, places: tuple[str, ...], columns: Collection[str] = MESSAGE_TYPES) -> str:
     """Return the statement that stores the messages of a batch, at `places`."""
     conversation, user, first, _, moved = places
-    given_at = "coalesce(given.created_at, :at)"
-    values = ", ".join(
-        given_at if column == "created_at" else f"given.{column}" for column in columns.split(", ")
-    )
+    names = [column for column in columns if column != "created_at"]
+    values = ", ".join(f"given.{name}" for name in names)
+    at = "coalesce(given.created_at, :at)" if "created_at" in columns else ":at"
     return f"""
-  INSERT INTO messages (conversation_id, user_id, position, {columns})
-  SELECT {conversation}, {user}, {first} + n - 1, {values}
+  INSERT INTO messages (conversation_id, user_id, position, {", ".join(names)}, created_at)
+  SELECT {conversation}, {user}, {first} + n - 1, {values}, {at}
   FROM {", ".join(filter(None, (moved, given)))}"""
 
 
@@ -104,7 +116,10 @@ def _key(places: tuple[str, ...]) -> str:
   {f"FROM {moved}" if moved else ""} WHERE :key::text IS NOT NULL"""
 
 
-_SOME_COLUMNS: Final = f"{_COLUMNS}, {_ITEM}"
+def _sent(places: tuple[str, ...], columns: Collection[str] = MESSAGE_TYPES) -> str:
+    """Return the statement that stores messages that may have been sent as items."""
+    return _messages(_some(columns), places, (*columns, "item_id", "item"))
+
 
 # Those of the item ids that an item of the conversation has. `in_messages` are the messages of
 # generated ids, which are not stored. There is one index probe for each: with a single condition
@@ -164,10 +179,12 @@ def _append(given: str) -> str:
     return f"WITH {_moved()}, added AS ({_messages(given, _OF_MOVED)}\n)"
 
 
-def _append_items(condition: str = "", *, key: bool = False) -> str:
+def _append_items(
+    condition: str = "", *, key: bool = False, columns: Collection[str] = ITEM_MESSAGE_COLUMNS
+) -> str:
     keyed = f", keyed AS ({_key(_OF_MOVED)}\n)" if key else ""
     return f"""
-WITH {_moved(condition)}, added AS ({_messages(_SOME, _OF_MOVED, _SOME_COLUMNS)}
+WITH {_moved(condition)}, added AS ({_sent(_OF_MOVED, columns)}
 ), kept AS ({_others(_OF_MOVED)}
 ){keyed}
 {_POSITIONS}"""
@@ -183,6 +200,10 @@ APPEND_ITEMS_WITH_IDS: Final = Statement("log.append_items_with_ids", _append_it
 APPEND_ITEMS_WITH_KEY: Final = Statement(
     "log.append_items_with_key", _append_items(_FREE, key=True)
 )
+# Of items beside messages that have more than the message of an item has.
+APPEND_MIXED: Final = Statement(
+    "log.append_mixed", _append_items(_FREE, key=True, columns=MESSAGE_TYPES)
+)
 
 CREATE: Final = Statement("log.create", f"WITH {_MADE} {_messages(_MANY, _OF_CALL)}")
 CREATE_WITH_ITEMS: Final = Statement(
@@ -190,7 +211,7 @@ CREATE_WITH_ITEMS: Final = Statement(
     f"""
 WITH {_MADE}, kept AS ({_others(_OF_CALL)}
 ), keyed AS ({_key(_OF_CALL)}
-) {_messages(_SOME, _OF_CALL, _SOME_COLUMNS)}""",
+) {_sent(_OF_CALL)}""",
 )
 
 WINDOW: Final = Statement(

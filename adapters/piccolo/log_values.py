@@ -1,14 +1,15 @@
 """The values that statements of the log are given, and how large entries may be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, POSITIONS
-from chatkeep.adapters.piccolo.rows import message_arrays
+from chatkeep.adapters.piccolo.rows import MESSAGE_TYPES, message_arrays
 from chatkeep.domain.items import ItemId, message_id_in
 from chatkeep.domain.log import Bounds, Entry, NewEntry, messages_of
 from chatkeep.domain.model import (
+    EMPTY_OBJECT,
     FIRST_POSITION,
     LAST_POSITION,
     ConversationId,
@@ -60,13 +61,23 @@ def place_values(
     }
 
 
-def entry_arrays(entries: Sequence[NewEntry]) -> dict[str, Any]:
+def is_of_items(entries: Sequence[NewEntry]) -> bool:
+    """Whether the messages have nothing that the message of an item has not."""
+    return all(
+        each.name is None and each.metadata == EMPTY_OBJECT and each.created_at is None
+        for each in messages_of(entries)
+    )
+
+
+def entry_arrays(
+    entries: Sequence[NewEntry], columns: Iterable[str] = MESSAGE_TYPES
+) -> dict[str, Any]:
     """Return the values of entries by column, those of messages and those of the others."""
     numbered = [(str(n), entry) for n, entry in enumerate(entries, 1)]
     messages = [(n, entry) for n, entry in numbered if entry.message is not None]
     others = [(n, entry) for n, entry in numbered if entry.message is None]
     return {
-        **message_arrays(messages_of(entries)),
+        **message_arrays(messages_of(entries), columns),
         "item_id": [entry.own_item_id for _, entry in messages],
         "item": [entry.item for _, entry in messages],
         "n": [n for n, _ in messages],

@@ -10,7 +10,7 @@ only searched for the two, which takes nanoseconds.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from chatkeep.adapters.piccolo.tables import Conversations, Messages, column_names
@@ -111,6 +111,9 @@ _WRITTEN_AS_TEXT: Final[Mapping[str, Callable[[NewMessage], str | None]]] = {
 }
 MESSAGE_TYPES: Final = {column: kind for column, (kind, _) in _WRITTEN.items()}
 
+ITEM_MESSAGE_COLUMNS: Final = ("id", "role", "content", "tool_calls", "tool_call_id")
+"""Those that the message of an item has values for."""
+
 # All are sent as arrays of text: for other array types the driver needs six extra round trips on
 # every new connection.
 MESSAGE_ARRAYS: Final = ", ".join(
@@ -123,11 +126,12 @@ def message_values(message: NewMessage) -> dict[str, Any]:
     return {column: write(message) for column, (_, write) in _WRITTEN.items()}
 
 
-def message_arrays(messages: Sequence[NewMessage]) -> dict[str, Any]:
+def message_arrays(
+    messages: Sequence[NewMessage], columns: Iterable[str] = MESSAGE_TYPES
+) -> dict[str, Any]:
     """Return the values of messages by column, as one list of texts each."""
     return {
-        column: [write(message) for message in messages]
-        for column, write in _WRITTEN_AS_TEXT.items()
+        column: [_WRITTEN_AS_TEXT[column](message) for message in messages] for column in columns
     }
 
 

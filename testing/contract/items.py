@@ -11,6 +11,7 @@ from chatkeep.domain.errors import (
     MessageNotFoundError,
 )
 from chatkeep.domain.items import ItemId
+from chatkeep.domain.log import NewEntry, RequestKey
 from chatkeep.domain.model import JsonText, Role
 from chatkeep.domain.operations.selftest.builders import ALICE, BOB, HOUR, KEY, NOON, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -20,6 +21,7 @@ from chatkeep.testing.builders import (
     contents,
     names,
     new_conversation_id,
+    new_full_message,
     new_items,
     numbered_items,
     numbered_messages,
@@ -256,3 +258,21 @@ async def test_native_appends_and_items_stand_beside_each_other(store: StoreUnde
 
     assert len(await store.list_items(conversation)) == 30
     assert (await store.reload(conversation)).message_count == 25
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+async def test_items_and_messages_of_one_append_keep_all_that_they_have(
+    store: StoreUnderTest, key: RequestKey | None
+) -> None:
+    conversation = await store.start()
+    message = new_full_message()._replace(created_at=NOON - HOUR)
+    entries = [*new_items(*ITEM_TEXTS[:2]), NewEntry(message), *new_items(ITEM_TEXTS[5])]
+
+    first = await store.log.append(ALICE, conversation.id, entries, NOON, key=key)
+
+    stored = await store.history(conversation)
+    assert message.equals(stored[2])
+    items = await store.list_items(conversation)
+    assert [item.position for item in items[:2]] == [each.position for each in first.entries[:2]]
+    assert items[-1].position == first.entries[-1].position
+    assert (await store.reload(conversation)).message_count == first.message_count == 3

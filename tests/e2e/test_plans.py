@@ -62,6 +62,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "append items": (log.APPEND_ITEMS, {CONVERSATION}),
     "append items with ids": (log.APPEND_ITEMS_WITH_IDS, {CONVERSATION, *BY_ITEM_ID}),
     "append items with key": (log.APPEND_ITEMS_WITH_KEY, {CONVERSATION, *BY_ITEM_ID}),
+    "append of both kinds": (log.APPEND_MIXED, {CONVERSATION, *BY_ITEM_ID}),
     "create": (log.CREATE, set()),
     "create with items": (log.CREATE_WITH_ITEMS, set()),
     "window": (log.WINDOW, {CONVERSATION, IN_ORDER}),
