@@ -78,7 +78,7 @@ def read(
 
     `formerly` is the document that earlier versions made of the same source: a conversation that
     they imported is recognized by it. Members of metadata under `key` are counted as those that
-    have no place of their own. Raises `InvalidValueError` naming the field.
+    have no separate field. Raises `InvalidValueError` naming the field.
     """
     without_place = _count_members(document, key) if key else Counter[str]()
     former = "" if formerly is None or formerly == document else read(formerly).canonical

@@ -64,7 +64,7 @@ class Line:
     another one. `formerly_left_out` are messages that they did not store.
 
     `without_place` counts, by name, the members of the source that are kept in metadata since they
-    have no place of their own.
+    have no separate field.
     """
 
     canonical: str

@@ -46,7 +46,7 @@ def stored(line: Line) -> list[Entry]:
     entries = []
     for place, message in enumerate(line.messages, start=1):
         identified = message._replace(id=MessageId(UUID(int=place)))
-        known = identified.stored(ConversationId(UUID(int=7)), Position(place), NOON)
+        known = identified.to_message(ConversationId(UUID(int=7)), Position(place), NOON)
         entries.append(Entry(Position(place), NOON, known, None))
     return entries
 
