@@ -415,6 +415,7 @@ NAMES = {
     "locks": ("try", "wait"),
     "log": (
         *("append", "append_items", "append_items_with_ids", "append_items_with_key"),
+        "append_mixed",
         *("append_one", "append_one_window", "append_window", "at.items", "at.messages"),
         *("at.whole", "calls_before", "count", "create", "create_with_items", "delete"),
         *("delete_at", "find", "get", "key", "stored", "taken", "window", *PAGES),
