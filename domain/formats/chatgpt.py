@@ -1,17 +1,24 @@
 """`conversations.json` of ChatGPT's data export: an array of conversations, each a tree of nodes.
 
 The branch shown last becomes the messages; the other nodes are kept unchanged in the conversation's
-metadata under `chatgpt.branches`. docs/transfer.md describes the whole mapping.
+metadata under `chatgpt.branches`. Every member of a message or a conversation that has no place is
+kept in its metadata. docs/transfer.md describes the whole mapping.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import uuid5
 
-from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import chatkeep
+from chatkeep.domain.formats.chatgpt_messages import (
+    Said,
+    members_of_node,
+    present,
+    read_message,
+    read_reasoning,
+    read_time,
+)
+from chatkeep.domain.formats.chatgpt_tree import find_branch, find_branch_formerly
 from chatkeep.domain.formats.codec import (
     IMPORTS,
     WHOLE,
@@ -20,38 +27,17 @@ from chatkeep.domain.formats.codec import (
     expect,
     get_optional,
     get_required,
-    one_of,
+    without,
 )
-from chatkeep.domain.formats.tool_calls import find_call, is_json_object, make_call
-from chatkeep.domain.formats.values import write_time
-from chatkeep.domain.model import Role, Status
+from chatkeep.domain.formats.tool_calls import AskedCalls, is_json_object, make_call
+from chatkeep.domain.model import MessageId, Role, Status
 
 KEY: Final = "chatgpt"
 
-_ROLES: Final = {
-    "user": Role.USER,
-    "assistant": Role.ASSISTANT,
-    "system": Role.SYSTEM,
-    "developer": Role.DEVELOPER,
-    "tool": Role.TOOL,
-    "critic": Role.ASSISTANT,
-}
-_EVERYBODY: Final = frozenset({None, "", "all", "assistant"})
-_REASONING: Final = frozenset({"thoughts", "reasoning_recap"})
-# The member with the texts of each type of content; the rest is kept in the metadata.
-_TEXTS: Final = {
-    "code": ("text",),
-    "execution_output": ("text",),
-    "model_editable_context": ("model_set_context",),
-    "system_error": ("text",),
-    "tether_browsing_display": ("result",),
-    "tether_quote": ("text",),
-    "user_editable_context": ("user_profile", "user_instructions"),
-}
-_INSTRUCTIONS: Final = "user_editable_context"
-# The parts of ChatGPT's own data about a message that are worth keeping.
-_NOTES: Final = ("model_slug", "attachments", "citations", "content_references", "aggregate_result")
-_HIDDEN: Final = "is_visually_hidden_from_conversation"
+_PLACED: Final = (
+    *("mapping", "current_node", "conversation_id", "title", "create_time", "update_time"),
+    *("is_archived", "default_model_slug", "gizmo_id"),
+)
 
 
 def recognizes(document: object) -> bool:
@@ -61,159 +47,161 @@ def recognizes(document: object) -> bool:
 def read(document: object) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
     given: Document = expect(document, WHOLE, dict)
-    mapping: dict[str, Document] = get_required(given, "mapping", "", dict)
-    for node_id, node in mapping.items():
-        expect(node, f"mapping.{node_id}", dict)
-    own_id, other_id, title, model, gizmo_id, current = (
+    nodes: Document = get_required(given, "mapping", "", dict)
+    mapping: dict[str, Document] = {
+        node_id: expect(node, f"mapping.{node_id}", dict)
+        for node_id, node in nodes.items()
+        if node is not None
+    }
+    own_id, other_id, title, current = (
         get_optional(given, name, "", str)
-        for name in (
-            *("conversation_id", "id", "title", "default_model_slug", "gizmo_id"),
-            "current_node",
-        )
+        for name in ("conversation_id", "id", "title", "current_node")
     )
     chatgpt_id = own_id or other_id
-    branch = _branch(mapping, current)
+    branch = find_branch(mapping, current)
     reading = _Reading(chatgpt_id or "")
     for node_id in branch:
-        if mapping[node_id].get("message") is not None:
-            where = f"mapping.{node_id}.message"
-            reading.add(node_id, expect(mapping[node_id]["message"], where, dict), where)
-    kept: dict[str, Any] = {
-        "model": model,
-        "gizmo_id": gizmo_id,
-        "thoughts": reading.thoughts,
-        "branches": {node_id: node for node_id, node in mapping.items() if node_id not in branch},
-    }
-    kept = {key: value for key, value in kept.items() if value}
+        reading.add(node_id, mapping[node_id])
+    reading.close_result()
+    rest = without(given, *_PLACED, *(("id",) if other_id == chatgpt_id else ()))
+    kept = present(
+        {
+            "model": given.get("default_model_slug"),
+            "gizmo_id": given.get("gizmo_id"),
+            "conversation": present(rest),
+            "thoughts": reading.thoughts,
+            "nodes": reading.nodes,
+            "branches": {key: node for key, node in mapping.items() if key not in branch},
+        }
+    )
     is_archived = get_optional(given, "is_archived", "", bool)
     created_at, updated_at = (
         get_optional(given, name, "", float) for name in ("create_time", "update_time")
     )
-    return chatkeep.read(
+    line = chatkeep.read(
         {
             "source": f"{KEY}#{chatgpt_id}" if chatgpt_id else None,
             "title": title,
             "status": Status.ARCHIVED.value if is_archived else None,
             "metadata": {KEY: kept} if kept else None,
-            "created_at": _time(created_at, "create_time"),
-            "updated_at": _time(updated_at, "update_time"),
+            "created_at": read_time(created_at, "create_time"),
+            "updated_at": read_time(updated_at, "update_time"),
             "messages": reading.messages,
         },
+        key=KEY,
         canonical=f"{KEY}:{chatgpt_id}" if chatgpt_id else None,
     )
+    formerly = branch if current in mapping else find_branch_formerly(mapping)
+    left_out = (node_id for node_id in branch if node_id not in formerly)
+    ids = (
+        _message_id(chatgpt_id or "", node_id)
+        for node_id in (*left_out, *reading.formerly_left_out)
+    )
+    return replace(line, formerly_left_out=frozenset(ids))
 
 
-def _branch(mapping: Mapping[str, Document], current: str | None) -> dict[str, None]:
-    """Return the ids of the nodes from the root to the one shown last, in order."""
-    node_id = current if current in mapping else _latest_leaf(mapping)
-    path: dict[str, None] = {}
-    while isinstance(node_id, str) and node_id in mapping:
-        if node_id in path:
-            raise InvalidValueError(f"mapping.{node_id}", "is among its own ancestors")
-        path[node_id] = None
-        node_id = mapping[node_id].get("parent")
-    return dict.fromkeys(reversed(path))
-
-
-def _latest_leaf(mapping: Mapping[str, Document]) -> str | None:
-    parents = {str(node.get("parent")) for node in mapping.values()}
-    leaves = [node_id for node_id in mapping if node_id not in parents]
-    return max(leaves, key=lambda leaf: _said_at(mapping[leaf]), default=None)
-
-
-def _said_at(node: Document) -> float:
-    message = node.get("message")
-    at = message.get("create_time") if isinstance(message, dict) else None
-    return at if isinstance(at, int | float) else 0.0
+def _message_id(chatgpt_id: str, node_id: str) -> MessageId:
+    return MessageId(uuid5(IMPORTS, f"{KEY}:{chatgpt_id}:{node_id}"))
 
 
 @dataclass
 class _Reading:
-    """The messages so far. `thoughts` belong to the message that comes next."""
+    """The messages so far. `thoughts` belong to the message that comes next.
+
+    `nodes` are those that became no message. `formerly_left_out` are the ids of nodes that earlier
+    versions dropped.
+    """
 
     chatgpt_id: str
     messages: list[Document] = field(default_factory=list)
     thoughts: list[Any] = field(default_factory=list)
-    _calls: list[tuple[str, str]] = field(default_factory=list)
+    nodes: Document = field(default_factory=dict)
+    formerly_left_out: list[str] = field(default_factory=list)
+    _calls: AskedCalls = field(default_factory=AskedCalls)
+    _results: dict[str, "_Result"] = field(default_factory=dict)
+    _result: "_Result | None" = None
 
-    def add(self, node_id: str, given: Document, where: str) -> None:
-        author: Document = get_required(given, "author", where, dict)
-        given_role: str = get_required(author, "role", f"{where}.author", str)
-        tool: str | None = get_optional(author, "name", f"{where}.author", str)
-        content: Document = get_optional(given, "content", where, dict) or {}
-        recipient: str | None = get_optional(given, "recipient", where, str)
-        channel: str | None = get_optional(given, "channel", where, str)
-        notes: Document = get_optional(given, "metadata", where, dict) or {}
-        seconds: float | None = get_optional(given, "create_time", where, float)
-
-        kind = content.get("content_type", "text")
-        kind = kind if isinstance(kind, str) else str(kind)
-        if kind in _REASONING:
-            self.thoughts.append(content)
+    def add(self, node_id: str, node: Document) -> None:
+        """Add the message of the next node, if it has any."""
+        where = f"mapping.{node_id}.message"
+        if node.get("message") is None:
+            if members_of_node(node):
+                self.nodes[node_id] = node
             return
-        role = one_of(_ROLES, given_role, f"{where}.author.role")
-        text, rest = _text(kind, content)
-        kept: dict[str, Any] = {
-            "content_type": kind if kind not in {"text", "multimodal_text"} else None,
-            "hidden": notes.get(_HIDDEN) or None,
-            "channel": channel,
-            **{key: notes.get(key) for key in _NOTES},
-            **rest,
-        }
-        kept = {key: value for key, value in kept.items() if value not in (None, [], {})}
-        is_call = role is Role.ASSISTANT and recipient not in _EVERYBODY
-        if not text and not rest and not is_call and role is not Role.TOOL:
-            return  # nodes without content: the root, empty instructions
+        given: Document = expect(node["message"], where, dict)
+        reasoning = read_reasoning(node, where)
+        if reasoning is not None:
+            self.thoughts.append(reasoning)
+            self.nodes[node_id] = {**node, "message": without(given, "content")}
+            return
+        said = read_message(node_id, node, where)
+        if said is None:
+            self.nodes[node_id] = node
+            return
+        if said.formerly_left_out:
+            self.formerly_left_out.append(node_id)
+        if said.role is Role.TOOL:
+            self._add_result(node_id, said, given)
+        else:
+            self.close_result()
+            self._add(node_id, said)
+
+    def _add(self, node_id: str, said: Said, **fields: object) -> Document:
         message: Document = {
-            "role": (Role.SYSTEM if kind == _INSTRUCTIONS else role).value,
-            "content": text,
-            "created_at": _time(seconds, f"{where}.create_time"),
+            "role": said.role.value,
+            "content": said.text,
+            "created_at": said.created_at,
+            **fields,
         }
         if self.chatgpt_id:
-            message["id"] = str(uuid5(IMPORTS, f"{KEY}:{self.chatgpt_id}:{node_id}"))
-        if is_call and recipient is not None:
-            call_id = f"call_{node_id}"
-            self._calls.append((recipient, call_id))
-            message["content"] = None
-            call = make_call(call_id, recipient, text, is_json=is_json_object(text))
-            message["tool_calls"] = [call]
-        elif role is Role.TOOL:
-            message["name"] = tool
-            message["tool_call_id"] = find_call(self._calls, tool) or f"call_{node_id}"
+            message["id"] = str(_message_id(self.chatgpt_id, node_id))
+        if said.recipient is not None:
+            is_json = is_json_object(said.text)
+            call = make_call(f"call_{node_id}", said.recipient, said.text, is_json=is_json)
+            self._calls.add(said.recipient, call["id"])
+            message["content"], message["tool_calls"] = None, [call]
+        elif said.role is Role.USER:
+            self._calls.end_turn()
+        elif said.role is not Role.TOOL:
+            self._calls.pass_text()
         if self.thoughts:
-            kept["thoughts"], self.thoughts = self.thoughts, []
-        message["metadata"] = {KEY: kept} if kept else None
+            said.kept["thoughts"], self.thoughts = self.thoughts, []
+        message["metadata"] = {KEY: said.kept} if said.kept else None
         self.messages.append(message)
+        return message
+
+    def _add_result(self, node_id: str, said: Said, given: Document) -> None:
+        call_id = self._calls.answer(said.tool) or f"call_{node_id}"
+        if self._result is not None and self._result.message["tool_call_id"] == call_id:
+            self._result.add(said.text, given)
+            return
+        self.close_result()
+        earlier = self._results.get(call_id)
+        if earlier is not None and not earlier.message["content"]:
+            # A call has one result: rather this one than an empty one.
+            earlier.message["tool_call_id"] = f"call_{earlier.node_id}"
+            del self._results[call_id]
+        message = self._add(node_id, said, name=said.tool, tool_call_id=call_id)
+        self._result = _Result(node_id, message, [said.text])
+        self._results.setdefault(call_id, self._result)
+
+    def close_result(self) -> None:
+        """Give the last result the texts of all messages that are one result of one call."""
+        if self._result is not None:
+            texts = filter(None, self._result.texts)
+            self._result.message["content"] = "\n".join(texts)
+            self._result = None
 
 
-def _text(kind: str, content: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the text of a content, and its other parts."""
-    rest = {key: value for key, value in content.items() if key not in {"content_type", "parts"}}
-    keys = [key for key in _TEXTS.get(kind, ("text",)) if isinstance(rest.get(key), str)]
-    texts: list[str] = [rest.pop(key) for key in keys]
-    parts = content.get("parts")
-    others: list[Any] = []
-    for part in parts if isinstance(parts, Sequence) and not isinstance(parts, str) else ():
-        match part:
-            case str():
-                texts.append(part)
-            case {"content_type": "audio_transcription", "text": str(said)}:
-                texts.append(said)
-            case _:
-                others.append(part)
-    if others:
-        rest["parts"] = others
-    kept = (
-        {"content": rest} if any(value not in (None, "", [], {}) for value in rest.values()) else {}
-    )
-    return "\n".join(filter(None, texts)), kept
+@dataclass
+class _Result:
+    """A tool's message, and the texts of those that directly follow it and answer the same call."""
 
+    node_id: str
+    message: Document
+    texts: list[str]
 
-def _time(seconds: float | None, field: str) -> str | None:
-    if seconds is None:
-        return None
-    try:
-        return write_time(datetime.fromtimestamp(seconds, UTC))
-    except (OverflowError, ValueError, OSError) as error:
-        reason = f"is {str(seconds)[:50]}, which is not a time in seconds"
-        raise InvalidValueError(field, reason) from error
+    def add(self, text: str, given: Document) -> None:
+        self.texts.append(text)
+        self.message["metadata"] = self.message["metadata"] or {KEY: {}}
+        self.message["metadata"][KEY].setdefault("results", []).append(given)

@@ -105,6 +105,10 @@ def test_nodes_that_stand_for_nothing_are_passed_over() -> None:
     )
     assert [message.content for message in found.messages] == ["hello", "hi"]
     assert "branches" not in kept(found)
+    assert kept(found)["nodes"].keys() == {"s", "n", "e"}
+    assert kept(found)["nodes"]["s"]["message"]["metadata"] == {
+        "is_visually_hidden_from_conversation": True
+    }
 
 
 def test_hidden_instructions_become_a_system_message_that_says_so() -> None:
@@ -119,7 +123,12 @@ def test_hidden_instructions_become_a_system_message_that_says_so() -> None:
     )
     first = found.messages[0]
     assert (first.role, first.content) == (Role.SYSTEM, "I am Ada.\nBe brief.")
-    assert kept(first) == {"content_type": "user_editable_context", "hidden": True}
+    assert kept(first) == {
+        "content_type": "user_editable_context",
+        "hidden": True,
+        "content": {"user_profile": "I am Ada.", "user_instructions": "Be brief."},
+        "message": {"author": {"role": "user"}},
+    }
 
 
 def test_a_call_of_a_tool_and_its_results_belong_together() -> None:
@@ -129,17 +138,169 @@ def test_a_call_of_a_tool_and_its_results_belong_together() -> None:
         node("q", "root", "user", "6 * 7?"),
         node("c", "q", "assistant", code, recipient="python"),
         node("r", "c", "tool", output, tool="python"),
-        node("r2", "r", "tool", {"content_type": "execution_output", "text": ""}, tool="python"),
-        node("a", "r2", "assistant", "42"),
+        node("a", "r", "assistant", "42"),
     )
-    _, call, result, second, _ = found.messages
+    _, call, result, _ = found.messages
     assert call.content is None
     assert json.loads(call.tool_calls or "") == [
         {"id": "call_c", "type": "custom", "custom": {"name": "python", "input": "print(6 * 7)"}}
     ]
     assert kept(call)["content"] == {"language": "python"}
     assert (result.role, result.content, result.tool_call_id) == (Role.TOOL, "42", "call_c")
-    assert (result.name, second.tool_call_id, second.content) == ("python", "call_c", "")
+    assert result.name == "python"
+
+
+def test_what_a_tool_says_to_one_call_is_one_result() -> None:
+    def found_by(name: str, parent: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+        content = {"content_type": "tether_browsing_display", "result": text, "assets": None}
+        return node(name, parent, "tool", content, tool="browser", **more)
+
+    thoughts = {"content_type": "thoughts", "thoughts": []}
+    chart = {"content_type": "multimodal_text", "parts": ["A chart", {"asset_pointer": "x"}]}
+    last = node("r3", "t", "tool", chart, tool="browser", extra=1)
+    found = given(
+        node("q", "root", "user", "news?"),
+        node("c", "q", "assistant", 'search("news")', recipient="browser"),
+        found_by("r1", "c", "", metadata={"status": "running"}, weight=0.0),
+        found_by("r2", "r1", "# 0. One\n"),
+        node("t", "r2", "assistant", thoughts),
+        last,
+        node("a", "r3", "assistant", "One."),
+    )
+    _, call, result, answer = found.messages
+    assert (result.content, result.tool_call_id) == ("# 0. One\n\nA chart", "call_c")
+    assert kept(result)["message"] == {"weight": 0.0, "metadata": {"status": "running"}}
+    assert [each["id"] for each in kept(result)["results"]] == ["r2", "r3"]
+    assert kept(result)["results"][1] == last["message"]
+    assert kept(answer)["thoughts"] == [thoughts]
+    assert call.id is not None
+
+
+def test_an_empty_result_gives_way_to_one_that_comes_later() -> None:
+    found = given(
+        node("c", "root", "assistant", "go", recipient="research"),
+        node("r1", "c", "tool", "", tool="research"),
+        node("a", "r1", "assistant", "I have begun."),
+        node("r2", "a", "tool", "Found.", tool="research"),
+        node("r3", "r2", "tool", "More.", tool="research"),
+    )
+    assert [(m.tool_call_id, m.content) for m in found.messages[1:]] == [
+        ("call_r1", ""),
+        (None, "I have begun."),
+        ("call_c", "Found.\nMore."),
+    ]
+
+
+def test_a_result_never_answers_the_call_of_another_tool() -> None:
+    quote = {"content_type": "tether_quote", "url": "file-x", "text": "In the file."}
+    found = given(
+        node("c", "root", "assistant", "1+1", recipient="python"),
+        node("r", "c", "tool", "2", tool="python"),
+        node("a", "r", "assistant", "2"),
+        node("q", "a", "user", "the file?"),
+        node("f", "q", "tool", quote, tool="myfiles_browser"),
+        node("c2", "f", "assistant", "search()", recipient="web"),
+        node("r2", "c2", "tool", "found", tool="web.run"),
+        node("c3", "r2", "assistant", "a", recipient="python"),
+        node("c4", "c3", "assistant", "b", recipient="python"),
+        node("r3", "c4", "tool", "of a", tool="python"),
+        node("r4", "r3", "tool", "of b", tool="python"),
+    )
+    results = [m for m in found.messages if m.role is Role.TOOL]
+    assert [m.tool_call_id for m in results] == [
+        *("call_c", "call_f", "call_c2", "call_c3", "call_c4")
+    ]
+
+
+def test_custom_instructions_of_2023_become_a_system_message() -> None:
+    said = {"about_user_message": "I am a cook.", "about_model_message": "Be short."}
+    notes = {"is_user_system_message": True, "user_context_message_data": said}
+    found = given(node("s", "root", "system", "", metadata=notes), node("q", "s", "user", "hi"))
+    first = found.messages[0]
+    assert (first.role, first.content) == (Role.SYSTEM, "I am a cook.\nBe short.")
+    assert kept(first) == {"hidden": True, "message": {"metadata": notes}}
+    assert found.formerly_left_out == {first.id}
+
+
+def test_memories_become_a_system_message() -> None:
+    content = {"content_type": "model_editable_context", "model_set_context": "Likes tea."}
+    [message] = given(node("m", "root", "assistant", content)).messages
+    assert (message.role, message.content) == (Role.SYSTEM, "Likes tea.")
+    assert kept(message)["message"] == {"author": {"role": "assistant"}}
+
+
+def test_no_member_of_a_message_is_lost() -> None:
+    author = {"role": "assistant", "name": "GPT", "metadata": {"real_author": "tool:web"}}
+    partial = node(
+        *("a", "root", "assistant", "half an ans"),
+        author=author,
+        status="finished_partial_completion",
+        end_turn=False,
+        weight=0.5,
+        update_time=1714556401.0,
+        recipient="assistant",
+        channel="final",
+        metadata={"model_slug": "m", "finish_details": {"type": "max_tokens"}, "empty": ""},
+        of_tomorrow=[1],
+    )
+    [message] = given(partial | {"client": "web"}).messages
+    assert kept(message) == {
+        "model_slug": "m",
+        "channel": "final",
+        "node": {"client": "web"},
+        "message": {
+            "status": "finished_partial_completion",
+            "end_turn": False,
+            "weight": 0.5,
+            "update_time": 1714556401.0,
+            "recipient": "assistant",
+            "of_tomorrow": [1],
+            "author": {"name": "GPT", "metadata": {"real_author": "tool:web"}},
+            "metadata": {"finish_details": {"type": "max_tokens"}, "empty": ""},
+        },
+    }
+
+
+def test_no_member_of_a_conversation_is_lost() -> None:
+    more = {
+        "id": "another",
+        "is_starred": False,
+        "safe_urls": ["https://example.org"],
+        "pinned_time": 1714556000.5,
+        "voice": {"name": "x"},
+    }
+    found = given(
+        node("q", "root", "user", "hi"),
+        gizmo_id="g",
+        default_model_slug="m",
+        plugin_ids=None,
+        **more,
+    )
+    assert kept(found) == {"model": "m", "gizmo_id": "g", "conversation": more}
+    assert found.without_place == {
+        "chatgpt.model": 1,
+        "chatgpt.gizmo_id": 1,
+        "chatgpt.conversation": 1,
+    }
+
+
+def test_a_node_that_is_null_is_passed_over() -> None:
+    document = tree(node("q", "root", "user", "hi"))
+    document["mapping"]["broken"] = None
+    assert [message.content for message in read(document).messages] == ["hi"]
+
+
+def test_nodes_may_have_only_their_children() -> None:
+    nodes = [node("q", "root", "user", "hi"), node("a", "q", "assistant", "hello")]
+    for each, children in zip(nodes, (["a"], []), strict=True):
+        each["children"] = children
+        del each["parent"]
+    document = tree(*nodes, current="missing")
+    document["mapping"]["root"]["children"] = ["q"]
+    found = read(document)
+    assert [message.content for message in found.messages] == ["hi", "hello"]
+    assert found.messages[0].id not in found.formerly_left_out
+    assert found.messages[1].id in found.formerly_left_out
 
 
 def test_arguments_that_are_json_are_those_of_a_function() -> None:
@@ -168,7 +329,11 @@ def test_parts_that_are_no_text_are_kept_in_the_metadata() -> None:
     )
     first, only_image = found.messages
     assert first.content == "see\nspoken"
-    assert kept(first) == {"attachments": [{"id": "x"}], "content": {"parts": [image]}}
+    assert kept(first) == {
+        "attachments": [{"id": "x"}],
+        "content": {"parts": content["parts"]},
+        "message": {"metadata": {"other": 1}},
+    }
     assert (only_image.content, kept(only_image)) == ("", {"content": {"parts": [image]}})
 
 
@@ -188,9 +353,37 @@ def test_reasoning_is_kept_with_the_message_that_it_led_to() -> None:
 
 def test_a_content_of_an_unknown_type_is_kept_whole() -> None:
     content = {"content_type": "of_tomorrow", "shape": {"a": 1}}
-    [message] = given(node("a", "root", "assistant", content)).messages
+    asked = node("q", "root", "user", content)
+    said = node("a", "q", "assistant", content)
+    found = given(asked, said)
+    [message] = found.messages
     assert message.content == ""
     assert kept(message) == {"content_type": "of_tomorrow", "content": {"shape": {"a": 1}}}
+    assert kept(found)["nodes"] == {"a": said}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ({"content_type": "of_tomorrow", "output": "a", "parts": [{"b": 1}]}, "a"),
+        ({"content_type": "sonic_webpage", "text": "a", "url": "u"}, "a"),
+        ({"content_type": "citable_code_output", "output_str": "a"}, "a"),
+        ({"content_type": "tether_browsing_display", "result": "", "summary": "a"}, "a"),
+        (
+            {"content_type": "multimodal_text", "parts": [{"content_type": "text", "text": "a"}]},
+            "a",
+        ),
+        ({"content_type": "text", "parts": ["a", "", "b"]}, "a\nb"),
+    ],
+)
+def test_the_text_of_a_content_is_found_and_the_rest_is_kept(
+    content: dict[str, Any], text: str
+) -> None:
+    [message] = given(node("a", "root", "assistant", content)).messages
+    assert message.content == text
+    whole = {key: value for key, value in content.items() if key != "content_type"}
+    plain = {"sonic_webpage": {"url": "u"}, "citable_code_output": None}
+    assert kept(message).get("content") == plain.get(content["content_type"], whole)
 
 
 def test_ids_follow_from_those_of_the_source() -> None:

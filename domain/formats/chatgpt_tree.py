@@ -1,0 +1,68 @@
+"""The tree of nodes in a conversation of ChatGPT's data export, and the branch shown last."""
+
+from collections.abc import Mapping
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.codec import Document
+
+
+def find_branch(mapping: Mapping[str, Document], current: str | None) -> dict[str, None]:
+    """Return the ids of the nodes from the root to the one shown last, in order.
+
+    That is `current`, or of the leaves with the latest time the last one. Some files have the
+    parents of nodes, some only their children. Raises `InvalidValueError` for a circle.
+    """
+    parents = _parents(mapping)
+    if current in mapping:
+        return _path(mapping, current, parents)
+    inner = set(parents.values())
+    leaves = [node_id for node_id in reversed([*mapping]) if node_id not in inner]
+    return _path(
+        mapping, max(leaves, key=lambda leaf: _said_at(mapping[leaf]), default=None), parents
+    )
+
+
+def find_branch_formerly(mapping: Mapping[str, Document]) -> dict[str, None]:
+    """Return what earlier versions took for the branch without a `current_node`.
+
+    It was the first of several leaves, and they did not look at `children`.
+    """
+    parents = {node_id: str(node.get("parent")) for node_id, node in mapping.items()}
+    inner = set(parents.values())
+    leaves = [node_id for node_id in mapping if node_id not in inner]
+    return _path(
+        mapping, max(leaves, key=lambda leaf: _said_at(mapping[leaf]), default=None), parents
+    )
+
+
+def _parents(mapping: Mapping[str, Document]) -> dict[str, str]:
+    parents: dict[str, str] = {}
+    for node_id, node in mapping.items():
+        children = node.get("children")
+        for child in children if isinstance(children, list) else ():
+            if isinstance(child, str):
+                parents[child] = node_id
+    for node_id, node in mapping.items():
+        parent = node.get("parent")
+        if isinstance(parent, str) and parent in mapping:
+            parents[node_id] = parent
+    return parents
+
+
+def _path(
+    mapping: Mapping[str, Document], last: str | None, parents: Mapping[str, str]
+) -> dict[str, None]:
+    path: dict[str, None] = {}
+    node_id = last
+    while node_id is not None and node_id in mapping:
+        if node_id in path:
+            raise InvalidValueError(f"mapping.{node_id}", "is among its own ancestors")
+        path[node_id] = None
+        node_id = parents.get(node_id)
+    return dict.fromkeys(reversed(path))
+
+
+def _said_at(node: Document) -> float:
+    message = node.get("message")
+    at = message.get("create_time") if isinstance(message, dict) else None
+    return at if isinstance(at, int | float) else 0.0
