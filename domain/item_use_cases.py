@@ -13,6 +13,7 @@ from chatkeep.domain.errors import (
     ItemIdTakenError,
     ItemNotFoundError,
 )
+from chatkeep.domain.finding import LastSeen
 from chatkeep.domain.formats.openai_items import ParsedItem, parse_item
 from chatkeep.domain.item_log import ItemLog
 from chatkeep.domain.items import MAX_KEY_CHARS, Item, ItemId, ItemText
@@ -29,7 +30,7 @@ from chatkeep.domain.model import (
     uuid7,
 )
 from chatkeep.domain.pages import Page
-from chatkeep.domain.ports import Clock, Conversations, LastSeen, Log
+from chatkeep.domain.ports import Clock, Conversations, Log
 from chatkeep.domain.threads import run_aside
 from chatkeep.domain.use_cases import Chatkeep
 

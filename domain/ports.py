@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from chatkeep.domain.context import Window
+from chatkeep.domain.finding import Filter, Found, LastSeen
 from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Appended, Bounds, Created, Entry, NewEntry, RequestKey, View
@@ -41,14 +42,6 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the time in UTC, to the microsecond. It may stand still or jump back."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class LastSeen:
-    """The last conversation of a page, after which the next page starts."""
-
-    updated_at: datetime
-    id: ConversationId
 
 
 class Users(Protocol):
@@ -100,6 +93,26 @@ class Conversations(Protocol):
         """Return at most `limit` conversations, by latest activity and id, both descending.
 
         `status` and `after`, if given, restrict the list to that status and to later elements.
+        """
+        ...
+
+    async def find(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        wanted: Filter,
+        *,
+        after: LastSeen | None,
+        limit: int,
+        max_read: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Found:
+        """Return at most `limit` conversations that match, in the order of `list`.
+
+        It reads at most about `max_read` conversations after `after`, whether they match or not.
+        If it stops there, it returns what it found, and `next`: following `next` to its end finds
+        every match once.
+        A value of `wanted.metadata` matches an equal string, and the number, boolean or null that
+        the same text is in JSON; numbers are compared by value.
         """
         ...
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chatkeep.domain.context import Context, select
 from chatkeep.domain.errors import InvalidValueError, UserNotFoundError
+from chatkeep.domain.finding import MAX_READ, Filter, Found, LastSeen
 from chatkeep.domain.log import (
     EVERYTHING,
     Bounds,
@@ -35,7 +36,7 @@ from chatkeep.domain.model import (
     check_title,
     uuid7,
 )
-from chatkeep.domain.ports import Clock, Conversations, LastSeen, Log, Users
+from chatkeep.domain.ports import Clock, Conversations, Log, Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,26 @@ class Chatkeep:
         items = tuple(found.items)
         return ConversationPage(
             items, LastSeen(items[-1].updated_at, items[-1].id) if found.more else None
+        )
+
+    async def find_conversations(
+        self, user_id: UserId, wanted: Filter, *, after: LastSeen | None = None, limit: int = 20
+    ) -> Found:
+        """Return a page of the user's conversations that match, latest activity first.
+
+        It reads at most `MAX_READ` conversations; then it returns those that it found.
+        Raises `InvalidValueError` for a filter that is too large, `LimitExceededError` for a
+        `limit` over `max_page`.
+        """
+        self._check_page(limit)
+        wanted.check()
+        return await self.conversations.find(
+            user_id,
+            wanted,
+            after=after,
+            limit=limit,
+            max_read=MAX_READ,
+            max_bytes=self.limits.max_bytes,
         )
 
     async def change_conversation(

@@ -9,6 +9,7 @@ from chatkeep.testing.contract.aliasing import *
 from chatkeep.testing.contract.appending import *
 from chatkeep.testing.contract.conversations import *
 from chatkeep.testing.contract.entries import *
+from chatkeep.testing.contract.finding import *
 from chatkeep.testing.contract.history import *
 from chatkeep.testing.contract.holds import *
 from chatkeep.testing.contract.isolation import *

@@ -1,12 +1,16 @@
 """Conversations in memory."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore, size
+from chatkeep.domain.finding import Filter, Found, LastSeen
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
-from chatkeep.domain.ports import LastSeen
+
+_ALL: Final = 2**62
+"""More conversations than any user has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,31 @@ class MemoryConversations:
             conversation
             for kept in self.store.user(user_id).conversations.values()
             if status in (None, (conversation := kept.conversation).status)
-            and (after is None or _activity(conversation) < (after.updated_at, after.id))
+            and (after is None or _activity(conversation) < (after.at, after.id))
         ]
         found.sort(key=_activity, reverse=True)
         sizes = (size(each.title, each.metadata) for each in found[:limit])
         fit = count_fitting(sizes, max_bytes)
         return Page(found[:fit], more=len(found) > fit)
+
+    async def find(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        wanted: Filter,
+        *,
+        after: LastSeen | None,
+        limit: int,
+        max_read: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Found:
+        everything = await self.list(user_id, status=None, after=after, limit=_ALL)
+        read = everything.items[:max_read]
+        found = [each for each in read if wanted.matches(each)]
+        sizes = (size(each.title, each.metadata) for each in found[:limit])
+        fit = min(count_fitting(sizes, max_bytes), len(found))
+        if fit < len(found):
+            return Found(found[:fit], _last_seen(found[fit - 1]))
+        return Found(found, _last_seen(read[-1]) if len(everything.items) > len(read) else None)
 
     async def change(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes
@@ -62,6 +85,10 @@ class MemoryConversations:
     async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
         self.store.conversation(user_id, conversation_id).check_deletable()
         self.store.user(user_id).drop(conversation_id)
+
+
+def _last_seen(conversation: Conversation) -> LastSeen:
+    return LastSeen(conversation.updated_at, conversation.id)
 
 
 def _activity(conversation: Conversation) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from chatkeep.adapters.piccolo import finding
 from chatkeep.adapters.piccolo.bounds import json_bytes, text_bytes, within
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
@@ -22,10 +23,10 @@ from chatkeep.domain.errors import (
     RetainedError,
     UserNotProvisionedError,
 )
+from chatkeep.domain.finding import Filter, Found, LastSeen
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page
-from chatkeep.domain.ports import LastSeen
 
 GET_OR_CREATE: Final = Statement(
     "conversations.get_or_create",
@@ -141,7 +142,7 @@ class PiccoloConversations:
             statement = LIST if status is None else LIST_STATUS[status]
         else:
             statement = LIST_AFTER if status is None else LIST_STATUS_AFTER[status]
-            values |= {"after": after.updated_at, "after_id": after.id}
+            values |= {"after": after.at, "after_id": after.id}
         share = max_bytes // limit
         rows = await self._engine.fetch(statement, **values, limit=limit + 1, share=share)
         found = [
@@ -153,6 +154,26 @@ class PiccoloConversations:
         # Only an import stores one this large. It gets a separate page.
         large = await self._engine.fetch(statement, **values, limit=1, share=NO_BOUND)
         return Page([to_conversation(row) for row in large], more=bool(large) and len(rows) > 1)
+
+    async def find(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        wanted: Filter,
+        *,
+        after: LastSeen | None,
+        limit: int,
+        max_read: int,
+        max_bytes: int = NO_BOUND,
+    ) -> Found:
+        return await finding.find(
+            self._engine,
+            user_id,
+            wanted,
+            after=after,
+            limit=limit,
+            max_read=max_read,
+            max_bytes=max_bytes,
+        )
 
     async def change(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes

@@ -17,6 +17,7 @@ from chatkeep.domain.errors import (
     InvalidValueError,
     StoreUnavailableError,
 )
+from chatkeep.domain.finding import LastSeen
 from chatkeep.domain.formats.codec import IMPORTS, Line, Piece
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Bounds, Entry, NewEntry, View, assign_ids, messages_in
@@ -32,7 +33,7 @@ from chatkeep.domain.model import (
     check_title,
 )
 from chatkeep.domain.pages import Page
-from chatkeep.domain.ports import Clock, Conversations, LastSeen, Log, Users
+from chatkeep.domain.ports import Clock, Conversations, Log, Users
 
 CONVERSATIONS_PAGE: Final = 100
 ENTRIES_PAGE: Final = 500

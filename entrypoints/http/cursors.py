@@ -6,21 +6,21 @@ A cursor is neither secret nor trusted: every query that it leads to still names
 import binascii
 from base64 import b64decode, urlsafe_b64encode
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Self, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.finding import Filter, LastSeen
 from chatkeep.domain.log import Bounds
 from chatkeep.domain.model import LAST_POSITION, ConversationId, MessageId, Order, Position, Status
-from chatkeep.domain.ports import LastSeen
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class ConversationsCursor(msgspec.Struct, array_like=True, frozen=True):
-    """The start of the next page of a list of conversations."""
+    """The start of the next page of a list of conversations with a status at most."""
 
     status: Status | None
     updated_at: datetime
@@ -29,6 +29,48 @@ class ConversationsCursor(msgspec.Struct, array_like=True, frozen=True):
     @property
     def after(self) -> LastSeen:
         return LastSeen(self.updated_at, ConversationId(self.id))
+
+    @property
+    def wanted(self) -> Filter:
+        return Filter(status=self.status)
+
+
+class FilteredCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The start of the next page of a list of conversations with other filters.
+
+    An older version refuses it, since it is not an array: it would ignore these filters.
+    """
+
+    at: datetime
+    id: UUID
+    status: Status | None = None
+    metadata: dict[str, str] = {}
+    updated_after: datetime | None = None
+    updated_before: datetime | None = None
+
+    @classmethod
+    def of(cls, wanted: Filter, after: LastSeen) -> Self:
+        return cls(
+            after.at,
+            after.id,
+            wanted.status,
+            dict(wanted.metadata),
+            wanted.updated_after,
+            wanted.updated_before,
+        )
+
+    @property
+    def after(self) -> LastSeen:
+        return LastSeen(self.at, ConversationId(self.id))
+
+    @property
+    def wanted(self) -> Filter:
+        return Filter(
+            status=self.status,
+            metadata=self.metadata,
+            updated_after=self.updated_after,
+            updated_before=self.updated_before,
+        )
 
 
 class MessagesCursor(msgspec.Struct, array_like=True, frozen=True):
@@ -55,20 +97,32 @@ def encode(cursor: msgspec.Struct) -> str:
     return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
 
-def decode_conversations(text: str) -> ConversationsCursor:
+def decode_conversations(text: str) -> ConversationsCursor | FilteredCursor:
     """Return the cursor that `encode` wrote as `text`. Raises `InvalidValueError` if it did not."""
-    cursor = _decode(text, ConversationsCursor)
-    if cursor.updated_at.utcoffset() != timedelta(0):
-        raise _unknown_cursor()
+    raw = _decode_base64(text)
+    cursor = (
+        _decode(raw, FilteredCursor) if raw.startswith(b"{") else _decode(raw, ConversationsCursor)
+    )
+    for at in (cursor.after.at, cursor.wanted.updated_after, cursor.wanted.updated_before):
+        if at is not None and at.utcoffset() != timedelta(0):
+            raise _unknown_cursor()
     return cursor
 
 
 def decode_messages(text: str) -> MessagesCursor:
     """Return the cursor that `encode` wrote as `text`. Raises `InvalidValueError` if it did not."""
-    cursor = _decode(text, MessagesCursor)
+    cursor = _decode(_decode_base64(text), MessagesCursor)
     if not 0 <= cursor.position <= LAST_POSITION:
         raise _unknown_cursor()
     return cursor
+
+
+def check_filter_agrees(requested: Filter, in_cursor: Filter) -> None:
+    """Raise `InvalidValueError` if a parameter of a list contradicts the cursor."""
+    check_agrees("status", requested.status, in_cursor.status)
+    check_agrees("metadata", requested.metadata or None, in_cursor.metadata)
+    check_agrees("updated_after", requested.updated_after, in_cursor.updated_after)
+    check_agrees("updated_before", requested.updated_before, in_cursor.updated_before)
 
 
 def check_agrees(parameter: str, requested: object, in_cursor: object) -> None:
@@ -79,12 +133,18 @@ def check_agrees(parameter: str, requested: object, in_cursor: object) -> None:
         )
 
 
-def _decode(text: str, kind: type[_T]) -> _T:
+def _decode_base64(text: str) -> bytes:
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        raw = b64decode(padded, altchars=b"-_", validate=True)
+        return b64decode(padded, altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        raise _unknown_cursor() from None
+
+
+def _decode(raw: bytes, kind: type[_T]) -> _T:
+    try:
         return msgspec.json.decode(raw, type=kind)
-    except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError):
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         raise _unknown_cursor() from None
 
 

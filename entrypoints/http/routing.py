@@ -15,6 +15,12 @@ from chatkeep.entrypoints.http.problems import FieldError, invalid_fields
 MAX_QUERY_BYTES: Final = 16_384
 MAX_PARAMETERS: Final = 100
 
+OBJECTS: Final = "query_objects"
+"""The option of a route with the names of its query parameters that are objects: `name[key]=value`.
+
+The route reads them with `read_object`.
+"""
+
 _QUERY: Final = "query_parameters"
 
 
@@ -29,6 +35,7 @@ class StrictRouting(ReceiveRoutePlugin):
             return
         for handler, _ in route.route_handler_map.values():
             handler.opt[_QUERY] = _query_parameters(handler, route)
+            handler.opt[_QUERY] += tuple(handler.opt.get(OBJECTS, ()))
         methods = format_allow(route.methods)
 
         async def set_allow(response: Response[Any]) -> Response[Any]:
@@ -61,21 +68,42 @@ async def check_query(request: Request[Any, Any, Any]) -> None:
         return
     await check_query_size(request)
     known = request.route_handler.opt[_QUERY]
+    objects = request.route_handler.opt.get(OBJECTS, ())
     parameters = request.query_params
     errors = []
     for name in dict.fromkeys(parameters.keys()):
         values = parameters.getall(name)
-        if name not in known:
+        is_member = (member := _split_member(name)) is not None and member[0] in objects
+        if name in objects:
+            reason = f"needs a key: {name}[key]=value"
+        elif name not in known and not is_member:
             reason = f"unknown parameter; known here: {', '.join(known) or 'none'}"
         elif len(values) > 1:
             reason = f"is given {len(values)} times; give it once"
-        elif values[0].lower() == "null":
+        elif values[0].lower() == "null" and not is_member:
             reason = "is null; leave it out instead"
         else:
             continue
         errors.append(FieldError(field=name, detail=reason))
     if errors:
         raise invalid_fields(errors)
+
+
+def read_object(request: Request[Any, Any, Any], name: str) -> dict[str, str]:
+    """Return the members of a query parameter that is an object: values by key."""
+    members = {}
+    for given, value in request.query_params.items():
+        member = _split_member(given)
+        if member is not None and member[0] == name:
+            members[member[1]] = value
+    return members
+
+
+def _split_member(given: str) -> tuple[str, str] | None:
+    """Return the object and the key of a parameter `object[key]`; None for any other name."""
+    name, bracket, rest = given.partition("[")
+    key = rest.removesuffix("]")
+    return (name, key) if bracket and key and key != rest else None
 
 
 def _query_parameters(handler: HTTPRouteHandler, route: HTTPRoute) -> tuple[str, ...]:

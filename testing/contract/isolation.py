@@ -10,6 +10,7 @@ from chatkeep.domain.errors import (
     MessageNotFoundError,
     NotFoundError,
 )
+from chatkeep.domain.finding import LastSeen
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Changes, Conversation, Message, MessageId, Order, Status
 from chatkeep.domain.operations.selftest.builders import (
@@ -21,7 +22,6 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
-from chatkeep.domain.ports import LastSeen
 from chatkeep.testing.builders import (
     assert_unchanged,
     contents,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from chatkeep.domain.finding import LastSeen
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
@@ -15,7 +16,6 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
-from chatkeep.domain.ports import LastSeen
 from chatkeep.testing.builders import SECOND, ids, numbered_messages
 
 LIMIT = 4

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from chatkeep.domain.finding import LastSeen
 from chatkeep.domain.items import Item
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Conversation, JsonText, Message, NewMessage, Order, Position, Role
@@ -15,7 +16,6 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
-from chatkeep.domain.ports import LastSeen
 from chatkeep.testing.builders import CALLS, contents, new_items, numbered_messages
 
 KB = 1_000

@@ -7,11 +7,12 @@ chooses as it would there. Plans are generic ones, as those of statements that r
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo import conversations, log_pages, users
+from chatkeep.adapters.piccolo import conversations, finding, log_pages, users
 from chatkeep.adapters.piccolo import log_statements as log
 from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, PAGE, POSITIONS
 from chatkeep.adapters.piccolo.statement import Statement
@@ -101,6 +102,9 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "list active": (conversations.LIST_STATUS[Status.ACTIVE], {OF_USER}),
     "list archived": (conversations.LIST_STATUS[Status.ARCHIVED], {ARCHIVED}),
     "list archived after": (conversations.LIST_STATUS_AFTER[Status.ARCHIVED], {ARCHIVED}),
+    "find": (finding.FIND[None], {OF_USER}),
+    "find active": (finding.FIND[Status.ACTIVE], {OF_USER}),
+    "find archived": (finding.FIND[Status.ARCHIVED], {ARCHIVED}),
     "usage": (users.USAGE, {OF_USER}),
     "erase conversations": (users.ERASE_CONVERSATIONS, {OF_USER}),
     "sweep of conversations": (
@@ -144,6 +148,9 @@ async def test_the_statement_uses_its_index(connection: asyncpg.Connection, name
         "list after",
         "list active",
         "list archived",
+        "find",
+        "find active",
+        "find archived",
         "history asc",
         "history desc",
         "items asc",
@@ -161,6 +168,25 @@ async def test_a_page_is_read_in_order_and_no_further(
     assert limits
     below = [node["Node Type"] for limit in limits for node in nodes(limit)]
     assert not {"Sort", "Incremental Sort", "Bitmap Heap Scan"} & set(below)
+
+
+async def test_a_filter_that_matches_nothing_reads_no_more_rows_than_its_bound(
+    connection: asyncpg.Connection,
+) -> None:
+    most = 30
+    nothing = {"keys": ["agent"], "texts": ['"none"'], "scalars": [None]}
+    start = {"after": None, "after_id": UUID(int=0), "updated_after": None}
+    for status in (None, *Status):
+        statement = finding.FIND[status]
+        values = {"user_id": "user-7", "max_read": most, "limit": 21, "share": 10**6}
+        text = await connection.fetchval(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}",
+            *statement.bind(values | start | nothing),
+        )
+
+        [scan] = [node for node in nodes(json.loads(text)[0]["Plan"]) if "Index Name" in node]
+        assert scan["Actual Rows"] == (8 if status is Status.ARCHIVED else most)
+        assert not scan.get("Rows Removed by Filter")
 
 
 @pytest.mark.parametrize("statement", [users.ERASE, users.ERASABLE])

@@ -106,7 +106,7 @@ class Contract:
 
     def _check_request(self, request: httpx.Request, operation: Operation) -> None:
         """Check that the document allows the request that was accepted."""
-        given = {(name, "query") for name in request.url.params}
+        given = {(name.partition("[")[0], "query") for name in request.url.params}
         documented = {
             (each["name"], each["in"]): each for each in operation.described.get("parameters", [])
         }

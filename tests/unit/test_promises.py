@@ -13,6 +13,7 @@ from chatkeep.adapters.memory import MemoryConversations, MemoryLog, MemoryStore
 from chatkeep.adapters.memory.store import KeptConversation
 from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.errors import ChatkeepError, RetainedError
+from chatkeep.domain.finding import Filter, Found
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.log import Appended, Created, Entry
 from chatkeep.domain.model import (
@@ -153,6 +154,25 @@ class RewritesItems(MemoryLog):
         return replace(found, items=rewritten)
 
 
+class FindsEverything(MemoryConversations):
+    async def find(self, user_id: UserId, wanted: Filter, **kwargs: Any) -> Found:
+        return await super().find(user_id, replace(wanted, metadata={}), **kwargs)
+
+
+class ForgetsTimes(MemoryConversations):
+    async def find(self, user_id: UserId, wanted: Filter, **kwargs: Any) -> Found:
+        return await super().find(user_id, replace(wanted, updated_after=None), **kwargs)
+
+
+class FindsStrangers(MemoryConversations):
+    async def find(self, user_id: UserId, wanted: Filter, **kwargs: Any) -> Found:
+        items: list[Conversation] = []
+        for each in self.store.users:
+            found = await super().find(each, wanted, **kwargs)
+            items += found.items
+        return Found(items, None)
+
+
 def _text(entry: Entry) -> str:
     return (entry.message and entry.message.content) or ""
 
@@ -177,6 +197,9 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("atomicity", "log", KeepsHalf),
         ("text", "log", DropsNul),
         ("items", "log", RewritesItems),
+        ("filters", "conversations", FindsEverything),
+        ("filters", "conversations", ForgetsTimes),
+        ("isolation", "conversations", FindsStrangers),
     ],
 )
 async def test_a_store_that_breaks_a_promise_is_found_out(

@@ -1,9 +1,11 @@
 """Scenarios of a chat: what is stored, and how it comes back."""
 
+from dataclasses import replace
 from typing import Final
 
 from chatkeep.domain.errors import ConversationIdTakenError, KeyTakenError, MessageIdTakenError
-from chatkeep.domain.model import Conversation, JsonText, Order, Role, same_json
+from chatkeep.domain.finding import Filter
+from chatkeep.domain.model import EMPTY_OBJECT, Conversation, JsonText, Order, Role, same_json
 from chatkeep.domain.operations.selftest.builders import (
     HOUR,
     KEY,
@@ -81,6 +83,27 @@ async def order(store: StoreUnderTest) -> str:
     stored = await store.reload(conversation)
     expect(stored.updated_at == store.at, "the last activity went back with the clock")
     return "7 messages kept their order under a clock that stood still and went back"
+
+
+async def filters(store: StoreUnderTest) -> str:
+    """Find the conversations that match a filter, and no others."""
+    wanted = JsonText('{"agent":"support","level":3}')
+    expected = []
+    for number, metadata in enumerate((wanted, EMPTY_OBJECT, wanted, JsonText('{"level":3}'))):
+        new = new_conversation(store.user, metadata=metadata, at=store.at + number * HOUR)
+        created = await store.create(new, (), provision=True)
+        expected += [created.conversation.id] if metadata is wanted else []
+    by_metadata = Filter(metadata={"agent": "support", "level": "3"})
+    expect(
+        [each.id for each in await store.find_conversations(by_metadata)] == expected[::-1],
+        "a filter by metadata did not find the conversations that match it",
+    )
+    by_time = replace(by_metadata, updated_after=store.at)
+    expect(
+        [each.id for each in await store.find_conversations(by_time)] == expected[1:],
+        "a filter by time did not find the conversations that match it",
+    )
+    return "2 of 4 conversations match a filter by metadata, 1 of them a filter by time"
 
 
 async def counts(store: StoreUnderTest) -> str:

@@ -3,7 +3,15 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from chatkeep.domain.operations.selftest.chat import counts, create, items, order, retry, text
+from chatkeep.domain.operations.selftest.chat import (
+    counts,
+    create,
+    filters,
+    items,
+    order,
+    retry,
+    text,
+)
 from chatkeep.domain.operations.selftest.deletion import cascade, erasure, hold
 from chatkeep.domain.operations.selftest.isolation import atomicity, isolation, refusal
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -25,6 +33,7 @@ PROMISES: Final[Mapping[str, Scenario]] = {
         atomicity,
         text,
         items,
+        filters,
     )
 }
 """By name. Each needs a store with two users and nothing else, and returns what it saw.

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
+from chatkeep.domain.finding import Filter
 from chatkeep.domain.item_log import ItemLog
 from chatkeep.domain.items import Item, ItemId
 from chatkeep.domain.log import (
@@ -79,6 +80,14 @@ class StoreUnderTest(Stores):
     ) -> list[Conversation]:
         found = await self.conversations.list(
             user_id or self.user, status=status, after=None, limit=MANY
+        )
+        return list(found.items)
+
+    async def find_conversations(
+        self, wanted: Filter, user_id: UserId | None = None
+    ) -> list[Conversation]:
+        found = await self.conversations.find(
+            user_id or self.user, wanted, after=None, limit=MANY, max_read=MANY
         )
         return list(found.items)
 

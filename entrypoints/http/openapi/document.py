@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from chatkeep.domain.finding import MAX_METADATA_FILTER_BYTES, MAX_METADATA_FILTERS
 from chatkeep.domain.model import MAX_ID_CHARS
-from chatkeep.entrypoints.http.openapi.examples import BODIES, PROBLEMS
+from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
 from chatkeep.entrypoints.http.schemas import (
     Append,
@@ -67,6 +68,27 @@ _ERROR_HEADERS: Final[dict[str, dict[str, Any]]] = {
     },
     "429": _RETRY_AFTER,
     "503": _RETRY_AFTER,
+}
+# Parameters that are objects, which Litestar does not know.
+_OBJECT_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {
+    "listConversations": [
+        {
+            "name": "metadata",
+            "in": "query",
+            "description": (
+                "only with these values in their metadata, as `metadata[agent]=support`; a value "
+                "matches the string, and the number, boolean or null that is written like it; at "
+                f"most {MAX_METADATA_FILTERS} values, and {MAX_METADATA_FILTER_BYTES} bytes as JSON"
+            ),
+            "required": False,
+            "style": "deepObject",
+            "explode": True,
+            "schema": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+            },
+        }
+    ]
 }
 _USER_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
 # Litestar writes these everywhere, although they are the defaults.
@@ -175,8 +197,12 @@ def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str,
     operation = _drop_defaults(generated)
     if "parameters" in operation:
         operation["parameters"] = [
-            _build_parameter(each, settings) for each in operation["parameters"]
+            *(_build_parameter(each, settings) for each in operation["parameters"]),
+            *_OBJECT_PARAMETERS.get(operation["operationId"], ()),
         ]
+        for parameter in operation["parameters"]:
+            if examples := PARAMETERS.get(parameter["name"]):
+                parameter["examples"] = {name: {"value": value} for name, value in examples.items()}
     if "requestBody" in operation:
         operation["requestBody"] = _build_request_body(
             operation["requestBody"], operation["operationId"]

@@ -38,6 +38,13 @@ _CALL: Final = {
 _RESULT: Final = {"role": "tool", "tool_call_id": "call_8Wg3", "content": '{"status": "shipped"}'}
 _ANSWER: Final = {"role": "assistant", "content": "It was shipped this morning."}
 
+PARAMETERS: Final[dict[str, dict[str, Any]]] = {
+    "updated_after": {"this year": "2026-01-01T00:00:00Z"},
+    "updated_before": {"before a day in Berlin": "2026-11-27T00:00:00+01:00"},
+    "metadata": {"one value": {"agent": "support"}, "two": {"agent": "support", "rating": "5"}},
+}
+"""Examples of query parameters, by the name of the parameter."""
+
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "createConversation": {
         "empty": {},

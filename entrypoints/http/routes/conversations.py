@@ -1,26 +1,22 @@
 """/v1/conversations: each handler parses, calls one use case and converts."""
 
-from typing import Annotated, Final
-from uuid import UUID
-
 from litestar import Response, Router, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from litestar.params import JSONBody
 from msgspec import UnsetType
 
 from chatkeep.domain.log import Created
-from chatkeep.domain.model import ConversationId, Status
+from chatkeep.domain.model import ConversationId
 from chatkeep.domain.use_cases import Chatkeep
-from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.auth.identity import Caller, IdentityError
 from chatkeep.entrypoints.http.body import JsonRequest
-from chatkeep.entrypoints.http.cursors import ConversationsCursor
 from chatkeep.entrypoints.http.json_documents import parse_metadata
 from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.routes.conversation_list import list_route
+from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 from chatkeep.entrypoints.http.schemas import (
     ConversationOut,
-    ConversationPage,
     CreateConversation,
     CreatedConversation,
     MessageOut,
@@ -28,15 +24,6 @@ from chatkeep.entrypoints.http.schemas import (
     PutConversation,
     to_domain,
 )
-
-MAX_INTEGER: Final = 2**31 - 1
-
-ConversationPath = FromPath[Annotated[UUID, Parameter(description="which conversation")]]
-Limit = Annotated[int, Parameter(ge=1, le=MAX_INTEGER, description="how many at most")]
-Cursor = Annotated[
-    str | None,
-    Parameter(description="`next_cursor` of the previous page; it contains the other parameters"),
-]
 
 
 def conversation_routes(chatkeep: Chatkeep) -> Router:
@@ -104,39 +91,6 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         )
 
     @get(
-        "/",
-        operation_id="listConversations",
-        summary="List my conversations",
-        response_description="A page; on the last one `next_cursor` is null.",
-        responses=problems(),
-    )
-    async def list_conversations(
-        request: JsonRequest,
-        status: FromQuery[
-            Annotated[Status | None, Parameter(description="only this status")]
-        ] = None,
-        limit: FromQuery[Limit] = 20,
-        cursor: FromQuery[Cursor] = None,
-    ) -> ConversationPage:
-        """List with the latest activity first. Message counts are included, messages are not."""
-        start = None if cursor is None else cursors.decode_conversations(cursor)
-        if start is not None:
-            cursors.check_agrees("status", status, start.status)
-            status = start.status
-        page = await chatkeep.list_conversations(
-            require_user(request.user),
-            status=status,
-            after=start.after if start else None,
-            limit=limit,
-        )
-        return ConversationPage(
-            items=[ConversationOut.from_domain(conversation) for conversation in page.items],
-            next_cursor=None
-            if page.next is None
-            else cursors.encode(ConversationsCursor(status, page.next.updated_at, page.next.id)),
-        )
-
-    @get(
         "/{conversation_id:uuid}",
         operation_id="getConversation",
         summary="Get a conversation",
@@ -191,7 +145,14 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         "/conversations",
         tags=["conversations"],
         security=FOR_USERS,
-        route_handlers=[create, get_or_create, list_conversations, get_one, change, delete_one],
+        route_handlers=[
+            create,
+            get_or_create,
+            list_route(chatkeep),
+            get_one,
+            change,
+            delete_one,
+        ],
     )
 
 

@@ -24,7 +24,7 @@ from chatkeep.entrypoints.http.model_formats import (
 )
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.responses import JsonResponse
-from chatkeep.entrypoints.http.routes.conversations import (
+from chatkeep.entrypoints.http.routes.parameters import (
     MAX_INTEGER,
     ConversationPath,
     Cursor,

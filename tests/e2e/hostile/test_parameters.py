@@ -29,6 +29,7 @@ if FULL:
     ]
 SOME_ID = "018f4e9e-9c1a-7cc3-b1f0-3a1c2d4e5f60"
 POSITIONS = [0, -1, 2**63 - 1, 2**63, -(2**63), 2**64, 10**400, 1.5, "\0", None]
+A_TIME = "2026-01-01T00:00:00Z"
 TIMES = [
     "0001-01-01T00:00:00Z",
     "0000-01-01T00:00:00Z",
@@ -41,12 +42,19 @@ TIMES = [
     "\0",
     2**63,
 ]
+METADATA: list[Any] = [
+    *({"\0": "\0"}, {"\ud800": "a"}, {"a": "\ud800"}, {"a": 5}, {"a": "9" * 3_000}),
+    *({"a": "1e999"}, {"": ""}, {str(number): "" for number in range(500)}, [], None),
+]
 CURSORS: list[Any] = [
     *(["asc", position, SOME_ID] for position in POSITIONS),
     *(["desc", 1, until] for until in ("\0", "a" * 5_000, "\ud800", 5)),
     *([None, time, SOME_ID] for time in TIMES),
     *([status, "2026-01-01T00:00:00Z", SOME_ID] for status in ("active", "\0", "\ud800")),
     [None, "2026-01-01T00:00:00Z", "\0"],
+    *({"at": time, "id": SOME_ID, "metadata": {"a": "b"}} for time in TIMES),
+    *({"at": A_TIME, "id": SOME_ID, "updated_after": time} for time in TIMES),
+    *({"at": A_TIME, "id": SOME_ID, "metadata": metadata} for metadata in METADATA),
     "\0",
     {},
     [],
@@ -73,6 +81,9 @@ def lines(operation: Operation, ids: Mapping[str, str]) -> Iterator[str]:
         for value in values_of(parameter):
             if parameter["in"] == "path":
                 yield operation.path.format_map({**ids, name: value})
+            elif parameter.get("style") == "deepObject":
+                path = operation.path.format_map(ids)
+                yield from (f"{path}?{name}[a]={value}", f"{path}?{name}[{value}]=a")
             elif parameter["in"] == "query":
                 yield f"{operation.path.format_map(ids)}?{name}={value}"
 

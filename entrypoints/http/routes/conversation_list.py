@@ -1,0 +1,107 @@
+"""GET /v1/conversations: the list, with filters."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromQuery, Parameter
+from msgspec import Meta
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.finding import Filter
+from chatkeep.domain.model import Status
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.http import cursors
+from chatkeep.entrypoints.http.auth.authentication import require_user
+from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.cursors import ConversationsCursor, FilteredCursor
+from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.routes.parameters import Cursor, Limit
+from chatkeep.entrypoints.http.routing import OBJECTS, read_object
+from chatkeep.entrypoints.http.schemas import ConversationOut, ConversationPage
+
+_Time: Final = Annotated[datetime, Meta(tz=True)]
+_TIME: Final[dict[str, Any]] = {"format": "date-time"}
+UpdatedAfter = Annotated[
+    str | None,
+    Parameter(description="only with activity after this time", schema_extra=_TIME),
+]
+UpdatedBefore = Annotated[
+    str | None,
+    Parameter(description="only with their last activity before this time", schema_extra=_TIME),
+]
+
+
+def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
+    @get(
+        "/",
+        operation_id="listConversations",
+        summary="List my conversations",
+        response_description="A page; on the last one `next_cursor` is null.",
+        responses=problems(),
+        opt={OBJECTS: ("metadata",)},
+    )
+    async def list_conversations(  # noqa: PLR0913 - the parameters of the query
+        request: JsonRequest,
+        *,
+        status: FromQuery[
+            Annotated[Status | None, Parameter(description="only this status")]
+        ] = None,
+        updated_after: FromQuery[UpdatedAfter] = None,
+        updated_before: FromQuery[UpdatedBefore] = None,
+        limit: FromQuery[Limit] = 20,
+        cursor: FromQuery[Cursor] = None,
+    ) -> ConversationPage:
+        """List with the latest activity first. Message counts are included, messages are not.
+
+        Filters combine: all of them must match. With filters by metadata or time, one request
+        reads at most 2,000 conversations. A page may then have few items or none: go on until
+        `next_cursor` is null.
+        """
+        wanted = Filter(
+            status=status,
+            metadata=read_object(request, "metadata"),
+            updated_after=_parse_time("updated_after", updated_after),
+            updated_before=_parse_time("updated_before", updated_before),
+        )
+        start = None
+        if cursor is not None:
+            start = cursors.decode_conversations(cursor)
+            cursors.check_filter_agrees(wanted, start.wanted)
+            wanted = start.wanted
+        user_id = require_user(request.user)
+        after = start.after if start else None
+        next_cursor: ConversationsCursor | FilteredCursor | None = None
+        if wanted.is_plain:
+            page = await chatkeep.list_conversations(
+                user_id, status=wanted.status, after=after, limit=limit
+            )
+            if page.next is not None:
+                next_cursor = ConversationsCursor(wanted.status, page.next.at, page.next.id)
+            items = page.items
+        else:
+            found = await chatkeep.find_conversations(user_id, wanted, after=after, limit=limit)
+            if found.next is not None:
+                next_cursor = FilteredCursor.of(wanted, found.next)
+            items = tuple(found.items)
+        return ConversationPage(
+            items=[ConversationOut.from_domain(conversation) for conversation in items],
+            next_cursor=None if next_cursor is None else cursors.encode(next_cursor),
+        )
+
+    return list_conversations
+
+
+def _parse_time(name: str, text: str | None) -> datetime | None:
+    """Return a time of RFC 3339 in UTC. Raises `InvalidValueError` naming the parameter."""
+    if text is None:
+        return None
+    try:
+        at: datetime = msgspec.convert(text, _Time)
+        return at.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
+        raise InvalidValueError(
+            name, "is not a time like 2026-11-27T09:30:00Z; in a URL, write + as %2B"
+        ) from None

@@ -1,0 +1,173 @@
+"""The list of conversations with filters: what it finds, and how its pages go on."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chatkeep.domain import use_cases
+from tests.api.builders import CONVERSATIONS, an_id, reason, refused, started
+from tests.support.application import Caller
+from tests.support.json_schema import JsonObject
+
+
+async def found(caller: Caller, limit: int = 20, **query: Any) -> list[list[str]]:  # noqa: ANN401
+    """Return the titles on each page of a list, following `next_cursor` alone."""
+    pages = []
+    asked: JsonObject = {**query, "limit": limit}
+    while True:
+        response = await caller.get(CONVERSATIONS, params=asked)
+        assert response.status_code == 200, response.text
+        page = response.json()
+        pages.append([each["title"] for each in page["items"]])
+        if page["next_cursor"] is None:
+            return pages
+        asked = {"cursor": page["next_cursor"], "limit": limit}
+
+
+async def start_some(caller: Caller) -> None:
+    """Store five conversations, the last of them with the latest activity."""
+    for title, metadata in (
+        ("A", {"agent": "support", "language": "de"}),
+        ("B", {"agent": "sales", "language": "de"}),
+        ("C", {"agent": "support", "language": "en", "rating": 5, "vip": True}),
+        ("D", {}),
+        ("E", {"agent": "support", "language": "de", "rating": "5", "a[b] &=": "ü+ %"}),
+    ):
+        await started(caller, title=title, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("metadata[agent]=support", "ECA"),
+        ("metadata[agent]=support&metadata[language]=de", "EA"),
+        ("metadata%5Bagent%5D=support", "ECA"),
+        ("metadata[rating]=5", "EC"),
+        ("metadata[vip]=true", "C"),
+        ("metadata[agent]=Support", ""),
+        ("metadata[agent]=", ""),
+        ("metadata[agent]=null", ""),
+        ("metadata[a%5Bb%5D%20%26%3D]=%C3%BC%2B%20%25", "E"),
+        ("metadata[agent]=support&status=active", "ECA"),
+        ("metadata[agent]=support&status=archived", ""),
+        ("updated_after=2020-01-01T00:00:00Z&metadata[language]=en", "C"),
+        ("updated_after=9999-12-31T23:59:59Z", ""),
+        ("updated_before=9999-12-31T23:59:59.999999Z", "EDCBA"),
+        ("updated_before=2020-01-01T00:00:00%2B02:00", ""),
+        ("updated_after=0001-01-01T00:00:00Z", "EDCBA"),
+    ],
+)
+async def test_a_list_has_what_matches_all_its_filters(
+    alice: Caller, bob: Caller, query: str, titles: str
+) -> None:
+    await start_some(alice)
+    await started(bob, title="of Bob", metadata={"agent": "support"})
+
+    page = (await alice.get(f"{CONVERSATIONS}?{query}")).json()
+
+    assert "".join(each["title"] for each in page["items"]) == titles
+    assert page["next_cursor"] is None
+
+
+async def test_times_exclude_their_own_moment(alice: Caller) -> None:
+    await start_some(alice)
+    items = (await alice.get(CONVERSATIONS)).json()["items"]
+    latest, earliest = items[0]["updated_at"], items[-1]["updated_at"]
+
+    assert await found(alice, updated_after=earliest) == [["E", "D", "C", "B"]]
+    assert await found(alice, updated_before=latest) == [["D", "C", "B", "A"]]
+    assert await found(alice, updated_after=earliest, updated_before=latest) == [["D", "C", "B"]]
+
+
+async def test_a_cursor_carries_all_filters(alice: Caller) -> None:
+    await start_some(alice)
+
+    for query in (
+        {"metadata[agent]": "support"},
+        {"metadata[agent]": "support", "updated_before": "2999-01-01T00:00:00Z"},
+        {"metadata[agent]": "support", "status": "active"},
+    ):
+        assert await found(alice, limit=1, **query) == [["E"], ["C"], ["A"]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "repeated", "field"),
+    [
+        ({"metadata[a]": "b"}, {"metadata[a]": "c"}, "metadata"),
+        ({"metadata[a]": "b"}, {"metadata[a]": "b", "metadata[c]": "d"}, "metadata"),
+        ({}, {"metadata[a]": "b"}, "metadata"),
+        ({"metadata[a]": "b"}, {"status": "active"}, "status"),
+        ({"status": "active"}, {"updated_after": "2020-01-01T00:00:00Z"}, "updated_after"),
+        (
+            {"updated_before": "2999-01-01T00:00:00Z"},
+            {"updated_before": "2998-01-01T00:00:00Z"},
+            "updated_before",
+        ),
+    ],
+)
+async def test_a_filter_does_not_contradict_the_cursor(
+    alice: Caller, asked: JsonObject, repeated: JsonObject, field: str
+) -> None:
+    for _ in range(2):
+        await started(alice, metadata={"a": "b"})
+    page = (await alice.get(CONVERSATIONS, params={**asked, "limit": 1})).json()
+    again = {**repeated, "cursor": page["next_cursor"]}
+
+    refused(await alice.get(CONVERSATIONS, params=again), 422, "invalid-value", field)
+    same = {**asked, "cursor": page["next_cursor"]}
+    assert len((await alice.get(CONVERSATIONS, params=same)).json()["items"]) == 1
+
+
+async def test_a_request_that_has_read_enough_says_where_to_go_on(
+    alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(use_cases, "MAX_READ", 2)
+    await start_some(alice)
+
+    assert await found(alice, 20, **{"metadata[agent]": "sales"}) == [[], ["B"], []]
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "why"),
+    [
+        ("metadata=support", "metadata", "needs a key: metadata[key]=value"),
+        ("metadata[a]=b&metadata[a]=b", "metadata[a]", "is given 2 times; give it once"),
+        ("metadata[]=b", "metadata[]", None),
+        ("metadata[a=b", "metadata[a", None),
+        ("metadatas[a]=b", "metadatas[a]", None),
+        ("status[a]=active", "status[a]", None),
+        ("updated_after=", "updated_after", None),
+        ("updated_after=yesterday", "updated_after", None),
+        ("updated_after=5", "updated_after", None),
+        ("updated_after=2026-01-01", "updated_after", None),
+        ("updated_after=2026-01-01T00:00:00", "updated_after", None),
+        ("updated_after=2026-01-01T00:00:00+01:00", "updated_after", None),
+        ("updated_before=0001-01-01T00:00:00%2B14:00", "updated_before", None),
+        ("updated_before=null", "updated_before", "is null; leave it out instead"),
+        ("&".join(f"metadata[{n}]=" for n in range(17)), "metadata", "has 17 filters; at most 16"),
+        (
+            f"metadata[a]={'b' * 4_090}",
+            "metadata",
+            "has 4099 bytes as JSON; at most 4096",
+        ),
+        ("&".join(f"metadata[{n}]=" for n in range(101)), "query", None),
+    ],
+)
+async def test_a_filter_that_is_wrong_is_named(
+    alice: Caller, query: str, field: str, why: str | None
+) -> None:
+    problem = refused(await alice.get(f"{CONVERSATIONS}?{query}"), 422, "invalid-value", field)
+
+    if why is not None:
+        assert reason(problem) == why
+
+
+async def test_the_largest_filters_fit_into_a_cursor(alice: Caller) -> None:
+    metadata = {f"\x00{number:02}": "\x01" * 40 for number in range(16)}
+    assert 4_000 < len(json.dumps(metadata)) <= 4_096
+    for _ in range(2):
+        await started(alice, title="full", metadata=metadata, id=an_id())
+    query = {f"metadata[{key}]": value for key, value in metadata.items()}
+
+    assert await found(alice, limit=1, **query) == [["full"], ["full"]]
