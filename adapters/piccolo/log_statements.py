@@ -200,7 +200,7 @@ APPEND_ITEMS_WITH_IDS: Final = Statement("log.append_items_with_ids", _append_it
 APPEND_ITEMS_WITH_KEY: Final = Statement(
     "log.append_items_with_key", _append_items(_FREE, key=True)
 )
-# Of items beside messages that have more than the message of an item has.
+# Appends with messages that have more fields than the message of an item.
 APPEND_MIXED: Final = Statement(
     "log.append_mixed", _append_items(_FREE, key=True, columns=MESSAGE_TYPES)
 )

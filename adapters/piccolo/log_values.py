@@ -62,7 +62,7 @@ def place_values(
 
 
 def is_of_items(entries: Sequence[NewEntry]) -> bool:
-    """Whether the messages have nothing that the message of an item has not."""
+    """Return whether no message has a field that the message of an item cannot have."""
     return all(
         each.name is None and each.metadata == EMPTY_OBJECT and each.created_at is None
         for each in messages_of(entries)
