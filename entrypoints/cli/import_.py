@@ -1,8 +1,9 @@
 """`chatkeep import`: straight on the database, through the use cases."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -54,12 +55,18 @@ class ImportCounts:
     already_there: int = 0
     refused: int = 0
     messages: int = 0
+    without_place: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         return (
             f"{self.imported} imported, {self.already_there} already there, "
             f"{self.refused} refused; {self.messages} messages imported"
         )
+
+    def kept_in_metadata(self) -> str:
+        """Say what of the imported conversations has no place but the metadata."""
+        names = (f"{name} ({count})" for name, count in sorted(self.without_place.items()))
+        return f"kept in metadata only: {', '.join(names)}"
 
 
 def _limit(limit_name: str, what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -129,13 +136,16 @@ def import_(
     Each as JSON Lines, one conversation a line, or as a JSON array of conversations.
 
     Importing a file again adds nothing. A conversation that is refused is reported with its place
-    in the file, and the others are imported; then the exit status is 1. Texts may have any length,
+    in the file, and the others are imported; then the exit status is 1. What has a place only in
+    the metadata is counted by its name. Texts may have any length,
     unless --enforce-limits or one of the --max options limits it.
     """  # noqa: D301 - \b tells click to leave the lines as they are
     given = {name: limit for name, limit in limits.items() if limit is not None}
     source = _Source(file, format_, max_conversation_bytes)
     counts = on_database(partial(_import, source, user, given, enforce_limits=enforce_limits))
     click.echo(str(counts))
+    if counts.without_place:
+        click.echo(counts.kept_in_metadata())
     if counts.refused:
         sys.exit(1)
 
@@ -233,6 +243,7 @@ async def _import_one(given: Line, user: UserId, transfer: Transfer, counts: Imp
     if await transfer.import_conversation(user, given):
         counts.imported += 1
         counts.messages += len(given.messages)
+        counts.without_place.update(given.without_place)
     else:
         counts.already_there += 1
 

@@ -1,7 +1,7 @@
 """Splits a file into conversations, with no more than one of them in memory.
 
 A file is JSON Lines, one JSON array of conversations, or JSON objects one after the other, which
-may take several lines each.
+may take several lines each. An array that begins with a message is one conversation.
 """
 
 import re
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from chatkeep.domain.errors import ChatkeepError
+from chatkeep.domain.errors import ChatkeepError, InvalidValueError
+from chatkeep.entrypoints.formats.decoding import decode
 
 CHUNK_BYTES: Final = 256 * 1024
 _LOOK_AHEAD: Final = 1024 * 1024
@@ -65,6 +66,8 @@ def elements(file: Readable, *, max_bytes: int = 0, lines: bool = False) -> Iter
         return _lines(source, max_bytes)
     opening = source.data[:1]
     if opening == b"[" and not _is_line(source):
+        if _is_conversation(source):
+            return _values(source, max_bytes, in_array=False)
         del source.data[:1]
         return _values(source, max_bytes, in_array=True)
     if opening == b"{" and _goes_on(source):
@@ -186,7 +189,7 @@ def _values(source: _Source, max_bytes: int, *, in_array: bool) -> Iterator[Elem
                 del source.data[:1]
                 if not source.skip_space():
                     break
-        elif first != b"{":
+        elif first not in _OPENING:
             raise BrokenFileError(f"has no object after conversation {number}")
         number += 1
         yield _value(source, f"conversation {number}", max_bytes)
@@ -227,10 +230,32 @@ def _is_line(source: _Source) -> bool:
         at, is_whole = nesting.feed(source.data, at)
         if not is_whole and (at > _LOOK_AHEAD or not source.fill()):
             return False
+    if b"\n" in source.data[:at]:
+        return False
     while (end := _end(_SPACE, source.data, at)) == len(source.data):
         if not source.fill():
             return False
     return b"\n" in source.data[at:end]
+
+
+def _is_conversation(source: _Source) -> bool:
+    """Whether the array at the beginning of the file is the messages of one conversation."""
+    at = 1
+    while (at := _end(_SPACE, source.data, at)) == len(source.data):
+        if not source.fill():
+            return False
+    if source.data[at : at + 1] != b"{":
+        return False
+    nesting, begin, is_whole = _Nesting(), at, False
+    while not is_whole:
+        at, is_whole = nesting.feed(source.data, at)
+        if not is_whole and (at > _LOOK_AHEAD or not source.fill()):
+            return False
+    try:
+        first = decode(bytes(source.data[begin:at]))
+    except InvalidValueError:
+        return False
+    return isinstance(first, dict) and isinstance(first.get("role"), str)
 
 
 def _goes_on(source: _Source) -> bool:

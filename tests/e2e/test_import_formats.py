@@ -85,7 +85,10 @@ def test_what_is_wrong_is_told_by_its_place_and_the_others_go_in(
     options = ("--user", "alice", "--enforce-limits", "--max-conversation-bytes", "100000")
     done = chatkeep("import", file, *options, **settings)
     assert done.returncode == 1
-    assert done.stdout == "2 imported, 0 already there, 4 refused; 4 messages imported\n"
+    assert done.stdout == (
+        "2 imported, 0 already there, 4 refused; 4 messages imported\n"
+        "kept in metadata only: chatgpt.branches (1)\n"
+    )
     second, third, fourth, broken, stopped = done.stderr.splitlines()
     assert second.startswith(f"{file}:conversation 2: conversation: is in none of the formats")
     assert "keys 'prompt'" in second

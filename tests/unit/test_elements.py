@@ -100,6 +100,17 @@ def test_arrays_one_a_line_are_lines() -> None:
     assert values(cut('[{"a": 1},\n{"a": 2}]\n', most=3)) == [{"a": 1}, {"a": 2}]
 
 
+@pytest.mark.parametrize("most", [1, 7, 1000])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_array_of_messages_is_one_conversation(most: int, indent: int | None) -> None:
+    one = [{"content": '[{"', "role": "user"}, {"role": "assistant", "content": "b"}]
+    text = json.dumps(one, indent=indent)
+    assert values(cut(f" {text}\n", most=most)) == [one]
+    assert values(cut(f"{text}\n{text}", most=most)) == [one, one]
+    assert values(cut(json.dumps([one, one], indent=indent), most=most)) == [one, one]
+    assert values(cut(json.dumps([{"messages": one}], indent=indent))) == [{"messages": one}]
+
+
 def test_what_is_told_to_be_lines_is_lines() -> None:
     assert [each.data for each in cut('{\n"a": 1}', lines=True)] == [b"{", b'"a": 1}']
     assert [each.data for each in cut("[1,\n2]", lines=True)] == [b"[1,", b"2]"]
