@@ -51,7 +51,7 @@ _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a node says. `recipient` is the tool that is called, if it is a call of one.
+    """The message of a node. `recipient` is the tool, if the message is a tool call.
 
     `kept` are the members for the metadata. `formerly_left_out` means that earlier versions
     dropped the node.
@@ -134,7 +134,7 @@ def _says_nothing(role: Role, kind: str, rest: Document) -> bool:
 
 
 def _old_instructions(notes: Document) -> str:
-    """Return the custom instructions as exports of 2023 have them, or an empty text."""
+    """Return the custom instructions in the form of exports of 2023, or an empty text."""
     said = notes.get(_OLD_INSTRUCTIONS)
     texts = said.values() if isinstance(said, dict) else ()
     return "\n".join(text for text in texts if isinstance(text, str) and text)

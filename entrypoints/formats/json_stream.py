@@ -239,7 +239,7 @@ def _is_line(source: _Source) -> bool:
 
 
 def _is_conversation(source: _Source) -> bool:
-    """Whether the array at the beginning of the file is the messages of one conversation."""
+    """Return whether the array at the start of the file has the messages of one conversation."""
     at = 1
     while (at := _end(_SPACE, source.data, at)) == len(source.data):
         if not source.fill():
