@@ -14,6 +14,10 @@ To add a format:
    every codec is held to the same properties there.
 3. Write down what becomes what in docs/transfer.md, and test it in tests/unit/test_formats.py.
 
+The id of an imported conversation follows from what its reader made of it. If a reader makes more
+of the same file than before, it also says what it made formerly (`Line.formerly`), so that a second
+import adds nothing; tests/unit/test_imported_before.py has documents of earlier versions.
+
 OpenAI's items (`openai_items.py`) are read and written as texts rather than documents, since models
 get them back to the letter.
 """

@@ -141,7 +141,7 @@ class _Reading:
         if said.formerly_left_out:
             self.formerly_left_out.append(node_id)
         if said.role is Role.TOOL:
-            self._add_result(node_id, said, given)
+            self._add_result(node_id, said, node)
         else:
             self.close_result()
             self._add(node_id, said)
@@ -170,10 +170,12 @@ class _Reading:
         self.messages.append(message)
         return message
 
-    def _add_result(self, node_id: str, said: Said, given: Document) -> None:
+    def _add_result(self, node_id: str, said: Said, node: Document) -> None:
         call_id = self._calls.answer(said.tool) or f"call_{node_id}"
         if self._result is not None and self._result.message["tool_call_id"] == call_id:
-            self._result.add(said.text, given)
+            self._result.add(said.text, {"id": node_id, **node["message"]})
+            if members_of_node(node):
+                self.nodes[node_id] = without(node, "message")
             return
         self.close_result()
         earlier = self._results.get(call_id)

@@ -97,6 +97,7 @@ def read_message(node_id: str, node: Document, where: str) -> Said | None:
         return None
     role = Role.SYSTEM if kind in _INSTRUCTIONS else role
     kept = {
+        "id": node_id,
         "content_type": kind if kind not in _PLAIN else None,
         "hidden": notes.get(_HIDDEN) or bool(instructions) or None,
         "channel": channel,
@@ -117,8 +118,10 @@ def read_message(node_id: str, node: Document, where: str) -> Said | None:
 
 
 def members_of_node(node: Document) -> Document:
-    """Return the members that nodes usually do not have."""
-    return present(without(node, "id", "message", "parent", "children"))
+    """Return the members that the order of messages does not say, such as several children."""
+    children = node.get("children")
+    usual = () if isinstance(children, list) and len(children) > 1 else ("children",)
+    return present(without(node, "id", "message", "parent", *usual))
 
 
 def present(members: Mapping[str, Any]) -> Document:

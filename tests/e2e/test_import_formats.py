@@ -87,7 +87,7 @@ def test_what_is_wrong_is_told_by_its_place_and_the_others_go_in(
     assert done.returncode == 1
     assert done.stdout == (
         "2 imported, 0 already there, 4 refused; 4 messages imported\n"
-        "kept in metadata only: chatgpt.branches (1)\n"
+        "kept in metadata only: chatgpt.branches (1), chatgpt.id (2)\n"
     )
     second, third, fourth, broken, stopped = done.stderr.splitlines()
     assert second.startswith(f"{file}:conversation 2: conversation: is in none of the formats")

@@ -60,7 +60,10 @@ def given(*nodes: dict[str, Any], **more: Any) -> Line:  # noqa: ANN401 - any JS
 
 
 def kept(of: Line | NewMessage) -> dict[str, Any]:
+    """Return the metadata of this format, for a message without the id of its node."""
     found: dict[str, Any] = json.loads(of.metadata).get("chatgpt", {})
+    if isinstance(of, NewMessage):
+        assert isinstance(found.pop("id"), str)
     return found
 
 
@@ -281,7 +284,21 @@ def test_no_member_of_a_conversation_is_lost() -> None:
         "chatgpt.model": 1,
         "chatgpt.gizmo_id": 1,
         "chatgpt.conversation": 1,
+        "chatgpt.id": 1,
     }
+
+
+def test_ids_and_the_order_of_branches_are_kept() -> None:
+    question = node("q", "root", "user", "hi") | {"children": ["new", "old"]}
+    one = node("r1", "new", "tool", "1", tool="x") | {"children": ["r2", "other"]}
+    two = node("r2", "r1", "tool", "2", tool="x") | {"children": ["a", "b"]}
+    call = node("new", "q", "assistant", "go", recipient="x") | {"children": ["r1"]}
+    found = given(question, node("old", "q", "assistant", "no"), call, one, two)
+    ids = [json.loads(message.metadata)["chatgpt"]["id"] for message in found.messages]
+    assert ids == ["q", "new", "r1"]
+    assert kept(found.messages[0]) == {"node": {"children": ["new", "old"]}}
+    assert kept(found.messages[2])["node"] == {"children": ["r2", "other"]}
+    assert kept(found)["nodes"]["r2"]["children"] == ["a", "b"]
 
 
 def test_a_node_that_is_null_is_passed_over() -> None:
