@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Final
 
 from chatkeep.domain.errors import InvalidValueError
@@ -13,6 +14,9 @@ from chatkeep.domain.model import Conversation, ConversationId, JsonText, Status
 
 MAX_READ: Final = 2_000
 """The most conversations that a store reads for one page of a list with filters."""
+
+MAX_SORTED: Final = 10_000
+"""The most conversations that a store sorts by their time of creation."""
 
 MAX_METADATA_FILTERS: Final = 16
 MAX_METADATA_FILTER_BYTES: Final = 4_096
@@ -23,7 +27,14 @@ _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]{0,99})(\.[0-9]{1,100})?([eE][+-]?[
 _WORDS: Final = frozenset({"true", "false", "null"})
 
 
-@dataclass(frozen=True, slots=True)
+class Sort(StrEnum):
+    """The time by which a list is in order, latest first."""
+
+    UPDATED = "updated"
+    CREATED = "created"
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class LastSeen:
     """The last conversation that a page looked at, after which the next page starts.
 
@@ -50,6 +61,11 @@ class Filter:
     def is_plain(self) -> bool:
         """Return whether the filter has a status at most."""
         return not self.metadata and self.updated_after is None and self.updated_before is None
+
+    @property
+    def times(self) -> "Filter":
+        """Return the filter with its times alone."""
+        return Filter(updated_after=self.updated_after, updated_before=self.updated_before)
 
     def check(self) -> None:
         """Raise `InvalidValueError` for more filters by metadata than a list takes."""
@@ -86,6 +102,15 @@ class Found:
 
     items: Sequence[Conversation]
     next: LastSeen | None
+
+
+def too_many_to_sort(most: int) -> InvalidValueError:
+    """Return the error for a list by creation with more than `most` conversations to sort."""
+    return InvalidValueError(
+        "sort",
+        f"has more than {most} conversations to put in order; narrow the list with updated_after "
+        "and updated_before, or use sort=updated",
+    )
 
 
 def scalar_written_as(text: str) -> JsonText | None:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from chatkeep.domain.context import Window
-from chatkeep.domain.finding import Filter, Found, LastSeen
+from chatkeep.domain.finding import Filter, Found, LastSeen, Sort
 from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Appended, Bounds, Created, Entry, NewEntry, RequestKey, View
@@ -101,16 +101,18 @@ class Conversations(Protocol):
         user_id: UserId,
         wanted: Filter,
         *,
+        sort: Sort = Sort.UPDATED,
         after: LastSeen | None,
         limit: int,
         max_read: int,
         max_bytes: int = NO_BOUND,
     ) -> Found:
-        """Return at most `limit` conversations that match, in the order of `list`.
+        """Return at most `limit` conversations that match, by that time and id, both descending.
 
-        It reads at most about `max_read` conversations after `after`, whether they match or not.
-        If it stops there, it returns what it found, and `next`: following `next` to its end finds
-        every match once.
+        By `updated_at`, it reads at most about `max_read` conversations after `after`, whether they
+        match or not. If it stops there, it returns what it found, and `next`: following `next` to
+        its end finds every match once. By `created_at`, it reads all conversations within the times
+        of `wanted`, and raises `InvalidValueError` if these are more than `max_read`.
         A value of `wanted.metadata` matches an equal string, and the number, boolean or null that
         the same text is in JSON; numbers are compared by value.
         """

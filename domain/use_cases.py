@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chatkeep.domain.context import Context, select
 from chatkeep.domain.errors import InvalidValueError, UserNotFoundError
-from chatkeep.domain.finding import MAX_READ, Filter, Found, LastSeen
+from chatkeep.domain.finding import MAX_READ, MAX_SORTED, Filter, Found, LastSeen, Sort
 from chatkeep.domain.log import (
     EVERYTHING,
     Bounds,
@@ -150,22 +150,29 @@ class Chatkeep:
         )
 
     async def find_conversations(
-        self, user_id: UserId, wanted: Filter, *, after: LastSeen | None = None, limit: int = 20
+        self,
+        user_id: UserId,
+        wanted: Filter,
+        *,
+        sort: Sort = Sort.UPDATED,
+        after: LastSeen | None = None,
+        limit: int = 20,
     ) -> Found:
-        """Return a page of the user's conversations that match, latest activity first.
+        """Return a page of the user's conversations that match, latest first.
 
         It reads at most `MAX_READ` conversations; then it returns those that it found.
-        Raises `InvalidValueError` for a filter that is too large, `LimitExceededError` for a
-        `limit` over `max_page`.
+        Raises `InvalidValueError` for a filter that is too large and, by creation, for more than
+        `MAX_SORTED` conversations; `LimitExceededError` for a `limit` over `max_page`.
         """
         self._check_page(limit)
         wanted.check()
         return await self.conversations.find(
             user_id,
             wanted,
+            sort=sort,
             after=after,
             limit=limit,
-            max_read=MAX_READ,
+            max_read=MAX_READ if sort is Sort.UPDATED else MAX_SORTED,
             max_bytes=self.limits.max_bytes,
         )
 

@@ -1,10 +1,11 @@
 """Conversations in memory."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore, size
-from chatkeep.domain.finding import Filter, Found, LastSeen
+from chatkeep.domain.finding import Filter, Found, LastSeen, Sort, too_many_to_sort
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
@@ -55,19 +56,35 @@ class MemoryConversations:
         user_id: UserId,
         wanted: Filter,
         *,
+        sort: Sort = Sort.UPDATED,
         after: LastSeen | None,
         limit: int,
         max_read: int,
         max_bytes: int = NO_BOUND,
     ) -> Found:
-        everything = await self.list(user_id, status=None, after=after, limit=_ALL)
-        read = everything.items[:max_read]
+        everything = (await self.list(user_id, status=None, after=None, limit=_ALL)).items
+        if sort is Sort.CREATED and sum(map(wanted.times.matches, everything)) > max_read:
+            raise too_many_to_sort(max_read)
+        time = attrgetter(f"{sort.value}_at")
+
+        def place(conversation: Conversation) -> LastSeen:
+            return LastSeen(time(conversation), conversation.id)
+
+        later = sorted(
+            (each for each in everything if after is None or place(each) < after),
+            key=place,
+            reverse=True,
+        )
+        read = later if sort is Sort.CREATED else later[:max_read]
         found = [each for each in read if wanted.matches(each)]
         sizes = (size(each.title, each.metadata) for each in found[:limit])
-        fit = min(count_fitting(sizes, max_bytes), len(found))
-        if fit < len(found):
-            return Found(found[:fit], _last_seen(found[fit - 1]))
-        return Found(found, _last_seen(read[-1]) if len(everything.items) > len(read) else None)
+        fitting = found[: count_fitting(sizes, max_bytes)]
+        last = None
+        if len(fitting) < len(found):
+            last = fitting[-1]
+        elif len(read) < len(later):
+            last = read[-1]
+        return Found(fitting, None if last is None else place(last))
 
     async def change(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes
@@ -85,10 +102,6 @@ class MemoryConversations:
     async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
         self.store.conversation(user_id, conversation_id).check_deletable()
         self.store.user(user_id).drop(conversation_id)
-
-
-def _last_seen(conversation: Conversation) -> LastSeen:
-    return LastSeen(conversation.updated_at, conversation.id)
 
 
 def _activity(conversation: Conversation) -> tuple[object, ...]:

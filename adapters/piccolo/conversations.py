@@ -23,7 +23,7 @@ from chatkeep.domain.errors import (
     RetainedError,
     UserNotProvisionedError,
 )
-from chatkeep.domain.finding import Filter, Found, LastSeen
+from chatkeep.domain.finding import Filter, Found, LastSeen, Sort
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page
@@ -160,12 +160,14 @@ class PiccoloConversations:
         user_id: UserId,
         wanted: Filter,
         *,
+        sort: Sort = Sort.UPDATED,
         after: LastSeen | None,
         limit: int,
         max_read: int,
         max_bytes: int = NO_BOUND,
     ) -> Found:
-        return await finding.find(
+        find = finding.find if sort is Sort.UPDATED else finding.find_by_creation
+        return await find(
             self._engine,
             user_id,
             wanted,

@@ -14,17 +14,19 @@ from chatkeep.adapters.piccolo.bounds import json_bytes, text_bytes, within
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import (
     CONVERSATION_COLUMNS,
+    Row,
     to_conversation,
     to_jsonb,
     to_text,
 )
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.domain.finding import Filter, Found, LastSeen, scalar_written_as
+from chatkeep.domain.finding import Filter, Found, LastSeen, scalar_written_as, too_many_to_sort
 from chatkeep.domain.model import ConversationId, JsonText, Status, UserId
 from chatkeep.domain.pages import NO_BOUND
 
 _LOWEST_ID: Final = ConversationId(UUID(int=0))
 _SHARE: Final = ":share::bigint"
+_C_COLUMNS: Final = ", ".join(f"c.{column}" for column in CONVERSATION_COLUMNS.split(", "))
 _BYTES: Final = f"{text_bytes('title')} + {json_bytes('metadata', _SHARE)}"
 
 # A key that is not there gives NULL, which `bool_and` would pass over.
@@ -67,6 +69,36 @@ ORDER BY updated_at DESC, id DESC""",
 FIND: Final = {status: _find(status) for status in (None, *Status)}
 
 
+# All conversations within the times are counted and sorted, but only those of the page are read
+# with their texts. The condition on `updated_at` is one that the index can use.
+FIND_BY_CREATION: Final = Statement(
+    "conversations.find_by_creation",
+    f"""
+WITH read AS (
+  SELECT id, created_at,
+    (:status::text IS NULL OR status = :status) AND {_MATCHES_METADATA} AS matches
+  FROM conversations
+  WHERE user_id = :user_id
+    AND updated_at < coalesce(:updated_before::timestamptz, 'infinity')
+    AND updated_at > coalesce(:updated_after::timestamptz, '-infinity')
+  ORDER BY updated_at DESC, id DESC LIMIT :max_read
+), page AS (
+  SELECT id FROM read
+  WHERE matches
+    AND (created_at, id) < (coalesce(:after::timestamptz, 'infinity'), :after_id::uuid)
+  ORDER BY created_at DESC, id DESC LIMIT :limit
+)
+SELECT number, true AS matches, found.* FROM (SELECT count(*) AS number FROM read) AS counted
+LEFT JOIN (
+  SELECT {within(_SHARE, CONVERSATION_COLUMNS, ("title", "metadata"))} FROM (
+    SELECT {_C_COLUMNS}, {_BYTES} AS bytes FROM page
+    JOIN conversations c ON c.id = page.id AND c.user_id = :user_id
+  ) AS found
+) AS found ON true
+ORDER BY found.created_at DESC, found.id DESC""",
+)
+
+
 async def find(  # noqa: PLR0913 - each is one independent part of the question
     engine: Engine,
     user_id: UserId,
@@ -77,8 +109,7 @@ async def find(  # noqa: PLR0913 - each is one independent part of the question
     max_read: int,
     max_bytes: int,
 ) -> Found:
-    """Find conversations as `Conversations.find` promises."""
-    statement = FIND[wanted.status]
+    """Find conversations by latest activity, as `Conversations.find` promises."""
     values = {
         "user_id": user_id,
         "max_read": max_read,
@@ -86,22 +117,67 @@ async def find(  # noqa: PLR0913 - each is one independent part of the question
         **_start(wanted, after),
         **_metadata_values(wanted),
     }
-    share = max_bytes // limit
-    rows = await engine.fetch(statement, **values, limit=limit + 1, share=share)
-    matching = [row for row in rows if row["matches"]]
-    fitting = list(takewhile(lambda row: row["bytes"] <= share, matching[:limit]))
-    if matching and not fitting:
-        # Only an import stores one this large. It gets a separate page.
-        fitting = await engine.fetch(statement, **values, limit=1, share=NO_BOUND)
+    rows, fitting = await _fetch(engine, FIND[wanted.status], values, limit, max_bytes)
     last = None
-    if len(fitting) < len(matching):
+    if len(fitting) < sum(map(_is_match, rows)):
         last = fitting[-1] if fitting else None
     elif rows and rows[-1]["number"] == max_read:
         last = rows[-1]
     return Found(
-        [to_conversation(row) for row in fitting if row["matches"]],
+        [to_conversation(row) for row in fitting],
         None if last is None else LastSeen(last["updated_at"], last["id"]),
     )
+
+
+async def find_by_creation(  # noqa: PLR0913 - each is one independent part of the question
+    engine: Engine,
+    user_id: UserId,
+    wanted: Filter,
+    *,
+    after: LastSeen | None,
+    limit: int,
+    max_read: int,
+    max_bytes: int,
+) -> Found:
+    """Find conversations by their time of creation, as `Conversations.find` promises."""
+    values = {
+        "user_id": user_id,
+        "status": None if wanted.status is None else wanted.status.value,
+        "max_read": max_read + 1,
+        "updated_after": wanted.updated_after,
+        "updated_before": wanted.updated_before,
+        "after": None if after is None else after.at,
+        "after_id": _LOWEST_ID if after is None else after.id,
+        **_metadata_values(wanted),
+    }
+    rows, fitting = await _fetch(engine, FIND_BY_CREATION, values, limit, max_bytes)
+    if rows[0]["number"] > max_read:
+        raise too_many_to_sort(max_read)
+    more = len(fitting) < sum(map(_is_match, rows))
+    last = fitting[-1] if more and fitting else None
+    return Found(
+        [to_conversation(row) for row in fitting],
+        None if last is None else LastSeen(last["created_at"], last["id"]),
+    )
+
+
+async def _fetch(
+    engine: Engine, statement: Statement, values: dict[str, Any], limit: int, max_bytes: int
+) -> tuple[list[Row], list[Row]]:
+    """Return the rows, one match more than the page may have, and the matches that fit on it."""
+    share = max_bytes // limit
+    rows = list(await engine.fetch(statement, **values, limit=limit + 1, share=share))
+    matching = [row for row in rows if _is_match(row)]
+    fitting = list(takewhile(lambda row: row["bytes"] <= share, matching[:limit]))
+    if matching and not fitting:
+        # Only an import stores one this large. It gets a separate page.
+        large = await engine.fetch(statement, **values, limit=1, share=NO_BOUND)
+        fitting = [row for row in large if _is_match(row)]
+    return rows, fitting
+
+
+def _is_match(row: Row) -> bool:
+    return bool(row["id"] is not None and row["matches"])
 
 
 def _start(wanted: Filter, after: LastSeen | None) -> dict[str, Any]:

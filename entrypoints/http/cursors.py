@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.finding import Filter, LastSeen
+from chatkeep.domain.finding import Filter, LastSeen, Sort
 from chatkeep.domain.log import Bounds
 from chatkeep.domain.model import LAST_POSITION, ConversationId, MessageId, Order, Position, Status
 
@@ -27,6 +27,10 @@ class ConversationsCursor(msgspec.Struct, array_like=True, frozen=True):
     id: UUID
 
     @property
+    def sort(self) -> Sort:
+        return Sort.UPDATED
+
+    @property
     def after(self) -> LastSeen:
         return LastSeen(self.updated_at, ConversationId(self.id))
 
@@ -36,9 +40,9 @@ class ConversationsCursor(msgspec.Struct, array_like=True, frozen=True):
 
 
 class FilteredCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The start of the next page of a list of conversations with other filters.
+    """The start of the next page of a list of conversations with other filters, or another order.
 
-    An older version refuses it, since it is not an array: it would ignore these filters.
+    An older version refuses it, since it is not an array: it would ignore them.
     """
 
     at: datetime
@@ -47,9 +51,10 @@ class FilteredCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     metadata: dict[str, str] = {}
     updated_after: datetime | None = None
     updated_before: datetime | None = None
+    sort: Sort = Sort.UPDATED
 
     @classmethod
-    def of(cls, wanted: Filter, after: LastSeen) -> Self:
+    def of(cls, wanted: Filter, sort: Sort, after: LastSeen) -> Self:
         return cls(
             after.at,
             after.id,
@@ -57,6 +62,7 @@ class FilteredCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
             dict(wanted.metadata),
             wanted.updated_after,
             wanted.updated_before,
+            sort,
         )
 
     @property

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from chatkeep.domain.finding import Sort
 from chatkeep.domain.formats.table import Format
 from chatkeep.domain.model import Order, Role, Status
 
@@ -14,6 +15,7 @@ _CHOICES: Final[dict[str, type[StrEnum]]] = {
     "role": Role,
     "status": Status,
     "order": Order,
+    "sort": Sort,
     "format": Format,
 }
 _TYPES: Final = {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chatkeep.domain import use_cases
-from tests.api.builders import CONVERSATIONS, an_id, reason, refused, started
+from tests.api.builders import CONVERSATIONS, an_id, at, reason, refused, says, started
 from tests.support.application import Caller
 from tests.support.json_schema import JsonObject
 
@@ -70,6 +70,32 @@ async def test_a_list_has_what_matches_all_its_filters(
     assert page["next_cursor"] is None
 
 
+async def test_a_list_by_creation_stays_in_order_whatever_happens(alice: Caller) -> None:
+    await start_some(alice)
+    earliest = (await alice.get(CONVERSATIONS)).json()["items"][-1]
+    await alice.post(at(earliest, "messages"), json=says("up"))
+
+    assert await found(alice, limit=2) == [["A", "E"], ["D", "C"], ["B"]]
+    assert await found(alice, limit=2, sort="updated") == [["A", "E"], ["D", "C"], ["B"]]
+    assert await found(alice, limit=2, sort="created") == [["E", "D"], ["C", "B"], ["A"]]
+    support = {"sort": "created", "metadata[agent]": "support", "status": "active"}
+    assert await found(alice, 1, **support) == [["E"], ["C"], ["A"]]
+
+
+async def test_too_many_to_sort_by_creation_are_refused(
+    alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await start_some(alice)
+    earliest = (await alice.get(CONVERSATIONS)).json()["items"][-1]["updated_at"]
+    monkeypatch.setattr(use_cases, "MAX_SORTED", 4)
+
+    response = await alice.get(CONVERSATIONS, params={"sort": "created"})
+
+    why = reason(refused(response, 422, "invalid-value", "sort"))
+    assert why.startswith("has more than 4 conversations to put in order; narrow the list")
+    assert await found(alice, sort="created", updated_after=earliest) == [["E", "D", "C", "B"]]
+
+
 async def test_times_exclude_their_own_moment(alice: Caller) -> None:
     await start_some(alice)
     items = (await alice.get(CONVERSATIONS)).json()["items"]
@@ -98,6 +124,9 @@ async def test_a_cursor_carries_all_filters(alice: Caller) -> None:
         ({"metadata[a]": "b"}, {"metadata[a]": "b", "metadata[c]": "d"}, "metadata"),
         ({}, {"metadata[a]": "b"}, "metadata"),
         ({"metadata[a]": "b"}, {"status": "active"}, "status"),
+        ({}, {"sort": "created"}, "sort"),
+        ({"sort": "created"}, {"sort": "updated"}, "sort"),
+        ({"sort": "created"}, {"status": "archived"}, "status"),
         ({"status": "active"}, {"updated_after": "2020-01-01T00:00:00Z"}, "updated_after"),
         (
             {"updated_before": "2999-01-01T00:00:00Z"},
@@ -137,6 +166,7 @@ async def test_a_request_that_has_read_enough_says_where_to_go_on(
         ("metadata[a=b", "metadata[a", None),
         ("metadatas[a]=b", "metadatas[a]", None),
         ("status[a]=active", "status[a]", None),
+        ("sort=title", "sort", "must be one of updated, created"),
         ("updated_after=", "updated_after", None),
         ("updated_after=yesterday", "updated_after", None),
         ("updated_after=5", "updated_after", None),

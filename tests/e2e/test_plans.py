@@ -103,6 +103,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "list archived": (conversations.LIST_STATUS[Status.ARCHIVED], {ARCHIVED}),
     "list archived after": (conversations.LIST_STATUS_AFTER[Status.ARCHIVED], {ARCHIVED}),
     "find": (finding.FIND[None], {OF_USER}),
+    "find by creation": (finding.FIND_BY_CREATION, {OF_USER, CONVERSATION}),
     "find active": (finding.FIND[Status.ACTIVE], {OF_USER}),
     "find archived": (finding.FIND[Status.ARCHIVED], {ARCHIVED}),
     "usage": (users.USAGE, {OF_USER}),
@@ -187,6 +188,37 @@ async def test_a_filter_that_matches_nothing_reads_no_more_rows_than_its_bound(
         [scan] = [node for node in nodes(json.loads(text)[0]["Plan"]) if "Index Name" in node]
         assert scan["Actual Rows"] == (8 if status is Status.ARCHIVED else most)
         assert not scan.get("Rows Removed by Filter")
+
+
+async def test_a_list_by_creation_reads_no_more_rows_than_its_bound(
+    connection: asyncpg.Connection,
+) -> None:
+    most = 30
+    values = {
+        "user_id": "user-7",
+        "max_read": most,
+        "limit": 21,
+        "share": 10**6,
+        "status": None,
+        "after": None,
+        "after_id": UUID(int=0),
+        "updated_after": None,
+        "updated_before": None,
+        "keys": [],
+        "texts": [],
+        "scalars": [],
+    }
+    statement = finding.FIND_BY_CREATION
+    text = await connection.fetchval(
+        f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *statement.bind(values)
+    )
+
+    used = {
+        node["Index Name"]: (node["Actual Rows"], node["Actual Loops"])
+        for node in nodes(json.loads(text)[0]["Plan"])
+        if "Index Name" in node
+    }
+    assert used == {OF_USER: (most, 1), CONVERSATION: (1, 21)}
 
 
 @pytest.mark.parametrize("statement", [users.ERASE, users.ERASABLE])

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from chatkeep.domain.errors import ConversationIdTakenError, KeyTakenError, MessageIdTakenError
-from chatkeep.domain.finding import Filter
+from chatkeep.domain.finding import Filter, Sort
 from chatkeep.domain.model import EMPTY_OBJECT, Conversation, JsonText, Order, Role, same_json
 from chatkeep.domain.operations.selftest.builders import (
     HOUR,
@@ -102,6 +102,12 @@ async def filters(store: StoreUnderTest) -> str:
     expect(
         [each.id for each in await store.find_conversations(by_time)] == expected[1:],
         "a filter by time did not find the conversations that match it",
+    )
+    await store.append(new, new_message("up"), at=store.at + 9 * HOUR)
+    by_creation = await store.find_conversations(by_metadata, sort=Sort.CREATED)
+    expect(
+        [each.id for each in by_creation] == expected[::-1],
+        "a list by creation is not in that order",
     )
     return "2 of 4 conversations match a filter by metadata, 1 of them a filter by time"
 

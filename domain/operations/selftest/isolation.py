@@ -8,7 +8,7 @@ from chatkeep.domain.errors import (
     MessageIdTakenError,
     NotFoundError,
 )
-from chatkeep.domain.finding import Filter
+from chatkeep.domain.finding import Filter, Sort
 from chatkeep.domain.model import Changes
 from chatkeep.domain.operations.selftest.builders import (
     HOUR,
@@ -46,8 +46,9 @@ async def isolation(store: StoreUnderTest) -> str:
     for attempt in attempts:
         await expect_error(NotFoundError, attempt(), "what belongs to another user")
     expect(not await store.list_conversations(me), "a user's list shows conversations of another")
-    found = await store.find_conversations(Filter(updated_after=store.at - HOUR), me)
-    expect(not found, "a filter finds conversations of another user")
+    for sort in Sort:
+        found = await store.find_conversations(Filter(updated_after=store.at - HOUR), me, sort=sort)
+        expect(not found, "a filter finds conversations of another user")
     await store.start(new_message("mine", id=message), user_id=me, id=hers.id)
     expect(
         (await store.history(hers), await store.list_items(hers)) == (messages, items),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from chatkeep.domain.finding import Filter
+from chatkeep.domain.finding import Filter, Sort
 from chatkeep.domain.item_log import ItemLog
 from chatkeep.domain.items import Item, ItemId
 from chatkeep.domain.log import (
@@ -84,10 +84,10 @@ class StoreUnderTest(Stores):
         return list(found.items)
 
     async def find_conversations(
-        self, wanted: Filter, user_id: UserId | None = None
+        self, wanted: Filter, user_id: UserId | None = None, *, sort: Sort = Sort.UPDATED
     ) -> list[Conversation]:
         found = await self.conversations.find(
-            user_id or self.user, wanted, after=None, limit=MANY, max_read=MANY
+            user_id or self.user, wanted, sort=sort, after=None, limit=MANY, max_read=MANY
         )
         return list(found.items)
 

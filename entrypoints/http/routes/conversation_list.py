@@ -10,7 +10,7 @@ from litestar.params import FromQuery, Parameter
 from msgspec import Meta
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.finding import Filter
+from chatkeep.domain.finding import Filter, Sort
 from chatkeep.domain.model import Status
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http import cursors
@@ -24,6 +24,10 @@ from chatkeep.entrypoints.http.schemas import ConversationOut, ConversationPage
 
 _Time: Final = Annotated[datetime, Meta(tz=True)]
 _TIME: Final[dict[str, Any]] = {"format": "date-time"}
+SortBy = Annotated[
+    Sort | None,
+    Parameter(description="the time by which the latest is first (default: updated)"),
+]
 UpdatedAfter = Annotated[
     str | None,
     Parameter(description="only with activity after this time", schema_extra=_TIME),
@@ -51,6 +55,7 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         ] = None,
         updated_after: FromQuery[UpdatedAfter] = None,
         updated_before: FromQuery[UpdatedBefore] = None,
+        sort: FromQuery[SortBy] = None,
         limit: FromQuery[Limit] = 20,
         cursor: FromQuery[Cursor] = None,
     ) -> ConversationPage:
@@ -58,7 +63,8 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
 
         Filters combine: all of them must match. With filters by metadata or time, one request
         reads at most 2,000 conversations. A page may then have few items or none: go on until
-        `next_cursor` is null.
+        `next_cursor` is null. With `sort=created` the list must have at most 10,000 conversations
+        between `updated_after` and `updated_before`; 422 otherwise.
         """
         wanted = Filter(
             status=status,
@@ -70,11 +76,13 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         if cursor is not None:
             start = cursors.decode_conversations(cursor)
             cursors.check_filter_agrees(wanted, start.wanted)
-            wanted = start.wanted
+            cursors.check_agrees("sort", sort, start.sort)
+            wanted, sort = start.wanted, start.sort
+        sort = sort or Sort.UPDATED
         user_id = require_user(request.user)
         after = start.after if start else None
         next_cursor: ConversationsCursor | FilteredCursor | None = None
-        if wanted.is_plain:
+        if wanted.is_plain and sort is Sort.UPDATED:
             page = await chatkeep.list_conversations(
                 user_id, status=wanted.status, after=after, limit=limit
             )
@@ -82,9 +90,11 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
                 next_cursor = ConversationsCursor(wanted.status, page.next.at, page.next.id)
             items = page.items
         else:
-            found = await chatkeep.find_conversations(user_id, wanted, after=after, limit=limit)
+            found = await chatkeep.find_conversations(
+                user_id, wanted, sort=sort, after=after, limit=limit
+            )
             if found.next is not None:
-                next_cursor = FilteredCursor.of(wanted, found.next)
+                next_cursor = FilteredCursor.of(wanted, sort, found.next)
             items = tuple(found.items)
         return ConversationPage(
             items=[ConversationOut.from_domain(conversation) for conversation in items],
