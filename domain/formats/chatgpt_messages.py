@@ -98,7 +98,7 @@ def read_message(node_id: str, node: Document, where: str) -> Said | None:
     role = Role.SYSTEM if kind in _INSTRUCTIONS else role
     kept = {
         "id": node_id,
-        "content_type": kind if kind not in _PLAIN else None,
+        "content_type": kind if kind != "text" else None,
         "hidden": notes.get(_HIDDEN) or bool(instructions) or None,
         "channel": channel,
         **{key: notes.get(key) for key in _NOTES},

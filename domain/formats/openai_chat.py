@@ -23,7 +23,7 @@ from chatkeep.domain.formats.codec import (
     one_of,
     without,
 )
-from chatkeep.domain.formats.tool_calls import AskedCalls, find_call, make_call
+from chatkeep.domain.formats.tool_calls import AskedCalls, make_call
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import Conversation, JsonText, Message, Role
 
@@ -100,7 +100,7 @@ def _read_formerly(listed: Sequence[Document], messages: Sequence[Document]) -> 
     Only objects with a member `text` were text, and a result answered the last call of any tool.
     """
     found = []
-    calls: list[tuple[str, str]] = []
+    calls: dict[str | None, str] = {}  # the last one of each name, and of all names under None
     for index, (given, message) in enumerate(zip(listed, messages, strict=True)):
         former = dict(message)
         content = given.get("content")
@@ -110,9 +110,10 @@ def _read_formerly(listed: Sequence[Document], messages: Sequence[Document]) -> 
         elif content is None and message["tool_calls"] is None:
             former["content"] = ""
         if given.get("function_call") is not None and not given.get("tool_calls"):
-            calls.append((given["function_call"]["name"], f"call_{index}"))
+            calls[given["function_call"]["name"]] = calls[None] = f"call_{index}"
         if given["role"] == "function":
-            former["tool_call_id"] = find_call(calls, message["name"]) or f"call_{index}"
+            latest = calls.get(message["name"]) or calls.get(None)
+            former["tool_call_id"] = latest or f"call_{index}"
         found.append(former)
     return found
 

@@ -2,7 +2,6 @@
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Sequence
 from math import isinf
 from typing import Any, Final
 
@@ -90,17 +89,6 @@ class AskedCalls:
         while waiting and waiting[0] in self._answered:
             waiting.popleft()
         return waiting[0] if waiting else None
-
-
-def find_call(calls: Sequence[tuple[str, str]], name: str | None) -> str | None:
-    """Return the id of the call that earlier versions gave a result; see `Line.formerly`.
-
-    It is the last call with that name, or else the last call. `calls` are names and ids.
-    """
-    named = [call_id for called, call_id in calls if called == name]
-    if named:
-        return named[-1]
-    return calls[-1][1] if calls else None
 
 
 def _family(name: str) -> str:

@@ -347,11 +347,15 @@ def test_parts_that_are_no_text_are_kept_in_the_metadata() -> None:
     first, only_image = found.messages
     assert first.content == "see\nspoken"
     assert kept(first) == {
+        "content_type": "multimodal_text",
         "attachments": [{"id": "x"}],
         "content": {"parts": content["parts"]},
         "message": {"metadata": {"other": 1}},
     }
-    assert (only_image.content, kept(only_image)) == ("", {"content": {"parts": [image]}})
+    assert (only_image.content, kept(only_image)) == (
+        "",
+        {"content_type": "multimodal_text", "content": {"parts": [image]}},
+    )
 
 
 def test_reasoning_is_kept_with_the_message_that_it_led_to() -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from chatkeep.domain.context import Context
 from chatkeep.domain.errors import ItemIdTakenError
-from chatkeep.domain.formats import anthropic
+from chatkeep.domain.formats import anthropic, chatgpt, openai_chat, sharegpt
 from chatkeep.domain.items import ItemId, ItemText
 from chatkeep.domain.log import NewEntry, item_ids_given
 from chatkeep.domain.model import JsonText, Role, same_json
 from tests.unit.histories import said
+from tests.unit.test_chatgpt import node, tree
 
 FEW, MANY = 500, 4_000
 
@@ -39,6 +40,40 @@ def test_calls_whose_ids_anthropic_refuses() -> None:
         asked = said(Role.ASSISTANT, "a")._replace(tool_calls=JsonText(json.dumps(calls)))
         context = Context((said(Role.USER, "a"), asked), truncated=False)
         return lambda: anthropic.write_context(context, json.loads)
+
+    check_linear(work)
+
+
+def test_calls_and_their_results_in_files_of_others() -> None:
+    """Many calls at once with as many results, which do not name their calls."""
+    functions = {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}
+    parts = {
+        openai_chat.read: ("messages", functions, {"role": "function", "name": "f", "content": ""}),
+        sharegpt.read: (
+            "conversations",
+            {"from": "function_call", "value": "f"},
+            {"from": "observation", "value": "found"},
+        ),
+    }
+    for read, (name, call, result) in parts.items():
+
+        def work(
+            count: int,
+            read: Callable[[object], object] = read,
+            each: tuple[str, object, object] = (name, call, result),
+        ) -> Callable[[], object]:
+            document = {each[0]: [each[1]] * count + [each[2]] * count}
+            return lambda: read(document)
+
+        check_linear(work)
+
+
+def test_results_of_one_call_of_chatgpt() -> None:
+    def work(count: int) -> Callable[[], object]:
+        results = [node(f"r{n}", f"r{n - 1}", "tool", "x", tool="f") for n in range(1, count)]
+        first = node("r0", "c", "tool", "x", tool="f")
+        document = tree(node("c", "root", "assistant", "a", recipient="f"), first, *results)
+        return lambda: chatgpt.read(document)
 
     check_linear(work)
 

@@ -1,0 +1,143 @@
+"""Whatever a file has is in what is imported: in a field, or in the metadata."""
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from chatkeep.domain.formats.table import READERS, FileFormat, read_any
+from chatkeep.entrypoints.formats.decoding import decode
+from tests.unit.test_chatgpt import node, tree
+
+USE = {"type": "tool_use", "id": "t1", "name": "find", "input": {"q": "x"}}
+TEXT = {"type": "text", "text": "a text"}
+THINKING = {"type": "thinking", "thinking": "hm", "signature": "s"}
+IMAGE = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": [{"url": "u"}]}
+POINTER = {"content_type": "image_asset_pointer", "asset_pointer": "sediment://x"}
+HEARD = {"content_type": "audio_transcription", "text": "heard", "direction": "in"}
+THOUGHTS = {"content_type": "thoughts", "thoughts": [{"summary": "s", "content": "c"}]}
+CODE = {"content_type": "code", "language": "python", "text": "1 + 1"}
+OUTPUT = {"content_type": "execution_output", "text": "two"}
+PAIRING = {"content_type": "app_pairing_content", "workspaces": [{"id": "w"}]}
+
+FILES: dict[FileFormat, list[Any]] = {
+    FileFormat.CHATGPT: [
+        tree(
+            node("s", "root", "system", "", metadata={"user_context_message_data": {"a": "b"}}),
+            node("e", "s", "system", "", metadata={"note": "empty"}),
+            node("q", "e", "user", {"content_type": "multimodal_text", "parts": [POINTER, "see"]}),
+            node("h", "q", "user", {"content_type": "multimodal_text", "parts": [HEARD]}),
+            node("o", "h", "assistant", "another answer"),
+            node("t", "h", "assistant", THOUGHTS),
+            node("c", "t", "assistant", CODE, recipient="python"),
+            node("r", "c", "tool", OUTPUT, tool="python"),
+            node("r2", "r", "tool", {**OUTPUT, "text": "more"}, tool="python"),
+            node("p", "r2", "assistant", PAIRING),
+            node("p2", "p", "user", PAIRING),
+            node("a", "p2", "assistant", "an answer", tool="GPT"),
+            node("t2", "a", "assistant", THOUGHTS),
+            voice={"name": "x"},
+            gizmo_id="g",
+        )
+    ],
+    FileFormat.OPENAI: [
+        {
+            "model": "m",
+            "tools": [{"type": "function", "function": {"name": "find"}}],
+            "messages": [
+                {"role": "system", "content": "S", "name": "n"},
+                {"role": "user", "content": [TEXT, {"type": "file", "file": {"file_id": "f"}}]},
+                {"role": "assistant", "content": None, "tool_calls": [CALL], "refusal": "no"},
+                {"role": "tool", "tool_call_id": "c1", "content": [TEXT]},
+                {"role": "assistant", "content": None, "audio": {"id": "a", "transcript": "t"}},
+                {"role": "assistant", "content": "x", "weight": 0, "reasoning_content": "r"},
+            ],
+        }
+    ],
+    FileFormat.SHAREGPT: [
+        {
+            "id": "i",
+            "title": "T",
+            "system": "S",
+            "tools": "[]",
+            "conversations": [
+                {"from": "human", "value": "q"},
+                {"from": "function_call", "value": '{"name": "a", "arguments": {}, "id": "x"}'},
+                {"from": "observation", "value": "found"},
+                {"from": "bing", "value": "done"},
+            ],
+        }
+    ],
+    FileFormat.ANTHROPIC: [
+        {
+            "model": "m",
+            "system": [{**TEXT, "cache_control": {"type": "ephemeral"}}],
+            "messages": [
+                {"role": "user", "content": [IMAGE, TEXT], "id": "msg"},
+                {"role": "assistant", "content": [THINKING, TEXT, USE, SEARCH, FOUND, TEXT]},
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "tool_result",
+                            "tool_use_id": "t1",
+                            "content": [TEXT, IMAGE],
+                            "is_error": True,
+                        },
+                        TEXT,
+                    ],
+                },
+                {"role": "assistant", "content": "done"},
+            ],
+        }
+    ],
+}
+
+
+def mark(value: Any, numbers: Iterator[int]) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value with a member in each object that no reader knows."""
+    if isinstance(value, list):
+        return [mark(each, numbers) for each in value]
+    if not isinstance(value, dict):
+        return value
+    marked = {name: mark(each, numbers) for name, each in value.items()}
+    # Every member of this object is the id of a node.
+    return marked if "root" in value else {**marked, "of_tomorrow": f"mark {next(numbers)}."}
+
+
+def texts(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for each in value:
+                yield from texts(each)
+        case dict():
+            for each in value.values():
+                yield from texts(each)
+
+
+@pytest.mark.parametrize(
+    ("name", "document"), [(name, each) for name, found in FILES.items() for each in found]
+)
+def test_every_text_of_a_document_is_kept(name: FileFormat, document: object) -> None:
+    marked = mark(document, count(1))
+    line = read_any(decode(json.dumps(marked).encode()))
+    assert line == READERS[name].read(marked)
+    kept = [line.title, json.loads(line.metadata)]
+    for message in line.messages:
+        calls = json.loads(message.tool_calls or "[]")
+        kept += [message.role, message.content, message.name, message.tool_call_id, calls]
+        kept.append(json.loads(message.metadata))
+    found = "\n".join(texts(kept))
+    lost = {text for text in texts(marked) if text not in found}
+    assert lost <= {
+        # What a role, or the kind of a block or a call, says.
+        *("tool_use", "tool_result", "human", "gpt", "all", "finished_successfully"),
+        *("function_call", "observation", "text"),
+    }
