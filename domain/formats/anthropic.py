@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Final
 
 from chatkeep.domain.context import Call, Context, calls
-from chatkeep.domain.formats import chatkeep
+from chatkeep.domain.formats import chatkeep, openai_chat
 from chatkeep.domain.formats.codec import (
     WHOLE,
     Document,
@@ -48,10 +48,6 @@ _OF_REQUESTS: Final = frozenset(
 _FIRST_BLOCKS: Final = frozenset(
     {"tool_use", "tool_result", "thinking", "redacted_thinking", "image", "document"}
 )
-_OPENAIS_ROLES: Final = frozenset({"tool", "function", "developer"})
-_OPENAIS_MEMBERS: Final = frozenset(
-    {"tool_calls", "tool_call_id", "function_call", "refusal", "weight"}
-)
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NOT_IN_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _NAME_CHARS: Final = 128
@@ -61,7 +57,7 @@ def recognizes(document: object) -> bool:
     """Return whether the document has anything that only this format has."""
     match document:
         case [{"role": str()}, *_]:
-            return not any(isinstance(each, dict) and _is_openais(each) for each in document)
+            return not openai_chat.recognizes(document)  # which has such lists too
         case {"messages": list(), "system": _}:
             return True
         case {"messages": list(messages), **rest}:
@@ -79,11 +75,6 @@ def was_recognized(document: object) -> bool:
         case {"messages": list(messages)}:
             return any(str(block.get("type")) in _FIRST_BLOCKS for block in _blocks(messages))
     return False
-
-
-def _is_openais(message: Document) -> bool:
-    """Return whether a message in a list alone is OpenAI's, who has such lists too."""
-    return message.get("role") in _OPENAIS_ROLES or bool(message.keys() & _OPENAIS_MEMBERS)
 
 
 def _is_tool(tool: object) -> bool:

@@ -47,6 +47,7 @@ _OF_REQUESTS: Final = frozenset(
 )
 # Of messages in a list alone, what Anthropic's do not have.
 _ONLY_ROLES: Final = frozenset({"tool", "function", "developer"})
+_ONLY_PARTS: Final = frozenset({"image_url", "input_audio", "file", "refusal"})
 _ONLY_HERE: Final = _OF_MESSAGES | {"tool_calls", "tool_call_id"}
 _ASSISTANT: Final = Role.ASSISTANT
 _TOOL: Final = Role.TOOL
@@ -78,7 +79,15 @@ def _is_openais(message: Document) -> bool:
 
 def _is_of_list(message: Document) -> bool:
     """Return whether a message in a list alone is OpenAI's; Anthropic's may be lists alone too."""
-    return message.get("role") in _ONLY_ROLES or bool(message.keys() & _ONLY_HERE)
+    content = message.get("content")
+    return (
+        message.get("role") in _ONLY_ROLES
+        or bool(message.keys() & _ONLY_HERE)
+        or any(
+            isinstance(part, dict) and str(part.get("type")) in _ONLY_PARTS
+            for part in (content if isinstance(content, list) else ())
+        )
+    )
 
 
 def read(document: object) -> Line:

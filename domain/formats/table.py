@@ -64,16 +64,22 @@ def read_any(document: object) -> Line:
             if isinstance(document, dict) and "messages" in document:
                 raise
             raise InvalidValueError(WHOLE, _describe(document)) from None
-    line = reader.read(document)
-    openai = READERS[FileFormat.OPENAI]
-    if (
-        reader is READERS[FileFormat.ANTHROPIC]
-        and openai.recognizes(document)
-        and not anthropic.was_recognized(document)
+    return _with_former_format(reader.read(document), document, reader)
+
+
+def _with_former_format(line: Line, document: object, reader: Reader) -> Line:
+    """Return the line with what earlier versions made of it, if they took it for another format."""
+    claimed = anthropic.was_recognized(document)
+    former = READERS[FileFormat.ANTHROPIC if claimed else FileFormat.OPENAI]
+    if reader is former or reader not in map(
+        READERS.get, (FileFormat.ANTHROPIC, FileFormat.OPENAI)
     ):
-        former = openai.read(document)
-        line = replace(line, formerly=former.formerly or former.canonical)
-    return line
+        return line
+    try:
+        read = former.read(document)
+    except InvalidValueError:
+        return line
+    return replace(line, formerly=read.formerly or read.canonical)
 
 
 def _describe(document: object) -> str:

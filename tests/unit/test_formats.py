@@ -373,6 +373,8 @@ PLAIN = [{"role": "user", "content": "hello"}]
         ({"messages": PLAIN, "model": "m", "stop_sequences": ["x"]}, "anthropic"),
         ({"messages": [*PLAIN, {"role": "assistant", "reasoning_content": "r"}]}, "openai"),
         ({"messages": PLAIN, "temperature": 1}, "openai"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "openai"),
+        ([{"role": "user", "content": [{"type": "text", "text": "x"}]}], "anthropic"),
         ([*PLAIN, {"role": "tool", "content": "x", "tool_call_id": "c1"}], "openai"),
         ({"conversations": [{"from": "human", "value": "x"}]}, "sharegpt"),
         ({"mapping": {}}, "chatgpt"),

@@ -71,6 +71,10 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         [{"role": "user", "content": "hello"}],
         "73ff7f83-8d07-5fa8-a379-0c8c473b9921",
     ),
+    "a list of OpenAI's messages": (
+        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}, TEXT]}],
+        "80900244-9885-5165-b168-7bdd42664b92",
+    ),
     "tools of Anthropic's servers": (
         {"model": "m", "messages": [{"role": "assistant", "content": [SERVER_USE, TEXT, CITED]}]},
         "3fbee27f-81cc-5dc9-9201-d005918e8f55",
