@@ -52,9 +52,10 @@ def test_files_of_every_format_go_in_once_and_what_was_said_comes_out(
         done = chatkeep("import", file, "--user", "alice", **settings)
         assert (done.returncode, done.stderr) == (0, ""), name
         assert done.stdout.startswith("1 imported, 0 already there, 0 refused")
-    again = ("import", tmp_path / "chatgpt.json", "--user", "alice", "--format", "chatgpt")
-    done = chatkeep(*again, **settings)
-    assert done.stdout == "0 imported, 1 already there, 0 refused; 0 messages imported\n"
+    for name in FILES:
+        again = ("import", tmp_path / f"{name}.json", "--user", "alice", "--format", name)
+        done = chatkeep(*again, **settings)
+        assert done.stdout == "0 imported, 1 already there, 0 refused; 0 messages imported\n"
 
     done = chatkeep("export", "--user", "alice", **settings)
     lines = done.stdout.splitlines()
