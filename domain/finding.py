@@ -18,6 +18,9 @@ MAX_READ: Final = 2_000
 MAX_SORTED: Final = 10_000
 """The most conversations that a store sorts by their time of creation."""
 
+MAX_COUNTED: Final = 10_000
+"""The most conversations that a store reads to count those that match."""
+
 MAX_METADATA_FILTERS: Final = 16
 MAX_METADATA_FILTER_BYTES: Final = 4_096
 """The most bytes of all keys and values as JSON: a cursor repeats them in a URL."""
@@ -102,6 +105,14 @@ class Found:
 
     items: Sequence[Conversation]
     next: LastSeen | None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchCount:
+    """How many conversations match a filter: at least `value`, and exactly that if `exact`."""
+
+    value: int
+    exact: bool
 
 
 def too_many_to_sort(most: int) -> InvalidValueError:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from chatkeep.domain.context import Window
-from chatkeep.domain.finding import Filter, Found, LastSeen, Sort
+from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort
 from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Appended, Bounds, Created, Entry, NewEntry, RequestKey, View
@@ -115,6 +115,14 @@ class Conversations(Protocol):
         of `wanted`, and raises `InvalidValueError` if these are more than `max_read`.
         A value of `wanted.metadata` matches an equal string, and the number, boolean or null that
         the same text is in JSON; numbers are compared by value.
+        """
+        ...
+
+    async def count(self, user_id: UserId, wanted: Filter, *, max_read: int) -> MatchCount:
+        """Count the conversations that match.
+
+        If more than `max_read` are within the times of `wanted`, it counts among the `max_read`
+        with the latest activity, and the count is not exact.
         """
         ...
 

@@ -6,7 +6,16 @@ from datetime import datetime
 
 from chatkeep.domain.context import Context, select
 from chatkeep.domain.errors import InvalidValueError, UserNotFoundError
-from chatkeep.domain.finding import MAX_READ, MAX_SORTED, Filter, Found, LastSeen, Sort
+from chatkeep.domain.finding import (
+    MAX_COUNTED,
+    MAX_READ,
+    MAX_SORTED,
+    Filter,
+    Found,
+    LastSeen,
+    MatchCount,
+    Sort,
+)
 from chatkeep.domain.log import (
     EVERYTHING,
     Bounds,
@@ -175,6 +184,14 @@ class Chatkeep:
             max_read=MAX_READ if sort is Sort.UPDATED else MAX_SORTED,
             max_bytes=self.limits.max_bytes,
         )
+
+    async def count_conversations(self, user_id: UserId, wanted: Filter) -> MatchCount:
+        """Count the user's conversations that match, reading at most `MAX_COUNTED`.
+
+        Raises `InvalidValueError` for a filter that is too large.
+        """
+        wanted.check()
+        return await self.conversations.count(user_id, wanted, max_read=MAX_COUNTED)
 
     async def change_conversation(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes

@@ -9,6 +9,7 @@ from chatkeep.testing.contract.aliasing import *
 from chatkeep.testing.contract.appending import *
 from chatkeep.testing.contract.by_creation import *
 from chatkeep.testing.contract.conversations import *
+from chatkeep.testing.contract.counting import *
 from chatkeep.testing.contract.entries import *
 from chatkeep.testing.contract.finding import *
 from chatkeep.testing.contract.history import *

@@ -5,7 +5,7 @@ from operator import attrgetter
 from typing import Final
 
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore, size
-from chatkeep.domain.finding import Filter, Found, LastSeen, Sort, too_many_to_sort
+from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort, too_many_to_sort
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
@@ -85,6 +85,12 @@ class MemoryConversations:
         elif len(read) < len(later):
             last = read[-1]
         return Found(fitting, None if last is None else place(last))
+
+    async def count(self, user_id: UserId, wanted: Filter, *, max_read: int) -> MatchCount:
+        everything = (await self.list(user_id, status=None, after=None, limit=_ALL)).items
+        within = [each for each in everything if wanted.times.matches(each)]
+        value = sum(map(wanted.matches, within[:max_read]))
+        return MatchCount(value, exact=len(within) <= max_read)
 
     async def change(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes

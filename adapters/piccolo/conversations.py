@@ -23,7 +23,7 @@ from chatkeep.domain.errors import (
     RetainedError,
     UserNotProvisionedError,
 )
-from chatkeep.domain.finding import Filter, Found, LastSeen, Sort
+from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page
@@ -176,6 +176,9 @@ class PiccoloConversations:
             max_read=max_read,
             max_bytes=max_bytes,
         )
+
+    async def count(self, user_id: UserId, wanted: Filter, *, max_read: int) -> MatchCount:
+        return await finding.count(self._engine, user_id, wanted, max_read=max_read)
 
     async def change(
         self, user_id: UserId, conversation_id: ConversationId, changes: Changes

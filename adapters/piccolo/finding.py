@@ -20,7 +20,14 @@ from chatkeep.adapters.piccolo.rows import (
     to_text,
 )
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.domain.finding import Filter, Found, LastSeen, scalar_written_as, too_many_to_sort
+from chatkeep.domain.finding import (
+    Filter,
+    Found,
+    LastSeen,
+    MatchCount,
+    scalar_written_as,
+    too_many_to_sort,
+)
 from chatkeep.domain.model import ConversationId, JsonText, Status, UserId
 from chatkeep.domain.pages import NO_BOUND
 
@@ -69,6 +76,11 @@ ORDER BY updated_at DESC, id DESC""",
 FIND: Final = {status: _find(status) for status in (None, *Status)}
 
 
+_MATCHES: Final = f"(:status::text IS NULL OR status = :status) AND {_MATCHES_METADATA}"
+_WITHIN_TIMES: Final = """user_id = :user_id
+    AND updated_at < coalesce(:updated_before::timestamptz, 'infinity')
+    AND updated_at > coalesce(:updated_after::timestamptz, '-infinity')"""
+
 # All conversations within the times are counted and sorted, but only those of the page are read
 # with their texts. The condition on `updated_at` is one that the index can use.
 FIND_BY_CREATION: Final = Statement(
@@ -76,11 +88,9 @@ FIND_BY_CREATION: Final = Statement(
     f"""
 WITH read AS (
   SELECT id, created_at,
-    (:status::text IS NULL OR status = :status) AND {_MATCHES_METADATA} AS matches
+    {_MATCHES} AS matches
   FROM conversations
-  WHERE user_id = :user_id
-    AND updated_at < coalesce(:updated_before::timestamptz, 'infinity')
-    AND updated_at > coalesce(:updated_after::timestamptz, '-infinity')
+  WHERE {_WITHIN_TIMES}
   ORDER BY updated_at DESC, id DESC LIMIT :max_read
 ), page AS (
   SELECT id FROM read
@@ -96,6 +106,22 @@ LEFT JOIN (
   ) AS found
 ) AS found ON true
 ORDER BY found.created_at DESC, found.id DESC""",
+)
+
+
+# One row more than may be counted tells whether the count is exact.
+COUNT: Final = Statement(
+    "conversations.count",
+    f"""
+SELECT count(*) FILTER (WHERE matches AND number <= :max_read) AS value,
+       count(*) <= :max_read AS exact
+FROM (
+  SELECT {_MATCHES} AS matches,
+    row_number() OVER (ORDER BY updated_at DESC, id DESC) AS number
+  FROM conversations
+  WHERE {_WITHIN_TIMES}
+  ORDER BY updated_at DESC, id DESC LIMIT :max_read + 1
+) AS read""",
 )
 
 
@@ -141,14 +167,10 @@ async def find_by_creation(  # noqa: PLR0913 - each is one independent part of t
 ) -> Found:
     """Find conversations by their time of creation, as `Conversations.find` promises."""
     values = {
-        "user_id": user_id,
-        "status": None if wanted.status is None else wanted.status.value,
+        **_filter_values(user_id, wanted),
         "max_read": max_read + 1,
-        "updated_after": wanted.updated_after,
-        "updated_before": wanted.updated_before,
         "after": None if after is None else after.at,
         "after_id": _LOWEST_ID if after is None else after.id,
-        **_metadata_values(wanted),
     }
     rows, fitting = await _fetch(engine, FIND_BY_CREATION, values, limit, max_bytes)
     if rows[0]["number"] > max_read:
@@ -159,6 +181,12 @@ async def find_by_creation(  # noqa: PLR0913 - each is one independent part of t
         [to_conversation(row) for row in fitting],
         None if last is None else LastSeen(last["created_at"], last["id"]),
     )
+
+
+async def count(engine: Engine, user_id: UserId, wanted: Filter, *, max_read: int) -> MatchCount:
+    """Count conversations as `Conversations.count` promises."""
+    [row] = await engine.fetch(COUNT, **_filter_values(user_id, wanted), max_read=max_read)
+    return MatchCount(row["value"], exact=row["exact"])
 
 
 async def _fetch(
@@ -187,6 +215,16 @@ def _start(wanted: Filter, after: LastSeen | None) -> dict[str, Any]:
     starts += [] if before is None else [(before, _LOWEST_ID)]
     at, id_ = min(starts) if starts else (None, _LOWEST_ID)
     return {"after": at, "after_id": id_}
+
+
+def _filter_values(user_id: UserId, wanted: Filter) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "status": None if wanted.status is None else wanted.status.value,
+        "updated_after": wanted.updated_after,
+        "updated_before": wanted.updated_before,
+        **_metadata_values(wanted),
+    }
 
 
 def _metadata_values(wanted: Filter) -> dict[str, Any]:

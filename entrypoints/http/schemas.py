@@ -235,11 +235,22 @@ class CreatedConversation(ConversationOut, kw_only=True):
     messages: list[MessageOut] | UnsetType = UNSET
 
 
+class CountOut(Struct, kw_only=True):
+    """How many conversations of the list there are, on all pages.
+
+    More than 10,000 are not all counted: then there are at least `value`.
+    """
+
+    value: int
+    exact: bool
+
+
 class ConversationPage(Struct, kw_only=True):
-    """Conversations, latest activity first."""
+    """Conversations, latest first, and their count if `count` was requested."""
 
     items: list[ConversationOut]
     next_cursor: NextCursor | None
+    count: CountOut | UnsetType = UNSET
 
 
 class MessagePage(Struct, kw_only=True):

@@ -96,6 +96,27 @@ async def test_too_many_to_sort_by_creation_are_refused(
     assert await found(alice, sort="created", updated_after=earliest) == [["E", "D", "C", "B"]]
 
 
+async def test_a_list_counts_what_matches_on_all_its_pages(
+    alice: Caller, bob: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await start_some(alice)
+    await started(bob)
+    support = {"metadata[agent]": "support", "limit": 1, "count": "true"}
+
+    first = (await alice.get(CONVERSATIONS, params=support)).json()
+    last = {"cursor": first["next_cursor"], "count": "true", "limit": 20}
+
+    assert first["count"] == {"value": 3, "exact": True}
+    assert (await alice.get(CONVERSATIONS, params=last)).json()["count"] == first["count"]
+    everything = (await alice.get(CONVERSATIONS, params={"count": "true"})).json()
+    assert everything["count"] == {"value": 5, "exact": True}
+    for query in ({}, {"count": "false"}):
+        assert "count" not in (await alice.get(CONVERSATIONS, params=query)).json()
+    monkeypatch.setattr(use_cases, "MAX_COUNTED", 3)
+    bounded = (await alice.get(CONVERSATIONS, params={"count": "true"})).json()
+    assert bounded["count"] == {"value": 3, "exact": False}
+
+
 async def test_times_exclude_their_own_moment(alice: Caller) -> None:
     await start_some(alice)
     items = (await alice.get(CONVERSATIONS)).json()["items"]
@@ -166,6 +187,8 @@ async def test_a_request_that_has_read_enough_says_where_to_go_on(
         ("metadata[a=b", "metadata[a", None),
         ("metadatas[a]=b", "metadatas[a]", None),
         ("status[a]=active", "status[a]", None),
+        ("count=many", "count", "must be a boolean"),
+        ("count=null", "count", "is null; leave it out instead"),
         ("sort=title", "sort", "must be one of updated, created"),
         ("updated_after=", "updated_after", None),
         ("updated_after=yesterday", "updated_after", None),

@@ -119,7 +119,7 @@ def test_every_parameter_says_what_it_is(document: JsonObject, operations: list[
             assert parameter["required"] is (parameter["in"] == "path")
             assert parameter["description"]
             schema = resolved(parameter["schema"], document)
-            assert schema["type"] in {"integer", "string", "object"}
+            assert schema["type"] in {"boolean", "integer", "string", "object"}
             assert (schema["type"] == "object") is (parameter.get("style") == "deepObject")
             if schema["type"] == "integer":
                 assert schema["minimum"] == 1

@@ -13,7 +13,7 @@ from chatkeep.adapters.memory import MemoryConversations, MemoryLog, MemoryStore
 from chatkeep.adapters.memory.store import KeptConversation
 from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.errors import ChatkeepError, RetainedError
-from chatkeep.domain.finding import Filter, Found
+from chatkeep.domain.finding import Filter, Found, MatchCount
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.log import Appended, Created, Entry
 from chatkeep.domain.model import (
@@ -164,6 +164,19 @@ class ForgetsTimes(MemoryConversations):
         return await super().find(user_id, replace(wanted, updated_after=None), **kwargs)
 
 
+class CountsEverything(MemoryConversations):
+    async def count(self, user_id: UserId, wanted: Filter, *, max_read: int) -> MatchCount:
+        return await super().count(user_id, Filter(), max_read=max_read)
+
+
+class CountsStrangers(MemoryConversations):
+    async def count(self, user_id: UserId, wanted: Filter, *, max_read: int) -> MatchCount:
+        value = 0
+        for each in self.store.users:
+            value += (await super().count(each, wanted, max_read=max_read)).value
+        return MatchCount(value, exact=True)
+
+
 class FindsStrangers(MemoryConversations):
     async def find(self, user_id: UserId, wanted: Filter, **kwargs: Any) -> Found:
         items: list[Conversation] = []
@@ -199,7 +212,9 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("items", "log", RewritesItems),
         ("filters", "conversations", FindsEverything),
         ("filters", "conversations", ForgetsTimes),
+        ("filters", "conversations", CountsEverything),
         ("isolation", "conversations", FindsStrangers),
+        ("isolation", "conversations", CountsStrangers),
     ],
 )
 async def test_a_store_that_breaks_a_promise_is_found_out(

@@ -410,7 +410,7 @@ NAMES = {
     "conversations": (
         *("change", "delete", "get", "get_or_create", "list", "list.active", "list.archived"),
         *("list_after", "list_after.active", "list_after.archived"),
-        *("find", "find.active", "find.archived", "find_by_creation"),
+        *("find", "find.active", "find.archived", "find_by_creation", "count"),
     ),
     "engine": ("probe",),
     "locks": ("try", "wait"),

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from chatkeep.domain.errors import ConversationIdTakenError, KeyTakenError, MessageIdTakenError
-from chatkeep.domain.finding import Filter, Sort
+from chatkeep.domain.finding import Filter, MatchCount, Sort
 from chatkeep.domain.model import EMPTY_OBJECT, Conversation, JsonText, Order, Role, same_json
 from chatkeep.domain.operations.selftest.builders import (
     HOUR,
@@ -22,7 +22,7 @@ from chatkeep.domain.operations.selftest.checks import (
     expect_error,
     expect_same,
 )
-from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.operations.selftest.store import MANY, StoreUnderTest
 
 _CALLS: Final = JsonText('[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]')
 # NUL, which Postgres text cannot hold; the character stored in its place; and what encodings get
@@ -97,6 +97,10 @@ async def filters(store: StoreUnderTest) -> str:
     expect(
         [each.id for each in await store.find_conversations(by_metadata)] == expected[::-1],
         "a filter by metadata did not find the conversations that match it",
+    )
+    counted = await store.conversations.count(store.user, by_metadata, max_read=MANY)
+    expect(
+        counted == MatchCount(2, exact=True), "conversations that match a filter were miscounted"
     )
     by_time = replace(by_metadata, updated_after=store.at)
     expect(

@@ -20,7 +20,7 @@ from chatkeep.domain.operations.selftest.builders import (
 )
 from chatkeep.domain.operations.selftest.checks import expect, expect_error
 from chatkeep.domain.operations.selftest.deletion import start_full
-from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.operations.selftest.store import MANY, StoreUnderTest
 
 
 async def isolation(store: StoreUnderTest) -> str:
@@ -49,6 +49,8 @@ async def isolation(store: StoreUnderTest) -> str:
     for sort in Sort:
         found = await store.find_conversations(Filter(updated_after=store.at - HOUR), me, sort=sort)
         expect(not found, "a filter finds conversations of another user")
+    counted = await store.conversations.count(me, Filter(), max_read=MANY)
+    expect(counted.value == 0, "a count includes conversations of another user")
     await store.start(new_message("mine", id=message), user_id=me, id=hers.id)
     expect(
         (await store.history(hers), await store.list_items(hers)) == (messages, items),

@@ -7,7 +7,7 @@ import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, Parameter
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.finding import Filter, Sort
@@ -20,7 +20,7 @@ from chatkeep.entrypoints.http.cursors import ConversationsCursor, FilteredCurso
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.routes.parameters import Cursor, Limit
 from chatkeep.entrypoints.http.routing import OBJECTS, read_object
-from chatkeep.entrypoints.http.schemas import ConversationOut, ConversationPage
+from chatkeep.entrypoints.http.schemas import ConversationOut, ConversationPage, CountOut
 
 _Time: Final = Annotated[datetime, Meta(tz=True)]
 _TIME: Final[dict[str, Any]] = {"format": "date-time"}
@@ -56,6 +56,9 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         updated_after: FromQuery[UpdatedAfter] = None,
         updated_before: FromQuery[UpdatedBefore] = None,
         sort: FromQuery[SortBy] = None,
+        count: FromQuery[
+            Annotated[bool, Parameter(description="whether to count the conversations")]
+        ] = False,
         limit: FromQuery[Limit] = 20,
         cursor: FromQuery[Cursor] = None,
     ) -> ConversationPage:
@@ -64,7 +67,8 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         Filters combine: all of them must match. With filters by metadata or time, one request
         reads at most 2,000 conversations. A page may then have few items or none: go on until
         `next_cursor` is null. With `sort=created` the list must have at most 10,000 conversations
-        between `updated_after` and `updated_before`; 422 otherwise.
+        between `updated_after` and `updated_before`; 422 otherwise. `count` counts those of all
+        pages among at most 10,000 between these times.
         """
         wanted = Filter(
             status=status,
@@ -96,9 +100,14 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
             if found.next is not None:
                 next_cursor = FilteredCursor.of(wanted, sort, found.next)
             items = tuple(found.items)
+        counted: CountOut | UnsetType = UNSET
+        if count:
+            whole = await chatkeep.count_conversations(user_id, wanted)
+            counted = CountOut(value=whole.value, exact=whole.exact)
         return ConversationPage(
             items=[ConversationOut.from_domain(conversation) for conversation in items],
             next_cursor=None if next_cursor is None else cursors.encode(next_cursor),
+            count=counted,
         )
 
     return list_conversations
