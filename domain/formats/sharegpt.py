@@ -4,6 +4,7 @@ Parts that a message has no field for are kept in the metadata under `sharegpt`.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
 
 from chatkeep.domain.formats import chatkeep
@@ -74,7 +75,7 @@ def read(document: object) -> Line:
         "source": None if given_id is None else f"{KEY}#{given_id}",
         "title": title if isinstance(title, str) else None,
         "metadata": {KEY: rest} if rest else None,
-        "messages": messages,
+        "messages": _join_results(messages),
     }
     former = without(rest, "title")
     formerly: Document = {
@@ -83,6 +84,30 @@ def read(document: object) -> Line:
         "messages": _read_formerly(messages),
     }
     return chatkeep.read(made, key=KEY, formerly=formerly)
+
+
+def _join_results(messages: Sequence[Document]) -> list[Document]:
+    """Return the messages, with results in a row for one call as one: a model takes one.
+
+    The text of each is kept under `results`, with its other members.
+    """
+    joined: list[Document] = []
+    for _, group in groupby(enumerate(messages), _answered_call):
+        found = [message for _, message in group]
+        if len(found) > 1:
+            members = [(each.get("metadata") or {KEY: {}})[KEY] for each in found]
+            texts = [each["content"] for each in found]
+            results = [{"value": text, **kept} for text, kept in zip(texts, members, strict=True)]
+            message = {**found[0], "content": "\n".join(filter(None, texts))}
+            found = [{**message, "metadata": {KEY: {"results": results}}}]
+        joined += found
+    return joined
+
+
+def _answered_call(placed: tuple[int, Document]) -> object:
+    """Return the id of the call that a result answers, and the place of any other message."""
+    place, message = placed
+    return message.get("tool_call_id", place)
 
 
 def _read_formerly(messages: Sequence[Document]) -> list[Document]:

@@ -208,17 +208,20 @@ def test_results_of_sharegpt_answer_the_calls_of_their_turn_in_order() -> None:
         *(says("function_call", call) for call in calls_of),
         says("observation", "of a"),
         says("observation", "of b"),
-        says("observation", "more of b"),
+        says("observation", "more of b") | {"score": 1},
         says("human", "and?"),
         says("observation", "of nothing"),
     ]
     found = sharegpt.read(sent({"conversations": turns}))
-    assert [m.tool_call_id for m in found.messages[3:]] == [
-        "call_1",
-        "call_2",
-        "call_2",
-        None,
-        "call_7",
+    assert [(m.tool_call_id, m.content) for m in found.messages[3:]] == [
+        ("call_1", "of a"),
+        ("call_2", "of b\nmore of b"),
+        (None, "and?"),
+        ("call_7", "of nothing"),
+    ]
+    assert metadata(found.messages[4])["sharegpt"]["results"] == [
+        {"value": "of b"},
+        {"value": "more of b", "score": 1},
     ]
 
 

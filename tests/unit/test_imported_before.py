@@ -38,6 +38,17 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
         },
         "59ba6ea2-d102-521b-9f67-94dbdd26ae8c",
     ),
+    "several results of one call of ShareGPT": (
+        {
+            "conversations": [
+                {"from": "human", "value": "q"},
+                {"from": "function_call", "value": "f"},
+                {"from": "observation", "value": "1"},
+                {"from": "observation", "value": "2"},
+            ]
+        },
+        "b57c2d7a-63b5-5edd-90cb-d63a077e2fd9",
+    ),
     "a title of ShareGPT that is none": (
         {"title": 5, "conversations": [{"from": "tool", "value": "1"}]},
         "fe318817-2199-5e38-a5de-527f1a57c83d",
