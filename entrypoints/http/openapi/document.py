@@ -83,10 +83,8 @@ _OBJECT_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {
             "required": False,
             "style": "deepObject",
             "explode": True,
-            "schema": {
-                "type": "object",
-                "additionalProperties": {"type": "string"},
-            },
+            # In a query every value is text, so any value is one that can be sent.
+            "schema": {"type": "object", "additionalProperties": {}},
         }
     ]
 }
