@@ -35,6 +35,8 @@ class ConfiguredEngine:
     engine_type = "postgres"
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever an engine has
+        if name.startswith("__"):  # Python asks for those of any object; no engine is needed then
+            raise AttributeError(name)
         return getattr(engine_finder(), name)
 
 

@@ -12,6 +12,7 @@ from piccolo.table import Table
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.tables import (
+    DB,
     TABLES,
     CompositeKey,
     CompositeKeyError,
@@ -85,6 +86,15 @@ def test_a_query_is_built_without_an_engine(monkeypatch: pytest.MonkeyPatch) -> 
         'SELECT ALL "messages"."id" AS "id" FROM "messages" WHERE "messages"."user_id" = $1',
         ["alice"],
     )
+
+
+def test_an_object_that_is_only_looked_at_needs_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading `piccolo_conf` may start the embedded Postgres."""
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "tests.nowhere")
+
+    assert not hasattr(DB, "__dataclass_fields__")
+    with pytest.raises(ModuleNotFoundError):
+        hasattr(DB, "transaction")
 
 
 async def test_piccolo_itself_runs_queries_on_the_engine_that_is_configured(

@@ -8,6 +8,7 @@ import ast
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -182,9 +183,9 @@ def values_of(value: object, kind: type[T]) -> Iterator[T]:
     elif isinstance(value, Sequence | set | frozenset):
         for each in value:
             yield from values_of(each, kind)
-    elif hasattr(value, "__dataclass_fields__"):
-        for name in value.__dataclass_fields__:
-            yield from values_of(getattr(value, name, None), kind)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from values_of(getattr(value, field.name, None), kind)
 
 
 def short_name(module: ModuleType) -> str:
