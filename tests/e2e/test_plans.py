@@ -188,7 +188,8 @@ async def test_a_filter_that_matches_nothing_reads_no_more_rows_than_its_bound(
         )
 
         [scan] = [node for node in nodes(json.loads(text)[0]["Plan"]) if "Index Name" in node]
-        assert scan["Actual Rows"] == (8 if status is Status.ARCHIVED else most)
+        # Older versions of Postgres read a row ahead to number those before it.
+        assert scan["Actual Rows"] in ({8} if status is Status.ARCHIVED else {most, most + 1})
         assert not scan.get("Rows Removed by Filter")
 
 
