@@ -13,7 +13,6 @@ from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.chatgpt_messages import (
     Said,
     members_of_node,
-    present,
     read_message,
     read_reasoning,
     read_time,
@@ -27,6 +26,7 @@ from chatkeep.domain.formats.codec import (
     expect,
     get_optional,
     get_required,
+    present,
     without,
 )
 from chatkeep.domain.formats.tool_calls import AskedCalls, is_json_object, make_call

@@ -11,6 +11,7 @@ from chatkeep.domain.formats.codec import (
     get_optional,
     get_required,
     one_of,
+    present,
     without,
 )
 from chatkeep.domain.formats.values import write_time
@@ -46,7 +47,6 @@ _NOTES: Final = ("model_slug", "attachments", "citations", "content_references",
 _HIDDEN: Final = "is_visually_hidden_from_conversation"
 _PLACED: Final = ("author", "content", "create_time", "channel")
 _USUAL: Final = {"status": "finished_successfully", "weight": 1.0, "recipient": "all"}
-_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,6 @@ def members_of_node(node: Document) -> Document:
     children = node.get("children")
     usual = () if isinstance(children, list) and len(children) > 1 else ("children",)
     return present(without(node, "id", "message", "parent", *usual))
-
-
-def present(members: Mapping[str, Any]) -> Document:
-    """Return the members that are not null or empty."""
-    return {key: value for key, value in members.items() if value not in _NOTHING}
 
 
 def _says_nothing(role: Role, kind: str, rest: Document) -> bool:

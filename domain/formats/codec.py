@@ -41,6 +41,7 @@ inspect.
 """
 
 _SHOWN_CHARS: Final = 100
+_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 _NAMES: Final[Mapping[type, str]] = {
     bool: "a boolean",
     dict: "an object",
@@ -187,6 +188,11 @@ def check_objects(values: Sequence[object], field: str) -> list[Document]:
 def without(document: Mapping[str, T], *names: str) -> dict[str, T]:
     """Return the members without `names`."""
     return {name: value for name, value in document.items() if name not in names}
+
+
+def present(members: Mapping[str, T]) -> dict[str, T]:
+    """Return the members that are not null or empty."""
+    return {name: value for name, value in members.items() if value not in _NOTHING}
 
 
 def one_of(choices: Mapping[str, T], given: str, field: str) -> T:

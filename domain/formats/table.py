@@ -7,7 +7,7 @@ from typing import Final
 
 from chatkeep.domain.context import Context
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.formats import anthropic, chatgpt, chatkeep, openai_chat, sharegpt
+from chatkeep.domain.formats import anthropic, chatgpt, chatkeep, claude_ai, openai_chat, sharegpt
 from chatkeep.domain.formats.codec import WHOLE, Document, Embed, Line, Reader, Writer
 
 _SHOWN_KEYS: Final = 8
@@ -18,6 +18,7 @@ class FileFormat(StrEnum):
 
     JSONL = "jsonl"
     CHATGPT = "chatgpt"
+    CLAUDE_AI = "claude-ai"
     OPENAI = "openai"
     SHAREGPT = "sharegpt"
     ANTHROPIC = "anthropic"
@@ -35,6 +36,7 @@ READERS: Final[Mapping[FileFormat, Reader]] = {
     # role and a text mean the same in all of them.
     FileFormat.JSONL: Reader(chatkeep.recognizes, chatkeep.read),
     FileFormat.CHATGPT: Reader(chatgpt.recognizes, chatgpt.read),
+    FileFormat.CLAUDE_AI: Reader(claude_ai.recognizes, claude_ai.read),
     FileFormat.SHAREGPT: Reader(sharegpt.recognizes, sharegpt.read),
     FileFormat.ANTHROPIC: Reader(anthropic.recognizes, anthropic.read),
     FileFormat.OPENAI: Reader(openai_chat.recognizes, openai_chat.read),

@@ -79,10 +79,14 @@ class AskedCalls:
                 found = self._latest[name] = call_id
         if found is None:
             return self._latest.get(name)
-        self._answered.add(found)
+        self.mark_answered(found)
         if name is not None:
             self._latest[name] = found
         return found
+
+    def mark_answered(self, call_id: str) -> None:
+        """Note that a result named this call."""
+        self._answered.add(call_id)
 
     def _first_waiting(self, name: str | None) -> str | None:
         waiting = self._waiting[name]

@@ -14,8 +14,25 @@ CHATGPT = tree(
     current="new",
 )
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+TEXT = {"type": "text", "text": "hi"}
 FILES: dict[str, str] = {
     "chatgpt": json.dumps([CHATGPT]),
+    "claude-ai": json.dumps(
+        [
+            {
+                "uuid": "c",
+                "chat_messages": [
+                    {"uuid": "q", "sender": "human", "text": "hello", "content": []},
+                    {
+                        "uuid": "a",
+                        "sender": "assistant",
+                        "text": "hi",
+                        "content": [{"type": "thinking", "thinking": "?"}, TEXT],
+                    },
+                ],
+            }
+        ]
+    ),
     "openai": json.dumps({"messages": [*HELLO], "tools": [], "parallel_tool_calls": True}) + "\n",
     "sharegpt": json.dumps(
         [

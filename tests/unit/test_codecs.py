@@ -236,6 +236,19 @@ NEARLY = st.one_of(
         function_call=st.fixed_dictionaries({"name": TEXTS, "arguments": TEXTS}),
     ),
     shaped("conversations", **{"from": st.sampled_from(WORDS), "value": TEXTS}),
+    shaped(
+        "chat_messages",
+        uuid=st.sampled_from("abc"),
+        parent_message_uuid=st.sampled_from("abc"),
+        sender=st.sampled_from(WORDS),
+        text=TEXTS,
+        content=BLOCKS,
+        attachments=st.lists(
+            st.fixed_dictionaries({}, optional={"file_name": TEXTS, "extracted_content": TEXTS})
+        ),
+        files=HOSTILE,
+        created_at=st.sampled_from(WORDS),
+    ),
     st.fixed_dictionaries(
         {"mapping": st.dictionaries(st.sampled_from("abc"), NODES | HOSTILE)},
         optional={"current_node": st.sampled_from("abc"), "id": TEXTS, "create_time": HOSTILE},
@@ -267,6 +280,7 @@ def test_a_document_nested_without_end_is_refused(name: FileFormat) -> None:
     document = {
         "messages": [message],
         "conversations": [message],
+        "chat_messages": [message | {"sender": "human"}],
         "mapping": {"one": {"more": nested}, "another": {"more": nested}},
     }
     with pytest.raises(InvalidValueError):

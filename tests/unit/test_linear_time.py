@@ -8,7 +8,7 @@ import pytest
 
 from chatkeep.domain.context import Context
 from chatkeep.domain.errors import ItemIdTakenError
-from chatkeep.domain.formats import anthropic, chatgpt, openai_chat, sharegpt
+from chatkeep.domain.formats import anthropic, chatgpt, claude_ai, openai_chat, sharegpt
 from chatkeep.domain.items import ItemId, ItemText
 from chatkeep.domain.log import NewEntry, item_ids_given
 from chatkeep.domain.model import JsonText, Role, same_json
@@ -66,6 +66,28 @@ def test_calls_and_their_results_in_files_of_others() -> None:
             return lambda: read(document)
 
         check_linear(work)
+
+
+def test_an_answer_of_claude_ai_with_many_blocks() -> None:
+    def work(count: int) -> Callable[[], object]:
+        blocks: list[object] = [{"type": "tool_use", "name": "f", "input": {}}] * count
+        blocks += [{"type": "tool_result", "name": "f", "content": "x"}] * count
+        blocks += [{"type": "text", "text": "x"}] * count
+        document = {"chat_messages": [{"sender": "assistant", "content": blocks}]}
+        return lambda: claude_ai.read(document)
+
+    check_linear(work)
+
+
+def test_messages_of_claude_ai() -> None:
+    def work(count: int) -> Callable[[], object]:
+        listed = [
+            {"uuid": f"{n}", "sender": "human", "text": "x", "parent_message_uuid": f"{n - 1}"}
+            for n in range(count)
+        ]
+        return lambda: claude_ai.read({"chat_messages": listed})
+
+    check_linear(work)
 
 
 def test_results_of_one_call_of_chatgpt() -> None:

@@ -45,6 +45,49 @@ FILES: dict[FileFormat, list[Any]] = {
             gizmo_id="g",
         )
     ],
+    FileFormat.CLAUDE_AI: [
+        {
+            "uuid": "c",
+            "name": "T",
+            "summary": "S",
+            "created_at": "2026-01-01T00:00:00Z",
+            "account": {"uuid": "u"},
+            "chat_messages": [
+                {
+                    "uuid": "q",
+                    "sender": "human",
+                    "text": "look at it",
+                    "content": [{**TEXT, "text": "look at it"}],
+                    "created_at": "2026-01-01T00:00:00Z",
+                    "updated_at": "2026-01-02T00:00:00Z",
+                    "attachments": [{"file_name": "a.txt", "extracted_content": "in a file"}],
+                    "files": [{"file_uuid": "f", "file_name": "b.png"}],
+                    "parent_message_uuid": "00000000-0000-4000-8000-000000000000",
+                },
+                {"uuid": "o", "sender": "assistant", "text": "old", "parent_message_uuid": "q"},
+                {
+                    "uuid": "a",
+                    "sender": "assistant",
+                    "text": "a digest",
+                    "content": [
+                        THINKING,
+                        TEXT,
+                        USE,
+                        {
+                            "type": "tool_result",
+                            "tool_use_id": "t1",
+                            "content": [{"type": "knowledge", "text": "known", "url": "w"}, IMAGE],
+                            "is_error": True,
+                        },
+                        {"type": "flag", "flag": "a risk"},
+                        {**TEXT, "citations": [{"url": "x"}]},
+                        TEXT,
+                    ],
+                    "parent_message_uuid": "q",
+                },
+            ],
+        }
+    ],
     FileFormat.OPENAI: [
         {
             "model": "m",
@@ -140,4 +183,6 @@ def test_every_text_of_a_document_is_kept(name: FileFormat, document: object) ->
         # What a role, or the kind of a block or a call, says.
         *("tool_use", "tool_result", "human", "gpt", "all", "finished_successfully"),
         *("function_call", "observation", "text"),
+        # What a place in the conversation says, and times.
+        *("00000000-0000-4000-8000-000000000000", "2026-01-01T00:00:00Z"),
     }

@@ -1,0 +1,139 @@
+"""`conversations.json` of Claude.ai's data export: an array of conversations with `chat_messages`.
+
+The messages of a conversation may be several branches. The one shown last becomes the messages; the
+others are kept unchanged in the conversation's metadata under `claude-ai.branches`. Every member of
+a message or a conversation that has no place is kept in its metadata. docs/transfer.md describes
+the whole mapping.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import uuid5
+
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats import chatkeep
+from chatkeep.domain.formats.claude_ai_messages import KEY, read_message
+from chatkeep.domain.formats.codec import (
+    IMPORTS,
+    WHOLE,
+    Document,
+    Line,
+    expect,
+    get_optional,
+    objects,
+    present,
+    without,
+)
+from chatkeep.domain.model import MessageId
+
+_PLACED: Final = ("uuid", "name", "created_at", "updated_at", "chat_messages")
+_CURRENT: Final = "current_leaf_message_uuid"
+_PARENT: Final = "parent_message_uuid"
+# The parent of every first message.
+_NO_PARENT: Final = "00000000-0000-4000-8000-000000000000"
+
+
+def recognizes(document: object) -> bool:
+    return isinstance(document, dict) and isinstance(document.get("chat_messages"), list)
+
+
+def read(document: object) -> Line:
+    """Return the conversation. Raises `InvalidValueError` naming the field."""
+    given: Document = expect(document, WHOLE, dict)
+    claude_id, name, current = (
+        get_optional(given, member, "", str) for member in ("uuid", "name", _CURRENT)
+    )
+    listed = _by_key(objects(given, "chat_messages"))
+    parents = _parents(listed)
+    branch = _branch(listed, parents, current)
+    places = {key: index for index, key in enumerate(listed)}
+    messages: list[Document] = []
+    for key in branch:
+        where = f"chat_messages[{places[key]}]"
+        rest = _without_usual_parent(listed[key], parents[key])
+        for number, message in enumerate(read_message(rest, key, where)):
+            if claude_id:
+                message["id"] = str(_message_id(claude_id, key, number))
+            messages.append(message)
+    placed = _PLACED if not branch or current not in {None, [*branch][-1]} else (*_PLACED, _CURRENT)
+    kept = present(
+        {
+            "conversation": present(without(given, *placed)),
+            "branches": {key: each for key, each in listed.items() if key not in branch},
+        }
+    )
+    return chatkeep.read(
+        {
+            "source": f"{KEY}#{claude_id}" if claude_id else None,
+            "title": name or None,
+            "metadata": {KEY: kept} if kept else None,
+            "created_at": given.get("created_at"),
+            "updated_at": given.get("updated_at"),
+            "messages": messages,
+        },
+        key=KEY,
+        canonical=f"{KEY}:{claude_id}" if claude_id else None,
+    )
+
+
+def _message_id(claude_id: str, key: str, number: int) -> MessageId:
+    """Return the id of a message: of several that one document becomes, each has another."""
+    of_part = f"/{number}" if number else ""
+    return MessageId(uuid5(IMPORTS, f"{KEY}:{claude_id}:{key}{of_part}"))
+
+
+def _by_key(listed: list[Document]) -> dict[str, Document]:
+    """Return the messages by their ids; one without, or with that of another, by its place."""
+    found: dict[str, Document] = {}
+    for index, each in enumerate(listed):
+        key = get_optional(each, "uuid", f"chat_messages[{index}]", str) or ""
+        found[key if key and key not in found else f"{key}#{index}"] = each
+    return found
+
+
+def _parents(listed: Mapping[str, Document]) -> dict[str, str | None]:
+    """Return the parent of each message, None for a first one.
+
+    A message of older exports has no such member: it follows the one listed before it.
+    """
+    parents: dict[str, str | None] = {}
+    before: str | None = None
+    for index, (key, each) in enumerate(listed.items()):
+        parent = get_optional(each, _PARENT, f"chat_messages[{index}]", str)
+        parents[key] = before if parent is None else parent if parent in listed else None
+        before = key
+    return parents
+
+
+def _branch(
+    listed: Mapping[str, Document], parents: Mapping[str, str | None], current: str | None
+) -> dict[str, None]:
+    """Return the keys from the first message to the one shown last, in order.
+
+    That is `current`, or of the messages without an answer the latest; of equally late ones the
+    last. Raises `InvalidValueError` for a circle.
+    """
+    answered = set(parents.values())
+    leaves = [key for key in reversed([*listed]) if key not in answered]
+    if listed and not leaves:
+        raise InvalidValueError("chat_messages", "are all among their own ancestors")
+    latest = max(leaves, key=lambda leaf: _said_at(listed[leaf]), default=None)
+    key = current if current in listed else latest
+    path: dict[str, None] = {}
+    while key is not None:
+        if key in path:
+            raise InvalidValueError(f"chat_messages.{key}", "is among its own ancestors")
+        path[key] = None
+        key = parents[key]
+    return dict.fromkeys(reversed(path))
+
+
+def _said_at(given: Document) -> str:
+    """Return the time of a message: times of one form are in the order of their texts."""
+    at = given.get("created_at")
+    return at if isinstance(at, str) else ""
+
+
+def _without_usual_parent(given: Document, parent: str | None) -> Document:
+    """Return a message without the parent that its place says."""
+    return without(given, _PARENT) if given.get(_PARENT) in {parent, _NO_PARENT} else given
