@@ -1,12 +1,12 @@
 """`chatkeep import`: straight on the database, through the use cases."""
 
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 import click
 
@@ -22,6 +22,7 @@ from chatkeep.domain.formats.table import READERS, FileFormat, read_any
 from chatkeep.domain.model import Limits, UserId
 from chatkeep.domain.operations.transfer import ConversationGrownError, Transfer
 from chatkeep.entrypoints.bootstrap.use_cases import transfer_on
+from chatkeep.entrypoints.cli.import_counts import ImportCounts
 from chatkeep.entrypoints.cli.options import (
     Advance,
     on_database,
@@ -31,6 +32,7 @@ from chatkeep.entrypoints.cli.options import (
     warn,
 )
 from chatkeep.entrypoints.formats.decoding import decode
+from chatkeep.entrypoints.formats.input_files import InputFile, InputFiles
 from chatkeep.entrypoints.formats.json_stream import BrokenFileError, Element, Readable, elements
 from chatkeep.entrypoints.settings import Settings
 
@@ -47,28 +49,6 @@ _REFUSALS: Final = (
 )
 
 
-@dataclass
-class ImportCounts:
-    """The outcome of each conversation, and the messages of the imported ones."""
-
-    imported: int = 0
-    already_there: int = 0
-    refused: int = 0
-    messages: int = 0
-    without_place: Counter[str] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.imported} imported, {self.already_there} already there, "
-            f"{self.refused} refused; {self.messages} messages imported"
-        )
-
-    def kept_in_metadata(self) -> str:
-        """Say what of the imported conversations has no place but the metadata."""
-        names = (f"{name} ({count})" for name, count in sorted(self.without_place.items()))
-        return f"kept in metadata only: {', '.join(names)}"
-
-
 def _limit(limit_name: str, what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return click.option(
         _option(limit_name),
@@ -83,7 +63,13 @@ def _option(limit_name: str) -> str:
 
 
 @click.command("import")
-@click.argument("file", type=click.File("rb"))
+@click.argument(
+    "paths",
+    metavar="PATH...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+)
 @user_option
 @click.option(
     "--format",
@@ -91,7 +77,7 @@ def _option(limit_name: str) -> str:
     type=click.Choice([_AUTO, *(each.value for each in FileFormat)]),
     default=_AUTO,
     show_default=True,
-    help="The format of the file. auto: recognized for each conversation.",
+    help="The format of the files. auto: recognized for each conversation.",
 )
 @click.option(
     "--max-conversation-bytes",
@@ -112,7 +98,7 @@ def _option(limit_name: str) -> str:
 @_limit("max_metadata_bytes", "bytes of metadata")
 @_limit("max_item_bytes", "bytes of an item of OpenAI's API")
 def import_(
-    file: BinaryIO,
+    paths: tuple[Path, ...],
     user: UserId,
     format_: str,
     max_conversation_bytes: int,
@@ -120,7 +106,10 @@ def import_(
     enforce_limits: bool,
     **limits: int | None,
 ) -> None:
-    """Add conversations of FILE to a user, who is added if absent. FILE may be - for stdin.
+    """Add conversations to a user, who is added if absent.
+
+    PATH is a file, a ZIP archive, or a folder with files and archives; - is stdin. Exports of
+    ChatGPT and Claude.ai can be given as they were downloaded. Nothing is unpacked.
 
     The formats, which docs/transfer.md describes:
 
@@ -129,6 +118,7 @@ def import_(
                  [{"role", "content", "tool_calls", "tool_call_id", "name",
                  "created_at"}]}. All but messages and role may be left out.
       chatgpt    conversations.json of ChatGPT's data export
+      claude-ai  conversations.json of Claude.ai's data export
       openai     OpenAI's chat format, as for fine-tuning: {"messages", "tools"}
       sharegpt   {"id", "conversations": [{"from", "value"}]}
       anthropic  {"system", "messages": [{"role", "content": text or blocks}]}
@@ -137,37 +127,40 @@ def import_(
 
     Importing a file again adds nothing. A conversation that is refused is reported with its place
     in the file, and the others are imported; then the exit status is 1. What has a place only in
-    the metadata is counted by its name. Texts may have any length,
-    unless --enforce-limits or one of the --max options limits it.
+    the metadata is counted by its name, and files of archives and folders that have no
+    conversations are listed. Texts may have any length, unless --enforce-limits or one of the --max
+    options limits it.
     """  # noqa: D301 - \b tells click to leave the lines as they are
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    source = _Source(file, format_, max_conversation_bytes)
+    source = _Source(InputFiles.find(paths), format_, max_conversation_bytes)
     counts = on_database(partial(_import, source, user, given, enforce_limits=enforce_limits))
-    click.echo(str(counts))
-    if counts.without_place:
-        click.echo(counts.kept_in_metadata())
+    for line in counts.lines():
+        click.echo(line)
     if counts.refused:
         sys.exit(1)
 
 
 @dataclass
 class _Source:
-    """A file to import from, of a format."""
+    """Files to import from, of a format."""
 
-    file: BinaryIO
+    files: InputFiles
     format: str
     max_bytes: int
 
-    @property
-    def name(self) -> str:
-        return self.file.name
+    def elements(self, file: Readable) -> Iterator[Element]:
+        is_lines = self.format == FileFormat.JSONL
+        return elements(file, max_bytes=self.max_bytes, lines=is_lines)
 
-    def elements(self, advance: Advance) -> Iterator[Element]:
-        return elements(
-            _Watched(cast("Readable", self.file), advance),
-            max_bytes=self.max_bytes,
-            lines=self.format == FileFormat.JSONL,
-        )
+    def has_conversations(self, first: Element) -> bool:
+        """Return whether a file that begins like this is for an import, or wrong."""
+        if first.data is None:
+            return True
+        try:
+            document = decode(first.data)
+        except InvalidValueError:
+            return True
+        return any(reader.recognizes(document) for reader in READERS.values())
 
     def read(self, element: Element) -> Line:
         if element.data is None:
@@ -188,9 +181,11 @@ class _Watched:
 
     file: Readable
     advance: Advance
+    taken: int = 0
 
     def read1(self, size: int, /) -> bytes:
         data = self.file.read1(size)
+        self.taken += len(data)
         self.advance(len(data))
         return data
 
@@ -204,28 +199,15 @@ async def _import(
     enforce_limits: bool,
 ) -> ImportCounts:
     limits = _limits(settings, given, enforced=enforce_limits)
-    counts = ImportCounts()
-    place = ""
+    counts = ImportCounts(passed_over=[*source.files.passed_over])
+    for name, reason in source.files.unreadable:
+        warn(f"{name}: {reason}")
+        counts.refused += 1
     async with transfer_on(settings, limits) as transfer:
-        with progress("importing", _size(source.file)) as advance:
-            try:
-                for element in source.elements(advance):
-                    place = element.place
-                    try:
-                        await _import_one(source.read(element), user, transfer, counts)
-                    except _REFUSALS as error:
-                        counts.refused += 1
-                        warn(f"{source.name}:{place}: {_reason(error)}")
-            except BrokenFileError as error:
-                warn(f"{source.name}: {error}")
-                warn(
-                    f"{source.name}: stopped here: {counts}. Correct the file and import it again."
-                )
-                counts.refused += 1
-            except Exception:
-                at = f"{source.name}:{place}"
-                warn(f"{at}: stopped here: {counts}. Import it again to continue.")
-                raise
+        with progress("importing", source.files.size) as advance:
+            import_one = partial(_import_one, user, transfer)
+            for file in source.files.found:
+                await _import_file(source, file, import_one, counts, advance)
     await update_planner(settings, counts.messages)
     return counts
 
@@ -239,7 +221,40 @@ def _limits(settings: Settings, given: dict[str, int], *, enforced: bool) -> Lim
     return None
 
 
-async def _import_one(given: Line, user: UserId, transfer: Transfer, counts: ImportCounts) -> None:
+async def _import_file(
+    source: _Source,
+    file: InputFile,
+    import_one: Callable[[Line, ImportCounts], Awaitable[None]],
+    counts: ImportCounts,
+    advance: Advance,
+) -> None:
+    place = ""
+    try:
+        with file.open() as opened:
+            watched = _Watched(opened, advance)
+            found = source.elements(watched)
+            first = [*islice(found, 1)]
+            if not file.is_certain and not any(map(source.has_conversations, first)):
+                counts.passed_over.append(file.name)
+                advance(max(0, (file.size or 0) - watched.taken))
+                return
+            for element in chain(first, found):
+                place = element.place
+                try:
+                    await import_one(source.read(element), counts)
+                except _REFUSALS as error:
+                    counts.refused += 1
+                    warn(f"{file.name}:{place}: {_reason(error)}")
+    except BrokenFileError as error:
+        warn(f"{file.name}: {error}")
+        warn(f"{file.name}: stopped here: {counts}. Correct the file and import it again.")
+        counts.refused += 1
+    except Exception:
+        warn(f"{file.name}:{place}: stopped here: {counts}. Import it again to continue.")
+        raise
+
+
+async def _import_one(user: UserId, transfer: Transfer, given: Line, counts: ImportCounts) -> None:
     if await transfer.import_conversation(user, given):
         counts.imported += 1
         counts.messages += len(given.messages)
@@ -261,8 +276,3 @@ def _reason(error: ChatkeepError) -> str:
             return f"messages: {error.message_id} is the id of another message of this user"
         case _:
             return str(error)
-
-
-def _size(file: BinaryIO) -> int | None:
-    path = Path(file.name)
-    return path.stat().st_size if path.is_file() else None

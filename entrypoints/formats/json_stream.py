@@ -24,7 +24,7 @@ _SCALAR: Final = re.compile(rb"[^ \t\r\n,\]]*")
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
 _IN_STRING: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _OTHER_FILES: Final = {
-    b"PK\x03\x04": "is a ZIP archive: unpack it, and give the file of conversations that is in it",
+    b"PK\x03\x04": "is a ZIP archive: give it as a file, since it cannot be read from a pipe",
     b"\x1f\x8b": "is compressed: unpack it, or pipe it in (gzip -dc FILE | chatkeep import -)",
     b"\xff\xfe": "is UTF-16: save it as UTF-8",
     b"\xfe\xff": "is UTF-16: save it as UTF-8",

@@ -134,9 +134,8 @@ def test_a_conversation_that_is_too_large_names_the_option(database_url: str) ->
     )
 
 
-def test_a_zip_archive_is_told_to_be_one(database_url: str, tmp_path: Path) -> None:
-    file = tmp_path / "export.zip"
-    file.write_bytes(b"PK\x03\x04" + bytes(100))
-    done = chatkeep("import", file, "--user", "alice", DATABASE_URL=database_url)
+def test_a_zip_archive_is_not_read_from_a_pipe(database_url: str) -> None:
+    archive = "PK\x03\x04" + "\0" * 100
+    done = chatkeep("import", "-", "--user", "alice", stdin=archive, DATABASE_URL=database_url)
     assert done.returncode == 1
-    assert "is a ZIP archive: unpack it" in done.stderr
+    assert "<stdin>: is a ZIP archive: give it as a file" in done.stderr
