@@ -4,6 +4,7 @@ It is read for imports, and written as a context to send on. Parts that a messag
 (thinking, images, documents) are kept in the metadata under `anthropic`.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -234,7 +235,8 @@ def write_context(context: Context, embed: Embed) -> Document:
     blank texts, everything before the first text of the user, and white space at the end of a final
     assistant turn are left out. Ids and tool names that the API refuses, and repeated ids, are
     replaced. Blank arguments become `{}`, others that are not a JSON object `{"arguments": ...}`,
-    and the input of a custom tool `{"input": ...}`.
+    and the input of a custom tool `{"input": ...}`. A result whose metadata has `is_error` under
+    `anthropic` is one.
     """
     system: list[str] = []
     turns: list[Document] = []
@@ -253,6 +255,8 @@ def write_context(context: Context, embed: Embed) -> Document:
             block = {"type": "tool_result", "tool_use_id": asked[message.tool_call_id]["id"]}
             if text:
                 block["content"] = text
+                if _is_error(message.metadata):  # the API refuses it without a text
+                    block["is_error"] = True
             blocks = [block]
         else:
             blocks = [{"type": "text", "text": text}] if text else []
@@ -262,6 +266,16 @@ def write_context(context: Context, embed: Embed) -> Document:
         _add(turns, "assistant" if role is _ASSISTANT else "user", blocks)
     _close(turns)
     return {"system": "\n\n".join(system) if system else None, "messages": turns}
+
+
+def _is_error(metadata: JsonText) -> bool:
+    """Return whether the metadata of a result says that its call failed, as imports keep it."""
+    if "is_error" not in metadata:
+        return False
+    match json.loads(metadata):
+        case {"anthropic": {"is_error": True}} | {"claude-ai": {"is_error": True}}:
+            return True
+    return False
 
 
 def _uses(message: Message, used_ids: set[str], embed: Embed) -> dict[str | None, Document]:

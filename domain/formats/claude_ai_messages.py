@@ -156,12 +156,12 @@ class _Reading:
         self._calls.mark_answered(call_id)
         texts, items = ([content], []) if isinstance(content, str) else _split(content)
         rest = {
-            **without(block, "tool_use_id", "name", "content"),
+            **without(block, "tool_use_id", "name", "content", "is_error"),
             "content": items,
-            # Every result has it.
-            "is_error": block.get("is_error") or None,
         }
         part = _Part(Role.TOOL, texts, call_id=call_id, name=name, blocks=[(rest, ())])
+        # Every result has it.
+        part.kept["is_error"] = block.get("is_error") or None
         self.parts.append(part)
 
     def _made_id(self) -> str:

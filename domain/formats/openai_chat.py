@@ -96,7 +96,9 @@ def read(document: object) -> Line:
     given = {"messages": given} if isinstance(given, list) else given
     calls = AskedCalls()
     listed = objects(given, "messages")
-    messages = [_read(each, index, calls) for index, each in enumerate(listed)]
+    messages = [
+        read_message(each, index, calls, f"messages[{index}]") for index, each in enumerate(listed)
+    ]
     rest = without(given, "messages")
     metadata = {KEY: rest} if rest else None
     formerly = {"metadata": metadata, "messages": _read_formerly(listed, messages)}
@@ -127,8 +129,12 @@ def _read_formerly(listed: Sequence[Document], messages: Sequence[Document]) -> 
     return found
 
 
-def _read(given: Document, index: int, calls: AskedCalls) -> Document:
-    where = f"messages[{index}]"
+def read_message(given: Document, index: int, calls: AskedCalls, where: str) -> Document:
+    """Return a message in the form of `jsonl`; `where` is its path in the document.
+
+    `index` is its place, and `calls` are the calls before it. What has no place is in its metadata,
+    under `openai`. Raises `InvalidValueError` naming the field.
+    """
     given_role: str = get_required(given, "role", where, str)
     role = one_of(_ROLES, given_role, f"{where}.role")
     tool_calls = objects(given, "tool_calls", where) if given.get("tool_calls") else None

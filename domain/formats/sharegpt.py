@@ -1,13 +1,14 @@
 """ShareGPT's format: {"id", "conversations": [{"from", "value"}]}, of data sets and exports.
 
-Parts that a message has no field for are kept in the metadata under `sharegpt`.
+Turns may also be written as {"role", "content"}, with the other members of OpenAI's messages. Parts
+that a message has no field for are kept in the metadata under `sharegpt`.
 """
 
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from chatkeep.domain.formats import chatkeep
+from chatkeep.domain.formats import chatkeep, openai_chat
 from chatkeep.domain.formats.codec import (
     WHOLE,
     Document,
@@ -37,6 +38,8 @@ _ROLES: Final = {
     "bing": Role.ASSISTANT,
     "model": Role.ASSISTANT,
     "system": Role.SYSTEM,
+    "developer": Role.DEVELOPER,
+    "function": Role.TOOL,
     **dict.fromkeys(_CALLS, Role.ASSISTANT),
     "observation": Role.TOOL,
     "tool": Role.TOOL,
@@ -77,6 +80,8 @@ def read(document: object) -> Line:
         "metadata": {KEY: rest} if rest else None,
         "messages": _join_results(messages),
     }
+    if any(_is_chat(turn) for turn in turns):  # earlier versions did not read these
+        return chatkeep.read(made, key=KEY)
     former = without(rest, "title")
     formerly: Document = {
         **made,
@@ -132,6 +137,8 @@ def _read_formerly(messages: Sequence[Document]) -> list[Document]:
 
 def _message(turn: Document, index: int, calls: AskedCalls) -> Document:
     where = f"conversations[{index}]"
+    if _is_chat(turn):
+        return _chat_message(turn, index, calls, where)
     speaker: str = get_required(turn, "from", where, str)
     said: str = get_required(turn, "value", where, str)
     role = one_of(_ROLES, speaker, f"{where}.from")
@@ -153,6 +160,33 @@ def _message(turn: Document, index: int, calls: AskedCalls) -> Document:
     if kept:
         message["metadata"] = {KEY: kept}
     return message
+
+
+def _is_chat(turn: Document) -> bool:
+    return "role" in turn and "from" not in turn
+
+
+def _chat_message(turn: Document, index: int, calls: AskedCalls, where: str) -> Document:
+    """Return the message of a turn in the form of OpenAI's; other names of roles are read too."""
+    speaker: str = get_required(turn, "role", where, str)
+    role = one_of(_ROLES, speaker, f"{where}.role")
+    if "value" in turn and "content" not in turn:
+        turn = {**without(turn, "value"), "content": turn["value"]}
+    if speaker in _CALLS or (role is Role.TOOL and not turn.get("tool_call_id")):
+        said: str = get_required(turn, "content", where, str)
+        named = {"from": speaker, "value": said, **without(turn, "role", "content")}
+        return _message(named, index, calls)
+    message = openai_chat.read_message({**turn, "role": role.value}, index, calls, where)
+    kept: Document = (message.pop("metadata") or {}).get(openai_chat.KEY, {})
+    if speaker != role.value:
+        kept["role"] = speaker
+    for call in message["tool_calls"] or ():
+        if isinstance(call.get("id"), str):
+            calls.add(_CALL, call["id"])
+    if message["tool_call_id"] is not None:
+        calls.mark_answered(message["tool_call_id"])
+    found = {name: value for name, value in message.items() if value is not None}
+    return {"content": None, **found, **({"metadata": {KEY: kept}} if kept else {})}
 
 
 def _read_call(text: str, call_id: str) -> Document:

@@ -46,10 +46,14 @@ class ToolUseBlock(msgspec.Struct, tag_field="type", tag="tool_use"):
 
 
 class ToolResultBlock(msgspec.Struct, tag_field="type", tag="tool_result"):
-    """The result of the `tool_use` with that id; a blank one has no `content`."""
+    """The result of the `tool_use` with that id; a blank one has no `content`.
+
+    `is_error` is there, and true, if the call failed.
+    """
 
     tool_use_id: str
     content: str | UnsetType = UNSET
+    is_error: Literal[True] | UnsetType = UNSET
 
 
 Block = TextBlock | ToolUseBlock | ToolResultBlock

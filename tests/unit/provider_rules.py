@@ -92,7 +92,8 @@ def _check_block(block: dict[str, Any], role: str) -> None:
             assert isinstance(block["input"], dict)
         case "tool_result":
             assert role == "user"
-            assert set(block) <= {"type", "tool_use_id", "content"}
+            assert set(block) <= {"type", "tool_use_id", "content", "is_error"}
+            assert "content" in block or not block.get("is_error"), "an error without a text"
             assert block.get("content") is None or block["content"].strip(), "a blank text"
         case other:
             raise AssertionError(other)

@@ -145,7 +145,7 @@ def test_an_answer_with_tools_becomes_calls_results_and_texts_in_their_order() -
         "id": "b",
         "blocks": [{"type": "tool_result", "content": [{"type": "text", "uuid": "u"}]}],
     }
-    assert kept(line, 3) == {"id": "b", "blocks": [{"type": "tool_result", "is_error": True}]}
+    assert kept(line, 3) == {"id": "b", "is_error": True}
     assert kept(line, 5) == {"id": "b"}
     assert len({each.id for each in line.messages}) == 6
 

@@ -242,6 +242,41 @@ def test_what_sharegpt_has_no_place_for_is_kept() -> None:
     assert found.without_place == {"sharegpt.title": 1, "sharegpt.from": 3, "sharegpt.value": 1}
 
 
+def test_turns_with_a_role_and_content_are_read_too() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+    parts = [{"type": "image_url", "image_url": {"url": "u"}}, {"type": "text", "text": "see"}]
+    turns = [
+        {"role": "system", "content": "S"},
+        {"role": "human", "content": "q"},
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": None, "tool_calls": [call, {**call, "id": "c2"}]},
+        {"role": "tool", "content": "1"},
+        {"role": "tool", "content": "2", "tool_call_id": "c2", "name": "find"},
+        {"role": "function_call", "content": '{"name": "f", "arguments": {}}'},
+        {"role": "observation", "content": "3"},
+        {"role": "gpt", "value": "done", "weight": 0},
+    ]
+    found = sharegpt.read(sent({"id": "x", "conversations": turns}))
+    assert [shape(each) for each in found.messages] == [
+        ("system", "S"),
+        ("user", "q"),
+        ("user", "see"),
+        ("assistant", None),
+        ("tool", "1"),
+        ("tool", "2"),
+        ("assistant", None),
+        ("tool", "3"),
+        ("assistant", "done"),
+    ]
+    assert [each.tool_call_id for each in found.messages if each.role == "tool"] == [
+        *("c1", "c2", "call_6")
+    ]
+    assert metadata(found.messages[0]) == {}
+    assert metadata(found.messages[1]) == {"sharegpt": {"role": "human"}}
+    assert metadata(found.messages[2]) == {"sharegpt": {"content": parts}}
+    assert metadata(found.messages[8]) == {"sharegpt": {"role": "gpt", "weight": 0}}
+
+
 def test_chatgpts_conversations_in_an_object_are_not_sharegpts() -> None:
     with pytest.raises(InvalidValueError, match="an object with the keys 'conversations'"):
         read_any({"conversations": [{"mapping": {}, "title": "x"}]})
@@ -380,7 +415,9 @@ PLAIN = [{"role": "user", "content": "hello"}]
         ([{"role": "user", "content": [{"type": "text", "text": "x"}]}], "anthropic"),
         ([*PLAIN, {"role": "tool", "content": "x", "tool_call_id": "c1"}], "openai"),
         ({"conversations": [{"from": "human", "value": "x"}]}, "sharegpt"),
+        ({"conversations": [{"role": "user", "content": "x"}]}, "sharegpt"),
         ({"mapping": {}}, "chatgpt"),
+        ({"chat_messages": []}, "claude-ai"),
     ],
 )
 def test_the_format_is_told_from_the_content(value: object, name: str) -> None:
@@ -402,7 +439,9 @@ def test_the_format_is_told_from_the_content(value: object, name: str) -> None:
 def test_what_is_none_of_them_is_refused_with_what_was_seen(data: bytes, seen: str) -> None:
     with pytest.raises(InvalidValueError) as caught:
         read_any(decode(data))
-    assert "none of the formats jsonl, chatgpt, openai, sharegpt, anthropic" in str(caught.value)
+    assert "none of the formats jsonl, chatgpt, claude-ai, openai, sharegpt, anthropic" in str(
+        caught.value
+    )
     assert seen in str(caught.value)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from chatkeep.domain.context import Context, select
 from chatkeep.domain.formats.table import Format
-from chatkeep.domain.model import Message, Role
+from chatkeep.domain.model import JsonText, Message, Role
 from chatkeep.entrypoints.http.model_formats import (
     AnthropicContext,
     OpenAIContext,
@@ -189,6 +189,27 @@ def test_anthropic_gets_results_before_the_text_that_followed_them() -> None:
 
     assert kinds(answer[1]) == ["text", "tool_use", "tool_use"]
     assert kinds(answer[2]) == ["tool_result", "tool_result", "text"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "is_error"),
+    [
+        ('{"anthropic":{"is_error":true}}', True),
+        ('{"claude-ai":{"is_error":true,"id":"a"}}', True),
+        ('{"anthropic":{"is_error":"true"}}', False),
+        ('{"anthropic":["is_error"]}', False),
+        ('{"is_error":true}', False),
+        ("{}", False),
+    ],
+)
+def test_anthropic_is_told_that_a_call_failed(metadata: str, *, is_error: bool) -> None:
+    failed = tool("c1", "no")._replace(metadata=JsonText(metadata))
+    result = anthropic_of(user("q"), assistant(None, "c1"), failed)[-1]["content"][0]
+    assert result.get("is_error", False) is is_error
+    silent = failed._replace(content="")
+    assert (
+        "is_error" not in anthropic_of(user("q"), assistant(None, "c1"), silent)[-1]["content"][0]
+    )
 
 
 def test_anthropic_begins_with_the_user() -> None:
