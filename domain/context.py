@@ -23,7 +23,7 @@ class Window:
 
     `tail` are the last messages. `head` are the system and developer messages that open the
     conversation, at most the first `MAX_HEAD` of them, without those in `tail`. `message_count` is
-    the number of messages in the whole conversation.
+    the number of messages in the whole conversation. Messages come without their originals.
     """
 
     head: tuple[Message, ...]
@@ -40,8 +40,10 @@ class Window:
         message_count: int,
     ) -> Self:
         """Build a window from the opening messages and at least the last `limit` messages."""
-        tail = tuple(latest[-limit:])
-        head = (message for message in opening if message.position < tail[0].position)
+        tail = tuple([message.without_original() for message in latest[-limit:]])
+        head = (
+            message.without_original() for message in opening if message.position < tail[0].position
+        )
         return cls(tuple(head), tail, message_count)
 
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits
+from chatkeep.domain.json_values import measure_depth
+from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits, OriginalText
 
 Encode = Callable[[object], str]
 """Writes a JSON value as compact text, every character as itself. Raises `RecursionError`."""
@@ -60,6 +61,19 @@ def is_deeper(value: object, depth: int) -> bool:
         if not level:
             return False
     return any(isinstance(each, dict | list) for each in level)
+
+
+def check_original(text: str, *, field: str) -> OriginalText:
+    """Return a well-formed JSON text as the original of a message.
+
+    Raises `InvalidValueError` if it is nested deeper than `MAX_DEPTH`.
+    """
+    if (
+        text.count("[") + text.count("{") > MAX_DEPTH
+        and measure_depth(text, most=MAX_DEPTH) > MAX_DEPTH
+    ):
+        raise InvalidValueError(field, TOO_DEEP)
+    return OriginalText(text)
 
 
 def json_text(

@@ -63,6 +63,26 @@ def members(text: str) -> Iterator[tuple[str, str]]:
             at = _skip(text, at + 1)
 
 
+def measure_depth(text: str, *, most: int) -> int:
+    """Return how deep arrays and objects nest in a value; stops counting above `most`."""
+    at = _skip(text, 0)
+    level = deepest = 0
+    while deepest <= most:
+        between = _UP_TO_BRACKET.match(text, at)
+        at = at if between is None else between.end()
+        mark = text[at : at + 1]
+        if mark == '"':
+            at = _end_of_string(text, at)
+        elif mark in {"[", "{"}:
+            level, at = level + 1, at + 1
+            deepest = max(deepest, level)
+        elif mark:
+            level, at = level - 1, at + 1
+        else:
+            break
+    return deepest
+
+
 def _end(text: str, at: int) -> int:
     """Return the end of the value that begins at `at`."""
     first = text[at]

@@ -33,12 +33,14 @@ BEFORE_FIRST: Final = Position(FIRST_POSITION - 1)
 class View(StrEnum):
     """The parts of entries that a page contains.
 
-    - `MESSAGES`: the entries that are messages, without the texts of items.
+    - `MESSAGES`: the entries that are messages, without their originals and the texts of items.
+    - `ORIGINALS`: the same, with the originals of messages.
     - `ITEMS`: all entries; those with an item come without their message.
     - `WHOLE`: all entries, complete.
     """
 
     MESSAGES = "messages"
+    ORIGINALS = "originals"
     ITEMS = "items"
     WHOLE = "whole"
 
@@ -163,6 +165,12 @@ class Appended:
 def apply_view(entries: Iterable[Entry], view: View) -> list[Entry]:
     """Return the parts of complete entries that are in a view."""
     if view is View.MESSAGES:
+        return [
+            Entry(each.position, each.created_at, each.message.without_original())
+            for each in entries
+            if each.message is not None
+        ]
+    if view is View.ORIGINALS:
         return [
             Entry(each.position, each.created_at, each.message)
             for each in entries

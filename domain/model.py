@@ -5,12 +5,13 @@ Times are timezone-aware, in UTC, to the microsecond. Lengths of text are in Uni
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, NewType
+from typing import Any, Final, NamedTuple, NewType, Self
 from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError, LimitExceededError
@@ -31,11 +32,21 @@ code that creates one from input ensures that.
 Equal documents may differ as text (spaces, order of keys): compare them with `same_json`.
 """
 
+OriginalText = NewType("OriginalText", str)
+"""The document that a client sent for a message: JSON, kept exactly as it was written.
+
+Other than `JsonText` it is never rewritten: spaces, escapes, the order of keys and repeated keys
+stay. It has no unpaired surrogates, and nests at most 500 levels.
+"""
+
 EMPTY_OBJECT: Final = JsonText("{}")
 MAX_ID_CHARS: Final = 255
+MAX_FORMAT_CHARS: Final = 64
+MAX_TOKENS: Final = 2**31 - 1
 FIRST_POSITION: Final = Position(1)
 LAST_POSITION: Final = Position(2**63 - 1)
 _JSON_FIELDS: Final = frozenset({"tool_calls", "metadata"})
+_FORMAT: Final = re.compile(r"[!-~]+", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -111,7 +122,13 @@ class Conversation(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message as it is stored in its conversation."""
+    """A message as it is stored in its conversation.
+
+    `tokens` is its length for a model, as the client counted it. `starts_context` means that a
+    context begins with this message, not before it. `original` is the client's own document, and
+    `format` the name of its format; most reads leave `original` out, and then it is None.
+    `edited_at` is the time of the last edit.
+    """
 
     id: MessageId
     conversation_id: ConversationId
@@ -123,10 +140,18 @@ class Message(NamedTuple):
     metadata: JsonText
     created_at: datetime
     position: Position
+    tokens: int | None = None
+    starts_context: bool = False
+    format: str | None = None
+    original: OriginalText | None = None
+    edited_at: datetime | None = None
+
+    def without_original(self) -> Self:
+        return self if self.original is None else self._replace(original=None)
 
 
 class NewMessage(NamedTuple):
-    """A message to store. Only imports set `created_at`."""
+    """A message to store. Only imports set `created_at` and `edited_at`."""
 
     role: Role
     content: str | None
@@ -136,6 +161,11 @@ class NewMessage(NamedTuple):
     metadata: JsonText = EMPTY_OBJECT
     id: MessageId | None = None
     created_at: datetime | None = None
+    tokens: int | None = None
+    starts_context: bool = False
+    format: str | None = None
+    original: OriginalText | None = None
+    edited_at: datetime | None = None
 
     def check(self, limits: Limits | None, *, within: str = "") -> None:
         """Raise `InvalidValueError` or `LimitExceededError` if the message breaks a rule.
@@ -144,6 +174,8 @@ class NewMessage(NamedTuple):
         lengths are accepted: an import must take the history of another service as it is.
         """
         self._check_shape(within)
+        if self.tokens is not None or self.format is not None or self.original is not None:
+            self._check_extras(limits, within)
         if limits is not None:
             self._check_lengths(limits, within)
 
@@ -181,14 +213,43 @@ class NewMessage(NamedTuple):
                 f"{within}tool_call_id", "only a message with the role tool may have a tool_call_id"
             )
 
+    def _check_extras(self, limits: Limits | None, within: str) -> None:
+        if self.tokens is not None and not 0 <= self.tokens <= MAX_TOKENS:
+            raise InvalidValueError(
+                f"{within}tokens", f"is {self.tokens}; at least 0, at most {MAX_TOKENS}"
+            )
+        if self.format is not None:
+            check_format(self.format, field=f"{within}format")
+        elif self.original is not None:
+            raise InvalidValueError(
+                f"{within}format", "is missing: an original needs the name of its format"
+            )
+        if self.original is not None and limits is not None:
+            check_original_bytes(self.original, limits, field=f"{within}original")
+
     def to_message(
         self, conversation_id: ConversationId, position: Position, at: datetime
     ) -> Message:
         """Return this message as stored in its conversation. It must have an id."""
         if self.id is None:
             raise ValueError("a message needs an id before it is stored")
-        at = self.created_at or at
-        return Message._make((self.id, conversation_id, *_authored(self), at, position))
+        return Message(
+            self.id,
+            conversation_id,
+            self.role,
+            self.content,
+            self.tool_calls,
+            self.tool_call_id,
+            self.name,
+            self.metadata,
+            self.created_at or at,
+            position,
+            self.tokens,
+            self.starts_context,
+            self.format,
+            self.original,
+            self.edited_at,
+        )
 
     def equals(self, stored: Message) -> bool:
         """Return whether storing this message would give `stored`."""
@@ -196,11 +257,14 @@ class NewMessage(NamedTuple):
             self.id == stored.id
             and all(map(_same, AUTHORED, _authored(self), _authored(stored)))
             and (self.created_at is None or self.created_at == stored.created_at)
+            and (self.edited_at is None or self.edited_at == stored.edited_at)
         )
 
 
 AUTHORED: Final = tuple(
-    field for field in Message._fields if field in {*NewMessage._fields} - {"id", "created_at"}
+    field
+    for field in Message._fields
+    if field in {*NewMessage._fields} - {"id", "created_at", "edited_at"}
 )
 """The fields of a message that its author sets, in the order of `Message`."""
 
@@ -255,6 +319,20 @@ def check_title(title: str | None, limits: Limits) -> None:
 def check_metadata(metadata: JsonText, limits: Limits, *, field: str = "metadata") -> None:
     if metadata is not EMPTY_OBJECT:
         limits.check("max_metadata_bytes", len(metadata.encode()), field=field, unit="bytes")
+
+
+def check_format(name: str, *, field: str = "format") -> None:
+    """Raise `InvalidValueError` unless this can be the name of a format."""
+    if not 0 < len(name) <= MAX_FORMAT_CHARS or not _FORMAT.fullmatch(name):
+        raise InvalidValueError(
+            field, f"must be 1 to {MAX_FORMAT_CHARS} ASCII characters without spaces"
+        )
+
+
+def check_original_bytes(original: OriginalText, limits: Limits, *, field: str) -> None:
+    # A character has at most four bytes: only the bytes of long texts are counted.
+    if len(original) * 4 > limits.max_item_bytes:
+        limits.check("max_item_bytes", len(original.encode()), field=field, unit="bytes")
 
 
 def same_json(one: JsonText | None, other: JsonText | None) -> bool:

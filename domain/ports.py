@@ -143,6 +143,9 @@ class Conversations(Protocol):
 class Log(Protocol):
     """The logs of conversations: one ordered list of entries for each.
 
+    The original of a message comes back byte for byte. Results of `create` and `append` have it;
+    pages only in `View.ORIGINALS` and `View.WHOLE`, windows never.
+
     An entry that is both a message and an item is one entry: deleting it deletes both.
     """
 
@@ -230,9 +233,14 @@ class Log(Protocol):
         ...
 
     async def get(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        original: bool = False,
     ) -> Message:
-        """Return the message, or raise `MessageNotFoundError`."""
+        """Return the message, with its original if `original`, or raise `MessageNotFoundError`."""
         ...
 
     async def find(

@@ -253,7 +253,7 @@ class Chatkeep:
             context=select(appended.window, max_chars=max_chars) if appended.window else None,
         )
 
-    async def history(
+    async def history(  # noqa: PLR0913 - each is one independent part of the question
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -261,8 +261,11 @@ class Chatkeep:
         bounds: Bounds = EVERYTHING,
         order: Order = Order.ASC,
         limit: int = 20,
+        originals: bool = False,
     ) -> MessagePage:
         """Return a page of the messages within `bounds`, in `order`.
+
+        With `originals`, the messages come with their originals.
 
         Raises `ConversationNotFoundError`, `MessageNotFoundError` for a bound that is not a message
         of this conversation, `LimitExceededError` for a `limit` over `max_page`.
@@ -272,7 +275,7 @@ class Chatkeep:
             user_id,
             conversation_id,
             bounds,
-            view=View.MESSAGES,
+            view=View.ORIGINALS if originals else View.MESSAGES,
             order=order,
             limit=limit,
             max_bytes=self.limits.max_bytes,
@@ -299,10 +302,15 @@ class Chatkeep:
         return select(window, max_chars=max_chars)
 
     async def get_message(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        original: bool = False,
     ) -> Message:
-        """Return the message. Raises `MessageNotFoundError`."""
-        return await self.log.get(user_id, conversation_id, message_id)
+        """Return the message, with its original if `original`. Raises `MessageNotFoundError`."""
+        return await self.log.get(user_id, conversation_id, message_id, original=original)
 
     async def delete_message(
         self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId

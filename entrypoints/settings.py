@@ -114,7 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _LIMITS.max_items
     )
     max_item_bytes: Annotated[
-        int, Meta(description="bytes of an item sent through OpenAI's API, as JSON")
+        int,
+        Meta(description="bytes of an item of OpenAI's API, or of a message's `original`, as JSON"),
     ] = _LIMITS.max_item_bytes
     max_answer_bytes: Annotated[
         int, Meta(description="bytes of a page or a context; it ends early then, with a cursor")

@@ -52,14 +52,14 @@ def new_message_id() -> MessageId:
 
 
 def new_full_message() -> NewMessage:
-    """Return a message with a value in every field."""
+    """Return a message with a value in every field, but the original, which few reads have."""
     return new_message(
         "looking it up",
         Role.ASSISTANT,
         tool_calls=JsonText('[{"id": "call_1", "function": {"name": "f", "arguments": "{}"}}]'),
         name="helper",
         metadata=JsonText('{"model": "large", "tokens": 12}'),
-    )
+    )._replace(tokens=12, starts_context=True, format="ai-sdk")
 
 
 def new_messages(*contents: str, role: Role = Role.USER) -> list[NewMessage]:
@@ -121,7 +121,8 @@ async def everything_of(
 ) -> tuple[Usage, list[tuple[Conversation, list[Message]]]]:
     """Return everything that a user has stored, to compare it later."""
     conversations = [
-        (each, await store.history(each)) for each in await store.list_conversations(user_id)
+        (each, await store.history(each, originals=True))
+        for each in await store.list_conversations(user_id)
     ]
     return await store.users.usage(user_id), conversations
 

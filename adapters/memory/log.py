@@ -60,7 +60,7 @@ class MemoryLog:
             if key is not None:
                 _positions(existing, key)
                 return Created(existing.conversation, (), created=False)
-            view = View.WHOLE if any(entry.item for entry in entries) else View.MESSAGES
+            view = View.WHOLE if any(entry.item for entry in entries) else View.ORIGINALS
             first = apply_view(existing.entries, view)[: len(entries)]
             return match_create(conversation, entries, existing.conversation, first)
         kept = KeptConversation(conversation._replace(message_count=0))
@@ -111,7 +111,7 @@ class MemoryLog:
         max_bytes: int = NO_BOUND,
     ) -> Page[Entry]:
         entries = self.store.conversation(user_id, conversation_id).entries
-        if view is View.MESSAGES:
+        if view in {View.MESSAGES, View.ORIGINALS}:
             entries = [entry for entry in entries if entry.message is not None]
         user = self.store.user(user_id)
 
@@ -150,9 +150,15 @@ class MemoryLog:
         return self.store.conversation(user_id, conversation_id).window(limit, max_bytes)
 
     async def get(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        original: bool = False,
     ) -> Message:
-        return self.store.user(user_id).message(conversation_id, message_id)
+        message = self.store.user(user_id).message(conversation_id, message_id)
+        return message if original else message.without_original()
 
     async def find(
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId

@@ -1,7 +1,7 @@
 """The data of the memory adapters. It is grouped by user, so that no call reaches another user."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
@@ -38,7 +38,11 @@ def size(*texts: str | None) -> int:
 
 
 def size_of_message(message: Message) -> int:
-    return size(message.content, message.tool_calls, message.metadata)
+    return size(message.content, message.tool_calls, message.metadata, message.original)
+
+
+def _without_originals(messages: Iterable[Message]) -> Iterator[Message]:
+    return (message.without_original() for message in messages)
 
 
 @dataclass(slots=True)
@@ -91,8 +95,8 @@ class KeptConversation:
     def window(self, limit: int, max_bytes: int) -> Window:
         half = max_bytes // 2
         messages = self.messages
-        opening = tuple(takewhile(is_opening, messages[:MAX_HEAD]))
-        latest = messages[-limit:]
+        opening = tuple(_without_originals(takewhile(is_opening, messages[:MAX_HEAD])))
+        latest = tuple(_without_originals(messages[-limit:]))
         return Window.of(
             opening[: count_fitting(map(size_of_message, opening), half, least=0)],
             latest[-count_fitting(map(size_of_message, reversed(latest)), half) :],

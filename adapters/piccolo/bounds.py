@@ -14,6 +14,7 @@ from typing import Final
 _MOST_COMPRESSED: Final = 256
 
 MESSAGE_TEXTS: Final = ("content", "tool_calls", "metadata")
+WHOLE_TEXTS: Final = (*MESSAGE_TEXTS, "original")
 
 
 def text_bytes(column: str) -> str:
@@ -41,6 +42,11 @@ def message_bytes(table: str, share: str) -> str:
             json_bytes(f"{table}.metadata", share),
         )
     )
+
+
+def whole_bytes(table: str, share: str) -> str:
+    """Return an expression for the size of a message with its original."""
+    return f"{message_bytes(table, share)} + {text_bytes(f'{table}.original')}"
 
 
 def within(share: str, columns: str, texts: Iterable[str]) -> str:

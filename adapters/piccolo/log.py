@@ -15,15 +15,14 @@ from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.log_reader import LogReader, are_withheld, share_of_end
 from chatkeep.adapters.piccolo.log_repeats import Repeats
 from chatkeep.adapters.piccolo.log_statements import (
-    APPEND,
     APPEND_ITEMS,
     APPEND_ITEMS_WITH_IDS,
     APPEND_ITEMS_WITH_KEY,
     APPEND_MIXED,
-    APPEND_ONE,
-    APPEND_ONE_WINDOW,
-    APPEND_WINDOW,
+    APPEND_PLAIN,
+    APPEND_WHOLE,
     CREATE,
+    CREATE_WHOLE,
     CREATE_WITH_ITEMS,
     DELETE,
     DELETE_AT,
@@ -41,7 +40,9 @@ from chatkeep.adapters.piccolo.races import repeated_when_gone
 from chatkeep.adapters.piccolo.rows import (
     ITEM_MESSAGE_COLUMNS,
     MESSAGE_TYPES,
+    PLAIN_COLUMNS,
     Row,
+    are_plain,
     conversation_values,
     message_arrays,
     message_values,
@@ -94,7 +95,12 @@ class PiccoloLog(LogReader):
         }
         try:
             if key is None and not have_items(entries):
-                await self._engine.fetch(CREATE, **values, **message_arrays(messages))
+                create, columns = (
+                    (CREATE, PLAIN_COLUMNS)
+                    if are_plain(messages)
+                    else (CREATE_WHOLE, MESSAGE_TYPES)
+                )
+                await self._engine.fetch(create, **values, **message_arrays(messages, columns))
             else:
                 values |= {"key": key and key.key, "digest": key and key.digest}
                 await self._engine.fetch(CREATE_WITH_ITEMS, **values, **entry_arrays(entries))
@@ -156,14 +162,19 @@ class PiccoloLog(LogReader):
         messages = messages_of(entries)
         values = place_values(user_id, conversation_id, len(messages), len(messages), at)
         one = len(messages) == 1
-        values |= message_values(messages[0]) if one else message_arrays(messages)
+        append = APPEND_PLAIN if are_plain(messages) else APPEND_WHOLE
+        values |= (
+            message_values(messages[0], append.columns)
+            if one
+            else message_arrays(messages, append.columns)
+        )
         share = 0
         try:
             if window is None:
-                rows = await self._engine.fetch(APPEND_ONE if one else APPEND, **values)
+                rows = await self._engine.fetch(append.one if one else append.many, **values)
             else:
-                share = share_of_end(max_bytes, window, most_bytes(entries))
-                statement = APPEND_ONE_WINDOW if one else APPEND_WINDOW
+                share = share_of_end(max_bytes, window, most_bytes(entries, originals=False))
+                statement = append.one_window if one else append.many_window
                 rows = await self._engine.fetch(statement, **values, limit=window, share=share)
         except asyncpg.UniqueViolationError:
             return await self._repeats.recall_messages(

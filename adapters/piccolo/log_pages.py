@@ -10,9 +10,11 @@ from typing import Final
 
 from chatkeep.adapters.piccolo.bounds import (
     MESSAGE_TEXTS,
+    WHOLE_TEXTS,
     json_bytes,
     message_bytes,
     text_bytes,
+    whole_bytes,
     within,
 )
 from chatkeep.adapters.piccolo.rows import (
@@ -23,6 +25,7 @@ from chatkeep.adapters.piccolo.rows import (
     message_columns,
     new_tuple,
     to_message,
+    to_whole_message,
 )
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.items import ItemId
@@ -70,6 +73,12 @@ _COLUMNS: Final = {
     View.MESSAGES: _Columns(
         MESSAGE_COLUMNS, message_columns("m"), message_bytes("m", _SHARE), MESSAGE_TEXTS
     ),
+    View.ORIGINALS: _Columns(
+        (*MESSAGE_COLUMNS, "original"),
+        f"{message_columns('m')}, m.original",
+        whole_bytes("m", _SHARE),
+        WHOLE_TEXTS,
+    ),
     View.ITEMS: _Columns(
         (
             *("position", "created_at", "id", "role", "calls", "item_id", "item"),
@@ -85,13 +94,13 @@ _COLUMNS: Final = {
         _ITEM_BYTES,
     ),
     View.WHOLE: _Columns(
-        (*MESSAGE_COLUMNS, "item_id", "item"),
-        f"{message_columns('m')}, m.item_id, m.item",
-        f"{message_bytes('m', _SHARE)} + {json_bytes('m.item', _SHARE)}",
-        (*MESSAGE_TEXTS, "item"),
+        (*MESSAGE_COLUMNS, "original", "item_id", "item"),
+        f"{message_columns('m')}, m.original, m.item_id, m.item",
+        f"{whole_bytes('m', _SHARE)} + {json_bytes('m.item', _SHARE)}",
+        (*WHOLE_TEXTS, "item"),
         ", ".join(
             f"i.{name}" if name in ("created_at", "position", "item_id", "item") else "NULL"
-            for name in (*MESSAGE_COLUMNS, "item_id", "item")
+            for name in (*MESSAGE_COLUMNS, "original", "item_id", "item")
         ),
         _ITEM_BYTES,
     ),
@@ -211,6 +220,11 @@ def _of_message(row: Row, _: ConversationId) -> Entry:
     return new_tuple(Entry, (message.position, message.created_at, message, None, None))
 
 
+def _of_originals(row: Row, _: ConversationId) -> Entry:
+    message = to_whole_message(row)
+    return new_tuple(Entry, (message.position, message.created_at, message, None, None))
+
+
 def _of_items(row: Row, conversation_id: ConversationId) -> Entry:
     position, created_at, item = row["position"], row["created_at"], row["item"]
     if item is not None:
@@ -240,13 +254,14 @@ def _item_id(row: Row, calls: object) -> ItemId:
 
 
 def _of_whole(row: Row, _: ConversationId) -> Entry:
-    message = None if row["id"] is None else to_message(row)
+    message = None if row["id"] is None else to_whole_message(row)
     item_id = None if row["item"] is None else _item_id(row, row["tool_calls"])
     return Entry(row["position"], row["created_at"], message, row["item"], item_id)
 
 
 TO_ENTRY: Final[Mapping[View, Callable[[Row, ConversationId], Entry]]] = {
     View.MESSAGES: _of_message,
+    View.ORIGINALS: _of_originals,
     View.ITEMS: _of_items,
     View.WHOLE: _of_whole,
 }

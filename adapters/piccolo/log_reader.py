@@ -9,9 +9,9 @@ from typing import Final
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.log_pages import AT, FIND, ITEM, MESSAGES, PAGE, TO_ENTRY
-from chatkeep.adapters.piccolo.log_statements import CALLS_BEFORE, COUNT, GET, WINDOW
+from chatkeep.adapters.piccolo.log_statements import CALLS_BEFORE, COUNT, GET, GET_WHOLE, WINDOW
 from chatkeep.adapters.piccolo.log_values import bound_values
-from chatkeep.adapters.piccolo.rows import Row, from_text, to_message, to_text
+from chatkeep.adapters.piccolo.rows import Row, from_text, to_message, to_text, to_whole_message
 from chatkeep.domain.context import MAX_HEAD, Window
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
@@ -112,14 +112,20 @@ class LogReader:
         )
 
     async def get(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        original: bool = False,
     ) -> Message:
+        statement = GET_WHOLE if original else GET
         rows = await self._engine.fetch(
-            GET, conversation_id=conversation_id, user_id=user_id, message_id=message_id
+            statement, conversation_id=conversation_id, user_id=user_id, message_id=message_id
         )
         if not rows:
             raise MessageNotFoundError(message_id)
-        return to_message(rows[0])
+        return to_whole_message(rows[0]) if original else to_message(rows[0])
 
     async def find(
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId

@@ -12,7 +12,7 @@ from chatkeep.adapters.piccolo.log_reader import LogReader
 from chatkeep.adapters.piccolo.log_statements import KEY, STORED, TAKEN
 from chatkeep.adapters.piccolo.log_values import have_items, most_bytes, sought_values, stored_at
 from chatkeep.adapters.piccolo.races import GoneError
-from chatkeep.adapters.piccolo.rows import to_message
+from chatkeep.adapters.piccolo.rows import to_whole_message
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     ItemIdTakenError,
@@ -78,7 +78,7 @@ class Repeats:
                     new.user_id,
                     new.id,
                     EVERYTHING,
-                    view=View.WHOLE if have_items(entries) else View.MESSAGES,
+                    view=View.WHOLE if have_items(entries) else View.ORIGINALS,
                     order=Order.ASC,
                     limit=len(entries),
                     max_bytes=most_bytes(entries),
@@ -182,6 +182,6 @@ class Repeats:
                     raise MessageIdTakenError(message_id)
             raise GoneError
         return [
-            to_message(row if row["bytes"] <= largest else {**row, "metadata": EMPTY_OBJECT})
+            to_whole_message(row if row["bytes"] <= largest else {**row, "metadata": EMPTY_OBJECT})
             for row in rows
         ]

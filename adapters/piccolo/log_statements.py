@@ -10,13 +10,21 @@ plan parts that a call does not need.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
-from chatkeep.adapters.piccolo.bounds import MESSAGE_TEXTS, message_bytes, within
+from chatkeep.adapters.piccolo.bounds import (
+    MESSAGE_TEXTS,
+    WHOLE_TEXTS,
+    message_bytes,
+    whole_bytes,
+    within,
+)
 from chatkeep.adapters.piccolo.rows import (
     ITEM_MESSAGE_COLUMNS,
-    MESSAGE_ARRAYS,
     MESSAGE_TYPES,
+    PLAIN_COLUMNS,
+    array_parameters,
     message_columns,
 )
 from chatkeep.adapters.piccolo.statement import Statement
@@ -26,23 +34,32 @@ from chatkeep.domain.model import LAST_POSITION
 _M: Final = "m.conversation_id = :conversation_id AND m.user_id = :user_id"
 _I: Final = "i.conversation_id = :conversation_id AND i.user_id = :user_id"
 
-# The messages of a batch: one array per column, so that the statement's text and plan are the same
-# for a batch of any size. `n` is the index in the batch, from 1.
-_COLUMNS: Final = ", ".join(MESSAGE_TYPES)
-_MANY: Final = f"unnest({MESSAGE_ARRAYS}) WITH ORDINALITY AS given ({_COLUMNS}, n)"
-# Most appends have a single message: with arrays of one element Postgres takes a fifth longer.
-_ONE: Final = (
-    f"(VALUES ({', '.join(f':{name}::{kind}' for name, kind in MESSAGE_TYPES.items())}, 1)) "
-    f"AS given ({_COLUMNS}, n)"
-)
 _ITEM: Final = "item_id, item"
+
+
+def _many(columns: Collection[str]) -> str:
+    """Return the messages of a batch. `n` is the index in the batch, from 1.
+
+    There is one array per column, so that the statement's text and plan are the same for a batch of
+    any size.
+    """
+    return f"unnest({array_parameters(columns)}) WITH ORDINALITY AS given ({', '.join(columns)}, n)"
+
+
+def _one(columns: Collection[str]) -> str:
+    """Return the only message of a batch, as most have one.
+
+    With arrays of one element Postgres takes a fifth longer.
+    """
+    values = ", ".join(f":{name}::{MESSAGE_TYPES[name]}" for name in columns)
+    return f"(VALUES ({values}, 1)) AS given ({', '.join(columns)}, n)"
 
 
 def _some(columns: Collection[str]) -> str:
     """Return the messages of a batch that may have been sent as items, with these columns."""
-    arrays = ", ".join(f":{name}::text[]::{MESSAGE_TYPES[name]}[]" for name in columns)
     return (
-        f"unnest({arrays}, :item_id::text[], :item::text[]::json[], :n::text[]::bigint[]) "
+        f"unnest({array_parameters(columns)}, "
+        ":item_id::text[], :item::text[]::json[], :n::text[]::bigint[]) "
         f"AS given ({', '.join(columns)}, {_ITEM}, n)"
     )
 
@@ -84,7 +101,7 @@ _MADE: Final = """provisioned AS (
 )"""
 
 
-def _messages(given: str, places: tuple[str, ...], columns: Collection[str] = MESSAGE_TYPES) -> str:
+def _messages(given: str, places: tuple[str, ...], columns: Collection[str]) -> str:
     """Return the statement that stores the messages of a batch, at `places`."""
     conversation, user, first, _, moved = places
     names = [column for column in columns if column != "created_at"]
@@ -175,8 +192,10 @@ LEFT JOIN LATERAL (
 ORDER BY ends.position"""
 
 
-def _append(given: str) -> str:
-    return f"WITH {_moved()}, added AS ({_messages(given, _OF_MOVED)}\n)"
+def _append(columns: Collection[str], *, one: bool, window: bool = False) -> str:
+    given = (_one if one else _many)(columns)
+    added = f"WITH {_moved()}, added AS ({_messages(given, _OF_MOVED, columns)}\n)"
+    return f"{added}{_POSITIONS_AND_ENDS}" if window else f"{added} {_POSITIONS}"
 
 
 def _append_items(
@@ -190,10 +209,32 @@ WITH {_moved(condition)}, added AS ({_sent(_OF_MOVED, columns)}
 {_POSITIONS}"""
 
 
-APPEND_ONE: Final = Statement("log.append_one", f"{_append(_ONE)} {_POSITIONS}")
-APPEND: Final = Statement("log.append", f"{_append(_MANY)} {_POSITIONS}")
-APPEND_ONE_WINDOW: Final = Statement("log.append_one_window", _append(_ONE) + _POSITIONS_AND_ENDS)
-APPEND_WINDOW: Final = Statement("log.append_window", _append(_MANY) + _POSITIONS_AND_ENDS)
+@dataclass(frozen=True, slots=True)
+class Appends:
+    """The statements that append messages with the same columns: one or many of them.
+
+    Those for a `window` return it too.
+    """
+
+    columns: Collection[str]
+    one: Statement
+    many: Statement
+    one_window: Statement
+    many_window: Statement
+
+
+def _appends(columns: Collection[str], suffix: str = "") -> Appends:
+    return Appends(
+        columns,
+        Statement(f"log.append_one{suffix}", _append(columns, one=True)),
+        Statement(f"log.append{suffix}", _append(columns, one=False)),
+        Statement(f"log.append_one_window{suffix}", _append(columns, one=True, window=True)),
+        Statement(f"log.append_window{suffix}", _append(columns, one=False, window=True)),
+    )
+
+
+APPEND_PLAIN: Final = _appends(PLAIN_COLUMNS)
+APPEND_WHOLE: Final = _appends(MESSAGE_TYPES, "_whole")
 # Appends of items: without ids to store, with ids, and with a key.
 APPEND_ITEMS: Final = Statement("log.append_items", _append_items())
 APPEND_ITEMS_WITH_IDS: Final = Statement("log.append_items_with_ids", _append_items(_FREE))
@@ -205,7 +246,12 @@ APPEND_MIXED: Final = Statement(
     "log.append_mixed", _append_items(_FREE, key=True, columns=MESSAGE_TYPES)
 )
 
-CREATE: Final = Statement("log.create", f"WITH {_MADE} {_messages(_MANY, _OF_CALL)}")
+CREATE: Final = Statement(
+    "log.create", f"WITH {_MADE} {_messages(_many(PLAIN_COLUMNS), _OF_CALL, PLAIN_COLUMNS)}"
+)
+CREATE_WHOLE: Final = Statement(
+    "log.create_whole", f"WITH {_MADE} {_messages(_many(MESSAGE_TYPES), _OF_CALL, MESSAGE_TYPES)}"
+)
 CREATE_WITH_ITEMS: Final = Statement(
     "log.create_with_items",
     f"""
@@ -226,18 +272,22 @@ WHERE c.id = :conversation_id AND c.user_id = :user_id
 ORDER BY ends.position""",
 )
 
-GET: Final = Statement(
-    "log.get",
-    f"SELECT {message_columns('m')} FROM messages m "
-    "WHERE m.id = :message_id AND m.user_id = :user_id AND m.conversation_id = :conversation_id",
+_THE_MESSAGE: Final = (
+    "FROM messages m "
+    "WHERE m.id = :message_id AND m.user_id = :user_id AND m.conversation_id = :conversation_id"
+)
+GET: Final = Statement("log.get", f"SELECT {message_columns('m')} {_THE_MESSAGE}")
+GET_WHOLE: Final = Statement(
+    "log.get_whole", f"SELECT {message_columns('m')}, m.original {_THE_MESSAGE}"
 )
 
 # A row larger than `share` comes without its texts: it differs from all that it is compared with.
 STORED: Final = Statement(
     "log.stored",
     f"""
-SELECT {within(":share::bigint", message_columns("found"), MESSAGE_TEXTS)} FROM (
-  SELECT {message_columns("m")}, {message_bytes("m", ":share::bigint")} AS bytes FROM messages m
+SELECT {within(":share::bigint", f"{message_columns('found')}, found.original", WHOLE_TEXTS)} FROM (
+  SELECT {message_columns("m")}, m.original, {whole_bytes("m", ":share::bigint")} AS bytes
+  FROM messages m
   WHERE m.id = ANY(:ids::text[]::uuid[]) AND m.user_id = :user_id
 ) AS found""",
 )

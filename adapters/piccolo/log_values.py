@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, POSITIONS
-from chatkeep.adapters.piccolo.rows import MESSAGE_TYPES, message_arrays
+from chatkeep.adapters.piccolo.rows import MESSAGE_TYPES, are_plain, message_arrays
 from chatkeep.domain.items import ItemId, message_id_in
 from chatkeep.domain.log import Bounds, Entry, NewEntry, messages_of
 from chatkeep.domain.model import (
@@ -29,10 +29,16 @@ def have_items(entries: Sequence[NewEntry]) -> bool:
     return any(entry.item is not None for entry in entries)
 
 
-def most_bytes(entries: Sequence[NewEntry]) -> int:
+def most_bytes(entries: Sequence[NewEntry], *, originals: bool = True) -> int:
     """Return how many bytes entries have at most when they are stored."""
     return sum(
-        _MOST_BYTES * (len(each.content or "") + len(each.tool_calls or "") + len(each.metadata))
+        _MOST_BYTES
+        * (
+            len(each.content or "")
+            + len(each.tool_calls or "")
+            + len(each.metadata)
+            + (len(each.original) if originals and each.original else 0)
+        )
         + _BYTES_OF_NONE
         for each in messages_of(entries)
     ) + sum(_MOST_BYTES * len(each.item) + _BYTES_OF_NONE for each in entries if each.item)
@@ -66,7 +72,7 @@ def is_of_items(entries: Sequence[NewEntry]) -> bool:
     return all(
         each.name is None and each.metadata == EMPTY_OBJECT and each.created_at is None
         for each in messages_of(entries)
-    )
+    ) and are_plain(messages_of(entries))
 
 
 def entry_arrays(

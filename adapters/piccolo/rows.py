@@ -19,6 +19,7 @@ from chatkeep.domain.model import (
     JsonText,
     Message,
     NewMessage,
+    OriginalText,
     Role,
     Status,
 )
@@ -35,7 +36,8 @@ _STATUSES: Final = {status.value: status for status in Status}
 new_tuple: Final = tuple.__new__
 
 CONVERSATION_COLUMNS: Final = ", ".join(column_names(Conversations, without=["last_position"]))
-MESSAGE_COLUMNS: Final = column_names(Messages, without=["user_id", "item_id", "item"])
+MESSAGE_COLUMNS: Final = column_names(Messages, without=["user_id", "item_id", "item", "original"])
+"""Those that `to_message` reads."""
 
 
 def message_columns(table: str) -> str:
@@ -75,8 +77,21 @@ def to_message(row: Row) -> Message:
             from_jsonb(row["metadata"]),
             row["created_at"],
             row["position"],
+            row["tokens"],
+            row["starts_context"] or False,
+            row["format"],
+            None,
+            row["edited_at"],
         ),
     )
+
+
+def to_whole_message(row: Row) -> Message:
+    """Return the message of a row that has the column `original` too."""
+    message, original = to_message(row), row["original"]
+    if original is None:
+        return message
+    return message._replace(original=OriginalText(from_text(original)))
 
 
 def conversation_values(conversation: Conversation) -> dict[str, Any]:
@@ -103,27 +118,52 @@ _WRITTEN: Final[Mapping[str, tuple[str, Callable[[NewMessage], Any]]]] = {
     "name": ("text", lambda message: to_text(message.name)),
     "metadata": ("jsonb", lambda message: to_jsonb(message.metadata)),
     "created_at": ("timestamptz", lambda message: message.created_at),
+    "tokens": ("integer", lambda message: message.tokens),
+    "starts_context": ("boolean", lambda message: message.starts_context or None),
+    "edited_at": ("timestamptz", lambda message: message.edited_at),
+    "format": ("text", lambda message: message.format),
+    "original": ("text", lambda message: to_text(message.original)),
 }
 _WRITTEN_AS_TEXT: Final[Mapping[str, Callable[[NewMessage], str | None]]] = {
     **{column: write for column, (_, write) in _WRITTEN.items()},
     "id": lambda message: str(message.id),
     "created_at": lambda message: None if (at := message.created_at) is None else at.isoformat(),
+    "tokens": lambda message: None if message.tokens is None else str(message.tokens),
+    "starts_context": lambda message: "true" if message.starts_context else None,
+    "edited_at": lambda message: None if (at := message.edited_at) is None else at.isoformat(),
 }
 MESSAGE_TYPES: Final = {column: kind for column, (kind, _) in _WRITTEN.items()}
+
+PLAIN_COLUMNS: Final = (
+    *("id", "role", "content", "tool_calls", "tool_call_id", "name", "metadata", "created_at"),
+)
+"""Those that statements for plain messages write. In most messages all others are NULL."""
+
+_BEYOND_PLAIN: Final = [
+    write for column, (_, write) in _WRITTEN.items() if column not in PLAIN_COLUMNS
+]
 
 ITEM_MESSAGE_COLUMNS: Final = ("id", "role", "content", "tool_calls", "tool_call_id")
 """Those that the message of an item has values for."""
 
-# All are sent as arrays of text: for other array types the driver needs six extra round trips on
-# every new connection.
-MESSAGE_ARRAYS: Final = ", ".join(
-    f":{column}::text[]::{kind}[]" for column, kind in MESSAGE_TYPES.items()
-)
+
+def array_parameters(columns: Iterable[str] = MESSAGE_TYPES) -> str:
+    """Return the parameters for `message_arrays`.
+
+    All are arrays of text: for other array types the driver needs six extra round trips on every
+    new connection.
+    """
+    return ", ".join(f":{column}::text[]::{MESSAGE_TYPES[column]}[]" for column in columns)
 
 
-def message_values(message: NewMessage) -> dict[str, Any]:
+def are_plain(messages: Iterable[NewMessage]) -> bool:
+    """Return whether the messages have values in `PLAIN_COLUMNS` only."""
+    return all(write(message) is None for message in messages for write in _BEYOND_PLAIN)
+
+
+def message_values(message: NewMessage, columns: Iterable[str] = MESSAGE_TYPES) -> dict[str, Any]:
     """Return the values of a message by column."""
-    return {column: write(message) for column, (_, write) in _WRITTEN.items()}
+    return {column: _WRITTEN[column][1](message) for column in columns}
 
 
 def message_arrays(

@@ -140,6 +140,11 @@ class Messages(CompositeKey, Table, tablename="messages", db=DB):
     created_at = Timestamptz(default=TimestamptzNow())
     item_id = Text(null=True, default=None)
     item = JSON(null=True, default=None)
+    tokens = Integer(null=True, default=None)
+    starts_context = Boolean(null=True, default=None)
+    edited_at = Timestamptz(null=True, default=None)
+    format = Text(null=True, default=None)
+    original = Text(null=True, default=None)
 
 
 class ConversationItems(CompositeKey, Table, tablename="conversation_items", db=DB):

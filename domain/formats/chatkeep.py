@@ -4,7 +4,8 @@
 
 All keys may be null or absent, except `messages` and the `role` of a message. `source`, the origin
 of a conversation, is kept in its metadata. `item` has the exact JSON text of an item from OpenAI's
-API, in a string. An item that is not a message has no `role`, but keeps its place in `messages`.
+API, in a string, and `original` that of a message's original. An item that is not a message has no
+`role`, but keeps its place in `messages`.
 
 The readers of all other formats build such a document, and let it be read here.
 """
@@ -32,6 +33,7 @@ from chatkeep.domain.formats.values import parse_time, read_id, read_time, write
 from chatkeep.domain.items import ItemText, message_id_in
 from chatkeep.domain.json_fields import (
     check_json,
+    check_original,
     json_text,
     metadata_text,
     stable_json,
@@ -47,6 +49,7 @@ from chatkeep.domain.model import (
     Message,
     MessageId,
     NewMessage,
+    OriginalText,
     Role,
     Status,
 )
@@ -58,10 +61,14 @@ _FIELDS: Final = frozenset(
         *("created_at", "updated_at"),
     }
 )
+_EXTRAS: Final = ("edited_at", "tokens", "starts_context", "format", "original")
+"""Fields that few messages have."""
+
 _MESSAGE_FIELDS: Final = frozenset(
     {
         *("role", "content", "tool_calls", "tool_call_id", "name", "metadata", "id"),
         *("created_at", "item"),
+        *_EXTRAS,
     }
 )
 _ITEM_FIELDS: Final = frozenset({"item", "created_at"})
@@ -151,6 +158,10 @@ def _message(message: Message, item: ItemText | None, embed: Embed) -> Document:
         document["metadata"] = embed(message.metadata)
     document["id"] = message.id
     document["created_at"] = message.created_at
+    for name in _EXTRAS:
+        value = getattr(message, name)
+        if value is not None and value is not False:
+            document[name] = value
     if item is not None:
         document["item"] = item
     return document
@@ -174,7 +185,7 @@ def _rewrite(document: Document) -> Document:
     document = dict(document)
     if "id" in document:
         document["id"] = str(UUID(document["id"]))
-    for name in ("created_at", "updated_at"):
+    for name in ("created_at", "updated_at", "edited_at"):
         if name in document:
             document[name] = write_time(parse_time(document[name], name))
     return document
@@ -209,6 +220,7 @@ def _entry(given: Document, field: str) -> NewEntry:
         and item.message is not None
         and name is None
         and metadata is None
+        and given.keys().isdisjoint(_EXTRAS)
         and (role, content, call_id) == _said(item.message)
         and calls == _calls(item.message)
     )
@@ -221,6 +233,7 @@ def _entry(given: Document, field: str) -> NewEntry:
         metadata=metadata_text(metadata, field=f"{field}.metadata"),
         id=None if message_id is None else MessageId(message_id),
         created_at=created_at,
+        **_extras(given, field),
     )
     if item is None:
         return NewEntry(message=message)
@@ -232,6 +245,25 @@ def _entry(given: Document, field: str) -> NewEntry:
         item_id=item.id,
         is_of_item=is_of_item,
     )
+
+
+def _extras(given: Document, field: str) -> dict[str, Any]:
+    original = get_optional(given, "original", field, str)
+    return {
+        "edited_at": read_time(given, "edited_at", field),
+        "tokens": get_optional(given, "tokens", field, int),
+        "starts_context": get_optional(given, "starts_context", field, bool) or False,
+        "format": get_optional(given, "format", field, str),
+        "original": None if original is None else _original(original, f"{field}.original"),
+    }
+
+
+def _original(text: str, field: str) -> OriginalText:
+    try:
+        check_json(text)
+    except ValueError as error:
+        raise InvalidValueError(field, f"is not JSON in a string: {error}") from error
+    return check_original(text, field=field)
 
 
 def _tool_calls(calls: list[Any] | None, field: str, *, checked: bool) -> JsonText | None:

@@ -96,7 +96,7 @@ def _option(limit_name: str) -> str:
 @_limit("max_message_chars", "characters of any message")
 @_limit("max_title_chars", "characters of a title")
 @_limit("max_metadata_bytes", "bytes of metadata")
-@_limit("max_item_bytes", "bytes of an item of OpenAI's API")
+@_limit("max_item_bytes", "bytes of an item of OpenAI's API, or of an original")
 def import_(
     paths: tuple[Path, ...],
     user: UserId,

@@ -13,12 +13,13 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.json_fields import metadata_text, tool_calls_text
-from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits
+from chatkeep.domain.json_fields import check_original, metadata_text, tool_calls_text
+from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits, OriginalText
 from chatkeep.entrypoints.http.validation import explain_body_error
 
 _T = TypeVar("_T")
 
+_NULL: Final = b"null"
 _WHITE_SPACE: Final = b" \t\n\r"
 
 
@@ -72,6 +73,20 @@ def parse_tool_calls(given: Raw | UnsetType, limits: Limits, *, field: str) -> J
         limits.check("max_message_chars", len(document), field=field, unit="characters")
     calls = decode_document(_decode_objects_or_null, document, field)
     return tool_calls_text(calls, field=field, limits=limits, encode=encode)
+
+
+def parse_original(given: Raw | UnsetType, limits: Limits, *, field: str) -> OriginalText | None:
+    """Return a message's original, exactly as it was sent.
+
+    Raises `InvalidValueError` or `LimitExceededError` naming the field, and `UnicodeDecodeError`.
+    """
+    if isinstance(given, UnsetType):
+        return None
+    document = bytes(given)
+    if document == _NULL:
+        return None
+    limits.check("max_item_bytes", len(document), field=field, unit="bytes")
+    return check_original(document.decode(), field=field)
 
 
 def minimal_size(document: bytes) -> int:

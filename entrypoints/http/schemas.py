@@ -10,6 +10,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from chatkeep.domain import model
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import (
+    MAX_FORMAT_CHARS,
+    MAX_TOKENS,
     Changes,
     Conversation,
     Limits,
@@ -20,7 +22,11 @@ from chatkeep.domain.model import (
     Usage,
 )
 from chatkeep.domain.model import NewMessage as DomainNewMessage
-from chatkeep.entrypoints.http.json_documents import parse_metadata, parse_tool_calls
+from chatkeep.entrypoints.http.json_documents import (
+    parse_metadata,
+    parse_original,
+    parse_tool_calls,
+)
 from chatkeep.entrypoints.http.model_formats import AnthropicContext, OpenAIContext
 
 _T = TypeVar("_T")
@@ -50,6 +56,31 @@ ToolCallId = Annotated[str, Meta(description="for the role tool: the call that i
 Name = Annotated[
     str, Meta(description="the author or the tool, if the role does not say it precisely enough")
 ]
+Tokens = Annotated[
+    int,
+    Meta(
+        description="how many tokens it is for the model; otherwise `max_tokens` estimates them",
+        extra_json_schema={"minimum": 0, "maximum": MAX_TOKENS},
+    ),
+]
+StartsContext = Annotated[
+    bool,
+    Meta(description="contexts begin with it: it is a summary of what came before, or a new start"),
+]
+FormatName = Annotated[
+    str,
+    Meta(
+        description="the name of the format of `original`, such as `ai-sdk`, without spaces",
+        extra_json_schema={"minLength": 1, "maxLength": MAX_FORMAT_CHARS},
+    ),
+]
+Original = Annotated[
+    Raw,
+    Meta(
+        description="your own document for it, any JSON; kept as it is written, byte for byte",
+        extra_json_schema={},
+    ),
+]
 OwnId = Annotated[UUID, Meta(description="an id of your choice makes it safe to send it again")]
 Title = Annotated[str, Meta(description="a title to show in a list")]
 Retain = Annotated[
@@ -60,6 +91,9 @@ Retain = Annotated[
 # Stored JSON is passed on unchanged.
 StoredMetadata = Annotated[Raw, Meta(description="as it was sent", extra_json_schema=_OBJECT)]
 StoredToolCalls = Annotated[Raw, Meta(description="as they were sent", extra_json_schema=_OBJECTS)]
+StoredOriginal = Annotated[
+    Raw, Meta(description="byte for byte as it was sent; only if requested", extra_json_schema={})
+]
 Moment = Annotated[datetime, Meta(tz=True)]
 NextCursor = Annotated[
     str, Meta(description="send it as `cursor` to get the next page; null on the last one")
@@ -76,6 +110,10 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
     name: Name | None = None
     metadata: Metadata | UnsetType = UNSET
     id: OwnId | None = None
+    tokens: Tokens | None = None
+    starts_context: StartsContext = False
+    format: FormatName | None = None
+    original: Original | UnsetType = UNSET
 
     def to_domain(self, limits: Limits, *, within: str = "") -> DomainNewMessage:
         return DomainNewMessage(
@@ -86,6 +124,10 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
             tool_call_id=self.tool_call_id,
             name=self.name,
             metadata=parse_metadata(self.metadata, limits, field=f"{within}metadata"),
+            tokens=self.tokens,
+            starts_context=self.starts_context,
+            format=self.format,
+            original=parse_original(self.original, limits, field=f"{within}original"),
         )
 
 
@@ -112,6 +154,10 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
     name: Name | UnsetType | None = UNSET
     metadata: Metadata | UnsetType = UNSET
     id: OwnId | UnsetType | None = UNSET
+    tokens: Tokens | UnsetType | None = UNSET
+    starts_context: StartsContext | UnsetType = UNSET
+    format: FormatName | UnsetType | None = UNSET
+    original: Original | UnsetType = UNSET
 
     def to_domain(self, limits: Limits) -> list[DomainNewMessage]:
         if self.messages is UNSET:
@@ -132,6 +178,10 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
             name=_or_none(self.name),
             metadata=self.metadata,
             id=_or_none(self.id),
+            tokens=_or_none(self.tokens),
+            starts_context=self.starts_context is True,
+            format=_or_none(self.format),
+            original=self.original,
         ).to_domain(limits)
 
 
@@ -202,7 +252,7 @@ class ConversationOut(Struct, kw_only=True):
 
 
 class MessageOut(Struct, kw_only=True):
-    """A message as it is stored."""
+    """A message as it is stored. Fields that are not required are left out where they are empty."""
 
     id: UUID
     conversation_id: UUID
@@ -213,9 +263,16 @@ class MessageOut(Struct, kw_only=True):
     name: str | None
     metadata: StoredMetadata
     created_at: Moment
+    tokens: Tokens | UnsetType = UNSET
+    starts_context: StartsContext | UnsetType = UNSET
+    edited_at: Annotated[Moment, Meta(description="the time of the last edit")] | UnsetType = UNSET
+    format: FormatName | UnsetType = UNSET
+    original: StoredOriginal | UnsetType = UNSET
 
     @classmethod
     def from_domain(cls, message: Message) -> Self:
+        """Return the message. It has its original if `message` was read with it."""
+        original = message.original
         return cls(
             id=message.id,
             conversation_id=message.conversation_id,
@@ -226,6 +283,11 @@ class MessageOut(Struct, kw_only=True):
             name=message.name,
             metadata=Raw(message.metadata),
             created_at=message.created_at,
+            tokens=UNSET if message.tokens is None else message.tokens,
+            starts_context=message.starts_context or UNSET,
+            edited_at=UNSET if message.edited_at is None else message.edited_at,
+            format=UNSET if message.format is None else message.format,
+            original=UNSET if original is None else Raw(original),
         )
 
 

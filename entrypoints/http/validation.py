@@ -1,6 +1,7 @@
 """Translates the decoder's errors into messages that help the caller."""
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -10,14 +11,14 @@ from chatkeep.domain.finding import Sort
 from chatkeep.domain.formats.table import Format
 from chatkeep.domain.model import Order, Role, Status
 
-# A field with one of these names has this type in every body and query.
+# A field with one of these names has this type in every body and query; `format` only in a query.
 _CHOICES: Final[dict[str, type[StrEnum]]] = {
     "role": Role,
     "status": Status,
     "order": Order,
     "sort": Sort,
-    "format": Format,
 }
+_CHOICES_OF_PARAMETERS: Final[dict[str, type[StrEnum]]] = {**_CHOICES, "format": Format}
 _TYPES: Final = {
     "array": "an array",
     "bool": "a boolean",
@@ -71,12 +72,13 @@ def explain_parameter_error(name: str, message: str) -> tuple[str, str]:
     if name == "data":
         return "body", "is empty; send a JSON object"
     # Values in a URL are always strings and never null: saying so would not help.
-    reason = _explain(name, message).removesuffix(", not a string").removesuffix(" or null")
+    reason = _explain(name, message, _CHOICES_OF_PARAMETERS)
+    reason = reason.removesuffix(", not a string").removesuffix(" or null")
     return name, reason
 
 
-def _explain(field: str, message: str) -> str:
-    if choices := _CHOICES.get(field.rpartition(".")[2]):
+def _explain(field: str, message: str, choices_of: Mapping[str, type[StrEnum]] = _CHOICES) -> str:
+    if choices := choices_of.get(field.rpartition(".")[2]):
         return f"must be one of {', '.join(choices)}"
     if types := _WRONG_TYPE.match(message):
         return f"must be {_name_types(types['expected'])}, not {_name_types(types['actual'])}"

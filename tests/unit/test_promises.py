@@ -2,6 +2,7 @@
 
 # ruff: noqa: ANN401 - what breaks a promise passes on whatever it is called with
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,11 +16,12 @@ from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.errors import ChatkeepError, RetainedError
 from chatkeep.domain.finding import Filter, Found, MatchCount
 from chatkeep.domain.items import ItemText
-from chatkeep.domain.log import Appended, Created, Entry
+from chatkeep.domain.log import Appended, Created, Entry, View
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
     MessageId,
+    OriginalText,
     Position,
     Usage,
     UserId,
@@ -154,6 +156,19 @@ class RewritesItems(MemoryLog):
         return replace(found, items=rewritten)
 
 
+class RewritesOriginals(MemoryLog):
+    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+        found = await super().page(*args, **kwargs)
+        return replace(found, items=[_encode_again(entry) for entry in found.items])
+
+
+class AlwaysReadsOriginals(MemoryLog):
+    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+        view = kwargs.pop("view")
+        wanted = View.ORIGINALS if view is View.MESSAGES else view
+        return await super().page(*args, view=wanted, **kwargs)
+
+
 class FindsEverything(MemoryConversations):
     async def find(self, user_id: UserId, wanted: Filter, **kwargs: Any) -> Found:
         return await super().find(user_id, replace(wanted, metadata={}), **kwargs)
@@ -186,6 +201,14 @@ class FindsStrangers(MemoryConversations):
         return Found(items, None)
 
 
+def _encode_again(entry: Entry) -> Entry:
+    message = entry.message
+    if message is None or message.original is None:
+        return entry
+    text = OriginalText(json.dumps(json.loads(message.original)))
+    return entry._replace(message=message._replace(original=text))
+
+
 def _text(entry: Entry) -> str:
     return (entry.message and entry.message.content) or ""
 
@@ -210,6 +233,8 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("atomicity", "log", KeepsHalf),
         ("text", "log", DropsNul),
         ("items", "log", RewritesItems),
+        ("originals", "log", RewritesOriginals),
+        ("originals", "log", AlwaysReadsOriginals),
         ("filters", "conversations", FindsEverything),
         ("filters", "conversations", ForgetsTimes),
         ("filters", "conversations", CountsEverything),

@@ -403,7 +403,7 @@ def test_statements_go_through_the_engine() -> None:
 
 PAGES = (
     f"page.{kind}.{order}.{bound}"
-    for kind in ("items", "messages", "whole")
+    for kind in ("items", "messages", "originals", "whole")
     for order in ("asc", "desc")
     for bound in ("item", "messages", "positions")
 )
@@ -417,7 +417,8 @@ NAMES = {
     "locks": ("try", "wait"),
     "log": (
         *("append", "append_items", "append_items_with_ids", "append_items_with_key"),
-        "append_mixed",
+        *("append_mixed", "append_one_whole", "append_one_window_whole", "append_whole"),
+        *("append_window_whole", "at.originals", "create_whole", "get_whole"),
         *("append_one", "append_one_window", "append_window", "at.items", "at.messages"),
         *("at.whole", "calls_before", "count", "create", "create_with_items", "delete"),
         *("delete_at", "find", "get", "key", "stored", "taken", "window", *PAGES),
@@ -457,7 +458,7 @@ def test_the_statements_are_found() -> None:
         "conversations.LIST_STATUS",
         "log_pages.AT",
         "log_pages.PAGE",
-        "log_statements.APPEND",
+        "log_statements.APPEND_PLAIN",
         "log_statements.APPEND_ITEMS",
         "log_statements.CREATE",
         "log_statements.WINDOW",

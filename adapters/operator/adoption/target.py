@@ -15,8 +15,8 @@ from piccolo.columns.combination import WhereRaw
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import first_line
 from chatkeep.adapters.piccolo.rows import (
-    MESSAGE_ARRAYS,
     MESSAGE_TYPES,
+    array_parameters,
     message_arrays,
     message_columns,
     to_jsonb,
@@ -90,7 +90,7 @@ ADD_MESSAGES: Final = Statement(
     "adoption.add_messages",
     f"""
 INSERT INTO messages ({", ".join(MESSAGE_TYPES)}, conversation_id, user_id, position)
-SELECT * FROM unnest({MESSAGE_ARRAYS}, :conversation_ids::text[]::uuid[], :user_ids::text[],
+SELECT * FROM unnest({array_parameters()}, :conversation_ids::text[]::uuid[], :user_ids::text[],
                      :positions::text[]::bigint[])""",
 )
 

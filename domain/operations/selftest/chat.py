@@ -5,7 +5,15 @@ from typing import Final
 
 from chatkeep.domain.errors import ConversationIdTakenError, KeyTakenError, MessageIdTakenError
 from chatkeep.domain.finding import Filter, MatchCount, Sort
-from chatkeep.domain.model import EMPTY_OBJECT, Conversation, JsonText, Order, Role, same_json
+from chatkeep.domain.model import (
+    EMPTY_OBJECT,
+    Conversation,
+    JsonText,
+    Order,
+    OriginalText,
+    Role,
+    same_json,
+)
 from chatkeep.domain.operations.selftest.builders import (
     HOUR,
     KEY,
@@ -29,6 +37,12 @@ _CALLS: Final = JsonText('[{"id":"c","type":"function","function":{"name":"f","a
 # wrong.
 _TEXT: Final = "\0 \ufdd0 \ufdd00 \ufffe \\u0000 e\u0301 \u200f\u05d0 \U0001f9f5 ' \" \\ \r\n\t"
 _JSON: Final = JsonText('{"text":"\\u0000 \ufdd0 \U0001f9f5","n":1.10,"z":[null,true]}')
+
+# What is lost if JSON is decoded and encoded again.
+_ORIGINALS: Final = (
+    '{ "b" : 1.10, "a":[ ],\t"a":1e999, "s":"\\u00e9\\/\\ud83e\\uddf5\\u0000 \ufdd0 \U0001f9f5"}',
+    f'["\ufdd00", {"9" * 400}, -0]',
+)
 
 
 async def create(store: StoreUnderTest) -> str:
@@ -188,6 +202,23 @@ async def text(store: StoreUnderTest) -> str:
     expect_same(messages, await store.history(new), "with every kind of character")
     expect((await store.reload(new)).title == _TEXT, "a title came back changed")
     return "NUL, the character that stands for it, and others came back exactly"
+
+
+async def originals(store: StoreUnderTest) -> str:
+    """Keep a client's own document byte for byte, and return it only when it is asked for."""
+    sent = [
+        new_message("one")._replace(format="own", original=OriginalText(each), tokens=3)
+        for each in _ORIGINALS
+    ]
+    conversation = await store.start(sent[0])
+    await store.append(conversation, *sent[1:])
+    await store.append(conversation, *sent[1:])
+    expect_same(sent, await store.history(conversation, originals=True), "with originals")
+    first, *_ = await store.history(conversation)
+    expect(first.original is None, "an original came back that was not asked for")
+    found = await store.log.get(store.user, conversation.id, first.id, original=True)
+    expect(found.original == sent[0].original, "the original of one message came back changed")
+    return f"{len(sent)} documents came back byte for byte"
 
 
 async def items(store: StoreUnderTest) -> str:

@@ -9,6 +9,7 @@ from chatkeep.domain.operations.selftest.chat import (
     filters,
     items,
     order,
+    originals,
     retry,
     text,
 )
@@ -33,6 +34,7 @@ PROMISES: Final[Mapping[str, Scenario]] = {
         atomicity,
         text,
         items,
+        originals,
         filters,
     )
 }

@@ -99,7 +99,7 @@ class StoreUnderTest(Stores):
         )
         return found.messages
 
-    async def history(
+    async def history(  # noqa: PLR0913 - each is one independent part of the question
         self,
         conversation: Conversation,
         *,
@@ -107,9 +107,15 @@ class StoreUnderTest(Stores):
         after: Position | MessageId | None = None,
         before: Position | MessageId | None = None,
         limit: int = MANY,
+        originals: bool = False,
     ) -> list[Message]:
         found = await self.page_history(
-            conversation, order=order, after=after, before=before, limit=limit
+            conversation,
+            order=order,
+            after=after,
+            before=before,
+            limit=limit,
+            originals=originals,
         )
         return list(found.items)
 
@@ -122,6 +128,7 @@ class StoreUnderTest(Stores):
         before: Position | MessageId | None = None,
         limit: int = MANY,
         max_bytes: int = NO_BOUND,
+        originals: bool = False,
     ) -> Page[Message]:
         """Return a page of the messages between two of them, by their positions or ids."""
         bounds = Bounds(
@@ -134,7 +141,7 @@ class StoreUnderTest(Stores):
             conversation.user_id,
             conversation.id,
             bounds,
-            view=View.MESSAGES,
+            view=View.ORIGINALS if originals else View.MESSAGES,
             order=order,
             limit=limit,
             max_bytes=max_bytes,

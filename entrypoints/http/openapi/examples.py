@@ -71,6 +71,21 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
             "id": _MESSAGE,
             **_ANSWER,
         },
+        "one message with your own document of it": {
+            **_ANSWER,
+            "tokens": 9,
+            "format": "ai-sdk",
+            "original": {
+                "id": "msg-8",
+                "role": "assistant",
+                "parts": [{"type": "text", "text": _ANSWER["content"]}],
+            },
+        },
+        "a summary, with which contexts begin from now on": {
+            "role": "system",
+            "content": "So far: order 1043 was shipped this morning.",
+            "starts_context": True,
+        },
         "a turn with a tool": {"messages": [_QUESTION, _CALL, _RESULT, _ANSWER]},
     },
 }

@@ -169,5 +169,7 @@ def _check_may_hold(caller: Caller, retain: bool | UnsetType) -> None:  # noqa: 
 def _describe_created(created: Created) -> CreatedConversation:
     out = CreatedConversation.from_domain(created.conversation)
     if created.messages:
-        out.messages = [MessageOut.from_domain(message) for message in created.messages]
+        out.messages = [
+            MessageOut.from_domain(message.without_original()) for message in created.messages
+        ]
     return out

@@ -44,6 +44,9 @@ MaxChars = Annotated[
         description="at most this many characters in total; drops the oldest messages",
     ),
 ]
+Originals = Annotated[
+    bool, Parameter(description="also return each message's `original`, if it has one")
+]
 FormatOf = Annotated[
     Format, Parameter(description="which model API the messages are for (default: openai)")
 ]
@@ -98,7 +101,10 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         metrics.record_append(len(result.messages), over_soft_limit=result.over_soft_limit)
         return JsonResponse(
             Appended(
-                messages=[MessageOut.from_domain(message) for message in result.messages],
+                messages=[
+                    MessageOut.from_domain(message.without_original())
+                    for message in result.messages
+                ],
                 context=UNSET if result.context is None else context_answer(result.context, format),
             ),
             headers=_make_warning(result, chatkeep.limits.soft_max_conversation_messages),
@@ -125,6 +131,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         before: FromQuery[
             Annotated[UUID | None, Parameter(description="only those before this message")]
         ] = None,
+        originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter
     ) -> MessagePage:
         """All messages in pages, oldest first, or latest first with `order=desc`.
 
@@ -148,6 +155,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             bounds=bounds,
             order=order,
             limit=limit,
+            originals=originals,
         )
         return MessagePage(
             items=[MessageOut.from_domain(message) for message in page.items],
@@ -193,12 +201,18 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         responses=problems(404),
     )
     async def get_one(
-        request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
+        request: JsonRequest,
+        conversation_id: ConversationPath,
+        message_id: MessagePath,
+        originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter
     ) -> MessageOut:
         """One message of the conversation."""
         return MessageOut.from_domain(
             await chatkeep.get_message(
-                require_user(request.user), ConversationId(conversation_id), MessageId(message_id)
+                require_user(request.user),
+                ConversationId(conversation_id),
+                MessageId(message_id),
+                original=originals,
             )
         )
 

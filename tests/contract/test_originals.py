@@ -1,0 +1,3 @@
+"""The contract of `chatkeep.testing.contract.originals`, on both adapters."""
+
+from chatkeep.testing.contract.originals import *  # noqa: F403
