@@ -212,7 +212,6 @@ async def originals(store: StoreUnderTest) -> str:
     ]
     conversation = await store.start(sent[0])
     await store.append(conversation, *sent[1:])
-    await store.append(conversation, *sent[1:])
     expect_same(sent, await store.history(conversation, originals=True), "with originals")
     first, *_ = await store.history(conversation)
     expect(first.original is None, "an original came back that was not asked for")

@@ -18,7 +18,7 @@ OF_THE_SERVER = frozenset({"durability", "maintenance", "connections", "activity
 
 PROMISES = (
     *("create", "order", "counts", "retry", "cascade", "erasure", "hold", "isolation", "refusal"),
-    *("atomicity", "text", "items", "filters", "plain"),
+    *("atomicity", "text", "items", "originals", "filters", "plain"),
 )
 
 
