@@ -86,14 +86,28 @@ class KeyTakenError(ConflictError):
         self.key = key
 
 
+class SuffixDiffersError(ConflictError):
+    """The messages to replace are not those that the caller expected.
+
+    `found` are the ids of those that are there, in order; of many, the first.
+    """
+
+    def __init__(self, found: Sequence[UUID]) -> None:
+        super().__init__(
+            "The messages to replace are not those that you expected, so nothing was changed. "
+            "`found` are the ids of those that are there."
+        )
+        self.found = tuple(found)
+
+
 class RetainedError(ConflictError):
-    """The conversation is on hold, so nothing in it may be deleted."""
+    """The conversation is on hold, so nothing in it may be deleted or rewritten."""
 
     def __init__(self, conversation_id: UUID) -> None:
         super().__init__(
-            f"Conversation {conversation_id} is on hold: nothing of it can be deleted. A service "
-            f'key lifts the hold first: PATCH /v1/conversations/{conversation_id} {{"retain": '
-            "false}."
+            f"Conversation {conversation_id} is on hold: nothing in it may be deleted or rewritten."
+            f" A service key lifts the hold first: PATCH /v1/conversations/{conversation_id} "
+            '{"retain": false}.'
         )
         self.conversation_id = conversation_id
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from chatkeep.domain.context import Window
+from chatkeep.domain.editing import Replaced, Truncated
 from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort
 from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.items import ItemId
@@ -26,6 +27,7 @@ from chatkeep.domain.model import (
     ConversationId,
     Message,
     MessageId,
+    NewMessage,
     Order,
     Position,
     Status,
@@ -280,6 +282,45 @@ class Log(Protocol):
         """Delete the entry at that position. Return whether there was one.
 
         Raises `RetainedError` while its conversation is on hold.
+        """
+        ...
+
+    async def truncate(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        keep: bool,
+    ) -> Truncated:
+        """Delete all entries after the message, and the message itself unless `keep`.
+
+        Their positions are never used again, and `updated_at` stays the same.
+        Raises `MessageNotFoundError`; `RetainedError` while the conversation is on hold, unless
+        there is nothing to delete.
+        """
+        ...
+
+    async def replace(  # noqa: PLR0913, PLR0917 - each is one independent part of the call
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        after: MessageId | None,
+        expected: Sequence[MessageId],
+        messages: Sequence[NewMessage],
+        at: datetime,
+    ) -> Replaced:
+        """Replace everything after the message `after`, or the whole log, by `messages`.
+
+        All or nothing, and only if the messages there are those of `expected`, in that order. The
+        new messages have ids, which may be those of replaced messages, and new positions. If the
+        log already ends with equal messages there, nothing changes and these are returned, so the
+        call can be repeated. `updated_at` becomes `at`, but never goes back, unless `messages` are
+        empty.
+        Raises `ConversationNotFoundError`; `MessageNotFoundError` for `after`;
+        `SuffixDiffersError`; `MessageIdTakenError` if a message that stays, or another one of
+        `messages`, has an id; `RetainedError` while the conversation is on hold, unless there is
+        nothing to delete.
         """
         ...
 

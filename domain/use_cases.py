@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chatkeep.domain.context import Context, select
+from chatkeep.domain.editing import Replaced, Truncated
 from chatkeep.domain.errors import InvalidValueError, UserNotFoundError
 from chatkeep.domain.finding import (
     MAX_COUNTED,
@@ -317,6 +318,42 @@ class Chatkeep:
     ) -> None:
         """Delete the message. Raises `MessageNotFoundError`, `RetainedError`."""
         await self.log.delete(user_id, conversation_id, message_id)
+
+    async def truncate(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        keep: bool,
+    ) -> Truncated:
+        """Delete everything after the message, and the message itself unless `keep`.
+
+        Raises `MessageNotFoundError`, `RetainedError`.
+        """
+        return await self.log.truncate(user_id, conversation_id, message_id, keep=keep)
+
+    async def replace(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        messages: Sequence[NewMessage],
+        *,
+        after: MessageId | None,
+        expected: Sequence[MessageId],
+    ) -> Replaced:
+        """Replace everything after a message, or the whole log, if it is the `expected` messages.
+
+        If the caller chose an id, the call can be repeated: it then returns what is stored.
+        Raises `ConversationNotFoundError`, `MessageNotFoundError`, `SuffixDiffersError`,
+        `MessageIdTakenError`, `RetainedError`, and `InvalidValueError` or `LimitExceededError`
+        naming the field.
+        """
+        self._check_batch(messages)
+        at = self.clock.now()
+        return await self.log.replace(
+            user_id, conversation_id, after, expected, assign_ids(messages, at), at
+        )
 
     async def usage(self, user_id: UserId) -> Usage:
         return await self.users.usage(user_id)

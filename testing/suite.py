@@ -23,10 +23,12 @@ from chatkeep.testing.contract.originals import *
 from chatkeep.testing.contract.page_bytes import *
 from chatkeep.testing.contract.promises import *
 from chatkeep.testing.contract.recreating import *
+from chatkeep.testing.contract.replacing import *
 from chatkeep.testing.contract.retrying import *
 from chatkeep.testing.contract.sweeping import *
 from chatkeep.testing.contract.text import *
 from chatkeep.testing.contract.tool_results import *
+from chatkeep.testing.contract.truncating import *
 from chatkeep.testing.contract.users import *
 from chatkeep.testing.contract.window import *
 

@@ -2,12 +2,11 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from chatkeep.adapters.memory.log_changes import MemoryLogChanges
 from chatkeep.adapters.memory.store import (
     KeptConversation,
-    MemoryStore,
     by_position,
     size,
     size_of_message,
@@ -41,9 +40,8 @@ from chatkeep.domain.model import (
 from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryLog:
-    store: MemoryStore
+class MemoryLog(MemoryLogChanges):
+    __slots__ = ()
 
     async def create(
         self,
@@ -182,25 +180,6 @@ class MemoryLog:
             for call in calls(message.tool_calls)
             if call.id in call_ids
         }
-
-    async def delete(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
-    ) -> None:
-        user = self.store.user(user_id)
-        message = user.message(conversation_id, message_id)
-        kept = user.conversations[conversation_id]
-        user.remove(kept, Entry(message.position, message.created_at, message))
-
-    async def delete_at(
-        self, user_id: UserId, conversation_id: ConversationId, position: Position
-    ) -> bool:
-        user = self.store.user(user_id)
-        kept = user.conversations.get(conversation_id)
-        entry = None if kept is None else kept.at(position)
-        if kept is None or entry is None:
-            return False
-        user.remove(kept, entry)
-        return True
 
     def _stored_before(
         self,

@@ -1,7 +1,7 @@
 """The data of the memory adapters. It is grouped by user, so that no call reaches another user."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
@@ -116,15 +116,23 @@ class KeptUser:
         self, kept: KeptConversation, new: Sequence[NewEntry], at: datetime
     ) -> tuple[Entry, ...]:
         """Add entries to a conversation of the user, all or none. Raises `MessageIdTakenError`."""
-        ids = set[MessageId]()
-        for entry in new:
-            if entry.message is not None and entry.message.id is not None:
-                if entry.message.id in self.messages or entry.message.id in ids:
-                    raise MessageIdTakenError(entry.message.id)
-                ids.add(entry.message.id)
+        self.check_free(new)
         stored = kept.append(new, at)
         self.messages.update((message.id, message) for message in messages_in(stored))
         return stored
+
+    def check_free(self, new: Sequence[NewEntry], *, but: Collection[MessageId] = ()) -> None:
+        """Raise `MessageIdTakenError` if a message, except for those of `but`, has an id of `new`.
+
+        Also for an id that is twice in `new`.
+        """
+        ids = set[MessageId]()
+        for entry in new:
+            if entry.message is not None and entry.message.id is not None:
+                is_taken = entry.message.id in self.messages and entry.message.id not in but
+                if is_taken or entry.message.id in ids:
+                    raise MessageIdTakenError(entry.message.id)
+                ids.add(entry.message.id)
 
     def message(self, conversation_id: ConversationId, message_id: MessageId) -> Message:
         """Return the message, or raise `MessageNotFoundError`."""
@@ -139,6 +147,16 @@ class KeptUser:
         kept.remove(entry)
         if entry.message is not None:
             del self.messages[entry.message.id]
+
+    def remove_from(self, kept: KeptConversation, start: int) -> Sequence[Entry]:
+        """Delete the entries of a conversation from an index on, and return them.
+
+        Raises `RetainedError`, unless there are none.
+        """
+        gone = kept.entries[start:]
+        for entry in reversed(gone):
+            self.remove(kept, entry)
+        return gone
 
     def drop(self, conversation_id: ConversationId) -> KeptConversation:
         """Delete a conversation with all its entries, and return it."""

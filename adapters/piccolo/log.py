@@ -12,7 +12,8 @@ import asyncpg
 
 from chatkeep.adapters.piccolo.conversations import explain_unprovisioned
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.log_reader import LogReader, are_withheld, share_of_end
+from chatkeep.adapters.piccolo.log_changes import LogChanges
+from chatkeep.adapters.piccolo.log_reader import are_withheld, share_of_end
 from chatkeep.adapters.piccolo.log_repeats import Repeats
 from chatkeep.adapters.piccolo.log_statements import (
     APPEND_ITEMS,
@@ -24,8 +25,6 @@ from chatkeep.adapters.piccolo.log_statements import (
     CREATE,
     CREATE_WHOLE,
     CREATE_WITH_ITEMS,
-    DELETE,
-    DELETE_AT,
 )
 from chatkeep.adapters.piccolo.log_values import (
     entry_arrays,
@@ -41,7 +40,6 @@ from chatkeep.adapters.piccolo.rows import (
     ITEM_MESSAGE_COLUMNS,
     MESSAGE_TYPES,
     PLAIN_COLUMNS,
-    Row,
     are_plain,
     conversation_values,
     message_arrays,
@@ -50,7 +48,7 @@ from chatkeep.adapters.piccolo.rows import (
 )
 from chatkeep.adapters.piccolo.users import NO_USER
 from chatkeep.domain.context import MAX_HEAD, Window
-from chatkeep.domain.errors import ConversationNotFoundError, MessageNotFoundError, RetainedError
+from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.log import (
     Appended,
     Created,
@@ -63,15 +61,13 @@ from chatkeep.domain.log import (
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
-    MessageId,
-    Position,
     UserId,
     is_opening,
 )
 from chatkeep.domain.pages import NO_BOUND
 
 
-class PiccoloLog(LogReader):
+class PiccoloLog(LogChanges):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._repeats = Repeats(engine, self)
@@ -132,23 +128,6 @@ class PiccoloLog(LogReader):
             return appended
         ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
         return Appended(appended.entries, appended.message_count, ends)
-
-    async def delete(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
-    ) -> None:
-        rows, again = await self._engine.fetch_noting(
-            DELETE, conversation_id=conversation_id, user_id=user_id, message_id=message_id
-        )
-        if not _is_deleted(conversation_id, rows, again=again):
-            raise MessageNotFoundError(message_id)
-
-    async def delete_at(
-        self, user_id: UserId, conversation_id: ConversationId, position: Position
-    ) -> bool:
-        rows, again = await self._engine.fetch_noting(
-            DELETE_AT, conversation_id=conversation_id, user_id=user_id, position=position
-        )
-        return _is_deleted(conversation_id, rows, again=again)
 
     async def _append_messages(  # noqa: PLR0913, PLR0917 - as `append`
         self,
@@ -236,13 +215,3 @@ class PiccoloLog(LogReader):
             return Appended(stored, rows[0]["message_count"], None)
         before = await self._repeats.recall_items(user_id, conversation_id, entries, at, key)
         return Appended(before, await self.count(user_id, conversation_id), None)
-
-
-def _is_deleted(conversation_id: ConversationId, rows: Sequence[Row], *, again: bool) -> bool:
-    """Return whether something was deleted. Raises `RetainedError`.
-
-    `again` means that an earlier attempt may have deleted it.
-    """
-    if rows and rows[0]["retain"]:
-        raise RetainedError(conversation_id)
-    return again or bool(rows and rows[0]["gone"])

@@ -1,7 +1,8 @@
 """Repeats a call whose conflict has disappeared.
 
 A call that finds an id taken reads the holder of the id in a second statement. If the holder has
-been deleted by then, there is no conflict any more, and the call is made again.
+been deleted by then, there is no conflict any more, and the call is made again. So is a call that
+had to wait for another one, which changed what it had read.
 """
 
 from collections.abc import Callable, Coroutine
@@ -18,10 +19,10 @@ T = TypeVar("T")
 
 
 class GoneError(Exception):
-    """The holder of an id is gone. `otherwise` creates the error if that happens repeatedly."""
+    """The rows that a call found are gone. `otherwise` makes the error if that happens again."""
 
     def __init__(self, otherwise: Callable[[], ChatkeepError] | None = None) -> None:
-        super().__init__("the holder of an id is gone")
+        super().__init__("the rows that a call found are gone")
         self._otherwise = otherwise
 
     def otherwise(self) -> ChatkeepError:

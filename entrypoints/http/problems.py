@@ -19,6 +19,7 @@ from chatkeep.domain.errors import (
     NotFoundError,
     RetainedError,
     StoreUnavailableError,
+    SuffixDiffersError,
     UserNotProvisionedError,
     UserRetainedError,
 )
@@ -64,12 +65,16 @@ class Problem(msgspec.Struct, kw_only=True):
     errors: Annotated[
         list[FieldError] | UnsetType, Meta(description="the wrong fields or parameters")
     ] = UNSET
+    found: Annotated[
+        list[str] | UnsetType,
+        Meta(description="the ids of the messages that are there in place of the expected ones"),
+    ] = UNSET
 
 
 class ProblemError(Exception):
     """A problem of the kind `code`. `headers` are sent with the response."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each part of the answer
         self,
         status: int,
         code: str,
@@ -77,6 +82,7 @@ class ProblemError(Exception):
         *,
         errors: list[FieldError] | None = None,
         headers: dict[str, str] | None = None,
+        found: list[str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -84,6 +90,7 @@ class ProblemError(Exception):
         self.detail = detail
         self.errors = errors
         self.headers = headers or {}
+        self.found = found
 
     def problem(self) -> Problem:
         return Problem(
@@ -92,6 +99,7 @@ class ProblemError(Exception):
             status=self.status,
             detail=self.detail if self.errors else shorten(self.detail, _MAX_DETAIL),
             errors=self.errors or UNSET,
+            found=UNSET if self.found is None else self.found,
         )
 
 
@@ -154,10 +162,19 @@ def _handle_http(request: _AnyRequest, error: HTTPException) -> Response[Problem
     return _respond(problem)
 
 
-def _handle_parameters(_request: _AnyRequest, error: ValidationException) -> Response[Problem]:
+def _name_on_the_wire(request: _AnyRequest, parameter: str) -> str:
+    """Return the name that callers send: `from`, for example, cannot be a name in Python."""
+    field = request.route_handler.parsed_fn_signature.parameters.get(parameter)
+    return (field and field.kwarg_definition and field.kwarg_definition.name) or parameter
+
+
+def _handle_parameters(request: _AnyRequest, error: ValidationException) -> Response[Problem]:
     if not isinstance(error.extra, list):
         return _respond(ProblemError(422, "invalid-value", error.detail))
-    found = [explain_parameter_error(each["key"], each["message"]) for each in error.extra]
+    found = [
+        explain_parameter_error(_name_on_the_wire(request, each["key"]), each["message"])
+        for each in error.extra
+    ]
     return _respond(
         invalid_fields([FieldError(field=field, detail=reason) for field, reason in found])
     )
@@ -194,6 +211,9 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
             problem = ProblemError(404, "not-found", str(error))
         case RetainedError() | UserRetainedError():
             problem = ProblemError(409, "retained", str(error))
+        case SuffixDiffersError():
+            found = [str(each) for each in error.found]
+            problem = ProblemError(409, "suffix-differs", str(error), found=found)
         case ConflictError():
             problem = ProblemError(409, "id-taken", str(error))
         case UserNotProvisionedError():

@@ -61,6 +61,9 @@ CALLS_ON_A_CONVERSATION: dict[str, Call] = {
     "append with a window": lambda store, its, _: store.log.append(
         BOB, its.id, entries_of(numbered_messages(2)), NOON + HOUR, window=5
     ),
+    "replace": lambda store, its, message: store.log.replace(
+        BOB, its.id, None, [message.id], [], NOON
+    ),
     "history": lambda store, its, _: bobs_history(store, its),
     "history from the latest": lambda store, its, _: bobs_history(store, its, Order.DESC),
     "window": lambda store, its, _: store.log.window(BOB, its.id, limit=5),
@@ -69,6 +72,10 @@ CALLS_ON_A_CONVERSATION: dict[str, Call] = {
 CALLS_ON_A_MESSAGE: dict[str, Call] = {
     "get": lambda store, its, message: store.log.get(BOB, its.id, message.id),
     "delete": lambda store, its, message: store.log.delete(BOB, its.id, message.id),
+    "truncate": lambda store, its, message: store.log.truncate(BOB, its.id, message.id, keep=False),
+    "replace after": lambda store, its, message: store.log.replace(
+        BOB, its.id, message.id, [], [], NOON
+    ),
     "after": lambda store, its, message: bobs_history(store, its, after=message.id),
     "before": lambda store, its, message: bobs_history(store, its, before=message.id),
 }

@@ -33,10 +33,23 @@ def body_of(operation: Operation) -> dict[str, Any]:
     return {"json": first["value"]}
 
 
+def query_of(operation: Operation, ids: Mapping[str, str]) -> dict[str, Any]:
+    """Return httpx's argument for a query, where one of two parameters must be given."""
+    if operation.described["operationId"] == "truncateMessages":
+        return {"params": {"after": ids["message_id"]}}
+    return {}
+
+
+def messages_named_in(body: dict[str, Any]) -> list[str]:
+    """Return the ids of the messages that must be there for a body to be accepted."""
+    return [each for each in (body.get("after"), *body.get("expected", ())) if each is not None]
+
+
 async def call(operation: Operation, caller: Caller, ids: Mapping[str, str]) -> httpx.Response:
     """Call it for things of these ids, by the names of its parameters."""
     path = PARAMETER.sub(lambda name: ids[name[0].strip("{}")], operation.path)
-    return await caller.request(operation.method, path, **body_of(operation))
+    options = body_of(operation) | query_of(operation, ids)
+    return await caller.request(operation.method, path, **options)
 
 
 def somebody_for(operation: Operation, service: Service, user_id: str = "alice") -> Caller:

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from chatkeep.adapters.piccolo import conversations, finding, log_pages, users
+from chatkeep.adapters.piccolo import log_change_statements as changes
 from chatkeep.adapters.piccolo import log_statements as log
 from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, PAGE, POSITIONS
 from chatkeep.adapters.piccolo.statement import Statement
@@ -109,6 +110,8 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "calls before": (log.CALLS_BEFORE, {IN_ORDER}),
     "delete message": (log.DELETE, {CONVERSATION, MESSAGE}),
     "delete entry": (log.DELETE_AT, ENTRIES_IN_ORDER),
+    "truncate": (changes.TRUNCATE, {*ENTRIES_IN_ORDER, MESSAGE}),
+    "replace": (changes.REPLACE, {*ENTRIES_IN_ORDER, MESSAGE}),
     "get conversation": (conversations.GET, {CONVERSATION}),
     "get or create": (conversations.GET_OR_CREATE, {CONVERSATION}),
     "change": (conversations.CHANGE, {CONVERSATION}),

@@ -13,14 +13,16 @@ import pytest
 from chatkeep.adapters.memory import MemoryConversations, MemoryLog, MemoryStore, MemoryUsers
 from chatkeep.adapters.memory.store import KeptConversation
 from chatkeep.adapters.memory.stores import memory_stores
+from chatkeep.domain.editing import Replaced, Truncated
 from chatkeep.domain.errors import ChatkeepError, RetainedError
 from chatkeep.domain.finding import Filter, Found, MatchCount
 from chatkeep.domain.items import ItemText
-from chatkeep.domain.log import Appended, Created, Entry, View
+from chatkeep.domain.log import Appended, Bounds, Created, Entry, View, messages_in
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
     MessageId,
+    Order,
     OriginalText,
     Position,
     Usage,
@@ -114,6 +116,49 @@ class DeletesAnything(MemoryLog):
     async def delete(self, *args: Any) -> None:
         with suppress(RetainedError):
             await super().delete(*args)
+
+
+class TruncatesAnything(MemoryLog):
+    async def truncate(self, *args: Any, **kwargs: Any) -> Truncated:
+        user_id, conversation_id, _ = args
+        kept = self.store.conversation(user_id, conversation_id)
+        held, kept.conversation = kept.conversation, kept.conversation._replace(retain=False)
+        found = await super().truncate(*args, **kwargs)
+        kept.conversation = kept.conversation._replace(retain=held.retain)
+        return found
+
+
+class TruncatesMessagesOnly(MemoryLog):
+    async def truncate(self, *args: Any, **kwargs: Any) -> Truncated:
+        user_id, conversation_id, _ = args
+        kept = self.store.conversation(user_id, conversation_id)
+        items = [entry for entry in kept.entries if entry.message is None]
+        found = await super().truncate(*args, **kwargs)
+        kept.entries += items
+        return found
+
+
+class UsesPositionsAgain(MemoryLog):
+    async def truncate(self, *args: Any, **kwargs: Any) -> Truncated:
+        found = await super().truncate(*args, **kwargs)
+        kept = self.store.conversation(*args[:2])
+        kept.last_position = kept.entries[-1].position if kept.entries else 0
+        return found
+
+
+class ReplacesAnything(MemoryLog):
+    async def replace(self, *args: Any) -> Replaced:
+        user_id, conversation_id, after, _, *rest = args
+        page = await self.page(
+            user_id,
+            conversation_id,
+            Bounds(after_message=after),
+            view=View.MESSAGES,
+            order=Order.ASC,
+            limit=1_000,
+        )
+        expected = [message.id for message in messages_in(page.items)]
+        return await super().replace(user_id, conversation_id, after, expected, *rest)
 
 
 class TellsStrangers(MemoryConversations):
@@ -228,6 +273,10 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("erasure", "users", LeavesUsers),
         ("hold", "users", LeavesUsers),
         ("hold", "log", DeletesAnything),
+        ("hold", "log", TruncatesAnything),
+        ("truncation", "log", TruncatesMessagesOnly),
+        ("truncation", "log", UsesPositionsAgain),
+        ("truncation", "log", ReplacesAnything),
         ("isolation", "conversations", TellsStrangers),
         ("refusal", "log", TakesAnything),
         ("atomicity", "log", KeepsHalf),

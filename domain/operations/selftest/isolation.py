@@ -36,6 +36,8 @@ async def isolation(store: StoreUnderTest) -> str:
         lambda: store.log.window(me, hers.id, limit=100),
         lambda: store.log.get(me, hers.id, message),
         lambda: store.log.delete(me, hers.id, message),
+        lambda: store.truncate(mine, message),
+        lambda: store.replace(mine, after=None, expected=[message]),
         lambda: store.append(mine, new_message("me too")),
         lambda: store.history(mine),
         lambda: store.append_items(mine, new_item(REASONING_ITEM)),

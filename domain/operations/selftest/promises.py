@@ -13,7 +13,7 @@ from chatkeep.domain.operations.selftest.chat import (
     retry,
     text,
 )
-from chatkeep.domain.operations.selftest.deletion import cascade, erasure, hold
+from chatkeep.domain.operations.selftest.deletion import cascade, erasure, hold, truncation
 from chatkeep.domain.operations.selftest.isolation import atomicity, isolation, refusal
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 
@@ -29,6 +29,7 @@ PROMISES: Final[Mapping[str, Scenario]] = {
         cascade,
         erasure,
         hold,
+        truncation,
         isolation,
         refusal,
         atomicity,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
+from chatkeep.domain.editing import Replaced, Truncated
 from chatkeep.domain.finding import Filter, Sort
 from chatkeep.domain.item_log import ItemLog
 from chatkeep.domain.items import Item, ItemId
@@ -98,6 +99,23 @@ class StoreUnderTest(Stores):
             conversation.user_id, conversation.id, entries_of(messages), at or self.at
         )
         return found.messages
+
+    async def truncate(
+        self, conversation: Conversation, message_id: MessageId, *, keep: bool = True
+    ) -> Truncated:
+        return await self.log.truncate(conversation.user_id, conversation.id, message_id, keep=keep)
+
+    async def replace(
+        self,
+        conversation: Conversation,
+        *messages: NewMessage,
+        after: MessageId | None,
+        expected: Sequence[MessageId],
+        at: datetime | None = None,
+    ) -> Replaced:
+        return await self.log.replace(
+            conversation.user_id, conversation.id, after, expected, messages, at or self.at
+        )
 
     async def history(  # noqa: PLR0913 - each is one independent part of the question
         self,

@@ -9,6 +9,7 @@ import msgspec
 
 from chatkeep.domain.finding import MAX_METADATA_FILTER_BYTES, MAX_METADATA_FILTERS
 from chatkeep.domain.model import MAX_ID_CHARS
+from chatkeep.entrypoints.http.change_schemas import ReplacedOut, ReplaceMessages, TruncatedOut
 from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
 from chatkeep.entrypoints.http.schemas import (
@@ -36,6 +37,9 @@ _BODIES: Final = (
     PatchConversation,
     Problem,
     PutConversation,
+    ReplaceMessages,
+    ReplacedOut,
+    TruncatedOut,
     UsageOut,
     UserOut,
 )
@@ -44,7 +48,10 @@ ERRORS: Final = {
     "401": ("Unidentified", "The token or service key is missing or invalid."),
     "403": ("Forbidden", "The caller may not do this."),
     "404": ("NotFound", "It does not exist, or belongs to another user: the two look the same."),
-    "409": ("Conflict", "The id is in use for something else, or a hold forbids the deletion."),
+    "409": (
+        "Conflict",
+        "The id is in use for something else, a hold forbids the change, or the suffix differs.",
+    ),
     "408": ("TooSlow", "The body took too long to arrive; send the request again."),
     "413": ("TooLarge", "The body is larger than this service allows."),
     "415": ("NotJson", "The body is not JSON, or is encoded, for example with gzip."),
@@ -169,6 +176,7 @@ def _add_limits(schemas: dict[str, Any], settings: Settings) -> None:
     if settings.max_batch:
         messages = schemas["CreateConversation"]["properties"]["messages"]
         messages["maxItems"] = settings.max_batch
+        schemas["ReplaceMessages"]["properties"]["messages"]["maxItems"] = settings.max_batch
     for name in ("NewMessage", "CreateConversation", "PutConversation", "PatchConversation"):
         fields = schemas[name]["properties"]
         if settings.max_metadata_bytes:

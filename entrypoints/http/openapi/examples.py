@@ -8,6 +8,7 @@ from chatkeep.domain.errors import (
     LimitExceededError,
     MessageIdTakenError,
     RetainedError,
+    SuffixDiffersError,
     UserNotProvisionedError,
 )
 from chatkeep.entrypoints.http.problems import (
@@ -21,6 +22,7 @@ from chatkeep.entrypoints.http.problems import (
 
 _CONVERSATION: Final = "01a2018e-5f80-7c3e-8a41-6d1f3c6b9e02"
 _MESSAGE: Final = "01a20190-2b4c-7d55-9c0e-0f4c1d2a7b31"
+_OTHER_MESSAGE: Final = "01a20191-4a7b-7e12-8f3d-5b8e2c9d6a40"
 
 _QUESTION: Final = {"role": "user", "content": "Where is my order 1043?"}
 _CALL: Final = {
@@ -88,6 +90,18 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         },
         "a turn with a tool": {"messages": [_QUESTION, _CALL, _RESULT, _ANSWER]},
     },
+    "replaceMessages": {
+        "another answer": {
+            "after": _MESSAGE,
+            "expected": [_OTHER_MESSAGE],
+            "messages": [_ANSWER],
+        },
+        "a summary of everything": {
+            "after": None,
+            "expected": [_MESSAGE, _OTHER_MESSAGE],
+            "messages": [{"role": "developer", "content": "Order 1043 was shipped."}],
+        },
+    },
 }
 """By operation, then by what the example shows."""
 
@@ -106,6 +120,7 @@ PROBLEMS: Final[tuple[ProblemError, ...]] = (
     ProblemError(408, "too-slow", "The body was not complete after 30 seconds."),
     domain_problem(MessageIdTakenError(UUID(_MESSAGE))),
     domain_problem(RetainedError(UUID(_CONVERSATION))),
+    domain_problem(SuffixDiffersError([UUID(_OTHER_MESSAGE)])),
     body_too_large(1_048_576, 1_048_577),
     ProblemError(
         415, "unsupported-media-type", "The body is text/plain; send it as application/json."

@@ -3,9 +3,9 @@
 from typing import Annotated, Final
 from uuid import UUID
 
-from litestar import Response, Router, delete, get, post
+from litestar import Response, Router, get, post
 from litestar.datastructures import ResponseHeader
-from litestar.params import FromPath, FromQuery, JSONBody, Parameter
+from litestar.params import FromQuery, JSONBody, Parameter
 from msgspec import UNSET
 
 from chatkeep.domain.formats.table import Format
@@ -24,6 +24,7 @@ from chatkeep.entrypoints.http.model_formats import (
 )
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.routes.message_changes import MessagePath, message_changes
 from chatkeep.entrypoints.http.routes.parameters import (
     MAX_INTEGER,
     ConversationPath,
@@ -35,7 +36,6 @@ from chatkeep.entrypoints.http.schemas import Append, Appended, MessageOut, Mess
 WARNING_HEADER: Final = "Chatkeep-Warning"
 
 
-MessagePath = FromPath[Annotated[UUID, Parameter(description="which message")]]
 MaxChars = Annotated[
     int | None,
     Parameter(
@@ -216,29 +216,11 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             )
         )
 
-    @delete(
-        "/messages/{message_id:uuid}",
-        operation_id="deleteMessage",
-        summary="Delete a message",
-        response_description="It is deleted.",
-        responses=problems(404, 409),
-    )
-    async def delete_one(
-        request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
-    ) -> None:
-        """Delete it permanently; 409 while its conversation is on hold.
-
-        The order of the other messages and the time of the last activity do not change.
-        """
-        await chatkeep.delete_message(
-            require_user(request.user), ConversationId(conversation_id), MessageId(message_id)
-        )
-
     return Router(
         "/conversations/{conversation_id:uuid}",
         tags=["messages"],
         security=FOR_USERS,
-        route_handlers=[append, history, context, get_one, delete_one],
+        route_handlers=[append, history, context, get_one, *message_changes(chatkeep)],
     )
 
 

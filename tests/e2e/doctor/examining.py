@@ -17,8 +17,8 @@ from tests.support.postgres import connect_args
 OF_THE_SERVER = frozenset({"durability", "maintenance", "connections", "activity", "clock"})
 
 PROMISES = (
-    *("create", "order", "counts", "retry", "cascade", "erasure", "hold", "isolation", "refusal"),
-    *("atomicity", "text", "items", "originals", "filters", "plain"),
+    *("create", "order", "counts", "retry", "cascade", "erasure", "hold", "truncation"),
+    *("isolation", "refusal", "atomicity", "text", "items", "originals", "filters", "plain"),
 )
 
 

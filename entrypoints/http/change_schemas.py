@@ -1,0 +1,55 @@
+"""The bodies of requests that rewrite a log, and of their answers."""
+
+from typing import Annotated, Self
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from chatkeep.domain.editing import Replaced, Truncated
+from chatkeep.entrypoints.http.schemas import MessageOut, NewMessage
+
+Deleted = Annotated[int, Meta(description="how many messages this request deleted")]
+MessagesLeft = Annotated[int, Meta(description="how many the conversation has now")]
+
+
+class ReplaceMessages(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The end of a conversation as you know it, and the messages that replace it."""
+
+    after: Annotated[
+        UUID | None, Meta(description="replace what is after this message; null: everything")
+    ]
+    expected: Annotated[
+        list[UUID],
+        Meta(description="the ids of the messages after it, in order, as you know them"),
+    ]
+    messages: Annotated[
+        list[NewMessage],
+        Meta(description="what replaces them. If you choose their ids, it is safe to send again"),
+    ]
+
+
+class TruncatedOut(Struct, kw_only=True):
+    """How many messages a truncation deleted, and how many are left."""
+
+    deleted: Deleted
+    message_count: MessagesLeft
+
+    @classmethod
+    def from_domain(cls, truncated: Truncated) -> Self:
+        return cls(deleted=truncated.deleted, message_count=truncated.message_count)
+
+
+class ReplacedOut(Struct, kw_only=True):
+    """The new messages as they are stored. A request sent again deletes none."""
+
+    messages: list[MessageOut]
+    deleted: Deleted
+    message_count: MessagesLeft
+
+    @classmethod
+    def from_domain(cls, replaced: Replaced) -> Self:
+        return cls(
+            messages=[MessageOut.from_domain(message) for message in replaced.messages],
+            deleted=replaced.deleted,
+            message_count=replaced.message_count,
+        )

@@ -1,0 +1,348 @@
+"""Replacing a suffix: what is after a message is deleted and other messages appended, at once."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from chatkeep.domain.editing import MAX_NAMED_MORE
+from chatkeep.domain.errors import (
+    ConversationNotFoundError,
+    MessageIdTakenError,
+    MessageNotFoundError,
+    RetainedError,
+    SuffixDiffersError,
+)
+from chatkeep.domain.model import Changes, Conversation, Message, MessageId, Role
+from chatkeep.domain.operations.selftest.builders import (
+    ALICE,
+    BOB,
+    HOUR,
+    NOON,
+    REASONING_ITEM,
+    new_conversation,
+    new_item,
+    new_message,
+)
+from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.testing.builders import (
+    assert_unchanged,
+    contents,
+    error_of,
+    ids,
+    new_full_message,
+    new_message_id,
+    new_messages,
+    normalize,
+    numbered_items,
+    numbered_messages,
+)
+
+AFTER = NOON + HOUR
+
+
+async def start(store: StoreUnderTest, count: int = 4) -> tuple[Conversation, list[Message]]:
+    """Store a conversation of some messages; return both."""
+    conversation = await store.start(*numbered_messages(count))
+    return conversation, await store.history(conversation)
+
+
+def ids_of(messages: Sequence[Message]) -> list[MessageId]:
+    return [message.id for message in messages]
+
+
+async def test_a_suffix_is_replaced(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+    new = [new_full_message(), *new_messages("b", "c")]
+
+    replaced = await store.replace(
+        conversation, *new, after=history[1].id, expected=ids_of(history[2:]), at=AFTER
+    )
+
+    assert (replaced.deleted, replaced.message_count) == (2, 5)
+    assert [message.id for message in new] == ids(replaced.messages)
+    assert {message.created_at for message in replaced.messages} == {AFTER}
+    assert replaced.messages[0].position > history[-1].position
+    stored = await store.history(conversation)
+    assert [*map(normalize, stored)] == [*map(normalize, [*history[:2], *replaced.messages])]
+    assert await store.reload(conversation) == conversation._replace(
+        message_count=5, updated_at=AFTER
+    )
+
+
+async def test_the_whole_log_is_replaced_by_one_message(store: StoreUnderTest) -> None:
+    conversation = await store.start(*numbered_messages(4))
+    await store.append_items(conversation, *numbered_items(3))
+    everything = await store.history(conversation)
+
+    replaced = await store.replace(
+        conversation, new_message("in short"), after=None, expected=ids_of(everything)
+    )
+
+    assert (replaced.deleted, replaced.message_count) == (6, 1)
+    assert contents(await store.history(conversation)) == ["in short"]
+    assert len(await store.list_items(conversation)) == 1
+    assert replaced.messages[0].position > everything[-1].position
+
+
+async def test_a_suffix_replaced_by_nothing_is_deleted(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+
+    for deleted in (3, 0):
+        replaced = await store.replace(
+            conversation, after=history[0].id, expected=ids_of(history[1:]), at=AFTER
+        )
+        assert (replaced.messages, replaced.deleted, replaced.message_count) == ((), deleted, 1)
+
+    assert await store.history(conversation) == history[:1]
+    assert await store.reload(conversation) == conversation._replace(message_count=1)
+    [added] = await store.append(conversation, new_message("next"), at=NOON - HOUR)
+    assert added.position > history[-1].position
+
+
+async def test_an_empty_suffix_is_replaced_only_while_it_is_empty(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+    replace = [
+        store.replace(conversation, new_message(text), after=history[-1].id, expected=[])
+        for text in ("first", "second")
+    ]
+
+    assert (await replace[0]).message_count == 5
+    with pytest.raises(SuffixDiffersError):
+        await replace[1]
+
+    assert contents(await store.history(conversation))[-1] == "first"
+    empty = await store.start()
+    replaced = await store.replace(empty, new_message("first"), after=None, expected=[])
+    assert await store.history(empty) == list(replaced.messages)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [[], [2], [3], [3, 2], [1, 2, 3], [2, 3, 3]],
+    ids=["none", "too few", "the last", "in another order", "too many", "twice"],
+)
+async def test_a_suffix_that_is_not_the_expected_one_stays(
+    store: StoreUnderTest, expected: list[int]
+) -> None:
+    conversation, history = await start(store)
+
+    async with assert_unchanged(store, ALICE):
+        with pytest.raises(SuffixDiffersError) as refusal:
+            await store.replace(
+                conversation,
+                new_message("anew"),
+                after=history[1].id,
+                expected=[history[index].id for index in expected],
+            )
+
+    assert list(refusal.value.found) == ids(history[2:])
+
+
+async def test_of_a_long_suffix_the_first_messages_are_named(store: StoreUnderTest) -> None:
+    conversation, history = await start(store, MAX_NAMED_MORE + 10)
+
+    with pytest.raises(SuffixDiffersError) as refusal:
+        await store.replace(conversation, after=None, expected=[history[0].id])
+
+    assert list(refusal.value.found) == ids(history[: MAX_NAMED_MORE + 1])
+
+
+async def test_a_replacement_can_be_repeated(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+    new = [new_full_message(), *new_messages("b", "c")]
+
+    async def replace() -> tuple[Sequence[Message], int, int]:
+        found = await store.replace(
+            conversation, *new, after=history[1].id, expected=ids_of(history[2:]), at=AFTER
+        )
+        return [*map(normalize, found.messages)], found.deleted, found.message_count
+
+    first = await replace()
+    async with assert_unchanged(store, ALICE):
+        assert await replace() == (first[0], 0, 5)
+    await store.append(conversation, new_message("more"))
+    async with assert_unchanged(store, ALICE):
+        with pytest.raises(SuffixDiffersError):
+            await replace()
+
+
+async def test_a_repeated_replacement_with_another_content_is_refused(
+    store: StoreUnderTest,
+) -> None:
+    conversation, history = await start(store)
+    new, expected = new_message("anew"), ids_of(history[2:])
+    await store.replace(conversation, new, after=history[1].id, expected=expected)
+
+    async with assert_unchanged(store, ALICE):
+        with pytest.raises(SuffixDiffersError):
+            await store.replace(
+                conversation,
+                new._replace(content="other"),
+                after=history[1].id,
+                expected=expected,
+            )
+
+
+async def test_messages_may_keep_their_ids_when_they_are_replaced(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+    kept = new_message("user 3, edited", id=history[3].id)
+    also = new_message("user 2", id=history[2].id)
+    expected = ids_of(history[2:])
+
+    replaced = await store.replace(
+        conversation, kept, also, after=history[1].id, expected=expected, at=AFTER
+    )
+
+    assert (replaced.deleted, replaced.message_count) == (2, 4)
+    assert await store.history(conversation) == [*history[:2], *replaced.messages]
+    assert (
+        await store.log.get(ALICE, conversation.id, kept.id or new_message_id())
+        == (replaced.messages[0])
+    )
+    # Now the expected ids are those of the new messages.
+    async with assert_unchanged(store, ALICE):
+        again = await store.replace(
+            conversation, kept, also, after=history[1].id, expected=ids_of(replaced.messages)
+        )
+        assert again.messages == replaced.messages
+    edited = kept._replace(content="user 3, edited again")
+    again = await store.replace(
+        conversation, edited, also, after=history[1].id, expected=ids_of(replaced.messages)
+    )
+    assert contents(await store.history(conversation))[2:] == [edited.content, "user 2"]
+
+
+async def test_a_replacement_deletes_the_items_behind_too(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+    await store.append_items(conversation, new_item(REASONING_ITEM), *numbered_items(3))
+    messages = await store.history(conversation)
+
+    replaced = await store.replace(
+        conversation, new_message("anew"), after=history[3].id, expected=ids_of(messages[4:])
+    )
+
+    assert (replaced.deleted, replaced.message_count) == (2, 5)
+    assert len(await store.list_items(conversation)) == 5
+
+
+async def test_an_id_of_a_message_that_stays_is_taken(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+    _, others = await start(store)
+    twice = new_message("twice")
+
+    async with assert_unchanged(store, ALICE):
+        for new, taken in (
+            ([new_message("x", id=history[0].id)], history[0].id),
+            ([new_message("x"), new_message("x", id=others[0].id)], others[0].id),
+            ([twice, twice], twice.id),
+        ):
+            with pytest.raises(MessageIdTakenError) as refusal:
+                await store.replace(
+                    conversation, *new, after=history[1].id, expected=ids_of(history[2:])
+                )
+            assert refusal.value.message_id == taken
+
+
+async def test_nothing_on_hold_is_replaced_but_it_is_appended_to(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+    await store.conversations.change(ALICE, conversation.id, Changes(retain=True))
+
+    async with assert_unchanged(store, ALICE):
+        with pytest.raises(RetainedError):
+            await store.replace(
+                conversation, new_message("x"), after=history[2].id, expected=[history[3].id]
+            )
+    for _ in range(2):
+        new = new_message("x", id=MessageId(conversation.id))
+        replaced = await store.replace(conversation, new, after=history[3].id, expected=[])
+        assert replaced.message_count == 5
+    assert await store.history(conversation) == [*history, *replaced.messages]
+
+
+async def test_what_is_not_there_is_not_replaced(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+    _, others = await start(store)
+    await store.start(*numbered_messages(1), user_id=BOB, id=conversation.id)
+
+    async with assert_unchanged(store, ALICE, BOB):
+        for after in (new_message_id(), others[0].id):
+            with pytest.raises(MessageNotFoundError) as refusal:
+                await store.replace(conversation, new_message("x"), after=after, expected=[])
+            assert refusal.value.message_id == after
+        with pytest.raises(MessageNotFoundError):
+            await store.log.replace(BOB, conversation.id, history[0].id, [], [], NOON)
+        for user in (ALICE, BOB):
+            with pytest.raises(ConversationNotFoundError):
+                await store.replace(
+                    new_conversation(user), new_message("x"), after=None, expected=[]
+                )
+
+
+async def test_of_replacements_at_once_one_succeeds(store: StoreUnderTest) -> None:
+    conversation, history = await start(store)
+
+    errors = await asyncio.gather(
+        *(
+            error_of(
+                store.replace(
+                    conversation,
+                    new_message(f"answer {number}"),
+                    after=history[1].id,
+                    expected=ids_of(history[2:]),
+                )
+            )
+            for number in range(8)
+        )
+    )
+
+    assert [type(error) for error in errors if error] == [SuffixDiffersError] * 7
+    [*_, last] = await store.history(conversation)
+    assert last.content == f"answer {errors.index(None)}"
+    assert (await store.reload(conversation)).message_count == 3
+
+
+async def test_an_equal_replacement_sent_several_times_at_once_is_done_once(
+    store: StoreUnderTest,
+) -> None:
+    conversation, history = await start(store)
+    new = new_messages("a", "b")
+
+    found = await asyncio.gather(
+        *(
+            store.replace(conversation, *new, after=history[1].id, expected=ids_of(history[2:]))
+            for _ in range(6)
+        )
+    )
+
+    assert {each.messages for each in found} == {found[0].messages}
+    assert sum(each.deleted for each in found) == 2
+    assert await store.history(conversation) == [*history[:2], *found[0].messages]
+    assert (await store.reload(conversation)).message_count == 4
+
+
+@pytest.mark.parametrize("round_", range(4))
+async def test_a_replacement_and_an_append_at_once_end_as_one_after_the_other(
+    store: StoreUnderTest, round_: int
+) -> None:
+    """A message appended meanwhile is neither deleted unseen, nor left before the new ones."""
+    conversation, history = await start(store)
+    calls = [
+        store.append(conversation, new_message("appended", Role.ASSISTANT)),
+        store.replace(
+            conversation,
+            new_message("replaced"),
+            after=history[1].id,
+            expected=ids_of(history[2:]),
+        ),
+    ]
+    order = [0, 1] if round_ % 2 else [1, 0]
+
+    errors = await asyncio.gather(*(error_of(calls[which]) for which in order))
+
+    found = contents(await store.history(conversation))[2:]
+    if errors[order.index(1)] is None:
+        assert found == ["replaced", "appended"]
+    else:
+        assert found == ["user 2", "user 3", "appended"]
+    assert (await store.reload(conversation)).message_count == 2 + len(found)
