@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import ParameterKwarg
 from litestar.types import ExceptionHandlersMap
 from msgspec import UNSET, Meta, UnsetType
 
@@ -165,7 +166,8 @@ def _handle_http(request: _AnyRequest, error: HTTPException) -> Response[Problem
 def _name_on_the_wire(request: _AnyRequest, parameter: str) -> str:
     """Return the name that callers send: `from`, for example, cannot be a name in Python."""
     field = request.route_handler.parsed_fn_signature.parameters.get(parameter)
-    return (field and field.kwarg_definition and field.kwarg_definition.name) or parameter
+    known = field and field.kwarg_definition
+    return (known.name if isinstance(known, ParameterKwarg) else None) or parameter
 
 
 def _handle_parameters(request: _AnyRequest, error: ValidationException) -> Response[Problem]:
