@@ -40,6 +40,14 @@ Use `msgspec.Raw` for a document to encode, since it copies the text, and `json.
 inspect.
 """
 
+Originals = Mapping[str | int, str]
+"""The texts of the documents of messages, as they are in the source: by place, or by name."""
+
+FindOriginals = Callable[[str], Originals]
+"""Returns the texts of what is in a member of the document that is read; all of a list alone."""
+
+NO_ORIGINALS: Final[Originals] = {}
+
 _SHOWN_CHARS: Final = 100
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 _NAMES: Final[Mapping[type, str]] = {
@@ -104,16 +112,23 @@ class Piece:
 class Reader:
     """Reads conversations of a format.
 
-    `recognizes` returns whether a document is of this format, and never raises.
+    `recognizes` returns whether a document is of this format, and never raises. `messages_in` is
+    the member of a document with those of its messages.
     """
 
     recognizes: Callable[[object], bool]
-    _read: Callable[[object], Line]
+    _read: Callable[[object, Originals], Line]
+    messages_in: str
 
-    def read(self, document: object) -> Line:
-        """Return the conversation. Raises `InvalidValueError` naming the field."""
+    def read(self, document: object, find_originals: FindOriginals | None = None) -> Line:
+        """Return the conversation. Raises `InvalidValueError` naming the field.
+
+        With `find_originals` each message has its document as its original; of several messages
+        that one document became, the first.
+        """
+        found = NO_ORIGINALS if find_originals is None else find_originals(self.messages_in)
         try:
-            return self._read(document)
+            return self._read(document, found)
         except RecursionError:
             raise InvalidValueError(WHOLE, "is nested too deeply") from None
         except UnicodeEncodeError:

@@ -8,7 +8,15 @@ from typing import Final
 from chatkeep.domain.context import Context
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import anthropic, chatgpt, chatkeep, claude_ai, openai_chat, sharegpt
-from chatkeep.domain.formats.codec import WHOLE, Document, Embed, Line, Reader, Writer
+from chatkeep.domain.formats.codec import (
+    WHOLE,
+    Document,
+    Embed,
+    FindOriginals,
+    Line,
+    Reader,
+    Writer,
+)
 
 _SHOWN_KEYS: Final = 8
 
@@ -34,12 +42,12 @@ class Format(StrEnum):
 READERS: Final[Mapping[FileFormat, Reader]] = {
     # A document that several formats recognize is read as the first of these. Messages with only a
     # role and a text mean the same in all of them.
-    FileFormat.JSONL: Reader(chatkeep.recognizes, chatkeep.read),
-    FileFormat.CHATGPT: Reader(chatgpt.recognizes, chatgpt.read),
-    FileFormat.CLAUDE_AI: Reader(claude_ai.recognizes, claude_ai.read),
-    FileFormat.SHAREGPT: Reader(sharegpt.recognizes, sharegpt.read),
-    FileFormat.ANTHROPIC: Reader(anthropic.recognizes, anthropic.read),
-    FileFormat.OPENAI: Reader(openai_chat.recognizes, openai_chat.read),
+    FileFormat.JSONL: Reader(chatkeep.recognizes, lambda document, _: chatkeep.read(document), ""),
+    FileFormat.CHATGPT: Reader(chatgpt.recognizes, chatgpt.read, "mapping"),
+    FileFormat.CLAUDE_AI: Reader(claude_ai.recognizes, claude_ai.read, "chat_messages"),
+    FileFormat.SHAREGPT: Reader(sharegpt.recognizes, sharegpt.read, "conversations"),
+    FileFormat.ANTHROPIC: Reader(anthropic.recognizes, anthropic.read, "messages"),
+    FileFormat.OPENAI: Reader(openai_chat.recognizes, openai_chat.read, "messages"),
 }
 WRITERS: Final[Mapping[FileFormat, Writer]] = {
     FileFormat.JSONL: chatkeep.ChatkeepWriter(),
@@ -51,10 +59,10 @@ CONTEXTS: Final[Mapping[Format, Callable[[Context, Embed], Document]]] = {
 }
 
 
-def read_any(document: object) -> Line:
+def read_any(document: object, find_originals: FindOriginals | None = None) -> Line:
     """Return the conversation of a document in any format; the service's own is tried first.
 
-    Raises `InvalidValueError`; for an unknown format it describes the document.
+    `find_originals` is that of `Reader.read`. Raises `InvalidValueError`; for an unknown format it describes the document.
     """
     own = READERS[FileFormat.JSONL]
     try:
@@ -66,7 +74,7 @@ def read_any(document: object) -> Line:
             if isinstance(document, dict) and "messages" in document:
                 raise
             raise InvalidValueError(WHOLE, _describe(document)) from None
-    return _with_former_format(reader.read(document), document, reader)
+    return _with_former_format(reader.read(document, find_originals), document, reader)
 
 
 def _with_former_format(line: Line, document: object, reader: Reader) -> Line:
