@@ -13,10 +13,12 @@ from typing import Any, Final
 from chatkeep.domain.context import Call, Context, calls
 from chatkeep.domain.formats import chatkeep, openai_chat
 from chatkeep.domain.formats.codec import (
+    NO_ORIGINALS,
     WHOLE,
     Document,
     Embed,
     Line,
+    Originals,
     check_objects,
     expect,
     get_optional,
@@ -99,7 +101,7 @@ def _listed(value: object) -> Sequence[object]:
     return value if isinstance(value, list) else ()
 
 
-def read(document: object) -> Line:
+def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
     given: Any = expect(document, WHOLE, dict, list)
     given = {"messages": given} if isinstance(given, list) else given
@@ -110,10 +112,13 @@ def read(document: object) -> Line:
         system = _content(rest.pop("system"), "system.content")
         messages.append(_message(Role.SYSTEM, _text(system), {}, system, ("text",)))
     for index, message in enumerate(listed):
-        messages += _read(message, f"messages[{index}]")
+        found = _read(message, f"messages[{index}]")
+        found[0][chatkeep.ORIGIN] = index
+        messages += found
     metadata = {KEY: rest} if rest else None
     formerly = {"metadata": metadata, "messages": list(map(_read_formerly, messages))}
-    return chatkeep.read({"metadata": metadata, "messages": messages}, key=KEY, formerly=formerly)
+    made = {"metadata": metadata, "messages": messages}
+    return chatkeep.read(made, key=KEY, formerly=formerly, originals=originals)
 
 
 def _read_formerly(message: Document) -> Document:

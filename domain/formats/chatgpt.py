@@ -20,9 +20,11 @@ from chatkeep.domain.formats.chatgpt_messages import (
 from chatkeep.domain.formats.chatgpt_tree import find_branch, find_branch_formerly
 from chatkeep.domain.formats.codec import (
     IMPORTS,
+    NO_ORIGINALS,
     WHOLE,
     Document,
     Line,
+    Originals,
     expect,
     get_optional,
     get_required,
@@ -44,7 +46,7 @@ def recognizes(document: object) -> bool:
     return isinstance(document, dict) and isinstance(document.get("mapping"), dict)
 
 
-def read(document: object) -> Line:
+def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
     given: Document = expect(document, WHOLE, dict)
     nodes: Document = get_required(given, "mapping", "", dict)
@@ -90,6 +92,7 @@ def read(document: object) -> Line:
         },
         key=KEY,
         canonical=f"{KEY}:{chatgpt_id}" if chatgpt_id else None,
+        originals=originals,
     )
     formerly = branch if current in mapping else find_branch_formerly(mapping)
     left_out = (node_id for node_id in branch if node_id not in formerly)
@@ -151,6 +154,7 @@ class _Reading:
             "role": said.role.value,
             "content": said.text,
             "created_at": said.created_at,
+            chatkeep.ORIGIN: node_id,
             **fields,
         }
         if self.chatgpt_id:

@@ -18,10 +18,12 @@ from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import (
+    NO_ORIGINALS,
     WHOLE,
     Document,
     Embed,
     Line,
+    Originals,
     check_objects,
     expect,
     get_optional,
@@ -73,29 +75,45 @@ _MESSAGE_FIELDS: Final = frozenset(
 )
 _ITEM_FIELDS: Final = frozenset({"item", "created_at"})
 
+ORIGIN: Final = "origin"
+"""In the documents that other readers build: the name of a message's original in `Originals`."""
+
+_BUILT_FIELDS: Final = _MESSAGE_FIELDS | {ORIGIN}
+
 
 def recognizes(document: object) -> bool:
     return isinstance(document, dict) and isinstance(document.get("messages"), list)
 
 
 def read(
-    document: object, *, key: str = "", canonical: str | None = None, formerly: object = None
+    document: object,
+    *,
+    key: str = "",
+    canonical: str | None = None,
+    formerly: object = None,
+    originals: Originals = NO_ORIGINALS,
 ) -> Line:
     """Return the conversation of a document. `canonical` is an id from its source, if any.
 
+    `key` is the name of another format whose reader built the document.
+
     `formerly` is the document that earlier versions made of the same source: a conversation that
     they imported is recognized by it. Members of metadata under `key` are counted as those that
-    have no separate field. Raises `InvalidValueError` naming the field.
+    have no separate field. `originals` are those of the messages. Raises `InvalidValueError` naming
+    the field.
     """
     without_place = _count_members(document, key) if key else Counter[str]()
-    former = "" if formerly is None or formerly == document else read(formerly).canonical
+    former = "" if formerly is None or formerly == document else read(formerly, key=key).canonical
     given = _present(expect(document, WHOLE, dict), _FIELDS, "")
     messages = objects(given, "messages")
     entries = []
+    known = _BUILT_FIELDS if key else _MESSAGE_FIELDS
     for index, message in enumerate(messages):
         field = f"messages[{index}]"
-        messages[index] = _present(message, _MESSAGE_FIELDS, field)
-        entries.append(_entry(messages[index], field))
+        messages[index] = _present(message, known, field)
+        origin = messages[index].pop(ORIGIN, None)
+        original = originals.get(origin) if originals else None
+        entries.append(_entry(messages[index], field, key, original))
     given["messages"] = messages
     status = get_optional(given, "status", "", str)
     conversation_id = read_id(given, "")
@@ -199,7 +217,7 @@ def _present(document: Document, known: frozenset[str], field: str) -> Document:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def _entry(given: Document, field: str) -> NewEntry:
+def _entry(given: Document, field: str, key: str, original: str | None) -> NewEntry:
     created_at = read_time(given, "created_at", field)
     message_id = read_id(given, field)
     text = get_optional(given, "item", field, str)
@@ -233,8 +251,11 @@ def _entry(given: Document, field: str) -> NewEntry:
         metadata=metadata_text(metadata, field=f"{field}.metadata"),
         id=None if message_id is None else MessageId(message_id),
         created_at=created_at,
-        **_extras(given, field),
+        **({} if given.keys().isdisjoint(_EXTRAS) else _extras(given, field)),
     )
+    if original is not None:
+        checked = check_original(original, field=f"{field}.original")
+        message = message._replace(format=key, original=checked)
     if item is None:
         return NewEntry(message=message)
     if item.id is not None and message_id_in(item.id) not in {None, message_id}:

@@ -15,9 +15,11 @@ from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.claude_ai_messages import KEY, read_message
 from chatkeep.domain.formats.codec import (
     IMPORTS,
+    NO_ORIGINALS,
     WHOLE,
     Document,
     Line,
+    Originals,
     expect,
     get_optional,
     objects,
@@ -37,7 +39,7 @@ def recognizes(document: object) -> bool:
     return isinstance(document, dict) and isinstance(document.get("chat_messages"), list)
 
 
-def read(document: object) -> Line:
+def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
     given: Document = expect(document, WHOLE, dict)
     claude_id, name, current = (
@@ -52,6 +54,8 @@ def read(document: object) -> Line:
         where = f"chat_messages[{places[key]}]"
         rest = _without_usual_parent(listed[key], parents[key])
         for number, message in enumerate(read_message(rest, key, where)):
+            if number == 0:
+                message[chatkeep.ORIGIN] = places[key]
             if claude_id:
                 message["id"] = str(_message_id(claude_id, key, number))
             messages.append(message)
@@ -73,6 +77,7 @@ def read(document: object) -> Line:
         },
         key=KEY,
         canonical=f"{KEY}:{claude_id}" if claude_id else None,
+        originals=originals,
     )
 
 

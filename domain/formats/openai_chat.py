@@ -12,10 +12,12 @@ from typing import Any, Final
 from chatkeep.domain.context import Context
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.codec import (
+    NO_ORIGINALS,
     WHOLE,
     Document,
     Embed,
     Line,
+    Originals,
     expect,
     get_optional,
     get_required,
@@ -90,7 +92,7 @@ def _is_of_list(message: Document) -> bool:
     )
 
 
-def read(document: object) -> Line:
+def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
     given: Any = expect(document, WHOLE, dict, list)
     given = {"messages": given} if isinstance(given, list) else given
@@ -102,7 +104,8 @@ def read(document: object) -> Line:
     rest = without(given, "messages")
     metadata = {KEY: rest} if rest else None
     formerly = {"metadata": metadata, "messages": _read_formerly(listed, messages)}
-    return chatkeep.read({"metadata": metadata, "messages": messages}, key=KEY, formerly=formerly)
+    made = {"metadata": metadata, "messages": messages}
+    return chatkeep.read(made, key=KEY, formerly=formerly, originals=originals)
 
 
 def _read_formerly(listed: Sequence[Document], messages: Sequence[Document]) -> list[Document]:
@@ -150,6 +153,7 @@ def read_message(given: Document, index: int, calls: AskedCalls, where: str) -> 
         "tool_calls": tool_calls,
         "tool_call_id": get_optional(given, "tool_call_id", where, str),
         "name": name,
+        chatkeep.ORIGIN: index,
     }
     function: Document | None = get_optional(given, "function_call", where, dict)
     if function is not None:

@@ -10,9 +10,11 @@ from typing import Final
 
 from chatkeep.domain.formats import chatkeep, openai_chat
 from chatkeep.domain.formats.codec import (
+    NO_ORIGINALS,
     WHOLE,
     Document,
     Line,
+    Originals,
     expect,
     get_required,
     objects,
@@ -58,7 +60,7 @@ def recognizes(document: object) -> bool:
     return False
 
 
-def read(document: object) -> Line:
+def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
     given: Document = expect(document, WHOLE, dict)
     turns = objects(given, "conversations")
@@ -81,14 +83,14 @@ def read(document: object) -> Line:
         "messages": _join_results(messages),
     }
     if any(_is_chat(turn) for turn in turns):  # earlier versions did not read these
-        return chatkeep.read(made, key=KEY)
+        return chatkeep.read(made, key=KEY, originals=originals)
     former = without(rest, "title")
     formerly: Document = {
         **made,
         "metadata": {KEY: former} if former else None,
         "messages": _read_formerly(messages),
     }
-    return chatkeep.read(made, key=KEY, formerly=formerly)
+    return chatkeep.read(made, key=KEY, formerly=formerly, originals=originals)
 
 
 def _join_results(messages: Sequence[Document]) -> list[Document]:
@@ -142,7 +144,7 @@ def _message(turn: Document, index: int, calls: AskedCalls) -> Document:
     speaker: str = get_required(turn, "from", where, str)
     said: str = get_required(turn, "value", where, str)
     role = one_of(_ROLES, speaker, f"{where}.from")
-    message: Document = {"role": role.value, "content": said}
+    message: Document = {"role": role.value, "content": said, chatkeep.ORIGIN: index}
     kept = without(turn, "from", "value")
     if speaker not in _USUAL:
         kept["from"] = speaker

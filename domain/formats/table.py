@@ -62,7 +62,8 @@ CONTEXTS: Final[Mapping[Format, Callable[[Context, Embed], Document]]] = {
 def read_any(document: object, find_originals: FindOriginals | None = None) -> Line:
     """Return the conversation of a document in any format; the service's own is tried first.
 
-    `find_originals` is that of `Reader.read`. Raises `InvalidValueError`; for an unknown format it describes the document.
+    `find_originals` is that of `Reader.read`. Raises `InvalidValueError`; for an unknown format it
+    describes the document.
     """
     own = READERS[FileFormat.JSONL]
     try:

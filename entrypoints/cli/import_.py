@@ -31,7 +31,7 @@ from chatkeep.entrypoints.cli.options import (
     user_option,
     warn,
 )
-from chatkeep.entrypoints.formats.decoding import decode
+from chatkeep.entrypoints.formats.decoding import decode, find_originals
 from chatkeep.entrypoints.formats.input_files import InputFile, InputFiles
 from chatkeep.entrypoints.formats.json_stream import BrokenFileError, Element, Readable, elements
 from chatkeep.entrypoints.settings import Settings
@@ -88,6 +88,13 @@ def _option(limit_name: str) -> str:
     help="The most bytes of one conversation, which is held in memory; 0 means no limit.",
 )
 @click.option(
+    "--without-originals",
+    "originals",
+    flag_value=False,
+    default=True,
+    help="Do not keep the document of each message as it is in the file, besides what was read.",
+)
+@click.option(
     "--enforce-limits",
     is_flag=True,
     help="Refuse texts that the API would refuse because of their length.",
@@ -97,12 +104,13 @@ def _option(limit_name: str) -> str:
 @_limit("max_title_chars", "characters of a title")
 @_limit("max_metadata_bytes", "bytes of metadata")
 @_limit("max_item_bytes", "bytes of an item of OpenAI's API, or of an original")
-def import_(
+def import_(  # noqa: PLR0913 - the options of a command
     paths: tuple[Path, ...],
     user: UserId,
     format_: str,
     max_conversation_bytes: int,
     *,
+    originals: bool,
     enforce_limits: bool,
     **limits: int | None,
 ) -> None:
@@ -125,14 +133,15 @@ def import_(
 
     Each as JSON Lines, one conversation a line, or as a JSON array of conversations.
 
-    Importing a file again adds nothing. A conversation that is refused is reported with its place
-    in the file, and the others are imported; then the exit status is 1. What has a place only in
-    the metadata is counted by its name, and files of archives and folders that have no
-    conversations are listed. Texts may have any length, unless --enforce-limits or one of the --max
-    options limits it.
+    Each message keeps its document of the file as its original, byte for byte, unless
+    --without-originals is given. Importing a file again adds nothing. A conversation that is
+    refused is reported with its place in the file, and the others are imported; then the exit
+    status is 1. What has a place only in the metadata is counted by its name, and files of archives
+    and folders that have no conversations are listed. Texts may have any length, unless
+    --enforce-limits or one of the --max options limits it.
     """  # noqa: D301 - \b tells click to leave the lines as they are
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    source = _Source(InputFiles.find(paths), format_, max_conversation_bytes)
+    source = _Source(InputFiles.find(paths), format_, max_conversation_bytes, originals)
     counts = on_database(partial(_import, source, user, given, enforce_limits=enforce_limits))
     for line in counts.lines():
         click.echo(line)
@@ -147,6 +156,7 @@ class _Source:
     files: InputFiles
     format: str
     max_bytes: int
+    originals: bool
 
     def elements(self, file: Readable) -> Iterator[Element]:
         is_lines = self.format == FileFormat.JSONL
@@ -170,9 +180,10 @@ class _Source:
                 "(raise it with --max-conversation-bytes)",
             )
         document = decode(element.data)
+        find = partial(find_originals, element.data) if self.originals else None
         if self.format == _AUTO:
-            return read_any(document)
-        return READERS[FileFormat(self.format)].read(document)
+            return read_any(document, find)
+        return READERS[FileFormat(self.format)].read(document, find)
 
 
 @dataclass

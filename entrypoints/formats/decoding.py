@@ -34,10 +34,8 @@ def find_originals(data: bytes, member: str) -> Originals:
     They are found by place in a list, and by name in an object. Of a list alone, whatever `member`
     is, they are its own elements. `data` is what `decode` accepts.
     """
-    if data.lstrip()[:1] == b"[":
-        inner = data
-    else:
-        inner = bytes(_members.decode(data).get(member, b""))
+    is_list = data.lstrip()[:1] == b"["
+    inner = data if is_list else bytes(_members.decode(data).get(member, b""))
     first = inner.lstrip()[:1]
     if first == b"[":
         return {place: bytes(each).decode() for place, each in enumerate(_elements.decode(inner))}

@@ -77,10 +77,25 @@ def test_files_of_every_format_go_in_once_and_what_was_said_comes_out(
     done = chatkeep("export", "--user", "alice", **settings)
     lines = done.stdout.splitlines()
     assert len(lines) == len(FILES)
-    for name in FILES:
-        [line] = [line for line in lines if f'"{name}' in line]
-        said = [(each["role"], each["content"]) for each in json.loads(line)["messages"]]
+    for name, text in FILES.items():
+        [line] = [line for line in lines if f'"format":"{name}"' in line]
+        messages = json.loads(line)["messages"]
+        said = [(each["role"], each["content"]) for each in messages]
         assert said[-2:] == [("user", "hello"), ("assistant", "hi")]
+        assert all(each["original"] in text for each in messages[-2:])
+
+
+def test_originals_can_be_left_out(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "conversations.json"
+    file.write_text(FILES["chatgpt"], encoding="utf-8")
+    options = ("--user", "alice", "--without-originals")
+    done = chatkeep("import", file, *options, DATABASE_URL=database_url)
+    assert done.returncode == 0
+    exported = chatkeep("export", "--user", "alice", DATABASE_URL=database_url).stdout
+    assert '"content":"hello"' in exported
+    assert "original" not in exported
+    again = chatkeep("import", file, "--user", "alice", DATABASE_URL=database_url)
+    assert again.stdout.startswith("0 imported, 1 already there")
 
 
 def test_what_is_wrong_is_told_by_its_place_and_the_others_go_in(

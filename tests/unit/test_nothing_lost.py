@@ -1,14 +1,16 @@
 """Whatever a file has is in what is imported: in a field, or in the metadata."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from typing import Any
 
 import pytest
 
 from chatkeep.domain.formats.table import READERS, FileFormat, read_any
-from chatkeep.entrypoints.formats.decoding import decode
+from chatkeep.entrypoints.formats.decoding import decode, find_originals
 from tests.unit.test_chatgpt import node, tree
 
 USE = {"type": "tool_use", "id": "t1", "name": "find", "input": {"q": "x"}}
@@ -186,3 +188,38 @@ def test_every_text_of_a_document_is_kept(name: FileFormat, document: object) ->
         # What a place in the conversation says, and times.
         *("00000000-0000-4000-8000-000000000000", "2026-01-01T00:00:00Z"),
     }
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    ("name", "document"), [(name, each) for name, found in FILES.items() for each in found]
+)
+def test_a_message_has_its_document_byte_for_byte(
+    name: FileFormat, document: object, indent: int | None
+) -> None:
+    data = json.dumps(mark(document, count(1)), indent=indent).encode()
+    line = read_any(decode(data), partial(find_originals, data))
+    assert line == READERS[name].read(decode(data), partial(find_originals, data))
+
+    given = find_originals(data, READERS[name].messages_in)
+    found = [each.original for each in line.messages if each.original is not None]
+    assert {each.format for each in line.messages if each.original is not None} == {name}
+    assert all(each.format is None for each in line.messages if each.original is None)
+    assert found
+    assert max(Counter(found).values()) == 1
+    assert set(found) <= set(given.values())
+    assert all(each.encode() in data for each in found)
+
+    without = read_any(decode(data))
+    assert [each._replace(original=None, format=None) for each in line.messages] == [
+        *without.messages
+    ]
+    assert line.canonical == without.canonical
+
+
+def test_originals_are_the_very_texts() -> None:
+    data = b' {"n": 1, "m" : [ {"a":1, "b" : "\\u00e9\\/"} ,[ ],"x"], "o":{ "k" :{"a": 1.10}}} '
+    assert find_originals(data, "m") == {0: '{"a":1, "b" : "\\u00e9\\/"}', 1: "[ ]", 2: '"x"'}
+    assert find_originals(data, "o") == {"k": '{"a": 1.10}'}
+    assert find_originals(b' [{"a" : 1}]', "m") == {0: '{"a" : 1}'}
+    assert find_originals(data, "n") == find_originals(data, "none") == {}
