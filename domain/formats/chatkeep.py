@@ -242,6 +242,10 @@ def _entry(given: Document, field: str, key: str, original: str | None) -> NewEn
         and (role, content, call_id) == _said(item.message)
         and calls == _calls(item.message)
     )
+    extras = {} if given.keys().isdisjoint(_EXTRAS) else _extras(given, field)
+    if original is not None:
+        checked = check_original(original, field=f"{field}.original")
+        extras = {**extras, "format": key, "original": checked}
     message = NewMessage(
         role=role,
         content=content,
@@ -251,11 +255,8 @@ def _entry(given: Document, field: str, key: str, original: str | None) -> NewEn
         metadata=metadata_text(metadata, field=f"{field}.metadata"),
         id=None if message_id is None else MessageId(message_id),
         created_at=created_at,
-        **({} if given.keys().isdisjoint(_EXTRAS) else _extras(given, field)),
+        **extras,
     )
-    if original is not None:
-        checked = check_original(original, field=f"{field}.original")
-        message = message._replace(format=key, original=checked)
     if item is None:
         return NewEntry(message=message)
     if item.id is not None and message_id_in(item.id) not in {None, message_id}:
