@@ -4,14 +4,14 @@ Tool calls follow the rules of OpenAI's chat API: the tool messages that answer 
 assistant message come directly after it, one for each call.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, NamedTuple, Self
 
 from chatkeep.domain.json_sources import elements
-from chatkeep.domain.model import JsonText, Message, Position, Role, is_opening
+from chatkeep.domain.model import JsonText, Message, MessageId, Position, Role, is_opening
+from chatkeep.domain.token_counts import message_tokens
 
 MAX_HEAD: Final = 20
 """The number of system and developer messages at the start that a context always keeps."""
@@ -51,12 +51,16 @@ class Window:
 class Context:
     """The messages to hand to a model, oldest first.
 
-    `truncated` means that `limit` or `max_chars` left out messages of the conversation. A call or a
+    `starts_at` is the latest message of the window with `starts_context`, if there is one; the
+    messages before it, but for the opening ones, are replaced by it: `replaced` is their number.
+    `truncated` means that `limit`, `max_chars` or `max_tokens` left out other messages. A call or a
     result that is left out because its other half is missing does not count.
     """
 
     messages: tuple[Message, ...]
     truncated: bool
+    starts_at: MessageId | None = None
+    replaced: int = 0
 
 
 class Call(NamedTuple):
@@ -80,7 +84,32 @@ class _Unit(NamedTuple):
     chars: int
 
 
-def select(window: Window, *, max_chars: int | None = None) -> Context:
+class _Room:
+    """The characters and tokens that a context may still take."""
+
+    __slots__ = ("_chars", "_tokens")
+
+    def __init__(self, max_chars: int | None, max_tokens: int | None) -> None:
+        self._chars = max_chars
+        self._tokens = max_tokens
+
+    def take(self, messages: Iterable[Message], chars: int) -> bool:
+        """Take room for messages with this number of characters; return False if there is none."""
+        if self._chars is not None and chars > self._chars:
+            return False
+        if self._tokens is not None:
+            tokens = sum(map(message_tokens, messages))
+            if tokens > self._tokens:
+                return False
+            self._tokens -= tokens
+        if self._chars is not None:
+            self._chars -= chars
+        return True
+
+
+def select(
+    window: Window, *, max_chars: int | None = None, max_tokens: int | None = None
+) -> Context:
     """Return the messages of the window that a model accepts.
 
     - A tool call is kept only with its result, and a result only with its call. The result is moved
@@ -95,12 +124,14 @@ def select(window: Window, *, max_chars: int | None = None) -> Context:
       `{"id", "type": "function", "function": {"name", "arguments"}}` with strings throughout, or
       `"custom"` with `{"name", "input"}`. Of several with the same id in one message, the first
       counts.
-    - At most `max_chars` characters are kept, counting content and each call's name and arguments.
-      The opening system and developer messages (the first `MAX_HEAD`) come first, as long as each
-      fits; then the other messages from the newest backwards, until one does not fit together with
-      its results.
+    - Of messages with `starts_context`, the latest in the window is where the context begins. Only
+      the opening system and developer messages (the first `MAX_HEAD`) come before it.
+    - At most `max_chars` characters are kept, counting content and each call's name and arguments,
+      and at most `max_tokens` tokens (see `message_tokens`). The opening messages come first, as
+      long as each fits, then the one where the context begins; then the other messages from the
+      newest backwards, until one does not fit together with its results.
     """
-    left = sys.maxsize if max_chars is None else max_chars
+    room = _Room(max_chars, max_tokens)
     truncated = window.message_count > len(window.head) + len(window.tail)
 
     head, tail = window.head, window.tail
@@ -110,29 +141,45 @@ def select(window: Window, *, max_chars: int | None = None) -> Context:
         head += tuple(rest)
         tail = tail[len(head) - len(window.head) :]
 
+    starts_at, replaced = None, 0
+    if start := next((n for n in range(len(tail), 0, -1) if tail[n - 1].starts_context), 0):
+        starts_at, tail, truncated = tail[start - 1].id, tail[start - 1 :], False
+        replaced = window.message_count - len(head) - len(tail)
+
     messages: list[Message] = []
     for message in head:
         if message.content is None:
             continue
-        if len(message.content) > left:
+        if not room.take((message,), len(message.content)):
             truncated = True
             break
-        left -= len(message.content)
         messages.append(message)
+    if starts_at is not None and _stands_alone(tail[0]):
+        first, tail = tail[0], tail[1:]
+        if room.take((first,), len(first.content or "")):
+            messages.append(first)
+        else:
+            truncated = True
 
     newest_first: list[Message] = []
     for unit in _units(tail):
-        if unit.chars > left:
+        if not room.take(unit.messages, unit.chars):
             truncated = True
             break
-        left -= unit.chars
         newest_first.extend(reversed(unit.messages))
-    return Context((*messages, *reversed(newest_first)), truncated)
+    return Context((*messages, *reversed(newest_first)), truncated, starts_at, replaced)
 
 
 def calls(tool_calls: JsonText) -> list[Call]:
     """Return the valid calls of a message (see `select`)."""
     return _calls(elements(tool_calls))
+
+
+def _stands_alone(message: Message) -> bool:
+    """Return whether the message has a text, and is not part of a call."""
+    return (
+        message.content is not None and message.tool_calls is None and message.role is not Role.TOOL
+    )
 
 
 def _units(messages: Sequence[Message]) -> Iterator[_Unit]:
@@ -180,7 +227,11 @@ def _merge_turn(said: Sequence[Message], results: dict[str, Message]) -> Iterato
             calling = message if whole else _replace_calls(message, asked.values())
             yield _make_exchange(calling, asked.values(), answers)
         elif _says_something(message):
-            text = message if message.tool_calls is None else message._replace(tool_calls=None)
+            text = (
+                message
+                if message.tool_calls is None
+                else message._replace(tool_calls=None, tokens=None)
+            )
             yield _Unit((text,), len(text.content or ""))
 
 
@@ -195,7 +246,7 @@ def _says_something(message: Message) -> bool:
 
 def _replace_calls(message: Message, asked: Iterable[Call]) -> Message:
     sources = ",".join(call.source for call in asked)
-    return message._replace(tool_calls=JsonText(f"[{sources}]"))
+    return message._replace(tool_calls=JsonText(f"[{sources}]"), tokens=None)
 
 
 def _make_exchange(asking: Message, asked: Iterable[Call], answers: Sequence[Message]) -> _Unit:

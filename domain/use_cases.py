@@ -214,7 +214,7 @@ class Chatkeep:
         """
         await self.conversations.delete(user_id, conversation_id)
 
-    async def append(
+    async def append(  # noqa: PLR0913 - each is one independent part of the call
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -222,6 +222,7 @@ class Chatkeep:
         *,
         context_limit: int | None = None,
         max_chars: int | None = None,
+        max_tokens: int | None = None,
     ) -> AppendResult:
         """Add messages at the end, all or none. With `context_limit`, also return a context.
 
@@ -251,7 +252,9 @@ class Chatkeep:
             messages=appended.messages,
             message_count=appended.message_count,
             over_soft_limit=0 < soft_limit < appended.message_count,
-            context=select(appended.window, max_chars=max_chars) if appended.window else None,
+            context=None
+            if appended.window is None
+            else select(appended.window, max_chars=max_chars, max_tokens=max_tokens),
         )
 
     async def history(  # noqa: PLR0913 - each is one independent part of the question
@@ -291,6 +294,7 @@ class Chatkeep:
         *,
         limit: int = 20,
         max_chars: int | None = None,
+        max_tokens: int | None = None,
     ) -> Context:
         """Return the messages to hand to the model next: see `domain.context.select`.
 
@@ -300,7 +304,7 @@ class Chatkeep:
         window = await self.log.window(
             user_id, conversation_id, limit=limit, max_bytes=self.limits.max_bytes
         )
-        return select(window, max_chars=max_chars)
+        return select(window, max_chars=max_chars, max_tokens=max_tokens)
 
     async def get_message(
         self,

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -30,9 +31,23 @@ class OpenAIMessage(msgspec.Struct):
     tool_call_id: str | UnsetType = UNSET
 
 
+StartsAt = Annotated[
+    UUID,
+    Meta(description="The latest message with `starts_context`: the context begins there."),
+]
+Replaced = Annotated[
+    int,
+    Meta(description="How many earlier messages are left out, since that one replaces them."),
+]
+
+
 class OpenAIContext(msgspec.Struct, tag_field="format", tag="openai"):
+    """`truncated` says whether a limit left out messages."""
+
     messages: list[OpenAIMessage]
     truncated: bool
+    starts_at: StartsAt | UnsetType = UNSET
+    replaced: Replaced | UnsetType = UNSET
 
 
 class TextBlock(msgspec.Struct, tag_field="type", tag="text"):
@@ -70,6 +85,8 @@ class AnthropicContext(msgspec.Struct, tag_field="format", tag="anthropic"):
     system: str | None
     messages: list[AnthropicMessage]
     truncated: bool
+    starts_at: StartsAt | UnsetType = UNSET
+    replaced: Replaced | UnsetType = UNSET
 
 
 _ANSWERS: Final[Mapping[Format, type[OpenAIContext | AnthropicContext]]] = {
@@ -82,4 +99,7 @@ def context_answer(context: Context, form: Format) -> OpenAIContext | AnthropicC
     """Return the context in that format."""
     # The documents are encoded directly: converting them to structs first would take twice as long.
     document = CONTEXTS[form](context, Raw)
-    return _ANSWERS[form](**document, truncated=context.truncated)
+    answer = _ANSWERS[form](**document, truncated=context.truncated)
+    if context.starts_at is not None:
+        answer.starts_at, answer.replaced = context.starts_at, context.replaced
+    return answer

@@ -138,7 +138,11 @@ async def test_calls_and_results_come_in_pairs_or_not_at_all(alice: Caller, limi
 
 
 @pytest.mark.parametrize(
-    "rest", ["", "&format=anthropic", "&max_chars=20", "&max_chars=30&format=anthropic"]
+    "rest",
+    [
+        *("", "&format=anthropic", "&max_chars=20", "&max_chars=30&format=anthropic"),
+        *("&max_tokens=16", "&max_tokens=40&max_chars=30"),
+    ],
 )
 @pytest.mark.parametrize("number", [1, 2, 4, 100])
 async def test_beside_an_append_it_is_the_same(alice: Caller, number: int, rest: str) -> None:
@@ -167,6 +171,52 @@ async def test_beside_an_append_that_is_sent_again_it_is_the_present_one(alice: 
 
     assert [each["content"] for each in again["messages"]] == ["first"]
     assert contents(again["context"]) == ["first", "second"]
+
+
+@pytest.mark.parametrize(("max_tokens", "kept"), [(1, 0), (7, 1), (13, 1), (14, 2), (1_004, 4)])
+async def test_tokens_can_be_bounded(alice: Caller, max_tokens: int, kept: int) -> None:
+    """Each message is 4 tokens, and 3 of text; the first has as many as its author says."""
+    conversation = await started(alice, says("message 0", tokens=983), *numbered(4)[1:])
+
+    context = await context_of(alice, conversation, f"?max_tokens={max_tokens}")
+
+    assert contents(context) == [each["content"] for each in numbered(4)[4 - kept :]]
+    assert context["truncated"] is (kept < 4)
+
+
+@pytest.mark.parametrize("form", ["openai", "anthropic"])
+async def test_a_summary_replaces_what_came_before_it(alice: Caller, form: str) -> None:
+    conversation = await started(alice, says("Be kind.", "system"), *numbered(6))
+    summary = says("They counted to 5.", "user", starts_context=True)
+
+    response = await alice.post(
+        f"{at(conversation, 'messages')}?context=20&format={form}", json=summary
+    )
+    await appended(alice, conversation, says("And then?", "assistant"))
+    context = await context_of(alice, conversation, f"?format={form}")
+
+    [stored] = response.json()["messages"]
+    assert stored["starts_context"] is True
+    for found, last in ((response.json()["context"], 1), (context, 2)):
+        texts = ["They counted to 5.", "And then?"][:last]
+        assert contents(found) == (["Be kind."] if form == "openai" else []) + texts
+        assert found == found | {"truncated": False, "starts_at": stored["id"], "replaced": 6}
+    outside = await context_of(alice, conversation, "?limit=1")
+    assert (outside["truncated"], "starts_at" in outside) == (True, False)
+
+
+async def test_an_encrypted_summary_of_openai_replaces_nothing(alice: Caller) -> None:
+    """No other model could read it, so what it stands for would be lost."""
+    conversation = await started(alice, *numbered(2))
+    items = [{"type": "compaction", "encrypted_content": "x"}, {"role": "user", "content": "Go"}]
+    path = f"/openai/v1/conversations/conv_{conversation['id'].replace('-', '')}/items"
+    response = await alice.post(path, json={"items": items})
+    assert response.status_code == 200, response.text
+
+    context = await context_of(alice, conversation)
+
+    assert contents(context) == ["message 0", "message 1", "Go"]
+    assert (context["truncated"], "starts_at" in context) == (False, False)
 
 
 @pytest.mark.parametrize("query", ["", "?limit=5", "?format=anthropic"])

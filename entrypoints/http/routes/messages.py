@@ -47,6 +47,15 @@ MaxChars = Annotated[
 Originals = Annotated[
     bool, Parameter(description="also return each message's `original`, if it has one")
 ]
+MaxTokens = Annotated[
+    int | None,
+    Parameter(
+        ge=1,
+        le=MAX_INTEGER,
+        description="at most this many tokens in total, estimated where a message has no `tokens`; "
+        "drops the oldest messages",
+    ),
+]
 FormatOf = Annotated[
     Format, Parameter(description="which model API the messages are for (default: openai)")
 ]
@@ -83,6 +92,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             ]
         ] = None,
         max_chars: FromQuery[MaxChars] = None,
+        max_tokens: FromQuery[MaxTokens] = None,
         format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
     ) -> Response[Appended]:
         """Append one message, or several in order with `{"messages": [...]}`, all or none.
@@ -97,6 +107,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             await request.convert(lambda: data.to_domain(chatkeep.limits)),
             context_limit=context,
             max_chars=max_chars,
+            max_tokens=max_tokens,
         )
         metrics.record_append(len(result.messages), over_soft_limit=result.over_soft_limit)
         return JsonResponse(
@@ -176,12 +187,14 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         conversation_id: ConversationPath,
         limit: FromQuery[Limit] = 20,
         max_chars: FromQuery[MaxChars] = None,
+        max_tokens: FromQuery[MaxTokens] = None,
         format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
     ) -> OpenAIContext | AnthropicContext:
         """Return the last `limit` messages, oldest first, as a valid request to a model.
 
         The system and developer messages that open the conversation always come first. Tool calls
-        and their results come in pairs or not at all.
+        and their results come in pairs or not at all. The latest message with `starts_context`
+        replaces what came before it; then the answer has `starts_at` and `replaced`.
         """
         return context_answer(
             await chatkeep.context(
@@ -189,6 +202,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
                 ConversationId(conversation_id),
                 limit=limit,
                 max_chars=max_chars,
+                max_tokens=max_tokens,
             ),
             format,
         )
