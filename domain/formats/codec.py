@@ -7,7 +7,7 @@ may also contain UUIDs, times and enumerations, which JSON encoders write as str
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError
@@ -20,6 +20,7 @@ from chatkeep.domain.model import (
     JsonText,
     MessageId,
     NewMessage,
+    OriginalText,
     Status,
 )
 
@@ -203,6 +204,14 @@ def check_objects(values: Sequence[object], field: str) -> list[Document]:
 def without(document: Mapping[str, T], *names: str) -> dict[str, T]:
     """Return the members without `names`."""
     return {name: value for name, value in document.items() if name not in names}
+
+
+def embed_original(original: OriginalText, embed: Embed) -> Document:
+    """Return an original as part of a document that is one line of a file.
+
+    A line break in JSON is always between two values.
+    """
+    return cast("Document", embed(original.replace("\n", " ").replace("\r", " ")))
 
 
 def present(members: Mapping[str, T]) -> dict[str, T]:

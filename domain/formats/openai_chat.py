@@ -18,6 +18,7 @@ from chatkeep.domain.formats.codec import (
     Embed,
     Line,
     Originals,
+    embed_original,
     expect,
     get_optional,
     get_required,
@@ -210,8 +211,9 @@ def _said_instead(message: Document) -> str:
 class OpenAIChatWriter:
     """Writes the format that `read` reads, for fine-tuning.
 
-    It leaves out ids, times, titles, statuses, holds, other metadata than `openai`, entries that
-    are not messages, and conversations without messages.
+    A message whose original is of this format is that original, with spaces for line breaks. Of
+    others it leaves out ids, times, titles, statuses, holds, other metadata than `openai`, entries
+    that are not messages, and conversations without messages.
     """
 
     writes_empty = False
@@ -224,6 +226,8 @@ class OpenAIChatWriter:
         message = entry.message
         if message is None:
             return None
+        if message.format == KEY and message.original is not None:
+            return embed_original(message.original, embed)
         kept = without(_read_kept(message.metadata), *_SHARED[:1], *_SHARED[2:])
         parts = kept.pop("content", None)
         document: Document = {"role": message.role, "content": message.content}

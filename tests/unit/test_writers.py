@@ -301,6 +301,20 @@ def test_what_openai_gave_is_what_openai_gets() -> None:
     assert json.loads(line) == given
 
 
+def test_an_original_of_openai_is_written_as_it_was() -> None:
+    original = '{"role": "user",\r\n "weight": 1.0, "content": [{"text":"\\u00e9", "type":"text"}]}'
+    found = openai().write(
+        whole(
+            entry("é", original=original, format="openai"),
+            entry("hi", Role.ASSISTANT, original="{}", format="ai-sdk"),
+        )
+    )
+    on_one_line = original.replace("\r\n", "  ")
+    assert found.decode() == (
+        f'{{"messages":[{on_one_line},{{"role":"assistant","content":"hi"}}]}}\n'
+    )
+
+
 def test_what_has_no_place_is_counted() -> None:
     writer = openai()
     assert writer.left_out() == ""
