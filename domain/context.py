@@ -13,6 +13,9 @@ from chatkeep.domain.json_sources import elements
 from chatkeep.domain.model import JsonText, Message, MessageId, Position, Role, is_opening
 from chatkeep.domain.token_counts import message_tokens
 
+NEED_ORIGINALS: Final = frozenset({"ai-sdk"})
+"""The formats whose messages are more than their fields: contexts are made from their originals."""
+
 MAX_HEAD: Final = 20
 """The number of system and developer messages at the start that a context always keeps."""
 
@@ -23,7 +26,8 @@ class Window:
 
     `tail` are the last messages. `head` are the system and developer messages that open the
     conversation, at most the first `MAX_HEAD` of them, without those in `tail`. `message_count` is
-    the number of messages in the whole conversation. Messages come without their originals.
+    the number of messages in the whole conversation. Messages come without their originals,
+    but for those of `NEED_ORIGINALS`.
     """
 
     head: tuple[Message, ...]
@@ -40,10 +44,8 @@ class Window:
         message_count: int,
     ) -> Self:
         """Build a window from the opening messages and at least the last `limit` messages."""
-        tail = tuple([message.without_original() for message in latest[-limit:]])
-        head = (
-            message.without_original() for message in opening if message.position < tail[0].position
-        )
+        tail = tuple([for_window(message) for message in latest[-limit:]])
+        head = [for_window(each) for each in opening if each.position < tail[0].position]
         return cls(tuple(head), tail, message_count)
 
 
@@ -61,6 +63,11 @@ class Context:
     truncated: bool
     starts_at: MessageId | None = None
     replaced: int = 0
+
+
+def for_window(message: Message) -> Message:
+    """Return the message with its original only if a context needs it."""
+    return message if message.format in NEED_ORIGINALS else message.without_original()
 
 
 class Call(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from chatkeep.domain.context import Context, select
+from chatkeep.domain.context import Context, Window, select
 from chatkeep.domain.editing import Replaced, Truncated
 from chatkeep.domain.errors import InvalidValueError, UserNotFoundError
 from chatkeep.domain.finding import (
@@ -17,6 +17,7 @@ from chatkeep.domain.finding import (
     MatchCount,
     Sort,
 )
+from chatkeep.domain.formats.originals import expand
 from chatkeep.domain.log import (
     EVERYTHING,
     Bounds,
@@ -47,6 +48,7 @@ from chatkeep.domain.model import (
     uuid7,
 )
 from chatkeep.domain.ports import Clock, Conversations, Log, Users
+from chatkeep.domain.threads import run_aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +225,11 @@ class Chatkeep:
         context_limit: int | None = None,
         max_chars: int | None = None,
         max_tokens: int | None = None,
+        for_model: bool = True,
     ) -> AppendResult:
         """Add messages at the end, all or none. With `context_limit`, also return a context.
+
+        It is made as `context` does.
 
         If the caller chose an id, the call can be repeated: it then returns what is stored.
         Raises `ConversationNotFoundError`, `MessageIdTakenError`, and `InvalidValueError` or
@@ -254,7 +259,7 @@ class Chatkeep:
             over_soft_limit=0 < soft_limit < appended.message_count,
             context=None
             if appended.window is None
-            else select(appended.window, max_chars=max_chars, max_tokens=max_tokens),
+            else await _select(appended.window, max_chars, max_tokens, for_model=for_model),
         )
 
     async def history(  # noqa: PLR0913 - each is one independent part of the question
@@ -287,7 +292,7 @@ class Chatkeep:
         items = messages_in(found.items)
         return MessagePage(items, items[-1].position if found.more else None)
 
-    async def context(
+    async def context(  # noqa: PLR0913 - each is one independent part of the question
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -295,16 +300,19 @@ class Chatkeep:
         limit: int = 20,
         max_chars: int | None = None,
         max_tokens: int | None = None,
+        for_model: bool = True,
     ) -> Context:
         """Return the messages to hand to the model next: see `domain.context.select`.
 
+        With `for_model`, messages that a model cannot take as they are become those that it can
+        take: see `formats.originals.expand`.
         Raises `ConversationNotFoundError`, `LimitExceededError` for a `limit` over `max_page`.
         """
         self._check_page(limit)
         window = await self.log.window(
             user_id, conversation_id, limit=limit, max_bytes=self.limits.max_bytes
         )
-        return select(window, max_chars=max_chars, max_tokens=max_tokens)
+        return await _select(window, max_chars, max_tokens, for_model=for_model)
 
     async def get_message(
         self,
@@ -430,3 +438,15 @@ class Chatkeep:
         if limit < 1:
             raise InvalidValueError(field, f"is {limit}; at least 1")
         self.limits.check("max_page", limit, field=field, unit="items")
+
+
+async def _select(
+    window: Window, max_chars: int | None, max_tokens: int | None, *, for_model: bool
+) -> Context:
+    """Return the context of a window. Large originals are read in a thread."""
+    if not for_model:
+        return select(window, max_chars=max_chars, max_tokens=max_tokens)
+    size = sum(len(each.original or "") for each in (*window.head, *window.tail))
+    return await run_aside(
+        size, lambda: select(expand(window), max_chars=max_chars, max_tokens=max_tokens)
+    )

@@ -31,5 +31,6 @@ from chatkeep.testing.contract.tool_results import *
 from chatkeep.testing.contract.truncating import *
 from chatkeep.testing.contract.users import *
 from chatkeep.testing.contract.window import *
+from chatkeep.testing.contract.window_originals import *
 
 pytestmark = pytest.mark.asyncio

@@ -1,14 +1,14 @@
 """The data of the memory adapters. It is grouped by user, so that no call reaches another user."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
 from operator import attrgetter
 from typing import Final
 
-from chatkeep.domain.context import MAX_HEAD, Window
+from chatkeep.domain.context import MAX_HEAD, Window, for_window
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     MessageIdTakenError,
@@ -39,10 +39,6 @@ def size(*texts: str | None) -> int:
 
 def size_of_message(message: Message) -> int:
     return size(message.content, message.tool_calls, message.metadata, message.original)
-
-
-def _without_originals(messages: Iterable[Message]) -> Iterator[Message]:
-    return (message.without_original() for message in messages)
 
 
 @dataclass(slots=True)
@@ -95,8 +91,8 @@ class KeptConversation:
     def window(self, limit: int, max_bytes: int) -> Window:
         half = max_bytes // 2
         messages = self.messages
-        opening = tuple(_without_originals(takewhile(is_opening, messages[:MAX_HEAD])))
-        latest = tuple(_without_originals(messages[-limit:]))
+        opening = tuple(map(for_window, takewhile(is_opening, messages[:MAX_HEAD])))
+        latest = tuple(map(for_window, messages[-limit:]))
         return Window.of(
             opening[: count_fitting(map(size_of_message, opening), half, least=0)],
             latest[-count_fitting(map(size_of_message, reversed(latest)), half) :],

@@ -9,6 +9,8 @@ would take a fifth of its time.
 from collections.abc import Iterable
 from typing import Final
 
+from chatkeep.domain.context import NEED_ORIGINALS
+
 # The best ratio of Postgres' compressions: a value stored in fewer bytes than a share divided by
 # this fits, and need not be decompressed to find out.
 _MOST_COMPRESSED: Final = 256
@@ -47,6 +49,24 @@ def message_bytes(table: str, share: str) -> str:
 def whole_bytes(table: str, share: str) -> str:
     """Return an expression for the size of a message with its original."""
     return f"{message_bytes(table, share)} + {text_bytes(f'{table}.original')}"
+
+
+def window_original(table: str) -> str:
+    """Return an expression for the original of a message in a window, if a context needs it."""
+    return f"CASE WHEN {_needs_original(table)} THEN {table}.original END"
+
+
+def window_bytes(table: str, share: str) -> str:
+    """Return an expression for the size of a message in a window."""
+    original = (
+        f"CASE WHEN {_needs_original(table)} THEN {text_bytes(f'{table}.original')} ELSE 0 END"
+    )
+    return f"{message_bytes(table, share)} + {original}"
+
+
+def _needs_original(table: str) -> str:
+    formats = ", ".join(f"'{name}'" for name in sorted(NEED_ORIGINALS))
+    return f"{table}.format IN ({formats})"
 
 
 def within(share: str, columns: str, texts: Iterable[str]) -> str:

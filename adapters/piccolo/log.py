@@ -44,7 +44,7 @@ from chatkeep.adapters.piccolo.rows import (
     conversation_values,
     message_arrays,
     message_values,
-    to_message,
+    to_whole_message,
 )
 from chatkeep.adapters.piccolo.users import NO_USER
 from chatkeep.domain.context import MAX_HEAD, Window
@@ -171,8 +171,8 @@ class PiccoloLog(LogChanges):
             ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
             return Appended(added, count, ends)
         said = messages_in(added)
-        opening = [to_message(row) for row in rows if row["opening"]]
-        latest = [to_message(row) for row in rows if row["opening"] is False]
+        opening = [to_whole_message(row) for row in rows if row["opening"]]
+        latest = [to_whole_message(row) for row in rows if row["opening"] is False]
         if len(opening) == rows[0]["count_before"]:
             opening += takewhile(is_opening, said)  # all messages before are opening ones
         ends = Window.of(opening[:MAX_HEAD], [*latest, *said], limit=window, message_count=count)

@@ -102,11 +102,11 @@ class LogReader:
             half = max_bytes // 2
             opening = opening[: count_fitting((row["bytes"] for row in opening), half, least=0)]
             latest = latest[-count_fitting((row["bytes"] for row in reversed(latest)), half) :]
-            opening = await self._whole(user_id, conversation_id, opening, share, View.MESSAGES)
-            latest = await self._whole(user_id, conversation_id, latest, share, View.MESSAGES)
+            opening = await self._whole(user_id, conversation_id, opening, share, View.ORIGINALS)
+            latest = await self._whole(user_id, conversation_id, latest, share, View.ORIGINALS)
         return Window.of(
-            [to_message(row) for row in opening],
-            [to_message(row) for row in latest],
+            [to_whole_message(row) for row in opening],
+            [to_whole_message(row) for row in latest],
             limit=limit,
             message_count=rows[0]["message_count"],
         )

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from chatkeep.adapters.piccolo.bounds import (
-    MESSAGE_TEXTS,
     WHOLE_TEXTS,
-    message_bytes,
     whole_bytes,
+    window_bytes,
+    window_original,
     within,
 )
 from chatkeep.adapters.piccolo.rows import (
@@ -161,7 +161,8 @@ _POSITIONS: Final = "SELECT message_count, first FROM moved"
 def _ends() -> str:
     """Return the query for both ends of a conversation."""
     return f"""(
-  SELECT true AS opening, {message_columns("h")}, {message_bytes("h", ":share::bigint")} AS bytes
+  SELECT true AS opening, {message_columns("h")}, {window_original("h")} AS original,
+         {window_bytes("h", ":share::bigint")} AS bytes
   FROM messages h
   WHERE h.conversation_id = :conversation_id AND h.user_id = :user_id AND h.position < coalesce((
     SELECT b.position FROM messages b
@@ -170,7 +171,8 @@ def _ends() -> str:
     ORDER BY b.position LIMIT 1), {LAST_POSITION})
   ORDER BY h.position LIMIT {MAX_HEAD}
 ) UNION ALL (
-  SELECT false, {message_columns("t")}, {message_bytes("t", ":share::bigint")}
+  SELECT false, {message_columns("t")}, {window_original("t")},
+         {window_bytes("t", ":share::bigint")}
   FROM messages t
   WHERE t.conversation_id = :conversation_id AND t.user_id = :user_id
   ORDER BY t.position DESC LIMIT :limit
@@ -178,7 +180,7 @@ def _ends() -> str:
 
 
 _OF_ENDS: Final = within(
-    ":share::bigint", f"ends.opening, {message_columns('ends')}", MESSAGE_TEXTS
+    ":share::bigint", f"ends.opening, {message_columns('ends')}, ends.original", WHOLE_TEXTS
 )
 
 # A statement reads the state before it: the old messages and the old count.

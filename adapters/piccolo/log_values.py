@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, POSITIONS
 from chatkeep.adapters.piccolo.rows import MESSAGE_TYPES, are_plain, message_arrays
+from chatkeep.domain.context import NEED_ORIGINALS
 from chatkeep.domain.items import ItemId, message_id_in
 from chatkeep.domain.log import Bounds, Entry, NewEntry, messages_of
 from chatkeep.domain.model import (
@@ -30,14 +31,21 @@ def have_items(entries: Sequence[NewEntry]) -> bool:
 
 
 def most_bytes(entries: Sequence[NewEntry], *, originals: bool = True) -> int:
-    """Return how many bytes entries have at most when they are stored."""
+    """Return how many bytes entries have at most when they are stored.
+
+    Without `originals` only those count that a window has.
+    """
     return sum(
         _MOST_BYTES
         * (
             len(each.content or "")
             + len(each.tool_calls or "")
             + len(each.metadata)
-            + (len(each.original) if originals and each.original else 0)
+            + (
+                len(each.original)
+                if each.original and (originals or each.format in NEED_ORIGINALS)
+                else 0
+            )
         )
         + _BYTES_OF_NONE
         for each in messages_of(entries)

@@ -22,6 +22,7 @@ from chatkeep.domain.formats.codec import (
     WHOLE,
     Document,
     Embed,
+    EntryWriter,
     Line,
     Originals,
     check_objects,
@@ -135,7 +136,7 @@ def read(
     )
 
 
-class ChatkeepWriter:
+class ChatkeepWriter(EntryWriter):
     """Writes the format that `read` reads. Only idempotency keys are left out."""
 
     writes_empty = True

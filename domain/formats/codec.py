@@ -4,6 +4,7 @@ A document is JSON as Python values: dict, list, str, int, float, bool and None.
 may also contain UUIDs, times and enumerations, which JSON encoders write as strings.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -150,11 +151,33 @@ class Writer(Protocol):
 
     def head(self, conversation: Conversation, embed: Embed) -> Document: ...
 
-    def entry(self, entry: Entry, embed: Embed) -> Document | None:
-        """Return the document of an entry; None if the format cannot represent it."""
+    def continues(self, entry: Entry) -> bool:
+        """Return whether the entry is written together with the one before it."""
+        ...
+
+    def write(self, entries: Sequence[Entry], embed: Embed) -> Sequence[object]:
+        """Return the documents of entries that are written together.
+
+        There are none if the format cannot represent them.
+        """
         ...
 
     def tail(self, conversation: Conversation, embed: Embed) -> Document: ...
+
+
+class EntryWriter(ABC):
+    """A `Writer` that writes each entry on its own."""
+
+    @abstractmethod
+    def entry(self, entry: Entry, embed: Embed) -> Document | None:
+        """Return the document of an entry; None if the format cannot represent it."""
+
+    def continues(self, entry: Entry) -> bool:  # noqa: ARG002 - the interface
+        return False
+
+    def write(self, entries: Sequence[Entry], embed: Embed) -> Sequence[object]:
+        documents = (self.entry(entry, embed) for entry in entries)
+        return [document for document in documents if document is not None]
 
 
 def expect(value: object, field: str, *kinds: type) -> Any:  # noqa: ANN401 - one of `kinds`

@@ -16,6 +16,7 @@ from chatkeep.domain.formats.codec import (
     WHOLE,
     Document,
     Embed,
+    EntryWriter,
     Line,
     Originals,
     embed_original,
@@ -26,6 +27,7 @@ from chatkeep.domain.formats.codec import (
     one_of,
     without,
 )
+from chatkeep.domain.formats.originals import expand_message
 from chatkeep.domain.formats.tool_calls import AskedCalls, make_call
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import Conversation, JsonText, Message, Role
@@ -208,12 +210,13 @@ def _said_instead(message: Document) -> str:
     return ""
 
 
-class OpenAIChatWriter:
+class OpenAIChatWriter(EntryWriter):
     """Writes the format that `read` reads, for fine-tuning.
 
-    A message whose original is of this format is that original, with spaces for line breaks. Of
-    others it leaves out ids, times, titles, statuses, holds, other metadata than `openai`, entries
-    that are not messages, and conversations without messages.
+    A message whose original is of this format is that original, with spaces for line breaks, and a
+    UIMessage is written as a model gets it. Of others it leaves out ids, times, titles, statuses,
+    holds, originals, other metadata than `openai`, entries that are not messages, and conversations
+    without messages.
     """
 
     writes_empty = False
@@ -242,6 +245,15 @@ class OpenAIChatWriter:
         if message.name is not None:
             document["name"] = message.name
         return {**document, **kept}
+
+    def write(self, entries: Sequence[Entry], embed: Embed) -> Sequence[object]:
+        expanded = (
+            entry._replace(message=message)
+            for entry in entries
+            if entry.message is not None
+            for message in expand_message(entry.message)
+        )
+        return super().write([*expanded], embed)
 
     def tail(self, conversation: Conversation, embed: Embed) -> Document:  # noqa: ARG002 - the interface
         return without(_read_kept(conversation.metadata), "messages")

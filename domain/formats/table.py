@@ -7,7 +7,15 @@ from typing import Final
 
 from chatkeep.domain.context import Context
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.formats import anthropic, chatgpt, chatkeep, claude_ai, openai_chat, sharegpt
+from chatkeep.domain.formats import (
+    ai_sdk,
+    anthropic,
+    chatgpt,
+    chatkeep,
+    claude_ai,
+    openai_chat,
+    sharegpt,
+)
 from chatkeep.domain.formats.codec import (
     WHOLE,
     Document,
@@ -30,6 +38,7 @@ class FileFormat(StrEnum):
     OPENAI = "openai"
     SHAREGPT = "sharegpt"
     ANTHROPIC = "anthropic"
+    AI_SDK = "ai-sdk"
 
 
 class Format(StrEnum):
@@ -37,6 +46,7 @@ class Format(StrEnum):
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
+    AI_SDK = "ai-sdk"
 
 
 READERS: Final[Mapping[FileFormat, Reader]] = {
@@ -46,16 +56,19 @@ READERS: Final[Mapping[FileFormat, Reader]] = {
     FileFormat.CHATGPT: Reader(chatgpt.recognizes, chatgpt.read, "mapping"),
     FileFormat.CLAUDE_AI: Reader(claude_ai.recognizes, claude_ai.read, "chat_messages"),
     FileFormat.SHAREGPT: Reader(sharegpt.recognizes, sharegpt.read, "conversations"),
+    FileFormat.AI_SDK: Reader(ai_sdk.recognizes, ai_sdk.read, "messages"),
     FileFormat.ANTHROPIC: Reader(anthropic.recognizes, anthropic.read, "messages"),
     FileFormat.OPENAI: Reader(openai_chat.recognizes, openai_chat.read, "messages"),
 }
 WRITERS: Final[Mapping[FileFormat, Writer]] = {
     FileFormat.JSONL: chatkeep.ChatkeepWriter(),
     FileFormat.OPENAI: openai_chat.OpenAIChatWriter(),
+    FileFormat.AI_SDK: ai_sdk.UIMessageWriter(),
 }
 CONTEXTS: Final[Mapping[Format, Callable[[Context, Embed], Document]]] = {
     Format.OPENAI: openai_chat.write_context,
     Format.ANTHROPIC: anthropic.write_context,
+    Format.AI_SDK: ai_sdk.write_context,
 }
 
 

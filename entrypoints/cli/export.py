@@ -35,7 +35,7 @@ _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
     default="jsonl",
     show_default=True,
     help="jsonl contains everything, for `import`; markdown is for reading; openai is OpenAI's "
-    "chat format, as for fine-tuning.",
+    "chat format, as for fine-tuning; ai-sdk has UIMessages of Vercel's AI SDK.",
 )
 @click.option(
     "--output",
@@ -47,8 +47,8 @@ def export(user: UserId, format_: str, output: Path) -> None:
     """Write all conversations of a user.
 
     The file appears under its name when it is complete, and only its owner may read it. jsonl
-    contains everything but idempotency keys. Items and conversations that openai leaves out are
-    counted on stderr.
+    contains everything but idempotency keys. Items and conversations that a format leaves
+    out are counted on stderr.
     """
     writer = _WRITERS[format_]()
     with open_output(output) as file:

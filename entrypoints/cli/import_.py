@@ -129,6 +129,7 @@ def import_(  # noqa: PLR0913 - the options of a command
       claude-ai  conversations.json of Claude.ai's data export
       openai     OpenAI's chat format, as for fine-tuning: {"messages", "tools"}
       sharegpt   {"id", "conversations": [{"from", "value"}]}
+      ai-sdk     {"id", "messages": [{"id", "role", "parts"}]}, Vercel's AI SDK
       anthropic  {"system", "messages": [{"role", "content": text or blocks}]}
 
     Each as JSON Lines, one conversation a line, or as a JSON array of conversations.

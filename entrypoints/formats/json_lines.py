@@ -3,12 +3,14 @@
 Lines end with a line feed and nothing else; the text is UTF-8.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
 from chatkeep.domain.formats.codec import Piece, Writer
 from chatkeep.domain.formats.table import WRITERS, FileFormat
+from chatkeep.domain.log import Entry
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -23,6 +25,7 @@ class JsonLines:
         self._writer = writer
         # Goes before the next entry; None until the line has begun.
         self._separator: bytes | None = None
+        self._held: list[Entry] = []
         self._entries_left_out = 0
         self._conversations_left_out = 0
 
@@ -34,14 +37,11 @@ class JsonLines:
             if self._writer.writes_empty:
                 parts.append(self._begin(piece))
         for entry in piece.entries:
-            document = self._writer.entry(entry, msgspec.Raw)
-            if document is None:
-                self._entries_left_out += 1
-                continue
-            before = self._begin(piece) if self._separator is None else self._separator
-            parts += [before, _encode(document)]
-            self._separator = b","
+            if not self._writer.continues(entry):
+                parts += self._write_held(piece)
+            self._held.append(entry)
         if piece.is_last:
+            parts += self._write_held(piece)
             if self._separator is None:
                 self._conversations_left_out += 1
             else:
@@ -57,6 +57,19 @@ class JsonLines:
         if self._conversations_left_out:
             counts.append(f"{self._conversations_left_out} conversations without messages")
         return " and ".join(counts)
+
+    def _write_held(self, piece: Piece) -> Iterator[bytes]:
+        """Yield the entries that wait for those to be written together with them."""
+        if not self._held:
+            return
+        documents = self._writer.write(self._held, msgspec.Raw)
+        if not documents:
+            self._entries_left_out += len(self._held)
+        self._held = []
+        for document in documents:
+            yield self._begin(piece) if self._separator is None else self._separator
+            yield _encode(document)
+            self._separator = b","
 
     def _begin(self, piece: Piece) -> bytes:
         self._separator = b""

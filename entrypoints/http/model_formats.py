@@ -3,16 +3,17 @@
 `domain.formats` writes the documents; the types here describe their shape.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from chatkeep.domain.context import Context
+from chatkeep.domain.formats.ai_sdk_writing import ui_messages
 from chatkeep.domain.formats.table import CONTEXTS, Format
-from chatkeep.domain.model import Role
+from chatkeep.domain.model import Message, Order, Role
 
 
 class OpenAIMessage(msgspec.Struct):
@@ -89,13 +90,55 @@ class AnthropicContext(msgspec.Struct, tag_field="format", tag="anthropic"):
     replaced: Replaced | UnsetType = UNSET
 
 
-_ANSWERS: Final[Mapping[Format, type[OpenAIContext | AnthropicContext]]] = {
+class UIMessageOut(msgspec.Struct):
+    """A UIMessage of the AI SDK: as it was sent, or another message in that form."""
+
+    id: str
+    role: Literal["system", "user", "assistant"]
+    parts: Annotated[
+        list[Raw],
+        Meta(
+            description="of any version from 5 on",
+            extra_json_schema={
+                "items": {
+                    "type": "object",
+                    "properties": {"type": {"type": "string"}},
+                    "required": ["type"],
+                }
+            },
+        ),
+    ]
+    metadata: Annotated[Raw | UnsetType, Meta(extra_json_schema={})] = UNSET
+
+
+class UIContext(msgspec.Struct, tag_field="format", tag="ai-sdk"):
+    """The context as UIMessages of the AI SDK, for its `convertToModelMessages`."""
+
+    messages: list[UIMessageOut]
+    truncated: bool
+    starts_at: StartsAt | UnsetType = UNSET
+    replaced: Replaced | UnsetType = UNSET
+
+
+ModelContext = OpenAIContext | AnthropicContext | UIContext
+
+_ANSWERS: Final[Mapping[Format, type[ModelContext]]] = {
     Format.OPENAI: OpenAIContext,
     Format.ANTHROPIC: AnthropicContext,
+    Format.AI_SDK: UIContext,
 }
 
 
-def context_answer(context: Context, form: Format) -> OpenAIContext | AnthropicContext:
+def ui_messages_answer(
+    messages: Sequence[Message], order: Order = Order.ASC
+) -> Sequence[UIMessageOut]:
+    """Return messages as UIMessages, in the order they are given in."""
+    oldest_first = messages if order is Order.ASC else messages[::-1]
+    found: list[Any] = ui_messages(oldest_first, Raw)
+    return found if order is Order.ASC else found[::-1]
+
+
+def context_answer(context: Context, form: Format) -> ModelContext:
     """Return the context in that format."""
     # The documents are encoded directly: converting them to structs first would take twice as long.
     document = CONTEXTS[form](context, Raw)

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from chatkeep.domain import model
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.originals import complete, read_original
 from chatkeep.domain.model import (
     MAX_FORMAT_CHARS,
     MAX_TOKENS,
@@ -27,7 +28,7 @@ from chatkeep.entrypoints.http.json_documents import (
     parse_original,
     parse_tool_calls,
 )
-from chatkeep.entrypoints.http.model_formats import AnthropicContext, OpenAIContext
+from chatkeep.entrypoints.http.model_formats import ModelContext, UIMessageOut
 
 _T = TypeVar("_T")
 
@@ -101,9 +102,13 @@ NextCursor = Annotated[
 
 
 class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A message to store. If you choose its `id`, it is safe to send it again."""
+    """A message to store. If you choose its `id`, it is safe to send it again.
 
-    role: Role
+    With `"format": "ai-sdk"`, `original` is a UIMessage: role, content, id and metadata are read
+    from it, unless they are given.
+    """
+
+    role: Role | UnsetType = UNSET
     content: Content | None = None
     tool_calls: ToolCalls | UnsetType = UNSET
     tool_call_id: ToolCallId | None = None
@@ -116,9 +121,16 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
     original: Original | UnsetType = UNSET
 
     def to_domain(self, limits: Limits, *, within: str = "") -> DomainNewMessage:
-        return DomainNewMessage(
+        original = parse_original(self.original, limits, field=f"{within}original")
+        read = None
+        if original is not None and self.format is not None:
+            read = read_original(self.format, original, field=f"{within}original", limits=limits)
+        role = self.role if read is None or self.role is not UNSET else read.role
+        if isinstance(role, UnsetType):
+            raise InvalidValueError(f"{within}role", "is missing")
+        given = DomainNewMessage(
             id=None if self.id is None else MessageId(self.id),
-            role=self.role,
+            role=role,
             content=self.content,
             tool_calls=parse_tool_calls(self.tool_calls, limits, field=f"{within}tool_calls"),
             tool_call_id=self.tool_call_id,
@@ -127,8 +139,9 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
             tokens=self.tokens,
             starts_context=self.starts_context,
             format=self.format,
-            original=parse_original(self.original, limits, field=f"{within}original"),
+            original=original,
         )
+        return given if read is None else complete(given, read, within=within)
 
 
 def to_domain(messages: Sequence[NewMessage], limits: Limits) -> list[DomainNewMessage]:
@@ -168,7 +181,7 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
         return to_domain(self.messages, limits)
 
     def _one(self, limits: Limits) -> DomainNewMessage:
-        if self.role is UNSET:
+        if self.role is UNSET and self.original is UNSET:
             raise InvalidValueError("role", "is missing: send one message, or `messages`")
         return NewMessage(
             role=self.role,
@@ -322,11 +335,18 @@ class MessagePage(Struct, kw_only=True):
     next_cursor: NextCursor | None
 
 
+class UIMessagePage(Struct, kw_only=True):
+    """UIMessages of the AI SDK, in the requested order."""
+
+    items: Sequence[UIMessageOut]
+    next_cursor: NextCursor | None
+
+
 class Appended(Struct, kw_only=True):
     """The stored messages, and the context that ends with them if `context` was requested."""
 
     messages: list[MessageOut]
-    context: OpenAIContext | AnthropicContext | UnsetType = UNSET
+    context: ModelContext | UnsetType = UNSET
 
 
 class UsageOut(Struct, kw_only=True):

@@ -56,7 +56,7 @@ any_original = pytest.mark.parametrize("text", ORIGINALS.values(), ids=ORIGINALS
 def with_original(
     content: str = "hello", original: str = '{"a": 1}', role: Role = Role.USER
 ) -> NewMessage:
-    return new_message(content, role)._replace(format="ai-sdk", original=OriginalText(original))
+    return new_message(content, role)._replace(format="notes", original=OriginalText(original))
 
 
 def new_message_with_all() -> NewMessage:
@@ -98,7 +98,7 @@ async def test_originals_are_read_only_where_they_are_asked_for(store: StoreUnde
     first, plain = await store.history(conversation)
     window = await store.log.window(ALICE, conversation.id, limit=5)
 
-    assert (first.format, first.original) == ("ai-sdk", None)
+    assert (first.format, first.original) == ("notes", None)
     assert (plain.format, plain.original) == (None, None)
     assert list(window.tail) == [first, plain]
     assert await store.log.get(ALICE, conversation.id, first.id) == first

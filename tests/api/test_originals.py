@@ -19,7 +19,7 @@ from tests.api.builders import (
 from tests.support.application import Caller, serving, settings
 
 JSON = {"Content-Type": "application/json"}
-FORMAT = {"format": "ai-sdk"}
+FORMAT = {"format": "notes"}
 TEXTS = {
     "spaces and order": '{ "b" : 1 ,\t"a":[ ] }',
     "line ends": '{"a":\r\n1\n}',
@@ -50,7 +50,7 @@ async def test_an_original_is_returned_byte_for_byte(alice: Caller, text: str) -
     one = await alice.get(f"{path}/{message['id']}?originals=true")
 
     for response in (page, one):
-        assert f'"format":"ai-sdk","original":{text}}}'.encode() in response.content
+        assert f'"format":"notes","original":{text}}}'.encode() in response.content
     line = json.loads((await alice.get("/v1/me/export")).text)
     assert [each["original"] for each in line["messages"]] == [text]
 
@@ -68,7 +68,7 @@ async def test_an_original_is_only_returned_if_it_is_requested(alice: Caller) ->
     quiet += [await alice.get(at(conversation, "context"))]
 
     assert all("original" not in response.text for response in quiet)
-    assert [each["format"] for each in answer.json()["messages"]] == ["ai-sdk"]
+    assert [each["format"] for each in answer.json()["messages"]] == ["notes"]
     for order in ("asc", "desc"):
         found = (await alice.get(f"{path}?originals=true&order={order}&limit=1")).json()
         rest = await alice.get(f"{path}?originals=true&limit=1&cursor={found['next_cursor']}")

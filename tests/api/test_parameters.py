@@ -59,7 +59,7 @@ async def test_a_parameter_that_is_wrong_is_named(
         ("messages", "after=x", "after", "is not a UUID"),
         ("messages", "before=", "before", "is not a UUID"),
         ("messages", "after=NULL", "after", "is null; leave it out instead"),
-        ("context", "format=gemini", "format", "must be one of openai, anthropic"),
+        ("context", "format=gemini", "format", "must be one of openai, anthropic, ai-sdk"),
         ("context", "max_chars=0", "max_chars", "must be at least 1"),
         ("context", "max_chars=x", "max_chars", "must be an integer"),
         ("context", "max_tokens=0", "max_tokens", "must be at least 1"),
@@ -69,7 +69,7 @@ async def test_a_parameter_that_is_wrong_is_named(
         ("append", "context=0", "context", "must be at least 1"),
         ("append", "context=x", "context", "must be an integer"),
         ("append", "max_chars=0", "max_chars", "must be at least 1"),
-        ("append", "format=", "format", "must be one of openai, anthropic"),
+        ("append", "format=", "format", "must be one of openai, anthropic, ai-sdk"),
     ],
 )
 async def test_a_parameter_of_one_route_is_named(

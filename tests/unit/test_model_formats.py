@@ -11,11 +11,7 @@ from hypothesis import given
 from chatkeep.domain.context import Context, select
 from chatkeep.domain.formats.table import Format
 from chatkeep.domain.model import JsonText, Message, Role
-from chatkeep.entrypoints.http.model_formats import (
-    AnthropicContext,
-    OpenAIContext,
-    context_answer,
-)
+from chatkeep.entrypoints.http.model_formats import ModelContext, context_answer
 from tests.unit.histories import (
     assistant,
     conversation,
@@ -30,18 +26,18 @@ from tests.unit.histories import (
 )
 from tests.unit.provider_rules import check_anthropic, check_openai
 
-Shape = Callable[[Context], OpenAIContext | AnthropicContext]
+Shape = Callable[[Context], ModelContext]
 
 
-def openai(context: Context) -> OpenAIContext | AnthropicContext:
+def openai(context: Context) -> ModelContext:
     return context_answer(context, Format.OPENAI)
 
 
-def anthropic(context: Context) -> OpenAIContext | AnthropicContext:
+def anthropic(context: Context) -> ModelContext:
     return context_answer(context, Format.ANTHROPIC)
 
 
-def body(context: OpenAIContext | AnthropicContext) -> dict[str, Any]:
+def body(context: ModelContext) -> dict[str, Any]:
     decoded: dict[str, Any] = json.loads(msgspec.json.encode(context))
     return decoded
 

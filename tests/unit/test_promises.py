@@ -13,6 +13,7 @@ import pytest
 from chatkeep.adapters.memory import MemoryConversations, MemoryLog, MemoryStore, MemoryUsers
 from chatkeep.adapters.memory.store import KeptConversation
 from chatkeep.adapters.memory.stores import memory_stores
+from chatkeep.domain.context import Window
 from chatkeep.domain.editing import Replaced, Truncated
 from chatkeep.domain.errors import ChatkeepError, RetainedError
 from chatkeep.domain.finding import Filter, Found, MatchCount
@@ -214,6 +215,12 @@ class AlwaysReadsOriginals(MemoryLog):
         return await super().page(*args, view=wanted, **kwargs)
 
 
+class ForgetsOriginalsOfWindows(MemoryLog):
+    async def window(self, *args: Any, **kwargs: Any) -> Window:
+        found = await super().window(*args, **kwargs)
+        return replace(found, tail=tuple(each.without_original() for each in found.tail))
+
+
 class FindsEverything(MemoryConversations):
     async def find(self, user_id: UserId, wanted: Filter, **kwargs: Any) -> Found:
         return await super().find(user_id, replace(wanted, metadata={}), **kwargs)
@@ -283,6 +290,7 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("text", "log", DropsNul),
         ("items", "log", RewritesItems),
         ("originals", "log", RewritesOriginals),
+        ("originals", "log", ForgetsOriginalsOfWindows),
         ("originals", "log", AlwaysReadsOriginals),
         ("filters", "conversations", FindsEverything),
         ("filters", "conversations", ForgetsTimes),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from chatkeep.domain.context import NEED_ORIGINALS
 from chatkeep.domain.errors import ConversationIdTakenError, KeyTakenError, MessageIdTakenError
 from chatkeep.domain.finding import Filter, MatchCount, Sort
 from chatkeep.domain.model import (
@@ -205,7 +206,7 @@ async def text(store: StoreUnderTest) -> str:
 
 
 async def originals(store: StoreUnderTest) -> str:
-    """Keep a client's own document byte for byte, and return it only when it is asked for."""
+    """Keep a client's own document byte for byte, and return it only when it is needed."""
     sent = [
         new_message("one")._replace(format="own", original=OriginalText(each), tokens=3)
         for each in _ORIGINALS
@@ -217,6 +218,16 @@ async def originals(store: StoreUnderTest) -> str:
     expect(first.original is None, "an original came back that was not asked for")
     found = await store.log.get(store.user, conversation.id, first.id, original=True)
     expect(found.original == sent[0].original, "the original of one message came back changed")
+    needed = [
+        new_message("two")._replace(format=each, original=OriginalText("{}"))
+        for each in sorted(NEED_ORIGINALS)
+    ]
+    await store.append(conversation, *needed)
+    window = await store.log.window(store.user, conversation.id, limit=len(needed) + 1)
+    expect(
+        [each.original for each in window.tail] == [None, *(each.original for each in needed)],
+        "a window does not have the originals that a context needs, or has others",
+    )
     return f"{len(sent)} documents came back byte for byte"
 
 

@@ -21,6 +21,7 @@ from chatkeep.entrypoints.http.schemas import (
     MessagePage,
     PatchConversation,
     PutConversation,
+    UIMessagePage,
     UsageOut,
     UserOut,
 )
@@ -40,9 +41,15 @@ _BODIES: Final = (
     ReplaceMessages,
     ReplacedOut,
     TruncatedOut,
+    UIMessagePage,
     UsageOut,
     UserOut,
 )
+# Answers that have the second shape with `?format=ai-sdk`; an empty page has both.
+_IN_TWO_SHAPES: Final = {
+    "getHistory": ("MessagePage", "UIMessagePage"),
+    "getMessage": ("MessageOut", "UIMessageOut"),
+}
 ERRORS: Final = {
     "400": ("Malformed", "The request cannot be read."),
     "401": ("Unidentified", "The token or service key is missing or invalid."),
@@ -131,6 +138,8 @@ def _build_schemas(generated: dict[str, Any], settings: Settings) -> dict[str, A
     _add_limits(schemas, settings)
     several = {**schemas["CreateConversation"]["properties"]["messages"], "minItems": 1}
     del several["default"]
+    message = schemas["NewMessage"]
+    message["anyOf"] = [{"required": ["role"]}, {"required": ["format", "original"]}]
     # One struct decodes both; the document shows them as two alternatives.
     schemas["Append"] = {
         "title": "Append",
@@ -219,6 +228,9 @@ def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str,
         else {key: value for key, value in response.items() if value}
         for status, response in operation["responses"].items()
     }
+    if shapes := _IN_TWO_SHAPES.get(operation["operationId"]):
+        schema = {"anyOf": [{"$ref": f"{_SCHEMAS}{name}"} for name in shapes]}
+        operation["responses"]["200"]["content"] = {"application/json": {"schema": schema}}
     return operation
 
 

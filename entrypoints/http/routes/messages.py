@@ -8,6 +8,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.params import FromQuery, JSONBody, Parameter
 from msgspec import UNSET
 
+from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.table import Format
 from chatkeep.domain.log import Bounds
 from chatkeep.domain.model import ConversationId, MessageId, Order
@@ -18,9 +19,10 @@ from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.cursors import MessagesCursor
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.model_formats import (
-    AnthropicContext,
-    OpenAIContext,
+    ModelContext,
+    UIMessageOut,
     context_answer,
+    ui_messages_answer,
 )
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.responses import JsonResponse
@@ -31,7 +33,13 @@ from chatkeep.entrypoints.http.routes.parameters import (
     Cursor,
     Limit,
 )
-from chatkeep.entrypoints.http.schemas import Append, Appended, MessageOut, MessagePage
+from chatkeep.entrypoints.http.schemas import (
+    Append,
+    Appended,
+    MessageOut,
+    MessagePage,
+    UIMessagePage,
+)
 
 WARNING_HEADER: Final = "Chatkeep-Warning"
 
@@ -57,7 +65,18 @@ MaxTokens = Annotated[
     ),
 ]
 FormatOf = Annotated[
-    Format, Parameter(description="which model API the messages are for (default: openai)")
+    Format,
+    Parameter(
+        description="which model API the messages are for (default: openai); "
+        "ai-sdk: as UIMessages, for a page or `convertToModelMessages`"
+    ),
+]
+MessageFormat = Annotated[
+    str | None,
+    Parameter(
+        description="ai-sdk: as UIMessages, for a page that uses `useChat`",
+        schema_extra={"enum": [Format.AI_SDK.value]},
+    ),
 ]
 
 
@@ -108,6 +127,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             context_limit=context,
             max_chars=max_chars,
             max_tokens=max_tokens,
+            for_model=format is not Format.AI_SDK,
         )
         metrics.record_append(len(result.messages), over_soft_limit=result.over_soft_limit)
         return JsonResponse(
@@ -143,12 +163,14 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             Annotated[UUID | None, Parameter(description="only those before this message")]
         ] = None,
         originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter
-    ) -> MessagePage:
+        format: FromQuery[MessageFormat] = None,  # noqa: A002 - the word on the wire
+    ) -> MessagePage | UIMessagePage:
         """All messages in pages, oldest first, or latest first with `order=desc`.
 
         Send `after` and `before` with the first request only; the cursor remembers them. A page of
         large messages ends early, at 16 MiB unless configured otherwise.
         """
+        is_ui = _is_ui(format)
         bounds = Bounds(
             after_message=None if after is None else MessageId(after),
             before_message=None if before is None else MessageId(before),
@@ -166,13 +188,18 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             bounds=bounds,
             order=order,
             limit=limit,
-            originals=originals,
+            originals=originals or is_ui,
         )
+        next_cursor = (
+            None if page.next is None else cursors.encode(MessagesCursor(order, page.next, until))
+        )
+        if is_ui:
+            return UIMessagePage(
+                items=ui_messages_answer(page.items, order), next_cursor=next_cursor
+            )
         return MessagePage(
             items=[MessageOut.from_domain(message) for message in page.items],
-            next_cursor=None
-            if page.next is None
-            else cursors.encode(MessagesCursor(order, page.next, until)),
+            next_cursor=next_cursor,
         )
 
     @get(
@@ -189,7 +216,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         max_chars: FromQuery[MaxChars] = None,
         max_tokens: FromQuery[MaxTokens] = None,
         format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
-    ) -> OpenAIContext | AnthropicContext:
+    ) -> ModelContext:
         """Return the last `limit` messages, oldest first, as a valid request to a model.
 
         The system and developer messages that open the conversation always come first. Tool calls
@@ -203,6 +230,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
                 limit=limit,
                 max_chars=max_chars,
                 max_tokens=max_tokens,
+                for_model=format is not Format.AI_SDK,
             ),
             format,
         )
@@ -219,16 +247,20 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         conversation_id: ConversationPath,
         message_id: MessagePath,
         originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter
-    ) -> MessageOut:
+        format: FromQuery[MessageFormat] = None,  # noqa: A002 - the word on the wire
+    ) -> MessageOut | UIMessageOut:
         """One message of the conversation."""
-        return MessageOut.from_domain(
-            await chatkeep.get_message(
-                require_user(request.user),
-                ConversationId(conversation_id),
-                MessageId(message_id),
-                original=originals,
-            )
+        is_ui = _is_ui(format)
+        message = await chatkeep.get_message(
+            require_user(request.user),
+            ConversationId(conversation_id),
+            MessageId(message_id),
+            original=originals or is_ui,
         )
+        if is_ui:
+            [answer] = ui_messages_answer([message])
+            return answer
+        return MessageOut.from_domain(message)
 
     return Router(
         "/conversations/{conversation_id:uuid}",
@@ -236,6 +268,13 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         security=FOR_USERS,
         route_handlers=[append, history, context, get_one, *message_changes(chatkeep)],
     )
+
+
+def _is_ui(form: str | None) -> bool:
+    """Return whether messages are requested as UIMessages, the only other format."""
+    if form not in {None, Format.AI_SDK}:
+        raise InvalidValueError("format", f"must be {Format.AI_SDK.value}")
+    return form is not None
 
 
 def _make_warning(result: AppendResult, soft_limit: int) -> dict[str, str]:

@@ -1,0 +1,71 @@
+"""Files and images: parts of UIMessages, and content parts in the form of OpenAI's chat API."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from chatkeep.domain.formats.ai_sdk_messages import UIPart
+from chatkeep.domain.formats.codec import Document
+from chatkeep.domain.json_sources import value_of
+
+_DATA_URL: Final = re.compile(r"data:([^;,]*)(?:;[^,]*)?,")
+_BASE64: Final = ";base64,"
+_AUDIO: Final = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+_AUDIO_TYPES: Final = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+_IMAGES: Final = {"jpg": "jpeg", "jpeg": "jpeg", "svg": "svg+xml"}
+_EXTENSION: Final = re.compile(r"\.(png|jpe?g|gif|webp|avif|bmp|svg)(?:[?#]|$)", re.IGNORECASE)
+_ANY_IMAGE: Final = "image/*"
+_ANY_FILE: Final = "application/octet-stream"
+
+
+def to_content_part(part: UIPart) -> Document | None:
+    """Return the content part of a `file` part; None without a URL and an id of OpenAI."""
+    url, media_type = part.string("url"), part.string("mediaType").lower()
+    reference = value_of(part.members, "providerReference")
+    file_id = reference.get("openai") if isinstance(reference, Mapping) else None
+    if not url and not (isinstance(file_id, str) and file_id):
+        return None
+    if url and media_type.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": url}}
+    data = url.partition(_BASE64)[2] if url.startswith("data:") else ""
+    if media_type in _AUDIO and data:
+        return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO[media_type]}}
+    file: Document = {"file_data": url} if url else {"file_id": file_id}
+    if filename := part.string("filename"):
+        file["filename"] = filename
+    return {"type": "file", "file": file}
+
+
+def from_content_part(part: Document) -> Document | None:
+    """Return the part of a UIMessage for a content part; None if it has no form there."""
+    match part:
+        case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
+            return {"type": "text", "text": text}
+        case {"type": "image_url", "image_url": {"url": str(url)} | str(url)}:
+            return {"type": "file", "mediaType": _image_type(url), "url": url}
+        case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(form)}}:
+            media_type = _AUDIO_TYPES.get(form, f"audio/{form}")
+            url = f"data:{media_type};base64,{data}"
+            return {"type": "file", "mediaType": media_type, "url": url}
+        case {"type": "file", "file": {"file_data": str(url), **rest}}:
+            if not url.startswith(("data:", "http:", "https:")):
+                url = f"data:{_ANY_FILE};base64,{url}"
+            file = {"type": "file", "mediaType": _type_in(url) or _ANY_FILE, "url": url}
+            name = rest.get("filename")
+            return {**file, "filename": name} if isinstance(name, str) else file
+    return None
+
+
+def _type_in(url: str) -> str:
+    found = _DATA_URL.match(url)
+    return found[1] if found else ""
+
+
+def _image_type(url: str) -> str:
+    if url.startswith("data:"):
+        return _type_in(url) or _ANY_IMAGE
+    found = _EXTENSION.search(url)
+    if found is None:
+        return _ANY_IMAGE
+    extension = found[1].lower()
+    return f"image/{_IMAGES.get(extension, extension)}"
