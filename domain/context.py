@@ -5,7 +5,7 @@ assistant message come directly after it, one for each call.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final, NamedTuple, Self
 
@@ -26,13 +26,15 @@ class Window:
 
     `tail` are the last messages. `head` are the system and developer messages that open the
     conversation, at most the first `MAX_HEAD` of them, without those in `tail`. `message_count` is
-    the number of messages in the whole conversation. Messages come without their originals,
-    but for those of `NEED_ORIGINALS`.
+    the number of messages in the whole conversation, `revision` is its own; two windows with the
+    same messages are equal. Messages come without their originals, but for those of
+    `NEED_ORIGINALS`.
     """
 
     head: tuple[Message, ...]
     tail: tuple[Message, ...]
     message_count: int
+    revision: int = field(default=0, compare=False)
 
     @classmethod
     def of(
@@ -42,11 +44,12 @@ class Window:
         *,
         limit: int,
         message_count: int,
+        revision: int,
     ) -> Self:
         """Build a window from the opening messages and at least the last `limit` messages."""
         tail = tuple([for_window(message) for message in latest[-limit:]])
         head = [for_window(each) for each in opening if each.position < tail[0].position]
-        return cls(tuple(head), tail, message_count)
+        return cls(tuple(head), tail, message_count, revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,15 @@ class Context:
     `starts_at` is the latest message of the window with `starts_context`, if there is one; the
     messages before it, but for the opening ones, are replaced by it: `replaced` is their number.
     `truncated` means that `limit`, `max_chars` or `max_tokens` left out other messages. A call or a
-    result that is left out because its other half is missing does not count.
+    result that is left out because its other half is missing does not count. `revision` is that
+    of the conversation.
     """
 
     messages: tuple[Message, ...]
     truncated: bool
     starts_at: MessageId | None = None
     replaced: int = 0
+    revision: int = field(default=0, compare=False)
 
 
 def for_window(message: Message) -> Message:
@@ -174,7 +179,7 @@ def select(
             truncated = True
             break
         newest_first.extend(reversed(unit.messages))
-    return Context((*messages, *reversed(newest_first)), truncated, starts_at, replaced)
+    return Context((*messages, *reversed(newest_first)), truncated, starts_at, replaced, window.revision)
 
 
 def calls(tool_calls: JsonText) -> list[Call]:

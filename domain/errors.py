@@ -100,6 +100,18 @@ class SuffixDiffersError(ConflictError):
         self.found = tuple(found)
 
 
+class RevisionConflictError(ConflictError):
+    """The conversation has changed since the revision that the caller expects."""
+
+    def __init__(self, conversation_id: UUID, current: int) -> None:
+        super().__init__(
+            f"Conversation {conversation_id} is at revision {current} now, so nothing was changed. "
+            "Read it again, and decide whether the change is still right."
+        )
+        self.conversation_id = conversation_id
+        self.current = current
+
+
 class RetainedError(ConflictError):
     """The conversation is on hold, so nothing in it may be deleted or rewritten."""
 

@@ -93,7 +93,7 @@ class ItemLog:
         Raises `ItemNotFoundError`; `RetainedError` while its conversation is on hold.
         """
         item = await self.get(user_id, conversation_id, item_id)
-        if not await self.log.delete_at(user_id, conversation_id, item.position):
+        if await self.log.delete_at(user_id, conversation_id, item.position) is None:
             raise ItemNotFoundError(item_id)
 
     async def _items(

@@ -26,6 +26,7 @@ from chatkeep.domain.model import (
     same_json,
     uuid7,
 )
+from chatkeep.domain.pages import Page
 
 BEFORE_FIRST: Final = Position(FIRST_POSITION - 1)
 
@@ -151,15 +152,27 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """The result of an append, also of a repeated one; the window after it, if requested."""
+    """The result of an append, also of a repeated one; the window after it, if requested.
+
+    `message_count` and `revision` are those of the conversation: after this append, or the current
+    ones if it is a repeated one.
+    """
 
     entries: tuple[Entry, ...]
     message_count: int
     window: Window | None
+    revision: int
 
     @property
     def messages(self) -> tuple[Message, ...]:
         return messages_in(self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage(Page[Entry]):
+    """A page of a log, and the revision of its conversation."""
+
+    revision: int
 
 
 def apply_view(entries: Iterable[Entry], view: View) -> list[Entry]:

@@ -43,6 +43,10 @@ EMPTY_OBJECT: Final = JsonText("{}")
 MAX_ID_CHARS: Final = 255
 MAX_FORMAT_CHARS: Final = 64
 MAX_TOKENS: Final = 2**31 - 1
+FIRST_REVISION: Final = 1
+NO_REVISION: Final = -1
+"""What no conversation has: a change that expects it is always a conflict."""
+
 FIRST_POSITION: Final = Position(1)
 LAST_POSITION: Final = Position(2**63 - 1)
 _JSON_FIELDS: Final = frozenset({"tool_calls", "metadata"})
@@ -108,6 +112,8 @@ class Conversation(NamedTuple):
     """One chat session of one user. `updated_at` is the time of the latest append.
 
     `retain` means a hold: until it is lifted, nothing in the conversation may be deleted.
+    `revision` grows with every change of the conversation or of its log. A new one has
+    `FIRST_REVISION`.
     """
 
     id: ConversationId
@@ -119,6 +125,7 @@ class Conversation(NamedTuple):
     created_at: datetime
     updated_at: datetime
     retain: bool = False
+    revision: int = FIRST_REVISION
 
 
 class Message(NamedTuple):

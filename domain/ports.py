@@ -5,6 +5,9 @@ All stores keep these promises:
 - Every call names the user. Data of other users is treated as if it did not exist.
 - Each call is atomic, also if several processes make it at once.
 - Returned values are snapshots: later changes of the store do not change them.
+- Every change of a conversation or of its log raises the conversation's `revision`.
+- A change with `expected` changes nothing, and raises `RevisionConflictError`, unless the
+  conversation has that revision at the moment of the change. Other errors come before this one.
 - A page ends before its texts and JSON exceed about `max_bytes` bytes, but it has at least one
   element if there is any. `more` is true if `limit` or `max_bytes` left out elements.
 - A store that cannot answer now raises `StoreUnavailableError`; the caller may repeat the call.
@@ -20,7 +23,16 @@ from chatkeep.domain.editing import Replaced, Truncated
 from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort
 from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.items import ItemId
-from chatkeep.domain.log import Appended, Bounds, Created, Entry, NewEntry, RequestKey, View
+from chatkeep.domain.log import (
+    Appended,
+    Bounds,
+    Created,
+    Entry,
+    LogPage,
+    NewEntry,
+    RequestKey,
+    View,
+)
 from chatkeep.domain.model import (
     Changes,
     Conversation,
@@ -129,12 +141,19 @@ class Conversations(Protocol):
         ...
 
     async def change(
-        self, user_id: UserId, conversation_id: ConversationId, changes: Changes
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        changes: Changes,
+        *,
+        expected: int | None = None,
     ) -> Conversation:
         """Apply the changes and return the conversation, or raise `ConversationNotFoundError`."""
         ...
 
-    async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, *, expected: int | None = None
+    ) -> None:
         """Delete the conversation with everything in it.
 
         Raises `ConversationNotFoundError`; `RetainedError` while it is on hold.
@@ -180,6 +199,7 @@ class Log(Protocol):
         at: datetime,
         *,
         key: RequestKey | None = None,
+        expected: int | None = None,
         window: int | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Appended:
@@ -188,9 +208,10 @@ class Log(Protocol):
         The new positions are consecutive, and greater than any that the conversation ever had, even
         if the clock stops or goes back. `updated_at` becomes `at`, but never goes back.
         With `window`, also return the window of that limit after the append.
-        A repeated append changes nothing and returns what is stored. It is recognised by its `key`,
-        and then returns the entries that still exist, in `View.ITEMS`; without items, it is
-        recognised by the ids of its messages (`domain.log.match_append`).
+        A repeated append changes nothing and returns what is stored, whatever it expects. It is
+        recognised by its `key`, and then returns the entries that still exist, in `View.ITEMS`, or
+        in `View.MESSAGES` if no entry has an item; without items, it is also recognised by the ids
+        of its messages (`domain.log.match_append`).
         Raises `ConversationNotFoundError`; `KeyTakenError` if the key was used with another digest;
         `MessageIdTakenError` if another message of the user has an id; `ItemIdTakenError` if an
         item of this conversation, or another one of `entries`, has an id.
@@ -207,7 +228,7 @@ class Log(Protocol):
         order: Order,
         limit: int,
         max_bytes: int = NO_BOUND,
-    ) -> Page[Entry]:
+    ) -> LogPage:
         """Return at most `limit` entries of `view` within `bounds`.
 
         `Order.ASC` returns the first of them, oldest first; `Order.DESC` the last, latest first.
@@ -268,18 +289,28 @@ class Log(Protocol):
         ...
 
     async def delete(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
-    ) -> None:
-        """Delete the message, and decrease `message_count`.
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        expected: int | None = None,
+    ) -> int:
+        """Delete the message, decrease `message_count`, and return the new revision.
 
         Raises `MessageNotFoundError`; `RetainedError` while its conversation is on hold.
         """
         ...
 
     async def delete_at(
-        self, user_id: UserId, conversation_id: ConversationId, position: Position
-    ) -> bool:
-        """Delete the entry at that position. Return whether there was one.
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        position: Position,
+        *,
+        expected: int | None = None,
+    ) -> int | None:
+        """Delete the entry at that position. Return the new revision; None if there was no entry.
 
         Raises `RetainedError` while its conversation is on hold.
         """

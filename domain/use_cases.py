@@ -61,10 +61,14 @@ class ConversationPage:
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """A page of messages. `next` is the last position on it; None if it is the last page."""
+    """A page of messages. `next` is the last position on it; None if it is the last page.
+
+    `revision` is that of the conversation.
+    """
 
     items: tuple[Message, ...]
     next: Position | None
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class AppendResult:
 
     messages: tuple[Message, ...]
     message_count: int
+    revision: int
     over_soft_limit: bool
     context: Context | None
 
@@ -197,24 +202,31 @@ class Chatkeep:
         return await self.conversations.count(user_id, wanted, max_read=MAX_COUNTED)
 
     async def change_conversation(
-        self, user_id: UserId, conversation_id: ConversationId, changes: Changes
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        changes: Changes,
+        *,
+        expected: int | None = None,
     ) -> Conversation:
         """Change the title, status or metadata, set a hold or lift it.
 
-        Raises `ConversationNotFoundError`, `LimitExceededError`.
+        Raises `ConversationNotFoundError`, `LimitExceededError`, `RevisionConflictError`.
         """
         if not isinstance(changes.title, Unset):
             check_title(changes.title, self.limits)
         if not isinstance(changes.metadata, Unset):
             check_metadata(changes.metadata, self.limits)
-        return await self.conversations.change(user_id, conversation_id, changes)
+        return await self.conversations.change(user_id, conversation_id, changes, expected=expected)
 
-    async def delete_conversation(self, user_id: UserId, conversation_id: ConversationId) -> None:
+    async def delete_conversation(
+        self, user_id: UserId, conversation_id: ConversationId, *, expected: int | None = None
+    ) -> None:
         """Delete the conversation with all its messages.
 
-        Raises `ConversationNotFoundError`, `RetainedError`.
+        Raises `ConversationNotFoundError`, `RetainedError`, `RevisionConflictError`.
         """
-        await self.conversations.delete(user_id, conversation_id)
+        await self.conversations.delete(user_id, conversation_id, expected=expected)
 
     async def append(  # noqa: PLR0913 - each is one independent part of the call
         self,
@@ -222,6 +234,7 @@ class Chatkeep:
         conversation_id: ConversationId,
         messages: Sequence[NewMessage],
         *,
+        expected: int | None = None,
         context_limit: int | None = None,
         max_chars: int | None = None,
         max_tokens: int | None = None,
@@ -232,8 +245,8 @@ class Chatkeep:
         It is made as `context` does.
 
         If the caller chose an id, the call can be repeated: it then returns what is stored.
-        Raises `ConversationNotFoundError`, `MessageIdTakenError`, and `InvalidValueError` or
-        `LimitExceededError` naming the field.
+        Raises `ConversationNotFoundError`, `MessageIdTakenError`, `RevisionConflictError`, and
+        `InvalidValueError` or `LimitExceededError` naming the field.
         """
         if not messages:
             raise InvalidValueError("messages", "is empty; give at least one message")
@@ -249,6 +262,7 @@ class Chatkeep:
             conversation_id,
             entries_of(assign_ids(messages, at)),
             at,
+            expected=expected,
             window=context_limit,
             max_bytes=self.limits.max_bytes,
         )
@@ -256,6 +270,7 @@ class Chatkeep:
         return AppendResult(
             messages=appended.messages,
             message_count=appended.message_count,
+            revision=appended.revision,
             over_soft_limit=0 < soft_limit < appended.message_count,
             context=None
             if appended.window is None
@@ -290,7 +305,7 @@ class Chatkeep:
             max_bytes=self.limits.max_bytes,
         )
         items = messages_in(found.items)
-        return MessagePage(items, items[-1].position if found.more else None)
+        return MessagePage(items, items[-1].position if found.more else None, found.revision)
 
     async def context(  # noqa: PLR0913 - each is one independent part of the question
         self,
@@ -326,10 +341,18 @@ class Chatkeep:
         return await self.log.get(user_id, conversation_id, message_id, original=original)
 
     async def delete_message(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
-    ) -> None:
-        """Delete the message. Raises `MessageNotFoundError`, `RetainedError`."""
-        await self.log.delete(user_id, conversation_id, message_id)
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        expected: int | None = None,
+    ) -> int:
+        """Delete the message, and return the new revision of its conversation.
+
+        Raises `MessageNotFoundError`, `RetainedError`, `RevisionConflictError`.
+        """
+        return await self.log.delete(user_id, conversation_id, message_id, expected=expected)
 
     async def truncate(
         self,

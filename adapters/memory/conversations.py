@@ -9,6 +9,7 @@ from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort, t
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
+from chatkeep.domain.revisions import check_revision
 
 _ALL: Final = 2**62
 """More conversations than any user has."""
@@ -93,9 +94,15 @@ class MemoryConversations:
         return MatchCount(value, exact=len(within) <= max_read)
 
     async def change(
-        self, user_id: UserId, conversation_id: ConversationId, changes: Changes
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        changes: Changes,
+        *,
+        expected: int | None = None,
     ) -> Conversation:
         kept = self.store.conversation(user_id, conversation_id)
+        check_revision(kept.conversation, expected)
         old, new = kept.conversation, changes
         kept.conversation = old._replace(
             title=old.title if isinstance(new.title, Unset) else new.title,
@@ -103,10 +110,15 @@ class MemoryConversations:
             metadata=old.metadata if isinstance(new.metadata, Unset) else new.metadata,
             retain=old.retain if isinstance(new.retain, Unset) else new.retain,
         )
+        kept.raise_revision()
         return kept.conversation
 
-    async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        self.store.conversation(user_id, conversation_id).check_deletable()
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, *, expected: int | None = None
+    ) -> None:
+        kept = self.store.conversation(user_id, conversation_id)
+        kept.check_deletable()
+        check_revision(kept.conversation, expected)
         self.store.user(user_id).drop(conversation_id)
 
 

@@ -19,6 +19,7 @@ from chatkeep.domain.log import (
     Bounds,
     Created,
     Entry,
+    LogPage,
     NewEntry,
     RequestKey,
     View,
@@ -37,7 +38,7 @@ from chatkeep.domain.model import (
     Position,
     UserId,
 )
-from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
+from chatkeep.domain.pages import NO_BOUND, count_fitting
 
 
 class MemoryLog(MemoryLogChanges):
@@ -63,6 +64,7 @@ class MemoryLog(MemoryLogChanges):
             return match_create(conversation, entries, existing.conversation, first)
         kept = KeptConversation(conversation._replace(message_count=0))
         stored = user.append(kept, entries, conversation.updated_at)
+        kept.conversation = kept.conversation._replace(revision=conversation.revision)
         if key is not None:
             _remember(kept, key, stored)
         user.conversations[conversation.id] = kept
@@ -78,6 +80,7 @@ class MemoryLog(MemoryLogChanges):
         at: datetime,
         *,
         key: RequestKey | None = None,
+        expected: int | None = None,
         window: int | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Appended:
@@ -88,13 +91,14 @@ class MemoryLog(MemoryLogChanges):
             for item_id in given:
                 if any(_may_have(entry, item_id) for entry in kept.entries):
                     raise ItemIdTakenError(item_id)
-            stored = self.store.user(user_id).append(kept, entries, at)
+            stored = self.store.user(user_id).append(kept, entries, at, expected)
             if key is not None:
                 _remember(kept, key, stored)
         return Appended(
             stored,
             kept.conversation.message_count,
             None if window is None else kept.window(window, max_bytes),
+            kept.conversation.revision,
         )
 
     async def page(  # noqa: PLR0913 - each is one independent part of the question
@@ -107,8 +111,9 @@ class MemoryLog(MemoryLogChanges):
         order: Order,
         limit: int,
         max_bytes: int = NO_BOUND,
-    ) -> Page[Entry]:
-        entries = self.store.conversation(user_id, conversation_id).entries
+    ) -> LogPage:
+        kept = self.store.conversation(user_id, conversation_id)
+        entries = kept.entries
         if view in {View.MESSAGES, View.ORIGINALS}:
             entries = [entry for entry in entries if entry.message is not None]
         user = self.store.user(user_id)
@@ -135,7 +140,7 @@ class MemoryLog(MemoryLogChanges):
             found = found[index + 1 - again :]
         some = apply_view(found[: limit + again], view)
         fit = again + count_fitting(map(_bytes, some[again:]), max_bytes)
-        return Page(some[:fit], more=len(found) > fit)
+        return LogPage(some[:fit], len(found) > fit, kept.conversation.revision)
 
     async def window(
         self,
@@ -189,11 +194,12 @@ class MemoryLog(MemoryLogChanges):
         key: RequestKey | None,
     ) -> tuple[Entry, ...] | None:
         """Return the entries of an earlier, equal append; None if there was none."""
+        have_items = any(entry.item is not None for entry in entries)
         if key is not None and key.key in kept.keys:
             first, last = _positions(kept, key)
             there = [entry for entry in kept.entries if first <= entry.position <= last]
-            return tuple(apply_view(there, View.ITEMS))
-        if any(entry.item is not None for entry in entries):
+            return tuple(apply_view(there, View.ITEMS if have_items else View.MESSAGES))
+        if have_items:
             return None
         given = messages_of(entries)
         messages = self.store.user(user_id).messages

@@ -16,23 +16,34 @@ class MemoryLogChanges:
     store: MemoryStore
 
     async def delete(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
-    ) -> None:
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        expected: int | None = None,
+    ) -> int:
         user = self.store.user(user_id)
         message = user.message(conversation_id, message_id)
         kept = user.conversations[conversation_id]
-        user.remove(kept, Entry(message.position, message.created_at, message))
+        user.remove(kept, Entry(message.position, message.created_at, message), expected)
+        return kept.conversation.revision
 
     async def delete_at(
-        self, user_id: UserId, conversation_id: ConversationId, position: Position
-    ) -> bool:
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        position: Position,
+        *,
+        expected: int | None = None,
+    ) -> int | None:
         user = self.store.user(user_id)
         kept = user.conversations.get(conversation_id)
         entry = None if kept is None else kept.at(position)
         if kept is None or entry is None:
-            return False
-        user.remove(kept, entry)
-        return True
+            return None
+        user.remove(kept, entry, expected)
+        return kept.conversation.revision
 
     async def truncate(
         self,
@@ -47,7 +58,10 @@ class MemoryLogChanges:
         kept = user.conversations[conversation_id]
         bisect = bisect_right if keep else bisect_left
         start = bisect(kept.entries, position, key=by_position)
+        before = kept.conversation.revision
         gone = user.remove_from(kept, start)
+        if gone:
+            kept.raise_revision(before)
         return Truncated(len(messages_in(gone)), kept.conversation.message_count)
 
     async def replace(  # noqa: PLR0913, PLR0917 - each is one independent part of the call
@@ -70,8 +84,10 @@ class MemoryLogChanges:
         check_suffix([each.id for each in messages_in(suffix)], expected)
         new = entries_of(messages)
         user.check_free(new, but=expected)
+        before = kept.conversation.revision
         gone = user.remove_from(kept, start)
         if new:
             stored = messages_in(user.append(kept, new, at))
+        kept.raise_revision(before)
         count = kept.conversation.message_count
         return Replaced(stored or (), len(messages_in(gone)), count)

@@ -28,6 +28,7 @@ from chatkeep.domain.model import (
     microseconds,
 )
 from chatkeep.domain.pages import count_fitting
+from chatkeep.domain.revisions import check_revision
 
 by_position: Final = attrgetter("position")
 
@@ -70,7 +71,13 @@ class KeptConversation:
             message_count=self.conversation.message_count + len(messages_in(stored)),
             updated_at=max(at, self.conversation.updated_at),
         )
+        self.raise_revision()
         return stored
+
+    def raise_revision(self, before: int | None = None) -> None:
+        """Raise the revision by one; `before` is what it was before a change in several steps."""
+        before = self.conversation.revision if before is None else before
+        self.conversation = self.conversation._replace(revision=before + 1)
 
     def check_deletable(self) -> None:
         """Raise `RetainedError` if the conversation is on hold."""
@@ -87,6 +94,7 @@ class KeptConversation:
         self.conversation = self.conversation._replace(
             message_count=self.conversation.message_count - (entry.message is not None)
         )
+        self.raise_revision()
 
     def window(self, limit: int, max_bytes: int) -> Window:
         half = max_bytes // 2
@@ -98,6 +106,7 @@ class KeptConversation:
             latest[-count_fitting(map(size_of_message, reversed(latest)), half) :],
             limit=limit,
             message_count=len(messages),
+            revision=self.conversation.revision,
         )
 
 
@@ -109,10 +118,18 @@ class KeptUser:
     messages: dict[MessageId, Message] = field(default_factory=dict)
 
     def append(
-        self, kept: KeptConversation, new: Sequence[NewEntry], at: datetime
+        self,
+        kept: KeptConversation,
+        new: Sequence[NewEntry],
+        at: datetime,
+        expected: int | None = None,
     ) -> tuple[Entry, ...]:
-        """Add entries to a conversation of the user, all or none. Raises `MessageIdTakenError`."""
+        """Add entries to a conversation of the user, all or none.
+
+        Raises `MessageIdTakenError`, `RevisionConflictError`.
+        """
         self.check_free(new)
+        check_revision(kept.conversation, expected)
         stored = kept.append(new, at)
         self.messages.update((message.id, message) for message in messages_in(stored))
         return stored
@@ -137,9 +154,13 @@ class KeptUser:
             raise MessageNotFoundError(message_id)
         return message
 
-    def remove(self, kept: KeptConversation, entry: Entry) -> None:
-        """Delete an entry of a conversation of the user. Raises `RetainedError`."""
+    def remove(self, kept: KeptConversation, entry: Entry, expected: int | None = None) -> None:
+        """Delete an entry of a conversation of the user.
+
+        Raises `RetainedError`, `RevisionConflictError`.
+        """
         kept.check_deletable()
+        check_revision(kept.conversation, expected)
         kept.remove(entry)
         if entry.message is not None:
             del self.messages[entry.message.id]

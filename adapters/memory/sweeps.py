@@ -54,6 +54,7 @@ class MemorySweeps:
                 continue
             if kept.conversation.status is Status.ACTIVE:
                 kept.conversation = kept.conversation._replace(status=Status.ARCHIVED)
+                kept.raise_revision()
                 total += SweepResult(archived=1)
         return total
 

@@ -21,12 +21,14 @@ from chatkeep.adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, explain_refu
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     RetainedError,
+    RevisionConflictError,
     UserNotProvisionedError,
 )
 from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
 from chatkeep.domain.pages import NO_BOUND, Page
+from chatkeep.domain.revisions import may_have_made
 
 GET_OR_CREATE: Final = Statement(
     "conversations.get_or_create",
@@ -38,9 +40,11 @@ WITH stored AS (
   INSERT INTO users (id) SELECT :user_id WHERE :provision AND NOT EXISTS (SELECT FROM stored)
   ON CONFLICT DO NOTHING
 ), made AS (
-  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain)
+  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain,
+                             revision)
   SELECT :conversation_id, :user_id, :title, :status, :conversation_metadata,
-         :conversation_created_at, :at, :retain WHERE NOT EXISTS (SELECT FROM stored)
+         :conversation_created_at, :at, :retain, :revision::bigint
+  WHERE NOT EXISTS (SELECT FROM stored)
   ON CONFLICT DO NOTHING RETURNING {CONVERSATION_COLUMNS}
 )
 SELECT *, false AS created FROM stored UNION ALL SELECT *, true FROM made""",
@@ -56,21 +60,25 @@ CHANGE: Final = Statement(
     f"""
 UPDATE conversations
 SET title = CASE WHEN :sets_title THEN :title ELSE title END, status = coalesce(:status, status),
-    metadata = coalesce(:metadata::jsonb, metadata), retain = coalesce(:retain, retain)
-WHERE id = :id AND user_id = :user_id RETURNING {CONVERSATION_COLUMNS}""",
+    metadata = coalesce(:metadata::jsonb, metadata), retain = coalesce(:retain, retain),
+    revision = revision + 1
+WHERE id = :id AND user_id = :user_id AND (:expected::bigint IS NULL OR revision = :expected)
+RETURNING {CONVERSATION_COLUMNS}""",
 )
 
-# The row is locked before the hold is checked, so that no hold is set in between.
+# The row is locked before the hold and the revision are checked: neither changes in between.
 DELETE: Final = Statement(
     "conversations.delete",
     """
 WITH locked AS (
-  SELECT id, retain FROM conversations WHERE id = :id AND user_id = :user_id FOR UPDATE
+  SELECT id, retain, revision FROM conversations
+  WHERE id = :id AND user_id = :user_id FOR UPDATE
 ), gone AS (
   DELETE FROM conversations c USING locked
   WHERE c.id = locked.id AND c.user_id = :user_id AND NOT locked.retain
+    AND (:expected::bigint IS NULL OR locked.revision = :expected)
 )
-SELECT retain FROM locked""",
+SELECT retain, revision FROM locked""",
     timeout=ERASE_TIMEOUT,
 )
 
@@ -181,30 +189,50 @@ class PiccoloConversations:
         return await finding.count(self._engine, user_id, wanted, max_read=max_read)
 
     async def change(
-        self, user_id: UserId, conversation_id: ConversationId, changes: Changes
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        changes: Changes,
+        *,
+        expected: int | None = None,
     ) -> Conversation:
         title, status, metadata = changes.title, changes.status, changes.metadata
         retain = changes.retain
-        rows = await self._engine.fetch(
+        rows, again = await self._engine.fetch_noting(
             CHANGE,
             id=conversation_id,
             user_id=user_id,
+            expected=expected,
             sets_title=not isinstance(title, Unset),
             title=None if isinstance(title, Unset) else to_text(title),
             status=None if isinstance(status, Unset) else status.value,
             metadata=None if isinstance(metadata, Unset) else to_jsonb(metadata),
             retain=None if isinstance(retain, Unset) else retain,
         )
-        if not rows:
+        if rows:
+            return to_conversation(rows[0])
+        if expected is None:
             raise ConversationNotFoundError(conversation_id)
-        return to_conversation(rows[0])
+        current = await self.get(user_id, conversation_id)
+        if again and may_have_made(current, changes, expected):
+            return current
+        raise RevisionConflictError(conversation_id, current.revision)
 
-    async def delete(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        rows, again = await self._engine.fetch_noting(DELETE, id=conversation_id, user_id=user_id)
-        if not (rows or again):
-            raise ConversationNotFoundError(conversation_id)
-        if rows and rows[0]["retain"]:
+    async def delete(
+        self, user_id: UserId, conversation_id: ConversationId, *, expected: int | None = None
+    ) -> None:
+        rows, again = await self._engine.fetch_noting(
+            DELETE, id=conversation_id, user_id=user_id, expected=expected
+        )
+        if not rows:
+            if not again:
+                raise ConversationNotFoundError(conversation_id)
+            return
+        [row] = rows
+        if row["retain"]:
             raise RetainedError(conversation_id)
+        if expected not in {None, row["revision"]}:
+            raise RevisionConflictError(conversation_id, row["revision"])
 
 
 def explain_unprovisioned(

@@ -5,6 +5,7 @@ append first locks its conversation's row by updating it: that decides the order
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 
@@ -116,18 +117,19 @@ class PiccoloLog(LogChanges):
         at: datetime,
         *,
         key: RequestKey | None = None,
+        expected: int | None = None,
         window: int | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Appended:
-        if key is None and not have_items(entries):
+        if key is None and expected is None and not have_items(entries):
             return await self._append_messages(
                 user_id, conversation_id, entries, at, window, max_bytes
             )
-        appended = await self._append_items(user_id, conversation_id, entries, at, key)
+        appended = await self._append_items(user_id, conversation_id, entries, at, key, expected)
         if window is None:
             return appended
         ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
-        return Appended(appended.entries, appended.message_count, ends)
+        return replace(appended, window=ends)
 
     async def _append_messages(  # noqa: PLR0913, PLR0917 - as `append`
         self,
@@ -162,40 +164,52 @@ class PiccoloLog(LogChanges):
         if not rows:
             raise ConversationNotFoundError(conversation_id)
         count: int = rows[0]["message_count"]
+        revision: int = rows[0]["revision"]
         added = stored_at(entries, conversation_id, rows[0]["first"], at)
         if window is None:
-            return Appended(added, count, None)
+            return Appended(added, count, None, revision)
         if rows[0]["count_before"] != count - len(messages) or are_withheld(rows, share):
             # Another append came between the snapshot and the lock, and its messages were not read;
             # or some messages are so large that not all may fit.
             ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
-            return Appended(added, count, ends)
+            return Appended(added, count, ends, revision)
         said = messages_in(added)
         opening = [to_whole_message(row) for row in rows if row["opening"]]
         latest = [to_whole_message(row) for row in rows if row["opening"] is False]
         if len(opening) == rows[0]["count_before"]:
             opening += takewhile(is_opening, said)  # all messages before are opening ones
-        ends = Window.of(opening[:MAX_HEAD], [*latest, *said], limit=window, message_count=count)
-        return Appended(added, count, ends)
+        ends = Window.of(
+            opening[:MAX_HEAD],
+            [*latest, *said],
+            limit=window,
+            message_count=count,
+            revision=revision,
+        )
+        return Appended(added, count, ends, revision)
 
-    async def _append_items(
+    async def _append_items(  # noqa: PLR0913, PLR0917 - as `append`
         self,
         user_id: UserId,
         conversation_id: ConversationId,
         entries: Sequence[NewEntry],
         at: datetime,
         key: RequestKey | None,
+        expected: int | None,
     ) -> Appended:
         given = item_ids_given(entries)
         messages = sum(entry.message is not None for entry in entries)
         values = place_values(user_id, conversation_id, messages, len(entries), at)
-        is_mixed = not is_of_items(entries)
+        is_mixed = expected is not None or not is_of_items(entries)
         values |= entry_arrays(entries, MESSAGE_TYPES if is_mixed else ITEM_MESSAGE_COLUMNS)
         try:
             if is_mixed:
                 values |= sought_values(given)
                 rows = await self._engine.fetch(
-                    APPEND_MIXED, **values, key=key and key.key, digest=key and key.digest
+                    APPEND_MIXED,
+                    **values,
+                    key=key and key.key,
+                    digest=key and key.digest,
+                    expected=expected,
                 )
             elif key is not None:
                 values |= sought_values(given)
@@ -212,6 +226,9 @@ class PiccoloLog(LogChanges):
             rows = []
         if rows:
             stored = stored_at(entries, conversation_id, rows[0]["first"], at)
-            return Appended(stored, rows[0]["message_count"], None)
-        before = await self._repeats.recall_items(user_id, conversation_id, entries, at, key)
-        return Appended(before, await self.count(user_id, conversation_id), None)
+            return Appended(stored, rows[0]["message_count"], None, rows[0]["revision"])
+        before = await self._repeats.recall_entries(
+            user_id, conversation_id, entries, at, key, expected
+        )
+        count, revision = await self.counters(user_id, conversation_id)
+        return Appended(before, count, None, revision)

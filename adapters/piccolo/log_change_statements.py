@@ -53,7 +53,7 @@ WITH {_LOCKED}, place AS (
   SELECT m.position - CASE WHEN :keep THEN 0 ELSE 1 END AS position FROM messages m
   WHERE m.id = :message_id AND m.user_id = :user_id AND m.conversation_id = :conversation_id
 ), {_gone("locked")}, counted AS (
-  UPDATE conversations SET message_count = message_count - {_GONE}
+  UPDATE conversations SET message_count = message_count - {_GONE}, revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id
     AND (EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM gone_items))
 )
@@ -89,7 +89,7 @@ WITH {_LOCKED}, before AS (
     AND NOT (locked.retain AND {_IS_FULL})
 ), {_gone("agreed")}, moved AS (
   UPDATE conversations c
-  SET message_count = c.message_count - {_GONE} + :messages,
+  SET revision = c.revision + 1, message_count = c.message_count - {_GONE} + :messages,
       last_position = CASE WHEN :messages > 0
         THEN greatest(:first, c.last_position + 1) + :messages - 1 ELSE c.last_position END,
       updated_at = CASE WHEN :messages > 0 THEN greatest(:at, c.updated_at) ELSE c.updated_at END

@@ -23,6 +23,7 @@ from chatkeep.domain.errors import (
     MessageIdTakenError,
     MessageNotFoundError,
     RetainedError,
+    RevisionConflictError,
     StoreUnavailableError,
 )
 from chatkeep.domain.log import Bounds, View, entries_of, messages_in
@@ -38,21 +39,52 @@ from chatkeep.domain.model import (
 
 class LogChanges(LogReader):
     async def delete(
-        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
-    ) -> None:
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        expected: int | None = None,
+    ) -> int:
         rows, again = await self._engine.fetch_noting(
-            DELETE, conversation_id=conversation_id, user_id=user_id, message_id=message_id
+            DELETE,
+            conversation_id=conversation_id,
+            user_id=user_id,
+            message_id=message_id,
+            expected=expected,
         )
-        if not _is_deleted(conversation_id, rows, again=again):
+        revision = _revision_after(conversation_id, rows, expected)
+        if revision is None and not again:
             raise MessageNotFoundError(message_id)
+        return revision or await self._revision(user_id, conversation_id)
 
     async def delete_at(
-        self, user_id: UserId, conversation_id: ConversationId, position: Position
-    ) -> bool:
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        position: Position,
+        *,
+        expected: int | None = None,
+    ) -> int | None:
         rows, again = await self._engine.fetch_noting(
-            DELETE_AT, conversation_id=conversation_id, user_id=user_id, position=position
+            DELETE_AT,
+            conversation_id=conversation_id,
+            user_id=user_id,
+            position=position,
+            expected=expected,
         )
-        return _is_deleted(conversation_id, rows, again=again)
+        revision = _revision_after(conversation_id, rows, expected)
+        if revision is None and again:
+            return await self._revision(user_id, conversation_id)
+        return revision
+
+    async def _count(self, user_id: UserId, conversation_id: ConversationId) -> int:
+        count, _ = await self.counters(user_id, conversation_id)
+        return count
+
+    async def _revision(self, user_id: UserId, conversation_id: ConversationId) -> int:
+        _, revision = await self.counters(user_id, conversation_id)
+        return revision
 
     async def truncate(
         self,
@@ -71,7 +103,7 @@ class LogChanges(LogReader):
         )
         if not rows:
             if again and not keep:  # an earlier attempt deleted the message
-                return Truncated(0, await self.count(user_id, conversation_id))
+                return Truncated(0, await self._count(user_id, conversation_id))
             raise MessageNotFoundError(message_id)
         [row] = rows
         if row["refused"]:
@@ -142,7 +174,7 @@ class LogChanges(LogReader):
         stored = match_replace(messages, page.items)
         if stored is None:
             return None
-        return Replaced(stored, 0, await self.count(user_id, conversation_id))
+        return Replaced(stored, 0, await self._count(user_id, conversation_id))
 
     async def _find_taken(
         self, user_id: UserId, messages: Sequence[NewMessage], expected: Sequence[MessageId]
@@ -161,11 +193,18 @@ def _busy() -> StoreUnavailableError:
     return StoreUnavailableError("The conversation was changed several times in a row.")
 
 
-def _is_deleted(conversation_id: ConversationId, rows: Sequence[Row], *, again: bool) -> bool:
-    """Return whether something was deleted. Raises `RetainedError`.
+def _revision_after(
+    conversation_id: ConversationId, rows: Sequence[Row], expected: int | None
+) -> int | None:
+    """Return the revision after a deletion; None if there was nothing to delete.
 
-    `again` means that an earlier attempt may have deleted it.
+    Raises `RetainedError`, `RevisionConflictError`.
     """
-    if rows and rows[0]["retain"]:
+    if not rows:
+        return None
+    [row] = rows
+    if row["retain"]:
         raise RetainedError(conversation_id)
-    return again or bool(rows and rows[0]["gone"])
+    if expected not in {None, row["revision"]}:
+        raise RevisionConflictError(conversation_id, row["revision"])
+    return row["revision"] + 1 if row["gone"] else None

@@ -166,7 +166,7 @@ LEFT JOIN LATERAL ({_PLACE}
         if not is_forward:
             start = "position < place.position + place.again::int"
     return f"""
-SELECT {found}{_COLUMNS[view].of_page()} FROM conversations c{places}
+SELECT {found}c.revision, {_COLUMNS[view].of_page()} FROM conversations c{places}
 LEFT JOIN LATERAL ({_rows(view, start, order)}
 ) AS page ON {end}
 WHERE c.id = :conversation_id AND c.user_id = :user_id

@@ -19,9 +19,9 @@ from chatkeep.domain.errors import (
     MessageNotFoundError,
 )
 from chatkeep.domain.items import ItemId, is_item_id, message_id_in
-from chatkeep.domain.log import Bounds, Entry, View
+from chatkeep.domain.log import Bounds, Entry, LogPage, View
 from chatkeep.domain.model import ConversationId, Message, MessageId, Order, Position, UserId
-from chatkeep.domain.pages import NO_BOUND, Page, count_fitting
+from chatkeep.domain.pages import NO_BOUND, count_fitting
 
 CALLS_WITHIN: Final = 200
 """The messages before a page that are searched for the calls that its results answer."""
@@ -42,7 +42,7 @@ class LogReader:
         order: Order,
         limit: int,
         max_bytes: int = NO_BOUND,
-    ) -> Page[Entry]:
+    ) -> LogPage:
         kind, values = bound_values(bounds)
         if bounds.past_item is not None and not is_item_id(bounds.past_item):
             await self.conversations.get(user_id, conversation_id)
@@ -80,7 +80,8 @@ class LogReader:
                 max_bytes=max_bytes,
             )
         to_entry = TO_ENTRY[view]
-        return Page([to_entry(row, conversation_id) for row in whole], more=more)
+        entries = [to_entry(row, conversation_id) for row in whole]
+        return LogPage(entries, more, rows[0]["revision"])
 
     async def window(
         self,
@@ -109,6 +110,7 @@ class LogReader:
             [to_whole_message(row) for row in latest],
             limit=limit,
             message_count=rows[0]["message_count"],
+            revision=rows[0]["revision"],
         )
 
     async def get(
@@ -159,23 +161,28 @@ class LogReader:
         return {from_text(row["id"]): row["is_custom"] for row in rows}
 
     async def between(
-        self, user_id: UserId, conversation_id: ConversationId, first: Position, last: Position
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        first: Position,
+        last: Position,
+        view: View,
     ) -> tuple[Entry, ...]:
         """Return the entries from one position to another, both included, oldest first."""
         rows = await self._engine.fetch(
-            AT[View.ITEMS],
+            AT[view],
             conversation_id=conversation_id,
             user_id=user_id,
             positions=[str(position) for position in range(first, last + 1)],
         )
-        return tuple(TO_ENTRY[View.ITEMS](row, conversation_id) for row in rows)
+        return tuple(TO_ENTRY[view](row, conversation_id) for row in rows)
 
-    async def count(self, user_id: UserId, conversation_id: ConversationId) -> int:
+    async def counters(self, user_id: UserId, conversation_id: ConversationId) -> tuple[int, int]:
+        """Return the conversation's number of messages, and its revision."""
         rows = await self._engine.fetch(COUNT, conversation_id=conversation_id, user_id=user_id)
         if not rows:
             raise ConversationNotFoundError(conversation_id)
-        count: int = rows[0]["message_count"]
-        return count
+        return rows[0]["message_count"], rows[0]["revision"]
 
     async def _whole(
         self,

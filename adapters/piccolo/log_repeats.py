@@ -43,6 +43,7 @@ from chatkeep.domain.model import (
     Position,
     UserId,
 )
+from chatkeep.domain.revisions import check_revision
 from chatkeep.domain.threads import run_aside
 
 
@@ -99,32 +100,51 @@ class Repeats:
         max_bytes: int,
     ) -> Appended:
         """Return the result of an earlier, equal call. Raises the error of a conflicting one."""
-        messages = messages_of(entries)
-        stored = await self._holders(user_id, messages)
-        found = await run_aside(
-            most_bytes(entries), lambda: match_append(conversation_id, messages, stored)
-        )
-        again = tuple(Entry(each.position, each.created_at, each) for each in found)
+        again = await self._recall_natives(user_id, conversation_id, entries)
+        if not again:
+            raise GoneError
         if window is None:
-            return Appended(again, await self._reader.count(user_id, conversation_id), None)
+            count, revision = await self._reader.counters(user_id, conversation_id)
+            return Appended(again, count, None, revision)
         ends = await self._reader.window(
             user_id, conversation_id, limit=window, max_bytes=max_bytes
         )
-        return Appended(again, ends.message_count, ends)
+        return Appended(again, ends.message_count, ends, ends.revision)
 
-    async def recall_items(
+    async def recall_entries(  # noqa: PLR0913, PLR0917 - as `Log.append`
         self,
         user_id: UserId,
         conversation_id: ConversationId,
         entries: Sequence[NewEntry],
         at: datetime,
         key: RequestKey | None,
+        expected: int | None,
     ) -> tuple[Entry, ...]:
         """Return the result of an earlier, equal call. Raises the error of a conflicting one."""
+        view = View.ITEMS if have_items(entries) else View.MESSAGES
         if key is not None and (stored := await self._find_request(user_id, conversation_id, key)):
-            return await self._reader.between(user_id, conversation_id, *stored)
-        await self._reader.conversations.get(user_id, conversation_id)
-        # The statement may have run twice; then the stored entries have our ids and our time.
+            return await self._reader.between(user_id, conversation_id, *stored, view)
+        current = await self._reader.conversations.get(user_id, conversation_id)
+        if view is View.ITEMS:
+            before = await self._recall_items(user_id, conversation_id, entries, at)
+        else:
+            before = await self._recall_natives(user_id, conversation_id, entries)
+        if before:
+            return before
+        check_revision(current, expected)
+        raise GoneError
+
+    async def _recall_items(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        entries: Sequence[NewEntry],
+        at: datetime,
+    ) -> tuple[Entry, ...]:
+        """Return what the same statement stored when it ran before, or nothing.
+
+        Its entries have our ids and our time. Raises the error of an id that is taken.
+        """
         item_id = entries[0].item_id
         found = (
             await self._reader.find(user_id, conversation_id, item_id)
@@ -134,7 +154,7 @@ class Repeats:
         for first in (entry.position for entry in found if entry.item_id == item_id):
             mine = stored_at(entries, conversation_id, first, at)
             last = Position(first + len(entries) - 1)
-            between = await self._reader.between(user_id, conversation_id, first, last)
+            between = await self._reader.between(user_id, conversation_id, first, last, View.ITEMS)
             if [*between] == apply_view(mine, View.ITEMS):
                 return between
         taken = await self._engine.fetch(
@@ -145,8 +165,25 @@ class Repeats:
         )
         if taken:
             raise ItemIdTakenError(taken[0]["id"])
-        holders = await self._holders(user_id, messages_of(entries))
-        raise MessageIdTakenError(holders[0].id)
+        for holder in await self._find_holders(user_id, messages_of(entries)):
+            raise MessageIdTakenError(holder.id)
+        return ()
+
+    async def _recall_natives(
+        self, user_id: UserId, conversation_id: ConversationId, entries: Sequence[NewEntry]
+    ) -> tuple[Entry, ...]:
+        """Return the messages of an earlier, equal call, or nothing.
+
+        Raises the error of an id that is taken.
+        """
+        messages = messages_of(entries)
+        stored = await self._find_holders(user_id, messages)
+        if not stored:
+            return ()
+        found = await run_aside(
+            most_bytes(entries), lambda: match_append(conversation_id, messages, stored)
+        )
+        return tuple(Entry(each.position, each.created_at, each) for each in found)
 
     async def _find_request(
         self, user_id: UserId, conversation_id: ConversationId, key: RequestKey
@@ -166,10 +203,20 @@ class Repeats:
         return row["first_position"], row["last_position"]
 
     async def _holders(self, user_id: UserId, messages: Sequence[NewMessage]) -> list[Message]:
-        """Return the stored messages, at least one, that have an id of `messages`.
+        """Return what `_find_holders` does, which is at least one.
 
-        Called after an id was found to be taken. Raises `MessageIdTakenError` if it is a duplicate
-        within `messages`, and `GoneError` if its holder has been deleted meanwhile.
+        Called after an id was found to be taken. Raises `GoneError` if its holder has been deleted
+        meanwhile.
+        """
+        found = await self._find_holders(user_id, messages)
+        if not found:
+            raise GoneError
+        return found
+
+    async def _find_holders(self, user_id: UserId, messages: Sequence[NewMessage]) -> list[Message]:
+        """Return the stored messages that have an id of `messages`.
+
+        Raises `MessageIdTakenError` if there are none, but an id is a duplicate within `messages`.
         """
         largest = max((most_bytes([NewEntry(each)]) for each in messages), default=0)
         rows = await self._engine.fetch(
@@ -180,7 +227,6 @@ class Repeats:
             for message_id, count in counts.items():
                 if count > 1:
                     raise MessageIdTakenError(message_id)
-            raise GoneError
         return [
             to_whole_message(row if row["bytes"] <= largest else {**row, "metadata": EMPTY_OBJECT})
             for row in rows

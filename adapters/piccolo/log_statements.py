@@ -78,10 +78,10 @@ def _moved(condition: str = "") -> str:
   UPDATE conversations
   SET message_count = message_count + :messages,
       last_position = greatest(:first, last_position + 1) + :entries - 1,
-      updated_at = greatest(:at, updated_at)
+      updated_at = greatest(:at, updated_at), revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id{condition}
-  RETURNING id, user_id, message_count, (last_position - :entries + 1)::bigint AS first,
-            last_position AS last
+  RETURNING id, user_id, message_count, revision,
+            (last_position - :entries + 1)::bigint AS first, last_position AS last
 )"""
 
 
@@ -94,9 +94,9 @@ _MADE: Final = """provisioned AS (
   INSERT INTO users (id) SELECT :user_id WHERE :provision ON CONFLICT DO NOTHING
 ), made AS (
   INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain,
-                             message_count, last_position)
+                             revision, message_count, last_position)
   VALUES (:conversation_id, :user_id, :title, :status, :conversation_metadata,
-          :conversation_created_at, :at, :retain, :messages,
+          :conversation_created_at, :at, :retain, :revision, :messages,
           CASE WHEN :entries > 0 THEN :first::bigint + :entries - 1 ELSE 0 END)
 )"""
 
@@ -154,8 +154,10 @@ _TAKEN: Final = f"""
        AND m.conversation_id = :conversation_id AND m.item_id IS NULL LIMIT 1)
   ) AS found"""
 _FREE: Final = f" AND NOT EXISTS ({_TAKEN})"
+# Postgres checks it again for the row that another statement has just changed.
+_EXPECTED: Final = " AND (:expected::bigint IS NULL OR revision = :expected)"
 
-_POSITIONS: Final = "SELECT message_count, first FROM moved"
+_POSITIONS: Final = "SELECT message_count, revision, first FROM moved"
 
 
 def _ends() -> str:
@@ -185,7 +187,8 @@ _OF_ENDS: Final = within(
 
 # A statement reads the state before it: the old messages and the old count.
 _POSITIONS_AND_ENDS: Final = f"""
-SELECT moved.message_count, moved.first, before.message_count AS count_before, {_OF_ENDS}
+SELECT moved.message_count, moved.revision, moved.first, before.message_count AS count_before,
+       {_OF_ENDS}
 FROM moved
 JOIN conversations before ON before.id = :conversation_id AND before.user_id = :user_id
 LEFT JOIN LATERAL (
@@ -243,9 +246,10 @@ APPEND_ITEMS_WITH_IDS: Final = Statement("log.append_items_with_ids", _append_it
 APPEND_ITEMS_WITH_KEY: Final = Statement(
     "log.append_items_with_key", _append_items(_FREE, key=True)
 )
-# Appends with messages that have more fields than the message of an item.
+# Appends with messages that have more fields than the message of an item, and those that expect a
+# revision.
 APPEND_MIXED: Final = Statement(
-    "log.append_mixed", _append_items(_FREE, key=True, columns=MESSAGE_TYPES)
+    "log.append_mixed", _append_items(_FREE + _EXPECTED, key=True, columns=MESSAGE_TYPES)
 )
 
 CREATE: Final = Statement(
@@ -265,7 +269,7 @@ WITH {_MADE}, kept AS ({_others(_OF_CALL)}
 WINDOW: Final = Statement(
     "log.window",
     f"""
-SELECT c.message_count, {_OF_ENDS}
+SELECT c.message_count, c.revision, {_OF_ENDS}
 FROM conversations c
 LEFT JOIN LATERAL (
 {_ends()}
@@ -296,7 +300,8 @@ SELECT {within(":share::bigint", f"{message_columns('found')}, found.original", 
 
 COUNT: Final = Statement(
     "log.count",
-    "SELECT message_count FROM conversations WHERE id = :conversation_id AND user_id = :user_id",
+    "SELECT message_count, revision FROM conversations "
+    "WHERE id = :conversation_id AND user_id = :user_id",
 )
 
 TAKEN: Final = Statement("log.taken", _TAKEN)
@@ -335,30 +340,32 @@ def _delete(message: str, item: str = "") -> str:
     It locks the conversation first, like an append or the deletion of a conversation, so that they
     cannot deadlock.
     """
-    gone = "EXISTS (SELECT FROM gone)"
+    gone = gone_any = "EXISTS (SELECT FROM gone)"
+    may = "NOT locked.retain AND (:expected::bigint IS NULL OR locked.revision = :expected)"
     there = f"EXISTS (SELECT FROM messages m WHERE {_M} AND {message})"
     gone_item = ""
     if item:
         gone_item = f""", gone_item AS (
   DELETE FROM conversation_items i USING locked
-  WHERE {item} AND i.user_id = :user_id AND i.conversation_id = locked.id AND NOT locked.retain
+  WHERE {item} AND i.user_id = :user_id AND i.conversation_id = locked.id AND {may}
   RETURNING i.position
 )"""
+        gone_any += " OR EXISTS (SELECT FROM gone_item)"
         there += f" OR EXISTS (SELECT FROM conversation_items i WHERE {_I} AND {item})"
     return f"""
 WITH locked AS (
-  SELECT id, retain FROM conversations
+  SELECT id, retain, revision FROM conversations
   WHERE id = :conversation_id AND user_id = :user_id FOR UPDATE
 ), gone AS (
   DELETE FROM messages m USING locked
-  WHERE {message} AND m.user_id = :user_id AND m.conversation_id = locked.id AND NOT locked.retain
+  WHERE {message} AND m.user_id = :user_id AND m.conversation_id = locked.id AND {may}
   RETURNING m.position
 ){gone_item}, counted AS (
-  UPDATE conversations SET message_count = message_count - 1
-  WHERE id = :conversation_id AND user_id = :user_id AND {gone}
+  UPDATE conversations
+  SET message_count = message_count - {gone}::int, revision = revision + 1
+  WHERE id = :conversation_id AND user_id = :user_id AND ({gone_any})
 )
-SELECT locked.retain, {gone}{" OR EXISTS (SELECT FROM gone_item)" if item else ""} AS gone
-FROM locked WHERE {there}"""
+SELECT locked.retain, locked.revision, {gone_any} AS gone FROM locked WHERE {there}"""
 
 
 DELETE: Final = Statement("log.delete", _delete("m.id = :message_id"))

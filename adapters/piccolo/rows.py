@@ -58,6 +58,7 @@ def to_conversation(row: Row) -> Conversation:
         row["created_at"],
         row["updated_at"],
         row["retain"],
+        row["revision"],
     )
 
 
@@ -105,6 +106,7 @@ def conversation_values(conversation: Conversation) -> dict[str, Any]:
         "conversation_created_at": conversation.created_at,
         "at": conversation.updated_at,
         "retain": conversation.retain,
+        "revision": conversation.revision,
     }
 
 

@@ -79,6 +79,7 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
                 "metadata": "'{}'::jsonb",
                 "message_count": "0",
                 "last_position": "0",
+                "revision": "0",
                 "created_at": "now()",
                 "updated_at": "now()",
                 "retain": "false",

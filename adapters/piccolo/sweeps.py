@@ -69,7 +69,7 @@ ARCHIVE: Final = Statement(
 WITH idle AS ({_STILL_IDLE} AND c.status = 'active'
   FOR UPDATE OF c SKIP LOCKED
 ), archived AS (
-  UPDATE conversations c SET status = 'archived' FROM idle
+  UPDATE conversations c SET status = 'archived', revision = c.revision + 1 FROM idle
   WHERE c.id = idle.id AND c.user_id = idle.user_id AND c.updated_at < :before
     AND c.status = 'active'
   RETURNING c.id

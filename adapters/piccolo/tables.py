@@ -121,6 +121,7 @@ class Conversations(CompositeKey, Table, tablename="conversations", db=DB):
     retain = Boolean(default=False)
     message_count = Integer(default=0)
     last_position = BigInt(default=0)
+    revision = BigInt(default=0)
     created_at = Timestamptz(default=TimestamptzNow())
     updated_at = Timestamptz(default=TimestamptzNow())
 

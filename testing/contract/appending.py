@@ -55,7 +55,7 @@ async def test_an_append_counts_its_messages_and_moves_the_last_activity(
 
     assert answer.message_count == 5
     assert await store.reload(conversation) == conversation._replace(
-        message_count=5, updated_at=NOON + HOUR
+        message_count=5, updated_at=NOON + HOUR, revision=2
     )
 
 
@@ -180,7 +180,7 @@ async def test_an_append_leaves_title_status_and_metadata(store: StoreUnderTest)
 
     await store.append(new, new_message("hello"))
 
-    assert await store.reload(new) == old._replace(message_count=1)
+    assert await store.reload(new) == old._replace(message_count=1, revision=2)
 
 
 async def test_an_append_to_no_conversation_is_refused(store: StoreUnderTest) -> None:

@@ -252,7 +252,7 @@ async def test_a_deleted_message_is_gone_and_counted_no_more(
     await store.log.delete(ALICE, conversation.id, deleted.id)
 
     assert await store.history(conversation) == messages
-    assert await store.reload(conversation) == conversation._replace(message_count=2)
+    assert await store.reload(conversation) == conversation._replace(message_count=2, revision=2)
     with pytest.raises(MessageNotFoundError):
         await store.log.get(ALICE, conversation.id, deleted.id)
 

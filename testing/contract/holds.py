@@ -53,12 +53,13 @@ async def test_a_hold_is_set_and_lifted_and_is_no_activity(store: StoreUnderTest
     conversation = await store.start(*numbered_messages(2))
 
     on_hold = await store.conversations.change(ALICE, conversation.id, HOLD)
-    assert on_hold == conversation._replace(retain=True)
+    assert on_hold == conversation._replace(retain=True, revision=2)
     assert await store.reload(conversation) == on_hold
     assert await store.list_conversations() == [on_hold]
 
-    assert await store.conversations.change(ALICE, conversation.id, LIFT) == conversation
-    assert await store.reload(conversation) == conversation
+    lifted = await store.conversations.change(ALICE, conversation.id, LIFT)
+    assert lifted == conversation._replace(revision=3)
+    assert await store.reload(conversation) == lifted
 
 
 async def test_a_hold_stays_when_something_else_is_changed(store: StoreUnderTest) -> None:
@@ -68,7 +69,7 @@ async def test_a_hold_stays_when_something_else_is_changed(store: StoreUnderTest
         ALICE, conversation.id, Changes(title="new", status=Status.ARCHIVED)
     )
 
-    assert changed == conversation._replace(title="new", status=Status.ARCHIVED)
+    assert changed == conversation._replace(title="new", status=Status.ARCHIVED, revision=3)
     assert changed.retain
 
 
@@ -222,10 +223,11 @@ async def test_what_would_be_erased_is_told_and_stays(store: StoreUnderTest) -> 
         await store.users.erasable(ALICE)
     assert (refusal.value.retained, refusal.value.conversation_ids) == (1, (conversation.id,))
     assert await store.users.erasable(ALICE, even_retained=True) == EVERYTHING
-    await store.conversations.change(ALICE, conversation.id, LIFT)
-    assert await store.users.erasable(ALICE) == replace(EVERYTHING, retained=0)
-    await store.conversations.change(ALICE, conversation.id, HOLD)
     assert await everything_of(store) == before
+    await store.conversations.change(ALICE, conversation.id, LIFT)
+    lifted = await everything_of(store)
+    assert await store.users.erasable(ALICE) == replace(EVERYTHING, retained=0)
+    assert await everything_of(store) == lifted
 
 
 async def test_erasing_returns_what_is_gone(store: StoreUnderTest) -> None:

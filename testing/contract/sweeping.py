@@ -68,7 +68,7 @@ async def test_what_is_idle_for_long_is_archived_and_nothing_else_of_it_changes(
 
     assert await run(Sweep(sweeps), ARCHIVE) == SweepResult(archived=1)
 
-    assert await store.reload(old) == old._replace(status=Status.ARCHIVED)
+    assert await store.reload(old) == old._replace(status=Status.ARCHIVED, revision=2)
     assert await store.reload(recent) == recent
     assert len(await store.history(old)) == 3
 
@@ -109,7 +109,7 @@ async def test_both_at_once_delete_what_is_older_and_archive_the_rest(
 
     assert await run(Sweep(sweeps), BOTH) == SweepResult(archived=1, deleted=1, messages=2)
 
-    assert await store.list_conversations() == [old._replace(status=Status.ARCHIVED)]
+    assert await store.list_conversations() == [old._replace(status=Status.ARCHIVED, revision=2)]
 
 
 async def test_nothing_is_deleted_unless_it_is_asked_for(
@@ -166,7 +166,7 @@ async def test_what_is_on_hold_is_archived_but_never_deleted(
     assert await sweeps.count(BOTH) == SweepResult(archived=1, retained=1)
     assert await run(Sweep(sweeps), BOTH) == SweepResult(archived=1)
 
-    assert await store.reload(held) == held._replace(status=Status.ARCHIVED)
+    assert await store.reload(held) == held._replace(status=Status.ARCHIVED, revision=3)
     assert await store.history(held) == messages
 
 

@@ -18,7 +18,7 @@ from chatkeep.domain.editing import Replaced, Truncated
 from chatkeep.domain.errors import ChatkeepError, RetainedError
 from chatkeep.domain.finding import Filter, Found, MatchCount
 from chatkeep.domain.items import ItemText
-from chatkeep.domain.log import Appended, Bounds, Created, Entry, View, messages_in
+from chatkeep.domain.log import Appended, Bounds, Created, Entry, LogPage, View, messages_in
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
@@ -33,7 +33,6 @@ from chatkeep.domain.model import (
 from chatkeep.domain.operations.selftest.checks import BrokenPromiseError
 from chatkeep.domain.operations.selftest.promises import PROMISES
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
-from chatkeep.domain.pages import Page
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ class SwallowsMessages(MemoryLog):
 
 
 class OrdersByText(MemoryLog):
-    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+    async def page(self, *args: Any, **kwargs: Any) -> LogPage:
         found = await super().page(*args, **kwargs)
         by_text = sorted(found.items, key=lambda each: (_text(each), each.position))
         return replace(found, items=by_text[::-1])
@@ -114,9 +113,10 @@ class LeavesUsers(MemoryUsers):
 
 
 class DeletesAnything(MemoryLog):
-    async def delete(self, *args: Any) -> None:
+    async def delete(self, *args: Any, **kwargs: Any) -> int:
         with suppress(RetainedError):
-            await super().delete(*args)
+            return await super().delete(*args, **kwargs)
+        return 0
 
 
 class TruncatesAnything(MemoryLog):
@@ -175,7 +175,7 @@ class TakesAnything(MemoryLog):
         try:
             return await super().append(*args, **kwargs)
         except ChatkeepError:
-            return Appended((), 0, None)
+            return Appended((), 0, None, 0)
 
 
 class KeepsHalf(MemoryLog):
@@ -193,7 +193,7 @@ class DropsNul(MemoryLog):
 
 
 class RewritesItems(MemoryLog):
-    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+    async def page(self, *args: Any, **kwargs: Any) -> LogPage:
         found = await super().page(*args, **kwargs)
         rewritten = [
             entry._replace(item=entry.item and ItemText(entry.item.replace("1.10", "1.1")))

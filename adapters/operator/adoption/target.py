@@ -26,7 +26,14 @@ from chatkeep.adapters.piccolo.rows import (
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import Adoptions
 from chatkeep.adapters.piccolo.users import NO_USER
-from chatkeep.domain.model import Conversation, ConversationId, MessageId, Position, UserId
+from chatkeep.domain.model import (
+    FIRST_REVISION,
+    Conversation,
+    ConversationId,
+    MessageId,
+    Position,
+    UserId,
+)
 from chatkeep.domain.operations.adoption.layout import AdoptionError
 from chatkeep.domain.operations.adoption.ports import Addition, StoredMessage
 from chatkeep.domain.ports import MAX_NAMED
@@ -67,11 +74,12 @@ ADD_CONVERSATIONS: Final = Statement(
     "adoption.add_conversations",
     """
 INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at,
-                           message_count, last_position)
-SELECT * FROM unnest(:ids::text[]::uuid[], :user_ids::text[], :titles::text[], :statuses::text[],
-                     :metadata::text[]::jsonb[], :created::text[]::timestamptz[],
-                     :updated::text[]::timestamptz[], :counts::text[]::integer[],
-                     :last_positions::text[]::bigint[])""",
+                           message_count, last_position, revision)
+SELECT *, :revision::bigint
+FROM unnest(:ids::text[]::uuid[], :user_ids::text[], :titles::text[], :statuses::text[],
+            :metadata::text[]::jsonb[], :created::text[]::timestamptz[],
+            :updated::text[]::timestamptz[], :counts::text[]::integer[],
+            :last_positions::text[]::bigint[])""",
 )
 
 MOVE_CONVERSATIONS: Final = Statement(
@@ -79,7 +87,7 @@ MOVE_CONVERSATIONS: Final = Statement(
     """
 UPDATE conversations c
 SET message_count = c.message_count + given.added, last_position = given.last,
-    updated_at = greatest(c.updated_at, given.updated_at)
+    updated_at = greatest(c.updated_at, given.updated_at), revision = c.revision + 1
 FROM unnest(:ids::text[]::uuid[], :user_ids::text[], :added::text[]::integer[],
             :last_positions::text[]::bigint[], :updated::text[]::timestamptz[])
   AS given (id, user_id, added, last, updated_at)
@@ -154,7 +162,7 @@ class PiccoloAdoptionTarget:
         users = await self._add_users([each.conversation.user_id for each in made])
         try:
             if made:
-                await self._engine.fetch(ADD_CONVERSATIONS, **_new(made))
+                await self._engine.fetch(ADD_CONVERSATIONS, **_new(made), revision=FIRST_REVISION)
             if moved := [each for each in additions if not each.is_new and each.messages]:
                 await self._engine.fetch(MOVE_CONVERSATIONS, **_move_values(moved))
             if any(each.messages for each in additions):
