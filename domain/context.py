@@ -179,7 +179,9 @@ def select(
             truncated = True
             break
         newest_first.extend(reversed(unit.messages))
-    return Context((*messages, *reversed(newest_first)), truncated, starts_at, replaced, window.revision)
+    return Context(
+        (*messages, *reversed(newest_first)), truncated, starts_at, replaced, window.revision
+    )
 
 
 def calls(tool_calls: JsonText) -> list[Call]:

@@ -44,6 +44,9 @@ MAX_ID_CHARS: Final = 255
 MAX_FORMAT_CHARS: Final = 64
 MAX_TOKENS: Final = 2**31 - 1
 FIRST_REVISION: Final = 1
+MAX_REVISION: Final = 2**53 - 1
+"""The highest that an import may set: every JSON parser reads it exactly, and it can still grow."""
+
 NO_REVISION: Final = -1
 """What no conversation has: a change that expects it is always a conflict."""
 

@@ -11,6 +11,7 @@ from chatkeep.testing.contract.by_creation import *
 from chatkeep.testing.contract.conversations import *
 from chatkeep.testing.contract.counting import *
 from chatkeep.testing.contract.entries import *
+from chatkeep.testing.contract.expecting import *
 from chatkeep.testing.contract.finding import *
 from chatkeep.testing.contract.history import *
 from chatkeep.testing.contract.holds import *
@@ -25,6 +26,7 @@ from chatkeep.testing.contract.promises import *
 from chatkeep.testing.contract.recreating import *
 from chatkeep.testing.contract.replacing import *
 from chatkeep.testing.contract.retrying import *
+from chatkeep.testing.contract.revisions import *
 from chatkeep.testing.contract.sweeping import *
 from chatkeep.testing.contract.text import *
 from chatkeep.testing.contract.tool_results import *

@@ -46,6 +46,8 @@ from chatkeep.domain.json_sources import object_sources, write_object
 from chatkeep.domain.log import Entry, NewEntry
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
+    FIRST_REVISION,
+    MAX_REVISION,
     Conversation,
     ConversationId,
     JsonText,
@@ -60,7 +62,7 @@ from chatkeep.domain.model import (
 SOURCE: Final = "source"
 _FIELDS: Final = frozenset(
     {
-        *("messages", SOURCE, "title", "status", "metadata", "retain", "id"),
+        *("messages", SOURCE, "title", "status", "metadata", "retain", "revision", "id"),
         *("created_at", "updated_at"),
     }
 )
@@ -126,6 +128,7 @@ def read(
             get_optional(given, "metadata", "", dict), get_optional(given, SOURCE, "", str)
         ),
         retain=get_optional(given, "retain", "", bool) or False,
+        revision=_revision(given),
         created_at=read_time(given, "created_at", ""),
         updated_at=read_time(given, "updated_at", ""),
         entries=tuple(entries),
@@ -151,6 +154,8 @@ class ChatkeepWriter(EntryWriter):
             head["metadata"] = embed(metadata)
         if conversation.retain:
             head["retain"] = True
+        if conversation.revision != FIRST_REVISION:
+            head["revision"] = conversation.revision
         head["id"] = conversation.id
         head["created_at"] = conversation.created_at
         head["updated_at"] = conversation.updated_at
@@ -184,6 +189,15 @@ def _message(message: Message, item: ItemText | None, embed: Embed) -> Document:
     if item is not None:
         document["item"] = item
     return document
+
+
+def _revision(given: Document) -> int:
+    revision: int | None = get_optional(given, "revision", "", int)
+    if revision is None:
+        return FIRST_REVISION
+    if not 0 <= revision <= MAX_REVISION:
+        raise InvalidValueError("revision", f"must be from 0 to {MAX_REVISION}")
+    return revision
 
 
 def _count_members(document: Any, key: str) -> Counter[str]:  # noqa: ANN401 - what a reader made

@@ -16,6 +16,7 @@ from chatkeep.domain.json_fields import UNPAIRED_SURROGATE, is_unicode
 from chatkeep.domain.log import Entry, NewEntry
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
+    FIRST_REVISION,
     Conversation,
     ConversationId,
     JsonText,
@@ -88,6 +89,7 @@ class Line:
     status: Status = Status.ACTIVE
     metadata: JsonText = EMPTY_OBJECT
     retain: bool = False
+    revision: int = FIRST_REVISION
     created_at: datetime | None = None
     updated_at: datetime | None = None
     entries: tuple[NewEntry, ...] = ()

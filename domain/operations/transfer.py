@@ -92,6 +92,7 @@ class Transfer:
             status=given.status,
             metadata=given.metadata,
             retain=given.retain,
+            revision=given.revision,
             message_count=0,
             created_at=created_at,
             updated_at=updated_at,

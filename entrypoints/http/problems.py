@@ -19,6 +19,7 @@ from chatkeep.domain.errors import (
     LimitExceededError,
     NotFoundError,
     RetainedError,
+    RevisionConflictError,
     StoreUnavailableError,
     SuffixDiffersError,
     UserNotProvisionedError,
@@ -70,12 +71,18 @@ class Problem(msgspec.Struct, kw_only=True):
         list[str] | UnsetType,
         Meta(description="the ids of the messages that are there in place of the expected ones"),
     ] = UNSET
+    revision: Annotated[
+        int | UnsetType, Meta(description="the revision that the conversation has now")
+    ] = UNSET
 
 
 class ProblemError(Exception):
-    """A problem of the kind `code`. `headers` are sent with the response."""
+    """A problem of the kind `code`. `headers` are sent with the response.
 
-    def __init__(  # noqa: PLR0913 - one for each part of the answer
+    `revision` is the current one of the conversation, if another one was expected.
+    """
+
+    def __init__(  # noqa: PLR0913 - one for each part of an answer
         self,
         status: int,
         code: str,
@@ -84,6 +91,7 @@ class ProblemError(Exception):
         errors: list[FieldError] | None = None,
         headers: dict[str, str] | None = None,
         found: list[str] | None = None,
+        revision: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -92,6 +100,7 @@ class ProblemError(Exception):
         self.errors = errors
         self.headers = headers or {}
         self.found = found
+        self.revision = revision
 
     def problem(self) -> Problem:
         return Problem(
@@ -101,7 +110,13 @@ class ProblemError(Exception):
             detail=self.detail if self.errors else shorten(self.detail, _MAX_DETAIL),
             errors=self.errors or UNSET,
             found=UNSET if self.found is None else self.found,
+            revision=UNSET if self.revision is None else self.revision,
         )
+
+
+def etag(revision: int) -> dict[str, str]:
+    """Return the header with the revision of a conversation."""
+    return {"ETag": f'"{revision}"'}
 
 
 _AnyRequest = Request[Any, Any, Any]
@@ -216,6 +231,14 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
         case SuffixDiffersError():
             found = [str(each) for each in error.found]
             problem = ProblemError(409, "suffix-differs", str(error), found=found)
+        case RevisionConflictError():
+            problem = ProblemError(
+                412,
+                "revision-conflict",
+                str(error),
+                headers=etag(error.current),
+                revision=error.current,
+            )
         case ConflictError():
             problem = ProblemError(409, "id-taken", str(error))
         case UserNotProvisionedError():

@@ -249,6 +249,9 @@ class ConversationOut(Struct, kw_only=True):
     created_at: Moment
     updated_at: Annotated[Moment, Meta(description="the time of the last activity, an append")]
     retain: Annotated[bool, Meta(description="a hold: deletion is refused until it is lifted")]
+    revision: Annotated[
+        int, Meta(description="grows with every change of the conversation or its messages")
+    ]
 
     @classmethod
     def from_domain(cls, conversation: Conversation) -> Self:
@@ -261,6 +264,7 @@ class ConversationOut(Struct, kw_only=True):
             created_at=conversation.created_at,
             updated_at=conversation.updated_at,
             retain=conversation.retain,
+            revision=conversation.revision,
         )
 
 

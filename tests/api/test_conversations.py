@@ -36,6 +36,7 @@ async def test_a_conversation_needs_nothing(alice: Caller) -> None:
         "created_at": made["created_at"],
         "updated_at": made["created_at"],
         "retain": False,
+        "revision": 1,
     }
     assert abs((datetime.now(created_at.tzinfo) - created_at).total_seconds()) < 10
     assert (await alice.get(at(made))).json() == made
@@ -228,15 +229,16 @@ async def test_a_change_changes_what_it_names(
 
     response = await alice.patch(at(made), json=change)
 
-    assert (response.status_code, response.json()) == (200, made | expected)
-    assert (await alice.get(at(made))).json() == made | expected
+    changed = made | expected | {"revision": 2}
+    assert (response.status_code, response.json()) == (200, changed)
+    assert (await alice.get(at(made))).json() == changed
 
 
 async def test_an_archived_conversation_can_be_taken_back(alice: Caller) -> None:
     made = await started(alice)
     await alice.patch(at(made), json={"status": "archived"})
 
-    assert (await alice.patch(at(made), json={"status": "active"})).json() == made
+    assert (await alice.patch(at(made), json={"status": "active"})).json() == made | {"revision": 3}
 
 
 async def test_a_deleted_conversation_is_gone_with_its_messages(alice: Caller) -> None:

@@ -72,7 +72,7 @@ async def test_a_page_that_is_allowed_may_read(for_pages: Service) -> None:
         assert response.status_code == status
         assert response.headers["access-control-allow-origin"] == PAGE
         exposed = response.headers["access-control-expose-headers"].lower()
-        for name in ("x-request-id", "chatkeep-warning", "retry-after"):
+        for name in ("x-request-id", "etag", "chatkeep-warning", "retry-after"):
             assert name in exposed
     unauthenticated = await for_pages.nobody().get(CONVERSATIONS, {"Origin": PAGE})
     assert unauthenticated.headers["access-control-allow-origin"] == PAGE

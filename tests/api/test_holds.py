@@ -48,12 +48,13 @@ async def test_a_service_sets_and_lifts_a_hold_which_is_no_activity(
     made = (await alice.get(at(made))).json()
     assert made["retain"] is False
 
-    for change in (HOLD, LIFT):
+    for change, revision in ((HOLD, 2), (LIFT, 3)):
         response = await backend.patch(at(made), json=change)
 
-        assert (response.status_code, response.json()) == (200, made | change)
-        assert (await alice.get(at(made))).json() == made | change
-        assert await listed(alice, CONVERSATIONS) == [made | change]
+        changed = made | change | {"revision": revision}
+        assert (response.status_code, response.json()) == (200, changed)
+        assert (await alice.get(at(made))).json() == changed
+        assert await listed(alice, CONVERSATIONS) == [changed]
 
 
 async def test_a_hold_is_changed_together_with_the_rest(alice: Caller, backend: Caller) -> None:
@@ -61,7 +62,8 @@ async def test_a_hold_is_changed_together_with_the_rest(alice: Caller, backend: 
 
     response = await backend.patch(at(made), json=HOLD | {"title": "New", "status": "archived"})
 
-    assert response.json() == made | HOLD | {"title": "New", "status": "archived"}
+    changed = {"title": "New", "status": "archived", "revision": 2}
+    assert response.json() == made | HOLD | changed
 
 
 async def test_a_conversation_is_on_hold_from_the_start_when_a_service_says_so(

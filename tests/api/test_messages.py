@@ -284,7 +284,10 @@ async def test_a_deleted_message_is_gone_and_the_others_stay(alice: Caller) -> N
 
     assert (response.status_code, response.content) == (204, b"")
     assert await listed(alice, at(conversation, "messages")) == [first, third]
-    assert (await alice.get(at(conversation))).json() == before | {"message_count": 2}
+    assert (await alice.get(at(conversation))).json() == before | {
+        "message_count": 2,
+        "revision": before["revision"] + 1,
+    }
     for again in (alice.get, alice.delete):
         problem = refused(await again(at(conversation, "messages", second["id"])), 404, "not-found")
         assert second["id"] in problem["detail"]

@@ -116,6 +116,8 @@ async def test_every_example_of_a_problem_is_a_real_answer() -> None:
             await alice.post(path, json=says("b", id=taken)),
             await alice.delete(at(held)),
             await alice.put(path, json={"after": None, "expected": [], "messages": []}),
+            await alice.delete(at(conversation), {"If-Match": '"0"'}),
+            await alice.delete(at(conversation), {"If-Match": "0"}),
             await alice.post(
                 path, content=b" " * 1_048_577, headers={"Content-Type": "application/json"}
             ),

@@ -1,5 +1,6 @@
 """Checks values against the part of JSON Schema 2020-12 that our documents use."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ _ASSERTIONS: dict[str, Callable[[Json, Json], bool]] = {
     "maxLength": lambda value, wanted: not isinstance(value, str) or len(value) <= wanted,
     "minimum": lambda value, wanted: not isinstance(value, int) or value >= wanted,
     "minItems": lambda value, wanted: not isinstance(value, list) or len(value) >= wanted,
+    "pattern": lambda value, wanted: not isinstance(value, str) or bool(re.search(wanted, value)),
     "minLength": lambda value, wanted: not isinstance(value, str) or len(value) >= wanted,
     "required": lambda value, wanted: not isinstance(value, dict) or set(wanted) <= value.keys(),
     "type": lambda value, wanted: any(

@@ -12,7 +12,9 @@ from tests.support.json_schema import JsonObject, faults, is_valid, resolved
 PROBLEM_JSON = "application/problem+json"
 NDJSON = "application/x-ndjson"
 # Words of our insides, or of nobody: none of them helps a caller.
-JARGON = re.compile(r"Traceback|Error\b|Exception|msgspec|litestar|\bstr\b|\bint\b|\bNone\b|\n  ")
+JARGON = re.compile(
+    r"Traceback|Error\b|Exception|msgspec|litestar|\bstr\b|\bint\b|(?<!If-)\bNone\b|\n  "
+)
 PARAMETER = re.compile(r"\{[a-z_]+\}")
 
 

@@ -81,7 +81,8 @@ whole_lines = st.fixed_dictionaries(
         "messages": st.lists(messages, max_size=4, unique_by=lambda message: message["id"]),
     }
     | always,
-    optional={"source": texts, "metadata": documents},
+    # The first revision is not written.
+    optional={"source": texts, "metadata": documents, "revision": st.integers(2, 2**53 - 1)},
 )
 
 
@@ -109,7 +110,7 @@ def test_lines_end_with_a_line_feed_and_nothing_else() -> None:
 
 def test_every_key_but_messages_and_role_may_be_null_or_absent() -> None:
     nulls = dict.fromkeys(
-        ["source", "title", "created_at", "id", "status", "metadata", "updated_at"]
+        ["source", "title", "created_at", "id", "status", "metadata", "updated_at", "revision"]
     )
     message_keys = ["tool_calls", "tool_call_id", "name", "metadata", "id", "created_at"]
     short = read(b'{"messages": [{"role": "user", "content": "x"}]}')

@@ -15,7 +15,7 @@ from chatkeep.adapters.memory.store import KeptConversation
 from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.context import Window
 from chatkeep.domain.editing import Replaced, Truncated
-from chatkeep.domain.errors import ChatkeepError, RetainedError
+from chatkeep.domain.errors import ChatkeepError, RetainedError, RevisionConflictError
 from chatkeep.domain.finding import Filter, Found, MatchCount
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.log import Appended, Bounds, Created, Entry, LogPage, View, messages_in
@@ -33,6 +33,7 @@ from chatkeep.domain.model import (
 from chatkeep.domain.operations.selftest.checks import BrokenPromiseError
 from chatkeep.domain.operations.selftest.promises import PROMISES
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.revisions import check_revision
 
 
 @pytest.fixture
@@ -203,13 +204,13 @@ class RewritesItems(MemoryLog):
 
 
 class RewritesOriginals(MemoryLog):
-    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+    async def page(self, *args: Any, **kwargs: Any) -> LogPage:
         found = await super().page(*args, **kwargs)
         return replace(found, items=[_encode_again(entry) for entry in found.items])
 
 
 class AlwaysReadsOriginals(MemoryLog):
-    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+    async def page(self, *args: Any, **kwargs: Any) -> LogPage:
         view = kwargs.pop("view")
         wanted = View.ORIGINALS if view is View.MESSAGES else view
         return await super().page(*args, view=wanted, **kwargs)
@@ -261,6 +262,37 @@ def _encode_again(entry: Entry) -> Entry:
     return entry._replace(message=message._replace(original=text))
 
 
+class IgnoresRevisions(MemoryLog):
+    async def append(self, *args: Any, **kwargs: Any) -> Appended:
+        return await super().append(*args, **kwargs | {"expected": None})
+
+
+class ChangesAnyRevision(MemoryConversations):
+    async def change(self, *args: Any, **_: Any) -> Conversation:
+        return await super().change(*args)
+
+
+class DeletesAnyRevision(MemoryConversations):
+    async def delete(self, *args: Any, **_: Any) -> None:
+        await super().delete(*args)
+
+
+class ForgetsRevisions(MemoryLog):
+    async def delete(self, *args: Any, **kwargs: Any) -> int:
+        kept = self.store.conversation(args[0], args[1])
+        before = kept.conversation.revision
+        await super().delete(*args, **kwargs)
+        kept.conversation = kept.conversation._replace(revision=before)
+        return before
+
+
+class RefusesRepeats(MemoryLog):
+    async def append(self, *args: Any, **kwargs: Any) -> Appended:
+        kept = self.store.conversation(args[0], args[1])
+        check_revision(kept.conversation, kwargs.get("expected"))
+        return await super().append(*args, **kwargs)
+
+
 def _text(entry: Entry) -> str:
     return (entry.message and entry.message.content) or ""
 
@@ -297,6 +329,10 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("filters", "conversations", CountsEverything),
         ("isolation", "conversations", FindsStrangers),
         ("isolation", "conversations", CountsStrangers),
+        ("revision", "log", IgnoresRevisions),
+        ("revision", "conversations", ChangesAnyRevision),
+        ("revision", "conversations", DeletesAnyRevision),
+        ("revision", "log", ForgetsRevisions),
     ],
 )
 async def test_a_store_that_breaks_a_promise_is_found_out(
@@ -304,3 +340,10 @@ async def test_a_store_that_breaks_a_promise_is_found_out(
 ) -> None:
     with pytest.raises(BrokenPromiseError):
         await PROMISES[promise](replace(store, **{part: broken(dicts)}))
+
+
+async def test_a_store_that_refuses_a_repeated_append_for_its_revision_is_found_out(
+    store: StoreUnderTest, dicts: MemoryStore
+) -> None:
+    with pytest.raises(RevisionConflictError):
+        await PROMISES["revision"](replace(store, log=RefusesRepeats(dicts)))

@@ -50,7 +50,8 @@ RECOUNT: Final = Statement(
     "doctor.recount",
     """
 UPDATE conversations c
-SET message_count = (
+SET revision = c.revision + 1,
+    message_count = (
       SELECT count(*) FROM messages m
       WHERE m.conversation_id = :conversation_id AND m.user_id = :user_id
     ),
@@ -60,8 +61,7 @@ SET message_count = (
        WHERE m.conversation_id = :conversation_id AND m.user_id = :user_id),
       (SELECT max(i.position) FROM conversation_items i
        WHERE i.conversation_id = :conversation_id AND i.user_id = :user_id)
-    ),
-    revision = c.revision + 1
+    )
 WHERE c.id = :conversation_id AND c.user_id = :user_id
 RETURNING c.message_count, c.last_position""",
 )

@@ -13,6 +13,7 @@ from chatkeep.domain.operations.selftest.chat import (
     retry,
     text,
 )
+from chatkeep.domain.operations.selftest.concurrency import revision
 from chatkeep.domain.operations.selftest.deletion import cascade, erasure, hold, truncation
 from chatkeep.domain.operations.selftest.isolation import atomicity, isolation, refusal
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -37,6 +38,7 @@ PROMISES: Final[Mapping[str, Scenario]] = {
         items,
         originals,
         filters,
+        revision,
     )
 }
 """By name. Each needs a store with two users and nothing else, and returns what it saw.

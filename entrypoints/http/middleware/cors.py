@@ -16,6 +16,7 @@ _METHODS: Final[list[Method]] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"
 _EXPOSED: Final = (
     "Chatkeep-Warning",
     "Content-Disposition",
+    "ETag",
     "RateLimit",
     "Retry-After",
     "WWW-Authenticate",

@@ -60,6 +60,7 @@ ERRORS: Final = {
         "The id is in use for something else, a hold forbids the change, or the suffix differs.",
     ),
     "408": ("TooSlow", "The body took too long to arrive; send the request again."),
+    "412": ("Changed", "The conversation does not have a revision that the request asks for."),
     "413": ("TooLarge", "The body is larger than this service allows."),
     "415": ("NotJson", "The body is not JSON, or is encoded, for example with gzip."),
     "422": ("Invalid", "A value is wrong or over a limit; `errors` names the field."),
@@ -80,8 +81,32 @@ _ERROR_HEADERS: Final[dict[str, dict[str, Any]]] = {
             "schema": {"type": "string"},
         }
     },
+    "412": {
+        "ETag": {
+            "description": "the revision of the conversation, in quotes",
+            "schema": {"type": "string"},
+        }
+    },
     "429": _RETRY_AFTER,
     "503": _RETRY_AFTER,
+}
+_TAGS: Final = {
+    "type": "string",
+    "pattern": r'^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$',
+}
+_IF_MATCH: Final[dict[str, Any]] = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "only if the conversation has the revision of one of these ETags; 412 if not",
+    "required": False,
+    "schema": _TAGS,
+}
+_IF_NONE_MATCH: Final[dict[str, Any]] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "only if the conversation has none of these ETags; `*` is any",
+    "required": False,
+    "schema": _TAGS,
 }
 # Parameters that are objects, which Litestar does not know.
 _OBJECT_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {
@@ -102,6 +127,7 @@ _OBJECT_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {
         }
     ]
 }
+_WITHOUT_BODY: Final = frozenset({"204", "304"})
 _USER_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
 # Litestar writes these everywhere, although they are the defaults.
 _FALSE_BY_DEFAULT: Final = frozenset({"deprecated", "allowEmptyValue", "allowReserved"})
@@ -210,6 +236,9 @@ def _build_error(status: str, description: str) -> dict[str, Any]:
 
 def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
     operation = _drop_defaults(generated)
+    if "412" in operation["responses"]:
+        conditions = [_IF_MATCH, _IF_NONE_MATCH]
+        operation["parameters"] = [*operation.get("parameters", ()), *conditions]
     if "parameters" in operation:
         operation["parameters"] = [
             *(_build_parameter(each, settings) for each in operation["parameters"]),
@@ -225,13 +254,18 @@ def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str,
     operation["responses"] = {
         status: {"$ref": f"#/components/responses/{ERRORS[status][0]}"}
         if PROBLEM_JSON in response.get("content", {})
-        else {key: value for key, value in response.items() if value}
+        else _build_response(status, response)
         for status, response in operation["responses"].items()
     }
     if shapes := _IN_TWO_SHAPES.get(operation["operationId"]):
         schema = {"anyOf": [{"$ref": f"{_SCHEMAS}{name}"} for name in shapes]}
         operation["responses"]["200"]["content"] = {"application/json": {"schema": schema}}
     return operation
+
+
+def _build_response(status: str, generated: dict[str, Any]) -> dict[str, Any]:
+    empty = {"content"} if status in _WITHOUT_BODY else set[str]()
+    return {key: value for key, value in generated.items() if value and key not in empty}
 
 
 def _build_parameter(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:

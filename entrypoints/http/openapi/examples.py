@@ -8,6 +8,7 @@ from chatkeep.domain.errors import (
     LimitExceededError,
     MessageIdTakenError,
     RetainedError,
+    RevisionConflictError,
     SuffixDiffersError,
     UserNotProvisionedError,
 )
@@ -108,6 +109,12 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 PROBLEMS: Final[tuple[ProblemError, ...]] = (
     ProblemError(400, "malformed-body", "The body is not JSON: trailing characters (byte 3)."),
     ProblemError(
+        400,
+        "malformed-header",
+        'If-Match is not a list of entity tags; send the ETag of an answer, such as "7" with its '
+        "quotes.",
+    ),
+    ProblemError(
         400, "invalid-request", "A service key acts for a user: send their id in X-User-Id."
     ),
     ProblemError(401, "missing-credentials", "Send a token: Authorization: Bearer <token>."),
@@ -121,6 +128,7 @@ PROBLEMS: Final[tuple[ProblemError, ...]] = (
     domain_problem(MessageIdTakenError(UUID(_MESSAGE))),
     domain_problem(RetainedError(UUID(_CONVERSATION))),
     domain_problem(SuffixDiffersError([UUID(_OTHER_MESSAGE)])),
+    domain_problem(RevisionConflictError(UUID(_CONVERSATION), 1)),
     body_too_large(1_048_576, 1_048_577),
     ProblemError(
         415, "unsupported-media-type", "The body is text/plain; send it as application/json."

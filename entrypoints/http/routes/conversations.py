@@ -6,13 +6,21 @@ from litestar.params import JSONBody
 from msgspec import UnsetType
 
 from chatkeep.domain.log import Created
-from chatkeep.domain.model import ConversationId
+from chatkeep.domain.model import Conversation, ConversationId
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.auth.identity import Caller, IdentityError
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.json_documents import parse_metadata
-from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.preconditions import (
+    ETAG_HEADER,
+    UNCHANGED,
+    Preconditions,
+    answer_read,
+    read_expected,
+)
+from chatkeep.entrypoints.http.problems import etag, problems
+from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.conversation_list import list_route
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 from chatkeep.entrypoints.http.schemas import (
@@ -32,11 +40,12 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         operation_id="createConversation",
         summary="Create a conversation",
         response_description="It is stored, by this request or by an earlier, equal one.",
+        response_headers=[ETAG_HEADER],
         responses=problems(409, body=True),
     )
     async def create(
         request: JsonRequest, data: JSONBody[CreateConversation]
-    ) -> CreatedConversation:
+    ) -> Response[CreatedConversation]:
         """Create a conversation, with its first messages if you like, all or nothing.
 
         With an `id` of your choice it is safe to send the request again: the answer is what is
@@ -55,15 +64,16 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
             messages=messages,
             retain=data.retain is True,
         )
-        return _describe_created(created)
+        return JsonResponse(_describe_created(created), headers=etag(created.conversation.revision))
 
     @put(
         "/{conversation_id:uuid}",
         operation_id="getOrCreateConversation",
         summary="Get a conversation, or create it",
         response_description="It existed.",
+        response_headers=[ETAG_HEADER],
         responses={
-            **problems(404, body=True),
+            **problems(404, 412, body=True),
             201: ResponseSpec(ConversationOut, description="It was created."),
         },
     )
@@ -74,35 +84,45 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
     ) -> Response[ConversationOut]:
         """For a chat endpoint that does not know whether it exists: 201 if it was created.
 
-        The body says how to create it; an existing conversation is not changed.
+        The body says how to create it; an existing conversation is not changed. With `If-Match`
+        nothing is created. With `If-None-Match: *` the answer is 412 if it exists.
         """
         new = data or PutConversation()
         _check_may_hold(request.user, new.retain)
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        conditions = Preconditions.of(request)
+        if conditions.wanted is not None:
+            existing = await chatkeep.get_conversation(user_id, its_id)
+            conditions.check(its_id, existing.revision)
+            return _answer(existing)
         found = await chatkeep.get_or_create_conversation(
-            require_user(request.user),
-            ConversationId(conversation_id),
+            user_id,
+            its_id,
             title=new.title,
             metadata=await request.convert(lambda: parse_metadata(new.metadata, chatkeep.limits)),
             retain=new.retain is True,
         )
-        return Response(
-            ConversationOut.from_domain(found.conversation),
-            status_code=201 if found.created else 200,
-        )
+        if not found.created:
+            conditions.check(its_id, found.conversation.revision)
+        return _answer(found.conversation, 201 if found.created else 200)
 
     @get(
         "/{conversation_id:uuid}",
         operation_id="getConversation",
         summary="Get a conversation",
         response_description="The conversation.",
-        responses=problems(404),
+        response_headers=[ETAG_HEADER],
+        responses={**problems(404, 412), **UNCHANGED},
     )
-    async def get_one(request: JsonRequest, conversation_id: ConversationPath) -> ConversationOut:
+    async def get_one(
+        request: JsonRequest, conversation_id: ConversationPath
+    ) -> Response[ConversationOut]:
         """Title, status, metadata, message count and times; its messages have their own route."""
-        return ConversationOut.from_domain(
-            await chatkeep.get_conversation(
-                require_user(request.user), ConversationId(conversation_id)
-            )
+        found = await chatkeep.get_conversation(
+            require_user(request.user), ConversationId(conversation_id)
+        )
+        return answer_read(
+            request, found.id, found.revision, lambda: ConversationOut.from_domain(found)
         )
 
     @patch(
@@ -110,11 +130,12 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         operation_id="changeConversation",
         summary="Rename, archive, unarchive",
         response_description="The conversation as it is now.",
-        responses=problems(404, body=True),
+        response_headers=[ETAG_HEADER],
+        responses=problems(404, 412, body=True),
     )
     async def change(
         request: JsonRequest, conversation_id: ConversationPath, data: JSONBody[PatchConversation]
-    ) -> ConversationOut:
+    ) -> Response[ConversationOut]:
         """Change the title, the status or the metadata. This does not count as activity.
 
         A service key may also change `retain`. A conversation on hold works as usual, but neither
@@ -122,23 +143,27 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         """
         _check_may_hold(request.user, data.retain)
         changes = await request.convert(lambda: data.to_domain(chatkeep.limits))
-        return ConversationOut.from_domain(
-            await chatkeep.change_conversation(
-                require_user(request.user), ConversationId(conversation_id), changes
-            )
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        changed = await chatkeep.change_conversation(
+            user_id,
+            its_id,
+            changes,
+            expected=await read_expected(request, chatkeep, user_id, its_id),
         )
+        return _answer(changed)
 
     @delete(
         "/{conversation_id:uuid}",
         operation_id="deleteConversation",
         summary="Delete a conversation",
         response_description="It is deleted.",
-        responses=problems(404, 409),
+        responses=problems(404, 409, 412),
     )
     async def delete_one(request: JsonRequest, conversation_id: ConversationPath) -> None:
         """Delete it with all its messages, permanently; 409 while it is on hold."""
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
         await chatkeep.delete_conversation(
-            require_user(request.user), ConversationId(conversation_id)
+            user_id, its_id, expected=await read_expected(request, chatkeep, user_id, its_id)
         )
 
     return Router(
@@ -164,6 +189,14 @@ def _check_may_hold(caller: Caller, retain: bool | UnsetType) -> None:  # noqa: 
             code="insufficient_scope",
             status=403,
         )
+
+
+def _answer(conversation: Conversation, status: int = 200) -> Response[ConversationOut]:
+    return JsonResponse(
+        ConversationOut.from_domain(conversation),
+        status_code=status,
+        headers=etag(conversation.revision),
+    )
 
 
 def _describe_created(created: Created) -> CreatedConversation:

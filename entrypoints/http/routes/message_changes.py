@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from litestar import delete, put
+from litestar import Response, delete, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
 
@@ -14,7 +14,8 @@ from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import require_user
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.change_schemas import ReplacedOut, ReplaceMessages, TruncatedOut
-from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.preconditions import ETAG_HEADER, read_expected
+from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 from chatkeep.entrypoints.http.schemas import to_domain
 
@@ -94,17 +95,23 @@ def message_changes(chatkeep: Chatkeep) -> Sequence[HTTPRouteHandler]:
         operation_id="deleteMessage",
         summary="Delete a message",
         response_description="It is deleted.",
-        responses=problems(404, 409),
+        response_headers=[ETAG_HEADER],
+        responses=problems(404, 409, 412),
     )
     async def delete_one(
         request: JsonRequest, conversation_id: ConversationPath, message_id: MessagePath
-    ) -> None:
+    ) -> Response[None]:
         """Delete it permanently; 409 while its conversation is on hold.
 
         The order of the other messages and the time of the last activity do not change.
         """
-        await chatkeep.delete_message(
-            require_user(request.user), ConversationId(conversation_id), MessageId(message_id)
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        revision = await chatkeep.delete_message(
+            user_id,
+            its_id,
+            MessageId(message_id),
+            expected=await read_expected(request, chatkeep, user_id, its_id),
         )
+        return Response(None, headers=etag(revision))
 
     return [truncate, replace, delete_one]

@@ -24,7 +24,13 @@ from chatkeep.entrypoints.http.model_formats import (
     context_answer,
     ui_messages_answer,
 )
-from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.preconditions import (
+    ETAG_HEADER,
+    UNCHANGED,
+    answer_read,
+    read_expected,
+)
+from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.message_changes import MessagePath, message_changes
 from chatkeep.entrypoints.http.routes.parameters import (
@@ -86,14 +92,15 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         operation_id="appendMessages",
         summary="Append messages",
         response_description="They are stored, by this request or by an earlier, equal one.",
-        responses=problems(404, 409, body=True),
+        responses=problems(404, 409, 412, body=True),
         response_headers=[
+            ETAG_HEADER,
             ResponseHeader(
                 name=WARNING_HEADER,
                 value="",
                 description="the conversation is longer than recommended",
                 documentation_only=True,
-            )
+            ),
         ],
     )
     async def append(
@@ -120,10 +127,12 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         stored, or 409 if that differs. One such id makes a whole batch safe to send again.
         With `context` the answer includes what to hand to the model next: a chat turn is two calls.
         """
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
         result = await chatkeep.append(
-            require_user(request.user),
-            ConversationId(conversation_id),
+            user_id,
+            its_id,
             await request.convert(lambda: data.to_domain(chatkeep.limits)),
+            expected=await read_expected(request, chatkeep, user_id, its_id),
             context_limit=context,
             max_chars=max_chars,
             max_tokens=max_tokens,
@@ -138,7 +147,10 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
                 ],
                 context=UNSET if result.context is None else context_answer(result.context, format),
             ),
-            headers=_make_warning(result, chatkeep.limits.soft_max_conversation_messages),
+            headers={
+                **etag(result.revision),
+                **_make_warning(result, chatkeep.limits.soft_max_conversation_messages),
+            },
         )
 
     @get(
@@ -146,7 +158,8 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         operation_id="getHistory",
         summary="Page through the messages",
         response_description="A page; on the last one `next_cursor` is null.",
-        responses=problems(404),
+        response_headers=[ETAG_HEADER],
+        responses={**problems(404, 412), **UNCHANGED},
     )
     async def history(
         request: JsonRequest,
@@ -164,7 +177,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         ] = None,
         originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter
         format: FromQuery[MessageFormat] = None,  # noqa: A002 - the word on the wire
-    ) -> MessagePage | UIMessagePage:
+    ) -> Response[MessagePage | UIMessagePage]:
         """All messages in pages, oldest first, or latest first with `order=desc`.
 
         Send `after` and `before` with the first request only; the cursor remembers them. A page of
@@ -182,9 +195,10 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         else:
             order = order or Order.ASC
             until = before if order is Order.ASC else after
+        its_id = ConversationId(conversation_id)
         page = await chatkeep.history(
             require_user(request.user),
-            ConversationId(conversation_id),
+            its_id,
             bounds=bounds,
             order=order,
             limit=limit,
@@ -193,21 +207,26 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         next_cursor = (
             None if page.next is None else cursors.encode(MessagesCursor(order, page.next, until))
         )
-        if is_ui:
-            return UIMessagePage(
-                items=ui_messages_answer(page.items, order), next_cursor=next_cursor
+
+        def make() -> MessagePage | UIMessagePage:
+            if is_ui:
+                return UIMessagePage(
+                    items=ui_messages_answer(page.items, order), next_cursor=next_cursor
+                )
+            return MessagePage(
+                items=[MessageOut.from_domain(message) for message in page.items],
+                next_cursor=next_cursor,
             )
-        return MessagePage(
-            items=[MessageOut.from_domain(message) for message in page.items],
-            next_cursor=next_cursor,
-        )
+
+        return answer_read(request, its_id, page.revision, make)
 
     @get(
         "/context",
         operation_id="getContext",
         summary="Get what to hand to the model",
         response_description="Messages in the chosen `format`.",
-        responses=problems(404),
+        response_headers=[ETAG_HEADER],
+        responses={**problems(404, 412), **UNCHANGED},
     )
     async def context(
         request: JsonRequest,
@@ -216,24 +235,23 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         max_chars: FromQuery[MaxChars] = None,
         max_tokens: FromQuery[MaxTokens] = None,
         format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
-    ) -> ModelContext:
+    ) -> Response[ModelContext]:
         """Return the last `limit` messages, oldest first, as a valid request to a model.
 
         The system and developer messages that open the conversation always come first. Tool calls
         and their results come in pairs or not at all. The latest message with `starts_context`
         replaces what came before it; then the answer has `starts_at` and `replaced`.
         """
-        return context_answer(
-            await chatkeep.context(
-                require_user(request.user),
-                ConversationId(conversation_id),
-                limit=limit,
-                max_chars=max_chars,
-                max_tokens=max_tokens,
-                for_model=format is not Format.AI_SDK,
-            ),
-            format,
+        its_id = ConversationId(conversation_id)
+        found = await chatkeep.context(
+            require_user(request.user),
+            its_id,
+            limit=limit,
+            max_chars=max_chars,
+            max_tokens=max_tokens,
+            for_model=format is not Format.AI_SDK,
         )
+        return answer_read(request, its_id, found.revision, lambda: context_answer(found, format))
 
     @get(
         "/messages/{message_id:uuid}",
