@@ -48,7 +48,7 @@ async def test_the_messages_behind_a_message_are_deleted(
 
     assert (truncated.deleted, truncated.message_count) == (5 - left, left)
     assert await store.history(conversation) == history[:left]
-    assert await store.reload(conversation) == conversation._replace(message_count=left)
+    assert await store.reload(conversation) == conversation._replace(message_count=left, revision=2)
     for message in history[left:]:
         with pytest.raises(MessageNotFoundError):
             await store.log.get(ALICE, conversation.id, message.id)

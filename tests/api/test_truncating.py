@@ -47,7 +47,10 @@ async def test_the_end_of_a_conversation_is_deleted(alice: Caller, edge: str, le
     assert response.status_code == 200
     assert response.json() == {"deleted": 4 - left, "message_count": left}
     assert await listed(alice, at(conversation, "messages")) == messages[:left]
-    assert (await alice.get(at(conversation))).json() == before | {"message_count": left}
+    assert (await alice.get(at(conversation))).json() == before | {
+        "message_count": left,
+        "revision": 2,
+    }
 
 
 async def test_a_truncation_after_a_message_can_be_sent_again(alice: Caller) -> None:
