@@ -19,6 +19,7 @@ OF_THE_SERVER = frozenset({"durability", "maintenance", "connections", "activity
 PROMISES = (
     *("create", "order", "counts", "retry", "cascade", "erasure", "hold", "truncation"),
     *("isolation", "refusal", "atomicity", "text", "items", "originals", "filters", "plain"),
+    "revision",
 )
 
 
