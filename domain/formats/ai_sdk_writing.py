@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from chatkeep.domain.context import Call, calls
-from chatkeep.domain.formats.ai_sdk_messages import DYNAMIC_TOOL, OUTPUT_AVAILABLE
+from chatkeep.domain.formats.ai_sdk_messages import DYNAMIC_TOOL, OUTPUT_AVAILABLE, TEXT
 from chatkeep.domain.formats.codec import Document, Embed
 from chatkeep.domain.formats.tool_calls import parse_strictly
 from chatkeep.domain.json_sources import dump, members, value_of, write
@@ -83,12 +83,15 @@ def _translate(message: Message, embed: Embed) -> tuple[Document, dict[str, Docu
         return document, {}
     asked = [] if message.tool_calls is None else calls(message.tool_calls)
     asking = {call.id: _call_part(call, embed) for call in asked}
-    document["parts"] = [*_reasoning(message.metadata), *_content(message), *asking.values()]
+    parts = [*_reasoning(message.metadata), *_content(message), *asking.values()]
+    if not parts and message.role is not Role.ASSISTANT:  # the SDK refuses it without a part
+        parts = [{"type": TEXT, "text": ""}]
+    document["parts"] = parts
     return document, asking
 
 
 def _content(message: Message) -> Iterable[Document]:
-    return [{"type": "text", "text": message.content}] if message.content else []
+    return [{"type": TEXT, "text": message.content}] if message.content else []
 
 
 def _call_part(call: Call, embed: Embed) -> Document:

@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.support.processes import chatkeep
 from tests.unit.test_chatgpt import node, tree
+from tests.unit.ui_messages import SAMPLES
 
 HELLO = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
 CHATGPT = tree(
@@ -154,3 +156,35 @@ def test_a_zip_archive_is_not_read_from_a_pipe(database_url: str) -> None:
     done = chatkeep("import", "-", "--user", "alice", stdin=archive, DATABASE_URL=database_url)
     assert done.returncode == 1
     assert "<stdin>: is a ZIP archive: give it as a file" in done.stderr
+
+
+def test_ui_messages_come_back_as_they_were(database_url: str, tmp_path: Path) -> None:
+    chats: list[dict[str, Any]] = [
+        {"id": "chat-1", "title": "All", "visibility": "private", "messages": [*SAMPLES.values()]},
+        {"id": "chat-2", "messages": [SAMPLES["a question"]]},
+    ]
+    file = tmp_path / "chats.json"
+    file.write_text(json.dumps(chats, ensure_ascii=False), encoding="utf-8")
+    settings = {"DATABASE_URL": database_url}
+    for options in ((), ("--format", "ai-sdk"), ("--without-originals",)):
+        done = chatkeep("import", file, "--user", "alice", *options, **settings)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("0 imported, 2 already" if options else "2 imported, 0")
+
+    done = chatkeep("export", "--user", "alice", "--format", "ai-sdk", **settings)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    found.sort(key=lambda chat: -len(chat["messages"]))
+    for chat, given in zip(found, chats, strict=True):
+        ids = [each["id"] for each in chat["messages"]]
+        assert chat["messages"] == [
+            {**each, "id": each["id"] or own}
+            for each, own in zip(given["messages"], ids, strict=True)
+        ]
+    assert found[0]["title"] == "All"
+    assert found[0]["visibility"] == "private"
+    written = tmp_path / "written.jsonl"
+    written.write_text(done.stdout, encoding="utf-8")
+    again = chatkeep("import", written, "--user", "bob", **settings)
+    assert again.stdout.startswith("2 imported")
+    fine_tuning = chatkeep("export", "--user", "alice", "--format", "openai", **settings)
+    assert '"role":"tool","content":"No such city.","tool_call_id":"call_2"' in fine_tuning.stdout

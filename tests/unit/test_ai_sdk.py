@@ -1,22 +1,31 @@
 """UIMessages of the AI SDK: what is read of them, what models get, and how others are written."""
 
 import json
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import ai_sdk
 from chatkeep.domain.formats.ai_sdk_context import ModelMessage, to_model_messages
 from chatkeep.domain.formats.ai_sdk_messages import UIMessage, parse_ui_message
 from chatkeep.domain.formats.ai_sdk_writing import ui_messages
+from chatkeep.domain.formats.codec import Piece
+from chatkeep.domain.formats.table import READERS, WRITERS, FileFormat
+from chatkeep.domain.items import ItemId, ItemText
+from chatkeep.domain.log import Entry
 from chatkeep.domain.model import JsonText, Message, MessageId, OriginalText, Role
+from chatkeep.entrypoints.formats.decoding import decode, find_originals
+from chatkeep.entrypoints.formats.json_lines import JsonLines
 from tests.unit.histories import assistant as said_by_assistant
 from tests.unit.histories import conversation, said, system
 from tests.unit.histories import tool as result
 from tests.unit.histories import user as said_by_user
+from tests.unit.test_codecs import conversation as a_conversation
 from tests.unit.ui_messages import (
     PDF,
     PIXEL,
@@ -287,6 +296,12 @@ def test_thoughts_that_an_import_kept_are_reasoning() -> None:
     ]
 
 
+def test_only_an_assistant_may_say_nothing() -> None:
+    found = translate(said_by_user(""), system(""), said_by_assistant(""))
+    empty = [{"type": "text", "text": ""}]
+    assert [each["parts"] for each in found] == [empty, empty, []]
+
+
 def stored(document: object) -> Message:
     message = parse(document)
     return said(message.role, message.text())._replace(
@@ -326,3 +341,46 @@ def test_what_is_written_of_other_messages_is_a_message_of_the_sdk(document: Any
         )
         [written] = translate(message)
         assert parse(written).text() == ("" if each.role is Role.TOOL else each.text)
+
+
+# Files
+
+
+@given(messages=st.lists(UI_MESSAGES, min_size=1, max_size=4), indent=st.sampled_from([None, 1]))
+def test_a_file_has_the_very_messages_again(messages: list[Any], indent: int | None) -> None:
+    data = json.dumps({"messages": messages}, indent=indent).encode()
+    find = partial(find_originals, data)
+
+    line = READERS[FileFormat.AI_SDK].read(decode(data), find)
+
+    assert [each.original for each in line.messages] == [*find("messages").values()]
+    assert {each.format for each in line.messages} == {"ai-sdk"}
+    without = READERS[FileFormat.AI_SDK].read(decode(data))
+    assert [json.loads(each.original or "") for each in without.messages] == messages
+    assert line.canonical == without.canonical
+
+
+@given(UI_MESSAGES)
+def test_an_export_has_the_bytes_that_were_sent(document: Any) -> None:  # noqa: ANN401 - JSON
+    message = stored({**document, "id": "m"})
+    entry = Entry(message.position, message.created_at, message)
+    writer = JsonLines(WRITERS[FileFormat.AI_SDK])
+    written = writer.write(Piece(a_conversation(), (entry,), is_first=True, is_last=True))
+    assert f'"messages":[{message.original}]}}\n'.encode() in written
+
+
+def test_a_result_on_the_next_page_goes_into_the_part_of_its_call() -> None:
+    messages = conversation(said_by_assistant(None, "a", "b"), result("a", "1"), result("b", "2"))
+    entries = [Entry(each.position, each.created_at, each) for each in messages]
+    item = Entry(messages[0].position, messages[0].created_at, None, ItemText("{}"), ItemId("i"))
+    writer = JsonLines(WRITERS[FileFormat.AI_SDK])
+    chat = a_conversation()
+
+    written = writer.write(Piece(chat, (entries[0], entries[1]), is_first=True, is_last=False))
+    written += writer.write(Piece(chat, (entries[2], item), is_first=False, is_last=True))
+    empty = writer.write(Piece(chat, (), is_first=True, is_last=True))
+
+    [found] = json.loads(written)["messages"]
+    assert [part["output"] for part in found["parts"]] == ["1", "2"]
+    assert json.loads(empty)["messages"] == []
+    assert writer.left_out() == "1 items that are not messages"
