@@ -38,9 +38,10 @@ INSERT INTO messages (conversation_id, user_id, role, position, content, created
 SELECT id, user_id, 'user', n, repeat('é', n % 300), timestamptz '2024-01-01' - n * interval '1 h'
 FROM conversations, generate_series(1, 5000) n WHERE user_id = 'ann';
 INSERT INTO messages (conversation_id, user_id, role, position, tool_calls, tool_call_id, name,
-                      metadata, item_id, item)
+                      metadata, item_id, item, tokens, starts_context, edited_at, format, original)
 SELECT id, user_id, 'assistant', 7, '[{"id": "c"}]', '', 'f', '{"n": 12345678901234567890.10}',
-       'own', '{"b":1.0,  "a" : "\\u00e9", "a":2}'
+       'own', '{"b":1.0,  "a" : "\\u00e9", "a":2}', 7, true, '2024-01-01 00:00:00.000001+00', 'own',
+       E'{"b":1.0,\r\n\t"a" : "\\\\u0000 \ufdd00", "a":2}' || repeat(' ', 100000)
 FROM conversations WHERE user_id = 'zoe';
 INSERT INTO conversation_items (conversation_id, user_id, position, item_id, item)
 SELECT id, user_id, 9223372036854775807, 'rs', '{ "z":1}' FROM conversations;

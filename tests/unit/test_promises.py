@@ -209,6 +209,16 @@ class RewritesOriginals(MemoryLog):
         return replace(found, items=[_encode_again(entry) for entry in found.items])
 
 
+class LosesOriginals(MemoryLog):
+    async def append(self, *args: Any, **kwargs: Any) -> Appended:
+        user_id, conversation_id, given, at = args
+        plain = [
+            new._replace(message=new.message and new.message._replace(format=None, original=None))
+            for new in given
+        ]
+        return await super().append(user_id, conversation_id, plain, at, **kwargs)
+
+
 class AlwaysReadsOriginals(MemoryLog):
     async def page(self, *args: Any, **kwargs: Any) -> LogPage:
         view = kwargs.pop("view")
@@ -323,6 +333,7 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("items", "log", RewritesItems),
         ("originals", "log", RewritesOriginals),
         ("originals", "log", ForgetsOriginalsOfWindows),
+        ("originals", "log", LosesOriginals),
         ("originals", "log", AlwaysReadsOriginals),
         ("filters", "conversations", FindsEverything),
         ("filters", "conversations", ForgetsTimes),

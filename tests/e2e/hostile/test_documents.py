@@ -66,6 +66,62 @@ async def test_a_number_that_no_program_could_read_is_refused(
     assert [each["field"] for each in problem["errors"]] == ["metadata"]
 
 
+@pytest.mark.parametrize(
+    "original",
+    [
+        *(b"1e309", b"-1e1000000000", b"1" * 4_300, b"-0", b"1.10", b'"\\ud83e\\uddf5\\u0000"'),
+        *(b'{"a": 1, "a": {"b": 1, "b": 2}}', b'{"__proto__": {"role": "user"}}', b'{"": []}'),
+        *(
+            '"\ufdd0 \ufdd00 \uffff"'.encode(),
+            b'"\x7f\\/\\u0061"',
+            b"[ ]",
+            b"[%b0]" % (b"0," * 250_000),
+        ),
+        *(b"[%b[]]" % (b"[]," * 250_000), b'["%b"]' % (b"\\n" * 400_000)),
+        *(nested(DEEPEST - 1, b"[", b"]"), nested(DEEPEST - 1, b'{"a":', b"}")),
+    ],
+    ids=lambda original: repr(original)[:40],
+)
+async def test_an_original_is_kept_byte_for_byte_whatever_is_in_it(
+    service: ServiceProcess, alice: str, path: str, original: bytes
+) -> None:
+    message = b'{"role": "user", "content": "x", "id": "%b", "format": "f", "original": %b}'
+    body = message % (str(uuid4()).encode(), original)
+    for _ in range(2):
+        status, answer = await post(service, path, alice, body)
+        assert status == 201, answer
+
+    answer = await service.http.get(f"{path}/messages?originals=true", headers=as_user(alice))
+
+    assert answer.status_code == 200
+    assert answer.content.count(b'"original":%b}' % original) == 1
+
+
+@pytest.mark.parametrize(
+    ("original", "status", "field"),
+    [
+        *((number, 400, None) for number in (b"NaN", b"Infinity", b"01", b"1.", b".5", b"+1")),
+        *(
+            (text, 400, None)
+            for text in (b'"\xff"', b'"\xed\xa0\x80"', b'"\x00"', b"'a'", b'"a', b"")
+        ),
+        *((nested(depth, b"[", b"]"), 422, None) for depth in (DEEPEST, 900, 960, 2_000, 100_000)),
+        (b'{"a": ["\\ud800"]}', 422, "original.a[0]"),
+        (b'"\\udc00\\ud800"', 422, "original"),
+    ],
+    ids=lambda value: repr(value)[:40] if isinstance(value, bytes) else "",
+)
+async def test_an_original_that_could_not_be_read_again_is_refused(  # noqa: PLR0913, PLR0917 - fixtures too
+    service: ServiceProcess, alice: str, path: str, original: bytes, status: int, field: str | None
+) -> None:
+    message = b'{"role": "user", "content": "x", "format": "f", "original": %b}'
+    found, problem = await post(service, path, alice, message % original)
+    assert found == status
+    if field is not None:
+        assert [each["field"] for each in problem["errors"]] == [field]
+    assert await stored(service, path, alice) == []
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "01", "1.", ".5", "+1", "0x1", "1_0", "--1"])
 async def test_what_is_no_json_number_is_no_json(
     service: ServiceProcess, alice: str, path: str, number: str
