@@ -220,7 +220,12 @@ class OpenAIChatWriter(EntryWriter):
     """
 
     writes_empty = False
-    leaves_out = frozenset({"id", "created_at", "metadata"})
+    leaves_out = frozenset(
+        {
+            *("id", "created_at", "edited_at", "metadata"),
+            *("tokens", "starts_context", "format", "original"),
+        }
+    )
 
     def head(self, conversation: Conversation, embed: Embed) -> Document:  # noqa: ARG002 - the interface
         return {}

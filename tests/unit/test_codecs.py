@@ -27,6 +27,7 @@ from chatkeep.domain.items import ItemText
 from chatkeep.domain.json_fields import is_unicode
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import (
+    AUTHORED,
     Conversation,
     ConversationId,
     JsonText,
@@ -78,11 +79,26 @@ ASKED = st.fixed_dictionaries(
 ANSWERED = st.fixed_dictionaries(
     {"role": st.just(Role.TOOL), "content": TEXTS, "tool_call_id": IDS}
 )
+EXTRAS: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.fixed_dictionaries(
+    {"format": st.sampled_from(["own", "ai-sdk"])},
+    optional={
+        "tokens": st.integers(0, 2**31 - 1),
+        "starts_context": st.booleans(),
+        "edited_at": st.just(NOON),
+        "original": OBJECTS.map(lambda value: json.dumps(value, indent=1)),
+    },
+)
 MESSAGES: st.SearchStrategy[dict[str, Any]] = st.builds(
-    lambda message, name, metadata: {**message, "name": name, "metadata": metadata},
+    lambda message, name, metadata, extras: {
+        **message,
+        "name": name,
+        "metadata": metadata,
+        **extras,
+    },
     SAID | SAID | ASKED | ANSWERED,
     st.none() | TEXTS,
     OBJECTS.map(as_text),
+    EXTRAS,
 )
 
 
@@ -111,7 +127,7 @@ def conversation() -> Conversation:
 
 
 def fields(message: Message | NewMessage, leaves_out: frozenset[str]) -> dict[str, object]:
-    names = {"role", "content", "tool_calls", "tool_call_id", "name", "metadata", "id"}
+    names = {*AUTHORED, "id", "edited_at"}
     found = {name: getattr(message, name) for name in names - leaves_out}
     return {
         name: json.loads(value) if value and name in {"tool_calls", "metadata"} else value

@@ -180,8 +180,8 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
     ) -> Response[MessagePage | UIMessagePage]:
         """All messages in pages, oldest first, or latest first with `order=desc`.
 
-        Send `after` and `before` with the first request only; the cursor remembers them. A page of
-        large messages ends early, at 16 MiB unless configured otherwise.
+        Send `after` and `before` with the first request only; the cursor remembers them, but not
+        `originals`. A page of large messages ends early, at 16 MiB unless configured otherwise.
         """
         is_ui = _is_ui(format)
         bounds = Bounds(
