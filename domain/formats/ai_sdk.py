@@ -138,7 +138,12 @@ class UIMessageWriter:
     """
 
     writes_empty = True
-    leaves_out = frozenset({"tool_calls", "tool_call_id", "name", "created_at"})
+    leaves_out = frozenset(
+        {
+            *("tool_calls", "tool_call_id", "name", "created_at", "edited_at"),
+            *("tokens", "starts_context", "format", "original"),
+        }
+    )
 
     def head(self, conversation: Conversation, embed: Embed) -> Document:
         kept, metadata = _without_kept(conversation.metadata)

@@ -80,7 +80,7 @@ ANSWERED = st.fixed_dictionaries(
     {"role": st.just(Role.TOOL), "content": TEXTS, "tool_call_id": IDS}
 )
 EXTRAS: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.fixed_dictionaries(
-    {"format": st.sampled_from(["own", "ai-sdk"])},
+    {"format": st.sampled_from(["own", "another"])},
     optional={
         "tokens": st.integers(0, 2**31 - 1),
         "starts_context": st.booleans(),
