@@ -138,10 +138,10 @@ def select(
       counts.
     - Of messages with `starts_context`, the latest in the window is where the context begins. Only
       the opening system and developer messages (the first `MAX_HEAD`) come before it.
-    - At most `max_chars` characters are kept, counting content and each call's name and arguments,
-      and at most `max_tokens` tokens (see `message_tokens`). The opening messages come first, as
-      long as each fits, then the one where the context begins; then the other messages from the
-      newest backwards, until one does not fit together with its results.
+    - At most `max_chars` characters are kept, counting text and each call's name and arguments, and
+      at most `max_tokens` tokens (see `message_tokens`). The opening messages come first, as long
+      as each fits, then the one where the context begins; then the other messages from the newest
+      backwards, until one does not fit together with its results.
     """
     room = _Room(max_chars, max_tokens)
     truncated = window.message_count > len(window.head) + len(window.tail)
@@ -160,9 +160,9 @@ def select(
 
     messages: list[Message] = []
     for message in head:
-        if message.content is None:
+        if not has_content(message):
             continue
-        if not room.take((message,), len(message.content)):
+        if not room.take((message,), len(message.content or "")):
             truncated = True
             break
         messages.append(message)
@@ -182,6 +182,11 @@ def select(
     return Context(
         (*messages, *reversed(newest_first)), truncated, starts_at, replaced, window.revision
     )
+
+
+def has_content(message: Message) -> bool:
+    """Return whether the message has a text or parts."""
+    return message.content is not None or message.parts is not None
 
 
 def calls(tool_calls: JsonText) -> list[Call]:
@@ -204,15 +209,15 @@ def _units(messages: Sequence[Message]) -> Iterator[_Unit]:
         at -= 1
         message = messages[at]
         if message.role is Role.TOOL:
-            if message.content is not None and message.tool_call_id is not None:
+            if has_content(message) and message.tool_call_id is not None:
                 results[message.tool_call_id] = message
         elif message.role is Role.ASSISTANT:
             end = at + 1
             while results and at > 0 and messages[at - 1].role is Role.ASSISTANT:
                 at -= 1
             yield from _merge_turn(messages[at:end], results)
-        elif message.content is not None:
-            yield _Unit((message,), len(message.content))
+        elif has_content(message):
+            yield _Unit((message,), len(message.content or ""))
 
 
 def _merge_turn(said: Sequence[Message], results: dict[str, Message]) -> Iterator[_Unit]:
@@ -255,7 +260,9 @@ def _position(message: Message) -> Position:
 
 def _says_something(message: Message) -> bool:
     """Return whether to keep the message without its calls: an empty text only if it had none."""
-    return bool(message.content) or (message.content is not None and message.tool_calls is None)
+    if message.content or message.parts is not None:
+        return True
+    return message.content is not None and message.tool_calls is None
 
 
 def _replace_calls(message: Message, asked: Iterable[Call]) -> Message:

@@ -52,7 +52,7 @@ NO_REVISION: Final = -1
 
 FIRST_POSITION: Final = Position(1)
 LAST_POSITION: Final = Position(2**63 - 1)
-_JSON_FIELDS: Final = frozenset({"tool_calls", "metadata"})
+_JSON_FIELDS: Final = frozenset({"tool_calls", "metadata", "parts"})
 _FORMAT: Final = re.compile(r"[!-~]+", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -155,6 +155,7 @@ class Message(NamedTuple):
     format: str | None = None
     original: OriginalText | None = None
     edited_at: datetime | None = None
+    parts: JsonText | None = None
 
     def without_original(self) -> Self:
         return self if self.original is None else self._replace(original=None)
@@ -176,6 +177,7 @@ class NewMessage(NamedTuple):
     format: str | None = None
     original: OriginalText | None = None
     edited_at: datetime | None = None
+    parts: JsonText | None = None
 
     def check(self, limits: Limits | None, *, within: str = "") -> None:
         """Raise `InvalidValueError` or `LimitExceededError` if the message breaks a rule.
@@ -197,6 +199,10 @@ class NewMessage(NamedTuple):
             if self.role is Role.USER:
                 limits.check("max_user_message_chars", chars, field=name, unit="characters")
             limits.check("max_message_chars", chars, field=name, unit="characters")
+        # A character has at most four bytes: only the bytes of long texts are counted.
+        if self.parts is not None and len(self.parts) * 4 > limits.max_item_bytes:
+            size = len(self.parts.encode())
+            limits.check("max_item_bytes", size, field=f"{within}content", unit="bytes")
         for field, value in (("tool_call_id", self.tool_call_id), ("name", self.name)):
             if value is not None and len(value) > MAX_ID_CHARS:
                 raise InvalidValueError(
@@ -205,7 +211,7 @@ class NewMessage(NamedTuple):
         check_metadata(self.metadata, limits, field=f"{within}metadata")
 
     def _check_shape(self, within: str) -> None:
-        if self.content is None and self.tool_calls is None:
+        if self.content is None and self.tool_calls is None and self.parts is None:
             raise InvalidValueError(
                 f"{within}content", "may be null only with tool_calls; give a text"
             )
@@ -259,6 +265,7 @@ class NewMessage(NamedTuple):
             self.format,
             self.original,
             self.edited_at,
+            self.parts,
         )
 
     def equals(self, stored: Message) -> bool:

@@ -39,7 +39,9 @@ def size(*texts: str | None) -> int:
 
 
 def size_of_message(message: Message) -> int:
-    return size(message.content, message.tool_calls, message.metadata, message.original)
+    return size(
+        message.content, message.tool_calls, message.metadata, message.parts, message.original
+    )
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ from chatkeep.domain.formats.codec import (
     one_of,
     without,
 )
+from chatkeep.domain.formats.part_forms import anthropic_blocks
 from chatkeep.domain.formats.tool_calls import is_json_object, make_call
 from chatkeep.domain.json_fields import stable_json
 from chatkeep.domain.model import JsonText, Message, Role
@@ -241,8 +242,10 @@ def write_context(context: Context, embed: Embed) -> Document:
     assistant turn are left out. Ids and tool names that the API refuses, and repeated ids, are
     replaced. Blank arguments become `{}`, others that are not a JSON object `{"arguments": ...}`,
     and the input of a custom tool `{"input": ...}`. A result whose metadata has `is_error` under
-    `anthropic` is one.
+    `anthropic` is one. `omitted` names the content parts that the API does not take, if there are
+    any.
     """
+    omitted: list[Document] = []
     system: list[str] = []
     turns: list[Document] = []
     asked: dict[str | None, Document] = {}
@@ -252,25 +255,30 @@ def write_context(context: Context, embed: Embed) -> Document:
         role = message.role
         if role is _SYSTEM or role is _DEVELOPER:
             system += [text] if text else []
+            if message.parts is not None:
+                anthropic_blocks(message, omitted)
             continue
         if not turns and role is not _USER:
             continue
-        blocks: list[Document]
+        if message.parts is None:
+            blocks = [{"type": "text", "text": text}] if text else []
+        else:
+            blocks = anthropic_blocks(message, omitted)
         if role is _TOOL:
             block = {"type": "tool_result", "tool_use_id": asked[message.tool_call_id]["id"]}
-            if text:
-                block["content"] = text
-                if _is_error(message.metadata):  # the API refuses it without a text
+            if blocks:
+                block["content"] = text if message.parts is None else blocks
+                # The API refuses it without a text, and beside anything but texts.
+                if _is_error(message.metadata) and all(each["type"] == "text" for each in blocks):
                     block["is_error"] = True
             blocks = [block]
-        else:
-            blocks = [{"type": "text", "text": text}] if text else []
         if role is _ASSISTANT:
             asked = {} if message.tool_calls is None else _uses(message, used_ids, embed)
             blocks += asked.values()
         _add(turns, "assistant" if role is _ASSISTANT else "user", blocks)
     _close(turns)
-    return {"system": "\n\n".join(system) if system else None, "messages": turns}
+    document: Document = {"system": "\n\n".join(system) if system else None, "messages": turns}
+    return {**document, "omitted": omitted} if omitted else document
 
 
 def _is_error(metadata: JsonText) -> bool:

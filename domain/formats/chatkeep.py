@@ -5,7 +5,9 @@
 All keys may be null or absent, except `messages` and the `role` of a message. `source`, the origin
 of a conversation, is kept in its metadata. `item` has the exact JSON text of an item from OpenAI's
 API, in a string, and `original` that of a message's original. An item that is not a message has no
-`role`, but keeps its place in `messages`.
+`role`, but keeps its place in `messages`. `content` is a text or a list of parts. A list with
+numbers that programs write in several ways, such as 1.0, is JSON in a string, `parts`, and there is
+no `content`.
 
 The readers of all other formats build such a document, and let it be read here.
 """
@@ -58,6 +60,7 @@ from chatkeep.domain.model import (
     Role,
     Status,
 )
+from chatkeep.domain.parts import encode_parts, has_odd_numbers, parse_parts
 
 SOURCE: Final = "source"
 _FIELDS: Final = frozenset(
@@ -72,7 +75,7 @@ _EXTRAS: Final = ("edited_at", "tokens", "starts_context", "format", "original")
 _MESSAGE_FIELDS: Final = frozenset(
     {
         *("role", "content", "tool_calls", "tool_call_id", "name", "metadata", "id"),
-        *("created_at", "item"),
+        *("created_at", "item", "parts"),
         *_EXTRAS,
     }
 )
@@ -171,7 +174,13 @@ class ChatkeepWriter(EntryWriter):
 
 
 def _message(message: Message, item: ItemText | None, embed: Embed) -> Document:
-    document: Document = {"role": message.role, "content": message.content}
+    document: Document = {"role": message.role}
+    if message.parts is None:
+        document["content"] = message.content
+    elif has_odd_numbers(message.parts):
+        document["parts"] = message.parts
+    else:
+        document["content"] = embed(message.parts)
     if message.tool_calls is not None:
         document["tool_calls"] = embed(message.tool_calls)
     if message.tool_call_id is not None:
@@ -240,7 +249,7 @@ def _entry(given: Document, field: str, key: str, original: str | None) -> NewEn
         return _item_alone(given, text, created_at, field)
     role = _choice(Role, expect(given["role"], f"{field}.role", str), f"{field}.role")
     item = None if text is None else _item(text, f"{field}.item")
-    content = get_optional(given, "content", field, str)
+    content, parts = _content(given, field)
     calls = get_optional(given, "tool_calls", field, list)
     if calls is not None:
         check_objects(calls, f"{field}.tool_calls")
@@ -251,6 +260,7 @@ def _entry(given: Document, field: str, key: str, original: str | None) -> NewEn
     is_of_item = (
         item is not None
         and item.message is not None
+        and parts is None
         and name is None
         and metadata is None
         and given.keys().isdisjoint(_EXTRAS)
@@ -264,6 +274,7 @@ def _entry(given: Document, field: str, key: str, original: str | None) -> NewEn
     message = NewMessage(
         role=role,
         content=content,
+        parts=parts,
         tool_calls=_tool_calls(calls, f"{field}.tool_calls", checked=not is_of_item),
         tool_call_id=call_id,
         name=name,
@@ -296,11 +307,31 @@ def _extras(given: Document, field: str) -> dict[str, Any]:
 
 
 def _original(text: str, field: str) -> OriginalText:
+    _check_written(text, field)
+    return check_original(text, field=field)
+
+
+def _content(given: Document, field: str) -> tuple[str | None, JsonText | None]:
+    """Return the text of the content, and its parts if it is a list of them."""
+    content = get_optional(given, "content", field, str, list)
+    written = get_optional(given, "parts", field, str)
+    if written is not None:
+        if content is not None:
+            raise InvalidValueError(f"{field}.parts", "cannot be combined with content")
+        _check_written(written, f"{field}.parts")
+        found = parse_parts(written, field=f"{field}.parts")
+        return found.text, found.parts
+    if isinstance(content, list):
+        found = encode_parts(content, field=f"{field}.content")
+        return found.text, found.parts
+    return content, None
+
+
+def _check_written(text: str, field: str) -> None:
     try:
         check_json(text)
     except ValueError as error:
         raise InvalidValueError(field, f"is not JSON in a string: {error}") from error
-    return check_original(text, field=field)
 
 
 def _tool_calls(calls: list[Any] | None, field: str, *, checked: bool) -> JsonText | None:

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from chatkeep.domain.context import calls
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.codec import Document
+from chatkeep.domain.formats.item_parts import write_item_parts
 from chatkeep.domain.formats.openai_item_types import PREFIXES, complete
 from chatkeep.domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, is_item_id
 from chatkeep.domain.json_sources import Members, dump, members, value_of, write
@@ -237,8 +239,9 @@ class ItemWriter:
         found: list[_Found] = []
         called = calls(message.tool_calls) if message.tool_calls is not None else []
         self._custom.update((call.id, call.is_custom) for call in called)
-        if message.content or not called:
-            found.append(("message", message.id.hex, _said(message)))
+        parts = write_item_parts(message)
+        if message.content or parts or not called:
+            found.append(("message", message.id.hex, _said(message, parts)))
         for index, call in enumerate(called):
             fields: dict[str, object] = {"call_id": call.id, "name": call.name}
             if call.is_custom:
@@ -250,9 +253,11 @@ class ItemWriter:
         return _items(message, found)
 
     def _output(self, message: Message) -> _Found:
+        parts = write_item_parts(message)
+        is_text = all(part["type"] == "input_text" for part in parts)
         fields: dict[str, object] = {
             "call_id": message.tool_call_id,
-            "output": message.content or "",
+            "output": (message.content or "") if is_text else parts,
         }
         if self._custom.get(message.tool_call_id or ""):
             return "custom_tool_call_output", message.id.hex, fields
@@ -288,9 +293,11 @@ def _items(message: Message, found: Sequence[_Found]) -> tuple[Item, ...]:
     return tuple(items)
 
 
-def _said(message: Message) -> dict[str, object]:
-    text = message.content or ""
-    part: dict[str, object] = {"type": "input_text", "text": text}
-    if message.role is Role.ASSISTANT:
-        part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    return {"status": "completed", "role": message.role.value, "content": [part]}
+def _said(message: Message, parts: Sequence[Document]) -> dict[str, object]:
+    if not parts:
+        text = message.content or ""
+        part: Document = {"type": "input_text", "text": text}
+        if message.role is Role.ASSISTANT:
+            part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        parts = [part]
+    return {"status": "completed", "role": message.role.value, "content": parts}

@@ -3,7 +3,8 @@
 Messages are in block quotes, where Markdown in them shows as Markdown. A text that would affect the
 document outside its quote is in a code block instead, unchanged: HTML, which can close the quote;
 headings, which count for the whole document; links and their definitions, which work anywhere.
-Tool calls and their results are always in code blocks. Control characters are made visible.
+Tool calls and their results are always in code blocks. Images and files are links, or named with
+their size. Control characters are made visible.
 """
 
 import json
@@ -15,6 +16,8 @@ from chatkeep.domain.context import calls
 from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import Message
+from chatkeep.domain.parts import TEXTS, Part, split_parts
+from chatkeep.entrypoints.formats.markdown_parts import describe, link_target, shorten
 from chatkeep.entrypoints.visible import visible, visible_lines
 
 _HTML_OR_LINK: Final = re.compile(r"[<\[]|&[#\w]")
@@ -55,10 +58,22 @@ def _entry(entry: Entry) -> list[str]:
     blocks = [f"## {message.role}{name}, {_at(message.created_at)}"]
     if message.tool_call_id is not None:
         blocks.append(f"Result of call {_inline(message.tool_call_id)}:")
-        blocks.append(_code(message.content or ""))
-    elif message.content:
+        if message.parts is None:
+            blocks.append(_code(message.content or ""))
+    if message.parts is not None:
+        blocks += [_part(part, message) for part in split_parts(message.parts)]
+    elif message.tool_call_id is None and message.content:
         blocks.append(_said(message.content))
     return blocks + _calls(message)
+
+
+def _part(part: Part, message: Message) -> str:
+    if part.kind in TEXTS:
+        text = part.value[TEXTS[part.kind]]
+        return _said(text) if message.tool_call_id is None else _code(text)
+    what, url, details = describe(part)
+    said = f"{what}: {_inline(details)}" if details else what
+    return said if url is None else f"{said} [{_inline(shorten(url))}](<{link_target(url)}>)"
 
 
 def _calls(message: Message) -> list[str]:

@@ -15,11 +15,13 @@ from msgspec import Raw, UnsetType
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.json_fields import check_original, metadata_text, tool_calls_text
 from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits, OriginalText
+from chatkeep.domain.parts import parse_parts
 from chatkeep.entrypoints.http.validation import explain_body_error
 
 _T = TypeVar("_T")
 
 _NULL: Final = b"null"
+_KINDS: Final = {b"{": "an object", b"t": "a boolean", b"f": "a boolean"}
 _WHITE_SPACE: Final = b" \t\n\r"
 
 
@@ -38,6 +40,7 @@ def encode(value: object) -> str:
 
 _Object = dict[str, Any]
 _encode: Final = msgspec.json.Encoder().encode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_object: Final = msgspec.json.Decoder(_Object, float_hook=_float).decode
 _decode_object_or_null: Final = msgspec.json.Decoder(_Object | None, float_hook=_float).decode
 _decode_objects_or_null: Final = msgspec.json.Decoder(
@@ -87,6 +90,28 @@ def parse_original(given: Raw | UnsetType, limits: Limits, *, field: str) -> Ori
         return None
     limits.check("max_item_bytes", len(document), field=field, unit="bytes")
     return check_original(document.decode(), field=field)
+
+
+def parse_content(
+    given: Raw | UnsetType, limits: Limits, *, field: str
+) -> tuple[str | None, JsonText | None]:
+    """Return the text of a content, and its parts if it was sent as a list of parts.
+
+    Raises `InvalidValueError` or `LimitExceededError` naming the field, and `UnicodeDecodeError`.
+    """
+    if isinstance(given, UnsetType):
+        return None, None
+    document = bytes(given)
+    match document[:1]:
+        case b'"':
+            return _decode_text(document), None
+        case b"n":
+            return None, None
+        case b"[":
+            content = parse_parts(document.decode(), field=field, limits=limits)
+            return content.text, content.parts
+    kind = _KINDS.get(document[:1], "a number")
+    raise InvalidValueError(field, f"must be a string, an array of parts or null, not {kind}")
 
 
 def minimal_size(document: bytes) -> int:

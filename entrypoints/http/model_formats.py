@@ -14,13 +14,30 @@ from chatkeep.domain.context import Context
 from chatkeep.domain.formats.ai_sdk_writing import ui_messages
 from chatkeep.domain.formats.table import CONTEXTS, Format
 from chatkeep.domain.model import Message, Order, Role
+from chatkeep.entrypoints.http.part_schemas import STORED_PARTS
+
+OpenAIParts = Annotated[Raw, Meta(extra_json_schema=STORED_PARTS)]
+
+
+class OmittedPart(msgspec.Struct):
+    """A content part that the model's API does not take, so that it is not in `messages`."""
+
+    message_id: UUID
+    part: Annotated[int, Meta(description="its place in the content of the message, from 0")]
+    type: str
+    reason: str
+
+
+Omitted = Annotated[
+    list[OmittedPart], Meta(description="the parts that were left out; absent if there are none")
+]
 
 
 class OpenAIMessage(msgspec.Struct):
     """A message of OpenAI's chat API; `content` is null only with `tool_calls`."""
 
     role: Role
-    content: str | None
+    content: str | OpenAIParts | None
     name: str | UnsetType = UNSET
     tool_calls: Annotated[
         Raw | UnsetType,
@@ -49,10 +66,41 @@ class OpenAIContext(msgspec.Struct, tag_field="format", tag="openai"):
     truncated: bool
     starts_at: StartsAt | UnsetType = UNSET
     replaced: Replaced | UnsetType = UNSET
+    omitted: Omitted | UnsetType = UNSET
 
 
 class TextBlock(msgspec.Struct, tag_field="type", tag="text"):
     text: str
+
+
+class Base64Source(msgspec.Struct, tag_field="type", tag="base64"):
+    media_type: str
+    data: str
+
+
+class UrlSource(msgspec.Struct, tag_field="type", tag="url"):
+    url: str
+
+
+class StoredSource(msgspec.Struct, tag_field="type", tag="file"):
+    """A file that is stored at Anthropic."""
+
+    file_id: str
+
+
+class TextSource(msgspec.Struct, tag_field="type", tag="text"):
+    media_type: str
+    data: str
+
+
+class ImageBlock(msgspec.Struct, tag_field="type", tag="image"):
+    source: Base64Source | UrlSource | StoredSource
+
+
+class DocumentBlock(msgspec.Struct, tag_field="type", tag="document"):
+    source: Base64Source | UrlSource | TextSource | StoredSource
+    title: str | UnsetType = UNSET
+    context: str | UnsetType = UNSET
 
 
 class ToolUseBlock(msgspec.Struct, tag_field="type", tag="tool_use"):
@@ -68,11 +116,11 @@ class ToolResultBlock(msgspec.Struct, tag_field="type", tag="tool_result"):
     """
 
     tool_use_id: str
-    content: str | UnsetType = UNSET
+    content: str | list[TextBlock | ImageBlock | DocumentBlock] | UnsetType = UNSET
     is_error: Literal[True] | UnsetType = UNSET
 
 
-Block = TextBlock | ToolUseBlock | ToolResultBlock
+Block = TextBlock | ImageBlock | DocumentBlock | ToolUseBlock | ToolResultBlock
 
 
 class AnthropicMessage(msgspec.Struct):
@@ -88,6 +136,7 @@ class AnthropicContext(msgspec.Struct, tag_field="format", tag="anthropic"):
     truncated: bool
     starts_at: StartsAt | UnsetType = UNSET
     replaced: Replaced | UnsetType = UNSET
+    omitted: Omitted | UnsetType = UNSET
 
 
 class UIMessageOut(msgspec.Struct):

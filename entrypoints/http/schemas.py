@@ -24,11 +24,13 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.model import NewMessage as DomainNewMessage
 from chatkeep.entrypoints.http.json_documents import (
+    parse_content,
     parse_metadata,
     parse_original,
     parse_tool_calls,
 )
 from chatkeep.entrypoints.http.model_formats import ModelContext, UIMessageOut
+from chatkeep.entrypoints.http.part_schemas import CONTENT, STORED_PARTS
 
 _T = TypeVar("_T")
 
@@ -50,8 +52,12 @@ ToolCalls = Annotated[
     ),
 ]
 Content = Annotated[
-    str,
-    Meta(description="the text; null only for an assistant that only calls tools"),
+    Raw,
+    Meta(
+        description="a text, or a list of content parts as in OpenAI's chat API; null only for an "
+        "assistant that only calls tools",
+        extra_json_schema=CONTENT,
+    ),
 ]
 ToolCallId = Annotated[str, Meta(description="for the role tool: the call that it answers")]
 Name = Annotated[
@@ -90,6 +96,7 @@ Retain = Annotated[
 ]
 
 # Stored JSON is passed on unchanged.
+StoredParts = Annotated[Raw, Meta(extra_json_schema=STORED_PARTS)]
 StoredMetadata = Annotated[Raw, Meta(description="as it was sent", extra_json_schema=_OBJECT)]
 StoredToolCalls = Annotated[Raw, Meta(description="as they were sent", extra_json_schema=_OBJECTS)]
 StoredOriginal = Annotated[
@@ -109,7 +116,7 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
     """
 
     role: Role | UnsetType = UNSET
-    content: Content | None = None
+    content: Content | UnsetType = UNSET
     tool_calls: ToolCalls | UnsetType = UNSET
     tool_call_id: ToolCallId | None = None
     name: Name | None = None
@@ -128,10 +135,12 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
         role = self.role if read is None or self.role is not UNSET else read.role
         if isinstance(role, UnsetType):
             raise InvalidValueError(f"{within}role", "is missing")
+        content, parts = parse_content(self.content, limits, field=f"{within}content")
         given = DomainNewMessage(
             id=None if self.id is None else MessageId(self.id),
             role=role,
-            content=self.content,
+            content=content,
+            parts=parts,
             tool_calls=parse_tool_calls(self.tool_calls, limits, field=f"{within}tool_calls"),
             tool_call_id=self.tool_call_id,
             name=self.name,
@@ -161,7 +170,7 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
 
     messages: list[NewMessage] | UnsetType = UNSET
     role: Role | UnsetType = UNSET
-    content: Content | UnsetType | None = UNSET
+    content: Content | UnsetType = UNSET
     tool_calls: ToolCalls | UnsetType = UNSET
     tool_call_id: ToolCallId | UnsetType | None = UNSET
     name: Name | UnsetType | None = UNSET
@@ -185,7 +194,7 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
             raise InvalidValueError("role", "is missing: send one message, or `messages`")
         return NewMessage(
             role=self.role,
-            content=_or_none(self.content),
+            content=self.content,
             tool_calls=self.tool_calls,
             tool_call_id=_or_none(self.tool_call_id),
             name=_or_none(self.name),
@@ -274,7 +283,7 @@ class MessageOut(Struct, kw_only=True):
     id: UUID
     conversation_id: UUID
     role: Role
-    content: str | None
+    content: str | StoredParts | None
     tool_calls: StoredToolCalls | None
     tool_call_id: str | None
     name: str | None
@@ -294,7 +303,7 @@ class MessageOut(Struct, kw_only=True):
             id=message.id,
             conversation_id=message.conversation_id,
             role=message.role,
-            content=message.content,
+            content=message.content if message.parts is None else Raw(message.parts),
             tool_calls=None if message.tool_calls is None else Raw(message.tool_calls),
             tool_call_id=message.tool_call_id,
             name=message.name,

@@ -32,7 +32,10 @@ def check_openai(messages: Sequence[dict[str, Any]]) -> None:
             calls = message.get("tool_calls")
             if calls is not None:
                 waiting = _openai_call_ids(calls)
-        assert isinstance(content, str) or (content is None and "tool_calls" in message)
+        if isinstance(content, list):
+            _check_parts(content, role)
+        else:
+            assert isinstance(content, str) or (content is None and "tool_calls" in message)
     assert not waiting, "a call without its result"
 
 
@@ -61,6 +64,27 @@ def check_anthropic(system: str | None, messages: Sequence[dict[str, Any]]) -> N
             assert content[-1]["text"] == content[-1]["text"].rstrip()
     assert not asked, "a call without its result"
     assert len(ids) == len(set(ids)), "an id came twice"
+
+
+def _check_parts(parts: Sequence[dict[str, Any]], role: str) -> None:
+    """Check the `content` of a message: a list of parts."""
+    assert parts, "OpenAI refuses an empty list"
+    taken = {"user": {"text", "image_url", "input_audio", "file"}, "assistant": {"text", "refusal"}}
+    kinds = [part["type"] for part in parts]
+    assert set(kinds) <= taken.get(role, {"text"})
+    assert "refusal" not in kinds or kinds == ["refusal"], "texts, or exactly one refusal"
+    for part in parts:
+        match part:
+            case (
+                {"type": "text", "text": str()}
+                | {"type": "refusal", "refusal": str()}
+                | {"type": "image_url", "image_url": {"url": str()}}
+                | {"type": "input_audio", "input_audio": {"data": str(), "format": str()}}
+                | {"type": "file", "file": {"file_id": str()} | {"file_data": str()}}
+            ):
+                pass
+            case _:
+                raise AssertionError(part)
 
 
 def _openai_call_ids(calls: object) -> set[str]:
@@ -94,6 +118,36 @@ def _check_block(block: dict[str, Any], role: str) -> None:
             assert role == "user"
             assert set(block) <= {"type", "tool_use_id", "content", "is_error"}
             assert "content" in block or not block.get("is_error"), "an error without a text"
-            assert block.get("content") is None or block["content"].strip(), "a blank text"
+            content = block.get("content")
+            if isinstance(content, list):
+                assert content
+                kinds = {inner["type"] for inner in content}
+                assert kinds <= ({"text"} if "is_error" in block else {"text", "image", "document"})
+                for inner in content:
+                    _check_block(inner, role)
+            else:
+                assert content is None or content.strip(), "a blank text"
+        case "image" | "document":
+            assert role == "user"
+            _check_source(block["type"], block["source"])
         case other:
             raise AssertionError(other)
+
+
+def _check_source(kind: str, source: dict[str, Any]) -> None:
+    images = {"image/jpeg", "image/png", "image/gif", "image/webp"}
+    match source:
+        case {"type": "base64", "media_type": media_type, "data": str(data)}:
+            assert media_type in (images if kind == "image" else {"application/pdf"})
+            assert re.fullmatch(
+                r"(?:[A-Za-z0-9+/]{4})*[A-Za-z0-9+/]{2}(?:[A-Za-z0-9+/]{2}|[A-Za-z0-9+/]=|==)", data
+            )
+        case {"type": "url", "url": str(url)}:
+            assert url.lower().startswith("https://")
+        case {"type": "text", "media_type": "text/plain", "data": str(data)}:
+            assert kind == "document"
+            assert data.strip()
+        case {"type": "file", "file_id": str()}:
+            pass
+        case _:
+            raise AssertionError(source)
