@@ -195,10 +195,8 @@ def calls(tool_calls: JsonText) -> list[Call]:
 
 
 def _stands_alone(message: Message) -> bool:
-    """Return whether the message has a text, and is not part of a call."""
-    return (
-        message.content is not None and message.tool_calls is None and message.role is not Role.TOOL
-    )
+    """Return whether the message has a text or parts, and is not part of a call."""
+    return has_content(message) and message.tool_calls is None and message.role is not Role.TOOL
 
 
 def _units(messages: Sequence[Message]) -> Iterator[_Unit]:

@@ -99,6 +99,15 @@ def check_parts(parts: object, *, field: str) -> None:
         _check_part(part, f"{field}[{index}]")
 
 
+def are_parts(values: object) -> bool:
+    """Return whether this is a list of parts, at least one."""
+    try:
+        check_parts(values, field="")
+    except InvalidValueError:
+        return False
+    return True
+
+
 def text_of(parts: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the text of all parts that are text; None if none is."""
     texts = [part[TEXTS[part["type"]]] for part in parts if part["type"] in TEXTS]

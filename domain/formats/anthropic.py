@@ -1,7 +1,8 @@
 """Anthropic's Messages API: {"system", "messages": [{"role", "content": text or blocks}]}.
 
-It is read for imports, and written as a context to send on. Parts that a message has no field for
-(thinking, images, documents) are kept in the metadata under `anthropic`.
+It is read for imports, and written as a context to send on. Images and documents become content
+parts, as they are. Blocks that a message has no place for, such as thinking, are kept in the
+metadata under `anthropic`.
 """
 
 import json
@@ -31,6 +32,7 @@ from chatkeep.domain.formats.part_forms import anthropic_blocks
 from chatkeep.domain.formats.tool_calls import is_json_object, make_call
 from chatkeep.domain.json_fields import stable_json
 from chatkeep.domain.model import JsonText, Message, Role
+from chatkeep.domain.parts import are_parts
 
 KEY: Final = "anthropic"
 _ROLES: Final = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
@@ -45,6 +47,11 @@ _BLOCKS: Final = frozenset(
         *("server_tool_use", "mcp_tool_use", "container_upload", "search_result", "tool_reference"),
     }
 )
+_PARTS: Final = frozenset({"text", "image", "document"})
+"""Blocks that are content parts of a message."""
+
+_PLACES: Final = {"tool_result": 0, "tool_use": 2}
+_Found = tuple[Document, list[Document]]  # a message, and its blocks that are not calls or results
 _OF_REQUESTS: Final = frozenset(
     {"anthropic_version", "anthropic_beta", "container", "mcp_servers", "stop_sequences", "top_k"}
 )
@@ -108,16 +115,17 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     given = {"messages": given} if isinstance(given, list) else given
     listed = objects(given, "messages")
     rest = without(given, "messages")
-    messages: list[Document] = []
+    found: list[_Found] = []
     if rest.get("system"):
         system = _content(rest.pop("system"), "system.content")
-        messages.append(_message(Role.SYSTEM, _text(system), {}, system, ("text",)))
+        found.append((_message(Role.SYSTEM, _text(system), {}, system, ("text",)), []))
     for index, message in enumerate(listed):
-        found = _read(message, f"messages[{index}]")
-        found[0][chatkeep.ORIGIN] = index
-        messages += found
+        read = _read(message, f"messages[{index}]")
+        read[0][0][chatkeep.ORIGIN] = index
+        found += read
     metadata = {KEY: rest} if rest else None
-    formerly = {"metadata": metadata, "messages": list(map(_read_formerly, messages))}
+    formerly = {"metadata": metadata, "messages": [_read_formerly(each) for each, _ in found]}
+    messages = [_use_parts(message, blocks) for message, blocks in found]
     made = {"metadata": metadata, "messages": messages}
     return chatkeep.read(made, key=KEY, formerly=formerly, originals=originals)
 
@@ -150,12 +158,24 @@ def _content(value: object, field: str) -> str | list[Document]:
     return content if isinstance(content, str) else check_objects(content, field)
 
 
-def _read(given: Document, where: str) -> list[Document]:
+def _use_parts(message: Document, blocks: list[Document]) -> Document:
+    """Return the message with its blocks as content, if images or documents are among them."""
+    kinds = {block.get("type") for block in blocks}
+    if kinds <= {"text"} or not kinds <= _PARTS or not are_parts(blocks):
+        return message
+    kept = (message["metadata"] or {KEY: {}})[KEY]
+    places = [_PLACES.get(block["type"], 1) for block in kept.get("content", ())]
+    if places == sorted(places):  # a reader of the message knows where each block was
+        kept = without(kept, "content")
+    return {**message, "content": blocks, "metadata": {KEY: kept} if kept else None}
+
+
+def _read(given: Document, where: str) -> list[_Found]:
     """Return the tool results in a message, and a message with the rest, if there is any."""
     role = one_of(_ROLES, get_required(given, "role", where, str), f"{where}.role")
     content = _content(get_required(given, "content", where, str, list), f"{where}.content")
     kept = without(given, "role", "content")
-    found: list[Document] = []
+    found: list[_Found] = []
     uses: list[Document] = []
     blocks: list[Document] = []
     for index, block in enumerate(content if isinstance(content, list) else ()):
@@ -174,7 +194,7 @@ def _read(given: Document, where: str) -> list[Document]:
         if uses:
             message["tool_calls"] = uses
             message["content"] = text or None
-        found.append(message)
+        found.append((message, blocks))
     return found
 
 
@@ -187,12 +207,13 @@ def _read_use(block: Document, where: str) -> Document:
     return {**call, KEY: rest} if rest else call
 
 
-def _read_result(block: Document, where: str) -> Document:
+def _read_result(block: Document, where: str) -> _Found:
     call_id = get_required(block, "tool_use_id", where, str)
     content = get_optional(block, "content", where, str, list)
     blocks = _content(content or "", f"{where}.content")
     rest = without(block, "type", "tool_use_id", "content")
-    return {**_message(Role.TOOL, _text(blocks), rest, blocks, ("text",)), "tool_call_id": call_id}
+    message = _message(Role.TOOL, _text(blocks), rest, blocks, ("text",))
+    return {**message, "tool_call_id": call_id}, [] if isinstance(blocks, str) else blocks
 
 
 def _text(content: str | list[Document]) -> str:

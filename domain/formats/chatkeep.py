@@ -79,6 +79,8 @@ _MESSAGE_FIELDS: Final = frozenset(
         *_EXTRAS,
     }
 )
+_OWN_FIELDS: Final = frozenset({"id", "status", "retain", SOURCE, "created_at", "updated_at"})
+_OWN_MESSAGE_FIELDS: Final = frozenset({"created_at", "metadata", "item", "parts"})
 _ITEM_FIELDS: Final = frozenset({"item", "created_at"})
 
 ORIGIN: Final = "origin"
@@ -89,6 +91,17 @@ _BUILT_FIELDS: Final = _MESSAGE_FIELDS | {ORIGIN}
 
 def recognizes(document: object) -> bool:
     return isinstance(document, dict) and isinstance(document.get("messages"), list)
+
+
+def may_be_of_others(document: object) -> bool:
+    """Return whether a document has lists as content and nothing that only this format has."""
+    match document:
+        case {"messages": list(messages), **rest} if not rest.keys() & _OWN_FIELDS:
+            said = [each for each in messages if isinstance(each, dict)]
+            return any(isinstance(each.get("content"), list) for each in said) and not any(
+                each.keys() & _OWN_MESSAGE_FIELDS for each in said
+            )
+    return False
 
 
 def read(

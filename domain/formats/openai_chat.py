@@ -32,6 +32,7 @@ from chatkeep.domain.formats.part_forms import openai_content
 from chatkeep.domain.formats.tool_calls import AskedCalls, make_call
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import Conversation, JsonText, Message, Role
+from chatkeep.domain.parts import are_parts
 
 KEY: Final = "openai"
 _ROLES: Final = {**{role.value: role for role in Role}, "function": Role.TOOL}
@@ -108,6 +109,8 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     rest = without(given, "messages")
     metadata = {KEY: rest} if rest else None
     formerly = {"metadata": metadata, "messages": _read_formerly(listed, messages)}
+    for sent, message in zip(listed, messages, strict=True):
+        _use_parts(sent, message)
     made = {"metadata": metadata, "messages": messages}
     return chatkeep.read(made, key=KEY, formerly=formerly, originals=originals)
 
@@ -179,6 +182,17 @@ def read_message(given: Document, index: int, calls: AskedCalls, where: str) -> 
     return message
 
 
+def _use_parts(given: Document, message: Document) -> None:
+    """Make a list of content parts the content of the message, if each is one."""
+    parts = given.get("content")
+    if not isinstance(parts, list) or not are_parts(parts):
+        return
+    message["content"] = parts
+    if message["metadata"] is not None:
+        kept = without(message["metadata"][KEY], "content")
+        message["metadata"] = {KEY: kept} if kept else None
+
+
 def _text(content: str | list[Any] | None) -> tuple[str | None, list[Any]]:
     """Return the text, and all the parts if they are more than one text."""
     if not isinstance(content, list):
@@ -240,7 +254,9 @@ class OpenAIChatWriter(EntryWriter):
         kept = without(_read_kept(message.metadata), *_SHARED[:1], *_SHARED[2:])
         parts = kept.pop("content", None)
         document: Document = {"role": message.role, "content": message.content}
-        if isinstance(parts, list) and (message.content or "") in {"", _text(parts)[0]}:
+        if message.parts is not None:
+            document["content"] = embed(message.parts)
+        elif isinstance(parts, list) and (message.content or "") in {"", _text(parts)[0]}:
             document["content"] = parts
         elif message.content and message.content == _said_instead(kept):
             document["content"] = None

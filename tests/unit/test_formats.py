@@ -37,6 +37,10 @@ def metadata(of: Line | NewMessage) -> dict[str, Any]:
     return found
 
 
+def parts(message: NewMessage) -> Any:  # noqa: ANN401 - any JSON
+    return None if message.parts is None else json.loads(message.parts)
+
+
 def calls(message: NewMessage) -> Any:  # noqa: ANN401 - any JSON
     return json.loads(message.tool_calls or "[]")
 
@@ -97,14 +101,15 @@ def test_functions_of_old_become_tools() -> None:
     assert (result.role, result.tool_call_id, result.name) == (Role.TOOL, "call_0", "find")
 
 
-def test_parts_are_read_as_their_text_and_kept_when_they_are_more() -> None:
-    parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "u"}}]
-    message = {"role": "user", "content": parts}
+def test_parts_are_kept_and_their_text_beside_them() -> None:
+    given = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "u"}}]
+    message = {"role": "user", "content": given}
     single = {"role": "user", "content": [{"type": "text", "text": "b"}]}
     refusal = {"role": "assistant", "content": None, "refusal": "no"}
     found = openai_chat.read(sent({"messages": [message, single, refusal]}))
     assert [shape(m)[1] for m in found.messages] == ["a", "b", "no"]
-    assert metadata(found.messages[0]) == {"openai": {"content": parts}}
+    assert [parts(m) for m in found.messages] == [given, single["content"], None]
+    assert metadata(found.messages[0]) == {}
     assert metadata(found.messages[1]) == {}
     assert metadata(found.messages[2]) == {"openai": {"refusal": "no"}}
 
@@ -113,10 +118,13 @@ def test_parts_are_read_as_their_text_and_kept_when_they_are_more() -> None:
     ("message", "text"),
     [
         ({"role": "user", "content": ["one", "two"]}, "one\n\ntwo"),
-        ({"role": "assistant", "content": [{"type": "refusal", "refusal": "I will not."}]}, None),
+        (
+            {"role": "assistant", "content": [{"type": "refusal", "refusal": "I will not."}]},
+            "I will not.",
+        ),
         ({"role": "assistant", "content": None, "refusal": "I will not."}, "I will not."),
         ({"role": "assistant", "content": None, "audio": {"id": "a", "transcript": "Hi"}}, "Hi"),
-        ({"role": "user", "content": [{"type": "of_tomorrow", "shape": 1}]}, ""),
+        ({"role": "user", "content": [{"type": "of_tomorrow", "shape": 1}]}, None),
         ({"role": "assistant", "content": "x", "tool_calls": [], "reasoning_content": "y"}, "x"),
     ],
 )
@@ -124,7 +132,7 @@ def test_what_was_said_is_found_and_written_again_as_it_was(
     message: dict[str, Any], text: str | None
 ) -> None:
     line = read_any(sent({"messages": [message]}))
-    assert line.messages[0].content == ("I will not." if text is None else text)
+    assert line.messages[0].content == text
     written = openai_chat.OpenAIChatWriter().entry(stored(line)[0], json.loads)
     assert written == {key: value for key, value in message.items() if key != "tool_calls"}
 
@@ -322,9 +330,8 @@ def test_blocks_become_messages_and_calls() -> None:
         ("assistant", None),
     ]
     assert metadata(found) == {"anthropic": {"model": "m"}}
-    assert metadata(found.messages[1]) == {
-        "anthropic": {"content": [{"type": "text", "text": "look"}, IMAGE]}
-    }
+    assert parts(found.messages[1]) == [{"type": "text", "text": "look"}, IMAGE]
+    assert metadata(found.messages[1]) == {}
     assert metadata(found.messages[2]) == {
         "anthropic": {"content": [thinking, {"type": "text", "text": "ok"}, USE]}
     }
@@ -339,13 +346,23 @@ def test_blocks_become_messages_and_calls() -> None:
     assert metadata(found.messages[3]) == {"anthropic": {"is_error": True}}
 
 
-def test_a_result_of_several_blocks_is_its_text_and_the_rest_is_kept() -> None:
+def test_a_result_with_an_image_has_its_blocks_as_parts() -> None:
     cited = {"type": "text", "text": "b", "citations": [{"cited_text": "c"}]}
     content = [{"type": "text", "text": "a"}, IMAGE, cited]
     block = {"type": "tool_result", "tool_use_id": "t", "content": content}
     [message] = anthropic.read(sent({"messages": [{"role": "user", "content": [block]}]})).messages
     assert message.content == "a\n\nb"
-    assert metadata(message)["anthropic"]["content"] == content
+    assert parts(message) == content
+    assert metadata(message) == {}
+
+
+def test_blocks_among_calls_are_parts_and_kept_whole_where_the_order_would_be_lost() -> None:
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "found"}
+    ordered, mixed = [result, IMAGE], [IMAGE, result]
+    for content, kept in ((ordered, {}), (mixed, {"anthropic": {"content": mixed}})):
+        read = anthropic.read(sent({"messages": [{"role": "user", "content": content}]}))
+        assert parts(read.messages[1]) == [IMAGE]
+        assert metadata(read.messages[1]) == kept
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_every_text_of_a_document_is_kept(name: FileFormat, document: object) ->
     for message in line.messages:
         calls = json.loads(message.tool_calls or "[]")
         kept += [message.role, message.content, message.name, message.tool_call_id, calls]
-        kept.append(json.loads(message.metadata))
+        kept += [json.loads(message.metadata), json.loads(message.parts or "[]")]
     found = "\n".join(texts(kept))
     lost = {text for text in texts(marked) if text not in found}
     assert lost <= {
