@@ -15,7 +15,7 @@ from chatkeep.domain.context import NEED_ORIGINALS
 # this fits, and need not be decompressed to find out.
 _MOST_COMPRESSED: Final = 256
 
-MESSAGE_TEXTS: Final = ("content", "tool_calls", "metadata")
+MESSAGE_TEXTS: Final = ("content", "tool_calls", "metadata", "parts")
 WHOLE_TEXTS: Final = (*MESSAGE_TEXTS, "original")
 
 
@@ -36,12 +36,19 @@ def json_bytes(column: str, share: str) -> str:
     )
 
 
+def parts_bytes(table: str, share: str) -> str:
+    """Return an expression for the size of a message's content parts, which most do not have."""
+    parts = f"{table}.parts"
+    return f"CASE WHEN {parts} IS NULL THEN 0 ELSE {json_bytes(parts, share)} END"
+
+
 def message_bytes(table: str, share: str) -> str:
     return " + ".join(
         (
             text_bytes(f"{table}.content"),
             json_bytes(f"{table}.tool_calls", share),
             json_bytes(f"{table}.metadata", share),
+            parts_bytes(table, share),
         )
     )
 

@@ -13,6 +13,7 @@ from chatkeep.adapters.piccolo.bounds import (
     WHOLE_TEXTS,
     json_bytes,
     message_bytes,
+    parts_bytes,
     text_bytes,
     whole_bytes,
     within,
@@ -65,7 +66,9 @@ _ITEM_BYTES: Final = json_bytes("i.item", _SHARE)
 
 # For a message that was sent as an item, only the columns of the item. If its text alone is too
 # large, the item need not be read to find out.
-_NATIVE_BYTES: Final = f"{text_bytes('m.content')} + {json_bytes('m.tool_calls', _SHARE)}"
+_NATIVE_BYTES: Final = (
+    f"{text_bytes('m.content')} + {json_bytes('m.tool_calls', _SHARE)} + {parts_bytes('m', _SHARE)}"
+)
 _SENT_BYTES: Final = f"""CASE WHEN octet_length(m.content) > {_SHARE} THEN {text_bytes("m.content")}
               ELSE {json_bytes("m.item", _SHARE)} END"""
 
@@ -82,15 +85,17 @@ _COLUMNS: Final = {
     View.ITEMS: _Columns(
         (
             *("position", "created_at", "id", "role", "calls", "item_id", "item"),
-            *("content", "tool_calls", "tool_call_id"),
+            *("content", "tool_calls", "tool_call_id", "parts"),
         ),
         """m.position, m.created_at, m.id, m.role, m.tool_calls IS NOT NULL AS calls,
          m.item_id, m.item, CASE WHEN m.item IS NULL THEN m.content END AS content,
          CASE WHEN m.item IS NULL THEN m.tool_calls END AS tool_calls,
-         CASE WHEN m.item IS NULL THEN m.tool_call_id END AS tool_call_id""",
+         CASE WHEN m.item IS NULL THEN m.tool_call_id END AS tool_call_id,
+         CASE WHEN m.item IS NULL THEN m.parts END AS parts""",
         f"CASE WHEN m.item IS NULL THEN {_NATIVE_BYTES} ELSE {_SENT_BYTES} END",
-        ("item", "content", "tool_calls"),
-        "i.position, i.created_at, NULL::uuid, NULL, NULL, i.item_id, i.item, NULL, NULL, NULL",
+        ("item", "content", "tool_calls", "parts"),
+        "i.position, i.created_at, NULL::uuid, NULL, NULL, i.item_id, i.item, NULL, NULL, NULL, "
+        "NULL",
         _ITEM_BYTES,
     ),
     View.WHOLE: _Columns(
@@ -237,6 +242,7 @@ def _of_items(row: Row, conversation_id: ConversationId) -> Entry:
         content=None if content is None else from_text(content),
         tool_calls=None if tool_calls is None else from_jsonb(tool_calls),
         tool_call_id=None if tool_call_id is None else from_text(tool_call_id),
+        parts=row["parts"],
     )
     return Entry(position, created_at, message.to_message(conversation_id, position, created_at))
 

@@ -41,6 +41,7 @@ def most_bytes(entries: Sequence[NewEntry], *, originals: bool = True) -> int:
             len(each.content or "")
             + len(each.tool_calls or "")
             + len(each.metadata)
+            + len(each.parts or "")
             + (
                 len(each.original)
                 if each.original and (originals or each.format in NEED_ORIGINALS)

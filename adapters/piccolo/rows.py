@@ -83,6 +83,7 @@ def to_message(row: Row) -> Message:
             row["format"],
             None,
             row["edited_at"],
+            row["parts"],
         ),
     )
 
@@ -125,6 +126,8 @@ _WRITTEN: Final[Mapping[str, tuple[str, Callable[[NewMessage], Any]]]] = {
     "edited_at": ("timestamptz", lambda message: message.edited_at),
     "format": ("text", lambda message: message.format),
     "original": ("text", lambda message: to_text(message.original)),
+    # The type json stores any text of JSON as it is.
+    "parts": ("json", lambda message: message.parts),
 }
 _WRITTEN_AS_TEXT: Final[Mapping[str, Callable[[NewMessage], str | None]]] = {
     **{column: write for column, (_, write) in _WRITTEN.items()},

@@ -146,6 +146,7 @@ class Messages(CompositeKey, Table, tablename="messages", db=DB):
     edited_at = Timestamptz(null=True, default=None)
     format = Text(null=True, default=None)
     original = Text(null=True, default=None)
+    parts = JSON(null=True, default=None)
 
 
 class ConversationItems(CompositeKey, Table, tablename="conversation_items", db=DB):
