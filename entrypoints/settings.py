@@ -115,7 +115,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     max_item_bytes: Annotated[
         int,
-        Meta(description="bytes of an item of OpenAI's API, or of a message's `original`, as JSON"),
+        Meta(
+            description="bytes, as JSON, of an item of OpenAI's API, of a message's `original` or "
+            "its content parts"
+        ),
     ] = _LIMITS.max_item_bytes
     max_answer_bytes: Annotated[
         int, Meta(description="bytes of a page or a context; it ends early then, with a cursor")

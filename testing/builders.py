@@ -59,7 +59,12 @@ def new_full_message() -> NewMessage:
         tool_calls=JsonText('[{"id": "call_1", "function": {"name": "f", "arguments": "{}"}}]'),
         name="helper",
         metadata=JsonText('{"model": "large", "tokens": 12}'),
-    )._replace(tokens=12, starts_context=True, format="ai-sdk")
+    )._replace(
+        tokens=12,
+        starts_context=True,
+        format="ai-sdk",
+        parts=JsonText('[{"type":"text","text":"looking it up"}]'),
+    )
 
 
 def new_messages(*contents: str, role: Role = Role.USER) -> list[NewMessage]:

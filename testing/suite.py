@@ -22,6 +22,7 @@ from chatkeep.testing.contract.items import *
 from chatkeep.testing.contract.listing import *
 from chatkeep.testing.contract.originals import *
 from chatkeep.testing.contract.page_bytes import *
+from chatkeep.testing.contract.parts import *
 from chatkeep.testing.contract.promises import *
 from chatkeep.testing.contract.recreating import *
 from chatkeep.testing.contract.replacing import *

@@ -25,6 +25,7 @@ from chatkeep.adapters.piccolo.rows import (
     from_text,
     message_columns,
     new_tuple,
+    text_of_parts,
     to_message,
     to_whole_message,
 )
@@ -236,13 +237,16 @@ def _of_items(row: Row, conversation_id: ConversationId) -> Entry:
         item_id = _item_id(row, row["calls"])
         return new_tuple(Entry, (position, created_at, None, item, item_id))
     content, tool_calls, tool_call_id = row["content"], row["tool_calls"], row["tool_call_id"]
+    parts = row["parts"]
+    if parts is not None and not content:
+        content = text_of_parts(parts)
     message = NewMessage(
         id=row["id"],
         role=Role(row["role"]),
         content=None if content is None else from_text(content),
         tool_calls=None if tool_calls is None else from_jsonb(tool_calls),
         tool_call_id=None if tool_call_id is None else from_text(tool_call_id),
-        parts=row["parts"],
+        parts=parts,
     )
     return Entry(position, created_at, message.to_message(conversation_id, position, created_at))
 

@@ -23,6 +23,7 @@ from chatkeep.domain.model import (
     Role,
     Status,
 )
+from chatkeep.domain.parts import split_parts, text_of
 
 Row = Mapping[str, Any]
 
@@ -65,6 +66,9 @@ def to_conversation(row: Row) -> Conversation:
 def to_message(row: Row) -> Message:
     content, tool_calls = row["content"], row["tool_calls"]
     tool_call_id, name = row["tool_call_id"], row["name"]
+    parts = row["parts"]
+    if parts is not None and not content:
+        content = text_of_parts(parts)
     return new_tuple(
         Message,
         (
@@ -83,7 +87,7 @@ def to_message(row: Row) -> Message:
             row["format"],
             None,
             row["edited_at"],
-            row["parts"],
+            parts,
         ),
     )
 
@@ -111,11 +115,23 @@ def conversation_values(conversation: Conversation) -> dict[str, Any]:
     }
 
 
+def text_of_parts(parts: JsonText) -> str | None:
+    """Return the text of stored content parts, where the column `content` does not have it."""
+    return text_of([part.value for part in split_parts(parts)])
+
+
+def _content_of(message: NewMessage) -> str | None:
+    """Return the value of the column `content`: the table refuses NULL without tool calls."""
+    if message.content is None and message.tool_calls is None and message.parts is not None:
+        return ""
+    return message.content
+
+
 # The columns of a stored message, each with its type and its value.
 _WRITTEN: Final[Mapping[str, tuple[str, Callable[[NewMessage], Any]]]] = {
     "id": ("uuid", lambda message: message.id),
     "role": ("text", lambda message: message.role.value),
-    "content": ("text", lambda message: to_text(message.content)),
+    "content": ("text", lambda message: to_text(_content_of(message))),
     "tool_calls": ("jsonb", lambda message: to_jsonb(message.tool_calls)),
     "tool_call_id": ("text", lambda message: to_text(message.tool_call_id)),
     "name": ("text", lambda message: to_text(message.name)),

@@ -103,7 +103,7 @@ def _option(limit_name: str) -> str:
 @_limit("max_message_chars", "characters of any message")
 @_limit("max_title_chars", "characters of a title")
 @_limit("max_metadata_bytes", "bytes of metadata")
-@_limit("max_item_bytes", "bytes of an item of OpenAI's API, or of an original")
+@_limit("max_item_bytes", "bytes of an item of OpenAI's API, an original, or content parts")
 def import_(  # noqa: PLR0913 - the options of a command
     paths: tuple[Path, ...],
     user: UserId,

@@ -22,6 +22,7 @@ from tests.support.json_schema import JsonObject
 JSON = {"Content-Type": "application/json"}
 ROLES = "must be one of user, assistant, system, developer, tool"
 UNKNOWN = "unknown field"
+NOT_CONTENT = "must be a string, an array of parts or null, not {}"
 
 [CALL] = calls("call_1")["tool_calls"]
 
@@ -56,11 +57,20 @@ WRONG_MESSAGES: list[tuple[JsonObject, str, str]] = [
     ({"role": "User", "content": "a"}, "role", ROLES),
     ({"role": 7, "content": "a"}, "role", ROLES),
     ({"role": None, "content": "a"}, "role", ROLES),
-    ({"role": "user", "content": 1.5}, "content", "must be a string or null, not a number"),
+    ({"role": "user", "content": 1.5}, "content", NOT_CONTENT.format("a number")),
+    ({"role": "user", "content": {"type": "text"}}, "content", NOT_CONTENT.format("an object")),
+    ({"role": "user", "content": True}, "content", NOT_CONTENT.format("a boolean")),
+    ({"role": "user", "content": []}, "content", "is an empty array; give at least one part"),
+    ({"role": "user", "content": ["a"]}, "content[0]", "must be an object with a type"),
     (
-        {"role": "user", "content": [{"type": "text", "text": "a"}]},
-        "content",
-        "must be a string or null, not an array",
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text"}]},
+        "content[1].text",
+        "must be a string",
+    ),
+    (
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": 5}}]},
+        "content[0].image_url.url",
+        "must be a string that is not empty",
     ),
     ({"role": "user"}, "content", "may be null only with tool_calls; give a text"),
     (says(None), "content", "may be null only with tool_calls; give a text"),

@@ -92,6 +92,11 @@ def _one_of(value: Json, schema: JsonObject, document: JsonObject, at: str) -> I
         yield f"{at} is {found} of oneOf"
 
 
+def _not(value: Json, schema: JsonObject, document: JsonObject, at: str) -> Iterator[str]:
+    if is_valid(value, schema["not"], document):
+        yield f"{at} is what it must not be"
+
+
 def _items(value: Json, schema: JsonObject, document: JsonObject, at: str) -> Iterator[str]:
     if isinstance(value, list):
         for index, each in enumerate(value):
@@ -116,6 +121,7 @@ _APPLICATORS: dict[str, Callable[[Json, JsonObject, JsonObject, str], Iterator[s
     "additionalProperties": _members,
     "anyOf": _any_of,
     "items": _items,
+    "not": _not,
     "oneOf": _one_of,
     "properties": _members,
 }

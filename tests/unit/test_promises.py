@@ -22,6 +22,7 @@ from chatkeep.domain.log import Appended, Bounds, Created, Entry, LogPage, View,
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
+    JsonText,
     MessageId,
     Order,
     OriginalText,
@@ -203,6 +204,12 @@ class RewritesItems(MemoryLog):
         return replace(found, items=rewritten)
 
 
+class OrdersKeysOfParts(MemoryLog):
+    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+        found = await super().page(*args, **kwargs)
+        return replace(found, items=[_order_keys(entry) for entry in found.items])
+
+
 class RewritesOriginals(MemoryLog):
     async def page(self, *args: Any, **kwargs: Any) -> LogPage:
         found = await super().page(*args, **kwargs)
@@ -262,6 +269,14 @@ class FindsStrangers(MemoryConversations):
             found = await super().find(each, wanted, **kwargs)
             items += found.items
         return Found(items, None)
+
+
+def _order_keys(entry: Entry) -> Entry:
+    message = entry.message
+    if message is None or message.parts is None:
+        return entry
+    parts = JsonText(json.dumps(json.loads(message.parts), sort_keys=True, separators=(",", ":")))
+    return entry._replace(message=message._replace(parts=parts))
 
 
 def _encode_again(entry: Entry) -> Entry:
@@ -330,6 +345,7 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("refusal", "log", TakesAnything),
         ("atomicity", "log", KeepsHalf),
         ("text", "log", DropsNul),
+        ("text", "log", OrdersKeysOfParts),
         ("items", "log", RewritesItems),
         ("originals", "log", RewritesOriginals),
         ("originals", "log", ForgetsOriginalsOfWindows),

@@ -38,6 +38,7 @@ _CALLS: Final = JsonText('[{"id":"c","type":"function","function":{"name":"f","a
 # wrong.
 _TEXT: Final = "\0 \ufdd0 \ufdd00 \ufffe \\u0000 e\u0301 \u200f\u05d0 \U0001f9f5 ' \" \\ \r\n\t"
 _JSON: Final = JsonText('{"text":"\\u0000 \ufdd0 \U0001f9f5","n":1.10,"z":[null,true]}')
+_PARTS: Final = JsonText(f'[{{"z":{_JSON},"type":"text","text":"a"}}]')
 
 # What is lost if JSON is decoded and encoded again.
 _ORIGINALS: Final = (
@@ -198,9 +199,12 @@ async def text(store: StoreUnderTest) -> str:
     messages = [
         new_message(_TEXT, Role.ASSISTANT, tool_calls=calls, name=_TEXT, metadata=_JSON),
         new_message(_TEXT, Role.TOOL, tool_call_id=_TEXT),
+        new_message("a")._replace(parts=_PARTS),
     ]
     await store.create(new, messages, provision=True)
-    expect_same(messages, await store.history(new), "with every kind of character")
+    stored = await store.history(new)
+    expect_same(messages, stored, "with every kind of character")
+    expect(stored[-1].parts == _PARTS, "content parts did not come back as they were sent")
     expect((await store.reload(new)).title == _TEXT, "a title came back changed")
     return "NUL, the character that stands for it, and others came back exactly"
 

@@ -89,6 +89,16 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
             "content": "So far: order 1043 was shipped this morning.",
             "starts_context": True,
         },
+        "a question about an image": {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Is this the right size?"},
+                {
+                    "type": "image_url",
+                    "image_url": {"url": "https://example.com/uploads/shoe.jpg"},
+                },
+            ],
+        },
         "a turn with a tool": {"messages": [_QUESTION, _CALL, _RESULT, _ANSWER]},
     },
     "replaceMessages": {

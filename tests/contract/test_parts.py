@@ -1,0 +1,3 @@
+"""The contract of `chatkeep.testing.contract.parts`, on both adapters."""
+
+from chatkeep.testing.contract.parts import *  # noqa: F403
