@@ -32,8 +32,9 @@ MAX_VALUES: Final = 100_000
 TEXTS: Final = {"text": "text", "refusal": "refusal"}
 """The kinds of parts that are text, and the member with the text."""
 
-# A string, or white space, which JSON has only between tokens.
-_STRING_OR_SPACE: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+')
+# A string, or white space, which JSON has only between tokens. Strings have an end; where one is
+# required, the search takes quadratic time in a text that is not JSON.
+_STRING_OR_SPACE: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|[ \t\n\r]+')
 # A number that programs may write in another way when they decode and encode it.
 _ODD_NUMBER: Final = re.compile(r"\d[.eE]|\d{16}|-0")
 

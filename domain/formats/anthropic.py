@@ -289,7 +289,7 @@ def write_context(context: Context, embed: Embed) -> Document:
             block = {"type": "tool_result", "tool_use_id": asked[message.tool_call_id]["id"]}
             if blocks:
                 block["content"] = text if message.parts is None else blocks
-                # The API refuses it without a text, and beside anything but texts.
+                # The API refuses it without a text, and together with images.
                 if _is_error(message.metadata) and all(each["type"] == "text" for each in blocks):
                     block["is_error"] = True
             blocks = [block]

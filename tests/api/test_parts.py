@@ -71,7 +71,7 @@ async def test_parts_can_be_sent_again(alice: Caller) -> None:
     changed = await alice.post(
         at(conversation, "messages"), json=message | {"content": [TEXT, FILE]}
     )
-    refused(changed, 409, "message-id-taken")
+    refused(changed, 409, "id-taken")
 
 
 async def test_a_wrong_part_is_named_by_its_path(alice: Caller) -> None:

@@ -1,6 +1,8 @@
 """What each kind of part becomes for OpenAI and Anthropic, and what is left out and named."""
 
 import json
+from itertools import islice, takewhile
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -144,6 +146,39 @@ def test_each_kind_becomes_a_part_or_is_named(
     else:
         assert turn["content"] == [before, reason]
         assert "omitted" not in answer
+
+
+def rows_of_table(page: str, heading: str) -> dict[str, list[str]]:
+    """Return the rows of a table in a page of the documentation, by their first cell."""
+    lines = page[page.index(heading) :].split("\n")
+    rows = (
+        line.strip("| ").split(" | ") for line in takewhile(lambda line: line[:1] == "|", lines)
+    )
+    return {name: cells for name, *cells in islice(rows, 2, None)}
+
+
+KINDS = {"text": "a text", "image": "an image", "document": "a document", "file": "a file"}
+
+
+def in_words(becomes: Any) -> str:  # noqa: ANN401 - a part or a reason
+    if isinstance(becomes, str):
+        return "left out"
+    return KINDS.get(becomes["type"].removesuffix("_url"), becomes["type"])
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_the_documentation_says_what_becomes_of_each_kind(kind: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "parts.md").read_text(encoding="utf-8")
+    table = rows_of_table(page, "| part | for OpenAI | for Anthropic |")
+    assert table.keys() == EVERY_KIND.keys()
+
+    for_openai, for_anthropic = table[kind]
+
+    if for_openai == "as it is":
+        assert FOR_OPENAI[kind] == EVERY_KIND[kind]
+    else:
+        assert for_openai == in_words(FOR_OPENAI[kind])
+    assert for_anthropic.partition(",")[0] == in_words(FOR_ANTHROPIC[kind])
 
 
 def test_openai_gets_parts_as_they_were_sent() -> None:

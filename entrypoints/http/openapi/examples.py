@@ -95,7 +95,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
                 {"type": "text", "text": "Is this the right size?"},
                 {
                     "type": "image_url",
-                    "image_url": {"url": "https://example.com/uploads/shoe.jpg"},
+                    "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="},
                 },
             ],
         },
