@@ -81,10 +81,9 @@ def read_any(document: object, find_originals: FindOriginals | None = None) -> L
     own = READERS[FileFormat.JSONL]
     others = [reader for reader in READERS.values() if reader is not own]
     reader = next((each for each in others if each.recognizes(document)), None)
-    if reader is not None and chatkeep.may_be_of_others(document):
-        return _with_former_format(reader.read(document), document, reader)
     try:
-        return own.read(document)
+        if reader is None or not chatkeep.may_be_of_others(document):
+            return own.read(document)
     except InvalidValueError:
         if reader is None:
             if isinstance(document, dict) and "messages" in document:

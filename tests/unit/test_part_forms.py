@@ -163,7 +163,8 @@ KINDS = {"text": "a text", "image": "an image", "document": "a document", "file"
 def in_words(becomes: Any) -> str:  # noqa: ANN401 - a part or a reason
     if isinstance(becomes, str):
         return "left out"
-    return KINDS.get(becomes["type"].removesuffix("_url"), becomes["type"])
+    kind: str = becomes["type"].removesuffix("_url")
+    return KINDS.get(kind, kind)
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
