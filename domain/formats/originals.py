@@ -57,9 +57,7 @@ def complete(given: NewMessage, read: NewMessage, *, within: str) -> NewMessage:
         raise InvalidValueError(f"{within}role", reason)
     if given.id is not None and read.id is not None and given.id != read.id:
         raise InvalidValueError(f"{within}id", f"is not that of the original, {read.id}")
-    has_content = any(
-        each is not None for each in (given.content, given.parts, given.tool_calls)
-    )
+    has_content = any(each is not None for each in (given.content, given.parts, given.tool_calls))
     return given._replace(
         content=given.content if has_content else read.content,
         metadata=read.metadata if given.metadata == EMPTY_OBJECT else given.metadata,
