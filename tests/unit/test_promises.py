@@ -205,7 +205,7 @@ class RewritesItems(MemoryLog):
 
 
 class OrdersKeysOfParts(MemoryLog):
-    async def page(self, *args: Any, **kwargs: Any) -> Page[Entry]:
+    async def page(self, *args: Any, **kwargs: Any) -> Any:
         found = await super().page(*args, **kwargs)
         return replace(found, items=[_order_keys(entry) for entry in found.items])
 
