@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import Final, Self
-from uuid import UUID, uuid5
 
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
@@ -16,7 +15,7 @@ from chatkeep.domain.errors import (
 from chatkeep.domain.finding import LastSeen
 from chatkeep.domain.formats.openai_items import ParsedItem, parse_item
 from chatkeep.domain.item_log import ItemLog
-from chatkeep.domain.items import MAX_KEY_CHARS, Item, ItemId, ItemText
+from chatkeep.domain.items import Item, ItemId, ItemText
 from chatkeep.domain.log import RequestKey
 from chatkeep.domain.model import (
     Changes,
@@ -31,6 +30,7 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.pages import Page
 from chatkeep.domain.ports import Clock, Conversations, Log
+from chatkeep.domain.request_keys import check_key, keyed_conversation_id
 from chatkeep.domain.threads import run_aside
 from chatkeep.domain.use_cases import Chatkeep
 
@@ -41,9 +41,6 @@ MAX_METADATA_VALUE_CHARS: Final = 512
 MAX_METADATA_CHARS: Final = MAX_METADATA_PAIRS * (
     MAX_METADATA_KEY_CHARS + MAX_METADATA_VALUE_CHARS + len('"":"",')
 )
-
-# The id of a conversation that was created with a key is derived from the key.
-_NAMESPACE: Final = UUID("3f0a7e0e-6f0b-4c5c-9d3b-0c1c2b9a7f55")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class OpenAIConversations:
         """
         at = self.clock.now()
         parsed, request = await self._prepare(texts, metadata, key)
-        new_id = uuid5(_NAMESPACE, f"{user_id}\0{key}") if request else uuid7(at)
+        new_id = keyed_conversation_id(user_id, request.key) if request else uuid7(at)
         new = Conversation(
             id=ConversationId(new_id),
             user_id=user_id,
@@ -300,9 +297,7 @@ def _request_key(
 ) -> RequestKey | None:
     if key is None:
         return None
-    if not 0 < len(key) <= MAX_KEY_CHARS or "\x00" in key:
-        reason = f"has from 1 to {MAX_KEY_CHARS} characters and no NUL"
-        raise InvalidValueError("Idempotency-Key", reason)
+    check_key(key)
     digest = sha256(metadata.encode())
     for each in parsed:
         digest.update(b"\0" + each.canonical().encode())

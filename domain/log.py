@@ -138,7 +138,8 @@ class RequestKey:
 class Created:
     """The result of a create. `created` is False if it was stored before.
 
-    `entries` are empty if a repeated create was recognised by its key.
+    If a repeated create was recognised by its key, `entries` are those that are left; they are
+    empty if it had items.
     """
 
     conversation: Conversation

@@ -183,7 +183,8 @@ class Log(Protocol):
         `message_count` is computed from `entries`; the other fields are stored as they are. An
         entry without a time gets the conversation's `updated_at`.
         If an equal conversation with that id exists (`domain.log.match_create`), or one that was
-        created with the same `key`, it is returned as it is stored.
+        created with the same `key`, it is returned as it is stored; with the entries that are left
+        of those that the key stored, if they have no items.
         Raises `ConversationIdTakenError` if the id belongs to a different conversation, or
         `KeyTakenError` if there is a `key`; `MessageIdTakenError` if a message id is in use;
         `ItemIdTakenError` for a duplicate item id; `UserNotProvisionedError` if the user does not

@@ -22,6 +22,7 @@ from chatkeep.domain.log import (
     EVERYTHING,
     Bounds,
     Created,
+    RequestKey,
     View,
     assign_ids,
     entries_of,
@@ -48,6 +49,7 @@ from chatkeep.domain.model import (
     uuid7,
 )
 from chatkeep.domain.ports import Clock, Conversations, Log, Users
+from chatkeep.domain.request_keys import keyed_conversation_id
 from chatkeep.domain.threads import run_aside
 
 
@@ -109,18 +111,23 @@ class Chatkeep:
         metadata: JsonText = EMPTY_OBJECT,
         messages: Sequence[NewMessage] = (),
         retain: bool = False,
+        key: RequestKey | None = None,
     ) -> Created:
         """Create a conversation, with or without first messages.
 
-        If the caller chose the id, the call can be repeated: it then returns what is stored.
-        Raises `ConversationIdTakenError`, `MessageIdTakenError`, `UserNotProvisionedError`, and
-        `InvalidValueError` or `LimitExceededError` naming the field.
+        If the caller chose the id, or gave a `key`, the call can be repeated: it then returns what
+        is stored. Raises `ConversationIdTakenError`, `KeyTakenError`, `MessageIdTakenError`,
+        `UserNotProvisionedError`, and `InvalidValueError` or `LimitExceededError` naming the field.
         """
         at = self.clock.now()
+        if key is not None and conversation_id is None:
+            conversation_id = keyed_conversation_id(user_id, key.key)
         new = self._new_conversation(user_id, conversation_id, title, metadata, at, retain=retain)
         self._check_batch(messages)
         identified = assign_ids(messages, at, seed=conversation_id)
-        return await self.log.create(new, entries_of(identified), provision=self.provision_users)
+        return await self.log.create(
+            new, entries_of(identified), key=key, provision=self.provision_users
+        )
 
     async def get_or_create_conversation(
         self,
@@ -234,6 +241,7 @@ class Chatkeep:
         conversation_id: ConversationId,
         messages: Sequence[NewMessage],
         *,
+        key: RequestKey | None = None,
         expected: int | None = None,
         context_limit: int | None = None,
         max_chars: int | None = None,
@@ -244,9 +252,9 @@ class Chatkeep:
 
         It is made as `context` does.
 
-        If the caller chose an id, the call can be repeated: it then returns what is stored.
-        Raises `ConversationNotFoundError`, `MessageIdTakenError`, `RevisionConflictError`, and
-        `InvalidValueError` or `LimitExceededError` naming the field.
+        If the caller chose an id, or gave a `key`, the call can be repeated: it then returns what
+        is stored. Raises `ConversationNotFoundError`, `KeyTakenError`, `MessageIdTakenError`,
+        `RevisionConflictError`, and `InvalidValueError` or `LimitExceededError` naming the field.
         """
         if not messages:
             raise InvalidValueError("messages", "is empty; give at least one message")
@@ -262,6 +270,7 @@ class Chatkeep:
             conversation_id,
             entries_of(assign_ids(messages, at)),
             at,
+            key=key,
             expected=expected,
             window=context_limit,
             max_bytes=self.limits.max_bytes,

@@ -20,6 +20,7 @@ from chatkeep.testing.contract.item_ids import *
 from chatkeep.testing.contract.item_pages import *
 from chatkeep.testing.contract.items import *
 from chatkeep.testing.contract.listing import *
+from chatkeep.testing.contract.native_keys import *
 from chatkeep.testing.contract.originals import *
 from chatkeep.testing.contract.page_bytes import *
 from chatkeep.testing.contract.parts import *

@@ -57,8 +57,10 @@ class MemoryLog(MemoryLogChanges):
         existing = user.conversations.get(conversation.id)
         if existing is not None:
             if key is not None:
-                _positions(existing, key)
-                return Created(existing.conversation, (), created=False)
+                left = _left(existing, key, View.MESSAGES)
+                if any(entry.item for entry in entries):
+                    left = ()
+                return Created(existing.conversation, left, created=False)
             view = View.WHOLE if any(entry.item for entry in entries) else View.ORIGINALS
             first = apply_view(existing.entries, view)[: len(entries)]
             return match_create(conversation, entries, existing.conversation, first)
@@ -196,9 +198,7 @@ class MemoryLog(MemoryLogChanges):
         """Return the entries of an earlier, equal append; None if there was none."""
         have_items = any(entry.item is not None for entry in entries)
         if key is not None and key.key in kept.keys:
-            first, last = _positions(kept, key)
-            there = [entry for entry in kept.entries if first <= entry.position <= last]
-            return tuple(apply_view(there, View.ITEMS if have_items else View.MESSAGES))
+            return _left(kept, key, View.ITEMS if have_items else View.MESSAGES)
         if have_items:
             return None
         given = messages_of(entries)
@@ -235,9 +235,11 @@ def _remember(kept: KeptConversation, key: RequestKey, stored: Sequence[Entry]) 
     kept.keys[key.key] = (key, first, Position(first + len(stored) - 1))
 
 
-def _positions(kept: KeptConversation, key: RequestKey) -> tuple[Position, Position]:
-    """Return the positions of the request with that key. Raises `KeyTakenError`."""
+def _left(kept: KeptConversation, key: RequestKey, view: View) -> tuple[Entry, ...]:
+    """Return the entries that are left of the request with that key. Raises `KeyTakenError`."""
     found = kept.keys.get(key.key)
     if found is None or found[0] != key:
         raise KeyTakenError(key.key)
-    return found[1:]
+    _, first, last = found
+    there = [entry for entry in kept.entries if first <= entry.position <= last]
+    return tuple(apply_view(there, view))

@@ -60,7 +60,7 @@ class Repeats:
         error: Exception,
     ) -> Created:
         """Return the result of an earlier, equal call. Raises the error of a conflicting one."""
-        keyed = key and await self._find_request(new.user_id, new.id, key)
+        keyed = None if key is None else await self._find_request(new.user_id, new.id, key)
         try:
             stored = await self._reader.conversations.get(new.user_id, new.id)
         except ConversationNotFoundError:
@@ -70,7 +70,10 @@ class Repeats:
         if key is not None:
             if keyed is None:  # an import or a PUT stored it, without a key
                 raise KeyTakenError(key.key) from None
-            return Created(stored, (), created=False)
+            left: tuple[Entry, ...] = ()
+            if entries and not have_items(entries):
+                left = await self._reader.between(new.user_id, new.id, *keyed, View.MESSAGES)
+            return Created(stored, left, created=False)
         first: Sequence[Entry] = ()
         if entries:
             # A larger stored entry ends the page early, which then differs.

@@ -311,6 +311,12 @@ class ForgetsRevisions(MemoryLog):
         return before
 
 
+class ForgetsKeys(MemoryLog):
+    async def append(self, *args: Any, **kwargs: Any) -> Appended:
+        is_native = all(entry.item is None for entry in args[2])
+        return await super().append(*args, **kwargs | ({"key": None} if is_native else {}))
+
+
 class RefusesRepeats(MemoryLog):
     async def append(self, *args: Any, **kwargs: Any) -> Appended:
         kept = self.store.conversation(args[0], args[1])
@@ -356,6 +362,7 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("filters", "conversations", CountsEverything),
         ("isolation", "conversations", FindsStrangers),
         ("isolation", "conversations", CountsStrangers),
+        ("retry", "log", ForgetsKeys),
         ("revision", "log", IgnoresRevisions),
         ("revision", "conversations", ChangesAnyRevision),
         ("revision", "conversations", DeletesAnyRevision),

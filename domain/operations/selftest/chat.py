@@ -6,6 +6,7 @@ from typing import Final
 from chatkeep.domain.context import NEED_ORIGINALS
 from chatkeep.domain.errors import ConversationIdTakenError, KeyTakenError, MessageIdTakenError
 from chatkeep.domain.finding import Filter, MatchCount, Sort
+from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
     Conversation,
@@ -189,7 +190,24 @@ async def retry(store: StoreUnderTest) -> str:
         store.append_items(new, new_item(REASONING_ITEM), key=OTHER_KEY),
         "an idempotency key of another request",
     )
+    await _expect_keyed_append(store, new)
     return "requests sent again stored nothing more"
+
+
+async def _expect_keyed_append(store: StoreUnderTest, conversation: Conversation) -> None:
+    key = replace(KEY, key="of messages")
+    count = len(await store.history(conversation))
+    answers = []
+    for _ in range(2):
+        sent = entries_of([new_message("one", name="Ann"), new_message("two")])
+        appended = await store.log.append(store.user, conversation.id, sent, store.at, key=key)
+        answers.append(appended.messages)
+    expect(
+        answers[0] == answers[1],
+        "messages sent again under their idempotency key were not answered as stored",
+    )
+    deed = "messages were sent again under their idempotency key"
+    expect_count(len(await store.history(conversation)), count + 2, deed)
 
 
 async def text(store: StoreUnderTest) -> str:

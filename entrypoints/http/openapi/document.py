@@ -10,6 +10,7 @@ import msgspec
 from chatkeep.domain.finding import MAX_METADATA_FILTER_BYTES, MAX_METADATA_FILTERS
 from chatkeep.domain.model import MAX_ID_CHARS
 from chatkeep.entrypoints.http.change_schemas import ReplacedOut, ReplaceMessages, TruncatedOut
+from chatkeep.entrypoints.http.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
 from chatkeep.entrypoints.http.schemas import (
@@ -108,6 +109,7 @@ _IF_NONE_MATCH: Final[dict[str, Any]] = {
     "required": False,
     "schema": _TAGS,
 }
+_WITH_KEY: Final = frozenset({"appendMessages", "createConversation"})
 # Parameters that are objects, which Litestar does not know.
 _OBJECT_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {
     "listConversations": [
@@ -236,6 +238,8 @@ def _build_error(status: str, description: str) -> dict[str, Any]:
 
 def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
     operation = _drop_defaults(generated)
+    if operation["operationId"] in _WITH_KEY:
+        operation["parameters"] = [*operation.get("parameters", ()), IDEMPOTENCY_KEY]
     if "412" in operation["responses"]:
         conditions = [_IF_MATCH, _IF_NONE_MATCH]
         operation["parameters"] = [*operation.get("parameters", ()), *conditions]

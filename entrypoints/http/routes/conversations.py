@@ -11,6 +11,7 @@ from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.auth.identity import Caller, IdentityError
 from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.idempotency import read_key
 from chatkeep.entrypoints.http.json_documents import parse_metadata
 from chatkeep.entrypoints.http.preconditions import (
     ETAG_HEADER,
@@ -63,6 +64,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
             metadata=metadata,
             messages=messages,
             retain=data.retain is True,
+            key=await read_key(request),
         )
         return JsonResponse(_describe_created(created), headers=etag(created.conversation.revision))
 

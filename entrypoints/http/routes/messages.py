@@ -17,6 +17,7 @@ from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.cursors import MessagesCursor
+from chatkeep.entrypoints.http.idempotency import read_key
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.model_formats import (
     ModelContext,
@@ -124,7 +125,8 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         """Append one message, or several in order with `{"messages": [...]}`, all or none.
 
         If you choose a message's `id`, it is safe to send the message again: the answer is what is
-        stored, or 409 if that differs. One such id makes a whole batch safe to send again.
+        stored, or 409 if that differs. One such id makes a whole batch safe to send again, and so
+        does an `Idempotency-Key`: then the answer has those messages that are left.
         With `context` the answer includes what to hand to the model next: a chat turn is two calls.
         """
         user_id, its_id = require_user(request.user), ConversationId(conversation_id)
@@ -132,6 +134,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             user_id,
             its_id,
             await request.convert(lambda: data.to_domain(chatkeep.limits)),
+            key=await read_key(request),
             expected=await read_expected(request, chatkeep, user_id, its_id),
             context_limit=context,
             max_chars=max_chars,
