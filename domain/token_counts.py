@@ -7,9 +7,13 @@ that anybody can predict it, and rather too high than too low.
 from typing import Final
 
 from chatkeep.domain.model import Message
+from chatkeep.domain.parts import TEXTS, split_parts
 
 TOKENS_OF_MESSAGE: Final = 4
 """What each message takes besides its texts: its role and its ends."""
+
+TOKENS_OF_MEDIA: Final = 1_000
+"""What a part that is not text takes, such as an image or a file: models differ most in that."""
 
 _ASCII_CHARS_OF_TOKEN: Final = 4
 _OTHER_BYTES_OF_TOKEN: Final = 3
@@ -18,15 +22,17 @@ _OTHER_BYTES_OF_TOKEN: Final = 3
 def message_tokens(message: Message) -> int:
     """Return the tokens that the author counted, or else an estimate.
 
-    That is 4, and those of the content, the tool calls as JSON, and the name (`text_tokens`).
+    That is 4, those of the text, the tool calls as JSON and the name (`text_tokens`), and 1,000 for
+    each part that is not text.
     """
     if message.tokens is not None:
         return message.tokens
-    return TOKENS_OF_MESSAGE + sum(
-        text_tokens(text)
-        for text in (message.content, message.tool_calls, message.name)
-        if text is not None
-    )
+    texts = (message.content, message.tool_calls, message.name)
+    tokens = TOKENS_OF_MESSAGE + sum(text_tokens(text) for text in texts if text is not None)
+    if message.parts is not None:
+        media = sum(part.kind not in TEXTS for part in split_parts(message.parts))
+        tokens += TOKENS_OF_MEDIA * media
+    return tokens
 
 
 def text_tokens(text: str) -> int:

@@ -4,8 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkeep.domain.model import Role
-from chatkeep.domain.token_counts import TOKENS_OF_MESSAGE, message_tokens, text_tokens
+from chatkeep.domain.model import JsonText, Role
+from chatkeep.domain.token_counts import (
+    TOKENS_OF_MEDIA,
+    TOKENS_OF_MESSAGE,
+    message_tokens,
+    text_tokens,
+)
 from tests.unit.histories import said, user
 
 
@@ -38,6 +43,17 @@ def test_a_message_counts_all_its_texts() -> None:
 
     assert message_tokens(message) == TOKENS_OF_MESSAGE + 2 + 3 + 2
     assert message_tokens(user(None)) == TOKENS_OF_MESSAGE
+
+
+def test_a_part_that_is_not_text_counts_by_itself() -> None:
+    image = '{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}'
+    text = '{"type":"text","text":"abcd"}'
+    parts = JsonText(f'[{image},{text},{{"type":"of tomorrow"}},{image}]')
+
+    found = message_tokens(user("abcd")._replace(parts=parts))
+
+    assert found == TOKENS_OF_MESSAGE + 1 + 3 * TOKENS_OF_MEDIA
+    assert message_tokens(user("abcd")._replace(parts=parts, tokens=7)) == 7
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 2**31 - 1])
