@@ -17,7 +17,7 @@ from chatkeep.domain.finding import (
     MatchCount,
     Sort,
 )
-from chatkeep.domain.formats.originals import expand
+from chatkeep.domain.formats.expansion import expand
 from chatkeep.domain.log import (
     EVERYTHING,
     Bounds,
@@ -329,7 +329,7 @@ class Chatkeep:
         """Return the messages to hand to the model next: see `domain.context.select`.
 
         With `for_model`, messages that a model cannot take as they are become those that it can
-        take: see `formats.originals.expand`.
+        take: see `formats.expansion.expand`.
         Raises `ConversationNotFoundError`, `LimitExceededError` for a `limit` over `max_page`.
         """
         self._check_page(limit)

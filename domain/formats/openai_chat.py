@@ -27,7 +27,7 @@ from chatkeep.domain.formats.codec import (
     one_of,
     without,
 )
-from chatkeep.domain.formats.originals import expand_message
+from chatkeep.domain.formats.expansion import expand_message
 from chatkeep.domain.formats.part_forms import openai_content
 from chatkeep.domain.formats.tool_calls import AskedCalls, make_call
 from chatkeep.domain.log import Entry

@@ -111,8 +111,8 @@ NextCursor = Annotated[
 class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
     """A message to store. If you choose its `id`, it is safe to send it again.
 
-    With `"format": "ai-sdk"`, `original` is a UIMessage: role, content, id and metadata are read
-    from it, unless they are given.
+    With `"format": "ai-sdk"`, `original` is a UIMessage, and with `"openai"` a message of OpenAI's
+    chat API: the fields that it has are read from it, unless they are given.
     """
 
     role: Role | UnsetType = UNSET

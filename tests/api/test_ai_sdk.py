@@ -255,6 +255,45 @@ async def test_an_unknown_format_is_refused(alice: Caller) -> None:
     assert reason(refused(answer, 422, "invalid-value", "format")) == "must be ai-sdk"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        says("Hi", name="Ann"),
+        calls("a", content="Let me look."),
+        answers("a"),
+        says(None, "assistant", refusal="No."),
+    ],
+)
+async def test_a_message_of_openais_chat_api_can_be_sent_alone(
+    alice: Caller, message: JsonObject
+) -> None:
+    conversation = await started(alice, {"format": "openai", "original": message})
+
+    [found] = await listed(alice, at(conversation, "messages"), originals="true")
+
+    assert found["original"] == message
+    fields = {name: value for name, value in message.items() if name in found}
+    assert found == {**found, **fields, "content": message["content"] or message.get("refusal")}
+
+
+@pytest.mark.parametrize(
+    ("document", "field", "why"),
+    [
+        ([], "original", "must be an object"),
+        ({"content": "a"}, "original.role", "is missing"),
+        (says("a", "system", name=5), "original.name", "must be a string"),
+        (calls("") | {"content": "a"}, "original.tool_calls[0].id", "must be a string"),
+        (says("a", "robot"), "original.role", "not one of"),
+    ],
+)
+async def test_a_wrong_message_of_it_is_refused_by_the_field_in_it(
+    alice: Caller, document: object, field: str, why: str
+) -> None:
+    message = {"format": "openai", "original": document}
+    created = await alice.post(CONVERSATIONS, json={"messages": [message]})
+    assert why in reason(refused(created, 422, "invalid-value", f"messages[0].{field}"))
+
+
 async def test_a_context_may_begin_with_one_and_has_its_tokens(alice: Caller) -> None:
     two_steps = SAMPLES["an answer in two steps"]
     conversation = await started(
