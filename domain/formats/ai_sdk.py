@@ -10,6 +10,7 @@ from typing import Any, Final
 from chatkeep.domain.context import Context
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import chatkeep
+from chatkeep.domain.formats.ai_sdk_files import content_parts
 from chatkeep.domain.formats.ai_sdk_messages import parse_ui_message
 from chatkeep.domain.formats.ai_sdk_writing import FORMAT, ui_messages
 from chatkeep.domain.formats.codec import (
@@ -79,7 +80,7 @@ def _read(given: Document, where: str) -> Document:
     message = parse_ui_message(original, field=where)
     return {
         "role": message.role.value,
-        "content": message.text(),
+        "content": content_parts(message) or message.text(),
         "metadata": None if message.metadata is None else given["metadata"],
         "id": _id("id", given.get("id")),
         "created_at": _time("createdAt", given.get("createdAt")),
@@ -181,5 +182,10 @@ def _without_kept(metadata: JsonText) -> tuple[Mapping[str, str], JsonText]:
 
 
 def write_context(context: Context, embed: Embed) -> Document:
-    """Return the messages of a context as UIMessages."""
-    return {"messages": ui_messages(context.messages, embed)}
+    """Return the messages of a context as UIMessages.
+
+    `omitted` names parts that UIMessages cannot have, if there are any.
+    """
+    omitted: list[Document] = []
+    messages = ui_messages(context.messages, embed, omitted)
+    return {"messages": messages, "omitted": omitted} if omitted else {"messages": messages}

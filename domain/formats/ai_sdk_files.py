@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from chatkeep.domain.formats.ai_sdk_messages import UIPart
+from chatkeep.domain.formats.ai_sdk_messages import FILE, UIMessage, UIPart, steps, texts
 from chatkeep.domain.formats.codec import Document
 from chatkeep.domain.json_sources import value_of
+from chatkeep.domain.model import Role
 
 _DATA_URL: Final = re.compile(r"data:([^;,]*)(?:;[^,]*)?,")
 _BASE64: Final = ";base64,"
@@ -36,7 +37,27 @@ def to_content_part(part: UIPart) -> Document | None:
     return {"type": "file", "file": file}
 
 
-def from_content_part(part: Document) -> Document | None:
+def content_parts(message: UIMessage) -> list[Document]:
+    """Return the content as parts if there are files at URLs; those in `data:` URLs are left out.
+
+    They are in the original, and would be stored twice.
+    """
+    if message.role is Role.SYSTEM or not any(map(_is_at_url, message.parts)):
+        return []
+    found: list[Document] = []
+    for step in steps(message.parts):
+        said = [*texts(step)] if message.role is Role.USER else ["".join(texts(step))]
+        found += [{"type": "text", "text": text} for text in said if text]
+        found += filter(None, map(to_content_part, filter(_is_at_url, step)))
+    return found
+
+
+def _is_at_url(part: UIPart) -> bool:
+    url = part.string("url")
+    return part.kind == FILE and url != "" and not url[:5].lower().startswith("data:")
+
+
+def from_content_part(part: Mapping[str, Any]) -> Document | None:
     """Return the part of a UIMessage for a content part; None if it has no form there."""
     match part:
         case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from chatkeep.domain.context import Call, calls
+from chatkeep.domain.formats.ai_sdk_files import from_content_part
 from chatkeep.domain.formats.ai_sdk_messages import DYNAMIC_TOOL, OUTPUT_AVAILABLE, TEXT
 from chatkeep.domain.formats.codec import Document, Embed
+from chatkeep.domain.formats.part_forms import to_openai_form
 from chatkeep.domain.formats.tool_calls import parse_strictly
 from chatkeep.domain.json_sources import dump, members, value_of, write
 from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Message, Role
+from chatkeep.domain.parts import split_parts
 
 FORMAT: Final = "ai-sdk"
 _ROLES: Final = {
@@ -22,7 +25,9 @@ _ROLES: Final = {
 _ON_ONE_LINE: Final = str.maketrans("\n\r", "  ")
 
 
-def ui_messages(messages: Iterable[Message], embed: Embed) -> list[object]:
+def ui_messages(
+    messages: Iterable[Message], embed: Embed, omitted: list[Document] | None = None
+) -> list[object]:
     """Return consecutive messages as UIMessages; those that were sent as one, as they were sent.
 
     - Each message becomes one with its id. The result of a tool goes into the part of its call; if
@@ -32,8 +37,9 @@ def ui_messages(messages: Iterable[Message], embed: Embed) -> list[object]:
       text if they are not JSON.
     - What models thought, kept in the metadata by an import, becomes reasoning.
     - Developers' messages have the role `system`. Names, times, and parts of a content that have no
-      form here are left out.
+      form here are left out. Such parts are added to `omitted`.
     """
+    omitted = [] if omitted is None else omitted
     found: list[object] = []
     waiting: dict[str, Document] = {}
     for message in messages:
@@ -45,7 +51,7 @@ def ui_messages(messages: Iterable[Message], embed: Embed) -> list[object]:
             asked["state"] = OUTPUT_AVAILABLE
             asked["output"] = message.content or ""
             continue
-        document, asking = _translate(message, embed)
+        document, asking = _translate(message, embed, omitted)
         waiting |= asking
         found.append(document)
     return found
@@ -64,7 +70,9 @@ def _with_id(original: str, message: Message) -> str:
     return write(found, {"id": dump(str(message.id))}, first=("id",))
 
 
-def _translate(message: Message, embed: Embed) -> tuple[Document, dict[str, Document]]:
+def _translate(
+    message: Message, embed: Embed, omitted: list[Document]
+) -> tuple[Document, dict[str, Document]]:
     """Return the UIMessage, and its calls that wait for results, by their ids."""
     document: Document = {"id": str(message.id), "role": _ROLES[message.role]}
     if message.metadata != EMPTY_OBJECT:
@@ -83,14 +91,31 @@ def _translate(message: Message, embed: Embed) -> tuple[Document, dict[str, Docu
         return document, {}
     asked = [] if message.tool_calls is None else calls(message.tool_calls)
     asking = {call.id: _call_part(call, embed) for call in asked}
-    parts = [*_reasoning(message.metadata), *_content(message), *asking.values()]
+    parts = [*_reasoning(message.metadata), *_content(message, omitted), *asking.values()]
     if not parts and message.role is not Role.ASSISTANT:  # the SDK refuses it without a part
         parts = [{"type": TEXT, "text": ""}]
     document["parts"] = parts
     return document, asking
 
 
-def _content(message: Message) -> Iterable[Document]:
+def _content(message: Message, omitted: list[Document]) -> Sequence[Document]:
+    if message.parts is not None:
+        found = []
+        for part in split_parts(message.parts):
+            made = from_content_part(to_openai_form(part.value))
+            if made is not None:
+                found.append(made)
+                continue
+            reason = "a UIMessage has no such part, or no file without a URL"
+            omitted.append(
+                {
+                    "message_id": message.id,
+                    "part": part.place,
+                    "type": part.kind,
+                    "reason": reason,
+                }
+            )
+        return found
     return [{"type": TEXT, "text": message.content}] if message.content else []
 
 

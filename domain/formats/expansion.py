@@ -61,7 +61,8 @@ def _message(message: Message, made: ModelMessage, *, is_first: bool, is_last: b
     tokens = message.tokens
     return message._replace(
         role=made.role,
-        content=None if made.calls and not made.text else made.text,
+        content=None if (made.calls or made.parts) and not made.text else made.text,
+        parts=JsonText(dump(made.parts)) if made.parts else None,
         tool_calls=JsonText(dump(made.calls)) if made.calls else None,
         tool_call_id=made.call_id,
         name=None,

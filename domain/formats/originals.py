@@ -10,9 +10,11 @@ from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import ai_sdk_writing, openai_chat
+from chatkeep.domain.formats.ai_sdk_files import content_parts
 from chatkeep.domain.formats.ai_sdk_messages import UIMessage, parse_ui_message
 from chatkeep.domain.formats.codec import Reader, path
 from chatkeep.domain.json_fields import metadata_text
+from chatkeep.domain.json_sources import dump
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
     JsonText,
@@ -21,6 +23,7 @@ from chatkeep.domain.model import (
     NewMessage,
     OriginalText,
 )
+from chatkeep.domain.parts import text_of
 
 _FIRST: Final = "messages[0]"
 
@@ -50,6 +53,7 @@ def complete(given: NewMessage, read: NewMessage, *, within: str) -> NewMessage:
     has_content = any(each is not None for each in (given.content, given.parts, given.tool_calls))
     return given._replace(
         content=given.content if has_content else read.content,
+        parts=given.parts if has_content else read.parts,
         tool_calls=given.tool_calls if has_content else read.tool_calls,
         tool_call_id=given.tool_call_id or read.tool_call_id,
         name=given.name or read.name,
@@ -60,9 +64,11 @@ def complete(given: NewMessage, read: NewMessage, *, within: str) -> NewMessage:
 
 def _read_ui_message(original: OriginalText, field: str, limits: Limits) -> NewMessage:
     message = parse_ui_message(original, field=field)
+    parts = content_parts(message)
     return NewMessage(
         role=message.role,
-        content=message.text(),
+        content=text_of(parts) if parts else message.text(),
+        parts=JsonText(dump(parts)) if parts else None,
         metadata=_metadata(message, path(field, "metadata"), limits),
         id=_id(message.id),
         format=ai_sdk_writing.FORMAT,

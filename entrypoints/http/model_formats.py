@@ -165,6 +165,7 @@ class UIContext(msgspec.Struct, tag_field="format", tag="ai-sdk"):
 
     messages: list[UIMessageOut]
     truncated: bool
+    omitted: Omitted | UnsetType = UNSET
     starts_at: StartsAt | UnsetType = UNSET
     replaced: Replaced | UnsetType = UNSET
 

@@ -20,7 +20,7 @@ from tests.api.builders import (
 )
 from tests.support.application import Caller
 from tests.support.json_schema import JsonObject
-from tests.unit.ui_messages import SAMPLES, STEP, TEXT, assistant, tool, user
+from tests.unit.ui_messages import IMAGE, PDF, PIXEL, SAMPLES, STEP, TEXT, assistant, tool, user
 
 JSON = {"Content-Type": "application/json"}
 
@@ -255,13 +255,68 @@ async def test_an_unknown_format_is_refused(alice: Caller) -> None:
     assert reason(refused(answer, 422, "invalid-value", "format")) == "must be ai-sdk"
 
 
+async def test_models_get_its_files(alice: Caller) -> None:
+    conversation = await started(alice, sends(SAMPLES["a question with files"]))
+
+    found = await contexts(alice, conversation)
+
+    [message] = found["openai"]
+    assert message["content"] == [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": PIXEL}},
+        {"type": "file", "file": {"file_data": PDF["url"], "filename": "plan.pdf"}},
+        {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+    ]
+    [message] = found["anthropic"]
+    assert [block["type"] for block in message["content"]] == ["text", "image", "document"]
+    answer = (await alice.get(at(conversation, "context?format=anthropic"))).json()
+    assert [each["type"] for each in answer["omitted"]] == ["input_audio"]
+    assert found["ai-sdk"] == [SAMPLES["a question with files"]]
+
+
+async def test_files_at_urls_are_parts_of_the_content_and_data_is_not_stored_twice(
+    alice: Caller,
+) -> None:
+    image = {"type": "file", "mediaType": "image/png", "url": "https://example.com/a.png"}
+    text = {"type": "text", "text": "Two"}
+    conversation = await started(alice, sends(user(text, image, IMAGE)), sends(user(text, IMAGE)))
+
+    one, other = await listed(alice, at(conversation, "messages"))
+
+    url = {"type": "image_url", "image_url": {"url": image["url"]}}
+    assert one["content"] == [text, url]
+    assert other["content"] == "Two"
+
+
+async def test_other_messages_with_parts_are_translated(alice: Caller) -> None:
+    given: list[JsonObject] = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        {"type": "file", "file": {"file_id": "file-1"}},
+        {"type": "of tomorrow"},
+    ]
+    conversation = await started(alice, {"role": "user", "content": given})
+
+    answer = (await alice.get(at(conversation, "context?format=ai-sdk"))).json()
+    [message] = answer["messages"]
+
+    assert message["parts"] == [
+        given[0],
+        {"type": "file", "mediaType": "image/png", "url": "https://example.com/a.png"},
+    ]
+    assert [(each["part"], each["type"]) for each in answer["omitted"]] == [
+        (2, "file"),
+        (3, "of tomorrow"),
+    ]
+
+
 @pytest.mark.parametrize(
     "message",
     [
         says("Hi", name="Ann"),
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "unknown"}]},
         calls("a", content="Let me look."),
         answers("a"),
-        says(None, "assistant", refusal="No."),
     ],
 )
 async def test_a_message_of_openais_chat_api_can_be_sent_alone(
@@ -272,8 +327,16 @@ async def test_a_message_of_openais_chat_api_can_be_sent_alone(
     [found] = await listed(alice, at(conversation, "messages"), originals="true")
 
     assert found["original"] == message
-    fields = {name: value for name, value in message.items() if name in found}
-    assert found == {**found, **fields, "content": message["content"] or message.get("refusal")}
+    assert found == found | message
+
+
+async def test_what_has_no_field_is_in_the_original_alone(alice: Caller) -> None:
+    document = says(None, "assistant", refusal="No.")
+    conversation = await started(alice, {"format": "openai", "original": document})
+
+    [found] = await listed(alice, at(conversation, "messages"), originals="true")
+
+    assert (found["content"], found["metadata"], found["original"]) == ("No.", {}, document)
 
 
 @pytest.mark.parametrize(

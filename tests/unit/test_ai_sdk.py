@@ -27,6 +27,8 @@ from tests.unit.histories import tool as result
 from tests.unit.histories import user as said_by_user
 from tests.unit.test_codecs import conversation as a_conversation
 from tests.unit.ui_messages import (
+    AUDIO,
+    IMAGE,
     PDF,
     PIXEL,
     SAMPLES,
@@ -341,6 +343,15 @@ def test_what_is_written_of_other_messages_is_a_message_of_the_sdk(document: Any
         )
         [written] = translate(message)
         assert parse(written).text() == ("" if each.role is Role.TOOL else each.text)
+
+
+@pytest.mark.parametrize("part", [IMAGE, PDF, AUDIO])
+def test_a_file_is_the_same_file_after_both_translations(part: Any) -> None:  # noqa: ANN401 - JSON
+    [found] = model_messages(user(part))
+    message = said_by_user("")._replace(parts=JsonText(write(found.parts)))
+    [written] = translate(message)
+    kept = {"type", "mediaType", "url"} | ({"filename"} if part is PDF else set())
+    assert written["parts"] == [{key: part[key] for key in part if key in kept}]
 
 
 # Files
