@@ -230,10 +230,8 @@ class NewMessage(NamedTuple):
             )
 
     def _check_extras(self, limits: Limits | None, within: str) -> None:
-        if self.tokens is not None and not 0 <= self.tokens <= MAX_TOKENS:
-            raise InvalidValueError(
-                f"{within}tokens", f"is {self.tokens}; at least 0, at most {MAX_TOKENS}"
-            )
+        if self.tokens is not None:
+            check_tokens(self.tokens, field=f"{within}tokens")
         if self.format is not None:
             check_format(self.format, field=f"{within}format")
         elif self.original is not None:
@@ -338,6 +336,12 @@ def check_metadata(metadata: JsonText, limits: Limits, *, field: str = "metadata
         limits.check("max_metadata_bytes", len(metadata.encode()), field=field, unit="bytes")
 
 
+def check_tokens(tokens: int, *, field: str = "tokens") -> None:
+    """Raise `InvalidValueError` unless this can be the number of tokens of a message."""
+    if not 0 <= tokens <= MAX_TOKENS:
+        raise InvalidValueError(field, f"is {tokens}; at least 0, at most {MAX_TOKENS}")
+
+
 def check_format(name: str, *, field: str = "format") -> None:
     """Raise `InvalidValueError` unless this can be the name of a format."""
     if not 0 < len(name) <= MAX_FORMAT_CHARS or not _FORMAT.fullmatch(name):
@@ -356,11 +360,28 @@ def same_json(one: JsonText | None, other: JsonText | None) -> bool:
     """Return whether two documents are equal as JSON."""
     if one is None or other is None:
         return one is other
-    return one == other or _exactly(one) == _exactly(other)
+    return one == other or _are_same(_exactly(one), _exactly(other))
 
 
 def _same(field: str, one: Any, other: Any) -> bool:  # noqa: ANN401 - of any field
     return same_json(one, other) if field in _JSON_FIELDS else one == other
+
+
+def _are_same(one: object, other: object) -> bool:
+    """Return whether two decoded documents are equal. To Python, true equals 1."""
+    if one != other:
+        return False
+    pairs = [(one, other)]
+    while pairs:
+        one, other = pairs.pop()
+        if isinstance(one, bool) or isinstance(other, bool):
+            if one is not other:
+                return False
+        elif isinstance(one, dict) and isinstance(other, dict):
+            pairs += [(value, other[key]) for key, value in one.items()]
+        elif isinstance(one, list) and isinstance(other, list):
+            pairs += zip(one, other, strict=True)
+    return True
 
 
 def _exactly(document: JsonText) -> object:

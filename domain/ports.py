@@ -7,7 +7,8 @@ All stores keep these promises:
 - Returned values are snapshots: later changes of the store do not change them.
 - Every change of a conversation or of its log raises the conversation's `revision`.
 - A change with `expected` changes nothing, and raises `RevisionConflictError`, unless the
-  conversation has that revision at the moment of the change. Other errors come before this one.
+  conversation has that revision at the moment of the change. Other errors come before this one,
+  and a call that has nothing to change succeeds.
 - A page ends before its texts and JSON exceed about `max_bytes` bytes, but it has at least one
   element if there is any. `more` is true if `limit` or `max_bytes` left out elements.
 - A store that cannot answer now raises `StoreUnavailableError`; the caller may repeat the call.
@@ -19,7 +20,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from chatkeep.domain.context import Window
-from chatkeep.domain.editing import Replaced, Truncated
+from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort
 from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.items import ItemId
@@ -317,6 +318,43 @@ class Log(Protocol):
         """
         ...
 
+    async def put(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message: NewMessage,
+        at: datetime,
+        *,
+        expected: int | None = None,
+    ) -> Stored:
+        """Store a message under its id: at the end, or in place of the message with that id.
+
+        A message that is replaced keeps its position and `created_at`; `edited_at` becomes `at`. It
+        is not an item any more, in the form in which it was sent. An equal message changes nothing.
+        `updated_at` changes as by an append, but not if a message is replaced.
+        Raises `ConversationNotFoundError`; `MessageIdTakenError` if the id is that of a message of
+        another conversation of the user; `RetainedError` if it would replace a message while the
+        conversation is on hold.
+        """
+        ...
+
+    async def patch(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        patch: MessagePatch,
+        *,
+        expected: int | None = None,
+    ) -> Stored:
+        """Change the notes about a message, and return it.
+
+        Of patches of different members at once, each takes effect. `edited_at` stays the same.
+        Raises `MessageNotFoundError`; `LimitExceededError` if the metadata grow beyond the limit;
+        `RetainedError` if it would change something while the conversation is on hold.
+        """
+        ...
+
     async def truncate(
         self,
         user_id: UserId,
@@ -324,6 +362,7 @@ class Log(Protocol):
         message_id: MessageId,
         *,
         keep: bool,
+        expected: int | None = None,
     ) -> Truncated:
         """Delete all entries after the message, and the message itself unless `keep`.
 
@@ -338,13 +377,15 @@ class Log(Protocol):
         user_id: UserId,
         conversation_id: ConversationId,
         after: MessageId | None,
-        expected: Sequence[MessageId],
+        suffix: Sequence[MessageId],
         messages: Sequence[NewMessage],
         at: datetime,
+        *,
+        expected: int | None = None,
     ) -> Replaced:
         """Replace everything after the message `after`, or the whole log, by `messages`.
 
-        All or nothing, and only if the messages there are those of `expected`, in that order. The
+        All or nothing, and only if the messages there are those of `suffix`, in that order. The
         new messages have ids, which may be those of replaced messages, and new positions. If the
         log already ends with equal messages there, nothing changes and these are returned, so the
         call can be repeated. `updated_at` becomes `at`, but never goes back, unless `messages` are

@@ -1,11 +1,11 @@
 """The use cases of a caller. Each method does one thing that a chatbot needs, using the ports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chatkeep.domain.context import Context, Window, select
-from chatkeep.domain.editing import Replaced, Truncated
+from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.errors import InvalidValueError, UserNotFoundError
 from chatkeep.domain.finding import (
     MAX_COUNTED,
@@ -363,6 +363,42 @@ class Chatkeep:
         """
         return await self.log.delete(user_id, conversation_id, message_id, expected=expected)
 
+    async def put_message(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message: NewMessage,
+        *,
+        expected: int | None = None,
+    ) -> Stored:
+        """Store a message under its id: at the end, or in place of the message with that id.
+
+        Raises `ConversationNotFoundError`, `MessageIdTakenError`, `RetainedError`,
+        `RevisionConflictError`, and `InvalidValueError` or `LimitExceededError` naming the field.
+        """
+        message.check(self.limits)
+        return await self.log.put(
+            user_id, conversation_id, message, self.clock.now(), expected=expected
+        )
+
+    async def patch_message(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        patch: MessagePatch,
+        *,
+        expected: int | None = None,
+    ) -> Stored:
+        """Change the metadata or the number of tokens of a message.
+
+        Raises `MessageNotFoundError`, `RetainedError`, `RevisionConflictError`, and
+        `InvalidValueError` or `LimitExceededError` naming the field.
+        """
+        patch.check()
+        patch = replace(patch, limits=self.limits)
+        return await self.log.patch(user_id, conversation_id, message_id, patch, expected=expected)
+
     async def truncate(
         self,
         user_id: UserId,
@@ -370,33 +406,43 @@ class Chatkeep:
         message_id: MessageId,
         *,
         keep: bool,
+        expected: int | None = None,
     ) -> Truncated:
         """Delete everything after the message, and the message itself unless `keep`.
 
-        Raises `MessageNotFoundError`, `RetainedError`.
+        Raises `MessageNotFoundError`, `RetainedError`, `RevisionConflictError`.
         """
-        return await self.log.truncate(user_id, conversation_id, message_id, keep=keep)
+        return await self.log.truncate(
+            user_id, conversation_id, message_id, keep=keep, expected=expected
+        )
 
-    async def replace(
+    async def replace(  # noqa: PLR0913 - each is one independent part of the call
         self,
         user_id: UserId,
         conversation_id: ConversationId,
         messages: Sequence[NewMessage],
         *,
         after: MessageId | None,
-        expected: Sequence[MessageId],
+        suffix: Sequence[MessageId],
+        expected: int | None = None,
     ) -> Replaced:
-        """Replace everything after a message, or the whole log, if it is the `expected` messages.
+        """Replace everything after a message, or the whole log, if it is the messages of `suffix`.
 
         If the caller chose an id, the call can be repeated: it then returns what is stored.
         Raises `ConversationNotFoundError`, `MessageNotFoundError`, `SuffixDiffersError`,
-        `MessageIdTakenError`, `RetainedError`, and `InvalidValueError` or `LimitExceededError`
-        naming the field.
+        `MessageIdTakenError`, `RetainedError`, `RevisionConflictError`, and `InvalidValueError` or
+        `LimitExceededError` naming the field.
         """
         self._check_batch(messages)
         at = self.clock.now()
         return await self.log.replace(
-            user_id, conversation_id, after, expected, assign_ids(messages, at), at
+            user_id,
+            conversation_id,
+            after,
+            suffix,
+            assign_ids(messages, at),
+            at,
+            expected=expected,
         )
 
     async def usage(self, user_id: UserId) -> Usage:

@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.log import NewEntry, entries_of
 from chatkeep.domain.model import (
     Changes,
     Conversation,
+    JsonText,
     Message,
     Position,
 )
@@ -135,6 +137,57 @@ async def remove_item_at(target: Target, expected: int | None) -> int | None:
     )
 
 
+async def put_new(target: Target, expected: int | None) -> int:
+    stored = await target.store.log.put(
+        ALICE, target.conversation.id, new_message("hello"), NOON, expected=expected
+    )
+    return stored.revision
+
+
+async def put_in_place(target: Target, expected: int | None) -> int:
+    edited = new_message("edited", id=target.messages[1].id)
+    stored = await target.store.log.put(
+        ALICE, target.conversation.id, edited, NOON, expected=expected
+    )
+    return stored.revision
+
+
+async def patch_message(target: Target, expected: int | None) -> int:
+    patch = MessagePatch(metadata=JsonText('{"feedback":"up"}'))
+    stored = await target.store.log.patch(
+        ALICE, target.conversation.id, target.messages[1].id, patch, expected=expected
+    )
+    return stored.revision
+
+
+async def truncate(target: Target, expected: int | None) -> int:
+    truncated = await target.store.log.truncate(
+        ALICE, target.conversation.id, target.messages[0].id, keep=True, expected=expected
+    )
+    return truncated.revision
+
+
+async def truncate_items(target: Target, expected: int | None) -> int:
+    truncated = await target.store.log.truncate(
+        ALICE, target.conversation.id, target.messages[-1].id, keep=True, expected=expected
+    )
+    return truncated.revision
+
+
+async def replace(target: Target, expected: int | None) -> int:
+    [first, *others] = [message.id for message in target.messages]
+    replaced = await target.store.log.replace(
+        ALICE,
+        target.conversation.id,
+        first,
+        others,
+        numbered_messages(2),
+        NOON,
+        expected=expected,
+    )
+    return replaced.revision
+
+
 Change = Callable[[Target, int | None], Awaitable[int | None]]
 APPENDS: tuple[Change, ...] = (
     append_one,
@@ -146,4 +199,5 @@ APPENDS: tuple[Change, ...] = (
     append_with_key,
 )
 REMOVALS: tuple[Change, ...] = (remove_message, remove_message_at, remove_item_at)
-CHANGES: tuple[Change, ...] = (*APPENDS, rename, change_nothing, *REMOVALS)
+REWRITES: tuple[Change, ...] = (put_in_place, patch_message, truncate_items, truncate, replace)
+CHANGES: tuple[Change, ...] = (*APPENDS, rename, change_nothing, put_new, *REMOVALS, *REWRITES)

@@ -24,7 +24,9 @@ from chatkeep.testing.contract.native_keys import *
 from chatkeep.testing.contract.originals import *
 from chatkeep.testing.contract.page_bytes import *
 from chatkeep.testing.contract.parts import *
+from chatkeep.testing.contract.patching import *
 from chatkeep.testing.contract.promises import *
+from chatkeep.testing.contract.putting import *
 from chatkeep.testing.contract.recreating import *
 from chatkeep.testing.contract.replacing import *
 from chatkeep.testing.contract.retrying import *

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatkeep.adapters.memory.store import MemoryStore, by_position
-from chatkeep.domain.editing import Replaced, Truncated, check_suffix, match_replace
+from chatkeep.domain.editing import (
+    MessagePatch,
+    Replaced,
+    Stored,
+    Truncated,
+    check_suffix,
+    edit,
+    match_replace,
+)
+from chatkeep.domain.errors import MessageIdTakenError
 from chatkeep.domain.log import Entry, entries_of, messages_in
 from chatkeep.domain.model import ConversationId, MessageId, NewMessage, Position, UserId
+from chatkeep.domain.revisions import check_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,46 @@ class MemoryLogChanges:
         user.remove(kept, entry, expected)
         return kept.conversation.revision
 
+    async def put(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message: NewMessage,
+        at: datetime,
+        *,
+        expected: int | None = None,
+    ) -> Stored:
+        kept = self.store.conversation(user_id, conversation_id)
+        user = self.store.user(user_id)
+        stored = None if message.id is None else user.messages.get(message.id)
+        if stored is None:
+            [added] = messages_in(user.append(kept, entries_of([message]), at, expected))
+            return Stored(added.without_original(), kept.conversation.revision, created=True)
+        if stored.conversation_id != conversation_id:
+            raise MessageIdTakenError(stored.id)
+        edited = edit(stored, message, at)
+        if edited is not stored:
+            user.rewrite(kept, Entry(edited.position, edited.created_at, edited), expected)
+        return Stored(edited.without_original(), kept.conversation.revision)
+
+    async def patch(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        patch: MessagePatch,
+        *,
+        expected: int | None = None,
+    ) -> Stored:
+        user = self.store.user(user_id)
+        stored = user.message(conversation_id, message_id)
+        kept = user.conversations[conversation_id]
+        patched = patch.apply(stored)
+        entry = kept.at(stored.position)
+        if patched is not stored and entry is not None:
+            user.rewrite(kept, entry._replace(message=patched), expected)
+        return Stored(patched.without_original(), kept.conversation.revision)
+
     async def truncate(
         self,
         user_id: UserId,
@@ -52,6 +102,7 @@ class MemoryLogChanges:
         message_id: MessageId,
         *,
         keep: bool,
+        expected: int | None = None,
     ) -> Truncated:
         user = self.store.user(user_id)
         position = user.message(conversation_id, message_id).position
@@ -59,35 +110,39 @@ class MemoryLogChanges:
         bisect = bisect_right if keep else bisect_left
         start = bisect(kept.entries, position, key=by_position)
         before = kept.conversation.revision
-        gone = user.remove_from(kept, start)
+        gone = user.remove_from(kept, start, expected)
         if gone:
             kept.raise_revision(before)
-        return Truncated(len(messages_in(gone)), kept.conversation.message_count)
+        return Truncated(
+            len(messages_in(gone)), kept.conversation.message_count, kept.conversation.revision
+        )
 
     async def replace(  # noqa: PLR0913, PLR0917 - each is one independent part of the call
         self,
         user_id: UserId,
         conversation_id: ConversationId,
         after: MessageId | None,
-        expected: Sequence[MessageId],
+        suffix: Sequence[MessageId],
         messages: Sequence[NewMessage],
         at: datetime,
+        *,
+        expected: int | None = None,
     ) -> Replaced:
         kept = self.store.conversation(user_id, conversation_id)
         user = self.store.user(user_id)
         position = 0 if after is None else user.message(conversation_id, after).position
         start = bisect_right(kept.entries, position, key=by_position)
-        suffix = kept.entries[start:]
-        stored = match_replace(messages, suffix)
-        if stored is not None:
-            return Replaced(stored, 0, kept.conversation.message_count)
-        check_suffix([each.id for each in messages_in(suffix)], expected)
-        new = entries_of(messages)
-        user.check_free(new, but=expected)
+        there = kept.entries[start:]
+        stored = match_replace(messages, there)
         before = kept.conversation.revision
-        gone = user.remove_from(kept, start)
-        if new:
-            stored = messages_in(user.append(kept, new, at))
+        if stored is not None:
+            return Replaced(stored, 0, kept.conversation.message_count, before)
+        check_suffix([each.id for each in messages_in(there)], suffix)
+        new = entries_of(messages)
+        user.check_free(new, but=suffix)
+        gone = user.remove_from(kept, start, expected)
+        if not gone:
+            check_revision(kept.conversation, expected)
+        stored = messages_in(user.append(kept, new, at)) if new else ()
         kept.raise_revision(before)
-        count = kept.conversation.message_count
-        return Replaced(stored or (), len(messages_in(gone)), count)
+        return Replaced(stored, len(messages_in(gone)), kept.conversation.message_count, before + 1)

@@ -167,12 +167,29 @@ class KeptUser:
         if entry.message is not None:
             del self.messages[entry.message.id]
 
-    def remove_from(self, kept: KeptConversation, start: int) -> Sequence[Entry]:
+    def rewrite(self, kept: KeptConversation, entry: Entry, expected: int | None = None) -> None:
+        """Put an entry in the place of the one at its position.
+
+        Raises `RetainedError`, `RevisionConflictError`.
+        """
+        kept.check_deletable()
+        check_revision(kept.conversation, expected)
+        kept.raise_revision()
+        kept.entries[bisect_left(kept.entries, entry.position, key=by_position)] = entry
+        if entry.message is not None:
+            self.messages[entry.message.id] = entry.message
+
+    def remove_from(
+        self, kept: KeptConversation, start: int, expected: int | None = None
+    ) -> Sequence[Entry]:
         """Delete the entries of a conversation from an index on, and return them.
 
-        Raises `RetainedError`, unless there are none.
+        Raises `RetainedError` and `RevisionConflictError`, unless there are none.
         """
         gone = kept.entries[start:]
+        if gone:
+            kept.check_deletable()
+            check_revision(kept.conversation, expected)
         for entry in reversed(gone):
             self.remove(kept, entry)
         return gone

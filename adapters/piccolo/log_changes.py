@@ -1,19 +1,32 @@
-"""Deletes and rewrites what is in a log on Postgres: each call is one statement, one round trip."""
+"""Deletes and rewrites what is in a log on Postgres: each call is one statement, one round trip.
+
+A patch reads the message first, for its metadata are merged in Python: numbers and texts stay as
+they are written.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 
-from chatkeep.adapters.piccolo.log_change_statements import REPLACE, TRUNCATE
+from chatkeep.adapters.piccolo.log_change_statements import PATCH, PUT, REPLACE, TRUNCATE
 from chatkeep.adapters.piccolo.log_reader import LogReader
 from chatkeep.adapters.piccolo.log_statements import DELETE, DELETE_AT, STORED
 from chatkeep.adapters.piccolo.log_values import place_values, stored_at
 from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
-from chatkeep.adapters.piccolo.rows import Row, message_arrays
+from chatkeep.adapters.piccolo.rows import (
+    Row,
+    message_arrays,
+    message_values,
+    to_jsonb,
+    to_message,
+)
 from chatkeep.domain.editing import (
     MAX_NAMED_MORE,
+    MessagePatch,
     Replaced,
+    Stored,
     Truncated,
     check_suffix,
     match_replace,
@@ -28,13 +41,19 @@ from chatkeep.domain.errors import (
 )
 from chatkeep.domain.log import Bounds, View, entries_of, messages_in
 from chatkeep.domain.model import (
+    FIRST_POSITION,
     ConversationId,
     MessageId,
     NewMessage,
     Order,
     Position,
+    Unset,
     UserId,
+    microseconds,
 )
+
+MAX_PATCHES: Final = 100
+"""How often a patch is tried while others change the same metadata."""
 
 
 class LogChanges(LogReader):
@@ -78,13 +97,82 @@ class LogChanges(LogReader):
             return await self._revision(user_id, conversation_id)
         return revision
 
-    async def _count(self, user_id: UserId, conversation_id: ConversationId) -> int:
-        count, _ = await self.counters(user_id, conversation_id)
-        return count
+    @repeated_when_gone
+    async def put(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message: NewMessage,
+        at: datetime,
+        *,
+        expected: int | None = None,
+    ) -> Stored:
+        values = message_values(message)
+        del values["edited_at"]
+        try:
+            rows, again = await self._engine.fetch_noting(
+                PUT,
+                **values,
+                user_id=user_id,
+                conversation_id=conversation_id,
+                at=at,
+                first=max(FIRST_POSITION, microseconds(at)),
+                expected=expected,
+            )
+        except asyncpg.UniqueViolationError as error:  # another call has just stored it
+            raise GoneError(_busy) from error
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        [row] = rows
+        how, revision = row["how"], row["revision"]
+        if how is None:
+            raise RevisionConflictError(conversation_id, revision)
+        found = to_message(row)
+        if found.conversation_id != conversation_id:
+            raise MessageIdTakenError(found.id)
+        if how == "differs":
+            _check_may_change(conversation_id, row)
+            raise GoneError(_busy)
+        if how == "equal":
+            is_mine = again and found.created_at == (message.created_at or at)
+            return Stored(found, revision, created=is_mine)
+        return Stored(found, revision + 1, created=how == "added")
 
-    async def _revision(self, user_id: UserId, conversation_id: ConversationId) -> int:
-        _, revision = await self.counters(user_id, conversation_id)
-        return revision
+    async def patch(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        patch: MessagePatch,
+        *,
+        expected: int | None = None,
+    ) -> Stored:
+        stored = await self.get(user_id, conversation_id, message_id)
+        row: Row | None = None
+        for _ in range(MAX_PATCHES):
+            patched = patch.apply(stored)
+            if patched is stored:
+                return Stored(stored, await self._revision(user_id, conversation_id))
+            if row is not None:
+                _check_may_change(conversation_id, row)
+            rows = await self._engine.fetch(
+                PATCH,
+                user_id=user_id,
+                conversation_id=conversation_id,
+                message_id=message_id,
+                before=to_jsonb(stored.metadata),
+                metadata=to_jsonb(patched.metadata),
+                sets_tokens=not isinstance(patch.tokens, Unset),
+                tokens=patched.tokens,
+                expected=expected,
+            )
+            if not rows:
+                raise MessageNotFoundError(message_id)
+            [row] = rows
+            stored = to_message(row)
+            if row["done"]:
+                return Stored(stored, row["revision"] + 1)
+        raise _busy()
 
     async def truncate(
         self,
@@ -93,6 +181,7 @@ class LogChanges(LogReader):
         message_id: MessageId,
         *,
         keep: bool,
+        expected: int | None = None,
     ) -> Truncated:
         rows, again = await self._engine.fetch_noting(
             TRUNCATE,
@@ -100,15 +189,16 @@ class LogChanges(LogReader):
             user_id=user_id,
             message_id=message_id,
             keep=keep,
+            expected=expected,
         )
         if not rows:
             if again and not keep:  # an earlier attempt deleted the message
-                return Truncated(0, await self._count(user_id, conversation_id))
+                return Truncated(0, *await self.counters(user_id, conversation_id))
             raise MessageNotFoundError(message_id)
         [row] = rows
-        if row["refused"]:
-            raise RetainedError(conversation_id)
-        return Truncated(row["deleted"], row["message_count"])
+        if row["is_full"]:
+            _check_may_change(conversation_id, row)
+        return Truncated(row["deleted"], row["message_count"], row["revision"] + row["gone"])
 
     @repeated_when_gone
     async def replace(  # noqa: PLR0913, PLR0917 - each is one independent part of the call
@@ -116,12 +206,14 @@ class LogChanges(LogReader):
         user_id: UserId,
         conversation_id: ConversationId,
         after: MessageId | None,
-        expected: Sequence[MessageId],
+        suffix: Sequence[MessageId],
         messages: Sequence[NewMessage],
         at: datetime,
+        *,
+        expected: int | None = None,
     ) -> Replaced:
         ids = [message.id for message in messages]
-        if ids == [*expected] and (
+        if ids == [*suffix] and (
             stored := await self._replaced(user_id, conversation_id, after, messages)
         ):
             return stored
@@ -133,17 +225,19 @@ class LogChanges(LogReader):
                 **values,
                 **message_arrays(messages),
                 after=after,
-                expected=[str(each) for each in expected],
-                most=len(expected) + MAX_NAMED_MORE + 1,
+                suffix=[str(each) for each in suffix],
+                most=len(suffix) + MAX_NAMED_MORE + 1,
+                expected=expected,
             )
         except asyncpg.UniqueViolationError as error:
-            raise await self._find_taken(user_id, messages, expected) from error
+            await self._check_free(user_id, messages, suffix)
+            raise GoneError(_busy) from error
         if not rows:
             raise ConversationNotFoundError(conversation_id)
         [row] = rows
         if row["message_count"] is not None:
             new = stored_at(entries_of(messages), conversation_id, row["first"], at)
-            return Replaced(messages_in(new), row["deleted"], row["message_count"])
+            return Replaced(messages_in(new), row["deleted"], row["message_count"], row["revision"])
         if row["place"] is None:
             raise MessageNotFoundError(after)  # type: ignore[arg-type] # None has a place
         if row["late"]:
@@ -152,8 +246,15 @@ class LogChanges(LogReader):
             stored := await self._replaced(user_id, conversation_id, after, messages)
         ):
             return stored
-        check_suffix(row["ids"], expected)
-        raise RetainedError(conversation_id)
+        check_suffix(row["ids"], suffix)
+        await self._check_free(user_id, messages, suffix)
+        if row["is_full"] and row["retain"]:
+            raise RetainedError(conversation_id)
+        raise RevisionConflictError(conversation_id, row["revision"])
+
+    async def _revision(self, user_id: UserId, conversation_id: ConversationId) -> int:
+        _, revision = await self.counters(user_id, conversation_id)
+        return revision
 
     async def _replaced(
         self,
@@ -174,23 +275,35 @@ class LogChanges(LogReader):
         stored = match_replace(messages, page.items)
         if stored is None:
             return None
-        return Replaced(stored, 0, await self._count(user_id, conversation_id))
+        return Replaced(stored, 0, *await self.counters(user_id, conversation_id))
 
-    async def _find_taken(
-        self, user_id: UserId, messages: Sequence[NewMessage], expected: Sequence[MessageId]
-    ) -> Exception:
-        """Return the error about an id that another message has; `GoneError` if none has."""
+    async def _check_free(
+        self, user_id: UserId, messages: Sequence[NewMessage], suffix: Sequence[MessageId]
+    ) -> None:
+        """Raise `MessageIdTakenError` if a message that is not in the suffix has one of the ids.
+
+        Also for an id that is twice in `messages`.
+        """
         ids = [message.id for message in messages if message.id is not None]
         for index, message_id in enumerate(ids):
             if message_id in ids[:index]:
-                return MessageIdTakenError(message_id)
-        sought = [str(each) for each in ids if each not in set(expected)]
+                raise MessageIdTakenError(message_id)
+        sought = [str(each) for each in ids if each not in set(suffix)]
         rows = await self._engine.fetch(STORED, ids=sought, user_id=user_id, share=0)
-        return MessageIdTakenError(rows[0]["id"]) if rows else GoneError()
+        if rows:
+            raise MessageIdTakenError(rows[0]["id"])
 
 
 def _busy() -> StoreUnavailableError:
     return StoreUnavailableError("The conversation was changed several times in a row.")
+
+
+def _check_may_change(conversation_id: ConversationId, row: Row) -> None:
+    """Raise `RetainedError` or `RevisionConflictError` if the statement could change nothing."""
+    if row["retain"]:
+        raise RetainedError(conversation_id)
+    if not row["agrees"]:
+        raise RevisionConflictError(conversation_id, row["revision"])
 
 
 def _revision_after(

@@ -3,11 +3,21 @@
 from typing import Annotated, Self
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from chatkeep.domain.editing import Replaced, Truncated
-from chatkeep.entrypoints.http.schemas import MessageOut, NewMessage
+from chatkeep.domain import model
+from chatkeep.domain.editing import MessagePatch, Replaced, Truncated
+from chatkeep.domain.model import JsonText, Limits
+from chatkeep.entrypoints.http.json_documents import parse_metadata
+from chatkeep.entrypoints.http.schemas import MessageOut, NewMessage, Tokens
 
+MergePatch = Annotated[
+    Raw,
+    Meta(
+        description="a merge patch (RFC 7396): null removes a member, or all of them",
+        extra_json_schema={"type": ["object", "null"]},
+    ),
+]
 Deleted = Annotated[int, Meta(description="how many messages this request deleted")]
 MessagesLeft = Annotated[int, Meta(description="how many the conversation has now")]
 
@@ -26,6 +36,24 @@ class ReplaceMessages(Struct, forbid_unknown_fields=True, kw_only=True):
         list[NewMessage],
         Meta(description="what replaces them. If you choose their ids, it is safe to send again"),
     ]
+
+
+class PatchMessage(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The notes about a message to change; the others stay unchanged."""
+
+    metadata: MergePatch | UnsetType = UNSET
+    tokens: Tokens | UnsetType | None = UNSET
+
+    def to_domain(self, limits: Limits) -> MessagePatch:
+        metadata: JsonText | model.Unset = model.UNSET
+        if not isinstance(self.metadata, UnsetType):
+            metadata = parse_metadata(self.metadata, limits)
+            if bytes(self.metadata).strip() == b"null":
+                metadata = JsonText("null")
+        return MessagePatch(
+            metadata=metadata,
+            tokens=model.UNSET if isinstance(self.tokens, UnsetType) else self.tokens,
+        )
 
 
 class TruncatedOut(Struct, kw_only=True):

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import pytest_asyncio
 
+from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     MessageNotFoundError,
@@ -61,6 +62,9 @@ CALLS_ON_A_CONVERSATION: dict[str, Call] = {
     "append with a window": lambda store, its, _: store.log.append(
         BOB, its.id, entries_of(numbered_messages(2)), NOON + HOUR, window=5
     ),
+    "put": lambda store, its, message: store.log.put(
+        BOB, its.id, new_message("Bob was here", id=message.id), NOON
+    ),
     "replace": lambda store, its, message: store.log.replace(
         BOB, its.id, None, [message.id], [], NOON
     ),
@@ -72,6 +76,9 @@ CALLS_ON_A_CONVERSATION: dict[str, Call] = {
 CALLS_ON_A_MESSAGE: dict[str, Call] = {
     "get": lambda store, its, message: store.log.get(BOB, its.id, message.id),
     "delete": lambda store, its, message: store.log.delete(BOB, its.id, message.id),
+    "patch": lambda store, its, message: store.log.patch(
+        BOB, its.id, message.id, MessagePatch(tokens=1)
+    ),
     "truncate": lambda store, its, message: store.log.truncate(BOB, its.id, message.id, keep=False),
     "replace after": lambda store, its, message: store.log.replace(
         BOB, its.id, message.id, [], [], NOON

@@ -56,7 +56,7 @@ async def test_a_suffix_is_replaced(store: StoreUnderTest) -> None:
     new = [new_full_message(), *new_messages("b", "c")]
 
     replaced = await store.replace(
-        conversation, *new, after=history[1].id, expected=ids_of(history[2:]), at=AFTER
+        conversation, *new, after=history[1].id, suffix=ids_of(history[2:]), at=AFTER
     )
 
     assert (replaced.deleted, replaced.message_count) == (2, 5)
@@ -76,7 +76,7 @@ async def test_the_whole_log_is_replaced_by_one_message(store: StoreUnderTest) -
     everything = await store.history(conversation)
 
     replaced = await store.replace(
-        conversation, new_message("in short"), after=None, expected=ids_of(everything)
+        conversation, new_message("in short"), after=None, suffix=ids_of(everything)
     )
 
     assert (replaced.deleted, replaced.message_count) == (6, 1)
@@ -90,7 +90,7 @@ async def test_a_suffix_replaced_by_nothing_is_deleted(store: StoreUnderTest) ->
 
     for deleted in (3, 0):
         replaced = await store.replace(
-            conversation, after=history[0].id, expected=ids_of(history[1:]), at=AFTER
+            conversation, after=history[0].id, suffix=ids_of(history[1:]), at=AFTER
         )
         assert (replaced.messages, replaced.deleted, replaced.message_count) == ((), deleted, 1)
 
@@ -103,7 +103,7 @@ async def test_a_suffix_replaced_by_nothing_is_deleted(store: StoreUnderTest) ->
 async def test_an_empty_suffix_is_replaced_only_while_it_is_empty(store: StoreUnderTest) -> None:
     conversation, history = await start(store)
     replace = [
-        store.replace(conversation, new_message(text), after=history[-1].id, expected=[])
+        store.replace(conversation, new_message(text), after=history[-1].id, suffix=[])
         for text in ("first", "second")
     ]
 
@@ -113,7 +113,7 @@ async def test_an_empty_suffix_is_replaced_only_while_it_is_empty(store: StoreUn
 
     assert contents(await store.history(conversation))[-1] == "first"
     empty = await store.start()
-    replaced = await store.replace(empty, new_message("first"), after=None, expected=[])
+    replaced = await store.replace(empty, new_message("first"), after=None, suffix=[])
     assert await store.history(empty) == list(replaced.messages)
 
 
@@ -133,7 +133,7 @@ async def test_a_suffix_that_is_not_the_expected_one_stays(
                 conversation,
                 new_message("anew"),
                 after=history[1].id,
-                expected=[history[index].id for index in expected],
+                suffix=[history[index].id for index in expected],
             )
 
     assert list(refusal.value.found) == ids(history[2:])
@@ -143,7 +143,7 @@ async def test_of_a_long_suffix_the_first_messages_are_named(store: StoreUnderTe
     conversation, history = await start(store, MAX_NAMED_MORE + 10)
 
     with pytest.raises(SuffixDiffersError) as refusal:
-        await store.replace(conversation, after=None, expected=[history[0].id])
+        await store.replace(conversation, after=None, suffix=[history[0].id])
 
     assert list(refusal.value.found) == ids(history[: MAX_NAMED_MORE + 1])
 
@@ -154,7 +154,7 @@ async def test_a_replacement_can_be_repeated(store: StoreUnderTest) -> None:
 
     async def replace() -> tuple[Sequence[Message], int, int]:
         found = await store.replace(
-            conversation, *new, after=history[1].id, expected=ids_of(history[2:]), at=AFTER
+            conversation, *new, after=history[1].id, suffix=ids_of(history[2:]), at=AFTER
         )
         return [*map(normalize, found.messages)], found.deleted, found.message_count
 
@@ -172,7 +172,7 @@ async def test_a_repeated_replacement_with_another_content_is_refused(
 ) -> None:
     conversation, history = await start(store)
     new, expected = new_message("anew"), ids_of(history[2:])
-    await store.replace(conversation, new, after=history[1].id, expected=expected)
+    await store.replace(conversation, new, after=history[1].id, suffix=expected)
 
     async with assert_unchanged(store, ALICE):
         with pytest.raises(SuffixDiffersError):
@@ -180,7 +180,7 @@ async def test_a_repeated_replacement_with_another_content_is_refused(
                 conversation,
                 new._replace(content="other"),
                 after=history[1].id,
-                expected=expected,
+                suffix=expected,
             )
 
 
@@ -191,7 +191,7 @@ async def test_messages_may_keep_their_ids_when_they_are_replaced(store: StoreUn
     expected = ids_of(history[2:])
 
     replaced = await store.replace(
-        conversation, kept, also, after=history[1].id, expected=expected, at=AFTER
+        conversation, kept, also, after=history[1].id, suffix=expected, at=AFTER
     )
 
     assert (replaced.deleted, replaced.message_count) == (2, 4)
@@ -203,12 +203,12 @@ async def test_messages_may_keep_their_ids_when_they_are_replaced(store: StoreUn
     # Now the expected ids are those of the new messages.
     async with assert_unchanged(store, ALICE):
         again = await store.replace(
-            conversation, kept, also, after=history[1].id, expected=ids_of(replaced.messages)
+            conversation, kept, also, after=history[1].id, suffix=ids_of(replaced.messages)
         )
         assert again.messages == replaced.messages
     edited = kept._replace(content="user 3, edited again")
     again = await store.replace(
-        conversation, edited, also, after=history[1].id, expected=ids_of(replaced.messages)
+        conversation, edited, also, after=history[1].id, suffix=ids_of(replaced.messages)
     )
     assert contents(await store.history(conversation))[2:] == [edited.content, "user 2"]
 
@@ -219,7 +219,7 @@ async def test_a_replacement_deletes_the_items_behind_too(store: StoreUnderTest)
     messages = await store.history(conversation)
 
     replaced = await store.replace(
-        conversation, new_message("anew"), after=history[3].id, expected=ids_of(messages[4:])
+        conversation, new_message("anew"), after=history[3].id, suffix=ids_of(messages[4:])
     )
 
     assert (replaced.deleted, replaced.message_count) == (2, 5)
@@ -239,7 +239,7 @@ async def test_an_id_of_a_message_that_stays_is_taken(store: StoreUnderTest) -> 
         ):
             with pytest.raises(MessageIdTakenError) as refusal:
                 await store.replace(
-                    conversation, *new, after=history[1].id, expected=ids_of(history[2:])
+                    conversation, *new, after=history[1].id, suffix=ids_of(history[2:])
                 )
             assert refusal.value.message_id == taken
 
@@ -251,11 +251,11 @@ async def test_nothing_on_hold_is_replaced_but_it_is_appended_to(store: StoreUnd
     async with assert_unchanged(store, ALICE):
         with pytest.raises(RetainedError):
             await store.replace(
-                conversation, new_message("x"), after=history[2].id, expected=[history[3].id]
+                conversation, new_message("x"), after=history[2].id, suffix=[history[3].id]
             )
     for _ in range(2):
         new = new_message("x", id=MessageId(conversation.id))
-        replaced = await store.replace(conversation, new, after=history[3].id, expected=[])
+        replaced = await store.replace(conversation, new, after=history[3].id, suffix=[])
         assert replaced.message_count == 5
     assert await store.history(conversation) == [*history, *replaced.messages]
 
@@ -268,15 +268,13 @@ async def test_what_is_not_there_is_not_replaced(store: StoreUnderTest) -> None:
     async with assert_unchanged(store, ALICE, BOB):
         for after in (new_message_id(), others[0].id):
             with pytest.raises(MessageNotFoundError) as refusal:
-                await store.replace(conversation, new_message("x"), after=after, expected=[])
+                await store.replace(conversation, new_message("x"), after=after, suffix=[])
             assert refusal.value.message_id == after
         with pytest.raises(MessageNotFoundError):
             await store.log.replace(BOB, conversation.id, history[0].id, [], [], NOON)
         for user in (ALICE, BOB):
             with pytest.raises(ConversationNotFoundError):
-                await store.replace(
-                    new_conversation(user), new_message("x"), after=None, expected=[]
-                )
+                await store.replace(new_conversation(user), new_message("x"), after=None, suffix=[])
 
 
 async def test_of_replacements_at_once_one_succeeds(store: StoreUnderTest) -> None:
@@ -289,7 +287,7 @@ async def test_of_replacements_at_once_one_succeeds(store: StoreUnderTest) -> No
                     conversation,
                     new_message(f"answer {number}"),
                     after=history[1].id,
-                    expected=ids_of(history[2:]),
+                    suffix=ids_of(history[2:]),
                 )
             )
             for number in range(8)
@@ -310,7 +308,7 @@ async def test_an_equal_replacement_sent_several_times_at_once_is_done_once(
 
     found = await asyncio.gather(
         *(
-            store.replace(conversation, *new, after=history[1].id, expected=ids_of(history[2:]))
+            store.replace(conversation, *new, after=history[1].id, suffix=ids_of(history[2:]))
             for _ in range(6)
         )
     )
@@ -333,7 +331,7 @@ async def test_a_replacement_and_an_append_at_once_end_as_one_after_the_other(
             conversation,
             new_message("replaced"),
             after=history[1].id,
-            expected=ids_of(history[2:]),
+            suffix=ids_of(history[2:]),
         ),
     ]
     order = [0, 1] if round_ % 2 else [1, 0]

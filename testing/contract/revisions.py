@@ -1,18 +1,25 @@
 """Revisions: every change raises it, and a change may expect one (`If-Match`)."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import pytest
 
+from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
+    MessageIdTakenError,
     MessageNotFoundError,
     RetainedError,
     RevisionConflictError,
+    SuffixDiffersError,
 )
 from chatkeep.domain.log import EVERYTHING, View, entries_of
 from chatkeep.domain.model import (
     FIRST_REVISION,
     NO_REVISION,
     Changes,
+    JsonText,
     Order,
     Position,
     Status,
@@ -35,6 +42,7 @@ from chatkeep.testing.builders import (
 from chatkeep.testing.changes import (
     CHANGES,
     REMOVALS,
+    REWRITES,
     Change,
     Target,
 )
@@ -168,12 +176,22 @@ async def test_what_is_not_there_is_not_found_whatever_is_expected(
             store.log.append(
                 ALICE, unknown, entries_of(numbered_messages(1)), NOON, expected=expected
             ),
+            store.log.put(ALICE, unknown, new_message("x"), NOON, expected=expected),
+            store.log.replace(ALICE, unknown, None, [], [], NOON, expected=expected),
         ):
             assert isinstance(await error_of(call), ConversationNotFoundError)
         assert await store.log.delete_at(ALICE, unknown, theirs.position, expected=expected) is None
     for message_id in (new_message_id(), theirs.id):
         with pytest.raises(MessageNotFoundError):
             await store.log.delete(ALICE, conversation.id, message_id, expected=expected)
+        with pytest.raises(MessageNotFoundError):
+            await store.log.truncate(
+                ALICE, conversation.id, message_id, keep=True, expected=expected
+            )
+        with pytest.raises(MessageNotFoundError):
+            await store.log.patch(
+                ALICE, conversation.id, message_id, MessagePatch(tokens=1), expected=expected
+            )
     assert await store.log.delete_at(ALICE, conversation.id, Position(1), expected=expected) is None
 
 
@@ -182,11 +200,74 @@ async def test_a_hold_is_refused_before_the_revision(store: StoreUnderTest) -> N
     await store.conversations.change(ALICE, target.conversation.id, Changes(retain=True))
 
     for expected in (NO_REVISION, target.revision + 1):
-        for remove in REMOVALS:
+        for change in (*REMOVALS, *REWRITES):
             with pytest.raises(RetainedError):
-                await remove(target, expected)
+                await change(target, expected)
         with pytest.raises(RetainedError):
             await store.conversations.delete(ALICE, target.conversation.id, expected=expected)
+
+
+async def test_an_edit_again_is_a_success_whatever_it_expects(store: StoreUnderTest) -> None:
+    """There is nothing to change any more: the answer to the first call may have been lost."""
+    target = await Target.start(store)
+    user, its_id, [first, second, third] = ALICE, target.conversation.id, target.messages
+    edited = new_message("edited", id=second.id)
+    noted = MessagePatch(metadata=JsonText('{"a":1}'), tokens=5)
+    new = numbered_messages(2)
+    log = store.log
+    calls: list[Callable[[int], Awaitable[Stored | Truncated | Replaced]]] = [
+        lambda expected: log.put(user, its_id, edited, NOON, expected=expected),
+        lambda expected: log.patch(user, its_id, first.id, noted, expected=expected),
+        lambda expected: log.truncate(user, its_id, third.id, keep=True, expected=expected),
+        lambda expected: log.replace(
+            user, its_id, second.id, [third.id], new, NOON, expected=expected
+        ),
+    ]
+
+    current = target.revision
+    for call in calls:
+        current += 1
+        assert (await call(current - 1)).revision == current
+        for expected in (current - 1, NO_REVISION):
+            async with assert_unchanged(store, ALICE):
+                assert (await call(expected)).revision == current
+
+
+async def test_an_id_that_is_taken_and_another_suffix_are_refused_before_the_revision(
+    store: StoreUnderTest,
+) -> None:
+    target = await Target.start(store)
+    its_id, [first, second, third] = target.conversation.id, target.messages
+    other = await store.start(taken := new_message("taken"))
+
+    async with assert_unchanged(store, ALICE):
+        with pytest.raises(MessageIdTakenError):
+            await store.log.put(ALICE, its_id, taken, NOON, expected=NO_REVISION)
+        for suffix, error in (
+            ([third.id], MessageIdTakenError),
+            ([first.id], SuffixDiffersError),
+        ):
+            with pytest.raises(error):
+                await store.log.replace(
+                    ALICE, its_id, second.id, suffix, [taken], NOON, expected=NO_REVISION
+                )
+    assert len(await store.history(other)) == 1
+
+
+@pytest.mark.parametrize("change", REWRITES)
+async def test_of_equal_rewrites_at_once_that_expect_a_revision_at_least_one_is_made(
+    store: StoreUnderTest, change: Change
+) -> None:
+    target = await Target.start(store)
+
+    errors = await asyncio.gather(
+        *(error_of(change(target, target.revision)) for _ in range(5))  # type: ignore[arg-type]
+    )
+
+    assert None in errors
+    allowed = {type(None), RevisionConflictError, SuffixDiffersError}
+    assert {type(error) for error in errors} <= allowed
+    assert (await store.reload(target.conversation)).revision == target.revision + 1
 
 
 async def test_an_archived_conversation_has_a_revision_too(store: StoreUnderTest) -> None:

@@ -44,7 +44,7 @@ async def test_an_unknown_path_leads_to_the_documentation(alice: Caller, path: s
         (CONVERSATIONS, "GET, HEAD, OPTIONS, POST"),
         (f"{CONVERSATIONS}/{SOME_ID}", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
         (f"{CONVERSATIONS}/{SOME_ID}/messages", "DELETE, GET, HEAD, OPTIONS, POST, PUT"),
-        (f"{CONVERSATIONS}/{SOME_ID}/messages/{SOME_ID}", "DELETE, GET, HEAD, OPTIONS"),
+        (f"{CONVERSATIONS}/{SOME_ID}/messages/{SOME_ID}", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
         (f"{CONVERSATIONS}/{SOME_ID}/context", "GET, HEAD, OPTIONS"),
         ("/v1/me", "DELETE, GET, HEAD, OPTIONS"),
         ("/v1/users/alice", "DELETE, OPTIONS, PUT"),

@@ -110,6 +110,8 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "calls before": (log.CALLS_BEFORE, {IN_ORDER}),
     "delete message": (log.DELETE, {CONVERSATION, MESSAGE}),
     "delete entry": (log.DELETE_AT, ENTRIES_IN_ORDER),
+    "put": (changes.PUT, {CONVERSATION, MESSAGE}),
+    "patch": (changes.PATCH, {CONVERSATION, MESSAGE}),
     "truncate": (changes.TRUNCATE, {*ENTRIES_IN_ORDER, MESSAGE}),
     "replace": (changes.REPLACE, {*ENTRIES_IN_ORDER, MESSAGE}),
     "get conversation": (conversations.GET, {CONVERSATION}),

@@ -14,8 +14,13 @@ from chatkeep.adapters.memory import MemoryConversations, MemoryLog, MemoryStore
 from chatkeep.adapters.memory.store import KeptConversation
 from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.context import Window
-from chatkeep.domain.editing import Replaced, Truncated
-from chatkeep.domain.errors import ChatkeepError, RetainedError, RevisionConflictError
+from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
+from chatkeep.domain.errors import (
+    ChatkeepError,
+    NotFoundError,
+    RetainedError,
+    RevisionConflictError,
+)
 from chatkeep.domain.finding import Filter, Found, MatchCount
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.log import Appended, Bounds, Created, Entry, LogPage, View, messages_in
@@ -121,6 +126,34 @@ class DeletesAnything(MemoryLog):
         return 0
 
 
+class EditsAtTheEnd(MemoryLog):
+    async def put(self, *args: Any, **kwargs: Any) -> Stored:
+        user_id, conversation_id, message, _ = args
+        with suppress(NotFoundError):
+            await self.delete(user_id, conversation_id, message.id)
+        return await super().put(*args, **kwargs)
+
+
+class EditsAgain(MemoryLog):
+    async def put(self, *args: Any, **kwargs: Any) -> Stored:
+        stored = await super().put(*args, **kwargs)
+        message = stored.message
+        if not stored.created:
+            kept = self.store.conversation(args[0], args[1])
+            message = message._replace(edited_at=args[3])
+            entry = Entry(message.position, message.created_at, message)
+            self.store.user(args[0]).rewrite(kept, entry)
+        return replace(stored, message=message)
+
+
+class ReplacesMetadata(MemoryLog):
+    async def patch(self, *args: Any, **kwargs: Any) -> Stored:
+        user_id, conversation_id, message_id, _ = args
+        nothing = MessagePatch(metadata=JsonText("null"))
+        await super().patch(user_id, conversation_id, message_id, nothing)
+        return await super().patch(*args, **kwargs)
+
+
 class TruncatesAnything(MemoryLog):
     async def truncate(self, *args: Any, **kwargs: Any) -> Truncated:
         user_id, conversation_id, _ = args
@@ -150,7 +183,7 @@ class UsesPositionsAgain(MemoryLog):
 
 
 class ReplacesAnything(MemoryLog):
-    async def replace(self, *args: Any) -> Replaced:
+    async def replace(self, *args: Any, **kwargs: Any) -> Replaced:
         user_id, conversation_id, after, _, *rest = args
         page = await self.page(
             user_id,
@@ -343,6 +376,9 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("erasure", "users", LeavesUsers),
         ("hold", "users", LeavesUsers),
         ("hold", "log", DeletesAnything),
+        ("edit", "log", EditsAtTheEnd),
+        ("edit", "log", EditsAgain),
+        ("edit", "log", ReplacesMetadata),
         ("hold", "log", TruncatesAnything),
         ("truncation", "log", TruncatesMessagesOnly),
         ("truncation", "log", UsesPositionsAgain),

@@ -25,6 +25,7 @@ JSON_ONLY = {
     "adapters.piccolo.rows._STRING",
     "domain.operations.adoption.json_columns._STRING",
     "domain.json_fields._STRING_OR_EXPONENTIAL",
+    "domain.json_merge._STRING_OR_SPACE",
 }
 # Never given what a caller wrote.
 OTHERS_DO_NOT_WRITE_IT = {

@@ -1,13 +1,13 @@
 """Scenarios of deleting: what goes with what, and what a hold keeps."""
 
+from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     KeyTakenError,
     RetainedError,
-    SuffixDiffersError,
     UserRetainedError,
 )
-from chatkeep.domain.model import Changes, Conversation
+from chatkeep.domain.model import Changes, Conversation, JsonText
 from chatkeep.domain.operations.selftest.builders import (
     KEY,
     MESSAGE_ITEM,
@@ -21,7 +21,6 @@ from chatkeep.domain.operations.selftest.checks import (
     expect,
     expect_count,
     expect_error,
-    expect_same,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 
@@ -53,40 +52,6 @@ async def erasure(store: StoreUnderTest) -> str:
     return "erasing a user deleted all their data and nothing else"
 
 
-async def truncation(store: StoreUnderTest) -> str:
-    """Delete the end of a log, or replace it if it is as expected, and leave the rest as it is."""
-    conversation = await store.start(*(new_message(text) for text in "abcd"))
-    await store.append_items(conversation, new_item(MESSAGE_ITEM), new_item(REASONING_ITEM))
-    first, second, *rest = await store.history(conversation)
-    truncated = await store.truncate(conversation, second.id)
-    expect_count(truncated.deleted, len(rest), "messages that a truncation deleted")
-    expect(await store.history(conversation) == [first, second], "a truncation left a wrong log")
-    expect_count(len(await store.list_items(conversation)), 2, "items, after a truncation")
-    [third] = await store.append(conversation, new_message("c"))
-    expect(third.position > rest[-1].position, "a position was used again after a truncation")
-    await expect_error(
-        SuffixDiffersError,
-        store.replace(conversation, new_message("x"), after=first.id, expected=[second.id]),
-        "replacing a suffix that is not the expected one",
-    )
-    expect(
-        await store.history(conversation) == [first, second, third],
-        "a replacement that was refused changed the log",
-    )
-    expected = [second.id, third.id]
-    new = [new_message("B"), new_message("C")]
-    found = await store.replace(conversation, *new, after=first.id, expected=expected)
-    expect_same(new, found.messages, "that replace others")
-    again = await store.replace(conversation, *new, after=first.id, expected=expected)
-    expect(again.messages == found.messages, "a replacement sent again got another answer")
-    expect(
-        await store.history(conversation) == [first, *found.messages],
-        "a replacement left a wrong log",
-    )
-    expect_count((await store.reload(conversation)).message_count, 3, "after a replacement")
-    return "the end of a log was deleted, and replaced where it was as expected"
-
-
 async def hold(store: StoreUnderTest) -> str:
     """Delete nothing of a conversation that is on hold, also not with its user."""
     held = await store.start(new_message("evidence"))
@@ -94,20 +59,24 @@ async def hold(store: StoreUnderTest) -> str:
     await store.conversations.change(store.user, held.id, Changes(retain=True))
     what = "deleting what is on hold"
     await expect_error(RetainedError, store.log.delete(store.user, held.id, message.id), what)
+    rewritten = new_message("rewritten", id=message.id)
+    await expect_error(RetainedError, store.put(held, rewritten), "editing what is on hold")
+    noted = MessagePatch(metadata=JsonText('{"a":1}'))
+    await expect_error(RetainedError, store.patch(held, message.id, noted), "patching on hold")
     await expect_error(
         RetainedError, store.truncate(held, message.id, keep=False), "truncating what is on hold"
     )
     await expect_error(
         RetainedError,
-        store.replace(held, after=None, expected=[message.id]),
+        store.replace(held, after=None, suffix=[message.id]),
         "replacing what is on hold",
     )
     await expect_error(RetainedError, store.conversations.delete(store.user, held.id), what)
     await expect_error(UserRetainedError, store.users.erase(store.user), what)
-    expect(await store.history(held) == [message], "what is on hold was deleted")
+    expect(await store.history(held) == [message], "what is on hold was deleted or rewritten")
     await store.conversations.change(store.user, held.id, Changes(retain=False))
     await store.conversations.delete(store.user, held.id)
-    return "what is on hold could not be deleted, until the hold was lifted"
+    return "what is on hold could not be deleted or rewritten, until the hold was lifted"
 
 
 async def start_full(store: StoreUnderTest) -> Conversation:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     ItemIdTakenError,
@@ -36,8 +37,10 @@ async def isolation(store: StoreUnderTest) -> str:
         lambda: store.log.window(me, hers.id, limit=100),
         lambda: store.log.get(me, hers.id, message),
         lambda: store.log.delete(me, hers.id, message),
+        lambda: store.put(mine, new_message("me too", id=message)),
+        lambda: store.patch(mine, message, MessagePatch(tokens=1)),
         lambda: store.truncate(mine, message),
-        lambda: store.replace(mine, after=None, expected=[message]),
+        lambda: store.replace(mine, after=None, suffix=[message]),
         lambda: store.append(mine, new_message("me too")),
         lambda: store.history(mine),
         lambda: store.append_items(mine, new_item(REASONING_ITEM)),

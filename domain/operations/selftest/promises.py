@@ -14,7 +14,8 @@ from chatkeep.domain.operations.selftest.chat import (
     text,
 )
 from chatkeep.domain.operations.selftest.concurrency import revision
-from chatkeep.domain.operations.selftest.deletion import cascade, erasure, hold, truncation
+from chatkeep.domain.operations.selftest.deletion import cascade, erasure, hold
+from chatkeep.domain.operations.selftest.editing import edit, truncation
 from chatkeep.domain.operations.selftest.isolation import atomicity, isolation, refusal
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 
@@ -30,6 +31,7 @@ PROMISES: Final[Mapping[str, Scenario]] = {
         cascade,
         erasure,
         hold,
+        edit,
         truncation,
         isolation,
         refusal,

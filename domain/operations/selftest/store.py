@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from chatkeep.domain.editing import Replaced, Truncated
+from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.finding import Filter, Sort
 from chatkeep.domain.item_log import ItemLog
 from chatkeep.domain.items import Item, ItemId
@@ -100,6 +100,17 @@ class StoreUnderTest(Stores):
         )
         return found.messages
 
+    async def put(
+        self, conversation: Conversation, message: NewMessage, *, at: datetime | None = None
+    ) -> Stored:
+        return await self.log.put(conversation.user_id, conversation.id, message, at or self.at)
+
+    async def patch(
+        self, conversation: Conversation, message_id: MessageId, patch: MessagePatch
+    ) -> Message:
+        stored = await self.log.patch(conversation.user_id, conversation.id, message_id, patch)
+        return stored.message
+
     async def truncate(
         self, conversation: Conversation, message_id: MessageId, *, keep: bool = True
     ) -> Truncated:
@@ -110,11 +121,11 @@ class StoreUnderTest(Stores):
         conversation: Conversation,
         *messages: NewMessage,
         after: MessageId | None,
-        expected: Sequence[MessageId],
+        suffix: Sequence[MessageId],
         at: datetime | None = None,
     ) -> Replaced:
         return await self.log.replace(
-            conversation.user_id, conversation.id, after, expected, messages, at or self.at
+            conversation.user_id, conversation.id, after, suffix, messages, at or self.at
         )
 
     async def history(  # noqa: PLR0913 - each is one independent part of the question

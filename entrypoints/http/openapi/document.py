@@ -9,7 +9,12 @@ import msgspec
 
 from chatkeep.domain.finding import MAX_METADATA_FILTER_BYTES, MAX_METADATA_FILTERS
 from chatkeep.domain.model import MAX_ID_CHARS
-from chatkeep.entrypoints.http.change_schemas import ReplacedOut, ReplaceMessages, TruncatedOut
+from chatkeep.entrypoints.http.change_schemas import (
+    PatchMessage,
+    ReplacedOut,
+    ReplaceMessages,
+    TruncatedOut,
+)
 from chatkeep.entrypoints.http.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
@@ -37,6 +42,7 @@ _BODIES: Final = (
     CreatedConversation,
     MessagePage,
     PatchConversation,
+    PatchMessage,
     Problem,
     PutConversation,
     ReplaceMessages,
@@ -214,7 +220,8 @@ def _add_limits(schemas: dict[str, Any], settings: Settings) -> None:
         messages = schemas["CreateConversation"]["properties"]["messages"]
         messages["maxItems"] = settings.max_batch
         schemas["ReplaceMessages"]["properties"]["messages"]["maxItems"] = settings.max_batch
-    for name in ("NewMessage", "CreateConversation", "PutConversation", "PatchConversation"):
+    with_metadata = ("CreateConversation", "PutConversation", "PatchConversation", "PatchMessage")
+    for name in ("NewMessage", *with_metadata):
         fields = schemas[name]["properties"]
         if settings.max_metadata_bytes:
             limit = f"; at most {settings.max_metadata_bytes} bytes as JSON"

@@ -101,6 +101,15 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         },
         "a turn with a tool": {"messages": [_QUESTION, _CALL, _RESULT, _ANSWER]},
     },
+    "putMessage": {
+        "the answer as it is so far": _ANSWER,
+        "an edited question": {"role": "user", "content": "Where is my order 1034?"},
+    },
+    "patchMessage": {
+        "feedback": {"metadata": {"feedback": "up"}},
+        "usage, counted later": {"metadata": {"usage": {"output": 17}}, "tokens": 17},
+        "no label any more": {"metadata": {"label": None}},
+    },
     "replaceMessages": {
         "another answer": {
             "after": _MESSAGE,

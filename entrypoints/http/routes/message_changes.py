@@ -4,25 +4,34 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Response, delete, put
+from litestar import Response, delete, patch, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter, QueryParameter
 
+from chatkeep.domain.editing import Stored
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import ConversationId, MessageId
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import require_user
 from chatkeep.entrypoints.http.body import JsonRequest
-from chatkeep.entrypoints.http.change_schemas import ReplacedOut, ReplaceMessages, TruncatedOut
+from chatkeep.entrypoints.http.change_schemas import (
+    PatchMessage,
+    ReplacedOut,
+    ReplaceMessages,
+    TruncatedOut,
+)
+from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.preconditions import ETAG_HEADER, read_expected
 from chatkeep.entrypoints.http.problems import etag, problems
+from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
-from chatkeep.entrypoints.http.schemas import to_domain
+from chatkeep.entrypoints.http.schemas import MessageOut, NewMessage, to_domain
 
 MessagePath = FromPath[Annotated[UUID, Parameter(description="which message")]]
 
 
-def message_changes(chatkeep: Chatkeep) -> Sequence[HTTPRouteHandler]:
+def message_changes(chatkeep: Chatkeep, metrics: Metrics) -> Sequence[HTTPRouteHandler]:
     """Return the handlers that delete and rewrite messages."""
 
     @delete(
@@ -31,7 +40,8 @@ def message_changes(chatkeep: Chatkeep) -> Sequence[HTTPRouteHandler]:
         summary="Truncate the conversation",
         response_description="The end is deleted.",
         status_code=200,
-        responses=problems(404, 409),
+        response_headers=[ETAG_HEADER],
+        responses=problems(404, 409, 412),
     )
     async def truncate(
         request: JsonRequest,
@@ -45,7 +55,7 @@ def message_changes(chatkeep: Chatkeep) -> Sequence[HTTPRouteHandler]:
                 QueryParameter(name="from", description="delete this message and what is after it"),
             ]
         ] = None,
-    ) -> TruncatedOut:
+    ) -> Response[TruncatedOut]:
         """Delete the end of the conversation permanently: give either `after` or `from`.
 
         All entries there are deleted, items of OpenAI's API included; 409 while the conversation is
@@ -54,25 +64,27 @@ def message_changes(chatkeep: Chatkeep) -> Sequence[HTTPRouteHandler]:
         message_id = start if after is None else after
         if message_id is None or (after is not None and start is not None):
             raise InvalidValueError("after", "give either `after` or `from`, with a message's id")
-        return TruncatedOut.from_domain(
-            await chatkeep.truncate(
-                require_user(request.user),
-                ConversationId(conversation_id),
-                MessageId(message_id),
-                keep=after is not None,
-            )
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        truncated = await chatkeep.truncate(
+            user_id,
+            its_id,
+            MessageId(message_id),
+            keep=after is not None,
+            expected=await read_expected(request, chatkeep, user_id, its_id),
         )
+        return JsonResponse(TruncatedOut.from_domain(truncated), headers=etag(truncated.revision))
 
     @put(
         "/messages",
         operation_id="replaceMessages",
         summary="Replace the end of the conversation",
         response_description="It is replaced, by this request or by an earlier, equal one.",
-        responses=problems(404, 409, body=True),
+        response_headers=[ETAG_HEADER],
+        responses=problems(404, 409, 412, body=True),
     )
     async def replace(
         request: JsonRequest, conversation_id: ConversationPath, data: JSONBody[ReplaceMessages]
-    ) -> ReplacedOut:
+    ) -> Response[ReplacedOut]:
         """Delete what is after a message and append `messages`, all or nothing.
 
         Nothing changes unless the messages there are the `expected` ones: otherwise the answer is
@@ -80,13 +92,82 @@ def message_changes(chatkeep: Chatkeep) -> Sequence[HTTPRouteHandler]:
         hold. The new messages get new places and times, also one with the id of a deleted message.
         """
         messages = await request.convert(lambda: to_domain(data.messages, chatkeep.limits))
-        return ReplacedOut.from_domain(
-            await chatkeep.replace(
-                require_user(request.user),
-                ConversationId(conversation_id),
-                messages,
-                after=None if data.after is None else MessageId(data.after),
-                expected=[MessageId(each) for each in data.expected],
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        replaced = await chatkeep.replace(
+            user_id,
+            its_id,
+            messages,
+            after=None if data.after is None else MessageId(data.after),
+            suffix=[MessageId(each) for each in data.expected],
+            expected=await read_expected(request, chatkeep, user_id, its_id),
+        )
+        return JsonResponse(ReplacedOut.from_domain(replaced), headers=etag(replaced.revision))
+
+    @put(
+        "/messages/{message_id:uuid}",
+        operation_id="putMessage",
+        summary="Store a message under its id",
+        response_description="It is in the place of the message that had this id.",
+        response_headers=[ETAG_HEADER],
+        responses={
+            **problems(404, 409, 412, body=True),
+            201: ResponseSpec(MessageOut, description="It is new, at the end."),
+        },
+    )
+    async def put_one(
+        request: JsonRequest,
+        conversation_id: ConversationPath,
+        message_id: MessagePath,
+        data: JSONBody[NewMessage],
+    ) -> Response[MessageOut]:
+        """Append the message, or replace all fields of the message that has this id.
+
+        A replaced message keeps its place and `created_at`, and gets the time of the edit as
+        `edited_at`. It is safe to send again: an equal message changes nothing. 409 for the id of a
+        message of another conversation, and to replace one while its conversation is on hold.
+        """
+        if data.id is not None and data.id != message_id:
+            raise InvalidValueError("id", "is not the id in the path; leave it out")
+        data.id = message_id
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        stored = await chatkeep.put_message(
+            user_id,
+            its_id,
+            await request.convert(lambda: data.to_domain(chatkeep.limits)),
+            expected=await read_expected(request, chatkeep, user_id, its_id),
+        )
+        if stored.created:
+            metrics.record_append(1, over_soft_limit=False)
+        return _answer(stored)
+
+    @patch(
+        "/messages/{message_id:uuid}",
+        operation_id="patchMessage",
+        summary="Change a message's metadata",
+        response_description="The message as it is now.",
+        response_headers=[ETAG_HEADER],
+        responses=problems(404, 409, 412, body=True),
+    )
+    async def patch_one(
+        request: JsonRequest,
+        conversation_id: ConversationPath,
+        message_id: MessagePath,
+        data: JSONBody[PatchMessage],
+    ) -> Response[MessageOut]:
+        """Change what is noted about a message, such as feedback, usage or labels.
+
+        `metadata` is a merge patch, so that several clients may change different members at once.
+        This is not an edit: `edited_at` stays. 409 while the conversation is on hold.
+        """
+        changes = await request.convert(lambda: data.to_domain(chatkeep.limits))
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        return _answer(
+            await chatkeep.patch_message(
+                user_id,
+                its_id,
+                MessageId(message_id),
+                changes,
+                expected=await read_expected(request, chatkeep, user_id, its_id),
             )
         )
 
@@ -114,4 +195,12 @@ def message_changes(chatkeep: Chatkeep) -> Sequence[HTTPRouteHandler]:
         )
         return Response(None, headers=etag(revision))
 
-    return [truncate, replace, delete_one]
+    return [truncate, replace, put_one, patch_one, delete_one]
+
+
+def _answer(stored: Stored) -> Response[MessageOut]:
+    return JsonResponse(
+        MessageOut.from_domain(stored.message),
+        status_code=201 if stored.created else 200,
+        headers=etag(stored.revision),
+    )

@@ -287,7 +287,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         "/conversations/{conversation_id:uuid}",
         tags=["messages"],
         security=FOR_USERS,
-        route_handlers=[append, history, context, get_one, *message_changes(chatkeep)],
+        route_handlers=[append, history, context, get_one, *message_changes(chatkeep, metrics)],
     )
 
 

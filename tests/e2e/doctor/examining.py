@@ -17,7 +17,7 @@ from tests.support.postgres import connect_args
 OF_THE_SERVER = frozenset({"durability", "maintenance", "connections", "activity", "clock"})
 
 PROMISES = (
-    *("create", "order", "counts", "retry", "cascade", "erasure", "hold", "truncation"),
+    *("create", "order", "counts", "retry", "cascade", "erasure", "hold", "edit", "truncation"),
     *("isolation", "refusal", "atomicity", "text", "items", "originals", "filters", "plain"),
     "revision",
 )
