@@ -155,8 +155,8 @@ class Created:
 class Appended:
     """The result of an append, also of a repeated one; the window after it, if requested.
 
-    `message_count` and `revision` are those of the conversation: after this append, or the current
-    ones if it is a repeated one.
+    `message_count` and `revision` are those of the conversation after this append. Of a repeated
+    append they are the current ones; the revision is the one after the expected one, if any.
     """
 
     entries: tuple[Entry, ...]

@@ -10,6 +10,15 @@ def check_revision(conversation: Conversation, expected: int | None) -> None:
         raise RevisionConflictError(conversation.id, conversation.revision)
 
 
+def revision_after(current: int, expected: int | None) -> int:
+    """Return the revision after a change that this request, or an earlier equal one, has made.
+
+    It is the one after the expected revision. Without one it is not known: then the current one.
+    So a caller never gets a revision with changes that they have not seen.
+    """
+    return current if expected is None or expected < 0 else min(current, expected + 1)
+
+
 def may_have_made(current: Conversation, changes: Changes, expected: int) -> bool:
     """Return whether these changes of the revision `expected` may have made it the `current` one.
 

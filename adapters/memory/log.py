@@ -39,6 +39,7 @@ from chatkeep.domain.model import (
     UserId,
 )
 from chatkeep.domain.pages import NO_BOUND, count_fitting
+from chatkeep.domain.revisions import revision_after
 
 
 class MemoryLog(MemoryLogChanges):
@@ -100,7 +101,7 @@ class MemoryLog(MemoryLogChanges):
             stored,
             kept.conversation.message_count,
             None if window is None else kept.window(window, max_bytes),
-            kept.conversation.revision,
+            revision_after(kept.conversation.revision, expected),
         )
 
     async def page(  # noqa: PLR0913 - each is one independent part of the question

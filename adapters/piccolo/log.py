@@ -66,6 +66,7 @@ from chatkeep.domain.model import (
     is_opening,
 )
 from chatkeep.domain.pages import NO_BOUND
+from chatkeep.domain.revisions import revision_after
 
 
 class PiccoloLog(LogChanges):
@@ -231,4 +232,4 @@ class PiccoloLog(LogChanges):
             user_id, conversation_id, entries, at, key, expected
         )
         count, revision = await self.counters(user_id, conversation_id)
-        return Appended(before, count, None, revision)
+        return Appended(before, count, None, revision_after(revision, expected))
