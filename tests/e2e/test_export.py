@@ -19,6 +19,7 @@ TALK: dict[str, Any] = {
     "title": "A talk",
     "created_at": "2024-05-01T10:00:00Z",
     "retain": True,
+    "revision": 41,
     "metadata": {"a": [1, {"b": "\u2028"}]},
     "messages": [
         {"role": "user", "content": "find \u0000 it"},
@@ -90,7 +91,7 @@ async def test_everything_comes_out_over_http_and_goes_in_again_the_same(
     lines = [json.loads(line) for line in answer.text.removesuffix("\n").split("\n")]
     assert len(lines) == 3
     [talk] = [line for line in lines if line["title"] == "A talk"]
-    assert talk["retain"] is True
+    assert (talk["retain"], talk["revision"]) == (True, 41)
     assert "retain" not in lines[0]
     assert [message["content"] for message in talk["messages"]] == ["find \0 it", None, "found"]
 

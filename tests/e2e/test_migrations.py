@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 BASELINE = "2026-11-22T05:00:00:000000"
 OPENAI_ITEMS = "2026-11-22T06:00:00:000000"
 RETAIN = "2026-11-22T09:00:00:000000"
+REVISION = "2026-11-27T04:00:00:000000"
 MIGRATIONS = sorted(
     re.findall(r'^ID = "(.+)"$', file.read_text(), re.MULTILINE)[0]
     for file in (ROOT / "piccolo_migrations").glob("chatkeep_*.py")
@@ -214,6 +215,27 @@ async def test_going_back_before_holds_and_forwards_again_keeps_the_conversation
 
     row = await connection.fetchrow("SELECT title, retain FROM conversations")
     assert tuple(row) == ("held", False)
+
+
+async def test_revisions_are_added_without_writing_the_rows_again(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    await migrate(empty_url)
+    status, output = await piccolo(empty_url, "backwards", "chatkeep", REVISION, "--auto_agree")
+    assert status == 0, output
+    # As a process of the previous version does it, also after the migration.
+    insert = "INSERT INTO conversations (user_id, title) VALUES ('ann', $1)"
+    file = "SELECT pg_relation_filenode('conversations')"
+    await connection.execute("INSERT INTO users VALUES ('ann')")
+    await connection.execute(insert, "before")
+    stored_in = await connection.fetchval(file)
+
+    assert (await migrate(empty_url))[0] == 0
+    await connection.execute(insert, "after")
+
+    rows = await connection.fetch("SELECT title, revision FROM conversations ORDER BY title")
+    assert [tuple(row) for row in rows] == [("after", 0), ("before", 0)]
+    assert await connection.fetchval(file) == stored_in
 
 
 async def test_tables_of_another_application_and_their_rows_stay_as_they_are(
