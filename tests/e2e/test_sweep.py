@@ -112,7 +112,7 @@ async def test_a_sweep_leaves_what_is_recent_or_on_hold_exactly_as_it_was(
         dict(row)
         | (
             {"status": "archived", "revision": row["revision"] + 1}
-            if row["updated_at"] < NOW - HALF_A_YEAR
+            if row["updated_at"] < NOW - HALF_A_YEAR and row["status"] == "active"
             else {}
         )
         for row in rows
