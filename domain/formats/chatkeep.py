@@ -59,6 +59,7 @@ from chatkeep.domain.model import (
     OriginalText,
     Role,
     Status,
+    same_json,
 )
 from chatkeep.domain.parts import encode_parts, has_odd_numbers, parse_parts
 
@@ -273,7 +274,7 @@ def _entry(given: Document, field: str, key: str, original: str | None) -> NewEn
     is_of_item = (
         item is not None
         and item.message is not None
-        and parts is None
+        and same_json(parts, item.message.parts)
         and name is None
         and metadata is None
         and given.keys().isdisjoint(_EXTRAS)

@@ -13,7 +13,7 @@ from uuid import UUID
 from chatkeep.domain.context import calls
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import Document
-from chatkeep.domain.formats.item_parts import write_item_parts
+from chatkeep.domain.formats.item_parts import read_item_parts, write_item_parts
 from chatkeep.domain.formats.openai_item_types import PREFIXES, complete
 from chatkeep.domain.items import MAX_ITEM_ID_CHARS, Item, ItemId, ItemText, is_item_id
 from chatkeep.domain.json_sources import Members, dump, members, value_of, write
@@ -163,7 +163,9 @@ def _message(item: Members, field: str) -> NewMessage | None:
     if not isinstance(role, str) or not (role in _ROLES or role in _FOREIGN_ROLES):
         raise InvalidValueError(f"{field}.role", f"must be one of {', '.join(_ROLES)}")
     content = _text(item, "content", field)
-    return NewMessage(role=_ROLES[role], content=content) if role in _ROLES else None
+    if role not in _ROLES:
+        return None
+    return _with_parts(NewMessage(role=_ROLES[role], content=content), item["content"].text)
 
 
 def _function_call(item: Members, field: str) -> NewMessage:
@@ -180,7 +182,16 @@ def _function_call_output(item: Members, field: str) -> NewMessage | None:
     if value_of(item, "call_id") is None:
         return None
     call_id = _string(item, "call_id", field)
-    return NewMessage(role=Role.TOOL, content=output, tool_call_id=call_id) if call_id else None
+    if not call_id:
+        return None
+    message = NewMessage(role=Role.TOOL, content=output, tool_call_id=call_id)
+    return _with_parts(message, item["output"].text)
+
+
+def _with_parts(message: NewMessage, content: str) -> NewMessage:
+    """Return the message of an item with its parts, if it has more than texts."""
+    found = read_item_parts(content)
+    return message if found is None else message._replace(content=found.text, parts=found.parts)
 
 
 _MESSAGES: Final = {

@@ -16,6 +16,7 @@ from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Limits, Message, NewMe
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     BOB,
+    KEY,
     MESSAGE_ITEM,
     NOON,
     new_conversation,
@@ -145,6 +146,39 @@ async def test_parts_become_those_of_items(store: StoreUnderTest) -> None:
     ]
     assert parts_of(asked)[1]["image_url"] == "https://example.com/a.png"
     assert [part["type"] for part in parts_of(said)] == ["output_text"]
+
+
+async def test_an_item_with_an_image_has_parts_as_a_message(store: StoreUnderTest) -> None:
+    sent = [
+        new_item(text)
+        for text in (
+            (
+                '{"role":"user","content":[{"type":"input_text","text":"see"},'
+                '{"type":"input_image","image_url":"https://example.com/\\u0061.png"}]}'
+            ),
+            MESSAGE_ITEM,
+            (
+                '{"type":"function_call_output","call_id":"c","output":[{"type":"input_file",'
+                '"file_id":"file-1"}]}'
+            ),
+        )
+    ]
+    conversation = await store.start(new_message("before"))
+
+    await store.append_items(conversation, *sent[:2], key=KEY)
+    await store.append_items(conversation, sent[2])
+
+    assert await store.append_items(conversation, *sent[:2], key=KEY)
+    items = await store.list_items(conversation)
+    assert [item.text for item in items[1:]] == [entry.item for entry in sent]
+    _, shown, plain, result = await store.history(conversation)
+    assert shown.parts == f'[{{"type":"text","text":"see"}},{IMAGE}]'
+    assert (shown.content, plain.content, plain.parts) == ("see", "a", None)
+    assert result.parts == '[{"type":"file","file":{"file_id":"file-1"}}]'
+    before, exported = await list_entries(store, conversation), await export(store)
+    await store.users.erase(ALICE)
+    assert await transfer_of(store).import_conversation(ALICE, read(exported))
+    assert await list_entries(store, conversation) == before
 
 
 def parts_of(item: Item) -> list[dict[str, object]]:

@@ -11,32 +11,53 @@ PNG: Final = "data:image/png;base64,iVBORw0KGgo="
 PDF: Final = "data:application/pdf;base64,JVBERi0xLjc="
 NOTE: Final = "data:text/plain;base64,aGVsbG8="
 
-TEXT: Final = {"type": "text", "text": "What is this?"}
-IMAGE: Final = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
-IMAGE_DATA: Final = {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}
-AUDIO: Final = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
-FILE: Final = {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}}
-FILE_TEXT: Final = {"type": "file", "file": {"filename": "note.txt", "file_data": NOTE}}
-FILE_ID: Final = {"type": "file", "file": {"file_id": "file-1"}}
-FILE_URL: Final = {"type": "file", "file": {"file_data": "https://example.com/a.pdf"}}
-REFUSAL: Final = {"type": "refusal", "refusal": "I will not."}
-UNKNOWN: Final = {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}
-BLOCK_IMAGE: Final = {
+TEXT: Final[dict[str, Any]] = {"type": "text", "text": "What is this?"}
+IMAGE: Final[dict[str, Any]] = {
+    "type": "image_url",
+    "image_url": {"url": "https://example.com/a.png"},
+}
+IMAGE_DATA: Final[dict[str, Any]] = {
+    "type": "image_url",
+    "image_url": {"url": PNG, "detail": "low"},
+}
+AUDIO: Final[dict[str, Any]] = {
+    "type": "input_audio",
+    "input_audio": {"data": "UklGRg==", "format": "wav"},
+}
+FILE: Final[dict[str, Any]] = {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}}
+FILE_TEXT: Final[dict[str, Any]] = {
+    "type": "file",
+    "file": {"filename": "note.txt", "file_data": NOTE},
+}
+FILE_ID: Final[dict[str, Any]] = {"type": "file", "file": {"file_id": "file-1"}}
+FILE_URL: Final[dict[str, Any]] = {
+    "type": "file",
+    "file": {"file_data": "https://example.com/a.pdf"},
+}
+REFUSAL: Final[dict[str, Any]] = {"type": "refusal", "refusal": "I will not."}
+UNKNOWN: Final[dict[str, Any]] = {
+    "type": "video_url",
+    "video_url": {"url": "https://example.com/a.mp4"},
+}
+BLOCK_IMAGE: Final[dict[str, Any]] = {
     "type": "image",
     "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="},
     "cache_control": {"type": "ephemeral"},
 }
-BLOCK_DOCUMENT: Final = {
+BLOCK_DOCUMENT: Final[dict[str, Any]] = {
     "type": "document",
     "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjc="},
     "title": "a.pdf",
 }
-BLOCK_TEXT: Final = {
+BLOCK_TEXT: Final[dict[str, Any]] = {
     "type": "document",
     "source": {"type": "text", "media_type": "text/plain", "data": "hello"},
 }
-BLOCK_FILE: Final = {"type": "image", "source": {"type": "file", "file_id": "file_1"}}
-BLOCK_URL: Final = {
+BLOCK_FILE: Final[dict[str, Any]] = {
+    "type": "image",
+    "source": {"type": "file", "file_id": "file_1"},
+}
+BLOCK_URL: Final[dict[str, Any]] = {
     "type": "document",
     "source": {"type": "url", "url": "https://example.com/a.pdf"},
 }
