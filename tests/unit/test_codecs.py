@@ -39,9 +39,11 @@ from chatkeep.domain.model import (
     Status,
     UserId,
 )
+from chatkeep.domain.parts import text_of
 from chatkeep.entrypoints.formats.decoding import decode
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 from tests.unit.histories import histories, limits, window
+from tests.unit.part_lists import EVERY_KIND
 from tests.unit.ui_messages import STATES
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -102,6 +104,19 @@ MESSAGES: st.SearchStrategy[dict[str, Any]] = st.builds(
 )
 
 
+SHOWN: st.SearchStrategy[dict[str, Any]] = st.builds(
+    lambda message, parts: {**message, "content": text_of(parts), "parts": as_text(parts)},
+    MESSAGES,
+    st.lists(
+        st.sampled_from([*EVERY_KIND.values()])
+        | TEXTS.map(lambda text: {"type": "text", "text": text})
+        | st.builds(lambda more, kind: {**more, "type": kind}, OBJECTS, IDS.map("x{}".format)),
+        min_size=1,
+        max_size=3,
+    ),
+)
+
+
 def entries(messages: Sequence[dict[str, Any]]) -> tuple[Entry, ...]:
     """Return the messages, stored one after the other."""
     stored = [
@@ -138,12 +153,12 @@ def fields(message: Message | NewMessage, leaves_out: frozenset[str]) -> dict[st
 def is_of_one_part(message: dict[str, Any]) -> bool:
     """Return whether the AI SDK has the same message: no calls, nor the role of developers."""
     return message["role"] is not Role.DEVELOPER and message.keys().isdisjoint(
-        {"tool_calls", "tool_call_id"}
+        {"tool_calls", "tool_call_id", "parts"}
     )
 
 
 @pytest.mark.parametrize("name", [*WRITERS])
-@given(messages=st.lists(MESSAGES, min_size=1, max_size=4))
+@given(messages=st.lists(MESSAGES | SHOWN, min_size=1, max_size=4))
 def test_what_is_written_is_read_again_but_for_what_the_format_leaves_out(
     name: FileFormat, messages: list[dict[str, Any]]
 ) -> None:

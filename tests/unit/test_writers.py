@@ -29,8 +29,21 @@ from chatkeep.domain.model import (
     Status,
     UserId,
 )
+from chatkeep.domain.parts import text_of
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.formats.markdown import Markdown
+from tests.unit.part_lists import (
+    AUDIO,
+    FILE,
+    FILE_ID,
+    FILE_URL,
+    IMAGE,
+    IMAGE_DATA,
+    REFUSAL,
+    TEXT,
+    UNKNOWN,
+    as_parts,
+)
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ID = ConversationId(UUID(int=7))
@@ -125,6 +138,82 @@ def test_markdown_reads_as_a_talk() -> None:
         "Result of call c1:\n\n"
         "```\nfound\n```\n\n"
     )
+
+
+def shown(*parts: dict[str, Any], role: Role = Role.USER, **more: Any) -> Entry:  # noqa: ANN401
+    return entry(text_of(parts), role, parts=as_parts(*parts), **more)
+
+
+def test_markdown_links_images_and_files_and_names_data() -> None:
+    written = markdown(
+        whole(shown(TEXT, IMAGE, IMAGE_DATA, AUDIO, FILE, FILE_ID, FILE_URL, REFUSAL, UNKNOWN))
+    )
+    assert written.partition("UTC\n\n")[2] == (
+        "> What is this?\n\n"
+        "Image [https://example.com/a.png](<https://example.com/a.png>)\n\n"
+        "Image: image/png, 8 bytes\n\n"
+        "Audio: wav, 4 bytes\n\n"
+        "File: a.pdf, application/pdf, 8 bytes\n\n"
+        "File: id file\\-1\n\n"
+        "File [https://example.com/a.pdf](<https://example.com/a.pdf>)\n\n"
+        "> I will not.\n\n"
+        f"Part: video\\_url, {len(json.dumps(UNKNOWN, separators=(',', ':')))} bytes as JSON\n\n"
+    )
+
+
+def test_the_parts_of_a_result_are_in_code_or_named() -> None:
+    written = markdown(whole(shown(TEXT, IMAGE_DATA, role=Role.TOOL, tool_call_id="c1")))
+    assert written.endswith("```\nWhat is this?\n```\n\nImage: image/png, 8 bytes\n\n")
+
+
+OTHER_THAN_TEXT = {"html_inline", "image", "code_inline"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a/x) [another](https://b)",
+        "https://a/x>\n# heading\n",
+        "https://a/<script>alert(1)</script>",
+        "https://a/`code` ![image](https://b) \\",
+        "HTTPS://a/?b=1&copy;&amp=2",
+        "https://a/\u202e é 🧵 \x00\x1b[31m",
+        "https://a/" + "long" * 5_000,
+        "javascript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        "data:image/png;base64,# heading\n\n<b>",
+        "file:///etc/passwd",
+        "//b/x",
+        "[a](https://b)",
+    ],
+    ids=lambda url: url[:30],
+)
+def test_no_url_reaches_out_of_its_line(url: str) -> None:
+    parts = [{"type": "image_url", "image_url": {"url": url}}, {**FILE, "file": {"file_data": url}}]
+    for part in parts:
+        written = markdown(whole(shown(TEXT, part)))
+        tokens = [token for line in MarkdownIt().parse(written) for token in line.children or ()]
+        links = [token.attrGet("href") for token in tokens if token.type == "link_open"]
+        assert len(links) == (url[:4].lower() == "http")
+        assert all(str(link).lower().startswith("https://a/") for link in links)
+        others = [token.content for token in tokens if token.type in OTHER_THAN_TEXT]
+        assert others == [str(ID)]
+        headings = [line for line in MarkdownIt().parse(written) if line.type == "heading_open"]
+        assert len(headings) == 2
+        assert all(len(line) < 500 + 2 * len(url) for line in written.split("\n"))
+        assert "\x1b" not in written
+
+
+def test_an_address_stays_the_same_as_a_link() -> None:
+    url = "https://a/b/c.png?x=1&y=%20&copy;#z"
+    written = markdown(whole(shown({"type": "image_url", "image_url": {"url": url}})))
+    [link] = [
+        token.attrGet("href")
+        for line in MarkdownIt().parse(written)
+        for token in line.children or ()
+        if token.type == "link_open"
+    ]
+    assert link == url
 
 
 # What means something in Markdown, at the beginning of a line or within it.
