@@ -68,10 +68,7 @@ def check_original(text: str, *, field: str) -> OriginalText:
 
     Raises `InvalidValueError` if it is nested deeper than `MAX_DEPTH`.
     """
-    if (
-        text.count("[") + text.count("{") > MAX_DEPTH
-        and measure_depth(text, most=MAX_DEPTH) > MAX_DEPTH
-    ):
+    if text.count("[") + text.count("{") > MAX_DEPTH and measure_depth(text) > MAX_DEPTH:
         raise InvalidValueError(field, TOO_DEEP)
     return OriginalText(text)
 

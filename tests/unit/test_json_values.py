@@ -11,6 +11,7 @@ from chatkeep.domain import json_sources, json_values
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.openai_items import parse_item
 from chatkeep.domain.items import ItemText
+from chatkeep.domain.json_fields import is_deeper
 from chatkeep.domain.json_sources import members, value_of
 from chatkeep.domain.json_values import TooManyValuesError
 from chatkeep.domain.threads import SMALL
@@ -31,6 +32,31 @@ def test_elements_are_those_of_the_parser(values: list[Any], how: dict[str, Any]
 
     assert [json.loads(each) for each in found] == values
     assert all(each == each.strip() for each in found)
+
+
+@given(value=DOCUMENTS, how=WRITINGS)
+def test_the_depth_is_that_of_what_the_parser_finds(value: object, how: dict[str, Any]) -> None:
+    found = json_values.measure_depth(f" {json.dumps(value, **how)}\n")
+
+    assert not is_deeper(value, found)
+    assert found == 0 or is_deeper(value, found - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ("[" * 600 + "]" * 600, 600),
+        ("[" + "[],{}," * 100_000 + "[]]", 2),
+        ('{"a":[' + '"[[[\\"[[[",' * 100_000 + "[]]}", 3),
+        (f'["{"[" * 200_000}", [1]]', 2),
+        (f'["{chr(92) * 2 * 100_000}", [[1]]]', 3),
+        (f"[{' ' * 200_000}[]]", 2),
+        ("", 0),
+    ],
+    ids=lambda given: str(given)[:20],
+)
+def test_the_depth_of_a_long_text(text: str, depth: int) -> None:
+    assert json_values.measure_depth(text) == depth
 
 
 @given(values=st.dictionaries(TRICKY, DOCUMENTS), how=WRITINGS)
