@@ -94,6 +94,12 @@ def numbered_items(count: int, name: str = "item") -> list[NewEntry]:
     )
 
 
+async def start_numbered(store: StoreUnderTest, count: int) -> tuple[Conversation, list[Message]]:
+    """Store a conversation of `count` messages; return both."""
+    conversation = await store.start(*numbered_messages(count))
+    return conversation, await store.history(conversation)
+
+
 async def start_mixed(store: StoreUnderTest) -> Conversation:
     """Store a conversation of items and native messages; some messages are several items."""
     conversation = await store.start(new_message("Be kind.", Role.SYSTEM), new_message("hello"))

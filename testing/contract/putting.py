@@ -16,7 +16,6 @@ from chatkeep.domain.log import EVERYTHING, View
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
     Changes,
-    Conversation,
     JsonText,
     Message,
     MessageId,
@@ -45,19 +44,13 @@ from chatkeep.testing.builders import (
     new_items,
     new_message_id,
     normalize,
-    numbered_messages,
     start_mixed,
+    start_numbered,
 )
 
 AFTER = NOON + HOUR
 PARTS = JsonText('[ {"type":"text","text":"a\\u0000"}, {"type":"x","n":1.10} ]')
 ORIGINAL = OriginalText('{ "a": 1.10, "a": "\\u0000" }')
-
-
-async def start(store: StoreUnderTest, count: int = 3) -> tuple[Conversation, list[Message]]:
-    """Store a conversation of some messages; return both."""
-    conversation = await store.start(*numbered_messages(count))
-    return conversation, await store.history(conversation)
 
 
 def as_new(message: Message, **changes: object) -> NewMessage:
@@ -68,7 +61,7 @@ def as_new(message: Message, **changes: object) -> NewMessage:
 
 
 async def test_a_new_message_is_put_at_the_end(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
     new = new_full_message()
 
     stored = await store.put(conversation, new, at=AFTER)
@@ -85,7 +78,7 @@ async def test_a_new_message_is_put_at_the_end(store: StoreUnderTest) -> None:
 
 
 async def test_a_message_is_replaced_in_its_place(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
     new = new_full_message()._replace(id=history[1].id)
 
     stored = await store.put(conversation, new, at=AFTER)
@@ -144,7 +137,7 @@ async def test_every_field_is_replaced(store: StoreUnderTest) -> None:
 async def test_one_other_field_is_an_edit_and_the_same_again_is_not(
     store: StoreUnderTest, change: dict[str, object]
 ) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
     new = as_new(history[0], **change)
 
     first = await store.put(conversation, new, at=AFTER)
@@ -156,7 +149,7 @@ async def test_one_other_field_is_an_edit_and_the_same_again_is_not(
 
 
 async def test_parts_are_replaced_as_they_are_written(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
 
     for number, parts in enumerate((PARTS, JsonText(PARTS.replace(" ", "")), None, PARTS)):
         at = NOON + number * SECOND
@@ -170,7 +163,7 @@ async def test_parts_are_replaced_as_they_are_written(store: StoreUnderTest) -> 
 
 
 async def test_true_in_place_of_one_is_an_edit(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
 
     for number, document in enumerate(('{"n":1}', '{"n":true}', '{"n":1}', '{"n":[false]}')):
         at = NOON + number * SECOND
@@ -205,8 +198,8 @@ async def test_a_put_can_be_repeated(store: StoreUnderTest) -> None:
 
 
 async def test_a_message_of_another_conversation_is_not_replaced(store: StoreUnderTest) -> None:
-    conversation, _ = await start(store)
-    other, others = await start(store)
+    conversation, _ = await start_numbered(store, 3)
+    other, others = await start_numbered(store, 3)
 
     async with assert_unchanged(store, ALICE):
         for new in (as_new(others[0]), as_new(others[0], content="other")):
@@ -217,7 +210,7 @@ async def test_a_message_of_another_conversation_is_not_replaced(store: StoreUnd
 
 
 async def test_two_users_put_a_message_under_one_id(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
     his = await store.start(user_id=BOB, id=conversation.id)
 
     assert (await store.put(his, as_new(history[0], content="Bob's"))).created
@@ -227,7 +220,7 @@ async def test_two_users_put_a_message_under_one_id(store: StoreUnderTest) -> No
 
 
 async def test_nothing_is_put_where_there_is_no_conversation(store: StoreUnderTest) -> None:
-    _, history = await start(store)
+    _, history = await start_numbered(store, 3)
 
     async with assert_unchanged(store, ALICE):
         for new in (new_message("lost"), as_new(history[0])):
@@ -236,7 +229,7 @@ async def test_nothing_is_put_where_there_is_no_conversation(store: StoreUnderTe
 
 
 async def test_nothing_on_hold_is_replaced_but_a_new_message_is_put(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
     await store.conversations.change(ALICE, conversation.id, Changes(retain=True))
 
     async with assert_unchanged(store, ALICE):
@@ -307,7 +300,7 @@ async def test_a_time_is_stored_with_a_new_message_only(store: StoreUnderTest) -
 
 
 async def test_edits_of_one_message_at_once_end_as_one_of_them(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
     edits = [as_new(history[1], content=f"edit {number}", name=str(number)) for number in range(8)]
 
     found = await asyncio.gather(*(store.put(conversation, edit, at=AFTER) for edit in edits))
@@ -325,7 +318,7 @@ async def test_edits_of_one_message_at_once_end_as_one_of_them(store: StoreUnder
 async def test_a_new_message_put_several_times_at_once_is_stored_once(
     store: StoreUnderTest,
 ) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
     message_id = new_message_id()
     calls = [
         store.put(conversation, new_message(f"version {number % 2}", id=message_id), at=AFTER)
@@ -345,7 +338,7 @@ async def test_a_new_message_put_several_times_at_once_is_stored_once(
 async def test_a_put_and_a_deletion_at_once_end_as_one_after_the_other(
     store: StoreUnderTest, round_: int
 ) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 3)
     edit = as_new(history[2], content="edited")
     calls = [
         store.put(conversation, edit, at=AFTER),
@@ -367,7 +360,7 @@ async def test_a_put_and_a_deletion_at_once_end_as_one_after_the_other(
 async def test_puts_appends_and_deletions_at_once_keep_the_count_right(
     store: StoreUnderTest,
 ) -> None:
-    conversation, history = await start(store, 6)
+    conversation, history = await start_numbered(store, 6)
     fresh = [new_message(f"fresh {number}", Role.ASSISTANT) for number in range(3)]
 
     errors = await asyncio.gather(

@@ -13,7 +13,7 @@ from chatkeep.domain.errors import (
     RetainedError,
     SuffixDiffersError,
 )
-from chatkeep.domain.model import Changes, Conversation, Message, MessageId, Role
+from chatkeep.domain.model import Changes, Message, MessageId, Role
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     BOB,
@@ -36,15 +36,10 @@ from chatkeep.testing.builders import (
     normalize,
     numbered_items,
     numbered_messages,
+    start_numbered,
 )
 
 AFTER = NOON + HOUR
-
-
-async def start(store: StoreUnderTest, count: int = 4) -> tuple[Conversation, list[Message]]:
-    """Store a conversation of some messages; return both."""
-    conversation = await store.start(*numbered_messages(count))
-    return conversation, await store.history(conversation)
 
 
 def ids_of(messages: Sequence[Message]) -> list[MessageId]:
@@ -52,7 +47,7 @@ def ids_of(messages: Sequence[Message]) -> list[MessageId]:
 
 
 async def test_a_suffix_is_replaced(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
     new = [new_full_message(), *new_messages("b", "c")]
 
     replaced = await store.replace(
@@ -86,7 +81,7 @@ async def test_the_whole_log_is_replaced_by_one_message(store: StoreUnderTest) -
 
 
 async def test_a_suffix_replaced_by_nothing_is_deleted(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
 
     for deleted in (3, 0):
         replaced = await store.replace(
@@ -101,7 +96,7 @@ async def test_a_suffix_replaced_by_nothing_is_deleted(store: StoreUnderTest) ->
 
 
 async def test_an_empty_suffix_is_replaced_only_while_it_is_empty(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
     replace = [
         store.replace(conversation, new_message(text), after=history[-1].id, suffix=[])
         for text in ("first", "second")
@@ -125,7 +120,7 @@ async def test_an_empty_suffix_is_replaced_only_while_it_is_empty(store: StoreUn
 async def test_a_suffix_that_is_not_the_expected_one_stays(
     store: StoreUnderTest, expected: list[int]
 ) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
 
     async with assert_unchanged(store, ALICE):
         with pytest.raises(SuffixDiffersError) as refusal:
@@ -140,7 +135,7 @@ async def test_a_suffix_that_is_not_the_expected_one_stays(
 
 
 async def test_of_a_long_suffix_the_first_messages_are_named(store: StoreUnderTest) -> None:
-    conversation, history = await start(store, MAX_NAMED_MORE + 10)
+    conversation, history = await start_numbered(store, MAX_NAMED_MORE + 10)
 
     with pytest.raises(SuffixDiffersError) as refusal:
         await store.replace(conversation, after=None, suffix=[history[0].id])
@@ -149,7 +144,7 @@ async def test_of_a_long_suffix_the_first_messages_are_named(store: StoreUnderTe
 
 
 async def test_a_replacement_can_be_repeated(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
     new = [new_full_message(), *new_messages("b", "c")]
 
     async def replace() -> tuple[Sequence[Message], int, int]:
@@ -170,7 +165,7 @@ async def test_a_replacement_can_be_repeated(store: StoreUnderTest) -> None:
 async def test_a_repeated_replacement_with_another_content_is_refused(
     store: StoreUnderTest,
 ) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
     new, expected = new_message("anew"), ids_of(history[2:])
     await store.replace(conversation, new, after=history[1].id, suffix=expected)
 
@@ -185,7 +180,7 @@ async def test_a_repeated_replacement_with_another_content_is_refused(
 
 
 async def test_messages_may_keep_their_ids_when_they_are_replaced(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
     kept = new_message("user 3, edited", id=history[3].id)
     also = new_message("user 2", id=history[2].id)
     expected = ids_of(history[2:])
@@ -214,7 +209,7 @@ async def test_messages_may_keep_their_ids_when_they_are_replaced(store: StoreUn
 
 
 async def test_a_replacement_deletes_the_items_behind_too(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
     await store.append_items(conversation, new_item(REASONING_ITEM), *numbered_items(3))
     messages = await store.history(conversation)
 
@@ -227,8 +222,8 @@ async def test_a_replacement_deletes_the_items_behind_too(store: StoreUnderTest)
 
 
 async def test_an_id_of_a_message_that_stays_is_taken(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
-    _, others = await start(store)
+    conversation, history = await start_numbered(store, 4)
+    _, others = await start_numbered(store, 4)
     twice = new_message("twice")
 
     async with assert_unchanged(store, ALICE):
@@ -245,7 +240,7 @@ async def test_an_id_of_a_message_that_stays_is_taken(store: StoreUnderTest) -> 
 
 
 async def test_nothing_on_hold_is_replaced_but_it_is_appended_to(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
     await store.conversations.change(ALICE, conversation.id, Changes(retain=True))
 
     async with assert_unchanged(store, ALICE):
@@ -261,8 +256,8 @@ async def test_nothing_on_hold_is_replaced_but_it_is_appended_to(store: StoreUnd
 
 
 async def test_what_is_not_there_is_not_replaced(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
-    _, others = await start(store)
+    conversation, history = await start_numbered(store, 4)
+    _, others = await start_numbered(store, 4)
     await store.start(*numbered_messages(1), user_id=BOB, id=conversation.id)
 
     async with assert_unchanged(store, ALICE, BOB):
@@ -278,7 +273,7 @@ async def test_what_is_not_there_is_not_replaced(store: StoreUnderTest) -> None:
 
 
 async def test_of_replacements_at_once_one_succeeds(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
 
     errors = await asyncio.gather(
         *(
@@ -303,7 +298,7 @@ async def test_of_replacements_at_once_one_succeeds(store: StoreUnderTest) -> No
 async def test_an_equal_replacement_sent_several_times_at_once_is_done_once(
     store: StoreUnderTest,
 ) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
     new = new_messages("a", "b")
 
     found = await asyncio.gather(
@@ -324,7 +319,7 @@ async def test_a_replacement_and_an_append_at_once_end_as_one_after_the_other(
     store: StoreUnderTest, round_: int
 ) -> None:
     """A message appended meanwhile is neither deleted unseen, nor left before the new ones."""
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 4)
     calls = [
         store.append(conversation, new_message("appended", Role.ASSISTANT)),
         store.replace(

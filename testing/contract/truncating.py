@@ -6,7 +6,7 @@ import pytest
 
 from chatkeep.domain.context import calls, select
 from chatkeep.domain.errors import MessageNotFoundError, RetainedError
-from chatkeep.domain.model import Changes, Conversation, JsonText, Message, Role
+from chatkeep.domain.model import Changes, JsonText, Role
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     BOB,
@@ -28,21 +28,16 @@ from chatkeep.testing.builders import (
     numbered_items,
     numbered_messages,
     start_mixed,
+    start_numbered,
 )
-
-
-async def start(store: StoreUnderTest, count: int = 5) -> tuple[Conversation, list[Message]]:
-    """Store a conversation of some messages; return both."""
-    conversation = await store.start(*numbered_messages(count))
-    return conversation, await store.history(conversation)
 
 
 @pytest.mark.parametrize(("keep", "left"), [(True, 3), (False, 2)])
 async def test_the_messages_behind_a_message_are_deleted(
     store: StoreUnderTest, left: int, *, keep: bool
 ) -> None:
-    conversation, history = await start(store)
-    other, others = await start(store)
+    conversation, history = await start_numbered(store, 5)
+    other, others = await start_numbered(store, 5)
 
     truncated = await store.truncate(conversation, history[2].id, keep=keep)
 
@@ -56,7 +51,7 @@ async def test_the_messages_behind_a_message_are_deleted(
 
 
 async def test_a_truncation_may_delete_nothing_or_everything(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 5)
 
     for _ in range(2):
         truncated = await store.truncate(conversation, history[-1].id)
@@ -70,7 +65,7 @@ async def test_a_truncation_may_delete_nothing_or_everything(store: StoreUnderTe
 
 
 async def test_positions_of_a_truncated_log_are_not_used_again(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 5)
     await store.truncate(conversation, history[0].id)
 
     [added] = await store.append(conversation, new_message("anew"), at=NOON - HOUR)
@@ -108,7 +103,7 @@ async def test_a_truncation_deletes_the_items_behind_too(store: StoreUnderTest) 
 async def test_a_truncation_deletes_items_where_no_message_is_behind(
     store: StoreUnderTest,
 ) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 5)
     await store.append_items(conversation, new_item(REASONING_ITEM))
 
     truncated = await store.truncate(conversation, history[-1].id)
@@ -131,7 +126,7 @@ async def test_a_truncation_begins_at_an_item_that_is_a_message(store: StoreUnde
 async def test_items_that_were_truncated_are_not_stored_again_under_their_key(
     store: StoreUnderTest,
 ) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 5)
     await store.append_items(conversation, *numbered_items(3), key=KEY)
     await store.truncate(conversation, history[-1].id)
 
@@ -174,7 +169,7 @@ async def test_a_truncation_at_a_tool_call_leaves_a_valid_context(
 
 
 async def test_nothing_on_hold_is_truncated(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
+    conversation, history = await start_numbered(store, 5)
     await store.append_items(conversation, new_item(REASONING_ITEM))
     await store.conversations.change(ALICE, conversation.id, Changes(retain=True))
 
@@ -191,8 +186,8 @@ async def test_nothing_on_hold_is_truncated(store: StoreUnderTest) -> None:
 
 
 async def test_a_message_that_is_not_there_truncates_nothing(store: StoreUnderTest) -> None:
-    conversation, history = await start(store)
-    other, others = await start(store)
+    conversation, history = await start_numbered(store, 5)
+    other, others = await start_numbered(store, 5)
     his = await store.start(*numbered_messages(2), user_id=BOB, id=conversation.id)
     [hers, *_] = await store.history(his)
 
@@ -208,7 +203,7 @@ async def test_a_message_that_is_not_there_truncates_nothing(store: StoreUnderTe
 
 
 async def test_truncations_at_once_delete_each_message_once(store: StoreUnderTest) -> None:
-    conversation, history = await start(store, 12)
+    conversation, history = await start_numbered(store, 12)
 
     found = await asyncio.gather(*(store.truncate(conversation, history[3].id) for _ in range(5)))
 
@@ -220,7 +215,7 @@ async def test_truncations_at_once_delete_each_message_once(store: StoreUnderTes
 async def test_truncations_and_appends_and_deletions_at_once_keep_the_count_right(
     store: StoreUnderTest,
 ) -> None:
-    conversation, history = await start(store, 10)
+    conversation, history = await start_numbered(store, 10)
 
     errors = await asyncio.gather(
         error_of(store.append(conversation, *numbered_messages(2, Role.ASSISTANT))),
