@@ -66,7 +66,7 @@ class JsonRequest(Request[Caller, None, State]):
     async def _read(self) -> bytes:
         """Return the body. Most arrive in one piece, which is not copied."""
         limit = self.route_handler.resolve_request_max_body_size() or math.inf
-        announced = self._header(b"content-length")
+        announced = self.find_header(b"content-length")
         if announced is not None:
             if not announced.isdigit():
                 raise ClientException("Content-Length is not a number")
@@ -118,7 +118,7 @@ class JsonRequest(Request[Caller, None, State]):
         except UnicodeDecodeError as error:
             raise _not_utf8(error) from None
 
-    def _header(self, name: bytes) -> bytes | None:
+    def find_header(self, name: bytes) -> bytes | None:
         """Return a header without building a mapping of all headers."""
         for each, value in self.scope["headers"]:
             if each == name:
@@ -126,7 +126,7 @@ class JsonRequest(Request[Caller, None, State]):
         return None
 
     def _check_content_type(self) -> None:
-        content_type = self._header(b"content-type")
+        content_type = self.find_header(b"content-type")
         if content_type is None or content_type == _JSON:
             return
         media_type = content_type.decode("latin-1").partition(";")[0].strip().lower()
@@ -138,7 +138,7 @@ class JsonRequest(Request[Caller, None, State]):
             )
 
     def _check_content_encoding(self) -> None:
-        value = self._header(b"content-encoding")
+        value = self.find_header(b"content-encoding")
         if value is None:
             return
         encoding = value.decode("latin-1").strip()

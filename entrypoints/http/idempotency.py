@@ -10,6 +10,7 @@ from chatkeep.domain.log import RequestKey
 from chatkeep.domain.request_keys import HEADER, check_key
 from chatkeep.entrypoints.http.body import JsonRequest
 
+_NAME: Final = HEADER.lower().encode()
 PARAMETER: Final[dict[str, Any]] = {
     "name": HEADER,
     "in": "header",
@@ -26,9 +27,10 @@ async def read_key(request: JsonRequest) -> RequestKey | None:
     The digest is of the method, the path, the query and the body. How the JSON of the body is
     written does not matter. Raises `InvalidValueError` for a key that cannot be stored.
     """
-    key = request.headers.get(HEADER.lower())
-    if key is None:
+    sent = request.find_header(_NAME)
+    if sent is None:
         return None
+    key = sent.decode("latin-1")
     check_key(key)
     body = await request.body()
     canonical = await request.convert(lambda: _canonical(body))

@@ -25,8 +25,9 @@ from chatkeep.entrypoints.http.responses import JsonResponse
 
 _T = TypeVar("_T")
 
-_IF_MATCH: Final = "If-Match"
-_IF_NONE_MATCH: Final = "If-None-Match"
+_IF_MATCH: Final = b"if-match"
+_IF_NONE_MATCH: Final = b"if-none-match"
+_NAMES: Final = {_IF_MATCH: "If-Match", _IF_NONE_MATCH: "If-None-Match"}
 _TAG: Final = re.compile(
     r'[ \t]*(?:(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e\x80-\xff]*)")?[ \t]*(?:,|$)'
 )
@@ -142,12 +143,11 @@ def answer_read(
     return JsonResponse(make(), headers=etag(revision))
 
 
-def _read_tags(request: JsonRequest, header: str) -> _Tags | None:
+def _read_tags(request: JsonRequest, name: bytes) -> _Tags | None:
     """Return the tags of a header, or None without the header."""
-    name = header.lower().encode()
-    values = [value for each, value in request.scope["headers"] if each == name]
-    if not values:
+    if request.find_header(name) is None:
         return None
+    values = [value for each, value in request.scope["headers"] if each == name]
     text = b",".join(values).decode("latin-1")
     if text.strip() == "*":
         return _Tags(is_any=True)
@@ -156,14 +156,14 @@ def _read_tags(request: JsonRequest, header: str) -> _Tags | None:
     while at < len(text):
         found = _TAG.match(text, at)
         if found is None:
-            raise _malformed(header)
+            raise _malformed(_NAMES[name])
         at = found.end()
         tag = found["tag"]
         is_empty = is_empty and tag is None
         if tag and _REVISION.fullmatch(tag) and int(tag) <= _MAX_REVISION:
             (strong if found["weak"] is None else weak).add(int(tag))
     if is_empty:
-        raise _malformed(header)
+        raise _malformed(_NAMES[name])
     return _Tags(strong=frozenset(strong), weak=frozenset(weak))
 
 
