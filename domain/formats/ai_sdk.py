@@ -138,6 +138,8 @@ class UIMessageWriter:
     out. Items that are not messages are left out too.
     """
 
+    messages_in = "messages"
+    skips = "items that are not messages"
     writes_empty = True
     leaves_out = frozenset(
         {
@@ -165,6 +167,9 @@ class UIMessageWriter:
     def write(self, entries: Sequence[Entry], embed: Embed) -> Sequence[object]:
         messages = [entry.message for entry in entries if entry.message is not None]
         return ui_messages(messages, embed)
+
+    def members(self, entries: Sequence[Entry], embed: Embed) -> Document:  # noqa: ARG002 - the interface
+        return {}
 
     def tail(self, conversation: Conversation, embed: Embed) -> Document:  # noqa: ARG002 - the interface
         return {}

@@ -24,6 +24,7 @@ from chatkeep.domain.formats.codec import (
     expect,
     get_optional,
     get_required,
+    mark_parts,
     objects,
     one_of,
     without,
@@ -118,7 +119,8 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     found: list[_Found] = []
     if rest.get("system"):
         system = _content(rest.pop("system"), "system.content")
-        found.append((_message(Role.SYSTEM, _text(system), {}, system, ("text",)), []))
+        instructions = _message(Role.SYSTEM, _text(system), {}, system, ("text",))
+        found.append(({**instructions, chatkeep.ORIGIN: "system"}, []))
     for index, message in enumerate(listed):
         read = _read(message, f"messages[{index}]")
         read[0][0][chatkeep.ORIGIN] = index
@@ -127,7 +129,8 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     formerly = {"metadata": metadata, "messages": [_read_formerly(each) for each, _ in found]}
     messages = [_use_parts(message, blocks) for message, blocks in found]
     made = {"metadata": metadata, "messages": messages}
-    return chatkeep.read(made, key=KEY, formerly=formerly, originals=originals)
+    line = chatkeep.read(made, key=KEY, formerly=formerly, originals=originals)
+    return mark_parts(line, KEY) if originals else line
 
 
 def _read_formerly(message: Document) -> Document:

@@ -22,6 +22,7 @@ from chatkeep.domain.formats.codec import (
     Originals,
     expect,
     get_optional,
+    mark_parts,
     objects,
     present,
     without,
@@ -66,7 +67,7 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
             "branches": {key: each for key, each in listed.items() if key not in branch},
         }
     )
-    return chatkeep.read(
+    line = chatkeep.read(
         {
             "source": f"{KEY}#{claude_id}" if claude_id else None,
             "title": name or None,
@@ -79,6 +80,7 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
         canonical=f"{KEY}:{claude_id}" if claude_id else None,
         originals=originals,
     )
+    return mark_parts(line, KEY) if originals else line
 
 
 def _message_id(claude_id: str, key: str, number: int) -> MessageId:

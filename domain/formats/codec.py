@@ -6,7 +6,7 @@ may also contain UUIDs, times and enumerations, which JSON encoders write as str
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
@@ -142,14 +142,19 @@ class Reader:
 class Writer(Protocol):
     """Writes conversations in a format: each is one document.
 
-    The document has the members of `head`, then `messages`, then those of `tail`.
+    The document has the members of `head`, then the list `messages_in`, then those of `tail`.
     """
+
+    messages_in: str
 
     writes_empty: bool
     """Whether to write a conversation without entries in this format."""
 
     leaves_out: frozenset[str]
     """The fields of a message that have no place in the format."""
+
+    skips: str
+    """The entries for which `write` returns nothing, in words."""
 
     def head(self, conversation: Conversation, embed: Embed) -> Document: ...
 
@@ -164,11 +169,18 @@ class Writer(Protocol):
         """
         ...
 
+    def members(self, entries: Sequence[Entry], embed: Embed) -> Document:
+        """Return members of the document, for entries that are written as such and in no list."""
+        ...
+
     def tail(self, conversation: Conversation, embed: Embed) -> Document: ...
 
 
 class EntryWriter(ABC):
     """A `Writer` that writes each entry on its own."""
+
+    messages_in = "messages"
+    skips = "items that are not messages"
 
     @abstractmethod
     def entry(self, entry: Entry, embed: Embed) -> Document | None:
@@ -180,6 +192,23 @@ class EntryWriter(ABC):
     def write(self, entries: Sequence[Entry], embed: Embed) -> Sequence[object]:
         documents = (self.entry(entry, embed) for entry in entries)
         return [document for document in documents if document is not None]
+
+    def members(self, entries: Sequence[Entry], embed: Embed) -> Document:  # noqa: ARG002 - the interface
+        return {}
+
+
+def mark_parts(line: Line, key: str) -> Line:
+    """Return the line with the format `key` for messages without an original.
+
+    Each is a part of a document that became several messages, of which the first has the original.
+    """
+    entries = [
+        entry
+        if entry.message is None or entry.message.original is not None
+        else entry._replace(message=entry.message._replace(format=key))
+        for entry in line.entries
+    ]
+    return replace(line, entries=tuple(entries))
 
 
 def expect(value: object, field: str, *kinds: type) -> Any:  # noqa: ANN401 - one of `kinds`

@@ -72,7 +72,8 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     if isinstance(rest.get("system"), str):
         instructions = rest.pop("system")
         if instructions:
-            messages.append({"role": Role.SYSTEM.value, "content": instructions})
+            said = {"role": Role.SYSTEM.value, "content": instructions}
+            messages.append({**said, chatkeep.ORIGIN: "system"})
     calls = AskedCalls()
     for index, turn in enumerate(turns):
         messages.append(_message(turn, index, calls))

@@ -25,6 +25,7 @@ from chatkeep.domain.formats.codec import (
     Reader,
     Writer,
 )
+from chatkeep.domain.formats.originals_writer import OriginalsWriter
 
 _SHOWN_KEYS: Final = 8
 
@@ -64,6 +65,11 @@ WRITERS: Final[Mapping[FileFormat, Writer]] = {
     FileFormat.JSONL: chatkeep.ChatkeepWriter(),
     FileFormat.OPENAI: openai_chat.OpenAIChatWriter(),
     FileFormat.AI_SDK: ai_sdk.UIMessageWriter(),
+}
+ORIGINALS: Final[Mapping[FileFormat, Writer]] = {
+    # Only what was imported from the format can be written in it.
+    FileFormat.ANTHROPIC: OriginalsWriter(anthropic.KEY, "messages"),
+    FileFormat.SHAREGPT: OriginalsWriter(sharegpt.KEY, "conversations"),
 }
 CONTEXTS: Final[Mapping[Format, Callable[[Context, Embed], Document]]] = {
     Format.OPENAI: openai_chat.write_context,

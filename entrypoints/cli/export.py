@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 import click
 
-from chatkeep.domain.formats.table import WRITERS
+from chatkeep.domain.formats.table import ORIGINALS, WRITERS
 from chatkeep.domain.model import UserId
 from chatkeep.entrypoints.bootstrap.use_cases import transfer_on
 from chatkeep.entrypoints.cli.options import on_database, progress, user_option
@@ -21,7 +21,7 @@ from chatkeep.entrypoints.visible import visible_json
 Writer = JsonLines | Markdown
 
 _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
-    **{name.value: partial(JsonLines, writer) for name, writer in WRITERS.items()},
+    **{name.value: partial(JsonLines, writer) for name, writer in {**WRITERS, **ORIGINALS}.items()},
     "markdown": Markdown,
 }
 
@@ -35,7 +35,8 @@ _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
     default="jsonl",
     show_default=True,
     help="jsonl contains everything, for `import`; markdown is for reading; openai is OpenAI's "
-    "chat format, as for fine-tuning; ai-sdk has UIMessages of Vercel's AI SDK.",
+    "chat format, as for fine-tuning; ai-sdk has UIMessages of Vercel's AI SDK; anthropic and "
+    "sharegpt have what was imported from these formats.",
 )
 @click.option(
     "--output",

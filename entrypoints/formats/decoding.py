@@ -1,5 +1,6 @@
 """Bytes of a conversation -> a document, for the codecs of `domain.formats`."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -31,14 +32,23 @@ def decode(data: bytes) -> object:
 def find_originals(data: bytes, member: str) -> Originals:
     """Return the texts of what is in a member of an object, exactly as they are in `data`.
 
-    They are found by place in a list, and by name in an object. Of a list alone, whatever `member`
-    is, they are its own elements. `data` is what `decode` accepts.
+    They are found by name if the member is an object. If it is a list, they are found by place, and
+    the other members of the object by name. Of a list alone, whatever `member` is, they are its own
+    elements. `data` is what `decode` accepts.
     """
-    is_list = data.lstrip()[:1] == b"["
-    inner = data if is_list else bytes(_members.decode(data).get(member, b""))
+    if data.lstrip()[:1] == b"[":
+        return _find_elements(data)
+    members = _members.decode(data)
+    inner = bytes(members.pop(member, b""))
     first = inner.lstrip()[:1]
     if first == b"[":
-        return {place: bytes(each).decode() for place, each in enumerate(_elements.decode(inner))}
-    if first == b"{":
-        return {name: bytes(each).decode() for name, each in _members.decode(inner).items()}
-    return NO_ORIGINALS
+        return {**_find_members(members), **_find_elements(inner)}
+    return _find_members(_members.decode(inner)) if first == b"{" else NO_ORIGINALS
+
+
+def _find_elements(data: bytes) -> Originals:
+    return {place: bytes(each).decode() for place, each in enumerate(_elements.decode(data))}
+
+
+def _find_members(members: Mapping[str, msgspec.Raw]) -> Originals:
+    return {name: bytes(each).decode() for name, each in members.items()}

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from chatkeep.domain.formats.codec import Piece, Writer
+from chatkeep.domain.formats.codec import Document, Piece, Writer
 from chatkeep.domain.formats.table import WRITERS, FileFormat
 from chatkeep.domain.log import Entry
 
@@ -23,9 +23,11 @@ class JsonLines:
 
     def __init__(self, writer: Writer = WRITERS[FileFormat.JSONL]) -> None:
         self._writer = writer
+        self._opening = f'"{writer.messages_in}":['.encode()
         # Goes before the next entry; None until the line has begun.
         self._separator: bytes | None = None
         self._held: list[Entry] = []
+        self._members: Document = {}
         self._entries_left_out = 0
         self._conversations_left_out = 0
 
@@ -34,6 +36,7 @@ class JsonLines:
         parts = []
         if piece.is_first:
             self._separator = None
+            self._members = {}
             if self._writer.writes_empty:
                 parts.append(self._begin(piece))
         for entry in piece.entries:
@@ -45,7 +48,7 @@ class JsonLines:
             if self._separator is None:
                 self._conversations_left_out += 1
             else:
-                tail = _encode(self._writer.tail(piece.conversation, msgspec.Raw))
+                tail = _encode(self._members | self._writer.tail(piece.conversation, msgspec.Raw))
                 parts += [b"]", tail[1:] if tail == b"{}" else b"," + tail[1:], b"\n"]
         return b"".join(parts)
 
@@ -53,7 +56,7 @@ class JsonLines:
         """Say what was left out since the format has no place for it; nothing if nothing was."""
         counts = []
         if self._entries_left_out:
-            counts.append(f"{self._entries_left_out} items that are not messages")
+            counts.append(f"{self._entries_left_out} {self._writer.skips}")
         if self._conversations_left_out:
             counts.append(f"{self._conversations_left_out} conversations without messages")
         return " and ".join(counts)
@@ -63,7 +66,9 @@ class JsonLines:
         if not self._held:
             return
         documents = self._writer.write(self._held, msgspec.Raw)
-        if not documents:
+        members = self._writer.members(self._held, msgspec.Raw)
+        self._members |= members
+        if not documents and not members:
             self._entries_left_out += len(self._held)
         self._held = []
         for document in documents:
@@ -74,4 +79,4 @@ class JsonLines:
     def _begin(self, piece: Piece) -> bytes:
         self._separator = b""
         head = _encode(self._writer.head(piece.conversation, msgspec.Raw))
-        return (head[:-1] if head == b"{}" else head[:-1] + b",") + b'"messages":['
+        return (head[:-1] if head == b"{}" else head[:-1] + b",") + self._opening

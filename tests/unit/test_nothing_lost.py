@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from chatkeep.domain.formats.table import READERS, FileFormat, read_any
+from chatkeep.domain.formats.table import ORIGINALS, READERS, FileFormat, read_any
 from chatkeep.entrypoints.formats.decoding import decode, find_originals
+from chatkeep.entrypoints.formats.json_lines import JsonLines
 from tests.unit.test_chatgpt import node, tree
+from tests.unit.transfers import ALICE, StoreWithTransfer
 
 USE = {"type": "tool_use", "id": "t1", "name": "find", "input": {"q": "x"}}
 TEXT = {"type": "text", "text": "a text"}
@@ -203,8 +205,9 @@ def test_a_message_has_its_document_byte_for_byte(
 
     given = find_originals(data, READERS[name].messages_in)
     found = [each.original for each in line.messages if each.original is not None]
-    assert {each.format for each in line.messages if each.original is not None} == {name}
-    assert all(each.format is None for each in line.messages if each.original is None)
+    # A message of the format without an original is part of the document before it.
+    assert line.messages[0].original is not None
+    assert {each.format for each in line.messages} == {name}
     assert found
     assert max(Counter(found).values()) == 1
     assert set(found) <= set(given.values())
@@ -219,7 +222,47 @@ def test_a_message_has_its_document_byte_for_byte(
 
 def test_originals_are_the_very_texts() -> None:
     data = b' {"n": 1, "m" : [ {"a":1, "b" : "\\u00e9\\/"} ,[ ],"x"], "o":{ "k" :{"a": 1.10}}} '
-    assert find_originals(data, "m") == {0: '{"a":1, "b" : "\\u00e9\\/"}', 1: "[ ]", 2: '"x"'}
+    found = find_originals(data, "m")
+    assert {place: text for place, text in found.items() if isinstance(place, int)} == {
+        0: '{"a":1, "b" : "\\u00e9\\/"}',
+        1: "[ ]",
+        2: '"x"',
+    }
+    assert {name: text for name, text in found.items() if isinstance(name, str)} == {
+        "n": "1",
+        "o": '{ "k" :{"a": 1.10}}',
+    }
     assert find_originals(data, "o") == {"k": '{"a": 1.10}'}
     assert find_originals(b' [{"a" : 1}]', "m") == {0: '{"a" : 1}'}
     assert find_originals(data, "n") == find_originals(data, "none") == {}
+
+
+@pytest.mark.parametrize("name", [*ORIGINALS])
+async def test_a_file_comes_back_in_its_own_format(name: FileFormat) -> None:
+    for document in FILES[name]:
+        data = json.dumps(mark(document, count(1)), indent=1, ensure_ascii=False).encode()
+        store = StoreWithTransfer()
+        line = read_any(decode(data), partial(find_originals, data))
+        assert await store.transfer.import_conversation(ALICE, line)
+        writer = JsonLines(ORIGINALS[name])
+        out = b"".join([writer.write(piece) async for piece in store.transfer.export(ALICE)])
+        assert writer.left_out() == ""
+
+        given, written = json.loads(data), json.loads(out)
+        assert out.count(b"\n") == 1
+        assert written == given
+
+        again = read_any(decode(out), partial(find_originals, out))
+        assert (again.canonical, again.title) == (line.canonical, line.title)
+        assert not await store.transfer.import_conversation(ALICE, again)
+
+
+async def test_messages_of_other_formats_are_left_out_and_counted() -> None:
+    store = StoreWithTransfer()
+    await store.take({"messages": [{"role": "user", "content": "native"}]})
+    writer = JsonLines(ORIGINALS[FileFormat.ANTHROPIC])
+    assert not b"".join([writer.write(piece) async for piece in store.transfer.export(ALICE)])
+    assert writer.left_out() == (
+        "1 messages and items without an original of the format "
+        "and 1 conversations without messages"
+    )
