@@ -381,6 +381,7 @@ class Log(Protocol):
         messages: Sequence[NewMessage],
         at: datetime,
         *,
+        key: RequestKey | None = None,
         expected: int | None = None,
     ) -> Replaced:
         """Replace everything after the message `after`, or the whole log, by `messages`.
@@ -388,10 +389,12 @@ class Log(Protocol):
         All or nothing, and only if the messages there are those of `suffix`, in that order. The
         new messages have ids, which may be those of replaced messages, and new positions. If the
         log already ends with equal messages there, nothing changes and these are returned, so the
-        call can be repeated. `updated_at` becomes `at`, but never goes back, unless `messages` are
-        empty.
+        call can be repeated. With a `key` it can also be repeated after other changes: then those
+        of its messages that still exist are returned. `updated_at` becomes `at`, but never goes
+        back, unless `messages` are empty.
         Raises `ConversationNotFoundError`; `MessageNotFoundError` for `after`;
-        `SuffixDiffersError`; `MessageIdTakenError` if a message that stays, or another one of
+        `SuffixDiffersError`; `KeyTakenError` if the key was used with another digest;
+        `MessageIdTakenError` if a message that stays, or another one of
         `messages`, has an id; `RetainedError` while the conversation is on hold, unless there is
         nothing to delete.
         """

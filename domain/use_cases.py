@@ -424,14 +424,15 @@ class Chatkeep:
         *,
         after: MessageId | None,
         suffix: Sequence[MessageId],
+        key: RequestKey | None = None,
         expected: int | None = None,
     ) -> Replaced:
         """Replace everything after a message, or the whole log, if it is the messages of `suffix`.
 
-        If the caller chose an id, the call can be repeated: it then returns what is stored.
-        Raises `ConversationNotFoundError`, `MessageNotFoundError`, `SuffixDiffersError`,
-        `MessageIdTakenError`, `RetainedError`, `RevisionConflictError`, and `InvalidValueError` or
-        `LimitExceededError` naming the field.
+        If the caller chose an id, or gave a `key`, the call can be repeated: it then returns what
+        is stored. Raises `ConversationNotFoundError`, `MessageNotFoundError`, `SuffixDiffersError`,
+        `KeyTakenError`, `MessageIdTakenError`, `RetainedError`, `RevisionConflictError`, and
+        `InvalidValueError` or `LimitExceededError` naming the field.
         """
         self._check_batch(messages)
         at = self.clock.now()
@@ -442,6 +443,7 @@ class Chatkeep:
             suffix,
             assign_ids(messages, at),
             at,
+            key=key,
             expected=expected,
         )
 

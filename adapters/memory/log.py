@@ -12,7 +12,7 @@ from chatkeep.adapters.memory.store import (
     size_of_message,
 )
 from chatkeep.domain.context import Window, calls
-from chatkeep.domain.errors import ItemIdTakenError, ItemNotFoundError, KeyTakenError
+from chatkeep.domain.errors import ItemIdTakenError, ItemNotFoundError
 from chatkeep.domain.items import ItemId, message_id_in
 from chatkeep.domain.log import (
     Appended,
@@ -58,7 +58,7 @@ class MemoryLog(MemoryLogChanges):
         existing = user.conversations.get(conversation.id)
         if existing is not None:
             if key is not None:
-                left = _left(existing, key, View.MESSAGES)
+                left = existing.left_of(key, View.MESSAGES)
                 if any(entry.item for entry in entries):
                     left = ()
                 return Created(existing.conversation, left, created=False)
@@ -69,7 +69,7 @@ class MemoryLog(MemoryLogChanges):
         stored = user.append(kept, entries, conversation.updated_at)
         kept.conversation = kept.conversation._replace(revision=conversation.revision)
         if key is not None:
-            _remember(kept, key, stored)
+            kept.remember(key, stored)
         user.conversations[conversation.id] = kept
         # Add the user only now, so that a refused create does not leave a new user behind.
         self.store.users[conversation.user_id] = user
@@ -96,7 +96,7 @@ class MemoryLog(MemoryLogChanges):
                     raise ItemIdTakenError(item_id)
             stored = self.store.user(user_id).append(kept, entries, at, expected)
             if key is not None:
-                _remember(kept, key, stored)
+                kept.remember(key, stored)
         return Appended(
             stored,
             kept.conversation.message_count,
@@ -199,7 +199,7 @@ class MemoryLog(MemoryLogChanges):
         """Return the entries of an earlier, equal append; None if there was none."""
         have_items = any(entry.item is not None for entry in entries)
         if key is not None and key.key in kept.keys:
-            return _left(kept, key, View.ITEMS if have_items else View.MESSAGES)
+            return kept.left_of(key, View.ITEMS if have_items else View.MESSAGES)
         if have_items:
             return None
         given = messages_of(entries)
@@ -229,18 +229,3 @@ def _index_of(entries: Sequence[Entry], item_id: ItemId) -> int:
         if entry.item_id == item_id or (entry.item is None and _may_have(entry, item_id)):
             return index
     raise ItemNotFoundError(item_id)
-
-
-def _remember(kept: KeptConversation, key: RequestKey, stored: Sequence[Entry]) -> None:
-    first = stored[0].position if stored else Position(kept.last_position + 1)
-    kept.keys[key.key] = (key, first, Position(first + len(stored) - 1))
-
-
-def _left(kept: KeptConversation, key: RequestKey, view: View) -> tuple[Entry, ...]:
-    """Return the entries that are left of the request with that key. Raises `KeyTakenError`."""
-    found = kept.keys.get(key.key)
-    if found is None or found[0] != key:
-        raise KeyTakenError(key.key)
-    _, first, last = found
-    there = [entry for entry in kept.entries if first <= entry.position <= last]
-    return tuple(apply_view(there, view))

@@ -16,9 +16,9 @@ from chatkeep.domain.editing import (
     match_replace,
 )
 from chatkeep.domain.errors import MessageIdTakenError
-from chatkeep.domain.log import Entry, entries_of, messages_in
+from chatkeep.domain.log import Entry, RequestKey, View, entries_of, messages_in
 from chatkeep.domain.model import ConversationId, MessageId, NewMessage, Position, UserId
-from chatkeep.domain.revisions import check_revision
+from chatkeep.domain.revisions import check_revision, revision_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class MemoryLogChanges:
         edited = edit(stored, message, at)
         if edited is not stored:
             user.rewrite(kept, Entry(edited.position, edited.created_at, edited), expected)
-        return Stored(edited.without_original(), kept.conversation.revision)
+        revision = revision_after(kept.conversation.revision, expected)
+        return Stored(edited.without_original(), revision)
 
     async def patch(
         self,
@@ -93,7 +94,8 @@ class MemoryLogChanges:
         entry = kept.at(stored.position)
         if patched is not stored and entry is not None:
             user.rewrite(kept, entry._replace(message=patched), expected)
-        return Stored(patched.without_original(), kept.conversation.revision)
+        revision = revision_after(kept.conversation.revision, expected)
+        return Stored(patched.without_original(), revision)
 
     async def truncate(
         self,
@@ -113,8 +115,9 @@ class MemoryLogChanges:
         gone = user.remove_from(kept, start, expected)
         if gone:
             kept.raise_revision(before)
+        now = kept.conversation
         return Truncated(
-            len(messages_in(gone)), kept.conversation.message_count, kept.conversation.revision
+            len(messages_in(gone)), now.message_count, revision_after(now.revision, expected)
         )
 
     async def replace(  # noqa: PLR0913, PLR0917 - each is one independent part of the call
@@ -126,9 +129,14 @@ class MemoryLogChanges:
         messages: Sequence[NewMessage],
         at: datetime,
         *,
+        key: RequestKey | None = None,
         expected: int | None = None,
     ) -> Replaced:
         kept = self.store.conversation(user_id, conversation_id)
+        if key is not None and key.key in kept.keys:
+            left = messages_in(kept.left_of(key, View.MESSAGES))
+            now = kept.conversation
+            return Replaced(left, 0, now.message_count, revision_after(now.revision, expected))
         user = self.store.user(user_id)
         position = 0 if after is None else user.message(conversation_id, after).position
         start = bisect_right(kept.entries, position, key=by_position)
@@ -136,13 +144,17 @@ class MemoryLogChanges:
         stored = match_replace(messages, there)
         before = kept.conversation.revision
         if stored is not None:
-            return Replaced(stored, 0, kept.conversation.message_count, before)
+            revision = revision_after(before, expected)
+            return Replaced(stored, 0, kept.conversation.message_count, revision)
         check_suffix([each.id for each in messages_in(there)], suffix)
         new = entries_of(messages)
         user.check_free(new, but=suffix)
         gone = user.remove_from(kept, start, expected)
         if not gone:
             check_revision(kept.conversation, expected)
-        stored = messages_in(user.append(kept, new, at)) if new else ()
+        added = user.append(kept, new, at) if new else ()
+        stored = messages_in(added)
+        if key is not None:
+            kept.remember(key, added)
         kept.raise_revision(before)
         return Replaced(stored, len(messages_in(gone)), kept.conversation.message_count, before + 1)

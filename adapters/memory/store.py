@@ -11,12 +11,13 @@ from typing import Final
 from chatkeep.domain.context import MAX_HEAD, Window, for_window
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
+    KeyTakenError,
     MessageIdTakenError,
     MessageNotFoundError,
     RetainedError,
     UserNotProvisionedError,
 )
-from chatkeep.domain.log import Entry, NewEntry, RequestKey, messages_in
+from chatkeep.domain.log import Entry, NewEntry, RequestKey, View, apply_view, messages_in
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
@@ -80,6 +81,19 @@ class KeptConversation:
         """Raise the revision by one; `before` is what it was before a change in several steps."""
         before = self.conversation.revision if before is None else before
         self.conversation = self.conversation._replace(revision=before + 1)
+
+    def remember(self, key: RequestKey, stored: Sequence[Entry]) -> None:
+        first = stored[0].position if stored else Position(self.last_position + 1)
+        self.keys[key.key] = (key, first, Position(first + len(stored) - 1))
+
+    def left_of(self, key: RequestKey, view: View) -> tuple[Entry, ...]:
+        """Return the entries that are left of the request with that key. Raises `KeyTakenError`."""
+        found = self.keys.get(key.key)
+        if found is None or found[0] != key:
+            raise KeyTakenError(key.key)
+        _, first, last = found
+        there = [entry for entry in self.entries if first <= entry.position <= last]
+        return tuple(apply_view(there, view))
 
     def check_deletable(self) -> None:
         """Raise `RetainedError` if the conversation is on hold."""

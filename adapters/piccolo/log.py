@@ -12,10 +12,8 @@ from itertools import takewhile
 import asyncpg
 
 from chatkeep.adapters.piccolo.conversations import explain_unprovisioned
-from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.log_changes import LogChanges
 from chatkeep.adapters.piccolo.log_reader import are_withheld, share_of_end
-from chatkeep.adapters.piccolo.log_repeats import Repeats
 from chatkeep.adapters.piccolo.log_statements import (
     APPEND_ITEMS,
     APPEND_ITEMS_WITH_IDS,
@@ -70,10 +68,6 @@ from chatkeep.domain.revisions import revision_after
 
 
 class PiccoloLog(LogChanges):
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        self._repeats = Repeats(engine, self)
-
     @repeated_when_gone
     async def create(
         self,

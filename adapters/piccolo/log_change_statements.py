@@ -201,6 +201,11 @@ WITH {_LOCKED}, before AS (
         )
     }
   FROM moved, unnest({array_parameters()}) WITH ORDINALITY AS given ({", ".join(MESSAGE_TYPES)}, n)
+), keyed AS (
+  INSERT INTO conversation_keys
+    (conversation_id, user_id, key, digest, first_position, last_position, created_at)
+  SELECT moved.id, moved.user_id, :key, :digest, moved.first, moved.first + :messages - 1, :at
+  FROM moved WHERE :key::text IS NOT NULL
 )
 SELECT {_PLACE} AS place, suffix.ids, locked.retain, locked.agrees, {_IS_FULL} AS is_full,
        {_GONE} AS deleted, moved.message_count, moved.first,

@@ -5,13 +5,16 @@ they are written.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
+from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.log_change_statements import PATCH, PUT, REPLACE, TRUNCATE
 from chatkeep.adapters.piccolo.log_reader import LogReader
+from chatkeep.adapters.piccolo.log_repeats import Repeats
 from chatkeep.adapters.piccolo.log_statements import DELETE, DELETE_AT, STORED
 from chatkeep.adapters.piccolo.log_values import place_values, stored_at
 from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
@@ -39,7 +42,7 @@ from chatkeep.domain.errors import (
     RevisionConflictError,
     StoreUnavailableError,
 )
-from chatkeep.domain.log import Bounds, View, entries_of, messages_in
+from chatkeep.domain.log import Bounds, RequestKey, View, entries_of, messages_in
 from chatkeep.domain.model import (
     FIRST_POSITION,
     ConversationId,
@@ -51,12 +54,17 @@ from chatkeep.domain.model import (
     UserId,
     microseconds,
 )
+from chatkeep.domain.revisions import revision_after
 
 MAX_PATCHES: Final = 100
 """How often a patch is tried while others change the same metadata."""
 
 
 class LogChanges(LogReader):
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._repeats = Repeats(engine, self)
+
     async def delete(
         self,
         user_id: UserId,
@@ -135,7 +143,7 @@ class LogChanges(LogReader):
             raise GoneError(_busy)
         if how == "equal":
             is_mine = again and found.created_at == (message.created_at or at)
-            return Stored(found, revision, created=is_mine)
+            return Stored(found, revision_after(revision, expected), created=is_mine)
         return Stored(found, revision + 1, created=how == "added")
 
     async def patch(
@@ -152,7 +160,8 @@ class LogChanges(LogReader):
         for _ in range(MAX_PATCHES):
             patched = patch.apply(stored)
             if patched is stored:
-                return Stored(stored, await self._revision(user_id, conversation_id))
+                revision = await self._revision(user_id, conversation_id)
+                return Stored(stored, revision_after(revision, expected))
             if row is not None:
                 _check_may_change(conversation_id, row)
             rows = await self._engine.fetch(
@@ -193,12 +202,14 @@ class LogChanges(LogReader):
         )
         if not rows:
             if again and not keep:  # an earlier attempt deleted the message
-                return Truncated(0, *await self.counters(user_id, conversation_id))
+                count, revision = await self.counters(user_id, conversation_id)
+                return Truncated(0, count, revision_after(revision, expected))
             raise MessageNotFoundError(message_id)
         [row] = rows
         if row["is_full"]:
             _check_may_change(conversation_id, row)
-        return Truncated(row["deleted"], row["message_count"], row["revision"] + row["gone"])
+        revision = revision_after(row["revision"] + row["gone"], expected)
+        return Truncated(row["deleted"], row["message_count"], revision)
 
     @repeated_when_gone
     async def replace(  # noqa: PLR0913, PLR0917 - each is one independent part of the call
@@ -210,13 +221,12 @@ class LogChanges(LogReader):
         messages: Sequence[NewMessage],
         at: datetime,
         *,
+        key: RequestKey | None = None,
         expected: int | None = None,
     ) -> Replaced:
-        ids = [message.id for message in messages]
-        if ids == [*suffix] and (
-            stored := await self._replaced(user_id, conversation_id, after, messages)
-        ):
-            return stored
+        place = (user_id, conversation_id, after)
+        if before := await self._replaced_before(place, suffix, messages, key):
+            return replace(before, revision=revision_after(before.revision, expected))
         values = place_values(user_id, conversation_id, len(messages), len(messages), at)
         del values["entries"]
         try:
@@ -227,6 +237,8 @@ class LogChanges(LogReader):
                 after=after,
                 suffix=[str(each) for each in suffix],
                 most=len(suffix) + MAX_NAMED_MORE + 1,
+                key=key and key.key,
+                digest=key and key.digest,
                 expected=expected,
             )
         except asyncpg.UniqueViolationError as error:
@@ -242,10 +254,8 @@ class LogChanges(LogReader):
             raise MessageNotFoundError(after)  # type: ignore[arg-type] # None has a place
         if row["late"]:
             raise GoneError(_busy)
-        if row["ids"] == ids and (
-            stored := await self._replaced(user_id, conversation_id, after, messages)
-        ):
-            return stored
+        if before := await self._replaced_before(place, row["ids"], messages, key):
+            return replace(before, revision=revision_after(before.revision, expected))
         check_suffix(row["ids"], suffix)
         await self._check_free(user_id, messages, suffix)
         if row["is_full"] and row["retain"]:
@@ -256,14 +266,24 @@ class LogChanges(LogReader):
         _, revision = await self.counters(user_id, conversation_id)
         return revision
 
-    async def _replaced(
+    async def _replaced_before(
         self,
-        user_id: UserId,
-        conversation_id: ConversationId,
-        after: MessageId | None,
+        place: tuple[UserId, ConversationId, MessageId | None],
+        suffix: Sequence[MessageId],
         messages: Sequence[NewMessage],
+        key: RequestKey | None,
     ) -> Replaced | None:
-        """Return the result of an earlier, equal call; None if there was none."""
+        """Return the result of an earlier, equal call; None if there was none.
+
+        `suffix` are the ids of the messages that are there, or are believed to be.
+        """
+        user_id, conversation_id, after = place
+        if key is not None and (
+            stored := await self._repeats.recall_replace(user_id, conversation_id, key)
+        ):
+            return stored
+        if [message.id for message in messages] != [*suffix]:
+            return None
         page = await self.page(
             user_id,
             conversation_id,
@@ -272,10 +292,10 @@ class LogChanges(LogReader):
             order=Order.ASC,
             limit=len(messages) + 1,
         )
-        stored = match_replace(messages, page.items)
-        if stored is None:
+        same = match_replace(messages, page.items)
+        if same is None:
             return None
-        return Replaced(stored, 0, *await self.counters(user_id, conversation_id))
+        return Replaced(same, 0, *await self.counters(user_id, conversation_id))
 
     async def _check_free(
         self, user_id: UserId, messages: Sequence[NewMessage], suffix: Sequence[MessageId]

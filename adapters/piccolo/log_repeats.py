@@ -13,6 +13,7 @@ from chatkeep.adapters.piccolo.log_statements import KEY, STORED, TAKEN
 from chatkeep.adapters.piccolo.log_values import have_items, most_bytes, sought_values, stored_at
 from chatkeep.adapters.piccolo.races import GoneError
 from chatkeep.adapters.piccolo.rows import to_whole_message
+from chatkeep.domain.editing import Replaced
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     ItemIdTakenError,
@@ -31,6 +32,7 @@ from chatkeep.domain.log import (
     item_ids_given,
     match_append,
     match_create,
+    messages_in,
     messages_of,
 )
 from chatkeep.domain.model import (
@@ -187,6 +189,21 @@ class Repeats:
             most_bytes(entries), lambda: match_append(conversation_id, messages, stored)
         )
         return tuple(Entry(each.position, each.created_at, each) for each in found)
+
+    async def recall_replace(
+        self, user_id: UserId, conversation_id: ConversationId, key: RequestKey
+    ) -> Replaced | None:
+        """Return the result of an earlier, equal call with that key; None if there was none.
+
+        Raises `KeyTakenError`.
+        """
+        stored = await self._find_request(user_id, conversation_id, key)
+        if stored is None:
+            return None
+        left = await self._reader.between(user_id, conversation_id, *stored, View.MESSAGES)
+        return Replaced(
+            messages_in(left), 0, *await self._reader.counters(user_id, conversation_id)
+        )
 
     async def _find_request(
         self, user_id: UserId, conversation_id: ConversationId, key: RequestKey

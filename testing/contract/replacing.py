@@ -5,20 +5,24 @@ from collections.abc import Sequence
 
 import pytest
 
-from chatkeep.domain.editing import MAX_NAMED_MORE
+from chatkeep.domain.editing import MAX_NAMED_MORE, Replaced
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
+    KeyTakenError,
     MessageIdTakenError,
     MessageNotFoundError,
     RetainedError,
     SuffixDiffersError,
 )
+from chatkeep.domain.log import RequestKey
 from chatkeep.domain.model import Changes, Message, MessageId, Role
 from chatkeep.domain.operations.selftest.builders import (
     ALICE,
     BOB,
     HOUR,
+    KEY,
     NOON,
+    OTHER_KEY,
     REASONING_ITEM,
     new_conversation,
     new_item,
@@ -339,3 +343,78 @@ async def test_a_replacement_and_an_append_at_once_end_as_one_after_the_other(
     else:
         assert found == ["user 2", "user 3", "appended"]
     assert (await store.reload(conversation)).message_count == 2 + len(found)
+
+
+async def test_with_a_key_a_replacement_is_repeated_after_other_changes(
+    store: StoreUnderTest,
+) -> None:
+    conversation, history = await start_numbered(store, 4)
+
+    async def replace(key: RequestKey = KEY) -> Replaced:
+        """Replace by messages with new ids, as a request without ids has each time."""
+        return await store.replace(
+            conversation,
+            *new_messages("a", "b"),
+            after=history[1].id,
+            suffix=ids_of(history[2:]),
+            at=AFTER,
+            key=key,
+        )
+
+    first = await replace()
+    assert (await replace()).messages == first.messages
+    await store.append(conversation, new_message("more"))
+    await store.log.delete(ALICE, conversation.id, first.messages[0].id)
+    await store.log.delete(ALICE, conversation.id, history[1].id)
+
+    async with assert_unchanged(store, ALICE):
+        again = await replace()
+        assert (again.messages, again.deleted) == (first.messages[1:], 0)
+        assert (again.message_count, again.revision) == (3, first.revision + 3)
+        with pytest.raises(KeyTakenError):
+            await replace(OTHER_KEY)
+
+
+async def test_a_key_that_is_taken_replaces_nothing(store: StoreUnderTest) -> None:
+    conversation, history = await start_numbered(store, 4)
+    await store.append_items(conversation, new_item(REASONING_ITEM), key=KEY)
+
+    async with assert_unchanged(store, ALICE):
+        with pytest.raises(KeyTakenError):
+            await store.replace(
+                conversation, new_message("x"), after=history[3].id, suffix=[], key=OTHER_KEY
+            )
+    assert len(await store.list_items(conversation)) == 5
+
+
+async def test_a_replacement_by_nothing_is_repeated_with_its_key(store: StoreUnderTest) -> None:
+    conversation, history = await start_numbered(store, 4)
+
+    for deleted in (3, 0):
+        replaced = await store.replace(
+            conversation, after=history[0].id, suffix=ids_of(history[1:]), key=KEY
+        )
+        assert (replaced.messages, replaced.deleted) == ((), deleted)
+        await store.append(conversation, new_message("more"))
+    assert (await store.reload(conversation)).message_count == 3
+
+
+async def test_one_of_equal_replacements_with_a_key_at_once_is_made(store: StoreUnderTest) -> None:
+    conversation, history = await start_numbered(store, 4)
+
+    found = await asyncio.gather(
+        *(
+            store.replace(
+                conversation,
+                *new_messages("a", "b"),
+                after=history[1].id,
+                suffix=ids_of(history[2:]),
+                key=KEY,
+            )
+            for _ in range(6)
+        )
+    )
+
+    assert {each.messages for each in found} == {found[0].messages}
+    assert sum(each.deleted for each in found) == 2
+    assert await store.history(conversation) == [*history[:2], *found[0].messages]

@@ -231,6 +231,10 @@ async def test_an_edit_again_is_a_success_whatever_it_expects(store: StoreUnderT
         for expected in (current - 1, NO_REVISION):
             async with assert_unchanged(store, ALICE):
                 assert (await call(expected)).revision == current
+        # A caller is never given a revision with changes that they have not seen.
+        await store.conversations.change(user, its_id, Changes(title="somebody else's"))
+        assert (await call(current - 1)).revision == current
+        current += 1
 
 
 async def test_an_id_that_is_taken_and_another_suffix_are_refused_before_the_revision(

@@ -195,3 +195,20 @@ async def test_a_replacement_has_the_limits_of_an_append(alice: Caller) -> None:
         refused(answer, 422, "limit-exceeded", field)
 
     assert await listed(alice, path) == messages
+
+
+async def test_a_replacement_is_made_once_under_its_key(alice: Caller) -> None:
+    conversation, messages = await start(alice)
+    path = at(conversation, "messages")
+    body = {"after": messages[1]["id"], "expected": ids(messages[2:]), "messages": [says("edited")]}
+    key = {"Idempotency-Key": "turn 7"}
+
+    first = await alice.put(path, json=body, headers=key)
+    await appended(alice, conversation, says("more"))
+    again = await alice.put(path, json=body, headers=key)
+    other = await alice.put(path, json=body | {"messages": []}, headers=key)
+
+    assert again.json() == first.json() | {"deleted": 0, "message_count": 4}
+    refused(other, 409, "id-taken")
+    stored = await listed(alice, path)
+    assert [each["content"] for each in stored[2:]] == ["edited", "more"]

@@ -123,9 +123,10 @@ class StoreUnderTest(Stores):
         after: MessageId | None,
         suffix: Sequence[MessageId],
         at: datetime | None = None,
+        key: RequestKey | None = None,
     ) -> Replaced:
         return await self.log.replace(
-            conversation.user_id, conversation.id, after, suffix, messages, at or self.at
+            conversation.user_id, conversation.id, after, suffix, messages, at or self.at, key=key
         )
 
     async def history(  # noqa: PLR0913 - each is one independent part of the question

@@ -21,6 +21,7 @@ from chatkeep.entrypoints.http.change_schemas import (
     ReplaceMessages,
     TruncatedOut,
 )
+from chatkeep.entrypoints.http.idempotency import read_key
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.preconditions import ETAG_HEADER, read_expected
 from chatkeep.entrypoints.http.problems import etag, problems
@@ -99,6 +100,7 @@ def message_changes(chatkeep: Chatkeep, metrics: Metrics) -> Sequence[HTTPRouteH
             messages,
             after=None if data.after is None else MessageId(data.after),
             suffix=[MessageId(each) for each in data.expected],
+            key=await read_key(request),
             expected=await read_expected(request, chatkeep, user_id, its_id),
         )
         return JsonResponse(ReplacedOut.from_domain(replaced), headers=etag(replaced.revision))
