@@ -30,8 +30,8 @@ MAX_NAMED_MORE: Final = 100
 class Stored:
     """The result of a put or a patch: the message without its original.
 
-    `created` means that it is new. `revision` is that of the conversation after this call, as in all
-    results: of a repeated call the one after the expected revision (`revision_after`).
+    `created` means that it is new. `revision` is that of the conversation after this call, as in
+    all results: of a repeated call the one after the expected revision (`revision_after`).
     """
 
     message: Message
