@@ -16,13 +16,13 @@ from chatkeep.domain.formats.ai_sdk_messages import (
     TEXT,
     UIMessage,
     UIPart,
+    object_in,
     reason_in,
     steps,
     texts,
 )
 from chatkeep.domain.formats.codec import Document
 from chatkeep.domain.formats.tool_calls import make_call
-from chatkeep.domain.json_sources import members, value_of
 from chatkeep.domain.model import Role
 
 _DENIED: Final = "Tool call execution denied."
@@ -84,7 +84,7 @@ def _blocks(step: Sequence[UIPart]) -> Iterator[list[UIPart]]:
             yield [part]
             continue
         block.append(part)
-        is_ran = value_of(part.members, "providerExecuted") is True
+        is_ran = part.value.get("providerExecuted") is True
         has_result = is_ran and _result(part) is not None
     if block:
         yield block
@@ -131,20 +131,17 @@ def _result(part: UIPart) -> str | None:
         return None
     state = part.string("state")
     if state == OUTPUT_AVAILABLE:
-        return None if value_of(part.members, "preliminary") is True else _output(part)
+        return None if part.value.get("preliminary") is True else _output(part)
     if state == OUTPUT_ERROR:
         return part.string("errorText")
-    given = part.members.get("approval")
-    approval = (None if given is None else members(given.text)) or {}
-    is_denied = state == "approval-responded" and value_of(approval, "approved") is False
+    approval = object_in(part.value, part.source, "approval") or {}
+    is_denied = state == "approval-responded" and approval.get("approved") is False
     return reason_in(approval) or _DENIED if is_denied or state == "output-denied" else None
 
 
 def _output(part: UIPart) -> str:
-    output = part.members.get("output")
-    if output is None:  # JavaScript's undefined is not written
-        return ""
-    return part.string("output") if output.text.startswith('"') else output.text
+    output = part.value.get("output", "")  # JavaScript's undefined is not written
+    return output if isinstance(output, str) else part.members()["output"].text
 
 
 def _input(part: UIPart) -> str:
@@ -154,8 +151,9 @@ def _input(part: UIPart) -> str:
     """
     is_error = part.string("state") == OUTPUT_ERROR
     for name in _INPUTS if is_error else _INPUTS[:1]:
-        given = part.members.get(name)
-        if given is not None and given.text != "null":
-            text = part.string(name)
-            return text if is_error and given.text.startswith('"') else given.text
+        given = part.value.get(name)
+        if is_error and isinstance(given, str):
+            return given
+        if given is not None:
+            return part.members()[name].text
     return _NO_INPUT

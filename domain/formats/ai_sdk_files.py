@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chatkeep.domain.formats.ai_sdk_messages import FILE, UIMessage, UIPart, steps, texts
+from chatkeep.domain.formats.ai_sdk_messages import FILE, UIMessage, UIPart, object_in, steps, texts
 from chatkeep.domain.formats.codec import Document
-from chatkeep.domain.json_sources import value_of
 from chatkeep.domain.model import Role
 
 _DATA_URL: Final = re.compile(r"data:([^;,]*)(?:;[^,]*)?,")
@@ -22,8 +21,8 @@ _ANY_FILE: Final = "application/octet-stream"
 def to_content_part(part: UIPart) -> Document | None:
     """Return the content part of a `file` part; None without a URL and an id of OpenAI."""
     url, media_type = part.string("url"), part.string("mediaType").lower()
-    reference = value_of(part.members, "providerReference")
-    file_id = reference.get("openai") if isinstance(reference, Mapping) else None
+    reference = object_in(part.value, part.source, "providerReference") or {}
+    file_id = reference.get("openai")
     if not url and not (isinstance(file_id, str) and file_id):
         return None
     if url and media_type.startswith("image/"):

@@ -6,15 +6,16 @@ They are read from their texts, so that what a tool got and gave stays as it was
 unknown types, and unknown members, are accepted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, cast
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import one_of, path
 from chatkeep.domain.json_fields import UNPAIRED_SURROGATE, is_unicode
-from chatkeep.domain.json_sources import Members, members, parts, value_of
+from chatkeep.domain.json_sources import Members, Source, members, parts, value_of
 from chatkeep.domain.json_values import TooManyValuesError
 from chatkeep.domain.model import Role
+from chatkeep.domain.threads import SMALL
 
 TEXT: Final = "text"
 FILE: Final = "file"
@@ -39,28 +40,39 @@ _STRINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "reasoning-file": ("mediaType", "url"),
     DYNAMIC_TOOL: ("toolName", *_OF_TOOLS),
 }
+# In a message without these words no part needs a source.
+_WITH_SOURCES: Final = ("tool", "steering")
 _OLD_PART: Final = "tool-invocation"
 _OLD: Final = "is of version 4 of the AI SDK or earlier; send a UIMessage, with `parts`"
 
 
 class UIPart(NamedTuple):
-    """A part of a UIMessage. `kind` is its `type`; `parts` are those in a `steering-message`."""
+    """A part of a UIMessage. `kind` is its `type`; `parts` are those in a `steering-message`.
+
+    `value` is decoded, but lists and objects in a large message are not. A call of a tool has its
+    `source`, the text of all of it.
+    """
 
     kind: str
-    members: Members
+    value: Mapping[str, object]
+    source: str
     parts: tuple["UIPart", ...] = ()
 
     @property
     def tool(self) -> str | None:
         """The name of the tool that the part is a call of; None for any other part."""
         if self.kind == DYNAMIC_TOOL:
-            return str(value_of(self.members, "toolName"))
+            return self.string("toolName")
         return self.kind.removeprefix(TOOL) if self.kind.startswith(TOOL) else None
 
     def string(self, name: str) -> str:
         """Return a member that is a string; "" for anything else."""
-        value = value_of(self.members, name)
+        value = self.value.get(name)
         return value if isinstance(value, str) else ""
+
+    def members(self) -> Members:
+        """Return the members of a call, each with its text."""
+        return members(self.source) or {}
 
 
 class UIMessage(NamedTuple):
@@ -110,9 +122,20 @@ def texts(listed: Sequence[UIPart]) -> Iterator[str]:
     return (part.string("text") for part in listed if part.kind == TEXT)
 
 
-def reason_in(approval: Members) -> str:
+def object_in(value: Mapping[str, object], source: str, name: str) -> Mapping[str, object] | None:
+    """Return a member that is an object; {} if it is null or absent; None if it is neither."""
+    found = value.get(name)
+    if found is ...:  # not decoded
+        inner = members((members(source) or {})[name].text)
+        return None if inner is None else {each: inner[each].value for each in inner}
+    if found is None:
+        return {}
+    return found if isinstance(found, Mapping) else None
+
+
+def reason_in(approval: Mapping[str, object]) -> str:
     """Return why the call was approved or denied; "" if no reason was given."""
-    reason = value_of(approval, "reason")
+    reason = approval.get("reason")
     return reason if isinstance(reason, str) else ""
 
 
@@ -122,66 +145,71 @@ def _parse(text: str, field: str) -> UIMessage:
         raise InvalidValueError(field, "is not a JSON object")
     if "parts" not in found and "content" in found:
         raise InvalidValueError(path(field, "parts"), f"is missing: the message {_OLD}")
-    message_id = value_of(found, "id")
-    if message_id is not None:
-        message_id = _string(found, "id", field)
-    role = one_of(_ROLES, _string(found, "role", field), path(field, "role"))
+    own: dict[str, object] = {
+        str(name): value_of(found, name) for name in ("id", "role") if name in found
+    }
+    message_id = None if own.get("id") is None else _string(own, "id", field)
+    role = one_of(_ROLES, _string(own, "role", field), path(field, "role"))
     metadata = found.get("metadata")
     return UIMessage(
         message_id or "",
         role,
-        _parts(found, field),
+        _parts(found.get("parts"), field),
         None if metadata is None or not metadata.text.startswith("{") else metadata.text,
     )
 
 
-def _parts(found: Members, field: str) -> tuple[UIPart, ...]:
+def _parts(listed: Source | None, field: str) -> tuple[UIPart, ...]:
     field = path(field, "parts")
-    listed = found.get("parts")
     if listed is None or not listed.text.startswith("["):
         raise InvalidValueError(field, "is missing" if listed is None else "must be an array")
+    found: Iterable[tuple[object, str]]
+    if len(listed.text) > SMALL or any(kind in listed.text for kind in _WITH_SOURCES):
+        found = parts(listed.text)
+    else:  # the values are decoded already
+        found = ((value, "") for value in cast("list[object]", listed.value))
     return tuple(
-        _part(source, f"{field}[{index}]") for index, (_, source) in enumerate(parts(listed.text))
+        _part(value, source, f"{field}[{index}]") for index, (value, source) in enumerate(found)
     )
 
 
-def _part(source: str, field: str) -> UIPart:
-    found = members(source)
-    if found is None:
+def _part(value: object, source: str, field: str) -> UIPart:
+    if not isinstance(value, Mapping):
         raise InvalidValueError(field, "must be an object")
-    kind = _string(found, "type", field)
+    kind = _string(value, "type", field)
     if not kind:
         raise InvalidValueError(path(field, "type"), "is empty")
-    if kind == _OLD_PART and "toolInvocation" in found:
+    if kind == _OLD_PART and "toolInvocation" in value:
         raise InvalidValueError(path(field, "type"), f"is {kind}: the message {_OLD}")
     is_tool = kind.startswith(TOOL)
     for name in _OF_TOOLS if is_tool else _STRINGS.get(kind, ()):
-        _string(found, name, field)
+        _string(value, name, field)
+    if kind == STEERING:
+        within = (members(source) or {}).get("parts")
+        return UIPart(kind, value, source, _parts(within, field))
     if is_tool or kind == DYNAMIC_TOOL:
-        _check_tool(found, field)
-    return UIPart(kind, found, _parts(found, field) if kind == STEERING else ())
+        _check_tool(value, source, field)
+    return UIPart(kind, value, source)
 
 
-def _check_tool(found: Members, field: str) -> None:
-    if value_of(found, "state") == OUTPUT_ERROR:
-        _string(found, "errorText", field)
-    approval = found.get("approval")
-    if approval is not None and not approval.text.startswith(("{", "null")):
+def _check_tool(value: Mapping[str, object], source: str, field: str) -> None:
+    if value.get("state") == OUTPUT_ERROR:
+        _string(value, "errorText", field)
+    if isinstance(value.get("output"), str):
+        _string(value, "output", field)
+    approval = object_in(value, source, "approval")
+    if approval is None:
         raise InvalidValueError(path(field, "approval"), "must be an object")
-    if approval is not None and (inner := members(approval.text)) and reason_in(inner):
-        _string(inner, "reason", path(field, "approval"))
-    output = found.get("output")
-    if output is not None and output.text.startswith('"'):
-        _string(found, "output", field)
+    if reason_in(approval):
+        _string(approval, "reason", path(field, "approval"))
 
 
-def _string(found: Members, name: str, field: str) -> str:
+def _string(value: Mapping[str, object], name: str, field: str) -> str:
     """Return a required string. Raises `InvalidValueError`."""
-    if name not in found:
-        raise InvalidValueError(path(field, name), "is missing")
-    value = found[name].value
-    if not isinstance(value, str):
-        raise InvalidValueError(path(field, name), "must be a string")
-    if not value.isascii() and not is_unicode(value):
+    found = value.get(name)
+    if not isinstance(found, str):
+        reason = "must be a string" if name in value else "is missing"
+        raise InvalidValueError(path(field, name), reason)
+    if not found.isascii() and not is_unicode(found):
         raise InvalidValueError(path(field, name), UNPAIRED_SURROGATE)
-    return value
+    return found

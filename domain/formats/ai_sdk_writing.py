@@ -1,6 +1,7 @@
 """Writes messages of any format as UIMessages."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -22,6 +23,8 @@ _ROLES: Final = {
     Role.ASSISTANT: "assistant",
     Role.TOOL: "assistant",
 }
+# Most documents begin with their id.
+_HAS_ID: Final = re.compile(r'\s*\{\s*"id"\s*:\s*"[^"]')
 _ON_ONE_LINE: Final = str.maketrans("\n\r", "  ")
 
 
@@ -64,6 +67,8 @@ def _with_id(original: str, message: Message) -> str:
     """
     if "\n" in original or "\r" in original:  # between values: a string cannot contain them
         original = original.translate(_ON_ONE_LINE)
+    if _HAS_ID.match(original):
+        return original
     found = members(original)
     if found is None or value_of(found, "id") not in (None, ""):
         return original
