@@ -378,3 +378,34 @@ async def test_a_context_may_begin_with_one_and_has_its_tokens(alice: Caller) ->
     assert fits == whole
     assert [each["role"] for each in short["messages"]] == ["user"]
     assert short["truncated"] is True
+
+
+async def test_an_answer_is_written_again_under_its_id(alice: Caller) -> None:
+    its_id = an_id()
+    asked = assistant(tool("approval-requested")) | {"id": its_id}
+    done = assistant(tool("output-available"), TEXT) | {"id": its_id}
+    conversation = await started(alice, sends(SAMPLES["a question"]), sends(asked), says("Thanks."))
+    path = at(conversation, "messages", its_id)
+
+    put = await alice.put(path, json=sends(done))
+
+    assert (put.status_code, put.json()["content"]) == (200, TEXT["text"])
+    page = (await alice.get(at(conversation, "messages?format=ai-sdk"))).json()["items"]
+    assert [each["role"] for each in page] == ["user", "assistant", "user"]
+    assert page[1] == done
+    assert [each["role"] for each in (await contexts(alice, conversation))["openai"]] == [
+        *("user", "assistant", "tool", "user")
+    ]
+    other = await alice.put(path, json=sends(done | {"id": an_id()}))
+    refused(other, 422, "invalid-value", "id")
+
+
+async def test_a_note_about_a_message_does_not_change_what_was_sent(alice: Caller) -> None:
+    conversation = await started(alice, sends(SAMPLES["an answer"]))
+    [stored] = await listed(alice, at(conversation, "messages"))
+    path = at(conversation, "messages", stored["id"])
+
+    patched = await alice.patch(path, json={"metadata": {"rating": 5}})
+
+    assert patched.json()["metadata"] == {"totalTokens": 12, "model": "gpt", "rating": 5}
+    assert (await alice.get(f"{path}?format=ai-sdk")).json() == SAMPLES["an answer"]
