@@ -110,7 +110,7 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     metadata = {KEY: rest} if rest else None
     formerly = {"metadata": metadata, "messages": _read_formerly(listed, messages)}
     for sent, message in zip(listed, messages, strict=True):
-        _use_parts(sent, message)
+        use_parts(sent, message)
     made = {"metadata": metadata, "messages": messages}
     return chatkeep.read(made, key=KEY, formerly=formerly, originals=originals)
 
@@ -182,7 +182,7 @@ def read_message(given: Document, index: int, calls: AskedCalls, where: str) -> 
     return message
 
 
-def _use_parts(given: Document, message: Document) -> None:
+def use_parts(given: Document, message: Document) -> None:
     """Make a list of content parts the content of the message, if each is one."""
     parts = given.get("content")
     if not isinstance(parts, list) or not are_parts(parts):

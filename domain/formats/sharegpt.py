@@ -180,6 +180,8 @@ def _chat_message(turn: Document, index: int, calls: AskedCalls, where: str) -> 
         named = {"from": speaker, "value": said, **without(turn, "role", "content")}
         return _message(named, index, calls)
     message = openai_chat.read_message({**turn, "role": role.value}, index, calls, where)
+    if role is not Role.TOOL:  # several results of one call are joined
+        openai_chat.use_parts(turn, message)
     kept: Document = (message.pop("metadata") or {}).get(openai_chat.KEY, {})
     if speaker != role.value:
         kept["role"] = speaker

@@ -211,7 +211,7 @@ def test_results_of_sharegpt_answer_the_calls_of_their_turn_in_order() -> None:
         return {"from": speaker, "value": text}
 
     calls_of = [json.dumps({"name": name, "arguments": {}}) for name in "ab"]
-    turns = [
+    turns: list[dict[str, Any]] = [
         says("human", "q"),
         *(says("function_call", call) for call in calls_of),
         says("observation", "of a"),
@@ -235,7 +235,7 @@ def test_results_of_sharegpt_answer_the_calls_of_their_turn_in_order() -> None:
 
 def test_what_sharegpt_has_no_place_for_is_kept() -> None:
     call = json.dumps({"name": "f", "arguments": {}, "id": "x"})
-    turns = [
+    turns: list[dict[str, Any]] = [
         {"from": "bing", "value": "a"},
         {"from": "tool_call", "value": call},
         {"from": "function-response", "value": "b"},
@@ -252,11 +252,11 @@ def test_what_sharegpt_has_no_place_for_is_kept() -> None:
 
 def test_turns_with_a_role_and_content_are_read_too() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
-    parts = [{"type": "image_url", "image_url": {"url": "u"}}, {"type": "text", "text": "see"}]
-    turns = [
+    content = [{"type": "image_url", "image_url": {"url": "u"}}, {"type": "text", "text": "see"}]
+    turns: list[dict[str, Any]] = [
         {"role": "system", "content": "S"},
         {"role": "human", "content": "q"},
-        {"role": "user", "content": parts},
+        {"role": "user", "content": content},
         {"role": "assistant", "content": None, "tool_calls": [call, {**call, "id": "c2"}]},
         {"role": "tool", "content": "1"},
         {"role": "tool", "content": "2", "tool_call_id": "c2", "name": "find"},
@@ -281,7 +281,7 @@ def test_turns_with_a_role_and_content_are_read_too() -> None:
     ]
     assert metadata(found.messages[0]) == {}
     assert metadata(found.messages[1]) == {"sharegpt": {"role": "human"}}
-    assert metadata(found.messages[2]) == {"sharegpt": {"content": parts}}
+    assert (parts(found.messages[2]), metadata(found.messages[2])) == (content, {})
     assert metadata(found.messages[8]) == {"sharegpt": {"role": "gpt", "weight": 0}}
 
 
