@@ -208,7 +208,7 @@ async def test_deep_tool_calls_of_a_batch_are_refused_by_their_place(
         (b'{"role": 1}', 422, "role"),
         (b'{"role": "%b"}' % (b"x" * 100_000), 422, "role"),
         (b'{"role": "user", "content": 1}', 422, "content"),
-        (b'{"role": "user", "content": ["x"]}', 422, "content"),
+        (b'{"role": "user", "content": ["x"]}', 422, "content[0]"),
         (b'{"role": "user"}', 422, "content"),
         (b'{"role": "user", "content": "x", "id": "%b"}' % (b"1" * 100_000), 422, "id"),
         (b'{"role": "user", "content": "x", "metadata": []}', 422, "metadata"),
