@@ -4,6 +4,7 @@ Each carries its data, and a message that may be shown to a caller.
 """
 
 from collections.abc import Sequence
+from urllib.parse import quote
 from uuid import UUID
 
 
@@ -116,9 +117,10 @@ class RetainedError(ConflictError):
     """The conversation is on hold, so nothing in it may be deleted or rewritten."""
 
     def __init__(self, conversation_id: UUID) -> None:
+        path = quote(str(conversation_id), safe="")
         super().__init__(
             f"Conversation {conversation_id} is on hold: nothing in it may be deleted or rewritten."
-            f" A service key lifts the hold first: PATCH /v1/conversations/{conversation_id} "
+            f" A service key lifts the hold first: PATCH /v1/conversations/{path} "
             '{"retain": false}.'
         )
         self.conversation_id = conversation_id

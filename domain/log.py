@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 
 from chatkeep.domain.context import Window
 from chatkeep.domain.errors import ConversationIdTakenError, ItemIdTakenError, MessageIdTakenError
+from chatkeep.domain.ids import of_conversation, same_id
 from chatkeep.domain.items import ItemId, ItemText, message_id_in
 from chatkeep.domain.model import (
     FIRST_POSITION,
@@ -209,19 +210,24 @@ def entries_of(messages: Iterable[NewMessage]) -> list[NewEntry]:
 
 
 def assign_ids(
-    messages: Sequence[NewMessage], at: datetime, *, seed: UUID | None = None
+    messages: Sequence[NewMessage],
+    at: datetime,
+    *,
+    within: ConversationId,
+    seed: UUID | None = None,
 ) -> list[NewMessage]:
-    """Return the messages of a batch, with new ids for those that have none.
+    """Return the messages of a batch for a conversation, with new ids for those that have none.
 
     If the caller chose one id, that of the conversation (`seed`) or of any message, the whole batch
     is safe to send again: the other ids are derived from it.
     """
-    seed = seed or next((message.id for message in messages if message.id is not None), None)
+    ids = [None if each.id is None else of_conversation(within, each.id) for each in messages]
+    seed = seed or next((each for each in ids if each is not None), None)
     return [
         message
-        if message.id is not None
-        else message._replace(id=MessageId(uuid5(seed, str(index)) if seed else uuid7(at)))
-        for index, message in enumerate(messages)
+        if own is message.id is not None
+        else message._replace(id=own or MessageId(uuid5(seed, str(index)) if seed else uuid7(at)))
+        for index, (message, own) in enumerate(zip(messages, ids, strict=True))
     ]
 
 
@@ -253,7 +259,7 @@ def match_append(
             continue
         if old.conversation_id != conversation_id or not new.equals(old):
             raise MessageIdTakenError(old.id)
-        found.append(old)
+        found.append(old._replace(conversation_id=conversation_id))
     if len(found) != len(given):
         raise MessageIdTakenError(stored[0].id)
     return tuple(found)
@@ -271,7 +277,8 @@ def match_create(
     Raises `ConversationIdTakenError` if it is not from the same create.
     """
     if (
-        given.title != stored.title
+        not same_id(given.id, stored.id)
+        or given.title != stored.title
         or (given.retain and not stored.retain)  # otherwise a hold would seem to be set
         or not same_json(given.metadata, stored.metadata)
         or len(given_entries) != len(stored_entries)

@@ -269,7 +269,7 @@ class NewMessage(NamedTuple):
     def equals(self, stored: Message) -> bool:
         """Return whether storing this message would give `stored`."""
         return (
-            self.id == stored.id
+            str(self.id) == str(stored.id)  # a text id and its key differ
             and all(map(_same, AUTHORED, _authored(self), _authored(stored)))
             and (self.created_at is None or self.created_at == stored.created_at)
             and (self.edited_at is None or self.edited_at == stored.edited_at)

@@ -6,7 +6,11 @@ from datetime import datetime
 
 from chatkeep.domain.context import Context, Window, select
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
-from chatkeep.domain.errors import InvalidValueError, UserNotFoundError
+from chatkeep.domain.errors import (
+    ConversationIdTakenError,
+    InvalidValueError,
+    UserNotFoundError,
+)
 from chatkeep.domain.finding import (
     MAX_COUNTED,
     MAX_READ,
@@ -18,6 +22,7 @@ from chatkeep.domain.finding import (
     Sort,
 )
 from chatkeep.domain.formats.expansion import expand
+from chatkeep.domain.ids import of_conversation, same_id
 from chatkeep.domain.log import (
     EVERYTHING,
     Bounds,
@@ -124,7 +129,7 @@ class Chatkeep:
             conversation_id = keyed_conversation_id(user_id, key.key)
         new = self._new_conversation(user_id, conversation_id, title, metadata, at, retain=retain)
         self._check_batch(messages)
-        identified = assign_ids(messages, at, seed=conversation_id)
+        identified = assign_ids(messages, at, within=new.id, seed=conversation_id)
         return await self.log.create(
             new, entries_of(identified), key=key, provision=self.provision_users
         )
@@ -140,11 +145,15 @@ class Chatkeep:
     ) -> Created:
         """Return the conversation with that id unchanged, or create it.
 
-        Raises `UserNotProvisionedError`, `LimitExceededError`.
+        Raises `ConversationIdTakenError` for a UUID that is the key of a text id, and the reverse;
+        `UserNotProvisionedError`, `LimitExceededError`.
         """
         at = self.clock.now()
         new = self._new_conversation(user_id, conversation_id, title, metadata, at, retain=retain)
-        return await self.conversations.get_or_create(new, provision=self.provision_users)
+        found = await self.conversations.get_or_create(new, provision=self.provision_users)
+        if not same_id(found.conversation.id, conversation_id):
+            raise ConversationIdTakenError(conversation_id)
+        return found
 
     async def get_conversation(
         self, user_id: UserId, conversation_id: ConversationId
@@ -268,7 +277,7 @@ class Chatkeep:
         appended = await self.log.append(
             user_id,
             conversation_id,
-            entries_of(assign_ids(messages, at)),
+            entries_of(assign_ids(messages, at, within=conversation_id)),
             at,
             key=key,
             expected=expected,
@@ -377,6 +386,8 @@ class Chatkeep:
         `RevisionConflictError`, and `InvalidValueError` or `LimitExceededError` naming the field.
         """
         message.check(self.limits)
+        if message.id is not None:
+            message = message._replace(id=of_conversation(conversation_id, message.id))
         return await self.log.put(
             user_id, conversation_id, message, self.clock.now(), expected=expected
         )
@@ -441,7 +452,7 @@ class Chatkeep:
             conversation_id,
             after,
             suffix,
-            assign_ids(messages, at),
+            assign_ids(messages, at, within=conversation_id),
             at,
             key=key,
             expected=expected,

@@ -13,6 +13,7 @@ from chatkeep.entrypoints.http.auth.authentication import Authentication
 from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.head import HeadMiddleware
+from chatkeep.entrypoints.http.ids import EncodedPaths
 from chatkeep.entrypoints.http.metrics.observation import Observation, Tracing
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics, metrics_route
 from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
@@ -28,7 +29,7 @@ from chatkeep.entrypoints.http.routes.health import health_routes
 from chatkeep.entrypoints.http.routes.messages import message_routes
 from chatkeep.entrypoints.http.routes.root import root_route
 from chatkeep.entrypoints.http.routes.users import user_routes
-from chatkeep.entrypoints.http.routing import StrictRouting, check_query
+from chatkeep.entrypoints.http.routing import StrictRouting, check_request
 from chatkeep.entrypoints.logs import Pseudonyms, salt
 from chatkeep.entrypoints.openai.azure import AzureRequests
 from chatkeep.entrypoints.openai.errors import answer_like_openai
@@ -67,7 +68,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             export_routes(transfer, JsonLines, on_refused=metrics.record_refusal),
         ],
         middleware=middleware,
-        before_request=check_query,
+        before_request=check_request,
         response_class=JsonResponse,
     )
     app = Litestar(
@@ -92,7 +93,9 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     # Litestar's own middleware does not see requests for paths that it does not know.
     who = Pseudonyms(salt(settings))
     handler = app.asgi_handler if pages is None else PreflightExplainer(app.asgi_handler, pages)
-    app.asgi_handler = AzureRequests(Observation(HeadMiddleware(handler), metrics, who, tracing))
+    app.asgi_handler = AzureRequests(
+        Observation(HeadMiddleware(EncodedPaths(handler)), metrics, who, tracing)
+    )
     return app
 
 

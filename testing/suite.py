@@ -33,6 +33,7 @@ from chatkeep.testing.contract.retrying import *
 from chatkeep.testing.contract.revisions import *
 from chatkeep.testing.contract.sweeping import *
 from chatkeep.testing.contract.text import *
+from chatkeep.testing.contract.text_ids import *
 from chatkeep.testing.contract.tool_results import *
 from chatkeep.testing.contract.truncating import *
 from chatkeep.testing.contract.users import *

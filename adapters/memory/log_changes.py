@@ -16,6 +16,7 @@ from chatkeep.domain.editing import (
     match_replace,
 )
 from chatkeep.domain.errors import MessageIdTakenError
+from chatkeep.domain.ids import same_id
 from chatkeep.domain.log import Entry, RequestKey, View, entries_of, messages_in
 from chatkeep.domain.model import ConversationId, MessageId, NewMessage, Position, UserId
 from chatkeep.domain.revisions import check_revision, revision_after
@@ -70,7 +71,8 @@ class MemoryLogChanges:
         if stored is None:
             [added] = messages_in(user.append(kept, entries_of([message]), at, expected))
             return Stored(added.without_original(), kept.conversation.revision, created=True)
-        if stored.conversation_id != conversation_id:
+        is_same = message.id is not None and same_id(stored.id, message.id)
+        if stored.conversation_id != conversation_id or not is_same:
             raise MessageIdTakenError(stored.id)
         edited = edit(stored, message, at)
         if edited is not stored:

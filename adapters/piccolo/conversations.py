@@ -40,9 +40,9 @@ WITH stored AS (
   INSERT INTO users (id) SELECT :user_id WHERE :provision AND NOT EXISTS (SELECT FROM stored)
   ON CONFLICT DO NOTHING
 ), made AS (
-  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain,
-                             revision)
-  SELECT :conversation_id, :user_id, :title, :status, :conversation_metadata,
+  INSERT INTO conversations (id, text_id, user_id, title, status, metadata, created_at, updated_at,
+                             retain, revision)
+  SELECT :conversation_id, :conversation_text_id, :user_id, :title, :status, :conversation_metadata,
          :conversation_created_at, :at, :retain, :revision::bigint
   WHERE NOT EXISTS (SELECT FROM stored)
   ON CONFLICT DO NOTHING RETURNING {CONVERSATION_COLUMNS}

@@ -169,8 +169,8 @@ class PiccoloLog(LogChanges):
             ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
             return Appended(added, count, ends, revision)
         said = messages_in(added)
-        opening = [to_whole_message(row) for row in rows if row["opening"]]
-        latest = [to_whole_message(row) for row in rows if row["opening"] is False]
+        opening = [to_whole_message(row, conversation_id) for row in rows if row["opening"]]
+        latest = [to_whole_message(row, conversation_id) for row in rows if row["opening"] is False]
         if len(opening) == rows[0]["count_before"]:
             opening += takewhile(is_opening, said)  # all messages before are opening ones
         ends = Window.of(

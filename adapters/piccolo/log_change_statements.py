@@ -21,8 +21,9 @@ _LOCKED: Final = """locked AS (
   FROM conversations WHERE id = :conversation_id AND user_id = :user_id FOR UPDATE
 )"""
 
-# The columns that a put compares and rewrites: the place of a message and its times stay.
-_AUTHORED: Final = [name for name in MESSAGE_TYPES if name not in {"id", "created_at", "edited_at"}]
+# The columns that a put compares and rewrites: the place of a message, its id and its times stay.
+_KEPT: Final = frozenset({"id", "text_id", "created_at", "edited_at"})
+_AUTHORED: Final = [name for name in MESSAGE_TYPES if name not in _KEPT]
 
 
 def _authored(table: str) -> str:
@@ -51,6 +52,7 @@ WITH {_LOCKED}, given AS (SELECT {_GIVEN}), held AS (
       item = NULL, item_id = NULL, edited_at = :at
   FROM locked, given
   WHERE m.id = :id AND m.user_id = :user_id AND m.conversation_id = locked.id
+    AND m.text_id IS NOT DISTINCT FROM :text_id::text
     AND NOT locked.retain AND locked.agrees AND {_DIFFERS}
   RETURNING {message_columns("m")}
 ), revised AS (
@@ -67,9 +69,9 @@ WITH {_LOCKED}, given AS (SELECT {_GIVEN}), held AS (
   RETURNING c.id, c.user_id, c.last_position
 ), added AS (
   INSERT INTO messages AS m
-    (conversation_id, user_id, position, id, created_at, {", ".join(_AUTHORED)})
-  SELECT moved.id, moved.user_id, moved.last_position, :id, coalesce(:created_at::timestamptz, :at),
-         {", ".join(f"given.{name}" for name in _AUTHORED)}
+    (conversation_id, user_id, position, id, text_id, created_at, {", ".join(_AUTHORED)})
+  SELECT moved.id, moved.user_id, moved.last_position, :id, :text_id::text,
+         coalesce(:created_at::timestamptz, :at), {", ".join(f"given.{name}" for name in _AUTHORED)}
   FROM moved, given
   RETURNING {message_columns("m")}
 )
@@ -173,10 +175,12 @@ WITH {_LOCKED}, before AS (
     WHERE m.id = :after AND m.user_id = :user_id AND m.conversation_id = :conversation_id
   ) END AS position
 ), suffix AS (
-  SELECT array(
-    SELECT m.id FROM messages m WHERE {_M} AND m.position > {_PLACE}
+  SELECT coalesce(array_agg(id ORDER BY position), '{{}}') AS ids,
+         array_agg(text_id ORDER BY position) AS text_ids
+  FROM (
+    SELECT m.id, m.text_id, m.position FROM messages m WHERE {_M} AND m.position > {_PLACE}
     ORDER BY m.position LIMIT :most
-  ) AS ids
+  ) AS found
 ), agreed AS (
   SELECT locked.id, locked.user_id, locked.retain, locked.agrees
   FROM locked JOIN before USING (revision), suffix
@@ -207,7 +211,9 @@ WITH {_LOCKED}, before AS (
   SELECT moved.id, moved.user_id, :key, :digest, moved.first, moved.first + :messages - 1, :at
   FROM moved WHERE :key::text IS NOT NULL
 )
-SELECT {_PLACE} AS place, suffix.ids, locked.retain, locked.agrees, {_IS_FULL} AS is_full,
+SELECT {_PLACE} AS place, suffix.ids, suffix.text_ids, locked.retain, locked.agrees, {
+        _IS_FULL
+    } AS is_full,
        {_GONE} AS deleted, moved.message_count, moved.first,
        coalesce(moved.revision, locked.revision) AS revision,
        locked.revision <> before.revision AS late

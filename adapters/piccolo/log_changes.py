@@ -42,6 +42,7 @@ from chatkeep.domain.errors import (
     RevisionConflictError,
     StoreUnavailableError,
 )
+from chatkeep.domain.ids import key_text, same_id, with_text
 from chatkeep.domain.log import Bounds, RequestKey, View, entries_of, messages_in
 from chatkeep.domain.model import (
     FIRST_POSITION,
@@ -136,8 +137,10 @@ class LogChanges(LogReader):
         if how is None:
             raise RevisionConflictError(conversation_id, revision)
         found = to_message(row)
-        if found.conversation_id != conversation_id:
+        is_same = message.id is not None and same_id(found.id, message.id)
+        if found.conversation_id != conversation_id or not is_same:
             raise MessageIdTakenError(found.id)
+        found = found._replace(conversation_id=conversation_id)
         if how == "differs":
             _check_may_change(conversation_id, row)
             raise GoneError(_busy)
@@ -178,7 +181,7 @@ class LogChanges(LogReader):
             if not rows:
                 raise MessageNotFoundError(message_id)
             [row] = rows
-            stored = to_message(row)
+            stored = to_message(row, conversation_id)
             if row["done"]:
                 return Stored(stored, row["revision"] + 1)
         raise _busy()
@@ -235,7 +238,7 @@ class LogChanges(LogReader):
                 **values,
                 **message_arrays(messages),
                 after=after,
-                suffix=[str(each) for each in suffix],
+                suffix=[key_text(each) for each in suffix],
                 most=len(suffix) + MAX_NAMED_MORE + 1,
                 key=key and key.key,
                 digest=key and key.digest,
@@ -256,7 +259,8 @@ class LogChanges(LogReader):
             raise GoneError(_busy)
         if before := await self._replaced_before(place, row["ids"], messages, key):
             return replace(before, revision=revision_after(before.revision, expected))
-        check_suffix(row["ids"], suffix)
+        found = map(with_text, row["ids"], row["text_ids"] or ())
+        check_suffix([MessageId(each) for each in found], suffix)
         await self._check_free(user_id, messages, suffix)
         if row["is_full"] and row["retain"]:
             raise RetainedError(conversation_id)
@@ -308,10 +312,10 @@ class LogChanges(LogReader):
         for index, message_id in enumerate(ids):
             if message_id in ids[:index]:
                 raise MessageIdTakenError(message_id)
-        sought = [str(each) for each in ids if each not in set(suffix)]
+        sought = [key_text(each) for each in ids if each not in set(suffix)]
         rows = await self._engine.fetch(STORED, ids=sought, user_id=user_id, share=0)
         if rows:
-            raise MessageIdTakenError(rows[0]["id"])
+            raise MessageIdTakenError(with_text(rows[0]["id"], rows[0]["text_id"]))
 
 
 def _busy() -> StoreUnavailableError:

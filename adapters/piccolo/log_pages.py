@@ -221,13 +221,13 @@ SELECT {_OF_ITEMS.item} FROM conversation_items i WHERE {_I} AND i.item_id = :it
 )
 
 
-def _of_message(row: Row, _: ConversationId) -> Entry:
-    message = to_message(row)
+def _of_message(row: Row, conversation_id: ConversationId) -> Entry:
+    message = to_message(row, conversation_id)
     return new_tuple(Entry, (message.position, message.created_at, message, None, None))
 
 
-def _of_originals(row: Row, _: ConversationId) -> Entry:
-    message = to_whole_message(row)
+def _of_originals(row: Row, conversation_id: ConversationId) -> Entry:
+    message = to_whole_message(row, conversation_id)
     return new_tuple(Entry, (message.position, message.created_at, message, None, None))
 
 
@@ -263,8 +263,8 @@ def _item_id(row: Row, calls: object) -> ItemId:
     return ItemId(item_id)
 
 
-def _of_whole(row: Row, _: ConversationId) -> Entry:
-    message = None if row["id"] is None else to_whole_message(row)
+def _of_whole(row: Row, conversation_id: ConversationId) -> Entry:
+    message = None if row["id"] is None else to_whole_message(row, conversation_id)
     item_id = None if row["item"] is None else _item_id(row, row["tool_calls"])
     return Entry(row["position"], row["created_at"], message, row["item"], item_id)
 

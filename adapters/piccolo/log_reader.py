@@ -106,8 +106,8 @@ class LogReader:
             opening = await self._whole(user_id, conversation_id, opening, share, View.ORIGINALS)
             latest = await self._whole(user_id, conversation_id, latest, share, View.ORIGINALS)
         return Window.of(
-            [to_whole_message(row) for row in opening],
-            [to_whole_message(row) for row in latest],
+            [to_whole_message(row, conversation_id) for row in opening],
+            [to_whole_message(row, conversation_id) for row in latest],
             limit=limit,
             message_count=rows[0]["message_count"],
             revision=rows[0]["revision"],
@@ -127,7 +127,8 @@ class LogReader:
         )
         if not rows:
             raise MessageNotFoundError(message_id)
-        return to_whole_message(rows[0]) if original else to_message(rows[0])
+        to_one = to_whole_message if original else to_message
+        return to_one(rows[0], conversation_id)
 
     async def find(
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId

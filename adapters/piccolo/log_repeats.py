@@ -20,6 +20,7 @@ from chatkeep.domain.errors import (
     KeyTakenError,
     MessageIdTakenError,
 )
+from chatkeep.domain.ids import key_text
 from chatkeep.domain.log import (
     EVERYTHING,
     Appended,
@@ -240,7 +241,10 @@ class Repeats:
         """
         largest = max((most_bytes([NewEntry(each)]) for each in messages), default=0)
         rows = await self._engine.fetch(
-            STORED, ids=[str(each.id) for each in messages], user_id=user_id, share=largest
+            STORED,
+            ids=[key_text(each.id) for each in messages if each.id is not None],
+            user_id=user_id,
+            share=largest,
         )
         if not rows:
             counts = Counter(message.id for message in messages if message.id is not None)

@@ -93,10 +93,10 @@ _OF_CALL: Final = (":conversation_id", ":user_id", _FIRST, f"{_FIRST} + :entries
 _MADE: Final = """provisioned AS (
   INSERT INTO users (id) SELECT :user_id WHERE :provision ON CONFLICT DO NOTHING
 ), made AS (
-  INSERT INTO conversations (id, user_id, title, status, metadata, created_at, updated_at, retain,
-                             revision, message_count, last_position)
-  VALUES (:conversation_id, :user_id, :title, :status, :conversation_metadata,
-          :conversation_created_at, :at, :retain, :revision, :messages,
+  INSERT INTO conversations (id, text_id, user_id, title, status, metadata, created_at, updated_at,
+                             retain, revision, message_count, last_position)
+  VALUES (:conversation_id, :conversation_text_id, :user_id, :title, :status,
+          :conversation_metadata, :conversation_created_at, :at, :retain, :revision, :messages,
           CASE WHEN :entries > 0 THEN :first::bigint + :entries - 1 ELSE 0 END)
 )"""
 

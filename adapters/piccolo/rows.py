@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from chatkeep.adapters.piccolo.tables import Conversations, Messages, column_names
+from chatkeep.domain.ids import id_text, key_text, with_text
 from chatkeep.domain.model import (
     Conversation,
+    ConversationId,
     JsonText,
     Message,
     NewMessage,
@@ -48,9 +50,9 @@ def message_columns(table: str) -> str:
 # A page has 20 of these: for speed, fields are passed by position, and without calls of their
 # NewTypes, which only return their argument.
 def to_conversation(row: Row) -> Conversation:
-    title = row["title"]
+    title, text_id = row["title"], row["text_id"]
     return Conversation(
-        row["id"],
+        row["id"] if text_id is None else ConversationId(with_text(row["id"], text_id)),
         row["user_id"],
         None if title is None else from_text(title),
         _STATUSES[row["status"]],
@@ -63,17 +65,18 @@ def to_conversation(row: Row) -> Conversation:
     )
 
 
-def to_message(row: Row) -> Message:
+def to_message(row: Row, within: ConversationId | None = None) -> Message:
+    """Return the message of a row; `within` is the id of its conversation as the caller gave it."""
     content, tool_calls = row["content"], row["tool_calls"]
-    tool_call_id, name = row["tool_call_id"], row["name"]
+    tool_call_id, name, text_id = row["tool_call_id"], row["name"], row["text_id"]
     parts = row["parts"]
     if parts is not None and not content:
         content = text_of_parts(parts)
     return new_tuple(
         Message,
         (
-            row["id"],
-            row["conversation_id"],
+            row["id"] if text_id is None else with_text(row["id"], text_id),
+            row["conversation_id"] if within is None else within,
             _ROLES[row["role"]],
             None if content is None else from_text(content),
             None if tool_calls is None else from_jsonb(tool_calls),
@@ -92,9 +95,9 @@ def to_message(row: Row) -> Message:
     )
 
 
-def to_whole_message(row: Row) -> Message:
+def to_whole_message(row: Row, within: ConversationId | None = None) -> Message:
     """Return the message of a row that has the column `original` too."""
-    message, original = to_message(row), row["original"]
+    message, original = to_message(row, within), row["original"]
     if original is None:
         return message
     return message._replace(original=OriginalText(from_text(original)))
@@ -104,6 +107,7 @@ def conversation_values(conversation: Conversation) -> dict[str, Any]:
     """Return the values of a new conversation; names differ from those of a batch of messages."""
     return {
         "conversation_id": conversation.id,
+        "conversation_text_id": id_text(conversation.id),
         "user_id": conversation.user_id,
         "title": to_text(conversation.title),
         "status": conversation.status.value,
@@ -144,10 +148,11 @@ _WRITTEN: Final[Mapping[str, tuple[str, Callable[[NewMessage], Any]]]] = {
     "original": ("text", lambda message: to_text(message.original)),
     # The type json stores any text of JSON as it is.
     "parts": ("json", lambda message: message.parts),
+    "text_id": ("text", lambda message: id_text(message.id)),
 }
 _WRITTEN_AS_TEXT: Final[Mapping[str, Callable[[NewMessage], str | None]]] = {
     **{column: write for column, (_, write) in _WRITTEN.items()},
-    "id": lambda message: str(message.id),
+    "id": lambda message: None if message.id is None else key_text(message.id),
     "created_at": lambda message: None if (at := message.created_at) is None else at.isoformat(),
     "tokens": lambda message: None if message.tokens is None else str(message.tokens),
     "starts_context": lambda message: "true" if message.starts_context else None,

@@ -16,6 +16,7 @@ from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import Conversations, ConversationSweeps
 from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
+from chatkeep.domain.ids import key_text
 from chatkeep.domain.model import ConversationId, Status, UserId
 
 FIND_TIMEOUT: Final = 300.0
@@ -172,4 +173,7 @@ def _idle(row: Row) -> IdleConversation:
 
 
 def _keys(idle: Sequence[IdleConversation]) -> dict[str, list[str]]:
-    return {"ids": [str(each.id) for each in idle], "user_ids": [each.user_id for each in idle]}
+    return {
+        "ids": [key_text(each.id) for each in idle],
+        "user_ids": [each.user_id for each in idle],
+    }

@@ -114,6 +114,7 @@ class Users(Table, tablename="users", db=DB):
 class Conversations(CompositeKey, Table, tablename="conversations", db=DB):
     key_columns = ("id", "user_id")
     id = UUID(primary_key=True, default=UUID4())
+    text_id = Text(null=True, default=None)
     user_id = Varchar(length=255, default=None)
     title = Text(null=True, default=None)
     status = Varchar(length=20, default="active")
@@ -147,6 +148,7 @@ class Messages(CompositeKey, Table, tablename="messages", db=DB):
     format = Text(null=True, default=None)
     original = Text(null=True, default=None)
     parts = JSON(null=True, default=None)
+    text_id = Text(null=True, default=None)
 
 
 class ConversationItems(CompositeKey, Table, tablename="conversation_items", db=DB):

@@ -1,5 +1,6 @@
 """Users on Postgres. Of their table only `id` is used: it may belong to another application."""
 
+import json
 import logging
 import re
 from typing import Final
@@ -12,6 +13,7 @@ from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import UserIds
 from chatkeep.domain.errors import UserNotProvisionedError, UserRetainedError
+from chatkeep.domain.ids import with_text
 from chatkeep.domain.model import MAX_ID_CHARS, Usage, UserId
 from chatkeep.domain.ports import MAX_NAMED
 
@@ -53,11 +55,12 @@ USAGE: Final = Statement(
 )
 
 _OWNED: Final = (
-    "SELECT id, status, message_count, retain FROM conversations WHERE user_id = :user_id"
+    "SELECT id, text_id, status, message_count, retain FROM conversations WHERE user_id = :user_id"
 )
 _WHAT_GOES: Final = f"""
 SELECT EXISTS (SELECT FROM found) AS found, {_COUNTS}, (
-  SELECT string_agg(id::text, ' ') FROM (SELECT id FROM owned WHERE retain LIMIT {MAX_NAMED}) held
+  SELECT json_agg(json_build_array(id, text_id))
+  FROM (SELECT id, text_id FROM owned WHERE retain LIMIT {MAX_NAMED}) held
 ) AS held
 FROM owned"""
 
@@ -135,7 +138,7 @@ def narrower_ids(column_type: str) -> int | None:
 
 def _check_holds(user_id: UserId, row: Row, *, even_retained: bool) -> None:
     if row["retained"] and not even_retained:
-        held = [UUID(each) for each in row["held"].split()]
+        held = [with_text(UUID(key), text) for key, text in json.loads(row["held"])]
         raise UserRetainedError(user_id, row["retained"], held)
 
 

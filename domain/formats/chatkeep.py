@@ -16,7 +16,6 @@ import json
 from collections import Counter
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import (
@@ -35,6 +34,7 @@ from chatkeep.domain.formats.codec import (
 )
 from chatkeep.domain.formats.openai_items import ParsedItem, parse_item
 from chatkeep.domain.formats.values import parse_time, read_id, read_time, write_time
+from chatkeep.domain.ids import parse_id, written_id
 from chatkeep.domain.items import ItemText, message_id_in
 from chatkeep.domain.json_fields import (
     check_json,
@@ -173,7 +173,7 @@ class ChatkeepWriter(EntryWriter):
             head["retain"] = True
         if conversation.revision != FIRST_REVISION:
             head["revision"] = conversation.revision
-        head["id"] = conversation.id
+        head["id"] = written_id(conversation.id)
         head["created_at"] = conversation.created_at
         head["updated_at"] = conversation.updated_at
         return head
@@ -203,7 +203,7 @@ def _message(message: Message, item: ItemText | None, embed: Embed) -> Document:
         document["name"] = message.name
     if message.metadata != EMPTY_OBJECT:
         document["metadata"] = embed(message.metadata)
-    document["id"] = message.id
+    document["id"] = written_id(message.id)
     document["created_at"] = message.created_at
     for name in _EXTRAS:
         value = getattr(message, name)
@@ -240,7 +240,7 @@ def _canonical(given: Document) -> str:
 def _rewrite(document: Document) -> Document:
     document = dict(document)
     if "id" in document:
-        document["id"] = str(UUID(document["id"]))
+        document["id"] = str(parse_id(document["id"]))
     for name in ("created_at", "updated_at", "edited_at"):
         if name in document:
             document[name] = write_time(parse_time(document[name], name))

@@ -6,13 +6,13 @@ A message can be sent as an original alone, in a format of `READERS`.
 import json
 from collections.abc import Callable, Mapping
 from typing import Final
-from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import ai_sdk_writing, openai_chat
 from chatkeep.domain.formats.ai_sdk_files import content_parts
 from chatkeep.domain.formats.ai_sdk_messages import UIMessage, parse_ui_message
 from chatkeep.domain.formats.codec import Reader, path
+from chatkeep.domain.ids import NamedId, parse_id, same_id
 from chatkeep.domain.json_fields import metadata_text
 from chatkeep.domain.json_sources import dump
 from chatkeep.domain.model import (
@@ -48,7 +48,7 @@ def complete(given: NewMessage, read: NewMessage, *, within: str) -> NewMessage:
     if given.role is not read.role:
         reason = f"is {given.role}, but that of the original is {read.role}"
         raise InvalidValueError(f"{within}role", reason)
-    if given.id is not None and read.id is not None and given.id != read.id:
+    if given.id is not None and _is_other_uuid(read.id, given.id):
         raise InvalidValueError(f"{within}id", f"is not that of the original, {read.id}")
     has_content = any(each is not None for each in (given.content, given.parts, given.tool_calls))
     return given._replace(
@@ -77,10 +77,20 @@ def _read_ui_message(original: OriginalText, field: str, limits: Limits) -> NewM
 
 
 def _id(text: str) -> MessageId | None:
+    """Return the id of a UIMessage; None if it cannot be one here, such as an empty one."""
     try:
-        return MessageId(UUID(text)) if str(UUID(text)) == text else None
-    except ValueError:
+        return MessageId(parse_id(text))
+    except InvalidValueError:
         return None
+
+
+def _is_other_uuid(of_original: MessageId | None, given: MessageId) -> bool:
+    """Return whether an original has a UUID that is not the id beside it; a text may differ."""
+    return (
+        of_original is not None
+        and not isinstance(of_original, NamedId)
+        and not same_id(of_original, given)
+    )
 
 
 def _metadata(message: UIMessage, field: str, limits: Limits) -> JsonText:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from chatkeep.domain.formats.codec import Document, Embed
+from chatkeep.domain.ids import written_id
 from chatkeep.domain.json_sources import dump
 from chatkeep.domain.model import Message, Role
 from chatkeep.domain.parts import TEXTS, Part, split_parts
@@ -101,7 +102,7 @@ def parse_data_url(url: str) -> Data | None:
 
 def _omitted(message: Message, part: Part, reason: _NoFormError) -> Document:
     return {
-        "message_id": message.id,
+        "message_id": written_id(message.id),
         "part": part.place,
         "type": part.kind,
         "reason": str(reason),

@@ -7,12 +7,10 @@ from uuid import UUID
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import Document, get_optional, path
+from chatkeep.domain.ids import parse_id
 
 _TIME: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,100}))?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
-)
-_UUID: Final = re.compile(
-    r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
 )
 _MICROSECOND_DIGITS: Final = 6
 _NO_TIME: Final = "is not a time in the form of RFC 3339, such as 2026-01-31T12:00:00Z"
@@ -23,9 +21,7 @@ def read_id(document: Document, within: str) -> UUID | None:
     text = get_optional(document, "id", within, str)
     if text is None:
         return None
-    if _UUID.fullmatch(text) is None:
-        raise InvalidValueError(path(within, "id"), "is not a UUID")
-    return UUID(text)
+    return parse_id(text, field=path(within, "id"))
 
 
 def read_time(document: Document, name: str, within: str) -> datetime | None:

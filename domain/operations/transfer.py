@@ -19,6 +19,7 @@ from chatkeep.domain.errors import (
 )
 from chatkeep.domain.finding import LastSeen
 from chatkeep.domain.formats.codec import IMPORTS, Line, Piece
+from chatkeep.domain.ids import of_user
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Bounds, Entry, NewEntry, View, assign_ids, messages_in
 from chatkeep.domain.model import (
@@ -86,7 +87,7 @@ class Transfer:
             return False
         timed, created_at, updated_at = _fill_times(given, self.clock.now())
         new = Conversation(
-            id=given.id or _derive_id(user_id, given.canonical),
+            id=of_user(user_id, given.id) if given.id else _derive_id(user_id, given.canonical),
             user_id=user_id,
             title=given.title,
             status=given.status,
@@ -250,7 +251,7 @@ def _times(given: Line) -> Iterator[datetime]:
 
 def _fill_ids(entries: Sequence[NewEntry], new: Conversation) -> tuple[NewEntry, ...]:
     messages = [entry.message for entry in entries if entry.message is not None]
-    identified = iter(assign_ids(messages, new.updated_at, seed=new.id))
+    identified = iter(assign_ids(messages, new.updated_at, within=new.id, seed=new.id))
     return tuple(
         entry if entry.message is None else entry._replace(message=next(identified))
         for entry in entries

@@ -15,7 +15,7 @@ from typing import Final
 from chatkeep.domain.context import calls
 from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.log import Entry
-from chatkeep.domain.model import Message
+from chatkeep.domain.model import Conversation, Message
 from chatkeep.domain.parts import TEXTS, Part, split_parts
 from chatkeep.entrypoints.formats.markdown_parts import describe, link_target, shorten
 from chatkeep.entrypoints.visible import visible, visible_lines
@@ -43,7 +43,7 @@ class Markdown:
             began, latest = conversation.created_at, conversation.updated_at
             blocks += [
                 f"# {_inline(conversation.title or 'Untitled conversation')}",
-                f"{_at(began)} to {_at(latest)}, {conversation.status}, `{conversation.id}`",
+                f"{_at(began)} to {_at(latest)}, {conversation.status}, {_id(conversation)}",
             ]
         for entry in piece.entries:
             blocks += _entry(entry)
@@ -114,6 +114,12 @@ def _code(text: str, language: str = "") -> str:
 def _inline(text: str) -> str:
     """Return a text as itself, on one line."""
     return _SPECIAL.sub(r"\\\1", visible(_SPACE.sub(" ", text).strip()))
+
+
+def _id(conversation: Conversation) -> str:
+    """Return the id as code, unless it would end the code."""
+    text = str(conversation.id)
+    return _inline(text) if "`" in text else f"`{visible(text)}`"
 
 
 def _at(time: datetime) -> str:

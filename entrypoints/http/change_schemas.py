@@ -1,13 +1,13 @@
 """The bodies of requests that rewrite a log, and of their answers."""
 
 from typing import Annotated, Self
-from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from chatkeep.domain import model
 from chatkeep.domain.editing import MessagePatch, Replaced, Truncated
 from chatkeep.domain.model import JsonText, Limits
+from chatkeep.entrypoints.http.ids import GivenId
 from chatkeep.entrypoints.http.json_documents import parse_metadata
 from chatkeep.entrypoints.http.schemas import MessageOut, NewMessage, Tokens
 
@@ -26,10 +26,11 @@ class ReplaceMessages(Struct, forbid_unknown_fields=True, kw_only=True):
     """The end of a conversation as you know it, and the messages that replace it."""
 
     after: Annotated[
-        UUID | None, Meta(description="replace what is after this message; null: everything")
+        GivenId | None,
+        Meta(description="replace what is after the message with this id; null: everything"),
     ]
     expected: Annotated[
-        list[UUID],
+        list[GivenId],
         Meta(description="the ids of the messages after it, in order, as you know them"),
     ]
     messages: Annotated[

@@ -13,8 +13,9 @@ import msgspec
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.finding import Filter, LastSeen, Sort
+from chatkeep.domain.ids import of_conversation, parse_id
 from chatkeep.domain.log import Bounds
-from chatkeep.domain.model import LAST_POSITION, ConversationId, MessageId, Order, Position, Status
+from chatkeep.domain.model import LAST_POSITION, ConversationId, Order, Position, Status
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -87,13 +88,17 @@ class MessagesCursor(msgspec.Struct, array_like=True, frozen=True):
 
     order: Order
     position: int
-    until: UUID | None
+    until: str | None
 
-    @property
-    def bounds(self) -> Bounds:
-        """Return the bounds of the next page."""
+    def bounds(self, conversation_id: ConversationId) -> Bounds:
+        """Return the bounds of the next page in the conversation. Raises `InvalidValueError`."""
         position = Position(self.position)
-        until = None if self.until is None else MessageId(self.until)
+        until = None
+        if self.until is not None:
+            try:
+                until = of_conversation(conversation_id, parse_id(self.until))
+            except InvalidValueError:
+                raise _unknown_cursor() from None
         if self.order is Order.ASC:
             return Bounds(after=position, before_message=until)
         return Bounds(before=position, after_message=until)

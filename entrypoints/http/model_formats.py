@@ -5,7 +5,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -13,7 +12,9 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from chatkeep.domain.context import Context
 from chatkeep.domain.formats.ai_sdk_writing import ui_messages
 from chatkeep.domain.formats.table import CONTEXTS, Format
+from chatkeep.domain.ids import written_id
 from chatkeep.domain.model import Message, Order, Role
+from chatkeep.entrypoints.http.ids import StoredId
 from chatkeep.entrypoints.http.part_schemas import STORED_PARTS
 
 OpenAIParts = Annotated[Raw, Meta(extra_json_schema=STORED_PARTS)]
@@ -22,7 +23,7 @@ OpenAIParts = Annotated[Raw, Meta(extra_json_schema=STORED_PARTS)]
 class OmittedPart(msgspec.Struct):
     """A content part that the model's API does not take, so that it is not in `messages`."""
 
-    message_id: UUID
+    message_id: StoredId
     part: Annotated[int, Meta(description="its place in the content of the message, from 0")]
     type: str
     reason: str
@@ -50,7 +51,7 @@ class OpenAIMessage(msgspec.Struct):
 
 
 StartsAt = Annotated[
-    UUID,
+    StoredId,
     Meta(description="The latest message with `starts_context`: the context begins there."),
 ]
 Replaced = Annotated[
@@ -194,5 +195,5 @@ def context_answer(context: Context, form: Format) -> ModelContext:
     document = CONTEXTS[form](context, Raw)
     answer = _ANSWERS[form](**document, truncated=context.truncated)
     if context.starts_at is not None:
-        answer.starts_at, answer.replaced = context.starts_at, context.replaced
+        answer.starts_at, answer.replaced = written_id(context.starts_at), context.replaced
     return answer

@@ -160,7 +160,7 @@ def _handle_http(request: _AnyRequest, error: HTTPException) -> Response[Problem
             problem = ProblemError(
                 404,
                 "not-found",
-                "Unknown path. Ids in a path must be UUIDs; /docs lists every path.",
+                "Unknown path. Percent-encode an id in a path; /docs lists every path.",
             )
         case HTTPStatus.METHOD_NOT_ALLOWED:
             headers["allow"] = format_allow(headers["allow"].split(", "))

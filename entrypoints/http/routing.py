@@ -10,6 +10,7 @@ from litestar.plugins.base import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
 from chatkeep.entrypoints.http.head import format_allow
+from chatkeep.entrypoints.http.ids import check_path_size, read_path_ids
 from chatkeep.entrypoints.http.problems import FieldError, invalid_fields
 
 MAX_QUERY_BYTES: Final = 16_384
@@ -19,6 +20,12 @@ OBJECTS: Final = "query_objects"
 """The option of a route with the names of its query parameters that are objects: `name[key]=value`.
 
 The route reads them with `read_object`.
+"""
+
+TEXTS: Final = "query_texts"
+"""The option of a route with the names of its query parameters that may be the text null.
+
+The route reads them from the query, since Litestar takes that text for an absent value.
 """
 
 _QUERY: Final = "query_parameters"
@@ -46,8 +53,12 @@ class StrictRouting(ReceiveRoutePlugin):
         options.after_request = set_allow
 
 
-async def check_query_size(request: Request[Any, Any, Any]) -> None:
-    """Refuse a query that is too large for any route, before Litestar parses and caches it."""
+async def check_size(request: Request[Any, Any, Any]) -> None:
+    """Refuse a path or a query that is too large for any route.
+
+    Litestar has not parsed and cached the query yet.
+    """
+    check_path_size(request)
     query = request.scope["query_string"]
     if len(query) > MAX_QUERY_BYTES:
         reason = f"has {len(query)} bytes; the limit is {MAX_QUERY_BYTES}"
@@ -66,9 +77,9 @@ async def check_query(request: Request[Any, Any, Any]) -> None:
     """
     if not request.scope["query_string"]:
         return
-    await check_query_size(request)
     known = request.route_handler.opt[_QUERY]
     objects = request.route_handler.opt.get(OBJECTS, ())
+    texts = request.route_handler.opt.get(TEXTS, ())
     parameters = request.query_params
     errors = []
     for name in dict.fromkeys(parameters.keys()):
@@ -80,13 +91,20 @@ async def check_query(request: Request[Any, Any, Any]) -> None:
             reason = f"unknown parameter; known here: {', '.join(known) or 'none'}"
         elif len(values) > 1:
             reason = f"is given {len(values)} times; give it once"
-        elif values[0].lower() == "null" and not is_member:
+        elif values[0].lower() == "null" and not is_member and name not in texts:
             reason = "is null; leave it out instead"
         else:
             continue
         errors.append(FieldError(field=name, detail=reason))
     if errors:
         raise invalid_fields(errors)
+
+
+async def check_request(request: Request[Any, Any, Any]) -> None:
+    """Check the size and the query, and read the ids in the path."""
+    await check_size(request)
+    await check_query(request)
+    read_path_ids(request)
 
 
 def read_object(request: Request[Any, Any, Any], name: str) -> dict[str, str]:

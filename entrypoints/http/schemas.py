@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Self, TypeVar
-from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from chatkeep.domain import model
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.originals import complete, read_original
+from chatkeep.domain.ids import parse_id, written_id
 from chatkeep.domain.model import (
     MAX_FORMAT_CHARS,
     MAX_TOKENS,
@@ -23,6 +23,7 @@ from chatkeep.domain.model import (
     Usage,
 )
 from chatkeep.domain.model import NewMessage as DomainNewMessage
+from chatkeep.entrypoints.http.ids import OwnId, StoredId
 from chatkeep.entrypoints.http.json_documents import (
     parse_content,
     parse_metadata,
@@ -88,7 +89,6 @@ Original = Annotated[
         extra_json_schema={},
     ),
 ]
-OwnId = Annotated[UUID, Meta(description="an id of your choice makes it safe to send it again")]
 Title = Annotated[str, Meta(description="a title to show in a list")]
 Retain = Annotated[
     bool,
@@ -137,7 +137,7 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
             raise InvalidValueError(f"{within}role", "is missing")
         content, parts = parse_content(self.content, limits, field=f"{within}content")
         given = DomainNewMessage(
-            id=None if self.id is None else MessageId(self.id),
+            id=None if self.id is None else MessageId(parse_id(self.id, field=f"{within}id")),
             role=role,
             content=content,
             parts=parts,
@@ -250,7 +250,7 @@ class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
 class ConversationOut(Struct, kw_only=True):
     """A conversation, without its messages."""
 
-    id: UUID
+    id: StoredId
     title: str | None
     status: Status
     metadata: StoredMetadata
@@ -265,7 +265,7 @@ class ConversationOut(Struct, kw_only=True):
     @classmethod
     def from_domain(cls, conversation: Conversation) -> Self:
         return cls(
-            id=conversation.id,
+            id=written_id(conversation.id),
             title=conversation.title,
             status=conversation.status,
             metadata=Raw(conversation.metadata),
@@ -280,8 +280,8 @@ class ConversationOut(Struct, kw_only=True):
 class MessageOut(Struct, kw_only=True):
     """A message as it is stored. Fields that are not required are left out where they are empty."""
 
-    id: UUID
-    conversation_id: UUID
+    id: StoredId
+    conversation_id: StoredId
     role: Role
     content: str | StoredParts | None
     tool_calls: StoredToolCalls | None
@@ -300,8 +300,8 @@ class MessageOut(Struct, kw_only=True):
         """Return the message. It has its original if `message` was read with it."""
         original = message.original
         return cls(
-            id=message.id,
-            conversation_id=message.conversation_id,
+            id=written_id(message.id),
+            conversation_id=written_id(message.conversation_id),
             role=message.role,
             content=message.content if message.parts is None else Raw(message.parts),
             tool_calls=None if message.tool_calls is None else Raw(message.tool_calls),

@@ -31,6 +31,7 @@ _ALWAYS: Final = {
     **{status: ERRORS[status][1] for status in ("401", "403", "429", "500", "503")},
 }
 _OF_BODIES: Final = {status: ERRORS[status][1] for status in ("408", "413", "415")}
+_OF_PATHS: Final = {"414": ERRORS["414"][1]}
 _NOT_FOUND: Final = {"404": ERRORS["404"][1]}
 _KEY_TAKEN: Final = {"409": "The idempotency key was sent with another request before."}
 _RETAINED: Final = {"409": "The conversation is on hold: a service key lifts the hold first."}
@@ -54,7 +55,9 @@ def _parameter(
     }
 
 
-_CONVERSATION_ID: Final = _parameter("path", "conversation_id", "`conv_` and 32 digits")
+_CONVERSATION_ID: Final = _parameter(
+    "path", "conversation_id", "`conv_` and 32 digits, or the id that you chose for it natively"
+)
 _ITEM_ID: Final = _parameter("path", "item_id", "which item")
 _PAGE: Final = (
     _parameter("query", "limit", "how many at most; clamped to 1 to 100", {"type": "integer"}),
@@ -95,6 +98,8 @@ class _Operation(NamedTuple):
 
     def describe(self) -> dict[str, Any]:
         errors = _ALWAYS | self.errors | (_OF_BODIES if self.body else {})
+        if self.path != _ALL:
+            errors |= _OF_PATHS
         body = {"required": self.needs_body, "content": _json(self.body)} if self.body else None
         return {
             "operationId": f"openai{self.id}",

@@ -13,14 +13,16 @@ from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from msgspec import Raw
 
 from chatkeep.domain.errors import InvalidValueError, NotFoundError
+from chatkeep.domain.ids import of_user, parse_id
 from chatkeep.domain.item_use_cases import OpenAIConversations
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.model import ConversationId, Order
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import require_user
 from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.ids import decode_segment
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
-from chatkeep.entrypoints.http.routing import check_query_size
+from chatkeep.entrypoints.http.routing import check_size
 from chatkeep.entrypoints.http.validation import shorten
 from chatkeep.entrypoints.openai.schemas import (
     ConversationList,
@@ -38,6 +40,7 @@ from chatkeep.entrypoints.settings import Settings
 
 _CONVERSATION: Final = re.compile(r"conv_([0-9a-f]{32})")
 _RETRIES: Final = re.compile(r"0*[1-9][0-9]*")
+_BEFORE_CONVERSATION_ID: Final = b"/conversations/"
 _BEFORE_ITEM_ID: Final = b"/items/"
 _DEFAULT_LIMIT: Final = 20
 
@@ -61,7 +64,7 @@ def openai_api(
         "/openai/v1/conversations",
         include_in_schema=False,
         middleware=list(middleware),
-        before_request=check_query_size,
+        before_request=check_size,
         request_max_body_size=settings.openai_max_body_bytes or None,
         route_handlers=[*_conversation_routes(openai), *_item_routes(openai, metrics)],
     )
@@ -96,7 +99,7 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
     ) -> ConversationList:
         page = await openai.list_conversations(
             require_user(request.user),
-            after=_conversation_id(after) if after else None,
+            after=_parse_conversation_id(request, after) if after else None,
             limit=limit,
         )
         return ConversationList.from_domain(page.items, has_more=page.more)
@@ -105,7 +108,7 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
     async def get_one(request: JsonRequest, conversation_id: FromPath[str]) -> ConversationOut:
         return ConversationOut.from_domain(
             await openai.get_conversation(
-                require_user(request.user), _conversation_id(conversation_id)
+                require_user(request.user), _conversation_id(request, conversation_id)
             )
         )
 
@@ -116,7 +119,7 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
         pairs = await request.convert(lambda: parse_metadata(data.metadata))
         return ConversationOut.from_domain(
             await openai.change(
-                require_user(request.user), _conversation_id(conversation_id), pairs
+                require_user(request.user), _conversation_id(request, conversation_id), pairs
             )
         )
 
@@ -124,7 +127,7 @@ def _conversation_routes(openai: OpenAIConversations) -> list[HTTPRouteHandler]:
     async def delete_one(
         request: JsonRequest, conversation_id: FromPath[str]
     ) -> DeletedConversation:
-        found = _conversation_id(conversation_id)
+        found = _conversation_id(request, conversation_id)
         await openai.delete_conversation(
             require_user(request.user), found, is_retry=_is_retry(request)
         )
@@ -140,7 +143,7 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
     ) -> ItemList:
         items = await openai.append(
             require_user(request.user),
-            _conversation_id(conversation_id),
+            _conversation_id(request, conversation_id),
             await request.convert(lambda: parse_items(data.items, openai.limits)),
             key=request.headers.get("idempotency-key"),
             is_retry=_is_retry(request),
@@ -160,7 +163,7 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
         return ItemList.of_page(
             await openai.list(
                 require_user(request.user),
-                _conversation_id(conversation_id),
+                _conversation_id(request, conversation_id),
                 order=order,
                 after=ItemId(after) if after else None,
                 limit=limit,
@@ -170,7 +173,9 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
     @get("/{conversation_id:str}/items/{item_id:path}")
     async def get_item(request: JsonRequest, conversation_id: FromPath[str]) -> Raw:
         item = await openai.get(
-            require_user(request.user), _conversation_id(conversation_id), _item_id(request)
+            require_user(request.user),
+            _conversation_id(request, conversation_id),
+            _item_id(request),
         )
         return Raw(item.text)
 
@@ -179,7 +184,7 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
         return ConversationOut.from_domain(
             await openai.delete(
                 require_user(request.user),
-                _conversation_id(conversation_id),
+                _conversation_id(request, conversation_id),
                 _item_id(request),
                 is_retry=_is_retry(request),
             )
@@ -188,11 +193,22 @@ def _item_routes(openai: OpenAIConversations, metrics: Metrics) -> list[HTTPRout
     return [append, list_items, get_item, delete_item]
 
 
-def _conversation_id(given: str) -> ConversationId:
+def _conversation_id(request: JsonRequest, encoded: str) -> ConversationId:
+    """Return the id of a conversation in a path: `conv_` and its key, or its native id."""
+    try:
+        return _parse_conversation_id(request, decode_segment(encoded, "conversation_id"))
+    except InvalidValueError:
+        raise UnknownConversationError(encoded) from None
+
+
+def _parse_conversation_id(request: JsonRequest, given: str) -> ConversationId:
     found = _CONVERSATION.fullmatch(given)
-    if found is None:
-        raise UnknownConversationError(given)
-    return ConversationId(UUID(found[1]))
+    if found is not None:
+        return ConversationId(UUID(found[1]))
+    try:
+        return of_user(require_user(request.user), parse_id(given))
+    except InvalidValueError:
+        raise UnknownConversationError(given) from None
 
 
 def _is_retry(request: JsonRequest) -> bool:
@@ -202,7 +218,9 @@ def _is_retry(request: JsonRequest) -> bool:
 
 def _item_id(request: JsonRequest) -> ItemId:
     """Return the item's id at the end of the raw path: Litestar's parameter would lose slashes."""
-    _, _, encoded = request.scope["raw_path"].partition(_BEFORE_ITEM_ID)
+    # The id of the conversation has no slash, but may be `items`.
+    _, _, rest = request.scope["raw_path"].partition(_BEFORE_CONVERSATION_ID)
+    _, _, encoded = rest.lstrip(b"/").partition(_BEFORE_ITEM_ID)
     try:
         return ItemId(unquote_to_bytes(encoded).decode())
     except UnicodeDecodeError:

@@ -1,6 +1,7 @@
 """What the tests say in one word: a message, a conversation, a refusal, all that a user has."""
 
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -60,7 +61,7 @@ def an_id() -> str:
 
 def at(conversation: JsonObject, *more: str) -> str:
     """Return the path of a conversation, or of what is below it."""
-    return "/".join([CONVERSATIONS, conversation["id"], *more])
+    return "/".join([CONVERSATIONS, quote(conversation["id"], safe=""), *more])
 
 
 async def started(

@@ -279,7 +279,9 @@ async def test_files_at_urls_are_parts_of_the_content_and_data_is_not_stored_twi
 ) -> None:
     image = {"type": "file", "mediaType": "image/png", "url": "https://example.com/a.png"}
     text = {"type": "text", "text": "Two"}
-    conversation = await started(alice, sends(user(text, image, IMAGE)), sends(user(text, IMAGE)))
+    conversation = await started(
+        alice, sends(user(text, image, IMAGE)), sends(user(text, IMAGE) | {"id": "b"})
+    )
 
     one, other = await listed(alice, at(conversation, "messages"))
 
@@ -362,7 +364,7 @@ async def test_a_context_may_begin_with_one_and_has_its_tokens(alice: Caller) ->
     conversation = await started(
         alice,
         sends(two_steps),
-        sends(two_steps, starts_context=True, tokens=7),
+        sends(two_steps | {"id": "another"}, starts_context=True, tokens=7),
         sends(SAMPLES["a question"], tokens=3),
     )
 

@@ -35,8 +35,8 @@ WRONG_CREATES: list[tuple[object, str, str]] = [
     ({"a`b\n": 1}, "a`b\n", UNKNOWN),
     ({"title": 7}, "title", "must be a string or null, not an integer"),
     ({"title": True}, "title", "must be a string or null, not a boolean"),
-    ({"id": "x"}, "id", "is not a UUID"),
-    ({"id": 7}, "id", "must be a UUID or null, not an integer"),
+    ({"id": "\n"}, "id", "contains the control character U+000A"),
+    ({"id": 7}, "id", "must be a string or null, not an integer"),
     ({"metadata": []}, "metadata", "must be an object or null, not an array"),
     ({"metadata": "{}"}, "metadata", "must be an object or null, not a string"),
     ({"messages": None}, "messages", "must be an array, not null"),
@@ -50,7 +50,7 @@ WRONG_CREATES: list[tuple[object, str, str]] = [
         "messages[2].metadata",
         "must be an object or null, not an integer",
     ),
-    ({"messages": [says("a", id="x")]}, "messages[0].id", "is not a UUID"),
+    ({"messages": [says("a", id="")]}, "messages[0].id", "is empty; give 1 to 255 characters"),
 ]
 WRONG_MESSAGES: list[tuple[JsonObject, str, str]] = [
     ({"role": "bot", "content": "a"}, "role", ROLES),

@@ -124,6 +124,7 @@ async def test_every_example_of_a_problem_is_a_real_answer() -> None:
             await alice.post(
                 path, content=b" " * 1_048_577, headers={"Content-Type": "application/json"}
             ),
+            await alice.get((path + "/" + "x" * 9_000)[:9_000]),
             await alice.post(path, content=b"a", headers={"Content-Type": "text/plain"}),
             await alice.post(path, json=two),
             await alice.post(path, json=says("a" * 1_001)),

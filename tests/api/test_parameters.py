@@ -56,9 +56,9 @@ async def test_a_parameter_that_is_wrong_is_named(
         ("", "status=", "status", "must be one of active, archived"),
         ("", "status=null", "status", "is null; leave it out instead"),
         ("messages", "order=up", "order", "must be one of asc, desc"),
-        ("messages", "after=x", "after", "is not a UUID"),
-        ("messages", "before=", "before", "is not a UUID"),
-        ("messages", "after=NULL", "after", "is null; leave it out instead"),
+        ("messages", "after=%00", "after", "contains the control character U+0000"),
+        ("messages", "before=", "before", "is empty; give 1 to 255 characters"),
+        ("messages", "after=..", "after", "is . or .., which clients remove from paths"),
         ("context", "format=gemini", "format", "must be one of openai, anthropic, ai-sdk"),
         ("context", "max_chars=0", "max_chars", "must be at least 1"),
         ("context", "max_chars=x", "max_chars", "must be an integer"),
@@ -140,7 +140,7 @@ BAD_CURSORS = {
     "a position before all": cursor("asc", -1, None),
     "a position beyond all": cursor("asc", 2**63, None),
     "a position that is none": cursor("asc", "1", None),
-    "a bound that is none": cursor("asc", 1, "x"),
+    "a bound that is none": cursor("asc", 1, "\0"),
 }
 
 

@@ -137,7 +137,7 @@ def test_every_key_but_messages_and_role_may_be_null_or_absent() -> None:
         ),
         ('{"messages": {}}', "messages", "array"),
         ('{"messages": [], "status": "gone"}', "status", "one of active, archived"),
-        ('{"messages": [], "id": "one"}', "id", "UUID"),
+        ('{"messages": [], "id": "."}', "id", "clients remove"),
         ('{"messages": [], "created_at": "2024-05-01"}', "created_at", "RFC 3339"),
         ('{"messages": [], "created_at": "2024-05-01T10:00:00"}', "created_at", "timezone"),
         ('{"messages": [], "created_at": "0001-01-01T00:00:00+05:00"}', "created_at", "range"),

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -272,6 +272,12 @@ class ForgetsOriginalsOfWindows(MemoryLog):
         return replace(found, tail=tuple(each.without_original() for each in found.tail))
 
 
+class ForgetsTextIds(MemoryLog):
+    async def page(self, *args: Any, **kwargs: Any) -> LogPage:
+        found = await super().page(*args, **kwargs)
+        return replace(found, items=[_forget_text_id(entry) for entry in found.items])
+
+
 class FindsEverything(MemoryConversations):
     async def find(self, user_id: UserId, wanted: Filter, **kwargs: Any) -> Found:
         return await super().find(user_id, replace(wanted, metadata={}), **kwargs)
@@ -357,6 +363,13 @@ class RefusesRepeats(MemoryLog):
         return await super().append(*args, **kwargs)
 
 
+def _forget_text_id(entry: Entry) -> Entry:
+    message = entry.message
+    if message is None:
+        return entry
+    return entry._replace(message=message._replace(id=MessageId(UUID(message.id.hex))))
+
+
 def _text(entry: Entry) -> str:
     return (entry.message and entry.message.content) or ""
 
@@ -393,6 +406,7 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("originals", "log", ForgetsOriginalsOfWindows),
         ("originals", "log", LosesOriginals),
         ("originals", "log", AlwaysReadsOriginals),
+        ("text_ids", "log", ForgetsTextIds),
         ("filters", "conversations", FindsEverything),
         ("filters", "conversations", ForgetsTimes),
         ("filters", "conversations", CountsEverything),

@@ -16,6 +16,7 @@ from chatkeep.entrypoints.http.change_schemas import (
     TruncatedOut,
 )
 from chatkeep.entrypoints.http.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from chatkeep.entrypoints.http.ids import ID_SCHEMA
 from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
 from chatkeep.entrypoints.http.schemas import (
@@ -69,6 +70,7 @@ ERRORS: Final = {
     "408": ("TooSlow", "The body took too long to arrive; send the request again."),
     "412": ("Changed", "The conversation does not have a revision that the request asks for."),
     "413": ("TooLarge", "The body is larger than this service allows."),
+    "414": ("PathTooLong", "The path is longer than ids of 255 characters make it."),
     "415": ("NotJson", "The body is not JSON, or is encoded, for example with gzip."),
     "422": ("Invalid", "A value is wrong or over a limit; `errors` names the field."),
     "429": ("TooMany", "The caller sends more requests, at once or per minute, than allowed."),
@@ -137,6 +139,7 @@ _OBJECT_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {
 }
 _WITHOUT_BODY: Final = frozenset({"204", "304"})
 _USER_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
+_IDS: Final = frozenset({"conversation_id", "message_id", "after", "before", "from"})
 # Litestar writes these everywhere, although they are the defaults.
 _FALSE_BY_DEFAULT: Final = frozenset({"deprecated", "allowEmptyValue", "allowReserved"})
 
@@ -262,11 +265,13 @@ def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str,
         operation["requestBody"] = _build_request_body(
             operation["requestBody"], operation["operationId"]
         )
+    if any(each["in"] == "path" for each in operation.get("parameters", ())):
+        operation["responses"] |= {"414": {"content": {PROBLEM_JSON: {}}}}
     operation["responses"] = {
         status: {"$ref": f"#/components/responses/{ERRORS[status][0]}"}
         if PROBLEM_JSON in response.get("content", {})
         else _build_response(status, response)
-        for status, response in operation["responses"].items()
+        for status, response in sorted(operation["responses"].items())
     }
     if shapes := _IN_TWO_SHAPES.get(operation["operationId"]):
         schema = {"anyOf": [{"$ref": f"{_SCHEMAS}{name}"} for name in shapes]}
@@ -284,6 +289,10 @@ def _build_parameter(generated: dict[str, Any], settings: Settings) -> dict[str,
     if parameter["name"] == "user_id":
         description = "the `sub` of the user's tokens, percent-encoded: a slash is %2F"
         return {**parameter, "description": description, "schema": _USER_ID}
+    if parameter["name"] in _IDS:
+        if parameter["in"] == "path":
+            parameter["description"] += ": its id, percent-encoded"
+        return {**parameter, "schema": ID_SCHEMA}
     # An optional parameter may be left out, but it must not be null.
     schema, _ = _drop_null(parameter["schema"])
     schema.pop("description", None)

@@ -12,6 +12,7 @@ from chatkeep.domain.errors import (
     SuffixDiffersError,
     UserNotProvisionedError,
 )
+from chatkeep.entrypoints.http.ids import path_too_long
 from chatkeep.entrypoints.http.problems import (
     FieldError,
     ProblemError,
@@ -149,6 +150,7 @@ PROBLEMS: Final[tuple[ProblemError, ...]] = (
     domain_problem(SuffixDiffersError([UUID(_OTHER_MESSAGE)])),
     domain_problem(RevisionConflictError(UUID(_CONVERSATION), 1)),
     body_too_large(1_048_576, 1_048_577),
+    path_too_long(9_000),
     ProblemError(
         415, "unsupported-media-type", "The body is text/plain; send it as application/json."
     ),

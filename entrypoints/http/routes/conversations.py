@@ -5,6 +5,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import UnsetType
 
+from chatkeep.domain.ids import of_user, parse_id
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Conversation, ConversationId
 from chatkeep.domain.use_cases import Chatkeep
@@ -53,13 +54,14 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         stored, or 409 if that differs.
         """
         _check_may_hold(request.user, data.retain)
-        limits = chatkeep.limits
+        limits, user_id = chatkeep.limits, require_user(request.user)
+        conversation_id = None if data.id is None else of_user(user_id, parse_id(data.id))
         metadata, messages = await request.convert(
             lambda: (parse_metadata(data.metadata, limits), to_domain(data.messages, limits))
         )
         created = await chatkeep.create_conversation(
-            require_user(request.user),
-            conversation_id=None if data.id is None else ConversationId(data.id),
+            user_id,
+            conversation_id=conversation_id,
             title=data.title,
             metadata=metadata,
             messages=messages,
@@ -69,13 +71,13 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         return JsonResponse(_describe_created(created), headers=etag(created.conversation.revision))
 
     @put(
-        "/{conversation_id:uuid}",
+        "/{conversation_id:str}",
         operation_id="getOrCreateConversation",
         summary="Get a conversation, or create it",
         response_description="It existed.",
         response_headers=[ETAG_HEADER],
         responses={
-            **problems(404, 412, body=True),
+            **problems(404, 409, 412, body=True),
             201: ResponseSpec(ConversationOut, description="It was created."),
         },
     )
@@ -109,7 +111,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         return _answer(found.conversation, 201 if found.created else 200)
 
     @get(
-        "/{conversation_id:uuid}",
+        "/{conversation_id:str}",
         operation_id="getConversation",
         summary="Get a conversation",
         response_description="The conversation.",
@@ -128,7 +130,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         )
 
     @patch(
-        "/{conversation_id:uuid}",
+        "/{conversation_id:str}",
         operation_id="changeConversation",
         summary="Rename, archive, unarchive",
         response_description="The conversation as it is now.",
@@ -155,7 +157,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         return _answer(changed)
 
     @delete(
-        "/{conversation_id:uuid}",
+        "/{conversation_id:str}",
         operation_id="deleteConversation",
         summary="Delete a conversation",
         response_description="It is deleted.",

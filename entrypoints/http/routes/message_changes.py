@@ -22,11 +22,13 @@ from chatkeep.entrypoints.http.change_schemas import (
     TruncatedOut,
 )
 from chatkeep.entrypoints.http.idempotency import read_key
+from chatkeep.entrypoints.http.ids import message_in_query, parse_message_id
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.preconditions import ETAG_HEADER, read_expected
 from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
+from chatkeep.entrypoints.http.routing import TEXTS
 from chatkeep.entrypoints.http.schemas import MessageOut, NewMessage, to_domain
 
 MessagePath = FromPath[Annotated[UUID, Parameter(description="which message")]]
@@ -43,17 +45,23 @@ def message_changes(chatkeep: Chatkeep, metrics: Metrics) -> Sequence[HTTPRouteH
         status_code=200,
         response_headers=[ETAG_HEADER],
         responses=problems(404, 409, 412),
+        opt={TEXTS: ("after", "from")},
     )
     async def truncate(
         request: JsonRequest,
         conversation_id: ConversationPath,
-        after: FromQuery[
-            Annotated[UUID | None, Parameter(description="delete what is after this message")]
-        ] = None,
-        start: FromQuery[
+        after: FromQuery[  # noqa: ARG001 - read from the query
             Annotated[
-                UUID | None,
-                QueryParameter(name="from", description="delete this message and what is after it"),
+                str | None, Parameter(description="delete what is after the message with this id")
+            ]
+        ] = None,
+        start: FromQuery[  # noqa: ARG001 - the same
+            Annotated[
+                str | None,
+                QueryParameter(
+                    name="from",
+                    description="delete the message with this id and what is after it",
+                ),
             ]
         ] = None,
     ) -> Response[TruncatedOut]:
@@ -62,15 +70,17 @@ def message_changes(chatkeep: Chatkeep, metrics: Metrics) -> Sequence[HTTPRouteH
         All entries there are deleted, items of OpenAI's API included; 409 while the conversation is
         on hold. The time of the last activity does not change.
         """
-        message_id = start if after is None else after
-        if message_id is None or (after is not None and start is not None):
+        last_kept = message_in_query(request, "after", conversation_id)
+        first_gone = message_in_query(request, "from", conversation_id)
+        message_id = first_gone if last_kept is None else last_kept
+        if message_id is None or (last_kept is not None and first_gone is not None):
             raise InvalidValueError("after", "give either `after` or `from`, with a message's id")
         user_id, its_id = require_user(request.user), ConversationId(conversation_id)
         truncated = await chatkeep.truncate(
             user_id,
             its_id,
-            MessageId(message_id),
-            keep=after is not None,
+            message_id,
+            keep=last_kept is not None,
             expected=await read_expected(request, chatkeep, user_id, its_id),
         )
         return JsonResponse(TruncatedOut.from_domain(truncated), headers=etag(truncated.revision))
@@ -94,19 +104,23 @@ def message_changes(chatkeep: Chatkeep, metrics: Metrics) -> Sequence[HTTPRouteH
         """
         messages = await request.convert(lambda: to_domain(data.messages, chatkeep.limits))
         user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+
+        def named(text: str, field: str) -> MessageId:
+            return parse_message_id(its_id, text, field=field)
+
         replaced = await chatkeep.replace(
             user_id,
             its_id,
             messages,
-            after=None if data.after is None else MessageId(data.after),
-            suffix=[MessageId(each) for each in data.expected],
+            after=None if data.after is None else named(data.after, "after"),
+            suffix=[named(each, f"expected[{n}]") for n, each in enumerate(data.expected)],
             key=await read_key(request),
             expected=await read_expected(request, chatkeep, user_id, its_id),
         )
         return JsonResponse(ReplacedOut.from_domain(replaced), headers=etag(replaced.revision))
 
     @put(
-        "/messages/{message_id:uuid}",
+        "/messages/{message_id:str}",
         operation_id="putMessage",
         summary="Store a message under its id",
         response_description="It is in the place of the message that had this id.",
@@ -128,10 +142,10 @@ def message_changes(chatkeep: Chatkeep, metrics: Metrics) -> Sequence[HTTPRouteH
         `edited_at`. It is safe to send again: an equal message changes nothing. 409 for the id of a
         message of another conversation, and to replace one while its conversation is on hold.
         """
-        if data.id is not None and data.id != message_id:
-            raise InvalidValueError("id", "is not the id in the path; leave it out")
-        data.id = message_id
         user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        if data.id is not None and parse_message_id(its_id, data.id, field="id") != message_id:
+            raise InvalidValueError("id", "is not the id in the path; leave it out")
+        data.id = str(message_id)
         stored = await chatkeep.put_message(
             user_id,
             its_id,
@@ -143,7 +157,7 @@ def message_changes(chatkeep: Chatkeep, metrics: Metrics) -> Sequence[HTTPRouteH
         return _answer(stored)
 
     @patch(
-        "/messages/{message_id:uuid}",
+        "/messages/{message_id:str}",
         operation_id="patchMessage",
         summary="Change a message's metadata",
         response_description="The message as it is now.",
@@ -174,7 +188,7 @@ def message_changes(chatkeep: Chatkeep, metrics: Metrics) -> Sequence[HTTPRouteH
         )
 
     @delete(
-        "/messages/{message_id:uuid}",
+        "/messages/{message_id:str}",
         operation_id="deleteMessage",
         summary="Delete a message",
         response_description="It is deleted.",

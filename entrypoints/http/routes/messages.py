@@ -1,7 +1,6 @@
 """/v1/conversations/{id}/messages and /context: handlers parse, call one use case and convert."""
 
 from typing import Annotated, Final
-from uuid import UUID
 
 from litestar import Response, Router, get, post
 from litestar.datastructures import ResponseHeader
@@ -18,6 +17,7 @@ from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_use
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.cursors import MessagesCursor
 from chatkeep.entrypoints.http.idempotency import read_key
+from chatkeep.entrypoints.http.ids import message_in_query
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.model_formats import (
     ModelContext,
@@ -40,6 +40,7 @@ from chatkeep.entrypoints.http.routes.parameters import (
     Cursor,
     Limit,
 )
+from chatkeep.entrypoints.http.routing import TEXTS
 from chatkeep.entrypoints.http.schemas import (
     Append,
     Appended,
@@ -163,6 +164,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         response_description="A page; on the last one `next_cursor` is null.",
         response_headers=[ETAG_HEADER],
         responses={**problems(404, 412), **UNCHANGED},
+        opt={TEXTS: ("after", "before")},
     )
     async def history(
         request: JsonRequest,
@@ -172,11 +174,11 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             Annotated[Order | None, Parameter(description="asc (default): oldest first")]
         ] = None,
         cursor: FromQuery[Cursor] = None,
-        after: FromQuery[
-            Annotated[UUID | None, Parameter(description="only those after this message")]
+        after: FromQuery[  # noqa: ARG001 - read from the query
+            Annotated[str | None, Parameter(description="only those after the one with this id")]
         ] = None,
-        before: FromQuery[
-            Annotated[UUID | None, Parameter(description="only those before this message")]
+        before: FromQuery[  # noqa: ARG001 - read from the query
+            Annotated[str | None, Parameter(description="only those before the one with this id")]
         ] = None,
         originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter
         format: FromQuery[MessageFormat] = None,  # noqa: A002 - the word on the wire
@@ -188,16 +190,18 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         """
         is_ui = _is_ui(format)
         bounds = Bounds(
-            after_message=None if after is None else MessageId(after),
-            before_message=None if before is None else MessageId(before),
+            after_message=message_in_query(request, "after", conversation_id),
+            before_message=message_in_query(request, "before", conversation_id),
         )
         if cursor is not None:
             start = cursors.decode_messages(cursor)
             cursors.check_agrees("order", order, start.order)
-            order, bounds, until = start.order, start.bounds, start.until
+            order, until = start.order, start.until
+            bounds = start.bounds(ConversationId(conversation_id))
         else:
             order = order or Order.ASC
-            until = before if order is Order.ASC else after
+            last = bounds.before_message if order is Order.ASC else bounds.after_message
+            until = None if last is None else str(last)
         its_id = ConversationId(conversation_id)
         page = await chatkeep.history(
             require_user(request.user),
@@ -257,7 +261,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         return answer_read(request, its_id, found.revision, lambda: context_answer(found, format))
 
     @get(
-        "/messages/{message_id:uuid}",
+        "/messages/{message_id:str}",
         operation_id="getMessage",
         summary="Get a message",
         response_description="The message.",
@@ -284,7 +288,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         return MessageOut.from_domain(message)
 
     return Router(
-        "/conversations/{conversation_id:uuid}",
+        "/conversations/{conversation_id:str}",
         tags=["messages"],
         security=FOR_USERS,
         route_handlers=[append, history, context, get_one, *message_changes(chatkeep, metrics)],

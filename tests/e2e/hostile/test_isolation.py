@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import asyncpg
@@ -22,6 +23,7 @@ from tests.support.service_process import (
 
 METHODS = ("OPTIONS", "TRACE", "HEAD", "GET", "POST", "PATCH", "DELETE", "PUT")  # PUT may create
 MARK = "bobs-secret"
+TEXT = "the same/text of both"
 SAYS = {"role": "user", "content": "Alice was here"}
 BODIES: tuple[Any, ...] = (
     None,
@@ -78,14 +80,16 @@ async def filled(service: ServiceProcess, user: str) -> dict[str, list[str]]:
         ],
     }
     created = await service.call("POST", "/v1/conversations", body, headers=headers)
+    texts = body | {"id": TEXT, "messages": [{"role": "user", "content": MARK, "id": TEXT}]}
+    await service.call("POST", "/v1/conversations", texts, headers=headers, status=201)
     items = {"items": [{"type": "message", "role": "user", "content": MARK}]}
     as_openai = await service.call("POST", "/openai/v1/conversations", items, headers=headers)
     listed = await service.call(
         "GET", f"/openai/v1/conversations/{as_openai['id']}/items", headers=headers
     )
     return {
-        "conversation_id": [conversation, as_openai["id"]],
-        "message_id": [message["id"] for message in created["messages"]],
+        "conversation_id": [conversation, as_openai["id"], TEXT],
+        "message_id": [*(message["id"] for message in created["messages"]), TEXT],
         "item_id": [item["id"] for item in listed["data"]],
         "user_id": [user],
         "name": ["swagger-ui.css"],
@@ -98,7 +102,11 @@ def named(path: str, values: dict[str, list[str]]) -> list[str]:
     found = [path]
     for name in re.findall(r"\{(\w+)\}", path):
         assert name in values, f"say which {name} is another user's"
-        found = [each.replace(f"{{{name}}}", value) for each in found for value in values[name]]
+        found = [
+            each.replace(f"{{{name}}}", quote(value, safe=""))
+            for each in found
+            for value in values[name]
+        ]
     return found
 
 
@@ -155,7 +163,7 @@ async def test_another_users_ids_are_strangers_among_ones_own(postgres_server: S
         bobs = await filled(service, "bob")
         before = await dump(service.database_url)
         alice = as_user("alice")
-        [conversation, _], [message, _] = bobs["conversation_id"], bobs["message_id"]
+        [conversation, _, _], [message, _, _] = bobs["conversation_id"], bobs["message_id"]
         page = await service.call("GET", "/v1/conversations?limit=1", headers=as_user("bob"))
         history = await service.call(
             "GET", f"/v1/conversations/{conversation}/messages?limit=1", headers=as_user("bob")
