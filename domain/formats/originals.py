@@ -85,7 +85,7 @@ def _id(text: str) -> MessageId | None:
 
 
 def _is_other_uuid(of_original: MessageId | None, given: MessageId) -> bool:
-    """Return whether an original has a UUID that is not the id beside it; a text may differ."""
+    """Return whether an original has a UUID other than the id that was given; a text may differ."""
     return (
         of_original is not None
         and not isinstance(of_original, NamedId)
