@@ -287,16 +287,13 @@ async def test_the_end_is_truncated_and_replaced_by_texts(store: StoreUnderTest)
     with pytest.raises(SuffixDiffersError) as refusal:
         await store.log.replace(ALICE, conversation.id, zero, [one], [other], NOON)
     assert [str(each) for each in refusal.value.found] == ["m/1", "m/2"]
+    found = [MessageId(each) for each in refusal.value.found]
     with pytest.raises(MessageIdTakenError, match="message m/0 with"):
-        await store.log.replace(
-            ALICE, conversation.id, one, refusal.value.found[1:], [messages[0]], NOON
-        )
+        await store.log.replace(ALICE, conversation.id, one, found[1:], [messages[0]], NOON)
     replaced = await store.log.replace(
-        ALICE, conversation.id, zero, refusal.value.found, [other, messages[1]], NOON
+        ALICE, conversation.id, zero, found, [other, messages[1]], NOON
     )
-    again = await store.log.replace(
-        ALICE, conversation.id, zero, refusal.value.found, [other, messages[1]], NOON
-    )
+    again = await store.log.replace(ALICE, conversation.id, zero, found, [other, messages[1]], NOON)
 
     assert texts(replaced.messages) == texts(again.messages) == ["other", "m/1"]
     assert texts(await store.history(conversation)) == ["m/0", "other", "m/1"]
