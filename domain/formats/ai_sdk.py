@@ -12,7 +12,7 @@ from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.ai_sdk_files import content_parts
 from chatkeep.domain.formats.ai_sdk_messages import parse_ui_message
-from chatkeep.domain.formats.ai_sdk_writing import FORMAT, ui_messages
+from chatkeep.domain.formats.ai_sdk_writing import FORMAT, reasoning_message, ui_messages
 from chatkeep.domain.formats.codec import (
     NO_ORIGINALS,
     WHOLE,
@@ -135,7 +135,7 @@ class UIMessageWriter:
     """Writes the format that `read` reads.
 
     It leaves out holds, and of messages that were not sent as UIMessages what `ui_messages` leaves
-    out. Items that are not messages are left out too.
+    out. Of items that are not messages it has only the texts of reasoning.
     """
 
     messages_in = "messages"
@@ -165,8 +165,9 @@ class UIMessageWriter:
         return entry.message is not None and entry.message.role is Role.TOOL
 
     def write(self, entries: Sequence[Entry], embed: Embed) -> Sequence[object]:
+        thoughts = [each for each in map(reasoning_message, entries) if each is not None]
         messages = [entry.message for entry in entries if entry.message is not None]
-        return ui_messages(messages, embed)
+        return [*thoughts, *ui_messages(messages, embed)]
 
     def members(self, entries: Sequence[Entry], embed: Embed) -> Document:  # noqa: ARG002 - the interface
         return {}

@@ -12,6 +12,7 @@ from chatkeep.domain.formats.codec import Document, Embed
 from chatkeep.domain.formats.part_forms import to_openai_form
 from chatkeep.domain.formats.tool_calls import parse_strictly
 from chatkeep.domain.json_sources import dump, members, value_of, write
+from chatkeep.domain.log import Entry
 from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Message, Role
 from chatkeep.domain.parts import split_parts
 
@@ -58,6 +59,23 @@ def ui_messages(
         waiting |= asking
         found.append(document)
     return found
+
+
+def reasoning_message(entry: Entry) -> Document | None:
+    """Return the UIMessage of an item that is a model's reasoning and has texts; else None."""
+    if entry.message is not None or entry.item is None or '"reasoning"' not in entry.item:
+        return None
+    item = json.loads(entry.item, parse_int=float)
+    if not isinstance(item, dict) or item.get("type") != "reasoning":
+        return None
+    listed = [item.get("summary"), item.get("content")]
+    blocks = [block for each in listed if isinstance(each, list) for block in each]
+    parts = [
+        {"type": "reasoning", "text": block["text"]}
+        for block in blocks
+        if isinstance(block, dict) and isinstance(block.get("text"), str) and block["text"]
+    ]
+    return {"id": entry.item_id, "role": "assistant", "parts": parts} if parts else None
 
 
 def _with_id(original: str, message: Message) -> str:

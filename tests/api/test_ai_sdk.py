@@ -411,3 +411,52 @@ async def test_a_note_about_a_message_does_not_change_what_was_sent(alice: Calle
 
     assert patched.json()["metadata"] == {"totalTokens": 12, "model": "gpt", "rating": 5}
     assert (await alice.get(f"{path}?format=ai-sdk")).json() == SAMPLES["an answer"]
+
+
+DEEP = "[" * 480 + "]" * 480
+DIGITS = "9" * 4_000
+CALL = '"type":"tool-a","toolCallId":"c","state"'
+HOSTILE = {
+    "a deep output": f'{{{CALL}:"output-available","output":{DEEP}}}',
+    "a deep input": f'{{{CALL}:"output-denied","input":{DEEP}}}',
+    "numbers": f'{{{CALL}:"output-available","input":[{DIGITS}],"output":[-0,1E400,{DIGITS}]}}',
+    "many parts": ",".join(['{"type":"text","text":"a"}', '{"type":"step-start"}'] * 300),
+    "a member twice": '{"type":"text","text":7,"text":"a","type":"text"}',
+    "NUL": '{"type":"tool-a\\u0000","toolCallId":"\\u0000","state":"output-available"}',
+    "one call twice": f'{{{CALL}:"output-available","output":1}},{{{CALL}:"output-denied"}}',
+    "wrong types": '{"type":"file","mediaType":"","url":"","providerReference":{"openai":[]}},'
+    f'{{{CALL}:"","approval":{{"reason":[]}},"output":[]}}',
+    "another kind of URL": '{"type":"file","mediaType":"IMAGE/PNG","url":"DATA:,a"}',
+}
+
+
+@pytest.mark.parametrize("parts", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("role", ["user", "assistant", "system"])
+async def test_a_hostile_message_comes_back_and_spoils_no_context(
+    alice: Caller, role: str, parts: str
+) -> None:
+    text = f'{{"id":"m","role":"{role}","parts":[{parts}]}}'
+    conversation = await started(alice, says("Hi"))
+    body = f'{{"format": "ai-sdk", "original": {text}}}'
+    path = at(conversation, "messages")
+    sent = await alice.post(path, content=body.encode(), headers=JSON)
+    assert sent.status_code == 201, sent.text
+
+    page = await alice.get(f"{path}?format=ai-sdk")
+
+    assert f",{text}]".encode() in page.content
+    for form in ("openai", "anthropic", "ai-sdk"):
+        context = await alice.get(at(conversation, f"context?format={form}"))
+        assert context.status_code == 200
+        assert len(context.json()["messages"]) >= 1
+
+
+async def test_metadata_that_cannot_be_stored_is_refused(alice: Caller) -> None:
+    conversation = await started(alice)
+    text = '{"role":"user","parts":[],"metadata":{"n":1e999}}'
+    body = f'{{"format": "ai-sdk", "original": {text}}}'
+    path = at(conversation, "messages")
+    sent = await alice.post(path, content=body.encode(), headers=JSON)
+    refused(sent, 422, "invalid-value", "original.metadata")
+    large = sends(user(TEXT, metadata={"a": "x" * 20_000}))
+    refused(await alice.post(path, json=large), 422, "limit-exceeded", "original.metadata")

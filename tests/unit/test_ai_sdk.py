@@ -395,3 +395,25 @@ def test_a_result_on_the_next_page_goes_into_the_part_of_its_call() -> None:
     assert [part["output"] for part in found["parts"]] == ["1", "2"]
     assert json.loads(empty)["messages"] == []
     assert writer.left_out() == "1 items that are not messages"
+
+
+def test_reasoning_that_was_sent_as_an_item_is_reasoning() -> None:
+    text = '{"type":"reasoning","summary":[{"type":"summary_text","text":"Hm."}],"content":null}'
+    [message] = conversation(said_by_assistant("Yes."))
+    at = message.position, message.created_at
+    entries = (
+        Entry(*at, None, ItemText(text), ItemId("rs_1")),
+        Entry(*at, message),
+        Entry(*at, None, ItemText('{"type":"reasoning","summary":[]}'), ItemId("rs_2")),
+    )
+    writer = JsonLines(WRITERS[FileFormat.AI_SDK])
+    written = writer.write(Piece(a_conversation(), entries, is_first=True, is_last=True))
+
+    found = json.loads(written)["messages"]
+    assert found[0] == {
+        "id": "rs_1",
+        "role": "assistant",
+        "parts": [{"type": "reasoning", "text": "Hm."}],
+    }
+    assert [each["role"] for each in found] == ["assistant"] * 2
+    assert writer.left_out() == "1 items that are not messages"
