@@ -160,6 +160,11 @@ FROM locked, place""",
     timeout=ERASE_TIMEOUT,
 )
 
+_NEW: Final = ", ".join(
+    "coalesce(given.created_at, :at)" if name == "created_at" else f"given.{name}"
+    for name in MESSAGE_TYPES
+)
+
 # The suffix is compared in the state before the lock, so nothing may have changed (`late`) while
 # the statement waited for it. The new messages may have ids of those that are deleted: `moved`, and
 # so the insertion, need the number of those.
@@ -197,13 +202,7 @@ WITH {_LOCKED}, before AS (
             (c.last_position - :messages + 1)::bigint AS first
 ), added AS (
   INSERT INTO messages (conversation_id, user_id, position, {", ".join(MESSAGE_TYPES)})
-  SELECT moved.id, moved.user_id, moved.first + n - 1,
-         {
-        ", ".join(
-            "coalesce(given.created_at, :at)" if name == "created_at" else f"given.{name}"
-            for name in MESSAGE_TYPES
-        )
-    }
+  SELECT moved.id, moved.user_id, moved.first + n - 1, {_NEW}
   FROM moved, unnest({array_parameters()}) WITH ORDINALITY AS given ({", ".join(MESSAGE_TYPES)}, n)
 ), keyed AS (
   INSERT INTO conversation_keys
@@ -211,10 +210,8 @@ WITH {_LOCKED}, before AS (
   SELECT moved.id, moved.user_id, :key, :digest, moved.first, moved.first + :messages - 1, :at
   FROM moved WHERE :key::text IS NOT NULL
 )
-SELECT {_PLACE} AS place, suffix.ids, suffix.text_ids, locked.retain, locked.agrees, {
-        _IS_FULL
-    } AS is_full,
-       {_GONE} AS deleted, moved.message_count, moved.first,
+SELECT {_PLACE} AS place, suffix.ids, suffix.text_ids, locked.retain, locked.agrees,
+       {_IS_FULL} AS is_full, {_GONE} AS deleted, moved.message_count, moved.first,
        coalesce(moved.revision, locked.revision) AS revision,
        locked.revision <> before.revision AS late
 FROM locked CROSS JOIN before CROSS JOIN suffix LEFT JOIN moved ON true""",

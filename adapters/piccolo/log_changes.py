@@ -1,19 +1,14 @@
-"""Deletes and rewrites what is in a log on Postgres: each call is one statement, one round trip.
-
-A patch reads the message first, for its metadata are merged in Python: numbers and texts stay as
-they are written.
-"""
+"""Deletes and rewrites what is in a log on Postgres: each call is one statement, one round trip."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 import asyncpg
 
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.log_change_statements import PATCH, PUT, REPLACE, TRUNCATE
-from chatkeep.adapters.piccolo.log_reader import LogReader
+from chatkeep.adapters.piccolo.log_change_statements import REPLACE, TRUNCATE
+from chatkeep.adapters.piccolo.log_edits import LogEdits, changed_too_often, check_may_change
 from chatkeep.adapters.piccolo.log_repeats import Repeats
 from chatkeep.adapters.piccolo.log_statements import DELETE, DELETE_AT, STORED
 from chatkeep.adapters.piccolo.log_values import place_values, stored_at
@@ -21,15 +16,10 @@ from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
 from chatkeep.adapters.piccolo.rows import (
     Row,
     message_arrays,
-    message_values,
-    to_jsonb,
-    to_message,
 )
 from chatkeep.domain.editing import (
     MAX_NAMED_MORE,
-    MessagePatch,
     Replaced,
-    Stored,
     Truncated,
     check_suffix,
     match_replace,
@@ -40,28 +30,21 @@ from chatkeep.domain.errors import (
     MessageNotFoundError,
     RetainedError,
     RevisionConflictError,
-    StoreUnavailableError,
 )
-from chatkeep.domain.ids import key_text, same_id, with_text
+from chatkeep.domain.ids import key_text, with_text
 from chatkeep.domain.log import Bounds, RequestKey, View, entries_of, messages_in
 from chatkeep.domain.model import (
-    FIRST_POSITION,
     ConversationId,
     MessageId,
     NewMessage,
     Order,
     Position,
-    Unset,
     UserId,
-    microseconds,
 )
 from chatkeep.domain.revisions import revision_after
 
-MAX_PATCHES: Final = 100
-"""How often a patch is tried while others change the same metadata."""
 
-
-class LogChanges(LogReader):
+class LogChanges(LogEdits):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._repeats = Repeats(engine, self)
@@ -106,86 +89,6 @@ class LogChanges(LogReader):
             return await self._revision(user_id, conversation_id)
         return revision
 
-    @repeated_when_gone
-    async def put(
-        self,
-        user_id: UserId,
-        conversation_id: ConversationId,
-        message: NewMessage,
-        at: datetime,
-        *,
-        expected: int | None = None,
-    ) -> Stored:
-        values = message_values(message)
-        del values["edited_at"]
-        try:
-            rows, again = await self._engine.fetch_noting(
-                PUT,
-                **values,
-                user_id=user_id,
-                conversation_id=conversation_id,
-                at=at,
-                first=max(FIRST_POSITION, microseconds(at)),
-                expected=expected,
-            )
-        except asyncpg.UniqueViolationError as error:  # another call has just stored it
-            raise GoneError(_busy) from error
-        if not rows:
-            raise ConversationNotFoundError(conversation_id)
-        [row] = rows
-        how, revision = row["how"], row["revision"]
-        if how is None:
-            raise RevisionConflictError(conversation_id, revision)
-        found = to_message(row)
-        is_same = message.id is not None and same_id(found.id, message.id)
-        if found.conversation_id != conversation_id or not is_same:
-            raise MessageIdTakenError(found.id)
-        found = found._replace(conversation_id=conversation_id)
-        if how == "differs":
-            _check_may_change(conversation_id, row)
-            raise GoneError(_busy)
-        if how == "equal":
-            is_mine = again and found.created_at == (message.created_at or at)
-            return Stored(found, revision_after(revision, expected), created=is_mine)
-        return Stored(found, revision + 1, created=how == "added")
-
-    async def patch(
-        self,
-        user_id: UserId,
-        conversation_id: ConversationId,
-        message_id: MessageId,
-        patch: MessagePatch,
-        *,
-        expected: int | None = None,
-    ) -> Stored:
-        stored = await self.get(user_id, conversation_id, message_id)
-        row: Row | None = None
-        for _ in range(MAX_PATCHES):
-            patched = patch.apply(stored)
-            if patched is stored:
-                revision = await self._revision(user_id, conversation_id)
-                return Stored(stored, revision_after(revision, expected))
-            if row is not None:
-                _check_may_change(conversation_id, row)
-            rows = await self._engine.fetch(
-                PATCH,
-                user_id=user_id,
-                conversation_id=conversation_id,
-                message_id=message_id,
-                before=to_jsonb(stored.metadata),
-                metadata=to_jsonb(patched.metadata),
-                sets_tokens=not isinstance(patch.tokens, Unset),
-                tokens=patched.tokens,
-                expected=expected,
-            )
-            if not rows:
-                raise MessageNotFoundError(message_id)
-            [row] = rows
-            stored = to_message(row, conversation_id)
-            if row["done"]:
-                return Stored(stored, row["revision"] + 1)
-        raise _busy()
-
     async def truncate(
         self,
         user_id: UserId,
@@ -210,7 +113,7 @@ class LogChanges(LogReader):
             raise MessageNotFoundError(message_id)
         [row] = rows
         if row["is_full"]:
-            _check_may_change(conversation_id, row)
+            check_may_change(conversation_id, row)
         revision = revision_after(row["revision"] + row["gone"], expected)
         return Truncated(row["deleted"], row["message_count"], revision)
 
@@ -246,7 +149,7 @@ class LogChanges(LogReader):
             )
         except asyncpg.UniqueViolationError as error:
             await self._check_free(user_id, messages, suffix)
-            raise GoneError(_busy) from error
+            raise GoneError(changed_too_often) from error
         if not rows:
             raise ConversationNotFoundError(conversation_id)
         [row] = rows
@@ -256,7 +159,7 @@ class LogChanges(LogReader):
         if row["place"] is None:
             raise MessageNotFoundError(after)  # type: ignore[arg-type] # None has a place
         if row["late"]:
-            raise GoneError(_busy)
+            raise GoneError(changed_too_often)
         if before := await self._replaced_before(place, row["ids"], messages, key):
             return replace(before, revision=revision_after(before.revision, expected))
         found = map(with_text, row["ids"], row["text_ids"] or ())
@@ -265,10 +168,6 @@ class LogChanges(LogReader):
         if row["is_full"] and row["retain"]:
             raise RetainedError(conversation_id)
         raise RevisionConflictError(conversation_id, row["revision"])
-
-    async def _revision(self, user_id: UserId, conversation_id: ConversationId) -> int:
-        _, revision = await self.counters(user_id, conversation_id)
-        return revision
 
     async def _replaced_before(
         self,
@@ -316,18 +215,6 @@ class LogChanges(LogReader):
         rows = await self._engine.fetch(STORED, ids=sought, user_id=user_id, share=0)
         if rows:
             raise MessageIdTakenError(with_text(rows[0]["id"], rows[0]["text_id"]))
-
-
-def _busy() -> StoreUnavailableError:
-    return StoreUnavailableError("The conversation was changed several times in a row.")
-
-
-def _check_may_change(conversation_id: ConversationId, row: Row) -> None:
-    """Raise `RetainedError` or `RevisionConflictError` if the statement could change nothing."""
-    if row["retain"]:
-        raise RetainedError(conversation_id)
-    if not row["agrees"]:
-        raise RevisionConflictError(conversation_id, row["revision"])
 
 
 def _revision_after(
