@@ -61,7 +61,7 @@ from chatkeep.domain.model import (
     Status,
     same_json,
 )
-from chatkeep.domain.parts import encode_parts, has_odd_numbers, parse_parts
+from chatkeep.domain.parts import TEXTS, encode_parts, has_odd_numbers, parse_parts
 
 SOURCE: Final = "source"
 _FIELDS: Final = frozenset(
@@ -80,7 +80,9 @@ _MESSAGE_FIELDS: Final = frozenset(
         *_EXTRAS,
     }
 )
-_OWN_FIELDS: Final = frozenset({"id", "status", "retain", SOURCE, "created_at", "updated_at"})
+_OWN_FIELDS: Final = frozenset({"status", "retain", SOURCE, "created_at", "updated_at"})
+_USUAL_FIELDS: Final = frozenset({"id", "title"})  # which files of others may have too
+_KINDS: Final = frozenset({*TEXTS, "image_url", "input_audio", "file", "image", "document"})
 _OWN_MESSAGE_FIELDS: Final = frozenset({"created_at", "metadata", "item", "parts"})
 _ITEM_FIELDS: Final = frozenset({"item", "created_at"})
 
@@ -95,14 +97,24 @@ def recognizes(document: object) -> bool:
 
 
 def may_be_of_others(document: object) -> bool:
-    """Return whether a document has lists as content and nothing that only this format has."""
+    """Return whether a document has lists as content and nothing that only this format has.
+
+    With an id or a title it is of another format only if a list has a kind that other formats read
+    as more than a part, such as a call.
+    """
     match document:
         case {"messages": list(messages), **rest} if not rest.keys() & _OWN_FIELDS:
             said = [each for each in messages if isinstance(each, dict)]
-            return any(isinstance(each.get("content"), list) for each in said) and not any(
-                each.keys() & _OWN_MESSAGE_FIELDS for each in said
-            )
+            lists = [each["content"] for each in said if isinstance(each.get("content"), list)]
+            if not lists or any(each.keys() & _OWN_MESSAGE_FIELDS for each in said):
+                return False
+            parts = [part for parts in lists for part in parts]
+            return not rest.keys() & _USUAL_FIELDS or not all(map(_is_known, parts))
     return False
+
+
+def _is_known(part: object) -> bool:
+    return isinstance(part, dict) and part.get("type") in _KINDS
 
 
 def read(

@@ -212,6 +212,20 @@ async def test_the_size_of_a_page_counts_parts(store: StoreUnderTest) -> None:
     assert appended.parts == of_one_letter
 
 
+async def test_the_size_of_a_page_of_items_counts_parts(store: StoreUnderTest) -> None:
+    url = f"data:image/png;base64,{'iVBO' * 750}"
+    image = in_parts(f'[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]')
+    conversation = await store.start(*(image._replace(id=None) for _ in range(3)))
+
+    page = await store.items.list(
+        ALICE, conversation.id, order=Order.ASC, after=None, limit=100, max_bytes=7 * KB
+    )
+
+    assert (len(page.items), page.more) == (2, True)
+    assert all(parts_of(item)[0]["image_url"] == url for item in page.items)
+    assert len(await store.list_items(conversation)) == 3
+
+
 async def test_what_is_exported_is_imported_with_the_same_parts(store: StoreUnderTest) -> None:
     messages = [
         *(in_parts(each) for each in LISTS.values()),

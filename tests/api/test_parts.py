@@ -109,6 +109,37 @@ async def test_limits_count_the_bytes_of_the_list_apart() -> None:
         assert "bytes; the limit is 2000" in reason(problem)
 
 
+async def test_parts_can_be_replaced(alice: Caller) -> None:
+    conversation = await started(alice)
+    path = at(conversation, "messages", an_id())
+
+    for content in ([TEXT, IMAGE], [IMAGE], "plain", [UNKNOWN]):
+        put = await alice.put(path, json={"role": "user", "content": content})
+        assert put.is_success, put.text
+        assert put.json()["content"] == content
+        assert (await alice.get(path)).json()["content"] == content
+    patched = await alice.patch(path, json={"metadata": {"a": 1}})
+    assert patched.json()["content"] == [UNKNOWN]
+
+
+@pytest.mark.parametrize("kind", ["text", "refusal", "image_url", "input_audio", "file", "type"])
+@pytest.mark.parametrize("wrong", [None, True, 5, 1.5, "", "x", [], {}, [{}], {"url": []}], ids=str)
+async def test_a_member_of_a_wrong_type_is_refused_by_its_name(
+    alice: Caller, kind: str, wrong: object
+) -> None:
+    path = at(await started(alice), "messages")
+    part = {"type": wrong} if kind == "type" else {"type": kind, kind: wrong}
+
+    response = await alice.post(path, json=shown(TEXT, part))
+
+    if (kind in {"text", "refusal"} and isinstance(wrong, str)) or (kind, wrong) == ("type", "x"):
+        assert response.status_code == 201, response.text
+    else:
+        problem = response.json()
+        assert response.status_code == 422, response.text
+        assert problem["errors"][0]["field"].startswith(f"content[1].{kind}")
+
+
 HOSTILE = {
     "deep nesting": ('[{"type":"a","n":' + "[" * 600 + "]" * 600 + "}]", 422, "is nested more"),
     "nesting without end": ('[{"type":"a","n":' + "[" * 200_000 + "]" * 200_000 + "}]", 422, ""),

@@ -407,6 +407,7 @@ SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": 
 FOUND = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
 CITED = {"type": "text", "text": "b", "citations": [{"cited_text": "c"}]}
 PLAIN = [{"role": "user", "content": "hello"}]
+PART = {"type": "text", "text": "x"}
 
 
 @pytest.mark.parametrize(
@@ -417,6 +418,14 @@ PLAIN = [{"role": "user", "content": "hello"}]
         ({"messages": [{"role": "assistant", "content": "x", "weight": 1}]}, "openai"),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}, "openai"),
         ({"messages": [{"role": "function", "name": "f", "content": "x"}]}, "openai"),
+        ({"messages": [{"role": "user", "content": [PART]}], "title": "T"}, "jsonl"),
+        ({"messages": [{"role": "user", "content": [PART]}], "id": "x"}, "jsonl"),
+        ({"messages": [{"role": "user", "content": [PART, IMAGE]}], "status": "active"}, "jsonl"),
+        ({"messages": [{"role": "user", "content": [PART], "metadata": {}}]}, "jsonl"),
+        ({"messages": [{"role": "user", "content": [PART]}], "title": "T", "model": "m"}, "openai"),
+        ({"messages": [{"role": "assistant", "content": [USE]}], "id": "x"}, "anthropic"),
+        ({"messages": [{"role": "assistant", "content": [USE]}], "title": "T"}, "anthropic"),
+        ({"messages": [{"role": "assistant", "content": [USE]}], "status": "active"}, "jsonl"),
         ({"messages": PLAIN, "system": "x"}, "anthropic"),
         ({"messages": [{"role": "assistant", "content": [USE]}]}, "anthropic"),
         ({"messages": [{"role": "user", "content": [IMAGE]}], "model": "m"}, "anthropic"),
