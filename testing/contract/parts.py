@@ -214,8 +214,8 @@ async def test_the_size_of_a_page_counts_parts(store: StoreUnderTest) -> None:
 
 async def test_the_size_of_a_page_of_items_counts_parts(store: StoreUnderTest) -> None:
     url = f"data:image/png;base64,{'iVBO' * 750}"
-    image = in_parts(f'[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]')
-    conversation = await store.start(*(image._replace(id=None) for _ in range(3)))
+    image = f'[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]'
+    conversation = await store.start(*(in_parts(image) for _ in range(3)))
 
     page = await store.items.list(
         ALICE, conversation.id, order=Order.ASC, after=None, limit=100, max_bytes=7 * KB
