@@ -19,6 +19,13 @@ NEED_ORIGINALS: Final = frozenset({"ai-sdk"})
 MAX_HEAD: Final = 20
 """The number of system and developer messages at the start that a context always keeps."""
 
+_COUNTED: Final = 1_000
+
+
+def most_counted(limit: int) -> int:
+    """Return how many messages of a branch a window counts at most, which is more than it has."""
+    return max(_COUNTED, limit + MAX_HEAD + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -26,9 +33,10 @@ class Window:
 
     `tail` are the last messages. `head` are the system and developer messages that open the
     conversation, at most the first `MAX_HEAD` of them, without those in `tail`. `message_count` is
-    the number of messages in the whole conversation, `revision` is its own; two windows with the
-    same messages are equal. Messages come without their originals, but for those of
-    `NEED_ORIGINALS`.
+    the number of messages in the whole conversation; of a branched one only the messages on the
+    path are counted, and at most `most_counted(limit)`. `revision` is that of the conversation; two
+    windows with the same messages are equal. Messages come without their originals, but for those
+    of `NEED_ORIGINALS`.
     """
 
     head: tuple[Message, ...]

@@ -4,8 +4,12 @@ Each carries its data, and a message that may be shown to a caller.
 """
 
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
 from uuid import UUID
+
+MAX_NAMED_BRANCHES: Final = 5
+"""The most branches that an error names."""
 
 
 class ChatkeepError(Exception):
@@ -32,6 +36,12 @@ class ItemNotFoundError(NotFoundError):
     def __init__(self, item_id: str) -> None:
         super().__init__(f"The conversation has no item {item_id!r}.")
         self.item_id = item_id
+
+
+class BranchNotFoundError(NotFoundError):
+    def __init__(self, number: int) -> None:
+        super().__init__(f"The conversation has no branch {number}.")
+        self.number = number
 
 
 class UserNotFoundError(NotFoundError):
@@ -124,6 +134,42 @@ class RetainedError(ConflictError):
             '{"retain": false}.'
         )
         self.conversation_id = conversation_id
+
+
+class BranchIsCurrentError(ConflictError):
+    """The branch is the current one, so it cannot be deleted."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"Branch {number} is the current one, so it cannot be deleted. Make another branch the "
+            f'current one first: PATCH .../branches/{number} {{"is_current": true}}.'
+        )
+        self.number = number
+
+
+class OtherBranchError(ConflictError):
+    """The message is not on the current branch, whose end is to be rewritten."""
+
+    def __init__(self, message_id: UUID, current: int) -> None:
+        super().__init__(
+            f"Message {message_id} is not on branch {current}, the current one. "
+            "Make its branch the current one first."
+        )
+        self.message_id = message_id
+        self.current = current
+
+
+class SharedByBranchesError(ConflictError):
+    """Other branches share messages that are to be deleted."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        named = ", ".join(map(str, numbers[:MAX_NAMED_BRANCHES]))
+        more = ", ..." if len(numbers) > MAX_NAMED_BRANCHES else ""
+        super().__init__(
+            f"Other branches share these messages, so nothing was deleted: {named}{more}. Delete "
+            "those branches first, or append after an earlier message to start another branch."
+        )
+        self.numbers = tuple(numbers)
 
 
 class UserRetainedError(ConflictError):

@@ -18,6 +18,7 @@ from chatkeep.domain.ids import of_conversation, same_id
 from chatkeep.domain.items import ItemId, ItemText, message_id_in
 from chatkeep.domain.model import (
     FIRST_POSITION,
+    BranchNumber,
     Conversation,
     ConversationId,
     Message,
@@ -164,6 +165,8 @@ class Appended:
     message_count: int
     window: Window | None
     revision: int
+    branch: BranchNumber | None = None
+    """The branch that they are in; None in a conversation without branches."""
 
     @property
     def messages(self) -> tuple[Message, ...]:

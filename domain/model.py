@@ -21,6 +21,8 @@ UserId = NewType("UserId", str)
 ConversationId = NewType("ConversationId", UUID)
 MessageId = NewType("MessageId", UUID)
 
+BranchNumber = NewType("BranchNumber", int)
+
 Position = NewType("Position", int)
 """The place of an entry in its conversation: strictly increasing, final, at least 1."""
 
@@ -116,7 +118,7 @@ class Conversation(NamedTuple):
 
     `retain` means a hold: until it is lifted, nothing in the conversation may be deleted.
     `revision` grows with every change of the conversation or of its log. A new one has
-    `FIRST_REVISION`.
+    `FIRST_REVISION`. `branch` is the current branch; None if the conversation never branched.
     """
 
     id: ConversationId
@@ -129,6 +131,7 @@ class Conversation(NamedTuple):
     updated_at: datetime
     retain: bool = False
     revision: int = FIRST_REVISION
+    branch: BranchNumber | None = None
 
 
 class Message(NamedTuple):

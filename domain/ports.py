@@ -14,11 +14,12 @@ All stores keep these promises:
 - A store that cannot answer now raises `StoreUnavailableError`; the caller may repeat the call.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
+from chatkeep.domain.branches import Place, Range, Tree
 from chatkeep.domain.context import Window
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort
@@ -35,6 +36,7 @@ from chatkeep.domain.log import (
     View,
 )
 from chatkeep.domain.model import (
+    BranchNumber,
     Changes,
     Conversation,
     ConversationId,
@@ -162,7 +164,57 @@ class Conversations(Protocol):
         ...
 
 
-class Log(Protocol):
+class Branches(Protocol):
+    """The branches of logs. A conversation that never branched has one, `branches.MAIN`."""
+
+    async def tree(self, user_id: UserId, conversation_id: ConversationId) -> Tree:
+        """Return all branches of the conversation. Raises `ConversationNotFoundError`."""
+        ...
+
+    async def ends(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        paths: Sequence[Sequence[Range]],
+        order: Order,
+    ) -> Sequence[tuple[Position, MessageId] | None]:
+        """Return the first message of each path in `order`; None for a path without messages."""
+        ...
+
+    async def change_branches(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        change: Callable[[Tree], Tree],
+        *,
+        expected: int | None = None,
+    ) -> Tree:
+        """Replace the branches with what `change` makes of them, and return that.
+
+        `change` keeps every branch, and may be called several times. It is not activity:
+        `updated_at` stays the same. Raises `ConversationNotFoundError`, and what `change` raises.
+        """
+        ...
+
+    async def delete_branch(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        number: BranchNumber,
+        *,
+        expected: int | None = None,
+    ) -> int:
+        """Delete a branch with the entries that no other branch shares (`Tree.remove`).
+
+        Return the revision of the conversation.
+
+        Raises `ConversationNotFoundError`, `BranchNotFoundError`; `BranchIsCurrentError` for the
+        current branch; `RetainedError` while the conversation is on hold.
+        """
+        ...
+
+
+class Log(Branches, Protocol):
     """The logs of conversations: one ordered list of entries for each.
 
     The original of a message comes back byte for byte. Results of `create` and `append` have it;
@@ -177,10 +229,12 @@ class Log(Protocol):
         entries: Sequence[NewEntry],
         *,
         key: RequestKey | None = None,
+        tree: Tree | None = None,
         provision: bool,
     ) -> Created:
         """Store a conversation with its first entries in order. Their messages have ids.
 
+        A `tree` gives it branches; the positions in it are places in `entries`, from 1.
         `message_count` is computed from `entries`; the other fields are stored as they are. An
         entry without a time gets the conversation's `updated_at`.
         If an equal conversation with that id exists (`domain.log.match_create`), or one that was
@@ -203,9 +257,13 @@ class Log(Protocol):
         key: RequestKey | None = None,
         expected: int | None = None,
         window: int | None = None,
+        place: Place | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Appended:
         """Append entries in order, all or none. Their messages have ids.
+
+        They continue the current branch. With a `place`, they continue the branch that ends there,
+        or else a new one, which becomes the current branch.
 
         The new positions are consecutive, and greater than any that the conversation ever had, even
         if the clock stops or goes back. `updated_at` becomes `at`, but never goes back.
@@ -214,7 +272,8 @@ class Log(Protocol):
         recognised by its `key`, and then returns the entries that still exist, in `View.ITEMS`, or
         in `View.MESSAGES` if no entry has an item; without items, it is also recognised by the ids
         of its messages (`domain.log.match_append`).
-        Raises `ConversationNotFoundError`; `KeyTakenError` if the key was used with another digest;
+        Raises `ConversationNotFoundError`, `MessageNotFoundError` and `BranchNotFoundError` if
+        there is no such `place`; `KeyTakenError` if the key was used with another digest;
         `MessageIdTakenError` if another message of the user has an id; `ItemIdTakenError` if an
         item of this conversation, or another one of `entries`, has an id.
         """
@@ -229,15 +288,17 @@ class Log(Protocol):
         view: View,
         order: Order,
         limit: int,
+        branch: BranchNumber | None = None,
         max_bytes: int = NO_BOUND,
     ) -> LogPage:
         """Return at most `limit` entries of `view` within `bounds`.
 
+        They are those on the path of a branch; None is the current one, and `EVERY` all of them.
         `Order.ASC` returns the first of them, oldest first; `Order.DESC` the last, latest first.
         A native message may be several items: if `bounds.past_item` is one of those, the entry of
         that message comes first, in addition to `limit`.
         Raises `ConversationNotFoundError`; `MessageNotFoundError` and `ItemNotFoundError` for a
-        bound that is not in this conversation.
+        bound that is not in this conversation; `BranchNotFoundError`.
         """
         ...
 
@@ -247,13 +308,15 @@ class Log(Protocol):
         conversation_id: ConversationId,
         *,
         limit: int,
+        branch: BranchNumber | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Window:
-        """Return the two ends of the conversation: its head and its last `limit` messages.
+        """Return the two ends of a branch: its head and its last `limit` messages.
 
+        None is the current branch.
         Each end has at most about half of `max_bytes`: larger ones have fewer messages, but the
         very last message is always included.
-        Raises `ConversationNotFoundError`.
+        Raises `ConversationNotFoundError`, `BranchNotFoundError`.
         """
         ...
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from chatkeep.domain.branch_use_cases import BranchesPage, BranchMessagePage, BranchUseCases
+from chatkeep.domain.branches import Place
 from chatkeep.domain.context import Context, Window, select
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.errors import (
@@ -35,6 +37,7 @@ from chatkeep.domain.log import (
 )
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
+    BranchNumber,
     Changes,
     Conversation,
     ConversationId,
@@ -90,6 +93,8 @@ class AppendResult:
     revision: int
     over_soft_limit: bool
     context: Context | None
+    branch: BranchNumber | None = None
+    """The branch that they are in; None in a conversation without branches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,14 +261,17 @@ class Chatkeep:
         max_chars: int | None = None,
         max_tokens: int | None = None,
         for_model: bool = True,
+        place: Place | None = None,
     ) -> AppendResult:
         """Add messages at the end, all or none. With `context_limit`, also return a context.
 
-        It is made as `context` does.
+        They continue the current branch, or what `place` says (`Log.append`). The context is made
+        as `context` does.
 
         If the caller chose an id, or gave a `key`, the call can be repeated: it then returns what
         is stored. Raises `ConversationNotFoundError`, `KeyTakenError`, `MessageIdTakenError`,
-        `RevisionConflictError`, and `InvalidValueError` or `LimitExceededError` naming the field.
+        `RevisionConflictError`, `MessageNotFoundError` and `BranchNotFoundError` if there is no
+        such place, and `InvalidValueError` or `LimitExceededError` naming the field.
         """
         if not messages:
             raise InvalidValueError("messages", "is empty; give at least one message")
@@ -282,6 +290,7 @@ class Chatkeep:
             key=key,
             expected=expected,
             window=context_limit,
+            place=place,
             max_bytes=self.limits.max_bytes,
         )
         soft_limit = self.limits.soft_max_conversation_messages
@@ -289,6 +298,7 @@ class Chatkeep:
             messages=appended.messages,
             message_count=appended.message_count,
             revision=appended.revision,
+            branch=appended.branch,
             over_soft_limit=0 < soft_limit < appended.message_count,
             context=None
             if appended.window is None
@@ -334,18 +344,70 @@ class Chatkeep:
         max_chars: int | None = None,
         max_tokens: int | None = None,
         for_model: bool = True,
+        branch: BranchNumber | None = None,
     ) -> Context:
         """Return the messages to hand to the model next: see `domain.context.select`.
 
+        They are from the current branch, or from `branch`.
         With `for_model`, messages that a model cannot take as they are become those that it can
         take: see `formats.expansion.expand`.
-        Raises `ConversationNotFoundError`, `LimitExceededError` for a `limit` over `max_page`.
+        Raises `ConversationNotFoundError`, `BranchNotFoundError`, `LimitExceededError` for a
+        `limit` over `max_page`.
         """
         self._check_page(limit)
         window = await self.log.window(
-            user_id, conversation_id, limit=limit, max_bytes=self.limits.max_bytes
+            user_id,
+            conversation_id,
+            limit=limit,
+            branch=branch,
+            max_bytes=self.limits.max_bytes,
         )
         return await _select(window, max_chars, max_tokens, for_model=for_model)
+
+    async def branch_history(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        branch: BranchNumber,
+        *,
+        bounds: Bounds = EVERYTHING,
+        order: Order = Order.ASC,
+        limit: int = 20,
+        originals: bool = False,
+    ) -> BranchMessagePage:
+        """Return a page of a branch, or of all with `EVERY`, with the parent of each message.
+
+        Raises `BranchNotFoundError`, and what `history` raises.
+        """
+        self._check_page(limit)
+        return await self.branches.history(
+            user_id,
+            conversation_id,
+            branch,
+            bounds=bounds,
+            order=order,
+            limit=limit,
+            originals=originals,
+        )
+
+    async def list_branches(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        after: BranchNumber | None = None,
+        limit: int = 20,
+    ) -> BranchesPage:
+        """Return a page of the branches, by number.
+
+        Raises `ConversationNotFoundError`, `LimitExceededError` for a `limit` over `max_page`.
+        """
+        self._check_page(limit)
+        return await self.branches.list(user_id, conversation_id, after=after, limit=limit)
+
+    @property
+    def branches(self) -> BranchUseCases:
+        return BranchUseCases(self.log, self.limits)
 
     async def get_message(
         self,

@@ -23,6 +23,7 @@ from chatkeep.entrypoints.http.middleware.rate_limiting import Rate, RateLimiter
 from chatkeep.entrypoints.http.openapi.pages import RawSchema, asset_routes, configure_openapi
 from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.routes.branches import branch_routes
 from chatkeep.entrypoints.http.routes.conversations import conversation_routes
 from chatkeep.entrypoints.http.routes.export import export_routes
 from chatkeep.entrypoints.http.routes.health import health_routes
@@ -64,6 +65,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         route_handlers=[
             conversation_routes(chatkeep),
             message_routes(chatkeep, metrics),
+            branch_routes(chatkeep),
             user_routes(chatkeep),
             export_routes(transfer, JsonLines, on_refused=metrics.record_refusal),
         ],

@@ -7,6 +7,7 @@ import pytest
 
 from chatkeep.testing.contract.aliasing import *
 from chatkeep.testing.contract.appending import *
+from chatkeep.testing.contract.branches import *
 from chatkeep.testing.contract.by_creation import *
 from chatkeep.testing.contract.conversations import *
 from chatkeep.testing.contract.counting import *

@@ -11,6 +11,7 @@ from chatkeep.adapters.memory.store import (
     size,
     size_of_message,
 )
+from chatkeep.domain.branches import Place, Tree
 from chatkeep.domain.context import Window, calls
 from chatkeep.domain.errors import ItemIdTakenError, ItemNotFoundError
 from chatkeep.domain.items import ItemId, message_id_in
@@ -30,6 +31,7 @@ from chatkeep.domain.log import (
     messages_of,
 )
 from chatkeep.domain.model import (
+    BranchNumber,
     Conversation,
     ConversationId,
     Message,
@@ -51,6 +53,7 @@ class MemoryLog(MemoryLogChanges):
         entries: Sequence[NewEntry],
         *,
         key: RequestKey | None = None,
+        tree: Tree | None = None,
         provision: bool,
     ) -> Created:
         item_ids_given(entries)
@@ -68,6 +71,8 @@ class MemoryLog(MemoryLogChanges):
         kept = KeptConversation(conversation._replace(message_count=0))
         stored = user.append(kept, entries, conversation.updated_at)
         kept.conversation = kept.conversation._replace(revision=conversation.revision)
+        if tree is not None:
+            kept.set_branches(tree.moved(stored[0].position - 1 if stored else 0))
         if key is not None:
             kept.remember(key, stored)
         user.conversations[conversation.id] = kept
@@ -85,6 +90,7 @@ class MemoryLog(MemoryLogChanges):
         key: RequestKey | None = None,
         expected: int | None = None,
         window: int | None = None,
+        place: Place | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Appended:
         kept = self.store.conversation(user_id, conversation_id)
@@ -94,7 +100,10 @@ class MemoryLog(MemoryLogChanges):
             for item_id in given:
                 if any(_may_have(entry, item_id) for entry in kept.entries):
                     raise ItemIdTakenError(item_id)
+            tree = None if place is None else self._placed(user_id, kept, place, at)
             stored = self.store.user(user_id).append(kept, entries, at, expected)
+            if tree is not None:
+                kept.set_branches(tree)
             if key is not None:
                 kept.remember(key, stored)
         return Appended(
@@ -102,6 +111,7 @@ class MemoryLog(MemoryLogChanges):
             kept.conversation.message_count,
             None if window is None else kept.window(window, max_bytes),
             revision_after(kept.conversation.revision, expected),
+            _branch_of(kept, stored),
         )
 
     async def page(  # noqa: PLR0913 - each is one independent part of the question
@@ -113,10 +123,11 @@ class MemoryLog(MemoryLogChanges):
         view: View,
         order: Order,
         limit: int,
+        branch: BranchNumber | None = None,
         max_bytes: int = NO_BOUND,
     ) -> LogPage:
         kept = self.store.conversation(user_id, conversation_id)
-        entries = kept.entries
+        entries = kept.path(branch)
         if view in {View.MESSAGES, View.ORIGINALS}:
             entries = [entry for entry in entries if entry.message is not None]
         user = self.store.user(user_id)
@@ -151,9 +162,10 @@ class MemoryLog(MemoryLogChanges):
         conversation_id: ConversationId,
         *,
         limit: int,
+        branch: BranchNumber | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Window:
-        return self.store.conversation(user_id, conversation_id).window(limit, max_bytes)
+        return self.store.conversation(user_id, conversation_id).window(limit, max_bytes, branch)
 
     async def get(
         self,
@@ -209,6 +221,12 @@ class MemoryLog(MemoryLogChanges):
             return None
         found = match_append(kept.conversation.id, given, there_before)
         return tuple(Entry(each.position, each.created_at, each) for each in found)
+
+
+def _branch_of(kept: KeptConversation, entries: Sequence[Entry]) -> BranchNumber | None:
+    if kept.branches is None or not entries:
+        return None if kept.branches is None else kept.branches.current
+    return kept.tree.writer(entries[0].position)
 
 
 def _bytes(entry: Entry) -> int:

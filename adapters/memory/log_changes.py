@@ -2,10 +2,10 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from chatkeep.adapters.memory.store import MemoryStore, by_position
+from chatkeep.adapters.memory.branches import MemoryBranches
+from chatkeep.adapters.memory.store import KeptConversation, by_position
 from chatkeep.domain.editing import (
     MessagePatch,
     Replaced,
@@ -22,9 +22,8 @@ from chatkeep.domain.model import ConversationId, MessageId, NewMessage, Positio
 from chatkeep.domain.revisions import check_revision, revision_after
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryLogChanges:
-    store: MemoryStore
+class MemoryLogChanges(MemoryBranches):
+    __slots__ = ()
 
     async def delete(
         self,
@@ -111,10 +110,9 @@ class MemoryLogChanges:
         user = self.store.user(user_id)
         position = user.message(conversation_id, message_id).position
         kept = user.conversations[conversation_id]
-        bisect = bisect_right if keep else bisect_left
-        start = bisect(kept.entries, position, key=by_position)
         before = kept.conversation.revision
-        gone = user.remove_from(kept, start, expected)
+        end = _end_of(kept, message_id, position, keep=keep)
+        gone = user.remove_all(kept, end, expected)
         if gone:
             kept.raise_revision(before)
         now = kept.conversation
@@ -141,8 +139,7 @@ class MemoryLogChanges:
             return Replaced(left, 0, now.message_count, revision_after(now.revision, expected))
         user = self.store.user(user_id)
         position = 0 if after is None else user.message(conversation_id, after).position
-        start = bisect_right(kept.entries, position, key=by_position)
-        there = kept.entries[start:]
+        there = _suffix(kept, after, Position(position))
         stored = match_replace(messages, there)
         before = kept.conversation.revision
         if stored is not None:
@@ -150,8 +147,9 @@ class MemoryLogChanges:
             return Replaced(stored, 0, kept.conversation.message_count, revision)
         check_suffix([each.id for each in messages_in(there)], suffix)
         new = entries_of(messages)
+        end = _end_of(kept, after, Position(position))
         user.check_free(new, but=suffix)
-        gone = user.remove_from(kept, start, expected)
+        gone = user.remove_all(kept, end, expected)
         if not gone:
             check_revision(kept.conversation, expected)
         added = user.append(kept, new, at) if new else ()
@@ -160,3 +158,30 @@ class MemoryLogChanges:
             kept.remember(key, added)
         kept.raise_revision(before)
         return Replaced(stored, len(messages_in(gone)), kept.conversation.message_count, before + 1)
+
+
+def _suffix(
+    kept: KeptConversation,
+    message_id: MessageId | None,
+    position: Position,
+    *,
+    keep: bool = True,
+) -> list[Entry]:
+    """Return the entries of the current branch after a message, or from it on."""
+    entries = kept.path(None)
+    kept.tree.check_current(message_id, position)
+    bisect = bisect_right if keep else bisect_left
+    return entries[bisect(entries, position, key=by_position) :]
+
+
+def _end_of(
+    kept: KeptConversation,
+    message_id: MessageId | None,
+    position: Position,
+    *,
+    keep: bool = True,
+) -> list[Entry]:
+    """Return the same, to be deleted. Raises `SharedByBranchesError`."""
+    if kept.branches is not None:
+        return kept.within(kept.tree.rewritable(message_id, position, keep=keep))
+    return _suffix(kept, message_id, position, keep=keep)

@@ -1,14 +1,15 @@
 """The data of the memory adapters. It is grouped by user, so that no call reaches another user."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import takewhile
 from operator import attrgetter
 from typing import Final
 
-from chatkeep.domain.context import MAX_HEAD, Window, for_window
+from chatkeep.domain.branches import EVERY, MAIN, Range, Tree
+from chatkeep.domain.context import MAX_HEAD, Window, for_window, most_counted
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     KeyTakenError,
@@ -19,6 +20,7 @@ from chatkeep.domain.errors import (
 )
 from chatkeep.domain.log import Entry, NewEntry, RequestKey, View, apply_view, messages_in
 from chatkeep.domain.model import (
+    BranchNumber,
     Conversation,
     ConversationId,
     Message,
@@ -56,6 +58,40 @@ class KeptConversation:
 
     keys: dict[str, tuple[RequestKey, Position, Position]] = field(default_factory=dict)
     """Idempotency keys, each with the first and the last position of its request."""
+
+    branches: Tree | None = None
+    """Its branches; None if it never branched."""
+
+    @property
+    def tree(self) -> Tree:
+        last = Position(self.last_position)
+        if self.branches is None:
+            tree = Tree.linear(last, self.conversation.created_at)
+        else:
+            tree = replace(self.branches, last_position=last)
+        return replace(tree, revision=self.conversation.revision)
+
+    def set_branches(self, tree: Tree) -> None:
+        self.branches = tree
+        self.conversation = self.conversation._replace(branch=tree.current)
+
+    def path(self, branch: BranchNumber | None) -> list[Entry]:
+        """Return the entries on the path of a branch: None is the current one, `EVERY` all."""
+        tree = self.tree
+        if branch == EVERY or (self.branches is None and branch in {None, MAIN}):
+            return self.entries
+        return self.within(tree.path(tree.current if branch is None else branch))
+
+    def within(self, ranges: Sequence[Range]) -> list[Entry]:
+        return [
+            entry
+            for first, last in ranges
+            for entry in self.entries[
+                bisect_left(self.entries, first, key=by_position) : bisect_right(
+                    self.entries, last, key=by_position
+                )
+            ]
+        ]
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -112,16 +148,18 @@ class KeptConversation:
         )
         self.raise_revision()
 
-    def window(self, limit: int, max_bytes: int) -> Window:
+    def window(self, limit: int, max_bytes: int, branch: BranchNumber | None = None) -> Window:
         half = max_bytes // 2
-        messages = self.messages
+        messages = messages_in(self.path(branch))
         opening = tuple(map(for_window, takewhile(is_opening, messages[:MAX_HEAD])))
         latest = tuple(map(for_window, messages[-limit:]))
         return Window.of(
             opening[: count_fitting(map(size_of_message, opening), half, least=0)],
             latest[-count_fitting(map(size_of_message, reversed(latest)), half) :],
             limit=limit,
-            message_count=len(messages),
+            message_count=len(messages)
+            if self.branches is None
+            else min(len(messages), most_counted(limit)),
             revision=self.conversation.revision,
         )
 
@@ -193,14 +231,14 @@ class KeptUser:
         if entry.message is not None:
             self.messages[entry.message.id] = entry.message
 
-    def remove_from(
-        self, kept: KeptConversation, start: int, expected: int | None = None
+    def remove_all(
+        self, kept: KeptConversation, gone: Sequence[Entry], expected: int | None = None
     ) -> Sequence[Entry]:
-        """Delete the entries of a conversation from an index on, and return them.
+        """Delete entries of a conversation, and return them.
 
         Raises `RetainedError` and `RevisionConflictError`, unless there are none.
         """
-        gone = kept.entries[start:]
+        gone = [*gone]
         if gone:
             kept.check_deletable()
             check_revision(kept.conversation, expected)

@@ -11,6 +11,7 @@ from itertools import takewhile
 
 import asyncpg
 
+from chatkeep.adapters.piccolo.branches import TRIES, ReadTree, branch_arrays, crowded, pause
 from chatkeep.adapters.piccolo.conversations import explain_unprovisioned
 from chatkeep.adapters.piccolo.log_changes import LogChanges
 from chatkeep.adapters.piccolo.log_reader import are_withheld, share_of_end
@@ -19,10 +20,12 @@ from chatkeep.adapters.piccolo.log_statements import (
     APPEND_ITEMS_WITH_IDS,
     APPEND_ITEMS_WITH_KEY,
     APPEND_MIXED,
+    APPEND_PLACED,
     APPEND_PLAIN,
     APPEND_WHOLE,
     CREATE,
     CREATE_WHOLE,
+    CREATE_WITH_BRANCHES,
     CREATE_WITH_ITEMS,
 )
 from chatkeep.adapters.piccolo.log_values import (
@@ -39,6 +42,7 @@ from chatkeep.adapters.piccolo.rows import (
     ITEM_MESSAGE_COLUMNS,
     MESSAGE_TYPES,
     PLAIN_COLUMNS,
+    Row,
     are_plain,
     conversation_values,
     message_arrays,
@@ -46,11 +50,18 @@ from chatkeep.adapters.piccolo.rows import (
     to_whole_message,
 )
 from chatkeep.adapters.piccolo.users import NO_USER
+from chatkeep.domain.branches import START, AtTip, Place, Tree
 from chatkeep.domain.context import MAX_HEAD, Window
-from chatkeep.domain.errors import ConversationNotFoundError
+from chatkeep.domain.errors import (
+    BranchNotFoundError,
+    ConversationNotFoundError,
+    MessageNotFoundError,
+    RevisionConflictError,
+)
 from chatkeep.domain.log import (
     Appended,
     Created,
+    Entry,
     NewEntry,
     RequestKey,
     item_ids_given,
@@ -58,8 +69,10 @@ from chatkeep.domain.log import (
     messages_of,
 )
 from chatkeep.domain.model import (
+    BranchNumber,
     Conversation,
     ConversationId,
+    Order,
     UserId,
     is_opening,
 )
@@ -75,6 +88,7 @@ class PiccoloLog(LogChanges):
         entries: Sequence[NewEntry],
         *,
         key: RequestKey | None = None,
+        tree: Tree | None = None,
         provision: bool,
     ) -> Created:
         item_ids_given(entries)
@@ -86,7 +100,12 @@ class PiccoloLog(LogChanges):
             "provision": provision,
         }
         try:
-            if key is None and not have_items(entries):
+            if tree is not None:
+                branches = tree.moved(values["first"] - 1)
+                values |= branch_arrays(branches.changed_from(None)) | {"branch": tree.current}
+                values |= {"key": key and key.key, "digest": key and key.digest}
+                await self._engine.fetch(CREATE_WITH_BRANCHES, **values, **entry_arrays(entries))
+            elif key is None and not have_items(entries):
                 create, columns = (
                     (CREATE, PLAIN_COLUMNS)
                     if are_plain(messages)
@@ -101,7 +120,10 @@ class PiccoloLog(LogChanges):
         except NO_USER as error:
             raise explain_unprovisioned(new.user_id, error, provision=provision) from error
         stored = stored_at(entries, new.id, values["first"], at)
-        return Created(new._replace(message_count=len(messages)), stored, created=True)
+        made = new._replace(
+            message_count=len(messages), branch=None if tree is None else tree.current
+        )
+        return Created(made, stored, created=True)
 
     @repeated_when_gone
     async def append(  # noqa: PLR0913 - the port's
@@ -114,8 +136,17 @@ class PiccoloLog(LogChanges):
         key: RequestKey | None = None,
         expected: int | None = None,
         window: int | None = None,
+        place: Place | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Appended:
+        if place is not None:
+            appended = await self._append_placed(
+                user_id, conversation_id, entries, at, key, expected, place
+            )
+            if window is None:
+                return appended
+            ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
+            return replace(appended, window=ends)
         if key is None and expected is None and not have_items(entries):
             return await self._append_messages(
                 user_id, conversation_id, entries, at, window, max_bytes
@@ -160,14 +191,16 @@ class PiccoloLog(LogChanges):
             raise ConversationNotFoundError(conversation_id)
         count: int = rows[0]["message_count"]
         revision: int = rows[0]["revision"]
+        branch: BranchNumber | None = rows[0]["branch"]
         added = stored_at(entries, conversation_id, rows[0]["first"], at)
         if window is None:
-            return Appended(added, count, None, revision)
-        if rows[0]["count_before"] != count - len(messages) or are_withheld(rows, share):
+            return Appended(added, count, None, revision, branch)
+        is_outdated = rows[0]["count_before"] != count - len(messages)
+        if is_outdated or branch is not None or are_withheld(rows, share):
             # Another append came between the snapshot and the lock, and its messages were not read;
-            # or some messages are so large that not all may fit.
+            # or there are branches, or some messages are so large that not all may fit.
             ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
-            return Appended(added, count, ends, revision)
+            return Appended(added, count, ends, revision, branch)
         said = messages_in(added)
         opening = [to_whole_message(row, conversation_id) for row in rows if row["opening"]]
         latest = [to_whole_message(row, conversation_id) for row in rows if row["opening"] is False]
@@ -180,7 +213,7 @@ class PiccoloLog(LogChanges):
             message_count=count,
             revision=revision,
         )
-        return Appended(added, count, ends, revision)
+        return Appended(added, count, ends, revision, branch)
 
     async def _append_items(  # noqa: PLR0913, PLR0917 - as `append`
         self,
@@ -221,9 +254,78 @@ class PiccoloLog(LogChanges):
             rows = []
         if rows:
             stored = stored_at(entries, conversation_id, rows[0]["first"], at)
-            return Appended(stored, rows[0]["message_count"], None, rows[0]["revision"])
+            return _appended(stored, rows[0])
         before = await self._repeats.recall_entries(
             user_id, conversation_id, entries, at, key, expected
         )
-        count, revision = await self.counters(user_id, conversation_id)
-        return Appended(before, count, None, revision_after(revision, expected))
+        again = await self.appended_before(user_id, conversation_id, before)
+        return replace(again, revision=revision_after(again.revision, expected))
+
+    async def _append_placed(  # noqa: PLR0913, PLR0917 - as `append`
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        entries: Sequence[NewEntry],
+        at: datetime,
+        key: RequestKey | None,
+        expected: int | None,
+        place: Place,
+    ) -> Appended:
+        messages = sum(entry.message is not None for entry in entries)
+        values = place_values(user_id, conversation_id, messages, len(entries), at)
+        values |= entry_arrays(entries) | sought_values(item_ids_given(entries))
+        values |= {"key": key and key.key, "digest": key and key.digest}
+        refused: ReadTree | None = None
+        for attempt in range(TRIES):
+            try:
+                read, tree = await self._find_place(user_id, conversation_id, place, at)
+                if read == refused:  # nothing has changed, so an id or the key is taken
+                    break
+                read.check(expected)
+                rows = await self._engine.fetch(APPEND_PLACED, **values, **read.saved(tree))
+            except asyncpg.UniqueViolationError:
+                break
+            except (MessageNotFoundError, BranchNotFoundError, RevisionConflictError):
+                if await self._repeats.is_stored(user_id, conversation_id, entries, key):
+                    break
+                raise
+            if rows:
+                return _appended(stored_at(entries, conversation_id, rows[0]["first"], at), rows[0])
+            refused = read
+            await pause(attempt)
+        else:
+            raise crowded()
+        if key is None and not have_items(entries):
+            again = await self._repeats.recall_messages(
+                user_id, conversation_id, entries, None, NO_BOUND
+            )
+        else:
+            before = await self._repeats.recall_entries(
+                user_id, conversation_id, entries, at, key, None
+            )
+            again = await self.appended_before(user_id, conversation_id, before)
+        return replace(again, revision=revision_after(again.revision, expected))
+
+    async def _find_place(
+        self, user_id: UserId, conversation_id: ConversationId, place: Place, at: datetime
+    ) -> tuple[ReadTree, Tree]:
+        """Return the branches, and those for an append at a place."""
+        if isinstance(place, AtTip):
+            read = await self._read_tree(user_id, conversation_id)
+            return read, read.tree.switch(place.branch)
+        read = await self._read_tree(user_id, conversation_id, place.message_id)
+        position = START if place.message_id is None else read.place
+        if position is None:
+            raise MessageNotFoundError(place.message_id or conversation_id)
+        numbers = read.tree.may_end_at(position)
+        paths = [read.tree.path(number) for number in numbers]
+        found = await self.ends(user_id, conversation_id, paths, Order.DESC)
+        tips = {
+            number: START if end is None else end[0]
+            for number, end in zip(numbers, found, strict=True)
+        }
+        return read, read.tree.place(position, tips, at)
+
+
+def _appended(stored: tuple[Entry, ...], row: Row) -> Appended:
+    return Appended(stored, row["message_count"], None, row["revision"], row["branch"])

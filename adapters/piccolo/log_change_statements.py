@@ -16,7 +16,7 @@ _I: Final = "i.conversation_id = :conversation_id AND i.user_id = :user_id"
 
 # `agrees` means that the conversation has the revision that the caller expects.
 _LOCKED: Final = """locked AS (
-  SELECT id, user_id, retain, message_count, revision,
+  SELECT id, user_id, retain, message_count, revision, branch,
          :expected::bigint IS NULL OR revision = :expected AS agrees
   FROM conversations WHERE id = :conversation_id AND user_id = :user_id FOR UPDATE
 )"""
@@ -129,12 +129,12 @@ def _gone(source: str) -> str:
     return f"""gone AS (
   DELETE FROM messages m USING {source}
   WHERE m.conversation_id = {source}.id AND m.user_id = :user_id AND m.position > {_PLACE}
-    AND NOT {source}.retain AND {source}.agrees
+    AND NOT {source}.retain AND {source}.agrees AND {source}.branch IS NULL
   RETURNING m.position
 ), gone_items AS (
   DELETE FROM conversation_items i USING {source}
   WHERE i.conversation_id = {source}.id AND i.user_id = :user_id AND i.position > {_PLACE}
-    AND NOT {source}.retain AND {source}.agrees
+    AND NOT {source}.retain AND {source}.agrees AND {source}.branch IS NULL
   RETURNING i.position
 )"""
 
@@ -154,8 +154,8 @@ WITH {_LOCKED}, place AS (
   WHERE id = :conversation_id AND user_id = :user_id
     AND {_GONE_ANY}
 )
-SELECT locked.retain, locked.agrees, locked.revision, {_IS_FULL} AS is_full, {_GONE} AS deleted,
-       {_GONE_ANY} AS gone, locked.message_count - {_GONE} AS message_count
+SELECT locked.retain, locked.agrees, locked.revision, locked.branch, {_IS_FULL} AS is_full,
+       {_GONE} AS deleted, {_GONE_ANY} AS gone, locked.message_count - {_GONE} AS message_count
 FROM locked, place""",
     timeout=ERASE_TIMEOUT,
 )
@@ -187,10 +187,10 @@ WITH {_LOCKED}, before AS (
     ORDER BY m.position LIMIT :most
   ) AS found
 ), agreed AS (
-  SELECT locked.id, locked.user_id, locked.retain, locked.agrees
+  SELECT locked.id, locked.user_id, locked.retain, locked.agrees, locked.branch
   FROM locked JOIN before USING (revision), suffix
   WHERE suffix.ids = :suffix::text[]::uuid[] AND {_PLACE} IS NOT NULL AND locked.agrees
-    AND NOT (locked.retain AND {_IS_FULL})
+    AND NOT (locked.retain AND {_IS_FULL}) AND locked.branch IS NULL
 ), {_gone("agreed")}, moved AS (
   UPDATE conversations c
   SET revision = c.revision + 1, message_count = c.message_count - {_GONE} + :messages,
@@ -210,7 +210,7 @@ WITH {_LOCKED}, before AS (
   SELECT moved.id, moved.user_id, :key, :digest, moved.first, moved.first + :messages - 1, :at
   FROM moved WHERE :key::text IS NOT NULL
 )
-SELECT {_PLACE} AS place, suffix.ids, suffix.text_ids, locked.retain, locked.agrees,
+SELECT {_PLACE} AS place, suffix.ids, suffix.text_ids, locked.retain, locked.agrees, locked.branch,
        {_IS_FULL} AS is_full, {_GONE} AS deleted, moved.message_count, moved.first,
        coalesce(moved.revision, locked.revision) AS revision,
        locked.revision <> before.revision AS late

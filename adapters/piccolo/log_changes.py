@@ -6,6 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
+from chatkeep.adapters.piccolo.branch_changes import BranchChanges
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.log_change_statements import REPLACE, TRUNCATE
 from chatkeep.adapters.piccolo.log_edits import LogEdits, changed_too_often, check_may_change
@@ -44,7 +45,7 @@ from chatkeep.domain.model import (
 from chatkeep.domain.revisions import revision_after
 
 
-class LogChanges(LogEdits):
+class LogChanges(LogEdits, BranchChanges):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._repeats = Repeats(engine, self)
@@ -112,6 +113,10 @@ class LogChanges(LogEdits):
                 return Truncated(0, count, revision_after(revision, expected))
             raise MessageNotFoundError(message_id)
         [row] = rows
+        if row["branch"] is not None:
+            return await self.truncate_branch(
+                user_id, conversation_id, message_id, keep=keep, expected=expected
+            )
         if row["is_full"]:
             check_may_change(conversation_id, row)
         revision = revision_after(row["revision"] + row["gone"], expected)
@@ -156,6 +161,10 @@ class LogChanges(LogEdits):
         if row["message_count"] is not None:
             new = stored_at(entries_of(messages), conversation_id, row["first"], at)
             return Replaced(messages_in(new), row["deleted"], row["message_count"], row["revision"])
+        if row["branch"] is not None:
+            return await self._replace_in_branch(
+                user_id, conversation_id, after, suffix, messages, at, key, expected
+            )
         if row["place"] is None:
             raise MessageNotFoundError(after)  # type: ignore[arg-type] # None has a place
         if row["late"]:
@@ -168,6 +177,28 @@ class LogChanges(LogEdits):
         if row["is_full"] and row["retain"]:
             raise RetainedError(conversation_id)
         raise RevisionConflictError(conversation_id, row["revision"])
+
+    async def _replace_in_branch(  # noqa: PLR0913, PLR0917 - as `replace`
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        after: MessageId | None,
+        suffix: Sequence[MessageId],
+        messages: Sequence[NewMessage],
+        at: datetime,
+        key: RequestKey | None,
+        expected: int | None,
+    ) -> Replaced:
+        try:
+            replaced = await self.replace_in_branch(
+                user_id, conversation_id, after, suffix, messages, at, key=key, expected=expected
+            )
+        except asyncpg.UniqueViolationError as error:
+            await self._check_free(user_id, messages, suffix)
+            raise GoneError(changed_too_often) from error
+        if replaced is None:
+            raise GoneError(changed_too_often)
+        return replace(replaced, revision=revision_after(replaced.revision, expected))
 
     async def _replaced_before(
         self,

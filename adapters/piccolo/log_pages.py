@@ -1,9 +1,8 @@
-"""The SQL of a log's pages, and the conversion of their rows.
+"""The SQL of a log's pages, and of the windows of branches.
 
 A page has a view (`domain.log.View`), which determines the columns to read.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -16,23 +15,18 @@ from chatkeep.adapters.piccolo.bounds import (
     parts_bytes,
     text_bytes,
     whole_bytes,
+    window_bytes,
+    window_original,
     within,
 )
 from chatkeep.adapters.piccolo.rows import (
     MESSAGE_COLUMNS,
-    Row,
-    from_jsonb,
-    from_text,
     message_columns,
-    new_tuple,
-    text_of_parts,
-    to_message,
-    to_whole_message,
 )
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.domain.items import ItemId
-from chatkeep.domain.log import Entry, View
-from chatkeep.domain.model import ConversationId, NewMessage, Order, Role
+from chatkeep.domain.context import MAX_HEAD
+from chatkeep.domain.log import BEFORE_FIRST, View
+from chatkeep.domain.model import LAST_POSITION, Order
 
 # The kinds of a page's bounds: positions, messages, or the item after which it starts.
 POSITIONS: Final = "positions"
@@ -113,19 +107,22 @@ _COLUMNS: Final = {
 }
 
 
-def _rows(view: View, condition: str, order: Order) -> str:
-    """Return the query for the first entries of a view under a condition, in that order."""
+def _rows(view: View, condition: str, order: Order, once: str = "true") -> str:
+    """Return the query for the first entries of a view under a condition, in that order.
+
+    `once` is a condition on no entry: if it is false, none is read.
+    """
     of = _COLUMNS[view]
     messages = f"""
     SELECT {of.message}, {of.message_bytes} AS bytes FROM messages m
-    WHERE {_M} AND m.{condition}
+    WHERE {_M} AND {once} AND m.{condition}
     ORDER BY m.position {order.value} LIMIT :limit"""
     if of.item is None:
         return messages
     return f"""({messages}
   ) UNION ALL (
     SELECT {of.item}, {of.item_bytes} FROM conversation_items i
-    WHERE {_I} AND i.{condition}
+    WHERE {_I} AND {once} AND i.{condition}
     ORDER BY i.position {order.value} LIMIT :limit
   ) ORDER BY position {order.value} LIMIT :limit"""
 
@@ -143,14 +140,19 @@ _PLACE: Final = f"""
   LIMIT 1"""
 
 
-def _page(view: View, order: Order, bounds: str) -> str:
-    """Return the query for a page.
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """The ends of a page: what finds them, and the positions that it lies between."""
 
-    The bound at the page's start is a condition, the other one is applied afterwards: with both as
-    conditions, the planner expects few rows, and may read and sort the whole conversation.
-    """
-    found, places, after, before = "", "", ":after", ":before"
-    is_forward = order is Order.ASC
+    found: str
+    places: str
+    after: str
+    before: str
+
+
+def _ends(order: Order, bounds: str) -> _Ends:
+    """Return the ends for a kind of bounds."""
+    found, places, after, before = "", "", ":after::bigint", ":before::bigint"
     if bounds == MESSAGES:
         found = "a.position AS after, b.position AS before, "
         after, before = "coalesce(a.position, :after)", "coalesce(b.position, :before)"
@@ -160,20 +162,31 @@ LEFT JOIN messages {alias} ON {alias}.id = :{which}_message AND {alias}.user_id 
   AND {alias}.conversation_id = :conversation_id"""
             for alias, which in (("a", "after"), ("b", "before"))
         )
-    start, end = f"position > {after}", f"page.position < {before}"
-    if not is_forward:
-        start, end = f"position < {before}", f"page.position > {after}"
     if bounds == ITEM:
         found = "place.position AS place, "
         places = f"""
 LEFT JOIN LATERAL ({_PLACE}
 ) AS place ON true"""
-        start, end = "position > place.position - place.again::int", "true"
-        if not is_forward:
-            start = "position < place.position + place.again::int"
+        after, before = "place.position - place.again::int", str(LAST_POSITION)
+        if order is Order.DESC:
+            after, before = str(BEFORE_FIRST), "place.position + place.again::int"
+    return _Ends(found, places, after, before)
+
+
+def _page(view: View, order: Order, bounds: str) -> str:
+    """Return the query for a page of the whole log. It finds nothing if that has branches.
+
+    The bound at the page's start is a condition, the other one is applied afterwards: with both as
+    conditions, the planner expects few rows, and may read and sort the whole conversation.
+    """
+    ends = _ends(order, bounds)
+    start, end = f"position > {ends.after}", f"page.position < {ends.before}"
+    if order is Order.DESC:
+        start, end = f"position < {ends.before}", f"page.position > {ends.after}"
     return f"""
-SELECT {found}c.revision, {_COLUMNS[view].of_page()} FROM conversations c{places}
-LEFT JOIN LATERAL ({_rows(view, start, order)}
+SELECT c.branch, c.revision, {ends.found}{_COLUMNS[view].of_page()}
+FROM conversations c{ends.places}
+LEFT JOIN LATERAL ({_rows(view, start, order, "(c.branch IS NULL OR :whole::boolean)")}
 ) AS page ON {end}
 WHERE c.id = :conversation_id AND c.user_id = :user_id
 ORDER BY page.position {order.value}"""
@@ -183,6 +196,111 @@ PAGE: Final = {
     key: Statement(f"log.page.{'.'.join(key)}", _page(*key))
     for key in product(View, Order, (POSITIONS, MESSAGES, ITEM))
 }
+
+
+# The branch and its ancestors, each up to where the next one left it. With a plain join, the
+# planner may read all branches for each of them.
+_PATH: Final = """path AS (
+  SELECT b.number, b.parent, b.left_at, b.firsts, b.lasts, NULL::bigint AS until
+  FROM conversation_branches b
+  WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id AND b.number = :branch::int
+  UNION ALL
+  SELECT b.number, b.parent, b.left_at, b.firsts, b.lasts, path.left_at
+  FROM path CROSS JOIN LATERAL (
+    SELECT b.number, b.parent, b.left_at, b.firsts, b.lasts FROM conversation_branches b
+    WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id AND b.number = path.parent
+    LIMIT 1
+  ) AS b
+)"""
+
+
+def _with_spans() -> str:
+    """Return the start of a statement that reads `spans`, the ranges of the path of `:branch`."""
+    return f"""
+WITH RECURSIVE {_PATH}, spans AS (
+  SELECT span.low, least(span.high, path.until, {LAST_POSITION}) AS high
+  FROM path, unnest(path.firsts, path.lasts) AS span (low, high)
+  WHERE path.until IS NULL OR span.low <= path.until
+)"""
+
+
+_IS_THERE: Final = "EXISTS (SELECT FROM path) AS is_there"
+
+
+def _path_page(view: View, order: Order, bounds: str) -> str:
+    """Return the query for a page of the path of a branch."""
+    ends = _ends(order, bounds)
+    names = ", ".join(f"entry.{name}" for name in (*_COLUMNS[view].names, "bytes"))
+    return f"""{_with_spans()}
+SELECT {_IS_THERE}, c.revision, {ends.found}{_COLUMNS[view].of_page()}
+FROM conversations c{ends.places}
+LEFT JOIN LATERAL (
+  SELECT {names} FROM (
+    SELECT greatest(spans.low, {ends.after} + 1) AS low,
+           least(spans.high, {ends.before} - 1) AS high
+    FROM spans WHERE spans.high > {ends.after} AND spans.low < {ends.before}
+    ORDER BY low {order.value}
+  ) AS span CROSS JOIN LATERAL ({_rows(view, "position BETWEEN span.low AND span.high", order)}
+  ) AS entry
+  ORDER BY span.low {order.value}, entry.position {order.value} LIMIT :limit
+) AS page ON true
+WHERE c.id = :conversation_id AND c.user_id = :user_id
+ORDER BY page.position {order.value}"""
+
+
+PATH_PAGE: Final = {
+    key: Statement(f"log.path_page.{'.'.join(key)}", _path_page(*key)) for key in PAGE
+}
+
+
+def _end(columns: str, order: Order, limit: str) -> str:
+    """Return the query for the first messages of a path, in that order."""
+    return f"""
+    SELECT {columns} FROM (SELECT low, high FROM spans ORDER BY low {order.value}) AS span
+    CROSS JOIN LATERAL (
+      SELECT {message_columns("m")}, {window_original("m")} AS original,
+             {window_bytes("m", ":share::bigint")} AS bytes
+      FROM messages m
+      WHERE m.conversation_id = :conversation_id AND m.user_id = :user_id
+        AND m.position BETWEEN span.low AND span.high
+      ORDER BY m.position {order.value} LIMIT {limit}
+    ) AS h
+    ORDER BY span.low {order.value}, h.position {order.value} LIMIT {limit}"""
+
+
+_OPENS: Final = "bool_and(h.role IN ('system', 'developer')) OVER (ORDER BY h.position) AS opens"
+_H: Final = f"{message_columns('h')}, h.original, h.bytes"
+_NAMES: Final = ", ".join((*MESSAGE_COLUMNS, "original", "bytes"))
+
+PATH_WINDOW: Final = Statement(
+    "log.path_window",
+    f"""{_with_spans()}
+SELECT {_IS_THERE}, (
+  SELECT count(*) FROM (
+    SELECT FROM spans CROSS JOIN LATERAL (
+      SELECT FROM messages m
+      WHERE m.conversation_id = :conversation_id AND m.user_id = :user_id
+        AND m.position BETWEEN spans.low AND spans.high LIMIT :most
+    ) AS found LIMIT :most
+  ) AS counted
+)::int AS message_count, c.revision, {
+        within(
+            ":share::bigint", f"ends.opening, {message_columns('ends')}, ends.original", WHOLE_TEXTS
+        )
+    }
+FROM conversations c
+LEFT JOIN LATERAL (
+  (SELECT true AS opening, {_NAMES} FROM (
+    SELECT h.*, {_OPENS} FROM ({_end(_H, Order.ASC, str(MAX_HEAD))}
+    ) AS h
+  ) AS opening WHERE opens)
+  UNION ALL
+  (SELECT false, {_NAMES} FROM ({_end(_H, Order.DESC, ":limit")}
+  ) AS latest)
+) AS ends ON true
+WHERE c.id = :conversation_id AND c.user_id = :user_id
+ORDER BY ends.position""",
+)
 
 
 def _at(view: View) -> str:
@@ -219,59 +337,3 @@ SELECT {_OF_ITEMS.message} FROM messages m WHERE {_M} AND m.item_id = :item_id
 UNION ALL
 SELECT {_OF_ITEMS.item} FROM conversation_items i WHERE {_I} AND i.item_id = :item_id""",
 )
-
-
-def _of_message(row: Row, conversation_id: ConversationId) -> Entry:
-    message = to_message(row, conversation_id)
-    return new_tuple(Entry, (message.position, message.created_at, message, None, None))
-
-
-def _of_originals(row: Row, conversation_id: ConversationId) -> Entry:
-    message = to_whole_message(row, conversation_id)
-    return new_tuple(Entry, (message.position, message.created_at, message, None, None))
-
-
-def _of_items(row: Row, conversation_id: ConversationId) -> Entry:
-    position, created_at, item = row["position"], row["created_at"], row["item"]
-    if item is not None:
-        item_id = _item_id(row, row["calls"])
-        return new_tuple(Entry, (position, created_at, None, item, item_id))
-    content, tool_calls, tool_call_id = row["content"], row["tool_calls"], row["tool_call_id"]
-    parts = row["parts"]
-    if parts is not None and not content:
-        content = text_of_parts(parts)
-    message = NewMessage(
-        id=row["id"],
-        role=Role(row["role"]),
-        content=None if content is None else from_text(content),
-        tool_calls=None if tool_calls is None else from_jsonb(tool_calls),
-        tool_call_id=None if tool_call_id is None else from_text(tool_call_id),
-        parts=parts,
-    )
-    return Entry(position, created_at, message.to_message(conversation_id, position, created_at))
-
-
-def _item_id(row: Row, calls: object) -> ItemId:
-    """Return the id of a row's item. A generated id is derived from the message's id.
-
-    `calls` is true if the message has tool calls.
-    """
-    item_id: str | None = row["item_id"]
-    if item_id is None:
-        prefix = "fco" if row["role"] == Role.TOOL else "fc" if calls else "msg"
-        item_id = f"{prefix}_{row['id'].hex}"
-    return ItemId(item_id)
-
-
-def _of_whole(row: Row, conversation_id: ConversationId) -> Entry:
-    message = None if row["id"] is None else to_whole_message(row, conversation_id)
-    item_id = None if row["item"] is None else _item_id(row, row["tool_calls"])
-    return Entry(row["position"], row["created_at"], message, row["item"], item_id)
-
-
-TO_ENTRY: Final[Mapping[View, Callable[[Row, ConversationId], Entry]]] = {
-    View.MESSAGES: _of_message,
-    View.ORIGINALS: _of_originals,
-    View.ITEMS: _of_items,
-    View.WHOLE: _of_whole,
-}

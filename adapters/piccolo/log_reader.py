@@ -4,32 +4,53 @@ Only large entries need a second statement (`bounds.py`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
+from chatkeep.adapters.piccolo.branches import PiccoloBranches
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.log_pages import AT, FIND, ITEM, MESSAGES, PAGE, TO_ENTRY
+from chatkeep.adapters.piccolo.log_entries import TO_ENTRY
+from chatkeep.adapters.piccolo.log_pages import (
+    AT,
+    FIND,
+    ITEM,
+    MESSAGES,
+    PAGE,
+    PATH_PAGE,
+    PATH_WINDOW,
+)
 from chatkeep.adapters.piccolo.log_statements import CALLS_BEFORE, COUNT, GET, GET_WHOLE, WINDOW
 from chatkeep.adapters.piccolo.log_values import bound_values
 from chatkeep.adapters.piccolo.rows import Row, from_text, to_message, to_text, to_whole_message
-from chatkeep.domain.context import MAX_HEAD, Window
+from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.domain.branches import EVERY, MAIN
+from chatkeep.domain.context import MAX_HEAD, Window, most_counted
 from chatkeep.domain.errors import (
+    BranchNotFoundError,
     ConversationNotFoundError,
     ItemNotFoundError,
     MessageNotFoundError,
 )
 from chatkeep.domain.items import ItemId, is_item_id, message_id_in
-from chatkeep.domain.log import Bounds, Entry, LogPage, View
-from chatkeep.domain.model import ConversationId, Message, MessageId, Order, Position, UserId
+from chatkeep.domain.log import Appended, Bounds, Entry, LogPage, View
+from chatkeep.domain.model import (
+    BranchNumber,
+    ConversationId,
+    Message,
+    MessageId,
+    Order,
+    Position,
+    UserId,
+)
 from chatkeep.domain.pages import NO_BOUND, count_fitting
 
 CALLS_WITHIN: Final = 200
 """The messages before a page that are searched for the calls that its results answer."""
 
 
-class LogReader:
+class LogReader(PiccoloBranches):
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self.conversations = PiccoloConversations(engine)
 
     async def page(  # noqa: PLR0913 - the port's
@@ -41,6 +62,7 @@ class LogReader:
         view: View,
         order: Order,
         limit: int,
+        branch: BranchNumber | None = None,
         max_bytes: int = NO_BOUND,
     ) -> LogPage:
         kind, values = bound_values(bounds)
@@ -50,16 +72,14 @@ class LogReader:
         # The entry of the item may come again.
         most = limit + (values.get("in_message") is not None)
         share = max_bytes // most
-        rows = await self._engine.fetch(
-            PAGE[view, order, kind],
-            **values,
-            conversation_id=conversation_id,
-            user_id=user_id,
-            limit=most + 1,
-            share=share,
-        )
-        if not rows:
-            raise ConversationNotFoundError(conversation_id)
+        values |= {
+            "conversation_id": conversation_id,
+            "user_id": user_id,
+            "limit": most + 1,
+            "share": share,
+        }
+        key = (view, order, kind)
+        rows = await self._read(branch, PAGE[key], PATH_PAGE[key], values)
         _check_found(bounds, kind, rows[0])
         # A conversation without entries gives one empty row.
         found = rows if rows[0]["position"] is not None else []
@@ -77,6 +97,7 @@ class LogReader:
                 view=view,
                 order=order,
                 limit=limit,
+                branch=branch,
                 max_bytes=max_bytes,
             )
         to_entry = TO_ENTRY[view]
@@ -89,14 +110,17 @@ class LogReader:
         conversation_id: ConversationId,
         *,
         limit: int,
+        branch: BranchNumber | None = None,
         max_bytes: int = NO_BOUND,
     ) -> Window:
         share = share_of_end(max_bytes, limit)
-        rows = await self._engine.fetch(
-            WINDOW, conversation_id=conversation_id, user_id=user_id, limit=limit, share=share
-        )
-        if not rows:
-            raise ConversationNotFoundError(conversation_id)
+        values = {
+            "conversation_id": conversation_id,
+            "user_id": user_id,
+            "limit": limit,
+            "share": share,
+        }
+        rows = await self._read(branch, WINDOW, PATH_WINDOW, values)
         opening: Sequence[Row] = [row for row in rows if row["opening"]]
         latest: Sequence[Row] = [row for row in rows if row["opening"] is False]
         if are_withheld(rows, share):
@@ -180,10 +204,51 @@ class LogReader:
 
     async def counters(self, user_id: UserId, conversation_id: ConversationId) -> tuple[int, int]:
         """Return the conversation's number of messages, and its revision."""
+        found = await self.appended_before(user_id, conversation_id, ())
+        return found.message_count, found.revision
+
+    async def appended_before(
+        self, user_id: UserId, conversation_id: ConversationId, entries: tuple[Entry, ...]
+    ) -> Appended:
+        """Return the result of an append that stored these entries earlier."""
         rows = await self._engine.fetch(COUNT, conversation_id=conversation_id, user_id=user_id)
         if not rows:
             raise ConversationNotFoundError(conversation_id)
-        return rows[0]["message_count"], rows[0]["revision"]
+        [row] = rows
+        branch = row["branch"]
+        if branch is not None and entries:
+            tree = await self.tree(user_id, conversation_id)
+            branch = tree.writer(entries[0].position)
+        return Appended(entries, row["message_count"], None, row["revision"], branch)
+
+    async def _read(
+        self,
+        branch: BranchNumber | None,
+        whole: Statement,
+        path: Statement,
+        values: Mapping[str, Any],
+    ) -> Sequence[Row]:
+        """Return the rows of a branch: with `whole` if there are no branches, else with `path`."""
+        conversation_id = values["conversation_id"]
+        every = {"whole": branch == EVERY} if "whole" in whole.parameters else {}
+        if branch in {None, EVERY}:
+            rows = await self._engine.fetch(whole, **values, **every)
+            if not rows:
+                raise ConversationNotFoundError(conversation_id)
+            if branch == EVERY or rows[0]["branch"] is None:
+                return rows
+            branch = rows[0]["branch"]
+        most = {"most": most_counted(values["limit"])} if "most" in path.parameters else {}
+        rows = await self._engine.fetch(path, **values, **most, branch=branch)
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        if rows[0]["is_there"]:
+            return rows
+        if branch == MAIN:  # perhaps there are no branches
+            rows = await self._engine.fetch(whole, **values, **every)
+            if rows and rows[0]["branch"] is None:
+                return rows
+        raise BranchNotFoundError(branch or MAIN)
 
     async def _whole(
         self,

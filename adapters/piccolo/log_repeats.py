@@ -5,6 +5,7 @@ A call finds out only that an id or a key exists already. A second statement rea
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from chatkeep.adapters.piccolo.engine import Engine
@@ -13,6 +14,7 @@ from chatkeep.adapters.piccolo.log_statements import KEY, STORED, TAKEN
 from chatkeep.adapters.piccolo.log_values import have_items, most_bytes, sought_values, stored_at
 from chatkeep.adapters.piccolo.races import GoneError
 from chatkeep.adapters.piccolo.rows import to_whole_message
+from chatkeep.domain.branches import EVERY
 from chatkeep.domain.editing import Replaced
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
@@ -88,6 +90,7 @@ class Repeats:
                     view=View.WHOLE if have_items(entries) else View.ORIGINALS,
                     order=Order.ASC,
                     limit=len(entries),
+                    branch=EVERY,
                     max_bytes=most_bytes(entries),
                 )
             except ConversationNotFoundError as gone:
@@ -109,13 +112,25 @@ class Repeats:
         again = await self._recall_natives(user_id, conversation_id, entries)
         if not again:
             raise GoneError
+        appended = await self._reader.appended_before(user_id, conversation_id, again)
         if window is None:
-            count, revision = await self._reader.counters(user_id, conversation_id)
-            return Appended(again, count, None, revision)
+            return appended
         ends = await self._reader.window(
             user_id, conversation_id, limit=window, max_bytes=max_bytes
         )
-        return Appended(again, ends.message_count, ends, ends.revision)
+        return replace(appended, window=ends, revision=ends.revision)
+
+    async def is_stored(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        entries: Sequence[NewEntry],
+        key: RequestKey | None,
+    ) -> bool:
+        """Return whether an append with that key, or a message with an id of it, is stored."""
+        if key is not None and await self._find_request(user_id, conversation_id, key):
+            return True
+        return bool(await self._find_holders(user_id, messages_of(entries)))
 
     async def recall_entries(  # noqa: PLR0913, PLR0917 - as `Log.append`
         self,

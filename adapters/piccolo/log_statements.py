@@ -20,6 +20,7 @@ from chatkeep.adapters.piccolo.bounds import (
     window_original,
     within,
 )
+from chatkeep.adapters.piccolo.branch_statements import SAVE_BRANCHES, UNCHANGED
 from chatkeep.adapters.piccolo.rows import (
     ITEM_MESSAGE_COLUMNS,
     MESSAGE_TYPES,
@@ -72,15 +73,15 @@ _OTHERS: Final = (
 )
 
 
-def _moved(condition: str = "") -> str:
+def _moved(condition: str = "", change: str = "") -> str:
     """Return the fragment that locks the conversation's row and reserves positions."""
     return f"""moved AS (
   UPDATE conversations
   SET message_count = message_count + :messages,
       last_position = greatest(:first, last_position + 1) + :entries - 1,
-      updated_at = greatest(:at, updated_at), revision = revision + 1
+      updated_at = greatest(:at, updated_at), revision = revision + 1{change}
   WHERE id = :conversation_id AND user_id = :user_id{condition}
-  RETURNING id, user_id, message_count, revision,
+  RETURNING id, user_id, message_count, revision, branch,
             (last_position - :entries + 1)::bigint AS first, last_position AS last
 )"""
 
@@ -90,14 +91,21 @@ _OF_MOVED: Final = ("moved.id", "moved.user_id", "moved.first", "moved.last", "m
 _FIRST: Final = ":first::bigint"
 _OF_CALL: Final = (":conversation_id", ":user_id", _FIRST, f"{_FIRST} + :entries - 1", "")
 
-_MADE: Final = """provisioned AS (
+
+def _made(*, branch: bool = False) -> str:
+    """Return the fragment that stores the conversation's row."""
+    return f"""provisioned AS (
   INSERT INTO users (id) SELECT :user_id WHERE :provision ON CONFLICT DO NOTHING
 ), made AS (
   INSERT INTO conversations (id, text_id, user_id, title, status, metadata, created_at, updated_at,
-                             retain, revision, message_count, last_position)
+                             retain, revision, message_count, last_position{
+        ", branch" if branch else ""
+    })
   VALUES (:conversation_id, :conversation_text_id, :user_id, :title, :status,
           :conversation_metadata, :conversation_created_at, :at, :retain, :revision, :messages,
-          CASE WHEN :entries > 0 THEN :first::bigint + :entries - 1 ELSE 0 END)
+          CASE WHEN :entries > 0 THEN :first::bigint + :entries - 1 ELSE 0 END{
+        ", :branch" if branch else ""
+    }){" RETURNING id, user_id" if branch else ""}
 )"""
 
 
@@ -157,16 +165,17 @@ _FREE: Final = f" AND NOT EXISTS ({_TAKEN})"
 # Postgres checks it again for the row that another statement has just changed.
 _EXPECTED: Final = " AND (:expected::bigint IS NULL OR revision = :expected)"
 
-_POSITIONS: Final = "SELECT message_count, revision, first FROM moved"
+_POSITIONS: Final = "SELECT message_count, revision, first, branch FROM moved"
 
 
-def _ends() -> str:
-    """Return the query for both ends of a conversation."""
+def _ends(branch: str) -> str:
+    """Return the query for both ends of a conversation without branches: `branch` is NULL."""
     return f"""(
   SELECT true AS opening, {message_columns("h")}, {window_original("h")} AS original,
          {window_bytes("h", ":share::bigint")} AS bytes
   FROM messages h
-  WHERE h.conversation_id = :conversation_id AND h.user_id = :user_id AND h.position < coalesce((
+  WHERE h.conversation_id = :conversation_id AND h.user_id = :user_id AND {branch} IS NULL
+    AND h.position < coalesce((
     SELECT b.position FROM messages b
     WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id
       AND b.role NOT IN ('system', 'developer')
@@ -176,7 +185,7 @@ def _ends() -> str:
   SELECT false, {message_columns("t")}, {window_original("t")},
          {window_bytes("t", ":share::bigint")}
   FROM messages t
-  WHERE t.conversation_id = :conversation_id AND t.user_id = :user_id
+  WHERE t.conversation_id = :conversation_id AND t.user_id = :user_id AND {branch} IS NULL
   ORDER BY t.position DESC LIMIT :limit
 )"""
 
@@ -187,12 +196,13 @@ _OF_ENDS: Final = within(
 
 # A statement reads the state before it: the old messages and the old count.
 _POSITIONS_AND_ENDS: Final = f"""
-SELECT moved.message_count, moved.revision, moved.first, before.message_count AS count_before,
+SELECT moved.message_count, moved.revision, moved.first, moved.branch,
+       before.message_count AS count_before,
        {_OF_ENDS}
 FROM moved
 JOIN conversations before ON before.id = :conversation_id AND before.user_id = :user_id
 LEFT JOIN LATERAL (
-{_ends()}
+{_ends("before.branch")}
 ) AS ends ON true
 ORDER BY ends.position"""
 
@@ -204,11 +214,19 @@ def _append(columns: Collection[str], *, one: bool, window: bool = False) -> str
 
 
 def _append_items(
-    condition: str = "", *, key: bool = False, columns: Collection[str] = ITEM_MESSAGE_COLUMNS
+    condition: str = "",
+    *,
+    key: bool = False,
+    columns: Collection[str] = ITEM_MESSAGE_COLUMNS,
+    placed: bool = False,
 ) -> str:
     keyed = f", keyed AS ({_key(_OF_MOVED)}\n)" if key else ""
+    change = ""
+    if placed:
+        keyed += f", branched AS ({SAVE_BRANCHES}\n)"
+        condition, change = UNCHANGED + condition, ", branch = :branch"
     return f"""
-WITH {_moved(condition)}, added AS ({_sent(_OF_MOVED, columns)}
+WITH {_moved(condition, change)}, added AS ({_sent(_OF_MOVED, columns)}
 ), kept AS ({_others(_OF_MOVED)}
 ){keyed}
 {_POSITIONS}"""
@@ -252,16 +270,30 @@ APPEND_MIXED: Final = Statement(
     "log.append_mixed", _append_items(_FREE + _EXPECTED, key=True, columns=MESSAGE_TYPES)
 )
 
+# Appends at a place, which may start a branch or make another one the current one.
+APPEND_PLACED: Final = Statement(
+    "log.append_placed", _append_items(_FREE, key=True, columns=MESSAGE_TYPES, placed=True)
+)
+
 CREATE: Final = Statement(
-    "log.create", f"WITH {_MADE} {_messages(_many(PLAIN_COLUMNS), _OF_CALL, PLAIN_COLUMNS)}"
+    "log.create", f"WITH {_made()} {_messages(_many(PLAIN_COLUMNS), _OF_CALL, PLAIN_COLUMNS)}"
 )
 CREATE_WHOLE: Final = Statement(
-    "log.create_whole", f"WITH {_MADE} {_messages(_many(MESSAGE_TYPES), _OF_CALL, MESSAGE_TYPES)}"
+    "log.create_whole", f"WITH {_made()} {_messages(_many(MESSAGE_TYPES), _OF_CALL, MESSAGE_TYPES)}"
+)
+CREATE_WITH_BRANCHES: Final = Statement(
+    "log.create_with_branches",
+    f"""
+WITH {_made(branch=True)}, moved AS (SELECT made.id, made.user_id FROM made
+), kept AS ({_others(_OF_CALL)}
+), keyed AS ({_key(_OF_CALL)}
+), branched AS ({SAVE_BRANCHES}
+) {_sent(_OF_CALL)}""",
 )
 CREATE_WITH_ITEMS: Final = Statement(
     "log.create_with_items",
     f"""
-WITH {_MADE}, kept AS ({_others(_OF_CALL)}
+WITH {_made()}, kept AS ({_others(_OF_CALL)}
 ), keyed AS ({_key(_OF_CALL)}
 ) {_sent(_OF_CALL)}""",
 )
@@ -269,10 +301,10 @@ WITH {_MADE}, kept AS ({_others(_OF_CALL)}
 WINDOW: Final = Statement(
     "log.window",
     f"""
-SELECT c.message_count, c.revision, {_OF_ENDS}
+SELECT c.message_count, c.revision, c.branch, {_OF_ENDS}
 FROM conversations c
 LEFT JOIN LATERAL (
-{_ends()}
+{_ends("c.branch")}
 ) AS ends ON true
 WHERE c.id = :conversation_id AND c.user_id = :user_id
 ORDER BY ends.position""",
@@ -300,7 +332,7 @@ SELECT {within(":share::bigint", f"{message_columns('found')}, found.original", 
 
 COUNT: Final = Statement(
     "log.count",
-    "SELECT message_count, revision FROM conversations "
+    "SELECT message_count, revision, branch FROM conversations "
     "WHERE id = :conversation_id AND user_id = :user_id",
 )
 

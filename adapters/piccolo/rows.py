@@ -62,6 +62,7 @@ def to_conversation(row: Row) -> Conversation:
         row["updated_at"],
         row["retain"],
         row["revision"],
+        row["branch"],
     )
 
 

@@ -140,6 +140,14 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
             statistics={"conversation_items_owner": "(dependencies) ON conversation_id, user_id"},
         ),
         _table(
+            tables.ConversationBranches,
+            defaults={"created_at": "now()"},
+            constraints={
+                "conversation_branches_conversation_id_user_id_fkey": _OF_CONVERSATION,
+                "conversation_branches_pkey": "PRIMARY KEY (conversation_id, number, user_id)",
+            },
+        ),
+        _table(
             tables.ConversationKeys,
             defaults={"created_at": "now()"},
             constraints={

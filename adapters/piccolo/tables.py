@@ -11,6 +11,7 @@ from piccolo.columns import (
     JSON,
     JSONB,
     UUID,
+    Array,
     BigInt,
     Boolean,
     Integer,
@@ -123,6 +124,7 @@ class Conversations(CompositeKey, Table, tablename="conversations", db=DB):
     message_count = Integer(default=0)
     last_position = BigInt(default=0)
     revision = BigInt(default=0)
+    branch = Integer(null=True, default=None)
     created_at = Timestamptz(default=TimestamptzNow())
     updated_at = Timestamptz(default=TimestamptzNow())
 
@@ -158,6 +160,19 @@ class ConversationItems(CompositeKey, Table, tablename="conversation_items", db=
     position = BigInt(primary_key=True, default=None)
     item_id = Text(default=None)
     item = JSON(default=None)
+    created_at = Timestamptz(default=TimestamptzNow())
+
+
+class ConversationBranches(CompositeKey, Table, tablename="conversation_branches", db=DB):
+    key_columns = ("conversation_id", "number", "user_id")
+    conversation_id = UUID(default=None)
+    user_id = Varchar(length=255, default=None)
+    number = Integer(primary_key=True, default=None)
+    parent = Integer(null=True, default=None)
+    left_at = BigInt(default=None)
+    name = Text(null=True, default=None)
+    firsts = Array(base_column=BigInt(), default=None)
+    lasts = Array(base_column=BigInt(), default=None)
     created_at = Timestamptz(default=TimestamptzNow())
 
 
@@ -200,6 +215,7 @@ TABLES: Final = (
     Conversations,
     Messages,
     ConversationItems,
+    ConversationBranches,
     ConversationKeys,
     ConversationSweeps,
     Adoptions,

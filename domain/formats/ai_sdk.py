@@ -141,6 +141,7 @@ class UIMessageWriter:
     messages_in = "messages"
     skips = "items that are not messages"
     writes_empty = True
+    writes_branches = False
     leaves_out = frozenset(
         {
             *("tool_calls", "tool_call_id", "name", "created_at", "edited_at"),

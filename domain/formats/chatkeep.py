@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.branches import BRANCH, BRANCHES, take_branches
 from chatkeep.domain.formats.codec import (
     NO_ORIGINALS,
     WHOLE,
@@ -67,7 +68,7 @@ SOURCE: Final = "source"
 _FIELDS: Final = frozenset(
     {
         *("messages", SOURCE, "title", "status", "metadata", "retain", "revision", "id"),
-        *("created_at", "updated_at"),
+        *("created_at", "updated_at", BRANCH, BRANCHES),
     }
 )
 _EXTRAS: Final = ("edited_at", "tokens", "starts_context", "format", "original")
@@ -76,7 +77,7 @@ _EXTRAS: Final = ("edited_at", "tokens", "starts_context", "format", "original")
 _MESSAGE_FIELDS: Final = frozenset(
     {
         *("role", "content", "tool_calls", "tool_call_id", "name", "metadata", "id"),
-        *("created_at", "item", "parts"),
+        *("created_at", "item", "parts", BRANCH),
         *_EXTRAS,
     }
 )
@@ -138,15 +139,17 @@ def read(
     former = "" if formerly is None or formerly == document else read(formerly, key=key).canonical
     given = _present(expect(document, WHOLE, dict), _FIELDS, "")
     messages = objects(given, "messages")
-    entries = []
     known = _BUILT_FIELDS if key else _MESSAGE_FIELDS
-    for index, message in enumerate(messages):
-        field = f"messages[{index}]"
-        messages[index] = _present(message, known, field)
-        origin = messages[index].pop(ORIGIN, None)
-        original = originals.get(origin) if originals else None
-        entries.append(_entry(messages[index], field, key, original))
-    given["messages"] = messages
+    present = [
+        _present(message, known, f"messages[{index}]") for index, message in enumerate(messages)
+    ]
+    origins = [message.pop(ORIGIN, None) for message in present]
+    whole = {**given, "messages": [*present]}
+    tree = take_branches(given, present)
+    entries = [
+        _entry(message, f"messages[{index}]", key, originals.get(origin) if originals else None)
+        for index, (message, origin) in enumerate(zip(present, origins, strict=True))
+    ]
     status = get_optional(given, "status", "", str)
     conversation_id = read_id(given, "")
     return Line(
@@ -161,7 +164,8 @@ def read(
         created_at=read_time(given, "created_at", ""),
         updated_at=read_time(given, "updated_at", ""),
         entries=tuple(entries),
-        canonical=canonical or ("" if conversation_id else _canonical(given)),
+        tree=tree,
+        canonical=canonical or ("" if conversation_id else _canonical(whole)),
         formerly=former,
         without_place=without_place,
         may_grow=canonical is not None,
@@ -172,6 +176,7 @@ class ChatkeepWriter(EntryWriter):
     """Writes the format that `read` reads. Only idempotency keys are left out."""
 
     writes_empty = True
+    writes_branches = True
     leaves_out = frozenset[str]()
 
     def head(self, conversation: Conversation, embed: Embed) -> Document:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
 
+from chatkeep.domain.branches import Tree
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.json_fields import UNPAIRED_SURROGATE, is_unicode
 from chatkeep.domain.log import Entry, NewEntry
@@ -93,6 +94,8 @@ class Line:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     entries: tuple[NewEntry, ...] = ()
+    tree: Tree | None = None
+    """The branches, if it has any; positions are places in `entries`, from 1."""
 
     @property
     def messages(self) -> tuple[NewMessage, ...]:
@@ -110,6 +113,11 @@ class Piece:
     entries: tuple[Entry, ...]
     is_first: bool
     is_last: bool
+    tree: Tree | None = None
+    """The branches, if the conversation has any and the entries are those of all."""
+
+    other_branches: int = 0
+    """How many branches are left out: then the entries are those of the current one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,9 @@ class Writer(Protocol):
 
     writes_empty: bool
     """Whether to write a conversation without entries in this format."""
+
+    writes_branches: bool
+    """Whether the format has a place for branches. Otherwise only the current one is written."""
 
     leaves_out: frozenset[str]
     """The fields of a message that have no place in the format."""

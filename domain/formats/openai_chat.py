@@ -235,6 +235,7 @@ class OpenAIChatWriter(EntryWriter):
     """
 
     writes_empty = False
+    writes_branches = False
     leaves_out = frozenset(
         {
             *("id", "created_at", "edited_at", "metadata"),

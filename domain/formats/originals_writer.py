@@ -26,6 +26,7 @@ class OriginalsWriter:
     """
 
     writes_empty = False
+    writes_branches = False
     leaves_out = _EVERYTHING
     skips = "messages and items without an original of the format"
 

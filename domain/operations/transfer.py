@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid5
 
+from chatkeep.domain.branches import EVERY, MAIN
 from chatkeep.domain.errors import (
     ConflictError,
     ConversationIdTakenError,
@@ -18,11 +19,13 @@ from chatkeep.domain.errors import (
     StoreUnavailableError,
 )
 from chatkeep.domain.finding import LastSeen
+from chatkeep.domain.formats.branches import dated
 from chatkeep.domain.formats.codec import IMPORTS, Line, Piece
 from chatkeep.domain.ids import of_user
 from chatkeep.domain.items import ItemId
-from chatkeep.domain.log import Bounds, Entry, NewEntry, View, assign_ids, messages_in
+from chatkeep.domain.log import EVERYTHING, Bounds, Entry, NewEntry, View, assign_ids, messages_in
 from chatkeep.domain.model import (
+    BranchNumber,
     Conversation,
     ConversationId,
     Limits,
@@ -101,7 +104,8 @@ class Transfer:
         entries = _fill_ids(timed, new)
         _check_ids(entries)
         try:
-            created = await self.log.create(new, entries, provision=True)
+            tree = None if given.tree is None else dated(given.tree, created_at)
+            created = await self.log.create(new, entries, tree=tree, provision=True)
         except ConversationIdTakenError:
             if given.id is not None:
                 raise
@@ -114,9 +118,12 @@ class Transfer:
         """Return the number of the user's conversations."""
         return (await self.users.usage(user_id)).conversations
 
-    async def export(self, user_id: UserId) -> AsyncGenerator[Piece, None]:
+    async def export(
+        self, user_id: UserId, *, every_branch: bool = True
+    ) -> AsyncGenerator[Piece, None]:
         """Yield every conversation of the user once, in pieces, with all its entries.
 
+        Without `every_branch`, it has only the entries of its current branch.
         A conversation that becomes active during the export moves in the list, and is still
         exported. One that is deleted during the export is left out, or ends early. Nothing is kept
         open in the store between two pieces. Memory holds a page of conversations, a page of
@@ -130,7 +137,7 @@ class Transfer:
             async for conversation in self._list(user_id, since):
                 if conversation.id not in exported:
                     exported.add(conversation.id)
-                    async for piece in self._pieces(conversation):
+                    async for piece in self._pieces(conversation, every_branch=every_branch):
                         yield piece
             if since is not None and len(exported) == exported_before:
                 return
@@ -154,32 +161,55 @@ class Transfer:
                 return
             after = LastSeen(page.items[-1].updated_at, page.items[-1].id)
 
-    async def _pieces(self, conversation: Conversation) -> AsyncIterator[Piece]:
+    async def _pieces(
+        self, conversation: Conversation, *, every_branch: bool
+    ) -> AsyncIterator[Piece]:
         is_first = True
+        others, tree, bounds = 0, None, EVERYTHING
         try:
-            async for page in self._pages(conversation):
-                yield Piece(conversation, tuple(page.items), is_first, not page.more)
+            if conversation.branch is not None:
+                tree = await self.log.tree(conversation.user_id, conversation.id)
+                others = len(tree.branches) - 1
+                # Later entries may be of branches that are not in this tree.
+                bounds = Bounds(before=Position(tree.last_position + 1))
+            branch = EVERY
+            if not every_branch:
+                branch = MAIN if tree is None else tree.current
+            async for page in self._pages(conversation, bounds, branch):
+                yield Piece(
+                    conversation,
+                    tuple(page.items),
+                    is_first,
+                    not page.more,
+                    tree if every_branch else None,
+                    0 if every_branch else others,
+                )
                 is_first = False
         except ConversationNotFoundError:  # it was deleted meanwhile
             if not is_first:
                 yield Piece(conversation, (), is_first=False, is_last=True)
 
-    async def _pages(self, conversation: Conversation) -> AsyncIterator[Page[Entry]]:
-        after: Position | None = None
+    async def _pages(
+        self,
+        conversation: Conversation,
+        bounds: Bounds = EVERYTHING,
+        branch: BranchNumber | None = EVERY,
+    ) -> AsyncIterator[Page[Entry]]:
         while True:
             page = await self.log.page(
                 conversation.user_id,
                 conversation.id,
-                Bounds(after=after),
+                bounds,
                 view=View.WHOLE,
                 order=Order.ASC,
                 limit=ENTRIES_PAGE,
+                branch=branch,
                 max_bytes=PAGE_BYTES,
             )
             yield page
             if not page.more:
                 return
-            after = page.items[-1].position
+            bounds = bounds._replace(after=page.items[-1].position)
 
     async def _is_there(self, user_id: UserId, conversation_id: ConversationId) -> bool:
         try:

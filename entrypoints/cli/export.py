@@ -67,7 +67,9 @@ async def _export(
     is_terminal = file.isatty() and not isinstance(writer, Markdown)  # which sees to it itself
     async with transfer_on(settings) as transfer:
         with progress("exporting", await transfer.count(user)) as advance:
-            async with aclosing(transfer.export(user)) as pieces:
+            async with aclosing(
+                transfer.export(user, every_branch=writer.writes_branches)
+            ) as pieces:
                 async for piece in pieces:
                     written_now = writer.write(piece)
                     file.write(visible_json(written_now) if is_terminal else written_now)

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from chatkeep.domain.formats.branches import BranchWriter
 from chatkeep.domain.formats.codec import Document, Piece, Writer
 from chatkeep.domain.formats.table import WRITERS, FileFormat
 from chatkeep.domain.log import Entry
@@ -30,6 +31,12 @@ class JsonLines:
         self._members: Document = {}
         self._entries_left_out = 0
         self._conversations_left_out = 0
+        self._branches_left_out = 0
+        self._branches: BranchWriter | None = None
+
+    @property
+    def writes_branches(self) -> bool:
+        return self._writer.writes_branches
 
     def write(self, piece: Piece) -> bytes:
         """Return what comes next in the file."""
@@ -37,6 +44,8 @@ class JsonLines:
         if piece.is_first:
             self._separator = None
             self._members = {}
+            self._branches = None if piece.tree is None else BranchWriter(piece.tree)
+            self._branches_left_out += piece.other_branches
             if self._writer.writes_empty:
                 parts.append(self._begin(piece))
         for entry in piece.entries:
@@ -48,7 +57,10 @@ class JsonLines:
             if self._separator is None:
                 self._conversations_left_out += 1
             else:
-                tail = _encode(self._members | self._writer.tail(piece.conversation, msgspec.Raw))
+                members = self._members | self._writer.tail(piece.conversation, msgspec.Raw)
+                if self._branches is not None:
+                    members = members | self._branches.tail()
+                tail = _encode(members)
                 parts += [b"]", tail[1:] if tail == b"{}" else b"," + tail[1:], b"\n"]
         return b"".join(parts)
 
@@ -59,6 +71,8 @@ class JsonLines:
             counts.append(f"{self._entries_left_out} {self._writer.skips}")
         if self._conversations_left_out:
             counts.append(f"{self._conversations_left_out} conversations without messages")
+        if self._branches_left_out:
+            counts.append(f"{self._branches_left_out} branches that are not the current one")
         return " and ".join(counts)
 
     def _write_held(self, piece: Piece) -> Iterator[bytes]:
@@ -70,6 +84,8 @@ class JsonLines:
         self._members |= members
         if not documents and not members:
             self._entries_left_out += len(self._held)
+        if self._branches is not None:
+            documents = [*map(self._branches.mark, documents, self._held)]
         self._held = []
         for document in documents:
             yield self._begin(piece) if self._separator is None else self._separator

@@ -30,6 +30,8 @@ _SPACE: Final = re.compile(r"\s+")
 class Markdown:
     """Writes all conversations into one document, one after the other."""
 
+    writes_branches = False
+
     def __init__(self) -> None:
         self._is_begun = False
 

@@ -11,11 +11,19 @@ from uuid import UUID
 
 import msgspec
 
+from chatkeep.domain.branches import EVERY, MAX_NUMBER
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.finding import Filter, LastSeen, Sort
 from chatkeep.domain.ids import of_conversation, parse_id
 from chatkeep.domain.log import Bounds
-from chatkeep.domain.model import LAST_POSITION, ConversationId, Order, Position, Status
+from chatkeep.domain.model import (
+    LAST_POSITION,
+    BranchNumber,
+    ConversationId,
+    Order,
+    Position,
+    Status,
+)
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -104,6 +112,27 @@ class MessagesCursor(msgspec.Struct, array_like=True, frozen=True):
         return Bounds(before=position, after_message=until)
 
 
+class BranchCursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """As `MessagesCursor`, for the history of a branch (`parameters.HistoryBranch`).
+
+    An older version refuses it, since it is not an array: it would ignore the branch.
+    """
+
+    branch: int
+    order: Order
+    position: int
+    until: str | None = None
+
+    def bounds(self, conversation_id: ConversationId) -> Bounds:
+        return MessagesCursor(self.order, self.position, self.until).bounds(conversation_id)
+
+
+class _BranchesCursor(msgspec.Struct, array_like=True, frozen=True, tag="branches"):
+    """The start of the next page of a list of branches."""
+
+    after: int
+
+
 def encode(cursor: msgspec.Struct) -> str:
     return urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
@@ -120,12 +149,27 @@ def decode_conversations(text: str) -> ConversationsCursor | FilteredCursor:
     return cursor
 
 
-def decode_messages(text: str) -> MessagesCursor:
+def decode_messages(text: str) -> MessagesCursor | BranchCursor:
     """Return the cursor that `encode` wrote as `text`. Raises `InvalidValueError` if it did not."""
-    cursor = _decode(_decode_base64(text), MessagesCursor)
+    raw = _decode_base64(text)
+    cursor = _decode(raw, BranchCursor) if raw.startswith(b"{") else _decode(raw, MessagesCursor)
     if not 0 <= cursor.position <= LAST_POSITION:
         raise _unknown_cursor()
+    if isinstance(cursor, BranchCursor) and not EVERY <= cursor.branch <= MAX_NUMBER:
+        raise _unknown_cursor()
     return cursor
+
+
+def encode_branches(after: BranchNumber) -> str:
+    return encode(_BranchesCursor(after))
+
+
+def decode_branches(text: str) -> BranchNumber:
+    """Return what `encode_branches` wrote. Raises `InvalidValueError` if it did not."""
+    cursor = _decode(_decode_base64(text), _BranchesCursor)
+    if not 0 <= cursor.after <= MAX_NUMBER:
+        raise _unknown_cursor()
+    return BranchNumber(cursor.after)
 
 
 def check_filter_agrees(requested: Filter, in_cursor: Filter) -> None:

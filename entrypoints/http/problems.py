@@ -1,6 +1,7 @@
 """The one place where errors become responses: problem details (RFC 9457)."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -13,13 +14,16 @@ from litestar.types import ExceptionHandlersMap
 from msgspec import UNSET, Meta, UnsetType
 
 from chatkeep.domain.errors import (
+    BranchIsCurrentError,
     ChatkeepError,
     ConflictError,
     InvalidValueError,
     LimitExceededError,
     NotFoundError,
+    OtherBranchError,
     RetainedError,
     RevisionConflictError,
+    SharedByBranchesError,
     StoreUnavailableError,
     SuffixDiffersError,
     UserNotProvisionedError,
@@ -221,13 +225,21 @@ def _handle_domain(request: _AnyRequest, error: ChatkeepError) -> Response[Probl
     return _respond(problem)
 
 
+_CONFLICTS: Final[Mapping[type[ConflictError], str]] = {
+    RetainedError: "retained",
+    UserRetainedError: "retained",
+    BranchIsCurrentError: "wrong-branch",
+    OtherBranchError: "wrong-branch",
+    SharedByBranchesError: "wrong-branch",
+}
+"""The codes of conflicts that are not about an id."""
+
+
 def domain_problem(error: ChatkeepError) -> ProblemError:
     """Return the problem that a caller gets for an error of the domain."""
     match error:
         case NotFoundError():
             problem = ProblemError(404, "not-found", str(error))
-        case RetainedError() | UserRetainedError():
-            problem = ProblemError(409, "retained", str(error))
         case SuffixDiffersError():
             found = [str(each) for each in error.found]
             problem = ProblemError(409, "suffix-differs", str(error), found=found)
@@ -240,7 +252,7 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
                 revision=error.current,
             )
         case ConflictError():
-            problem = ProblemError(409, "id-taken", str(error))
+            problem = ProblemError(409, _CONFLICTS.get(type(error), "id-taken"), str(error))
         case UserNotProvisionedError():
             problem = ProblemError(403, "user-not-provisioned", str(error))
         case InvalidValueError():

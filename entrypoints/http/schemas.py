@@ -4,17 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Self, TypeVar
 
+import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from chatkeep.domain import model
+from chatkeep.domain.branch_use_cases import BranchMessage
+from chatkeep.domain.branches import After, AtTip, Place
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.originals import complete, read_original
-from chatkeep.domain.ids import parse_id, written_id
+from chatkeep.domain.ids import of_conversation, parse_id, written_id
 from chatkeep.domain.model import (
     MAX_FORMAT_CHARS,
     MAX_TOKENS,
+    BranchNumber,
     Changes,
     Conversation,
+    ConversationId,
     Limits,
     Message,
     MessageId,
@@ -23,7 +28,7 @@ from chatkeep.domain.model import (
     Usage,
 )
 from chatkeep.domain.model import NewMessage as DomainNewMessage
-from chatkeep.entrypoints.http.ids import OwnId, StoredId
+from chatkeep.entrypoints.http.ids import GivenId, OwnId, StoredId
 from chatkeep.entrypoints.http.json_documents import (
     parse_content,
     parse_metadata,
@@ -101,6 +106,15 @@ StoredMetadata = Annotated[Raw, Meta(description="as it was sent", extra_json_sc
 StoredToolCalls = Annotated[Raw, Meta(description="as they were sent", extra_json_schema=_OBJECTS)]
 StoredOriginal = Annotated[
     Raw, Meta(description="byte for byte as it was sent; only if requested", extra_json_schema={})
+]
+WrittenBy = Annotated[int, Meta(description="the number of the branch that it was written in")]
+AppendAfter = Annotated[
+    GivenId,
+    Meta(
+        description="continue after this message; null: before the first one. After a message that "
+        "is not the last one of a branch, a new branch starts. Without it, the current branch goes "
+        "on"
+    ),
 ]
 Moment = Annotated[datetime, Meta(tz=True)]
 NextCursor = Annotated[
@@ -180,6 +194,19 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
     starts_context: StartsContext | UnsetType = UNSET
     format: FormatName | UnsetType | None = UNSET
     original: Original | UnsetType = UNSET
+    after: AppendAfter | UnsetType | None = UNSET
+
+    def place(self, conversation_id: ConversationId, branch: int | None) -> Place | None:
+        """Return where to append. `branch` is the parameter of that name."""
+        if branch is not None:
+            if self.after is not UNSET:
+                raise InvalidValueError("after", "cannot be combined with `branch`")
+            return AtTip(BranchNumber(branch))
+        if isinstance(self.after, UnsetType):
+            return None
+        if self.after is None:
+            return After(None)
+        return After(of_conversation(conversation_id, parse_id(self.after, field="after")))
 
     def to_domain(self, limits: Limits) -> list[DomainNewMessage]:
         if self.messages is UNSET:
@@ -261,6 +288,10 @@ class ConversationOut(Struct, kw_only=True):
     revision: Annotated[
         int, Meta(description="grows with every change of the conversation or its messages")
     ]
+    branch: (
+        Annotated[int, Meta(description="the current branch; left out if it never branched")]
+        | UnsetType
+    ) = UNSET
 
     @classmethod
     def from_domain(cls, conversation: Conversation) -> Self:
@@ -274,6 +305,7 @@ class ConversationOut(Struct, kw_only=True):
             updated_at=conversation.updated_at,
             retain=conversation.retain,
             revision=conversation.revision,
+            branch=UNSET if conversation.branch is None else conversation.branch,
         )
 
 
@@ -294,6 +326,12 @@ class MessageOut(Struct, kw_only=True):
     edited_at: Annotated[Moment, Meta(description="the time of the last edit")] | UnsetType = UNSET
     format: FormatName | UnsetType = UNSET
     original: StoredOriginal | UnsetType = UNSET
+    parent_id: (
+        Annotated[StoredId, Meta(description="the message before it; null for the first one")]
+        | UnsetType
+        | None
+    ) = UNSET
+    branch: WrittenBy | UnsetType = UNSET
 
     @classmethod
     def from_domain(cls, message: Message) -> Self:
@@ -315,6 +353,15 @@ class MessageOut(Struct, kw_only=True):
             format=UNSET if message.format is None else message.format,
             original=UNSET if original is None else Raw(original),
         )
+
+
+def on_branch(found: BranchMessage) -> MessageOut:
+    """Return a message with its parent and its branch."""
+    return msgspec.structs.replace(
+        MessageOut.from_domain(found.message),
+        parent_id=None if found.parent_id is None else written_id(found.parent_id),
+        branch=found.branch,
+    )
 
 
 class CreatedConversation(ConversationOut, kw_only=True):
@@ -356,9 +403,13 @@ class UIMessagePage(Struct, kw_only=True):
 
 
 class Appended(Struct, kw_only=True):
-    """The stored messages, and the context that ends with them if `context` was requested."""
+    """The stored messages, and the context that ends with them if `context` was requested.
+
+    `branch` is left out in a conversation that has no branches.
+    """
 
     messages: list[MessageOut]
+    branch: WrittenBy | UnsetType = UNSET
     context: ModelContext | UnsetType = UNSET
 
 

@@ -119,7 +119,9 @@ async def test_every_route_asks_who_is_calling(service: Service) -> None:
 
     for path in paths:
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
-            response = await service.nobody().request(method, PARAMETER.sub(an_id(), path))
+            response = await service.nobody().request(
+                method, PARAMETER.sub(an_id(), path.replace("{number}", "0"))
+            )
             if response.status_code != 405:
                 refused(response, 401, "missing-credentials")
 

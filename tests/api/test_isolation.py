@@ -39,6 +39,7 @@ class Owned:
         return {
             "conversation_id": self.conversation["id"],
             "message_id": self.messages[message]["id"],
+            "number": "0",
         }
 
 
@@ -81,7 +82,7 @@ async def test_what_is_somebody_elses_looks_like_what_is_not_there(
     for operation in routes_of_a_conversation(service):
         for message in range(len(owned.messages)):
             ids = owned.ids(message=message)
-            elsewhere = {name: an_id() for name in ids}
+            elsewhere = {name: an_id() for name in ids} | {"number": ids["number"]}
 
             theirs = await call(operation, bob, ids)
             nobodys = await call(operation, bob, elsewhere)

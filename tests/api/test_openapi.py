@@ -122,7 +122,8 @@ def test_every_parameter_says_what_it_is(document: JsonObject, operations: list[
             assert schema["type"] in {"boolean", "integer", "string", "object"}
             assert (schema["type"] == "object") is (parameter.get("style") == "deepObject")
             if schema["type"] == "integer":
-                assert schema["minimum"] == 1
+                is_branch = parameter["name"] in {"branch", "number"}
+                assert schema["minimum"] == (0 if is_branch else 1)
                 assert schema["maximum"] >= 100
             if "default" in schema:
                 assert is_valid(schema["default"], schema, document)

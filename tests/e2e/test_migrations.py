@@ -13,6 +13,7 @@ from piccolo.columns import (
     JSON,
     JSONB,
     UUID,
+    Array,
     BigInt,
     Boolean,
     Integer,
@@ -343,6 +344,7 @@ async def test_the_database_itself_refuses_what_must_not_be(
 
 async def test_the_tables_are_what_piccolo_believes_they_are(migrated: asyncpg.Connection) -> None:
     types = {
+        Array: "ARRAY",
         BigInt: "bigint",
         Boolean: "boolean",
         Integer: "integer",

@@ -12,10 +12,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo import conversations, finding, log_pages, users
+from chatkeep.adapters.piccolo import branch_statements, conversations, finding, log_pages, users
 from chatkeep.adapters.piccolo import log_change_statements as changes
 from chatkeep.adapters.piccolo import log_statements as log
-from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, PAGE, POSITIONS
+from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, PAGE, PATH_PAGE, POSITIONS
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.log import View
 from chatkeep.domain.model import Order, Status
@@ -38,6 +38,10 @@ SELECT c.id, c.user_id, 10 + p, 'rs_' || p, '{}'
 FROM conversations c, generate_series(1, 2) p ORDER BY c.updated_at, p;
 INSERT INTO conversation_keys (conversation_id, user_id, key, digest, first_position, last_position)
 SELECT c.id, c.user_id, 'key ' || c.id, 'digest', 1, 1 FROM conversations c;
+INSERT INTO conversation_branches
+  (conversation_id, user_id, number, parent, left_at, firsts, lasts)
+SELECT c.id, c.user_id, n, CASE WHEN n > 0 THEN 0 END, 1, '{1}', '{}'
+FROM conversations c, generate_series(0, 1) n WHERE c.user_id LIKE '%1';
 """
 SCALE = 8
 SCALED = (
@@ -53,6 +57,7 @@ ITEM_ID = "idx_messages_item_id"
 ITEM_IN_ORDER = "conversation_items_pkey"
 OTHER_ITEM_ID = "idx_conversation_items_item_id"
 KEY = "conversation_keys_pkey"
+BRANCH = "conversation_branches_pkey"
 ENTRIES_IN_ORDER = {CONVERSATION, IN_ORDER, ITEM_IN_ORDER}
 BY_ITEM_ID = {MESSAGE, ITEM_ID, OTHER_ITEM_ID}
 
@@ -97,6 +102,23 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "items after asc": (PAGE[View.ITEMS, Order.ASC, ITEM], ENTRIES_IN_ORDER | BY_ITEM_ID),
     "items after desc": (PAGE[View.ITEMS, Order.DESC, ITEM], ENTRIES_IN_ORDER | BY_ITEM_ID),
     "everything": (PAGE[View.WHOLE, Order.ASC, POSITIONS], ENTRIES_IN_ORDER),
+    **{
+        f"page of a branch {view} {order} {kind}": (
+            PATH_PAGE[view, order, kind],
+            {CONVERSATION, BRANCH, IN_ORDER}
+            | ({MESSAGE} if kind == MESSAGES else set())
+            | ({ITEM_IN_ORDER} if view in {View.ITEMS, View.WHOLE} else set())
+            | (BY_ITEM_ID if kind == ITEM else set()),
+        )
+        for view, order, kind in PATH_PAGE
+    },
+    "window of a branch": (log_pages.PATH_WINDOW, {CONVERSATION, BRANCH, IN_ORDER}),
+    "branches": (branch_statements.TREE, {CONVERSATION, BRANCH, MESSAGE}),
+    "ends of branches": (branch_statements.ENDS[Order.DESC], {IN_ORDER}),
+    "starts of branches": (branch_statements.ENDS[Order.ASC], {IN_ORDER}),
+    "save branches": (branch_statements.SAVE, {CONVERSATION}),
+    "append at a place": (log.APPEND_PLACED, {CONVERSATION, *BY_ITEM_ID}),
+    "create with branches": (log.CREATE_WITH_BRANCHES, set()),
     "messages at positions": (log_pages.AT[View.MESSAGES], {IN_ORDER}),
     "originals at positions": (log_pages.AT[View.ORIGINALS], {IN_ORDER}),
     "items at positions": (log_pages.AT[View.ITEMS], {IN_ORDER, ITEM_IN_ORDER}),
@@ -267,6 +289,7 @@ async def test_the_cascade_finds_the_messages_by_an_index(connection: asyncpg.Co
 async def test_the_cascade_finds_the_items_by_an_index(connection: asyncpg.Connection) -> None:
     for table, indexes in (
         ("conversation_items", {ITEM_IN_ORDER, OTHER_ITEM_ID}),
+        ("conversation_branches", {BRANCH}),
         ("conversation_keys", {KEY}),
     ):
         plan = await planned(
@@ -277,11 +300,22 @@ async def test_the_cascade_finds_the_items_by_an_index(connection: asyncpg.Conne
         assert used in indexes
 
 
+async def test_a_deletion_of_a_branch_finds_its_entries_by_indexes(
+    connection: asyncpg.Connection,
+) -> None:
+    plan = await planned(connection, branch_statements.DELETE)
+
+    used = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+    assert used - {ITEM_IN_ORDER, OTHER_ITEM_ID} == {CONVERSATION, BRANCH, IN_ORDER}
+    assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan)}
+
+
 async def test_there_is_no_index_without_a_statement(connection: asyncpg.Connection) -> None:
     rows = await connection.fetch(
         "SELECT indexrelid::regclass::text AS name FROM pg_index "
         "WHERE indrelid IN ('conversations'::regclass, 'messages'::regclass, "
-        "'conversation_items'::regclass, 'conversation_keys'::regclass)"
+        "'conversation_items'::regclass, 'conversation_keys'::regclass, "
+        "'conversation_branches'::regclass)"
     )
 
     needed = set().union(*(indexes for _, indexes in STATEMENTS.values()))

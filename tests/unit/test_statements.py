@@ -95,7 +95,7 @@ SEND_PAST_THE_ENGINE = {
 }
 """Modules that call a connection themselves."""
 
-TABLES = "conversations|messages|conversation_items|conversation_keys|users"
+TABLES = "conversations|messages|conversation_items|conversation_branches|conversation_keys|users"
 # A table, and its alias if there is one: a word that is no keyword.
 TOUCHED = re.compile(
     rf"\b(?P<how>FROM|JOIN|UPDATE|USING|INTO)\s+(?:ONLY\s+)?(?:\w+\.)?(?P<table>{TABLES})\b"
@@ -402,12 +402,14 @@ def test_statements_go_through_the_engine() -> None:
 
 
 PAGES = (
-    f"page.{kind}.{order}.{bound}"
+    f"{page}.{kind}.{order}.{bound}"
+    for page in ("page", "path_page")
     for kind in ("items", "messages", "originals", "whole")
     for order in ("asc", "desc")
     for bound in ("item", "messages", "positions")
 )
 NAMES = {
+    "branches": ("delete", "ends.asc", "ends.desc", "rewrite", "save", "tree"),
     "conversations": (
         *("change", "delete", "get", "get_or_create", "list", "list.active", "list.archived"),
         *("list_after", "list_after.active", "list_after.archived"),
@@ -419,6 +421,7 @@ NAMES = {
         *("append", "append_items", "append_items_with_ids", "append_items_with_key"),
         *("append_mixed", "append_one_whole", "append_one_window_whole", "append_whole"),
         *("append_window_whole", "at.originals", "create_whole", "get_whole"),
+        *("append_placed", "create_with_branches", "path_window"),
         *("append_one", "append_one_window", "append_window", "at.items", "at.messages"),
         *("at.whole", "calls_before", "count", "create", "create_with_items", "delete"),
         *(

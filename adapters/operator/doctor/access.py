@@ -14,6 +14,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "conversations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "messages": ("SELECT", "INSERT", "DELETE"),
     "conversation_items": ("SELECT", "INSERT", "DELETE"),
+    "conversation_branches": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "conversation_keys": ("SELECT", "INSERT"),
     "conversation_sweeps": ("SELECT", "INSERT", "UPDATE"),
 }

@@ -167,6 +167,12 @@ TABLES: Final = (
         ("conversation_id", "position", "user_id"),
     ),
     MovedTable(
+        "conversation_branches",
+        _COLUMNS["conversation_branches"],
+        RangeKey(("conversation_id", "number"), ("uuid", "integer")),
+        ("conversation_id", "number", "user_id"),
+    ),
+    MovedTable(
         "conversation_keys",
         _COLUMNS["conversation_keys"],
         RangeKey(("conversation_id",), ("uuid",)),

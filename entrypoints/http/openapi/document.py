@@ -9,6 +9,12 @@ import msgspec
 
 from chatkeep.domain.finding import MAX_METADATA_FILTER_BYTES, MAX_METADATA_FILTERS
 from chatkeep.domain.model import MAX_ID_CHARS
+from chatkeep.entrypoints.http.branch_schemas import (
+    BranchOut,
+    BranchPage,
+    PatchBranch,
+    Siblings,
+)
 from chatkeep.entrypoints.http.change_schemas import (
     PatchMessage,
     ReplacedOut,
@@ -38,16 +44,20 @@ _SCHEMAS: Final = "#/components/schemas/"
 _BODIES: Final = (
     Append,
     Appended,
+    BranchOut,
+    BranchPage,
     ConversationPage,
     CreateConversation,
     CreatedConversation,
     MessagePage,
+    PatchBranch,
     PatchConversation,
     PatchMessage,
     Problem,
     PutConversation,
     ReplaceMessages,
     ReplacedOut,
+    Siblings,
     TruncatedOut,
     UIMessagePage,
     UsageOut,
@@ -178,15 +188,17 @@ def _build_schemas(generated: dict[str, Any], settings: Settings) -> dict[str, A
     message = schemas["NewMessage"]
     message["anyOf"] = [{"required": ["role"]}, {"required": ["format", "original"]}]
     # One struct decodes both; the document shows them as two alternatives.
+    after = {"after": schemas["Append"]["properties"]["after"]}
+    one = schemas["NewMessage"]
     schemas["Append"] = {
         "title": "Append",
         "description": schemas["Append"]["description"],
         "oneOf": [
-            {"$ref": f"{_SCHEMAS}NewMessage"},
+            {**one, "title": "One message", "properties": {**one["properties"], **after}},
             {
                 "title": "Several messages",
                 "type": "object",
-                "properties": {"messages": several},
+                "properties": {"messages": several, **after},
                 "required": ["messages"],
                 "additionalProperties": False,
             },
@@ -297,6 +309,8 @@ def _build_parameter(generated: dict[str, Any], settings: Settings) -> dict[str,
     schema, _ = _drop_null(parameter["schema"])
     schema.pop("description", None)
     schema.update({key: int(schema[key]) for key in ("minimum", "maximum") if key in schema})
+    if parameter["name"] in {"branch", "number"} and schema["type"] == "integer":
+        schema["minimum"] = 0  # Litestar leaves it out
     if parameter["name"] in {"limit", "context"} and settings.max_page:
         schema["maximum"] = settings.max_page
     return {**parameter, "schema": schema}

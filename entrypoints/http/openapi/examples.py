@@ -4,6 +4,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from chatkeep.domain.errors import (
+    BranchIsCurrentError,
     ConversationNotFoundError,
     LimitExceededError,
     MessageIdTakenError,
@@ -102,6 +103,10 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         },
         "a turn with a tool": {"messages": [_QUESTION, _CALL, _RESULT, _ANSWER]},
     },
+    "changeBranch": {
+        "rename": {"name": "a shorter answer"},
+        "make it the current one": {"is_current": True},
+    },
     "putMessage": {
         "the answer as it is so far": _ANSWER,
         "an edited question": {"role": "user", "content": "Where is my order 1034?"},
@@ -147,6 +152,7 @@ PROBLEMS: Final[tuple[ProblemError, ...]] = (
     ProblemError(408, "too-slow", "The body was not complete after 30 seconds."),
     domain_problem(MessageIdTakenError(UUID(_MESSAGE))),
     domain_problem(RetainedError(UUID(_CONVERSATION))),
+    domain_problem(BranchIsCurrentError(0)),
     domain_problem(SuffixDiffersError([UUID(_OTHER_MESSAGE)])),
     domain_problem(RevisionConflictError(UUID(_CONVERSATION), 1)),
     body_too_large(1_048_576, 1_048_577),

@@ -1,5 +1,6 @@
 """/v1/conversations/{id}/messages and /context: handlers parse, call one use case and convert."""
 
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from litestar import Response, Router, get, post
@@ -7,15 +8,16 @@ from litestar.datastructures import ResponseHeader
 from litestar.params import FromQuery, JSONBody, Parameter
 from msgspec import UNSET
 
+from chatkeep.domain.branch_use_cases import BranchMessagePage
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.table import Format
 from chatkeep.domain.log import Bounds
-from chatkeep.domain.model import ConversationId, MessageId, Order
+from chatkeep.domain.model import BranchNumber, ConversationId, MessageId, Order
 from chatkeep.domain.use_cases import AppendResult, Chatkeep
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
-from chatkeep.entrypoints.http.cursors import MessagesCursor
+from chatkeep.entrypoints.http.cursors import BranchCursor, MessagesCursor
 from chatkeep.entrypoints.http.idempotency import read_key
 from chatkeep.entrypoints.http.ids import message_in_query
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
@@ -36,9 +38,12 @@ from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.message_changes import MessagePath, message_changes
 from chatkeep.entrypoints.http.routes.parameters import (
     MAX_INTEGER,
+    BranchOf,
     ConversationPath,
     Cursor,
+    HistoryBranch,
     Limit,
+    read_branch,
 )
 from chatkeep.entrypoints.http.routing import TEXTS
 from chatkeep.entrypoints.http.schemas import (
@@ -47,6 +52,7 @@ from chatkeep.entrypoints.http.schemas import (
     MessageOut,
     MessagePage,
     UIMessagePage,
+    on_branch,
 )
 
 WARNING_HEADER: Final = "Chatkeep-Warning"
@@ -122,6 +128,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         max_chars: FromQuery[MaxChars] = None,
         max_tokens: FromQuery[MaxTokens] = None,
         format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
+        branch: FromQuery[BranchOf] = None,
     ) -> Response[Appended]:
         """Append one message, or several in order with `{"messages": [...]}`, all or none.
 
@@ -129,6 +136,8 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         stored, or 409 if that differs. One such id makes a whole batch safe to send again, and so
         does an `Idempotency-Key`: then the answer has those messages that are left.
         With `context` the answer includes what to hand to the model next: a chat turn is two calls.
+        With `after` or `branch`, another branch becomes the current one, or a new one starts: see
+        docs/branches.md.
         """
         user_id, its_id = require_user(request.user), ConversationId(conversation_id)
         result = await chatkeep.append(
@@ -141,6 +150,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             max_chars=max_chars,
             max_tokens=max_tokens,
             for_model=format is not Format.AI_SDK,
+            place=data.place(its_id, branch),
         )
         metrics.record_append(len(result.messages), over_soft_limit=result.over_soft_limit)
         return JsonResponse(
@@ -149,6 +159,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
                     MessageOut.from_domain(message.without_original())
                     for message in result.messages
                 ],
+                branch=UNSET if result.branch is None else result.branch,
                 context=UNSET if result.context is None else context_answer(result.context, format),
             ),
             headers={
@@ -182,6 +193,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         ] = None,
         originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter
         format: FromQuery[MessageFormat] = None,  # noqa: A002 - the word on the wire
+        branch: FromQuery[HistoryBranch] = None,
     ) -> Response[MessagePage | UIMessagePage]:
         """All messages in pages, oldest first, or latest first with `order=desc`.
 
@@ -196,13 +208,19 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         if cursor is not None:
             start = cursors.decode_messages(cursor)
             cursors.check_agrees("order", order, start.order)
+            number = start.branch if isinstance(start, BranchCursor) else None
+            cursors.check_agrees("branch", read_branch(branch), number)
             order, until = start.order, start.until
             bounds = start.bounds(ConversationId(conversation_id))
         else:
+            number = read_branch(branch)
             order = order or Order.ASC
             last = bounds.before_message if order is Order.ASC else bounds.after_message
             until = None if last is None else str(last)
         its_id = ConversationId(conversation_id)
+        if number is not None:
+            page_of = _BranchHistory(chatkeep, BranchNumber(number), order, until, is_ui)
+            return await page_of.answer(request, its_id, bounds, limit, originals=originals)
         page = await chatkeep.history(
             require_user(request.user),
             its_id,
@@ -242,6 +260,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         max_chars: FromQuery[MaxChars] = None,
         max_tokens: FromQuery[MaxTokens] = None,
         format: FromQuery[FormatOf] = Format.OPENAI,  # noqa: A002 - the word on the wire
+        branch: FromQuery[BranchOf] = None,
     ) -> Response[ModelContext]:
         """Return the last `limit` messages, oldest first, as a valid request to a model.
 
@@ -257,6 +276,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             max_chars=max_chars,
             max_tokens=max_tokens,
             for_model=format is not Format.AI_SDK,
+            branch=None if branch is None else BranchNumber(branch),
         )
         return answer_read(request, its_id, found.revision, lambda: context_answer(found, format))
 
@@ -309,3 +329,44 @@ def _make_warning(result: AppendResult, soft_limit: int) -> dict[str, str]:
         WARNING_HEADER: f"the conversation has {result.message_count} messages; "
         f"at most {soft_limit} are recommended (CHATKEEP_SOFT_MAX_CONVERSATION_MESSAGES)"
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _BranchHistory:
+    """Answers with a page of the history of a branch."""
+
+    chatkeep: Chatkeep
+    branch: BranchNumber
+    order: Order
+    until: str | None
+    is_ui: bool
+
+    async def answer(
+        self,
+        request: JsonRequest,
+        conversation_id: ConversationId,
+        bounds: Bounds,
+        limit: int,
+        *,
+        originals: bool,
+    ) -> Response[MessagePage | UIMessagePage]:
+        page = await self.chatkeep.branch_history(
+            require_user(request.user),
+            conversation_id,
+            self.branch,
+            bounds=bounds,
+            order=self.order,
+            limit=limit,
+            originals=originals or self.is_ui,
+        )
+        return answer_read(request, conversation_id, page.revision, lambda: self._write(page))
+
+    def _write(self, page: BranchMessagePage) -> MessagePage | UIMessagePage:
+        cursor = None
+        if page.next is not None:
+            cursor = cursors.encode(BranchCursor(self.branch, self.order, page.next, self.until))
+        if self.is_ui:
+            messages = [each.message for each in page.items]
+            items = ui_messages_answer(messages, self.order)
+            return UIMessagePage(items=items, next_cursor=cursor)
+        return MessagePage(items=[on_branch(each) for each in page.items], next_cursor=cursor)

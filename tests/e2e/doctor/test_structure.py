@@ -15,7 +15,9 @@ OTHERS = {"users", "tasks", "migration"}
 # What the loss of a constraint breaks, beside its own line.
 CONVERSATION_KEYS = {
     f"constraints {table}_conversation_id_user_id_fkey"
-    for table in ("messages", "conversation_items", "conversation_keys")
+    for table in (
+        *("messages", "conversation_branches", "conversation_items", "conversation_keys"),
+    )
 }
 BROKEN_WITHOUT = {
     "conversations_pkey": CONVERSATION_KEYS | promises("retry", "cascade", "erasure", "plain"),
@@ -27,6 +29,8 @@ BROKEN_WITHOUT = {
     "messages_role_check": promises("plain"),
     "conversation_items_conversation_id_user_id_fkey": promises("cascade", "erasure", "plain"),
     "conversation_items_pkey": set[str](),
+    "conversation_branches_conversation_id_user_id_fkey": set[str](),
+    "conversation_branches_pkey": set[str](),
     "conversation_keys_conversation_id_user_id_fkey": promises("cascade", "erasure", "plain"),
     "conversation_keys_pkey": promises("retry"),
     "conversation_sweeps_pkey": set[str](),

@@ -94,6 +94,7 @@ async def filled(service: ServiceProcess, user: str) -> dict[str, list[str]]:
         "user_id": [user],
         "name": ["swagger-ui.css"],
         "path": ["nothing"],
+        "number": ["0", "1"],
     }
 
 

@@ -107,6 +107,7 @@ async def ids(service: ServiceProcess, alice: str) -> dict[str, str]:
         "openai_id": made["id"],
         "message_id": message["id"],
         "item_id": "msg_1",
+        "number": "0",
         "user_id": "somebody",
     }
 
