@@ -88,6 +88,20 @@ async def test_what_is_given_beside_it_counts(alice: Caller) -> None:
     assert stored == stored | given
 
 
+async def test_its_id_is_that_of_the_message(alice: Caller) -> None:
+    conversation = await started(alice)
+    question, other = SAMPLES["a question"], user(TEXT) | {"id": "msg /"}
+
+    [first] = await appended(alice, conversation, sends(question))
+    [again] = await appended(alice, conversation, sends(question))
+    put = await alice.put(at(conversation, "messages", "msg%20%2F"), json=sends(other))
+
+    assert (first["id"], again) == (question["id"], first)
+    assert (put.status_code, put.json()["id"]) == (201, "msg /")
+    found = await alice.get(at(conversation, "messages?format=ai-sdk"))
+    assert found.json()["items"] == [question, other]
+
+
 async def test_a_uuid_in_it_is_the_id_of_the_message(alice: Caller) -> None:
     conversation = await started(alice)
     document = user({"type": "text", "text": "Hi"}) | {"id": an_id()}
