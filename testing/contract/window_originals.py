@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from chatkeep.domain.branches import After
 from chatkeep.domain.context import NEED_ORIGINALS
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import NewMessage, OriginalText, Role
@@ -91,3 +92,22 @@ async def test_others_do_not_count(store: StoreUnderTest) -> None:
     window = await store.log.window(ALICE, conversation.id, limit=10, max_bytes=5 * KB)
 
     assert [each.original for each in window.tail] == [None] * 4
+
+
+@needed
+async def test_so_has_that_of_another_branch(store: StoreUnderTest, form: str) -> None:
+    given = [sent(form, "Be kind.", Role.SYSTEM), sent(form, "question"), sent(form, "answer")]
+    conversation = await store.start(*given)
+    _, question, _ = await store.history(conversation)
+    again = sent(form, "another answer")
+
+    appended = await store.log.append(
+        ALICE, conversation.id, entries_of([again]), NOON, window=2, place=After(question.id)
+    )
+
+    window = await store.log.window(ALICE, conversation.id, limit=2)
+    assert [each.original for each in (*window.head, *window.tail)] == [
+        *(given[0].original, given[1].original),
+        again.original,
+    ]
+    assert appended.window == window

@@ -474,3 +474,23 @@ async def test_metadata_that_cannot_be_stored_is_refused(alice: Caller) -> None:
     refused(sent, 422, "invalid-value", "original.metadata")
     large = sends(user(TEXT, metadata={"a": "x" * 20_000}))
     refused(await alice.post(path, json=large), 422, "limit-exceeded", "original.metadata")
+
+
+async def test_an_answer_can_be_generated_again(alice: Caller) -> None:
+    question, answer = SAMPLES["a question"], SAMPLES["an answer"]
+    again = SAMPLES["an answer in two steps"] | {"id": "again"}
+    conversation = await started(alice, sends(question), sends(answer))
+    path = at(conversation, "messages")
+
+    sent = await alice.post(path, json={"after": question["id"], "messages": [sends(again)]})
+
+    assert sent.status_code == 201, sent.text
+    page = (await alice.get(f"{path}?format=ai-sdk")).json()["items"]
+    assert page == [question, again]
+    found = await contexts(alice, conversation)
+    assert found["ai-sdk"] == page
+    assert [each["role"] for each in found["openai"]] == [
+        *("user", "assistant", "tool", "tool", "assistant")
+    ]
+    everything = (await alice.get(f"{path}?format=ai-sdk&branch=all")).json()["items"]
+    assert everything == [question, answer, again]
