@@ -242,6 +242,7 @@ def _rules(call: _Call, layout: Layout, survey: Survey) -> AdoptionRules:
         owner=call.owner,
         roles=call.roles,
         statuses=call.statuses,
+        content_kind=messages.kind("content"),
     )
     unknown = [each for each in survey.statuses if each is not None and not rules.knows(each)]
     if unknown:

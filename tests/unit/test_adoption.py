@@ -51,6 +51,42 @@ def message(**row: Any) -> NewMessage:  # noqa: ANN401 - any column
     )
 
 
+@pytest.mark.parametrize(
+    ("stored", "content", "parts"),
+    [
+        ('"Hi"', "Hi", None),
+        ('"\\u0000 \\ud83e\\uddf5"', "\x00 🧵", None),
+        (
+            '[{"type": "text", "text": "a", "n": 1.10}]',
+            "a",
+            '[{"type":"text","text":"a","n":1.10}]',
+        ),
+        ('[{"type":"image_url","image_url":{"url":"u"}}]', None, None),
+        ('["a"]', '["a"]', None),
+        ("[]", "[]", None),
+        ('{"text": "a"}', '{"text": "a"}', None),
+        ("7", "7", None),
+        ("true", "true", None),
+        ('"\\ud800"', '"\\ud800"', None),
+        (f"{'[' * 600}{']' * 600}", f"{'[' * 600}{']' * 600}", None),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_content_in_a_json_column_is_a_text_or_parts(
+    stored: str, content: str | None, parts: str | None
+) -> None:
+    rules = replace(RULES, content_kind=ColumnKind.JSON)
+    found = to_new_message(LegacyMessage(id="1", role="user", content=stored), ANN, rules)
+    assert (found.content, found.parts) == (content, stored if content is None else parts)
+    assert message(content=stored).content == stored
+
+
+def test_null_in_a_json_column_is_no_content() -> None:
+    rules = replace(RULES, content_kind=ColumnKind.JSON)
+    with pytest.raises(InvalidValueError, match="may be null only with tool_calls"):
+        to_new_message(LegacyMessage(id="1", role="user", content="null"), ANN, rules)
+
+
 # IdMapping
 
 

@@ -16,6 +16,7 @@ from chatkeep.domain.json_fields import (
     is_unicode,
 )
 from chatkeep.domain.model import EMPTY_OBJECT, JsonText
+from chatkeep.domain.parts import parse_parts
 
 OLD_METADATA: Final = "old_metadata"
 OLD_TOOL_CALLS: Final = "old_tool_calls"
@@ -92,6 +93,23 @@ def parse_tool_calls(text: str | None) -> tuple[JsonText | None, dict[str, JsonT
     if isinstance(value, list) and all(_is_call(each) for each in value):
         return document, {}
     return None, {OLD_TOOL_CALLS: document}
+
+
+def parse_content(text: str) -> tuple[str | None, JsonText | None]:
+    """Return the text of a content in a JSON column, and its parts if it is a list of parts.
+
+    JSON that is neither a string, null nor such a list is the text, as it is written.
+    """
+    try:
+        document = normalize_json(text)
+        if document == "null":
+            return None, None
+        if document.startswith('"'):
+            return json.loads(document), None
+        content = parse_parts(document, field="content")
+    except (ValueError, InvalidValueError):
+        return text, None
+    return content.text, content.parts
 
 
 def _is_call(value: object) -> bool:

@@ -86,6 +86,7 @@ class _Field:
 REFERENCE: Final = "conversation_id"
 _IDS: Final = frozenset({ColumnKind.INTEGER, ColumnKind.UUID, ColumnKind.TEXT})
 _TEXTS: Final = frozenset({ColumnKind.TEXT})
+_CONTENTS: Final = frozenset({ColumnKind.TEXT, ColumnKind.JSON})
 _CHOICES: Final = frozenset({ColumnKind.TEXT, ColumnKind.CHOICE})
 _DOCUMENTS: Final = frozenset({ColumnKind.JSON, ColumnKind.TEXT})
 _TIMES: Final = frozenset({ColumnKind.TIME, ColumnKind.NAIVE_TIME, ColumnKind.DATE})
@@ -110,7 +111,7 @@ FIELDS: Final[Mapping[Entity, Mapping[str, _Field]]] = {
         ),
         "user_id": _Field(_OWNERS, _IDS),
         "role": _Field(("role", "sender", "author"), _CHOICES, required=True),
-        "content": _Field(("content", "text", "body", "message"), _TEXTS, required=True),
+        "content": _Field(("content", "text", "body", "message"), _CONTENTS, required=True),
         "tool_calls": _Field(("tool_calls",), _DOCUMENTS),
         "tool_call_id": _Field(("tool_call_id",), _IDS),
         "name": _Field(("name",), _TEXTS),

@@ -24,6 +24,7 @@ from chatkeep.domain.model import (
 from chatkeep.domain.operations.adoption.json_columns import (
     build_metadata,
     extra_members,
+    parse_content,
     parse_tool_calls,
 )
 from chatkeep.domain.operations.adoption.layout import ColumnKind
@@ -112,7 +113,7 @@ class AdoptionRules:
     """How rows are converted. `owner` is the user of conversations that do not name one.
 
     `roles` and `statuses` are the operator's additions to the known ones. Conversations whose
-    status maps to None are left behind.
+    status maps to None are left behind. `content_kind` is the type of the column with contents.
     """
 
     conversations: IdMapping
@@ -120,6 +121,7 @@ class AdoptionRules:
     owner: UserId | None = None
     roles: Mapping[str, Role] = field(default_factory=dict)
     statuses: Mapping[str, Status | None] = field(default_factory=dict)
+    content_kind: ColumnKind = ColumnKind.TEXT
 
     def role(self, given: str) -> Role | None:
         """Return the role that a legacy role means, or None if it is unknown."""
@@ -191,6 +193,9 @@ def to_new_message(old: LegacyMessage, owner: UserId, rules: AdoptionRules) -> N
         raise InvalidValueError(
             "role", f"{old.role!r} is unknown: map it with --role {old.role.strip()}=ROLE"
         )
+    content, parts = old.content, None
+    if rules.content_kind is ColumnKind.JSON and content is not None:
+        content, parts = parse_content(content)
     calls, kept = parse_tool_calls(old.tool_calls)
     tool_call_id = old.tool_call_id or None
     if role is Role.TOOL and tool_call_id is None:
@@ -198,7 +203,8 @@ def to_new_message(old: LegacyMessage, owner: UserId, rules: AdoptionRules) -> N
     message = NewMessage(
         id=MessageId(rules.messages.new(old.id)),
         role=role,
-        content=old.content,
+        content=content,
+        parts=parts,
         tool_calls=calls,
         tool_call_id=tool_call_id,
         name=old.name or None,

@@ -45,6 +45,21 @@ async def test_owners_who_get_no_conversation_are_not_promised_to_be_added(place
     assert "users: 3 added" in lines
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+async def test_contents_in_json_are_texts_or_parts(place: Place, kind: str) -> None:
+    await place.old.execute(
+        f"ALTER TABLE old_messages ALTER content TYPE {kind} USING to_json(content)::{kind}"
+    )
+    shown = [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "u"}}]
+    contents = ["hello", shown, {"a": 1}]
+    rows = [("user", json.dumps(each), None, None, None) for each in contents]
+
+    messages = await becoming(place, *rows)
+
+    assert [each["content"] for each in messages[:2]] == ["hello", shown]
+    assert json.loads(messages[2]["content"]) == {"a": 1}
+
+
 async def test_texts_are_kept_exactly(place: Place) -> None:
     texts = [
         "",
