@@ -147,7 +147,6 @@ async def test_nothing_of_another_user_is_seen_or_changed_on_any_route(
 
 
 def _expected(path: str, method: str, methods: set[str]) -> set[int]:
-    # An id in the form that another API writes it in is on no route at all: 404.
     if method not in methods:
         return {404, 405}
     if method == "OPTIONS":
@@ -155,7 +154,8 @@ def _expected(path: str, method: str, methods: set[str]) -> set[int]:
     if "user_id" in path:
         return {403}
     if method == "PUT":
-        return {201, 200, 422, 404}  # one of Alice's own, by the same id: ids are a user's own
+        # One of Alice's own, by the same id: ids are a user's own. Then 409 for its messages' ids.
+        return {201, 200, 422, 404, 409}
     return {404, 422, 400}  # a body that fits no conversation at all is told so
 
 
