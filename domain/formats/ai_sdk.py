@@ -57,6 +57,11 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
         {**_read(message, f"messages[{index}]"), chatkeep.ORIGIN: index}
         for index, message in enumerate(objects(given, "messages"))
     ]
+    seen = set()
+    for message in messages:  # of messages with one id, the first has it here
+        if message["id"] in seen:
+            message["id"] = None
+        seen.add(message["id"])
     made: Document = {}
     kept: Document = {}
     for name, value in without(given, "messages").items():

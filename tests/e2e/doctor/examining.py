@@ -18,8 +18,8 @@ OF_THE_SERVER = frozenset({"durability", "maintenance", "connections", "activity
 
 PROMISES = (
     *("create", "order", "counts", "retry", "cascade", "erasure", "hold", "edit", "truncation"),
-    *("isolation", "refusal", "atomicity", "text", "items", "originals", "filters", "plain"),
-    "revision",
+    *("isolation", "refusal", "atomicity", "text", "items", "originals", "text_ids", "filters"),
+    *("plain", "revision"),
 )
 
 
