@@ -179,6 +179,8 @@ def test_ui_messages_come_back_as_they_were(database_url: str, tmp_path: Path) -
         done = chatkeep("import", file, "--user", "alice", *options, **settings)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("0 imported, 2 already" if options else "2 imported, 0")
+    done = chatkeep("import", file, "--user", "alice", "--without-originals", **settings)
+    assert "id: chat-1 is another conversation of this user" in done.stderr
 
     done = chatkeep("export", "--user", "alice", "--format", "ai-sdk", **settings)
     found = [json.loads(line) for line in done.stdout.splitlines()]
