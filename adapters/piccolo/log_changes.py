@@ -239,13 +239,13 @@ class LogChanges(LogEdits, BranchChanges):
         Also for an id that is twice in `messages`.
         """
         ids = [message.id for message in messages if message.id is not None]
-        for index, message_id in enumerate(ids):
-            if message_id in ids[:index]:
-                raise MessageIdTakenError(message_id)
         sought = [key_text(each) for each in ids if each not in set(suffix)]
         rows = await self._engine.fetch(STORED, ids=sought, user_id=user_id, share=0)
-        if rows:
-            raise MessageIdTakenError(with_text(rows[0]["id"], rows[0]["text_id"]))
+        taken = {with_text(row["id"], row["text_id"]) for row in rows}
+        for message_id in ids:
+            if message_id in taken:
+                raise MessageIdTakenError(message_id)
+            taken.add(message_id)
 
 
 def _revision_after(
