@@ -61,12 +61,18 @@ def parse_parts(document: str, *, field: str, limits: Limits | None = None) -> C
     The document is well-formed JSON without unpaired surrogates. Numbers of any length are kept.
     Raises `InvalidValueError` or `LimitExceededError`, naming the field below `field`.
     """
-    source = _compact(document)
+    return check_compact(compact(document), field=field, limits=limits)
+
+
+def check_compact(source: str, *, field: str, limits: Limits | None = None) -> Content:
+    """Do what `parse_parts` does with a text that `compact` has returned."""
     # A character has at most four bytes: only the bytes of long texts are counted.
     if limits is not None and len(source) * 4 > limits.max_item_bytes:
         limits.check("max_item_bytes", len(source.encode()), field=field, unit="bytes")
-    structure = _without_strings(source)
-    if structure.count(",") + structure.count("[") + structure.count("{") > MAX_VALUES:
+    marks = _count(source, ",[{")
+    if marks > MAX_DEPTH:  # those in strings are counted too
+        marks = _count(_without_strings(source), ",[{")
+    if marks > MAX_VALUES:
         raise InvalidValueError(field, f"has more than {MAX_VALUES} values")
     try:
         parts = json.loads(
@@ -76,7 +82,7 @@ def parse_parts(document: str, *, field: str, limits: Limits | None = None) -> C
         raise InvalidValueError(field, TOO_DEEP) from None
     except OverflowError:
         raise InvalidValueError(field, "contains a number that is out of range") from None
-    if structure.count("[") + structure.count("{") > MAX_DEPTH and is_deeper(parts, MAX_DEPTH):
+    if marks > MAX_DEPTH and is_deeper(parts, MAX_DEPTH):
         raise InvalidValueError(field, TOO_DEEP)
     check_parts(parts, field=field)
     if limits is not None and len(parts) > MAX_PARTS:
@@ -193,9 +199,15 @@ _CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any], str], None]]] = {
 }
 
 
-def _compact(document: str) -> str:
+def compact(document: str) -> str:
     """Remove white space between tokens, and escapes that JSON does not need."""
+    if not any(mark in document for mark in "\\ \t\n\r"):
+        return document
     return _STRING_OR_SPACE.sub(_compact_token, document)
+
+
+def _count(text: str, marks: str) -> int:
+    return sum(map(text.count, marks))
 
 
 def _compact_token(token: re.Match[str]) -> str:

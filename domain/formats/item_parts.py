@@ -17,7 +17,7 @@ from chatkeep.domain.formats.codec import Document
 from chatkeep.domain.formats.part_forms import to_openai_form
 from chatkeep.domain.json_sources import Members, members, value_of, write_object
 from chatkeep.domain.model import Message, Role
-from chatkeep.domain.parts import Content, parse_parts, split_parts
+from chatkeep.domain.parts import Content, check_compact, compact, split_parts
 
 _FILE_MEMBERS: Final = ("file_data", "file_id", "filename")
 _TEXTS: Final = frozenset({"input_text", "output_text", "summary_text", "text", "refusal"})
@@ -92,11 +92,11 @@ def read_item_parts(content: str) -> Content | None:
                 is_more = is_more or made is not None
             elif kind in _TEXTS:
                 made = _read_text(part)
-        found.append(made or source)
+        found.append(compact(made or source))  # of a large image nothing needs to be changed
     if not is_more:
         return None
     try:
-        return parse_parts(f"[{','.join(found)}]", field="content")
+        return check_compact(f"[{','.join(found)}]", field="content")
     except InvalidValueError:  # an item may have what parts cannot, such as repeated keys
         return None
 
