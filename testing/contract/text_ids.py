@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatkeep.domain.branches import EVERY, After
 from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import (
     ConversationIdTakenError,
@@ -297,6 +298,42 @@ async def test_the_end_is_truncated_and_replaced_by_texts(store: StoreUnderTest)
 
     assert texts(replaced.messages) == texts(again.messages) == ["other", "m/1"]
     assert texts(await store.history(conversation)) == ["m/0", "other", "m/1"]
+
+
+async def test_branches_start_after_texts_and_return_them(store: StoreUnderTest) -> None:
+    conversation = await store.start(id=conversation_id("chat"))
+    question = message_of(conversation, "q/1", "question")
+    await store.append(conversation, question, message_of(conversation, "a/1", "answer"))
+    other = message_of(conversation, "a/2", "other answer")
+
+    for _ in range(2):  # the second time it is there
+        appended = await store.log.append(
+            ALICE, conversation.id, entries_of([other]), NOON, place=After(question.id), window=5
+        )
+        assert texts(appended.messages) == ["a/2"]
+        assert appended.window is not None
+        assert texts(appended.window.tail) == ["q/1", "a/2"]
+    with pytest.raises(MessageNotFoundError, match="no message a/9"):
+        await store.log.append(
+            ALICE,
+            conversation.id,
+            entries_of(new_messages("lost")),
+            NOON,
+            place=After(of_conversation(conversation.id, parse_id("a/9"))),
+        )
+    everything = await store.log.page(
+        ALICE,
+        conversation.id,
+        Bounds(),
+        view=View.MESSAGES,
+        order=Order.ASC,
+        limit=10,
+        branch=EVERY,
+    )
+    assert texts([each.message for each in everything.items if each.message]) == [
+        *("q/1", "a/1", "a/2")
+    ]
+    assert texts(await store.history(conversation)) == ["q/1", "a/2"]
 
 
 async def test_a_text_id_goes_with_every_other_field_and_with_items(store: StoreUnderTest) -> None:

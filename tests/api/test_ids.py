@@ -182,6 +182,30 @@ async def test_openais_api_takes_any_text_in_its_paths_too(alice: Caller, text: 
     refused(await alice.get(path_to(made["id"])), 404, "not-found")
 
 
+async def test_branches_name_messages_by_their_texts(alice: Caller) -> None:
+    await started(alice, says("Hi", id="q/1"), says("A", "assistant", id="a/1"), id="a chat")
+    messages = path_to("a chat", "messages")
+
+    answer = {"role": "assistant", "content": "B", "id": "a/2", "after": "q/1"}
+    for _ in range(2):
+        appended = (await alice.post(messages, json=answer)).json()
+        assert [each["id"] for each in appended["messages"]] == ["a/2"]
+    siblings = await alice.get(path_to("a chat", "messages", "a/1", "siblings"))
+    assert [each["id"] for each in siblings.json()["items"]] == ["a/1", "a/2"]
+    branches = (await alice.get(path_to("a chat", "branches"))).json()["items"]
+    assert [(each["left_at"], each["tip"]) for each in branches] == [(None, "a/1"), ("q/1", "a/2")]
+    tree = (await alice.get(messages, params={"branch": "all"})).json()["items"]
+    assert [(each["id"], each["parent_id"]) for each in tree] == [
+        ("q/1", None),
+        ("a/1", "q/1"),
+        ("a/2", "q/1"),
+    ]
+    for after, why in (("..", "is . or .., which clients remove from paths"), ("", None)):
+        given = {"role": "user", "content": "C", "after": after}
+        problem = refused(await alice.post(messages, json=given), 422, "invalid-value", "after")
+        assert why is None or reason(problem) == why
+
+
 async def test_ids_that_differ_in_case_or_normalisation_are_different(alice: Caller) -> None:
     texts = ["Chat", "chat", "é", "e\u0301", "Å", "\u212b", "a b", "a+b", "a%20b"]
     for text in texts:

@@ -164,6 +164,24 @@ async def test_what_was_done_to_an_imported_conversation_since_stays(
     assert [each["title"] for each in await store.exported()] == ["renamed"]
 
 
+async def test_ids_that_are_texts_are_those_of_each_user(store: StoreWithTransfer) -> None:
+    line = {
+        "id": "chat/É",
+        "messages": [says("a", id="first"), says("b"), says("c", id="\ufdd0 third")],
+    }
+    for user_id in (ALICE, UserId("bob")):
+        assert await store.take(line, user_id)
+        assert not await store.take(line, user_id)
+        [exported] = await store.exported(user_id)
+        ids = [each["id"] for each in exported["messages"]]
+        assert (exported["id"], ids[0], ids[2]) == ("chat/É", "first", "\ufdd0 third")
+        assert not await store.take(exported, user_id)
+    other = {"id": "another", "messages": [says("of another", id="first")]}
+    assert await store.take(other)
+    with pytest.raises(ConversationIdTakenError, match="conversation another with"):
+        await store.take(other | {"title": "T"})
+
+
 async def test_an_id_that_is_taken_by_something_else_is_refused(store: StoreWithTransfer) -> None:
     conversation, message = str(uuid4()), str(uuid4())
     await store.take({"id": conversation, "messages": [says("a", id=message)]})
