@@ -14,6 +14,7 @@ from typing import Final
 
 from chatkeep.domain.context import calls
 from chatkeep.domain.formats.codec import Piece
+from chatkeep.domain.formats.expansion import expand_message
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import Conversation, Message
 from chatkeep.domain.parts import TEXTS, Part, split_parts
@@ -48,8 +49,17 @@ class Markdown:
                 f"{_at(began)} to {_at(latest)}, {conversation.status}, {_id(conversation)}",
             ]
         for entry in piece.entries:
-            blocks += _entry(entry)
+            for each in _expand(entry):
+                blocks += _entry(each)
         return "".join(f"{block}\n\n" for block in blocks).encode()
+
+
+def _expand(entry: Entry) -> list[Entry]:
+    """Return the entry; in place of a UIMessage its steps, each followed by results of calls."""
+    message = entry.message
+    if message is None:
+        return [entry]
+    return [entry._replace(message=each) for each in expand_message(message) or (message,)]
 
 
 def _entry(entry: Entry) -> list[str]:

@@ -21,6 +21,7 @@ from chatkeep.domain.log import Entry
 from chatkeep.domain.model import JsonText, Message, MessageId, OriginalText, Role
 from chatkeep.entrypoints.formats.decoding import decode, find_originals
 from chatkeep.entrypoints.formats.json_lines import JsonLines
+from chatkeep.entrypoints.formats.markdown import Markdown
 from tests.unit.histories import assistant as said_by_assistant
 from tests.unit.histories import conversation, said, system
 from tests.unit.histories import tool as result
@@ -31,6 +32,7 @@ from tests.unit.ui_messages import (
     IMAGE,
     PDF,
     PIXEL,
+    REASONING,
     SAMPLES,
     STATES,
     STEERING,
@@ -395,6 +397,23 @@ def test_a_result_on_the_next_page_goes_into_the_part_of_its_call() -> None:
     assert [part["output"] for part in found["parts"]] == ["1", "2"]
     assert json.loads(empty)["messages"] == []
     assert writer.left_out() == "1 items that are not messages"
+
+
+def test_markdown_shows_its_calls_and_results() -> None:
+    message = stored(SAMPLES["an answer in two steps"])
+    silent = stored(assistant(STEP, REASONING))
+    entries = tuple(Entry(each.position, each.created_at, each) for each in (message, silent))
+
+    piece = Piece(a_conversation(), entries, is_first=True, is_last=True)
+    written = Markdown().write(piece).decode()
+
+    headings = [line.split(",")[0] for line in written.splitlines() if line.startswith("## ")]
+    assert headings == [
+        *("## assistant", "## tool", "## tool", "## assistant"),
+        "## assistant",
+    ]
+    for shown in ("> Let me look.", "Call call\\_1 of getWeather:", "No such city."):
+        assert shown in written
 
 
 def test_reasoning_that_was_sent_as_an_item_is_reasoning() -> None:

@@ -97,7 +97,11 @@ def openai() -> JsonLines:
     return JsonLines(WRITERS[FileFormat.OPENAI])
 
 
-@pytest.mark.parametrize("writer", [JsonLines, Markdown, openai])
+def ai_sdk() -> JsonLines:
+    return JsonLines(WRITERS[FileFormat.AI_SDK])
+
+
+@pytest.mark.parametrize("writer", [JsonLines, Markdown, openai, ai_sdk])
 def test_pieces_make_the_same_text_as_the_whole(
     writer: Callable[[], JsonLines | Markdown],
 ) -> None:

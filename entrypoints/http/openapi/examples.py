@@ -79,6 +79,10 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "one message with your own document of it": {
             **_ANSWER,
             "tokens": 9,
+            "format": "our-bot",
+            "original": {"sender": "bot", "said": _ANSWER["content"]},
+        },
+        "a UIMessage of the AI SDK": {
             "format": "ai-sdk",
             "original": {
                 "id": "msg-8",
