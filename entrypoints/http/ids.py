@@ -60,7 +60,9 @@ class EncodedPaths:
             if len(raw_path) > MAX_PATH_BYTES:  # `check_size` refuses it, if there is such a route
                 scope["path"] = scope["path"][:MAX_PATH_BYTES]
             elif b"%" in raw_path:
-                scope["path"] = "/".join(map(_normalize, raw_path.split(b"/")))
+                root_path = scope.get("root_path", "")  # Litestar removes it, as it is
+                segments = raw_path.removeprefix(root_path.encode()).split(b"/")
+                scope["path"] = root_path + "/".join(map(_normalize, segments))
         return self._app(scope, receive, send)
 
 
