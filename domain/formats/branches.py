@@ -5,7 +5,7 @@ A message has the number of the `branch` that wrote it, unless that is 0. The co
 first `left_after` of the messages; with 0 and no parent, it shares nothing with others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -81,10 +81,11 @@ def take_branches(given: Document, messages: list[Document]) -> Tree | None:
             raise InvalidValueError(BRANCHES, "is missing")
         return None
     wrote = [MAIN if number is None else BranchNumber(number) for number in numbers]
+    ranges = _ranges(wrote)
     found: dict[BranchNumber, Branch] = {}
     for index, document in enumerate(documents):
         field = f"{BRANCHES}[{index}]"
-        branch = _branch(document, field, wrote)
+        branch = _branch(document, field, ranges, len(wrote))
         if branch.number in found:
             raise InvalidValueError(f"{field}.number", "is that of an earlier branch")
         found[branch.number] = branch
@@ -108,33 +109,40 @@ def dated(tree: Tree, at: datetime) -> Tree:
     return replace(tree, branches=branches)
 
 
-def _branch(document: Document, field: str, wrote: Sequence[BranchNumber]) -> Branch:
+def _ranges(wrote: Sequence[BranchNumber]) -> dict[BranchNumber, list[Range]]:
+    """Return the ranges of places that each branch wrote."""
+    found: dict[BranchNumber, list[Range]] = {}
+    for place, number in enumerate(wrote, 1):
+        ranges = found.setdefault(number, [])
+        if ranges and ranges[-1].last == place - 1:
+            ranges[-1] = Range(ranges[-1].first, Position(place))
+        else:
+            ranges.append(Range(Position(place), Position(place)))
+    return found
+
+
+def _branch(
+    document: Document, field: str, ranges: Mapping[BranchNumber, Sequence[Range]], most: int
+) -> Branch:
     for name in document:
         if name not in _FIELDS:
             raise InvalidValueError(f"{field}.{name}", "is not a field of this format")
     number = BranchNumber(_integer(document, "number", field, MAX_NUMBER))
     parent = get_optional(document, "parent", field, int)
-    left_after = _integer(document, "left_after", field, len(wrote))
+    left_after = _integer(document, "left_after", field, most)
     if parent is None and left_after:
         raise InvalidValueError(f"{field}.left_after", "must be 0 without a parent")
     name = get_optional(document, "name", field, str)
     if name is not None and len(name) > MAX_NAME_CHARS:
         raise InvalidValueError(f"{field}.name", f"has more than {MAX_NAME_CHARS} characters")
-    ranges: list[Range] = []
-    for place, each in enumerate(wrote, 1):
-        if each != number:
-            continue
-        if place <= left_after:
-            raise InvalidValueError(f"{field}.left_after", f"is behind message {place} of it")
-        if ranges and ranges[-1].last == place - 1:
-            ranges[-1] = Range(ranges[-1].first, Position(place))
-        else:
-            ranges.append(Range(Position(place), Position(place)))
+    own = tuple(ranges.get(number, ()))
+    if own and own[0].first <= left_after:
+        raise InvalidValueError(f"{field}.left_after", f"is behind message {own[0].first} of it")
     return Branch(
         number,
         None if parent is None else BranchNumber(parent),
         Position(START + left_after),
-        tuple(ranges),
+        own,
         read_time(document, "created_at", field) or UNDATED,
         name,
     )

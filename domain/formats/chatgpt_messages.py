@@ -117,6 +117,13 @@ def read_message(node_id: str, node: Document, where: str) -> Said | None:
     )
 
 
+def is_of_tool(node: Document) -> bool:
+    match node.get("message"):
+        case {"author": {"role": "tool"}}:
+            return True
+    return False
+
+
 def members_of_node(node: Document) -> Document:
     """Return the members that the order of messages does not say, such as several children."""
     children = node.get("children")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import Document
+from chatkeep.domain.formats.trees import find_children, walk
 
 
 def find_branch(mapping: Mapping[str, Document], current: str | None) -> dict[str, None]:
@@ -12,7 +13,7 @@ def find_branch(mapping: Mapping[str, Document], current: str | None) -> dict[st
     That is `current`, or of the leaves with the latest time the last one. Some files have the
     parents of nodes, some only their children. Raises `InvalidValueError` for a circle.
     """
-    parents = _parents(mapping)
+    parents = find_parents(mapping)
     if current in mapping:
         return _path(mapping, current, parents)
     inner = set(parents.values())
@@ -35,7 +36,8 @@ def find_branch_formerly(mapping: Mapping[str, Document]) -> dict[str, None]:
     )
 
 
-def _parents(mapping: Mapping[str, Document]) -> dict[str, str]:
+def find_parents(mapping: Mapping[str, Document]) -> dict[str, str]:
+    """Return the parent of each node that has one."""
     parents: dict[str, str] = {}
     for node_id, node in mapping.items():
         children = node.get("children")
@@ -66,3 +68,18 @@ def _said_at(node: Document) -> float:
     message = node.get("message")
     at = message.get("create_time") if isinstance(message, dict) else None
     return at if isinstance(at, int | float) else 0.0
+
+
+def find_order(mapping: Mapping[str, Document], parents: Mapping[str, str]) -> list[str]:
+    """Return the nodes below those without a parent, each directly before its first child."""
+    listed = {node_id: node.get("children") for node_id, node in mapping.items()}
+    return walk(
+        find_children(
+            {node_id: parents.get(node_id) for node_id in mapping},
+            {
+                node_id: [child for child in children if isinstance(child, str)]
+                for node_id, children in listed.items()
+                if isinstance(children, list)
+            },
+        )
+    )

@@ -1,9 +1,8 @@
 """`conversations.json` of Claude.ai's data export: an array of conversations with `chat_messages`.
 
-The messages of a conversation may be several branches. The one shown last becomes the messages; the
-others are kept unchanged in the conversation's metadata under `claude-ai.branches`. Every member of
-a message or a conversation that has no place is kept in its metadata. docs/transfer.md describes
-the whole mapping.
+Its branches become branches here; the one shown last is the current one. Every member of a message
+or a conversation that has no place is kept in its metadata. docs/transfer.md describes the whole
+mapping.
 """
 
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from chatkeep.domain.formats.codec import (
     present,
     without,
 )
+from chatkeep.domain.formats.trees import find_children, lay_out, walk
 from chatkeep.domain.model import MessageId
 
 _PLACED: Final = ("uuid", "name", "created_at", "updated_at", "chat_messages")
@@ -49,22 +49,31 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     listed = _by_key(objects(given, "chat_messages"))
     parents = _parents(listed)
     branch = _branch(listed, parents, current)
+    order = walk(find_children(parents, {}))
     places = {key: index for index, key in enumerate(listed)}
     messages: list[Document] = []
-    for key in branch:
+    before: list[int | None] = []
+    latest: dict[str | None, int | None] = {None: None}  # the last part of each message
+    for key in order:
         where = f"chat_messages[{places[key]}]"
         rest = _without_usual_parent(listed[key], parents[key])
+        place = latest[parents[key]]
         for number, message in enumerate(read_message(rest, key, where)):
             if number == 0:
                 message[chatkeep.ORIGIN] = places[key]
             if claude_id:
                 message["id"] = str(_message_id(claude_id, key, number))
+            before.append(place)
+            place = len(messages)
             messages.append(message)
-    placed = _PLACED if not branch or current not in {None, [*branch][-1]} else (*_PLACED, _CURRENT)
+        latest[key] = place
+    last = [*branch][-1] if branch else None
+    placed = _PLACED if not branch or current not in {None, last} else (*_PLACED, _CURRENT)
     kept = present(
         {
             "conversation": present(without(given, *placed)),
-            "branches": {key: each for key, each in listed.items() if key not in branch},
+            # Those of a circle, which no first message leads to.
+            "messages": without(listed, *order),
         }
     )
     line = chatkeep.read(
@@ -74,7 +83,7 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
             "metadata": {KEY: kept} if kept else None,
             "created_at": given.get("created_at"),
             "updated_at": given.get("updated_at"),
-            "messages": messages,
+            **lay_out(messages, before, latest[last]),
         },
         key=KEY,
         canonical=f"{KEY}:{claude_id}" if claude_id else None,

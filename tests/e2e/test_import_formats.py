@@ -93,6 +93,25 @@ def test_files_of_every_format_go_in_once_and_what_was_said_comes_out(
         assert all(each["original"] in text for each in messages[-2:])
 
 
+def test_branches_are_imported_and_exported(database_url: str, tmp_path: Path) -> None:
+    file, out = tmp_path / "conversations.json", tmp_path / "out.jsonl"
+    file.write_text(FILES["chatgpt"], encoding="utf-8")
+    settings = {"DATABASE_URL": database_url}
+    done = chatkeep("import", file, "--user", "alice", **settings)
+    assert done.stdout.startswith("1 imported, 0 already there, 0 refused; 3 messages imported")
+    chatkeep("export", "--user", "alice", "--output", out, **settings)
+    line = json.loads(out.read_text(encoding="utf-8"))
+    assert [each["content"] for each in line["messages"]] == ["hello", "first", "hi"]
+    assert [each.get("branch", 0) for each in line["messages"]] == [0, 0, line["branch"]]
+    for again in (file, out):
+        done = chatkeep("import", again, "--user", "alice", **settings)
+        assert done.stdout.startswith("0 imported, 1 already there")
+    assert (
+        "first"
+        not in chatkeep("export", "--user", "alice", "--format", "openai", **settings).stdout
+    )
+
+
 def test_originals_can_be_left_out(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "conversations.json"
     file.write_text(FILES["chatgpt"], encoding="utf-8")
@@ -127,19 +146,19 @@ def test_what_is_wrong_is_told_by_its_place_and_the_others_go_in(
     done = chatkeep("import", file, *options, **settings)
     assert done.returncode == 1
     assert done.stdout == (
-        "2 imported, 0 already there, 4 refused; 4 messages imported\n"
-        "kept in metadata only: chatgpt.branches (1), chatgpt.id (2)\n"
+        "2 imported, 0 already there, 4 refused; 5 messages imported\n"
+        "kept in metadata only: chatgpt.id (3)\n"
     )
     second, third, fourth, broken, stopped = done.stderr.splitlines()
     assert second.startswith(f"{file}:conversation 2: conversation: is in none of the formats")
     assert "keys 'prompt'" in second
     assert third.startswith(f"{file}:conversation 3: 1 of its 3 messages are not in conversation")
-    assert fourth.startswith(f"{file}:conversation 4: metadata: has 20")
-    assert fourth.endswith("(raise it with --max-metadata-bytes)")
+    assert fourth.startswith(f"{file}:conversation 4: messages[1].content: has 20000")
+    assert fourth.endswith("(raise it with --max-message-chars)")
     assert broken == f"{file}: ends in the middle of conversation 6"
     assert "Correct the file and import it again" in stopped
 
-    done = chatkeep("import", file, *options, "--max-metadata-bytes", "0", **settings)
+    done = chatkeep("import", file, *options, "--max-message-chars", "0", **settings)
     assert done.stdout.startswith("1 imported, 2 already there, 3 refused")
 
 

@@ -1,6 +1,7 @@
 """ChatGPT's data export: which nodes become messages, and what becomes of the others."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from chatkeep.domain.formats.chatgpt import read
 from chatkeep.domain.formats.codec import Line
 from chatkeep.domain.model import NewMessage, Role, Status
 from chatkeep.entrypoints.formats.decoding import decode
+from tests.unit.transfers import shown
 
 CONVERSATION = "6815a3c2-7a54-800f-9d0e-0c8b1b5a7f10"
 
@@ -74,28 +76,91 @@ def test_the_branch_of_the_current_node_is_the_conversation() -> None:
         node("new", "q", "assistant", "second answer", at=1714556401.5),
         current="new",
     )
-    assert [(m.role, m.content) for m in found.messages] == [
+    assert [(m.role, m.content) for m in shown(found)] == [
         (Role.USER, "hello"),
         (Role.ASSISTANT, "second answer"),
     ]
     assert found.title == "A talk"
     assert found.status is Status.ACTIVE
     assert str(found.created_at) == "2024-05-01 09:33:20.500000+00:00"
-    assert str(found.messages[1].created_at) == "2024-05-01 09:40:01.500000+00:00"
+    assert str(shown(found)[1].created_at) == "2024-05-01 09:40:01.500000+00:00"
     assert json.loads(found.metadata)["source"] == f"chatgpt#{CONVERSATION}"
 
 
-def test_other_branches_are_kept_whole() -> None:
-    old = node("old", "q", "assistant", "first answer", extra={"a": [1]})
-    after = node("after", "old", "user", "and then?")
+def branches(found: Line) -> list[list[str | None]]:
+    """Return what was said on each branch, the current one first."""
+    tree = found.tree
+    assert tree is not None
+    numbers = sorted(tree.branches, key=lambda number: (number != tree.current, number))
+    paths = [shown(replace(found, tree=replace(tree, current=number))) for number in numbers]
+    return [[message.content for message in path] for path in paths]
+
+
+def test_branches_become_branches() -> None:
     found = given(
         node("q", "root", "user", "hello"),
-        old,
-        after,
+        node("old", "q", "assistant", "first answer"),
+        node("after", "old", "user", "and then?"),
         node("new", "q", "assistant", "second answer"),
+        node("edited", "old", "user", "but why?"),
+        node("begin", "root", "user", "or rather"),
         current="new",
     )
-    assert kept(found)["branches"] == {"old": old, "after": after}
+    assert branches(found) == [
+        ["hello", "second answer"],
+        ["hello", "first answer", "and then?"],
+        ["hello", "first answer", "but why?"],
+        ["or rather"],
+    ]
+    assert [message.content for message in found.messages] == [
+        *("hello", "first answer", "and then?", "but why?", "second answer", "or rather")
+    ]
+    assert len({message.id for message in found.messages}) == 6
+    assert "branches" not in kept(found)
+
+
+def test_a_conversation_may_be_shown_up_to_a_message_that_others_follow() -> None:
+    found = given(
+        node("q", "root", "user", "hello"),
+        node("a", "q", "assistant", "hi"),
+        node("b", "a", "user", "and?"),
+        current="a",
+    )
+    assert branches(found) == [["hello", "hi"], ["hello", "hi", "and?"]]
+
+
+def test_a_branch_leaves_after_the_last_message_before_it() -> None:
+    found = given(
+        node("q", "root", "user", "hello"),
+        node("e", "q", "assistant", ""),
+        node("t", "e", "assistant", {"content_type": "thoughts", "thoughts": ["hm"]}),
+        node("one", "t", "assistant", "1"),
+        node("two", "t", "assistant", "2"),
+        node("lost", "two", "assistant", {"content_type": "thoughts", "thoughts": ["and"]}),
+    )
+    assert branches(found) == [["hello", "2"], ["hello", "1"]]
+    assert kept(found)["nodes"].keys() == {"e", "t", "lost"}
+    assert [each["thoughts"] for each in kept(found)["thoughts"]] == [["and"]]
+
+
+def test_a_result_on_another_branch_answers_the_call_that_both_share() -> None:
+    found = given(
+        node("q", "root", "user", "hello"),
+        node("c", "q", "assistant", "go", recipient="python"),
+        node("old", "c", "tool", "1", tool="python"),
+        node("new", "c", "tool", "2", tool="python"),
+        current="new",
+    )
+    assert branches(found) == [["hello", None, "2"], ["hello", None, "1"]]
+    calls = [message.tool_call_id for message in found.messages if message.role is Role.TOOL]
+    assert calls == ["call_c", "call_c"]
+
+
+def test_nodes_in_a_circle_are_kept_unchanged() -> None:
+    one, two = node("1", "2", "user", "round"), node("2", "1", "user", "and round")
+    found = given(node("q", "root", "user", "hello"), one, two, current="q")
+    assert [message.content for message in found.messages] == ["hello"]
+    assert kept(found)["nodes"] == {"1": one, "2": two}
 
 
 def test_nodes_that_stand_for_nothing_are_passed_over() -> None:
@@ -295,7 +360,7 @@ def test_ids_and_the_order_of_branches_are_kept() -> None:
     call = node("new", "q", "assistant", "go", recipient="x") | {"children": ["r1"]}
     found = given(question, node("old", "q", "assistant", "no"), call, one, two)
     ids = [json.loads(message.metadata)["chatgpt"]["id"] for message in found.messages]
-    assert ids == ["q", "new", "r1"]
+    assert ids == ["q", "new", "r1", "old"]
     assert kept(found.messages[0]) == {"node": {"children": ["new", "old"]}}
     assert kept(found.messages[2])["node"] == {"children": ["r2", "other"]}
     assert kept(found)["nodes"]["r2"]["children"] == ["a", "b"]
@@ -422,7 +487,7 @@ def test_without_a_current_node_the_latest_leaf_is_taken() -> None:
         node("early", "q", "assistant", "early", at=10.0),
         current="missing",
     )
-    assert [message.content for message in found.messages] == ["hello", "late"]
+    assert [message.content for message in shown(found)] == ["hello", "late"]
 
 
 def test_an_archived_conversation_without_messages_is_one() -> None:

@@ -8,6 +8,7 @@ import pytest
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import Line
 from chatkeep.domain.formats.table import READERS, FileFormat, read_any
+from tests.unit.transfers import shown
 
 ROOT = "00000000-0000-4000-8000-000000000000"
 NOON = "2026-03-29T12:00:00.123456Z"
@@ -212,22 +213,37 @@ def test_several_texts_are_kept_apart() -> None:
     assert kept(line, 1)["blocks"][0]["content"] == found["content"]
 
 
-def test_the_latest_branch_is_read_and_the_others_are_kept() -> None:
+def test_branches_become_branches_and_the_latest_is_the_current_one() -> None:
+    early = "2026-03-28T12:00:00Z"
     asked = message("a", "human", said="q", parent_message_uuid=ROOT)
-    old = message("b", "assistant", said="old", parent_message_uuid="a", created_at="2026-03-29T1")
-    new = message("c", "assistant", said="new", parent_message_uuid="a")
-    other_root = message(
-        "d", "human", said="first", parent_message_uuid=ROOT, created_at="2026-03-28T12:00:00Z"
+    old = message("b", "assistant", said="old", parent_message_uuid="a", created_at=early)
+    new = message(
+        *("c", "assistant", use("t"), result("t"), text("new")), said="new", parent_message_uuid="a"
     )
-    line = read(other_root, asked, new, old | {"created_at": "2026-03-28T12:00:00Z"})
-    assert said(line) == [("user", "q"), ("assistant", "new")]
-    branches = json.loads(line.metadata)["claude-ai"]["branches"]
-    assert [each["text"] for each in branches.values()] == ["first", "old"]
-    assert kept(line, 0) == {"id": "a"}
+    other = message("d", "human", said="first", parent_message_uuid=ROOT, created_at=early)
+    more = message("e", "human", said="more", parent_message_uuid="b", created_at=early)
 
-    shown = read(other_root, asked, new, old | {"created_at": NOON}, current_leaf_message_uuid="b")
-    assert said(shown) == [("user", "q"), ("assistant", "old")]
-    assert "current_leaf_message_uuid" not in shown.metadata
+    def contents(line: Line) -> list[str | None]:
+        return [each.content for each in shown(line)]
+
+    line = read(other, asked, new, old, more)
+    assert contents(line) == ["q", None, "", "new"]
+    assert [each.content for each in line.messages] == [
+        "first",
+        "q",
+        None,
+        "",
+        "new",
+        "old",
+        "more",
+    ]
+    assert "branches" not in line.metadata
+    assert "parent_message_uuid" not in "".join(each.metadata for each in line.messages)
+
+    line = read(other, asked, new, old, more, current_leaf_message_uuid="b")
+    assert contents(line) == ["q", "old"]
+    assert "current_leaf_message_uuid" not in line.metadata
+    assert contents(read(other, asked, new, current_leaf_message_uuid="d")) == ["first"]
     gone = read(asked, current_leaf_message_uuid="elsewhere")
     assert "current_leaf_message_uuid" in gone.metadata
 

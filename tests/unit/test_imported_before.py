@@ -7,10 +7,13 @@ from uuid import UUID, uuid5
 
 import pytest
 
+from chatkeep.domain.formats import chatgpt
 from chatkeep.domain.formats.codec import IMPORTS, Line
 from chatkeep.domain.formats.table import read_any
 from chatkeep.domain.model import MessageId
+from chatkeep.domain.operations.transfer import ConversationGrownError
 from chatkeep.entrypoints.formats.decoding import decode
+from tests.unit.test_chatgpt import node, tree
 from tests.unit.transfers import ALICE, StoreWithTransfer, encoded, read, says
 
 CALLED = json.dumps({"name": "a", "arguments": {"x": 1}})
@@ -123,3 +126,40 @@ async def test_messages_that_were_left_out_before_are_not_new_ones() -> None:
     assert await store.transfer.import_conversation(ALICE, before)
     today = replace(today, formerly_left_out=frozenset({MessageId(ids[0])}))
     assert not await store.transfer.import_conversation(ALICE, today)
+
+
+async def test_a_conversation_of_chatgpt_is_recognized_without_its_other_branches() -> None:
+    question, answer = node("q", "root", "user", "hello"), node("a", "q", "assistant", "hi")
+    other = node("other", "q", "assistant", "an earlier answer")
+    today = chatgpt.read(tree(question, other, answer, current="a"))
+    assert today.tree is not None
+
+    store = StoreWithTransfer()
+    before = chatgpt.read(tree(question, answer, current="a"))
+    assert before.canonical == today.canonical
+    assert await store.transfer.import_conversation(ALICE, before)
+    assert not await store.transfer.import_conversation(ALICE, today)
+    more = node("more", "a", "user", "and?")
+    grown = chatgpt.read(tree(question, other, answer, more, current="more"))
+    with pytest.raises(ConversationGrownError):
+        await store.transfer.import_conversation(ALICE, grown)
+
+
+async def test_branches_of_chatgpt_come_out_as_they_went_in() -> None:
+    store = StoreWithTransfer()
+    nodes = [
+        node("q", "root", "user", "hello"),
+        node("old", "q", "assistant", "old"),
+        node("more", "old", "user", "and?"),
+        node("new", "q", "assistant", "new"),
+    ]
+    line = chatgpt.read(tree(*nodes, current="new"))
+    assert await store.transfer.import_conversation(ALICE, line)
+    [exported] = await store.exported()
+    assert [each.get("branch") for each in exported["messages"]] == [None, None, None, 1]
+    assert exported["branch"] == 1
+    assert [(each["parent"], each["left_after"]) for each in exported["branches"]] == [
+        *((None, 0), (0, 1))
+    ]
+    assert read(encoded(exported)).tree == line.tree
+    assert not await store.transfer.import_conversation(ALICE, line)

@@ -68,6 +68,18 @@ def test_calls_and_their_results_in_files_of_others() -> None:
         check_linear(work)
 
 
+def test_branches_of_chatgpt() -> None:
+    def work(count: int) -> Callable[[], object]:
+        nodes = [node("q0", "root", "user", "x")]
+        nodes += [node(f"q{n}", f"q{n - 1}", "user", "x") for n in range(1, count)]
+        nodes += [node(f"b{n}", f"q{n}", "tool", "y", tool="f") for n in range(count)]
+        nodes += [node(f"s{n}", "q0", "assistant", "z") for n in range(count)]
+        document = tree(*nodes, current=f"q{count - 1}")
+        return lambda: chatgpt.read(document)
+
+    check_linear(work)
+
+
 def test_an_answer_of_claude_ai_with_many_blocks() -> None:
     def work(count: int) -> Callable[[], object]:
         blocks: list[object] = [{"type": "tool_use", "name": "f", "input": {}}] * count

@@ -10,7 +10,7 @@ from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.codec import Line
-from chatkeep.domain.model import Limits, UserId
+from chatkeep.domain.model import Limits, NewMessage, UserId
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.entrypoints.formats.decoding import decode
 from chatkeep.entrypoints.formats.json_lines import JsonLines
@@ -60,6 +60,18 @@ def decoded(line: bytes) -> dict[str, Any]:
     assert line.count(b"\n") == 1
     found: dict[str, Any] = json.loads(line)
     return found
+
+
+def shown(line: Line) -> list[NewMessage]:
+    """Return the messages of the current branch."""
+    if line.tree is None:
+        return [*line.messages]
+    ranges = line.tree.path(line.tree.current)
+    return [
+        message
+        for place, message in enumerate(line.messages, start=1)
+        if any(each.first <= place <= each.last for each in ranges)
+    ]
 
 
 def says(content: str | None, role: str = "user", **more: str | None) -> dict[str, Any]:
