@@ -89,6 +89,8 @@ def test_files_of_every_format_go_in_once_and_what_was_said_comes_out(
         [line] = [line for line in lines if f'"format":"{name}"' in line]
         messages = json.loads(line)["messages"]
         said = [(each["role"], text_of(each["content"])) for each in messages]
+        if name == "chatgpt":  # an answer on another branch
+            said.remove(("assistant", "first"))
         assert said[-2:] == [("user", "hello"), ("assistant", "hi")]
         assert all(each["original"] in text for each in messages[-2:])
 
@@ -152,7 +154,7 @@ def test_what_is_wrong_is_told_by_its_place_and_the_others_go_in(
     second, third, fourth, broken, stopped = done.stderr.splitlines()
     assert second.startswith(f"{file}:conversation 2: conversation: is in none of the formats")
     assert "keys 'prompt'" in second
-    assert third.startswith(f"{file}:conversation 3: 1 of its 3 messages are not in conversation")
+    assert third.startswith(f"{file}:conversation 3: 1 of its 4 messages are not in conversation")
     assert fourth.startswith(f"{file}:conversation 4: messages[1].content: has 20000")
     assert fourth.endswith("(raise it with --max-message-chars)")
     assert broken == f"{file}: ends in the middle of conversation 6"
