@@ -6,6 +6,7 @@ They need a fixture `store`, which returns an empty `StoreUnderTest`.
 import pytest
 
 from chatkeep.testing.contract.aliasing import *
+from chatkeep.testing.contract.any_tree import *
 from chatkeep.testing.contract.appending import *
 from chatkeep.testing.contract.branches import *
 from chatkeep.testing.contract.by_creation import *
