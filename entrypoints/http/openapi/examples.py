@@ -44,11 +44,14 @@ _RESULT: Final = {"role": "tool", "tool_call_id": "call_8Wg3", "content": '{"sta
 _ANSWER: Final = {"role": "assistant", "content": "It was shipped this morning."}
 
 PARAMETERS: Final[dict[str, dict[str, Any]]] = {
+    "If-Match": {"a revision": '"7"', "one of two": '"7", "8"', "any": "*"},
+    "If-None-Match": {"a revision": '"7"'},
+    "Idempotency-Key": {"a UUID": "6f1c0a52-0d0b-4f4e-9d5a-2f6d3f1f8a11"},
     "updated_after": {"this year": "2026-01-01T00:00:00Z"},
     "updated_before": {"before a day in Berlin": "2026-11-27T00:00:00+01:00"},
     "metadata": {"one value": {"agent": "support"}, "two": {"agent": "support", "rating": "5"}},
 }
-"""Examples of query parameters, by the name of the parameter."""
+"""Examples of parameters and headers, by name."""
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "createConversation": {

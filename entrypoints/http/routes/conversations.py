@@ -94,6 +94,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         new = data or PutConversation()
         _check_may_hold(request.user, new.retain)
         user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        metadata = await request.convert(lambda: parse_metadata(new.metadata, chatkeep.limits))
         conditions = Preconditions.of(request)
         if conditions.wanted is not None:
             existing = await chatkeep.get_conversation(user_id, its_id)
@@ -103,7 +104,7 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
             user_id,
             its_id,
             title=new.title,
-            metadata=await request.convert(lambda: parse_metadata(new.metadata, chatkeep.limits)),
+            metadata=metadata,
             retain=new.retain is True,
         )
         if not found.created:
