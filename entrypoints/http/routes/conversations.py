@@ -7,7 +7,7 @@ from msgspec import UnsetType
 
 from chatkeep.domain.ids import of_user, parse_id
 from chatkeep.domain.log import Created
-from chatkeep.domain.model import Conversation, ConversationId
+from chatkeep.domain.model import Conversation, ConversationId, check_metadata, check_title
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.auth.identity import Caller, IdentityError
@@ -95,6 +95,8 @@ def conversation_routes(chatkeep: Chatkeep) -> Router:
         _check_may_hold(request.user, new.retain)
         user_id, its_id = require_user(request.user), ConversationId(conversation_id)
         metadata = await request.convert(lambda: parse_metadata(new.metadata, chatkeep.limits))
+        check_title(new.title, chatkeep.limits)  # before the conditions
+        check_metadata(metadata, chatkeep.limits)
         conditions = Preconditions.of(request)
         if conditions.wanted is not None:
             existing = await chatkeep.get_conversation(user_id, its_id)
