@@ -25,8 +25,10 @@ CHANGES = re.compile(
     re.IGNORECASE,
 )
 CREATES = re.compile(r"\bINSERT\s+INTO\s+conversations\s*\((?P<columns>[^)]*)\)", re.IGNORECASE)
+# By one, or by what is in brackets: nothing if the statement changes nothing.
 RAISES = re.compile(
-    r"\bSET\b(?:(?!\bWHERE\b).)*?\brevision = (?:\w+\.)?revision \+ 1\b", re.IGNORECASE | re.DOTALL
+    r"\bSET\b(?:(?!\bWHERE\b).)*?\brevision = (?:\w+\.)?revision \+ (?:1\b|\()",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
