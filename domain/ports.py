@@ -4,6 +4,7 @@ All stores keep these promises:
 
 - Every call names the user. Data of other users is treated as if it did not exist.
 - Each call is atomic, also if several processes make it at once.
+- An id that is a text (`domain.ids.NamedId`) comes back as it was given. It is found by its key.
 - Returned values are snapshots: later changes of the store do not change them.
 - Every change of a conversation or of its log raises the conversation's `revision`.
 - A change with `expected` changes nothing, and raises `RevisionConflictError`, unless the
