@@ -52,6 +52,7 @@ def said(*, own_id: bool) -> dict[str, str]:
     return message | {"id": "{message_id}"} if own_id else message
 
 
+REPLACE = {"after": None, "expected": ["{message_id}"], "messages": [said(own_id=True)]}
 ITEM = {"type": "message", "role": "user", "content": "hello", "id": "msg_own"}
 OTHER = {"type": "reasoning", "summary": [], "id": "rs_own"}
 
@@ -71,6 +72,16 @@ CALLS = [
     Call("GET", f"{V1}/context"),
     Call("GET", f"{MESSAGES}/{{message_id}}"),
     Call("DELETE", f"{MESSAGES}/{{message_id}}"),
+    Call("PUT", f"{MESSAGES}/{{message_id}}", {"role": "user", "content": "edited"}),
+    Call("PATCH", f"{MESSAGES}/{{message_id}}", {"metadata": {"a": 1}}),
+    Call("DELETE", MESSAGES, query="?after={message_id}"),
+    Call("DELETE", MESSAGES, query="?from={message_id}"),
+    Call("PUT", MESSAGES, REPLACE),
+    Call("PUT", MESSAGES, REPLACE | {"messages": [said(own_id=False)]}, key="key"),
+    Call("GET", f"{MESSAGES}/{{message_id}}/siblings"),
+    Call("GET", f"{V1}/branches"),
+    Call("PATCH", f"{V1}/branches/{{number}}", {"name": "other", "is_current": True}),
+    Call("DELETE", f"{V1}/branches/{{number}}"),
     Call("GET", "/v1/me"),
     Call("GET", "/v1/me/export"),
     Call("DELETE", "/v1/me"),
@@ -170,6 +181,7 @@ class User:
             "{conversation_id}": f"conv_{conversation_id.hex}" if openai else str(conversation_id),
             "{message_id}": str(uuid5(conversation_id, "message")),
             "{item_id}": "msg_own",
+            "{number}": "1",
             "{hex}": conversation_id.hex,
         }
 

@@ -12,7 +12,7 @@ from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skip
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "conversations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "messages": ("SELECT", "INSERT", "DELETE"),
+    "messages": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "conversation_items": ("SELECT", "INSERT", "DELETE"),
     "conversation_branches": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "conversation_keys": ("SELECT", "INSERT"),

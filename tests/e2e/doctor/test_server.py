@@ -252,7 +252,8 @@ async def role_url(database_url: str) -> AsyncIterator[str]:
         f"CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, DELETE ON users, messages, "
         f"conversations, conversation_branches, conversation_items, conversation_keys, "
         f"conversation_sweeps TO {role}; "
-        f"GRANT UPDATE ON conversations, conversation_branches, conversation_sweeps TO {role}; "
+        f"GRANT UPDATE ON messages, conversations, conversation_branches, conversation_sweeps "
+        f"TO {role}; "
         f"GRANT SELECT ON migration TO {role}",
     )
     yield database_url.replace("//postgres@", f"//{role}@")
