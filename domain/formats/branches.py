@@ -39,6 +39,10 @@ class BranchWriter:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._pending = sorted({each.left_at for each in tree.branches.values()}, reverse=True)
+        self._runs = sorted(
+            (*each, branch.number) for branch in tree.branches.values() for each in branch.ranges
+        )
+        self._run = 0
         self._written = 0
         self._before: dict[Position, int] = {}
 
@@ -47,8 +51,16 @@ class BranchWriter:
         while self._pending and self._pending[-1] < entry.position:
             self._before[self._pending.pop()] = self._written
         self._written += 1
-        number = self._tree.writer(entry.position)
+        number = self._writer(entry.position)
         return document if number == MAIN else {**document, BRANCH: number}
+
+    def _writer(self, position: Position) -> BranchNumber:
+        """Return the branch that wrote the entry at a position, which never goes back."""
+        while self._run < len(self._runs) and self._runs[self._run][1] < position:
+            self._run += 1
+        if self._run < len(self._runs) and self._runs[self._run][0] <= position:
+            return self._runs[self._run][2]
+        return self._tree.current
 
     def tail(self) -> Document:
         """Return the members of the conversation, after the last entry."""
@@ -68,6 +80,8 @@ def take_branches(given: Document, messages: list[Document]) -> Tree | None:
 
     Positions are places in `messages`, from 1. Raises `InvalidValueError` naming the field.
     """
+    if given.keys().isdisjoint({BRANCH, BRANCHES}) and not any(BRANCH in each for each in messages):
+        return None
     numbers = [
         get_optional(each, BRANCH, f"messages[{index}]", int) for index, each in enumerate(messages)
     ]

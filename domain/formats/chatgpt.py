@@ -70,14 +70,14 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
         for name in ("conversation_id", "id", "title", "current_node")
     )
     chatgpt_id = own_id or other_id
-    branch = find_branch(mapping, current)
     parents = find_parents(mapping)
-    order = find_order(mapping, parents)
+    branch = find_branch(mapping, current, parents)
+    order = [*branch] if len(branch) == len(mapping) else find_order(mapping, parents)
     reading = _Reading(chatgpt_id or "")
     for node_id in branch:
         reading.add(node_id, mapping[node_id])
     before: str | None = None
-    for node_id in order:
+    for node_id in order if len(order) > len(branch) else ():
         if node_id in branch:
             before = None
             continue
@@ -131,6 +131,8 @@ def _lay_out(
     branch: Collection[str],
 ) -> Document:
     """Return the messages of all branches in the order of the tree, as members of a document."""
+    if len(order) == len(branch):
+        return {"messages": messages}
     by_node: dict[str, Document] = {message[chatkeep.ORIGIN]: message for message in messages}
     ordered: list[Document] = []
     places: list[int | None] = []

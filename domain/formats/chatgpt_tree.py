@@ -7,13 +7,14 @@ from chatkeep.domain.formats.codec import Document
 from chatkeep.domain.formats.trees import find_children, walk
 
 
-def find_branch(mapping: Mapping[str, Document], current: str | None) -> dict[str, None]:
+def find_branch(
+    mapping: Mapping[str, Document], current: str | None, parents: Mapping[str, str]
+) -> dict[str, None]:
     """Return the ids of the nodes from the root to the one shown last, in order.
 
-    That is `current`, or of the leaves with the latest time the last one. Some files have the
-    parents of nodes, some only their children. Raises `InvalidValueError` for a circle.
+    That is `current`, or of the leaves with the latest time the last one. Raises
+    `InvalidValueError` for a circle.
     """
-    parents = find_parents(mapping)
     if current in mapping:
         return _path(mapping, current, parents)
     inner = set(parents.values())
@@ -37,7 +38,10 @@ def find_branch_formerly(mapping: Mapping[str, Document]) -> dict[str, None]:
 
 
 def find_parents(mapping: Mapping[str, Document]) -> dict[str, str]:
-    """Return the parent of each node that has one."""
+    """Return the parent of each node that has one.
+
+    Some files have the parents of nodes, some only their children.
+    """
     parents: dict[str, str] = {}
     for node_id, node in mapping.items():
         children = node.get("children")
