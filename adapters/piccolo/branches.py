@@ -75,6 +75,26 @@ class ReadTree:
         return self.known() | {"branch": tree.current} | branch_arrays(changed)
 
 
+class Known:
+    """Conversations that had branches when they were last read, at most `most` of them.
+
+    A read of one of these begins with its branches, and so takes one statement. It is only a guess:
+    a conversation with the same id may have no branches, and then takes a second statement.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._ids: dict[ConversationId, None] = {}
+        self._most = most
+
+    def has(self, conversation_id: ConversationId) -> bool:
+        return conversation_id in self._ids
+
+    def add(self, conversation_id: ConversationId) -> None:
+        if len(self._ids) >= self._most:
+            del self._ids[next(iter(self._ids))]
+        self._ids[conversation_id] = None
+
+
 class PiccoloBranches:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -203,7 +203,10 @@ PAGE: Final = {
 _PATH: Final = """path AS (
   SELECT b.number, b.parent, b.left_at, b.firsts, b.lasts, NULL::bigint AS until
   FROM conversation_branches b
-  WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id AND b.number = :branch::int
+  WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id
+    AND b.number = coalesce(:branch::int, (
+      SELECT c.branch FROM conversations c
+      WHERE c.id = :conversation_id AND c.user_id = :user_id))
   UNION ALL
   SELECT b.number, b.parent, b.left_at, b.firsts, b.lasts, path.left_at
   FROM path CROSS JOIN LATERAL (

@@ -6,7 +6,7 @@ Only large entries need a second statement (`bounds.py`).
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from chatkeep.adapters.piccolo.branches import PiccoloBranches
+from chatkeep.adapters.piccolo.branches import Known, PiccoloBranches
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.log_entries import TO_ENTRY
@@ -51,6 +51,7 @@ CALLS_WITHIN: Final = 200
 class LogReader(PiccoloBranches):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
+        self._branched = Known()
         self.conversations = PiccoloConversations(engine)
 
     async def page(  # noqa: PLR0913 - the port's
@@ -231,20 +232,20 @@ class LogReader(PiccoloBranches):
         """Return the rows of a branch: with `whole` if there are no branches, else with `path`."""
         conversation_id = values["conversation_id"]
         every = {"whole": branch == EVERY} if "whole" in whole.parameters else {}
-        if branch in {None, EVERY}:
+        if branch == EVERY or (branch is None and not self._branched.has(conversation_id)):
             rows = await self._engine.fetch(whole, **values, **every)
             if not rows:
                 raise ConversationNotFoundError(conversation_id)
             if branch == EVERY or rows[0]["branch"] is None:
                 return rows
-            branch = rows[0]["branch"]
+            self._branched.add(conversation_id)
         most = {"most": most_counted(values["limit"])} if "most" in path.parameters else {}
         rows = await self._engine.fetch(path, **values, **most, branch=branch)
         if not rows:
             raise ConversationNotFoundError(conversation_id)
         if rows[0]["is_there"]:
             return rows
-        if branch == MAIN:  # perhaps there are no branches
+        if branch in {None, MAIN}:  # perhaps there are no branches
             rows = await self._engine.fetch(whole, **values, **every)
             if rows and rows[0]["branch"] is None:
                 return rows
