@@ -122,6 +122,15 @@ class Tree:
         """Return the ranges before a position on the path of the branch that wrote it."""
         return tuple(clip(self.path(self.writer(position)), last=Position(position - 1)))
 
+    def fork_path(
+        self, branch: BranchNumber | None, at: Position | None
+    ) -> tuple[BranchNumber, tuple[Range, ...]]:
+        """Return the branch and the ranges for a fork, which end with the position `at`."""
+        if branch is None:
+            branch = self.current if at is None else self.writer(at)
+        last = self.last_position if at is None else at
+        return branch, tuple(clip(self.path(branch), last=last))
+
     def shared(self, number: BranchNumber) -> tuple[Range, ...]:
         """Return the ranges that the branch has from its parent."""
         branch = self[number]

@@ -113,6 +113,16 @@ class Limits:
 # dataclasses takes three times as long.
 
 
+class ForkedFrom(NamedTuple):
+    """Where a conversation was forked from: ids as the client knows them.
+
+    `message_id` is the last message that was copied; None if there was none.
+    """
+
+    conversation_id: str
+    message_id: str | None
+
+
 class Conversation(NamedTuple):
     """One chat session of one user. `updated_at` is the time of the latest append.
 
@@ -132,6 +142,7 @@ class Conversation(NamedTuple):
     retain: bool = False
     revision: int = FIRST_REVISION
     branch: BranchNumber | None = None
+    forked_from: ForkedFrom | None = None
 
 
 class Message(NamedTuple):

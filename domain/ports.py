@@ -248,6 +248,26 @@ class Log(Branches, Protocol):
         """
         ...
 
+    async def fork(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        new: Conversation,
+        *,
+        at: MessageId | None = None,
+        branch: BranchNumber | None = None,
+    ) -> Created:
+        """Copy a path of a conversation, up to the message `at`, into a new conversation.
+
+        It is the path of `branch`, of the branch that wrote `at`, or of the current one. Copies
+        keep their positions and times, and get other ids (`domain.forking`). The new
+        conversation has the fields of `new`, but `forked_from` and `message_count` are computed.
+        If it is there already, and was forked from the same place, it is returned.
+        Raises `ConversationNotFoundError`, `BranchNotFoundError`; `MessageNotFoundError` for an
+        `at` that is not on the path; `ConversationIdTakenError`.
+        """
+        ...
+
     async def append(  # noqa: PLR0913 - each is one independent part of the call
         self,
         user_id: UserId,

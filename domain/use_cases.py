@@ -37,6 +37,7 @@ from chatkeep.domain.log import (
 )
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
+    UNSET,
     BranchNumber,
     Changes,
     Conversation,
@@ -363,6 +364,39 @@ class Chatkeep:
             max_bytes=self.limits.max_bytes,
         )
         return await _select(window, max_chars, max_tokens, for_model=for_model)
+
+    async def fork_conversation(  # noqa: PLR0913 - one for each field
+        self,
+        user_id: UserId,
+        source: ConversationId,
+        *,
+        conversation_id: ConversationId | None = None,
+        title: str | Unset | None = UNSET,
+        metadata: JsonText | Unset = UNSET,
+        at: MessageId | None = None,
+        branch: BranchNumber | None = None,
+    ) -> Created:
+        """Copy a path of a conversation into a new one: see `Log.fork`.
+
+        The new one has the source's title and metadata unless others are given, and no hold. If the
+        caller chose the id, the call can be repeated.
+        Raises `ConversationNotFoundError`, `MessageNotFoundError`, `BranchNotFoundError`,
+        `ConversationIdTakenError`, and `LimitExceededError` naming the field.
+        """
+        found = await self.conversations.get(user_id, source)
+        new = self._new_conversation(
+            user_id,
+            conversation_id,
+            None if isinstance(title, Unset) else title,
+            EMPTY_OBJECT if isinstance(metadata, Unset) else metadata,
+            self.clock.now(),
+            retain=False,
+        )
+        new = new._replace(
+            title=found.title if isinstance(title, Unset) else title,
+            metadata=found.metadata if isinstance(metadata, Unset) else metadata,
+        )
+        return await self.log.fork(user_id, source, new, at=at, branch=branch)
 
     async def branch_history(  # noqa: PLR0913 - each is one independent part of the question
         self,

@@ -1,4 +1,4 @@
-"""The branches of conversations.
+"""The branches of conversations, and which conversations they were forked from.
 
 Going back forgets the branches: all entries are then in one list, in the order of their positions.
 """
@@ -13,6 +13,8 @@ DESCRIPTION = "The branches of conversations"
 
 CREATE = """
 ALTER TABLE conversations ADD COLUMN branch integer;
+ALTER TABLE conversations ADD COLUMN forked_from text;
+ALTER TABLE conversations ADD COLUMN forked_at text;
 
 CREATE TABLE conversation_branches (
     conversation_id uuid NOT NULL,
@@ -30,6 +32,8 @@ CREATE TABLE conversation_branches (
 """
 DROP = """
 DROP TABLE conversation_branches;
+ALTER TABLE conversations DROP COLUMN forked_at;
+ALTER TABLE conversations DROP COLUMN forked_from;
 ALTER TABLE conversations DROP COLUMN branch;
 """
 

@@ -15,6 +15,7 @@ from chatkeep.testing.contract.counting import *
 from chatkeep.testing.contract.entries import *
 from chatkeep.testing.contract.expecting import *
 from chatkeep.testing.contract.finding import *
+from chatkeep.testing.contract.forking import *
 from chatkeep.testing.contract.history import *
 from chatkeep.testing.contract.holds import *
 from chatkeep.testing.contract.isolation import *

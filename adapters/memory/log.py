@@ -11,9 +11,16 @@ from chatkeep.adapters.memory.store import (
     size,
     size_of_message,
 )
-from chatkeep.domain.branches import Place, Tree
+from chatkeep.domain.branches import Place, Tree, contains
 from chatkeep.domain.context import Window, calls
-from chatkeep.domain.errors import ItemIdTakenError, ItemNotFoundError
+from chatkeep.domain.errors import (
+    ConversationIdTakenError,
+    ItemIdTakenError,
+    ItemNotFoundError,
+    MessageNotFoundError,
+)
+from chatkeep.domain.forking import fork_entry
+from chatkeep.domain.ids import same_id
 from chatkeep.domain.items import ItemId, message_id_in
 from chatkeep.domain.log import (
     Appended,
@@ -28,12 +35,14 @@ from chatkeep.domain.log import (
     item_ids_given,
     match_append,
     match_create,
+    messages_in,
     messages_of,
 )
 from chatkeep.domain.model import (
     BranchNumber,
     Conversation,
     ConversationId,
+    ForkedFrom,
     Message,
     MessageId,
     Order,
@@ -79,6 +88,39 @@ class MemoryLog(MemoryLogChanges):
         # Add the user only now, so that a refused create does not leave a new user behind.
         self.store.users[conversation.user_id] = user
         return Created(kept.conversation, stored, created=True)
+
+    async def fork(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        new: Conversation,
+        *,
+        at: MessageId | None = None,
+        branch: BranchNumber | None = None,
+    ) -> Created:
+        source = self.store.conversation(user_id, conversation_id)
+        user = self.store.user(user_id)
+        position = None if at is None else user.message(conversation_id, at).position
+        _, path = source.tree.fork_path(branch, position)
+        if at is not None and position is not None and not contains(path, position):
+            raise MessageNotFoundError(at)
+        entries = [fork_entry(entry, new.id) for entry in source.within(path)]
+        messages = messages_in(entries)
+        last = messages_in(source.within(path))[-1].id if messages else None
+        forked_from = ForkedFrom(str(source.conversation.id), None if last is None else str(last))
+        if new.id in user.conversations:
+            there = user.conversations[new.id].conversation
+            if there.forked_from != forked_from or not same_id(there.id, new.id):
+                raise ConversationIdTakenError(new.id)
+            return Created(there, (), created=False)
+        kept = KeptConversation(
+            new._replace(message_count=len(messages), forked_from=forked_from),
+            entries,
+            entries[-1].position if entries else 0,
+        )
+        user.conversations[new.id] = kept
+        user.messages.update((message.id, message) for message in messages)
+        return Created(kept.conversation, tuple(entries), created=True)
 
     async def append(  # noqa: PLR0913 - the port's
         self,

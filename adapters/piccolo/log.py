@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
+from typing import Any
 
 import asyncpg
 
 from chatkeep.adapters.piccolo.branches import TRIES, ReadTree, branch_arrays, crowded, pause
 from chatkeep.adapters.piccolo.conversations import explain_unprovisioned
+from chatkeep.adapters.piccolo.fork_statements import FORK
 from chatkeep.adapters.piccolo.log_changes import LogChanges
 from chatkeep.adapters.piccolo.log_reader import are_withheld, share_of_end
 from chatkeep.adapters.piccolo.log_statements import (
@@ -37,7 +39,7 @@ from chatkeep.adapters.piccolo.log_values import (
     sought_values,
     stored_at,
 )
-from chatkeep.adapters.piccolo.races import repeated_when_gone
+from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
 from chatkeep.adapters.piccolo.rows import (
     ITEM_MESSAGE_COLUMNS,
     MESSAGE_TYPES,
@@ -50,14 +52,16 @@ from chatkeep.adapters.piccolo.rows import (
     to_whole_message,
 )
 from chatkeep.adapters.piccolo.users import NO_USER
-from chatkeep.domain.branches import START, AtTip, Place, Tree
+from chatkeep.domain.branches import START, AtTip, Place, Range, Tree, contains
 from chatkeep.domain.context import MAX_HEAD, Window
 from chatkeep.domain.errors import (
     BranchNotFoundError,
+    ConversationIdTakenError,
     ConversationNotFoundError,
     MessageNotFoundError,
     RevisionConflictError,
 )
+from chatkeep.domain.ids import same_id
 from chatkeep.domain.log import (
     Appended,
     Created,
@@ -72,6 +76,8 @@ from chatkeep.domain.model import (
     BranchNumber,
     Conversation,
     ConversationId,
+    ForkedFrom,
+    MessageId,
     Order,
     UserId,
     is_opening,
@@ -100,9 +106,8 @@ class PiccoloLog(LogChanges):
             "provision": provision,
         }
         try:
-            if tree is not None:
-                branches = tree.moved(values["first"] - 1)
-                values |= branch_arrays(branches.changed_from(None)) | {"branch": tree.current}
+            if tree is not None or new.forked_from is not None:
+                values |= _branch_values(new, tree, values["first"])
                 values |= {"key": key and key.key, "digest": key and key.digest}
                 await self._engine.fetch(CREATE_WITH_BRANCHES, **values, **entry_arrays(entries))
             elif key is None and not have_items(entries):
@@ -156,6 +161,64 @@ class PiccoloLog(LogChanges):
             return appended
         ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
         return replace(appended, window=ends)
+
+    @repeated_when_gone
+    async def fork(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        new: Conversation,
+        *,
+        at: MessageId | None = None,
+        branch: BranchNumber | None = None,
+    ) -> Created:
+        read = await self._read_tree(user_id, conversation_id, at)
+        if at is not None and read.place is None:
+            raise MessageNotFoundError(at)
+        _, path = read.tree.fork_path(branch, read.place)
+        if at is not None and read.place is not None and not contains(path, read.place):
+            raise MessageNotFoundError(at)
+        source = await self.conversations.get(user_id, conversation_id)
+        forked_from = str(source.id)
+        try:
+            rows = await self._engine.fetch(
+                FORK,
+                **conversation_values(new),
+                source=conversation_id,
+                forked_from=forked_from,
+                lows=[str(each.first) for each in path],
+                highs=[str(each.last) for each in path],
+            )
+        except asyncpg.UniqueViolationError as error:
+            return await self._recall_fork(
+                user_id, new, forked_from, (conversation_id, path), error
+            )
+        [row] = rows
+        made = new._replace(
+            message_count=row["message_count"],
+            forked_from=ForkedFrom(forked_from, row["forked_at"]),
+        )
+        return Created(made, (), created=True)
+
+    async def _recall_fork(
+        self,
+        user_id: UserId,
+        new: Conversation,
+        forked_from: str,
+        place: tuple[ConversationId, tuple[Range, ...]],
+        error: Exception,
+    ) -> Created:
+        """Return an earlier, equal fork. Raises `ConversationIdTakenError`."""
+        try:
+            there = await self.conversations.get(user_id, new.id)
+        except ConversationNotFoundError as gone:
+            raise GoneError from gone
+        source, path = place
+        [end] = await self.ends(user_id, source, [path], Order.DESC)
+        expected = ForkedFrom(forked_from, None if end is None else str(end[1]))
+        if there.forked_from != expected or not same_id(there.id, new.id):
+            raise ConversationIdTakenError(new.id) from error
+        return Created(there, (), created=False)
 
     async def _append_messages(  # noqa: PLR0913, PLR0917 - as `append`
         self,
@@ -325,6 +388,18 @@ class PiccoloLog(LogChanges):
             for number, end in zip(numbers, found, strict=True)
         }
         return read, read.tree.place(position, tips, at)
+
+
+def _branch_values(new: Conversation, tree: Tree | None, first: int) -> dict[str, Any]:
+    """Return the values for the branches of a new conversation, and for where it was forked."""
+    changed = [] if tree is None else tree.moved(first - 1).changed_from(None)
+    forked_from = new.forked_from
+    return {
+        **branch_arrays(changed),
+        "branch": None if tree is None else tree.current,
+        "forked_from": forked_from and forked_from.conversation_id,
+        "forked_at": forked_from and forked_from.message_id,
+    }
 
 
 def _appended(stored: tuple[Entry, ...], row: Row) -> Appended:

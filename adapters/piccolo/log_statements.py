@@ -99,12 +99,12 @@ def _made(*, branch: bool = False) -> str:
 ), made AS (
   INSERT INTO conversations (id, text_id, user_id, title, status, metadata, created_at, updated_at,
                              retain, revision, message_count, last_position{
-        ", branch" if branch else ""
+        ", branch, forked_from, forked_at" if branch else ""
     })
   VALUES (:conversation_id, :conversation_text_id, :user_id, :title, :status,
           :conversation_metadata, :conversation_created_at, :at, :retain, :revision, :messages,
           CASE WHEN :entries > 0 THEN :first::bigint + :entries - 1 ELSE 0 END{
-        ", :branch" if branch else ""
+        ", :branch, :forked_from, :forked_at" if branch else ""
     }){" RETURNING id, user_id" if branch else ""}
 )"""
 

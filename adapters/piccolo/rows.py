@@ -18,6 +18,7 @@ from chatkeep.domain.ids import id_text, key_text, with_text
 from chatkeep.domain.model import (
     Conversation,
     ConversationId,
+    ForkedFrom,
     JsonText,
     Message,
     NewMessage,
@@ -63,6 +64,7 @@ def to_conversation(row: Row) -> Conversation:
         row["retain"],
         row["revision"],
         row["branch"],
+        None if row["forked_from"] is None else ForkedFrom(row["forked_from"], row["forked_at"]),
     )
 
 

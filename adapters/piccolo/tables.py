@@ -125,6 +125,8 @@ class Conversations(CompositeKey, Table, tablename="conversations", db=DB):
     last_position = BigInt(default=0)
     revision = BigInt(default=0)
     branch = Integer(null=True, default=None)
+    forked_from = Text(null=True, default=None)
+    forked_at = Text(null=True, default=None)
     created_at = Timestamptz(default=TimestamptzNow())
     updated_at = Timestamptz(default=TimestamptzNow())
 

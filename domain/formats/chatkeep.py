@@ -30,6 +30,7 @@ from chatkeep.domain.formats.codec import (
     check_objects,
     expect,
     get_optional,
+    get_required,
     objects,
     path,
 )
@@ -53,6 +54,7 @@ from chatkeep.domain.model import (
     MAX_REVISION,
     Conversation,
     ConversationId,
+    ForkedFrom,
     JsonText,
     Message,
     MessageId,
@@ -65,10 +67,11 @@ from chatkeep.domain.model import (
 from chatkeep.domain.parts import TEXTS, encode_parts, has_odd_numbers, parse_parts
 
 SOURCE: Final = "source"
+FORKED_FROM: Final = "forked_from"
 _FIELDS: Final = frozenset(
     {
         *("messages", SOURCE, "title", "status", "metadata", "retain", "revision", "id"),
-        *("created_at", "updated_at", BRANCH, BRANCHES),
+        *("created_at", "updated_at", BRANCH, BRANCHES, FORKED_FROM),
     }
 )
 _EXTRAS: Final = ("edited_at", "tokens", "starts_context", "format", "original")
@@ -165,11 +168,29 @@ def read(
         updated_at=read_time(given, "updated_at", ""),
         entries=tuple(entries),
         tree=tree,
+        forked_from=_forked_from(given),
         canonical=canonical or ("" if conversation_id else _canonical(whole)),
         formerly=former,
         without_place=without_place,
         may_grow=canonical is not None,
     )
+
+
+def _forked_from(given: Document) -> ForkedFrom | None:
+    document = get_optional(given, FORKED_FROM, "", dict)
+    if document is None:
+        return None
+    for name in document:
+        if name not in ForkedFrom._fields:
+            raise InvalidValueError(f"{FORKED_FROM}.{name}", "is not a field of this format")
+    ids = ForkedFrom(
+        get_required(document, "conversation_id", FORKED_FROM, str),
+        get_optional(document, "message_id", FORKED_FROM, str),
+    )
+    for name, text in ids._asdict().items():
+        if text is not None:
+            parse_id(text, field=f"{FORKED_FROM}.{name}")
+    return ids
 
 
 class ChatkeepWriter(EntryWriter):
@@ -188,6 +209,8 @@ class ChatkeepWriter(EntryWriter):
             head["metadata"] = embed(metadata)
         if conversation.retain:
             head["retain"] = True
+        if conversation.forked_from is not None:
+            head[FORKED_FROM] = conversation.forked_from._asdict()
         if conversation.revision != FIRST_REVISION:
             head["revision"] = conversation.revision
         head["id"] = written_id(conversation.id)

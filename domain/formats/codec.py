@@ -20,6 +20,7 @@ from chatkeep.domain.model import (
     FIRST_REVISION,
     Conversation,
     ConversationId,
+    ForkedFrom,
     JsonText,
     MessageId,
     NewMessage,
@@ -96,6 +97,7 @@ class Line:
     entries: tuple[NewEntry, ...] = ()
     tree: Tree | None = None
     """The branches, if it has any; positions are places in `entries`, from 1."""
+    forked_from: ForkedFrom | None = None
 
     @property
     def messages(self) -> tuple[NewMessage, ...]:

@@ -96,6 +96,7 @@ class Transfer:
             status=given.status,
             metadata=given.metadata,
             retain=given.retain,
+            forked_from=given.forked_from,
             revision=given.revision,
             message_count=0,
             created_at=created_at,

@@ -1,14 +1,15 @@
 """The bodies of requests and answers about branches."""
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from chatkeep.domain.branch_use_cases import BranchSummary, Sibling
 from chatkeep.domain.ids import written_id
-from chatkeep.entrypoints.http.ids import StoredId
-from chatkeep.entrypoints.http.schemas import Moment, NextCursor, WrittenBy
+from chatkeep.entrypoints.http.ids import GivenId, OwnId, StoredId
+from chatkeep.entrypoints.http.schemas import Moment, NextCursor, Title, WrittenBy
 
+_OBJECT: Final = {"type": "object"}
 Number = Annotated[int, Meta(description="the number of the branch; 0 is the first one")]
 BranchName = Annotated[str, Meta(description="a name to show")]
 
@@ -71,3 +72,26 @@ class Siblings(Struct, kw_only=True):
     """All messages that continue from the same message, oldest first."""
 
     items: list[SiblingOut]
+
+
+class ForkConversation(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The part to copy, and the fields of the new conversation."""
+
+    id: OwnId | None = None
+    at: (
+        Annotated[GivenId, Meta(description="the last message to copy; without it, all")]
+        | UnsetType
+    ) = UNSET
+    branch: (
+        Annotated[int, Meta(description="the branch to copy (default: the current one)", ge=0)]
+        | UnsetType
+    ) = UNSET
+    title: Annotated[Title, Meta(description="instead of the title it has")] | UnsetType | None = (
+        UNSET
+    )
+    metadata: (
+        Annotated[
+            Raw, Meta(description="instead of the metadata it has", extra_json_schema=_OBJECT)
+        ]
+        | UnsetType
+    ) = UNSET

@@ -274,6 +274,13 @@ class PatchConversation(Struct, forbid_unknown_fields=True, kw_only=True):
         )
 
 
+class ForkedFromOut(Struct):
+    """Where a conversation was forked from; left out if it was not."""
+
+    conversation_id: StoredId
+    message_id: Annotated[StoredId, Meta(description="the last message that was copied")] | None
+
+
 class ConversationOut(Struct, kw_only=True):
     """A conversation, without its messages."""
 
@@ -292,6 +299,7 @@ class ConversationOut(Struct, kw_only=True):
         Annotated[int, Meta(description="the current branch; left out if it never branched")]
         | UnsetType
     ) = UNSET
+    forked_from: ForkedFromOut | UnsetType = UNSET
 
     @classmethod
     def from_domain(cls, conversation: Conversation) -> Self:
@@ -306,6 +314,9 @@ class ConversationOut(Struct, kw_only=True):
             retain=conversation.retain,
             revision=conversation.revision,
             branch=UNSET if conversation.branch is None else conversation.branch,
+            forked_from=UNSET
+            if conversation.forked_from is None
+            else ForkedFromOut(*conversation.forked_from),
         )
 
 

@@ -263,3 +263,36 @@ async def test_openais_api_sees_the_current_branch(alice: Caller) -> None:
     items = (await alice.get(path, params={"order": "asc"})).json()["data"]
 
     assert [each["content"][0]["text"] for each in items] == ["a", "b", "d", "f"]
+
+
+async def test_a_branch_is_forked_into_a_new_conversation(alice: Caller) -> None:
+    chat = await nested(alice)
+    await alice.patch(chat.at(), json={"title": "Soup", "metadata": {"a": 1}})
+    body = {"id": "another try", "at": chat.ids["d"]}
+
+    response = await alice.post(chat.at("fork"), json=body)
+    again = await alice.post(chat.at("fork"), json=body)
+
+    fork = response.json()
+    assert (response.status_code, again.json()) == (201, fork)
+    assert (fork["id"], fork["title"], fork["metadata"]) == ("another try", "Soup", {"a": 1})
+    assert fork["forked_from"] == {
+        "conversation_id": chat.conversation["id"],
+        "message_id": chat.ids["d"],
+    }
+    items = await listed(alice, "/v1/conversations/another%20try/messages")
+    assert [each["content"] for each in items] == ["a", "b", "d"]
+    lines = (await alice.get("/v1/me/export")).content.splitlines()
+    assert fork["forked_from"] in [json.loads(line).get("forked_from") for line in lines]
+
+
+async def test_a_fork_says_what_is_wrong_with_it(alice: Caller) -> None:
+    chat = await nested(alice)
+    path = chat.at("fork")
+
+    refused(await alice.post(path, json={"at": an_id()}), 404, "not-found")
+    refused(await alice.post(path, json={"branch": 9}), 404, "not-found")
+    refused(await alice.post(path, json={"branch": -1}), 422, "invalid-value", "branch")
+    refused(await alice.post(path, json={"at": ""}), 422, "invalid-value", "at")
+    refused(await alice.post(path, json={"title": "x" * 201}), 422, "limit-exceeded", "title")
+    refused(await alice.post(path, json={"id": chat.conversation["id"]}), 409, "id-taken")

@@ -12,7 +12,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo import branch_statements, conversations, finding, log_pages, users
+from chatkeep.adapters.piccolo import (
+    branch_statements,
+    conversations,
+    finding,
+    fork_statements,
+    log_pages,
+    users,
+)
 from chatkeep.adapters.piccolo import log_change_statements as changes
 from chatkeep.adapters.piccolo import log_statements as log
 from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, PAGE, PATH_PAGE, POSITIONS
@@ -307,6 +314,14 @@ async def test_a_deletion_of_a_branch_finds_its_entries_by_indexes(
 
     used = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
     assert used - {ITEM_IN_ORDER, OTHER_ITEM_ID} == {CONVERSATION, BRANCH, IN_ORDER}
+    assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan)}
+
+
+async def test_a_fork_finds_the_entries_by_indexes(connection: asyncpg.Connection) -> None:
+    plan = await planned(connection, fork_statements.FORK)
+
+    used = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+    assert used - {ITEM_IN_ORDER, OTHER_ITEM_ID} == {IN_ORDER}
     assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan)}
 
 

@@ -72,6 +72,8 @@ USE_PICCOLOS_TABLES = {
     ("adapters.operator.stats.statements", "Conversations"): OPERATORS,
     ("adapters.piccolo.migrate", "Migration"): "gives Piccolo's command its engine",
     ("adapters.piccolo.migrate", "Migrations"): NO_USERS_DATA,
+    ("adapters.piccolo.fork_statements", "ConversationItems"): "asks for the names of columns",
+    ("adapters.piccolo.fork_statements", "Messages"): "asks for the names of columns",
     ("adapters.piccolo.rows", "Conversations"): "asks for the names of columns",
     ("adapters.piccolo.rows", "Messages"): "asks for the names of columns",
     ("adapters.piccolo.piccolo_app", "TABLES"): "hands them to Piccolo's commands",
@@ -421,7 +423,7 @@ NAMES = {
         *("append", "append_items", "append_items_with_ids", "append_items_with_key"),
         *("append_mixed", "append_one_whole", "append_one_window_whole", "append_whole"),
         *("append_window_whole", "at.originals", "create_whole", "get_whole"),
-        *("append_placed", "create_with_branches", "path_window"),
+        *("append_placed", "create_with_branches", "fork", "path_window"),
         *("append_one", "append_one_window", "append_window", "at.items", "at.messages"),
         *("at.whole", "calls_before", "count", "create", "create_with_items", "delete"),
         *(

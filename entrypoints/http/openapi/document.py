@@ -12,6 +12,7 @@ from chatkeep.domain.model import MAX_ID_CHARS
 from chatkeep.entrypoints.http.branch_schemas import (
     BranchOut,
     BranchPage,
+    ForkConversation,
     PatchBranch,
     Siblings,
 )
@@ -49,6 +50,7 @@ _BODIES: Final = (
     ConversationPage,
     CreateConversation,
     CreatedConversation,
+    ForkConversation,
     MessagePage,
     PatchBranch,
     PatchConversation,

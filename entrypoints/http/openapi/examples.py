@@ -110,6 +110,10 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         },
         "a turn with a tool": {"messages": [_QUESTION, _CALL, _RESULT, _ANSWER]},
     },
+    "forkConversation": {
+        "all of the current branch": {},
+        "under another title": {"title": "Order 1043, again", "metadata": {"channel": "mail"}},
+    },
     "changeBranch": {
         "rename": {"name": "a shorter answer"},
         "make it the current one": {"is_current": True},

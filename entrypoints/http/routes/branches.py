@@ -1,10 +1,12 @@
 """/v1/conversations/{id}/branches: handlers parse, call one use case and convert."""
 
-from litestar import Response, Router, delete, get, patch
+from litestar import Response, Router, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
+from msgspec import UnsetType
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.model import UNSET, BranchNumber, ConversationId, MessageId
+from chatkeep.domain.ids import of_conversation, of_user, parse_id
+from chatkeep.domain.model import UNSET, BranchNumber, ConversationId, JsonText, MessageId, Unset
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
@@ -12,10 +14,12 @@ from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.branch_schemas import (
     BranchOut,
     BranchPage,
+    ForkConversation,
     PatchBranch,
     SiblingOut,
     Siblings,
 )
+from chatkeep.entrypoints.http.json_documents import parse_metadata
 from chatkeep.entrypoints.http.preconditions import (
     ETAG_HEADER,
     UNCHANGED,
@@ -26,6 +30,7 @@ from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.message_changes import MessagePath
 from chatkeep.entrypoints.http.routes.parameters import BranchPath, ConversationPath, Cursor, Limit
+from chatkeep.entrypoints.http.schemas import ConversationOut
 
 
 def branch_routes(chatkeep: Chatkeep) -> Router:
@@ -125,9 +130,44 @@ def branch_routes(chatkeep: Chatkeep) -> Router:
         )
         return Siblings(items=[SiblingOut.from_domain(sibling) for sibling in found])
 
+    @post(
+        "/fork",
+        operation_id="forkConversation",
+        summary="Fork the conversation",
+        response_description="The new conversation, by this request or by an earlier, equal one.",
+        response_headers=[ETAG_HEADER],
+        responses=problems(404, 409, body=True),
+    )
+    async def fork(
+        request: JsonRequest, conversation_id: ConversationPath, data: JSONBody[ForkConversation]
+    ) -> Response[ConversationOut]:
+        """Copy a branch, or what is before and at a message, into a new conversation.
+
+        The copies have other ids, except for text ids. The original does not change.
+        """
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        limits = chatkeep.limits
+        metadata: JsonText | Unset = UNSET
+        if not isinstance(data.metadata, UnsetType):
+            metadata = parse_metadata(data.metadata, limits, may_be_null=False)
+        at = None
+        if not isinstance(data.at, UnsetType):
+            at = of_conversation(its_id, parse_id(data.at, field="at"))
+        created = await chatkeep.fork_conversation(
+            user_id,
+            its_id,
+            conversation_id=None if data.id is None else of_user(user_id, parse_id(data.id)),
+            title=UNSET if isinstance(data.title, UnsetType) else data.title,
+            metadata=metadata,
+            at=at,
+            branch=None if isinstance(data.branch, UnsetType) else BranchNumber(data.branch),
+        )
+        answer = ConversationOut.from_domain(created.conversation)
+        return JsonResponse(answer, headers=etag(created.conversation.revision))
+
     return Router(
         "/conversations/{conversation_id:str}",
         tags=["messages"],
         security=FOR_USERS,
-        route_handlers=[list_branches, change, delete_branch, siblings],
+        route_handlers=[list_branches, change, delete_branch, siblings, fork],
     )
