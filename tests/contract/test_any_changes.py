@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from chatkeep.adapters.memory.stores import memory_stores
+from chatkeep.domain.branches import EVERY, After, AtTip, Place
 from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import ChatkeepError
 from chatkeep.domain.log import EVERYTHING, NewEntry, RequestKey, View, entries_of
 from chatkeep.domain.model import (
+    BranchNumber,
     Changes,
     Conversation,
     JsonText,
@@ -76,6 +78,7 @@ class Player:
     memory: StoreUnderTest
     conversations: list[Conversation]
     ids: list[MessageId] = field(default_factory=lambda: [new_message_id() for _ in range(12)])
+    branches: int = 0
     at: int = 0
     items: int = 0
 
@@ -87,6 +90,9 @@ class Player:
     async def step(self) -> tuple[str, Call]:
         names = {
             "append": 4,
+            "append after": self.branches,
+            "switch": self.branches // 2,
+            "delete branch": self.branches // 3,
             "append items": 2,
             "put": 4,
             "patch": 3,
@@ -138,6 +144,33 @@ class Player:
         return lambda store: store.log.append(
             ALICE, conversation.id, entries, at, key=key, expected=expected
         )
+
+    async def append_after(self, conversation: Conversation) -> Call:
+        message_id = await self.some(conversation)
+        places: list[Place] = [
+            *(After(message_id), After(message_id), After(None), AtTip(self.number()))
+        ]
+        place = self.dice.choice(places)
+        entries = entries_of([self.fresh() for _ in range(self.dice.choice([1, 2]))])
+        at, key, expected = self.now(), self.key(), await self.expected(conversation)
+        return lambda store: store.log.append(
+            ALICE, conversation.id, entries, at, place=place, key=key, expected=expected
+        )
+
+    async def switch(self, conversation: Conversation) -> Call:
+        number, expected = self.number(), await self.expected(conversation)
+        return lambda store: store.log.change_branches(
+            ALICE, conversation.id, lambda tree: tree.switch(number), expected=expected
+        )
+
+    async def delete_branch(self, conversation: Conversation) -> Call:
+        number, expected = self.number(), await self.expected(conversation)
+        return lambda store: store.log.delete_branch(
+            ALICE, conversation.id, number, expected=expected
+        )
+
+    def number(self) -> BranchNumber:
+        return BranchNumber(self.dice.randrange(4))
 
     async def append_items(self, conversation: Conversation) -> Call:
         texts = self.dice.choices(ITEMS, k=self.dice.choice([1, 2]))
@@ -219,21 +252,31 @@ class Player:
 
 
 async def everything(store: StoreUnderTest, conversation: Conversation) -> Any:  # noqa: ANN401
-    page = await store.log.page(
-        ALICE, conversation.id, EVERYTHING, view=View.WHOLE, order=Order.ASC, limit=1_000
-    )
-    return await outcome(store.reload(conversation)), plain(list(page.items))
+    pages = [
+        await store.log.page(
+            ALICE,
+            conversation.id,
+            EVERYTHING,
+            view=View.WHOLE,
+            order=Order.ASC,
+            limit=1_000,
+            branch=branch,
+        )
+        for branch in (None, EVERY)
+    ]
+    return await outcome(store.reload(conversation)), [plain(list(each.items)) for each in pages]
 
 
-@pytest.mark.parametrize("seed", range(150 if FULL else 6))
+@pytest.mark.parametrize("branches", [0, 6])
+@pytest.mark.parametrize("seed", range(150 if FULL else 4))
 async def test_any_changes_have_the_same_effect_in_both_stores(
-    postgres_store: StoreUnderTest, seed: int
+    postgres_store: StoreUnderTest, seed: int, branches: int
 ) -> None:
     memory = StoreUnderTest.of(memory_stores())
     ids = [new_conversation_id() for _ in range(2)]
     for store in (memory, postgres_store):
         conversations = [await store.start(id=each) for each in ids]
-    player = Player(Random(seed), memory, conversations)
+    player = Player(Random(seed), memory, conversations, branches=branches)
     done = []
 
     for _ in range(STEPS):
