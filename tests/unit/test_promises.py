@@ -13,6 +13,7 @@ import pytest
 from chatkeep.adapters.memory import MemoryConversations, MemoryLog, MemoryStore, MemoryUsers
 from chatkeep.adapters.memory.store import KeptConversation
 from chatkeep.adapters.memory.stores import memory_stores
+from chatkeep.domain.branches import EVERY
 from chatkeep.domain.context import Window
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.errors import (
@@ -93,6 +94,26 @@ class StoresTwice(MemoryLog):
                 for entry, new in zip(found.entries, given, strict=True)
             ),
         )
+
+
+class IgnoresPlaces(MemoryLog):
+    async def append(self, *args: Any, **kwargs: Any) -> Appended:
+        return await super().append(*args, **kwargs | {"place": None})
+
+
+class ReadsEveryBranch(MemoryLog):
+    async def page(self, *args: Any, **kwargs: Any) -> LogPage:
+        return await super().page(*args, **kwargs | {"branch": EVERY})
+
+
+class DeletesOnlyTheBranch(MemoryLog):
+    """Forgets a branch, and leaves its messages."""
+
+    async def delete_branch(self, *args: Any, **kwargs: Any) -> int:
+        user_id, conversation_id, number = args
+        kept = self.store.conversation(user_id, conversation_id)
+        kept.set_branches(kept.tree.remove(number)[0])
+        return kept.conversation.revision
 
 
 class CountsWrong(MemoryConversations):
@@ -393,6 +414,9 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("edit", "log", EditsAgain),
         ("edit", "log", ReplacesMetadata),
         ("hold", "log", TruncatesAnything),
+        ("branches", "log", IgnoresPlaces),
+        ("branches", "log", ReadsEveryBranch),
+        ("branches", "log", DeletesOnlyTheBranch),
         ("truncation", "log", TruncatesMessagesOnly),
         ("truncation", "log", UsesPositionsAgain),
         ("truncation", "log", ReplacesAnything),

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from chatkeep.domain.operations.selftest.branching import branches
 from chatkeep.domain.operations.selftest.chat import (
     counts,
     create,
@@ -34,6 +35,7 @@ PROMISES: Final[Mapping[str, Scenario]] = {
         hold,
         edit,
         truncation,
+        branches,
         isolation,
         refusal,
         atomicity,

@@ -30,7 +30,7 @@ BROKEN_WITHOUT = {
     "conversation_items_conversation_id_user_id_fkey": promises("cascade", "erasure", "plain"),
     "conversation_items_pkey": set[str](),
     "conversation_branches_conversation_id_user_id_fkey": set[str](),
-    "conversation_branches_pkey": set[str](),
+    "conversation_branches_pkey": promises("branches"),
     "conversation_keys_conversation_id_user_id_fkey": promises("cascade", "erasure", "plain"),
     "conversation_keys_pkey": promises("retry"),
     "conversation_sweeps_pkey": set[str](),
