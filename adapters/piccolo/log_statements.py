@@ -168,14 +168,13 @@ _EXPECTED: Final = " AND (:expected::bigint IS NULL OR revision = :expected)"
 _POSITIONS: Final = "SELECT message_count, revision, first, branch FROM moved"
 
 
-def _ends(branch: str) -> str:
-    """Return the query for both ends of a conversation without branches: `branch` is NULL."""
+def _ends() -> str:
+    """Return the query for both ends of a conversation without branches."""
     return f"""(
   SELECT true AS opening, {message_columns("h")}, {window_original("h")} AS original,
          {window_bytes("h", ":share::bigint")} AS bytes
   FROM messages h
-  WHERE h.conversation_id = :conversation_id AND h.user_id = :user_id AND {branch} IS NULL
-    AND h.position < coalesce((
+  WHERE h.conversation_id = :conversation_id AND h.user_id = :user_id AND h.position < coalesce((
     SELECT b.position FROM messages b
     WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id
       AND b.role NOT IN ('system', 'developer')
@@ -185,7 +184,7 @@ def _ends(branch: str) -> str:
   SELECT false, {message_columns("t")}, {window_original("t")},
          {window_bytes("t", ":share::bigint")}
   FROM messages t
-  WHERE t.conversation_id = :conversation_id AND t.user_id = :user_id AND {branch} IS NULL
+  WHERE t.conversation_id = :conversation_id AND t.user_id = :user_id
   ORDER BY t.position DESC LIMIT :limit
 )"""
 
@@ -202,8 +201,8 @@ SELECT moved.message_count, moved.revision, moved.first, moved.branch,
 FROM moved
 JOIN conversations before ON before.id = :conversation_id AND before.user_id = :user_id
 LEFT JOIN LATERAL (
-{_ends("before.branch")}
-) AS ends ON true
+{_ends()}
+) AS ends ON before.branch IS NULL
 ORDER BY ends.position"""
 
 
@@ -304,8 +303,8 @@ WINDOW: Final = Statement(
 SELECT c.message_count, c.revision, c.branch, {_OF_ENDS}
 FROM conversations c
 LEFT JOIN LATERAL (
-{_ends("c.branch")}
-) AS ends ON true
+{_ends()}
+) AS ends ON c.branch IS NULL
 WHERE c.id = :conversation_id AND c.user_id = :user_id
 ORDER BY ends.position""",
 )
