@@ -25,7 +25,7 @@ _ROLES: Final = {
     Role.TOOL: "assistant",
 }
 # Most documents begin with their id.
-_HAS_ID: Final = re.compile(r'\s*\{\s*"id"\s*:\s*"[^"]')
+_HAS_ID: Final = re.compile(r'\A\s*\{\s*"id"\s*:\s*"[^"]')
 _ON_ONE_LINE: Final = str.maketrans("\n\r", "  ")
 
 

@@ -41,7 +41,7 @@ steps = st.lists(
 
 
 class Model:
-    """What a conversation should contain: the messages of each branch, by their contents."""
+    """The expected content of a conversation: the messages of each branch, by their contents."""
 
     def __init__(self) -> None:
         self.paths: dict[BranchNumber, list[str]] = {MAIN: []}
