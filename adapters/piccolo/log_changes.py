@@ -196,6 +196,9 @@ class LogChanges(LogEdits, BranchChanges):
         except asyncpg.UniqueViolationError as error:
             await self._check_free(user_id, messages, suffix)
             raise GoneError(changed_too_often) from error
+        except (RetainedError, RevisionConflictError):
+            await self._check_free(user_id, messages, suffix)
+            raise
         if replaced is None:
             raise GoneError(changed_too_often)
         return replace(replaced, revision=revision_after(replaced.revision, expected))
