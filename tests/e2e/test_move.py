@@ -48,6 +48,12 @@ SELECT id, user_id, 9223372036854775807, 'rs', '{ "z":1}' FROM conversations;
 INSERT INTO conversation_keys (conversation_id, user_id, key, digest, first_position, last_position)
 SELECT id, user_id, 'key ' || n, 'd', n, n FROM conversations, generate_series(1, 2100) n
 WHERE user_id = 'ann';
+INSERT INTO conversation_branches
+  (conversation_id, user_id, number, parent, left_at, name, firsts, lasts)
+SELECT id, user_id, n, nullif(n - 1, -1), n, 'é' || n, ARRAY[n, n + 9], ARRAY[n + 1]
+FROM conversations, generate_series(0, 2100) n WHERE user_id = 'ann';
+UPDATE conversations SET branch = 2100, forked_from = 'a fork', forked_at = 'm'
+WHERE user_id = 'ann';
 INSERT INTO tasks (user_id, title) SELECT 'ann', 'task' FROM generate_series(1, 9);
 DELETE FROM tasks WHERE id = 9;
 """

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from chatkeep.domain.branches import MAIN, START, Tree, contains
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.branches import BranchWriter, dated, take_branches
-from chatkeep.domain.log import Entry
-from chatkeep.domain.model import BranchNumber, Position
+from chatkeep.domain.log import EVERYTHING, Entry, View, messages_in
+from chatkeep.domain.model import BranchNumber, Order, Position
+from tests.unit.transfers import ALICE, StoreWithTransfer, says
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STEPS = st.lists(
@@ -170,3 +171,48 @@ def test_a_branch_without_a_time_gets_that_of_the_conversation() -> None:
 
     assert tree is not None
     assert dated(tree, NOON)[MAIN].created_at == NOON
+
+
+async def test_an_export_with_branches_is_imported_unchanged() -> None:
+    source, target = StoreWithTransfer(), StoreWithTransfer()
+    messages = [{**says(text), "branch": number} for text, number in BRANCHED]
+    line = {
+        "messages": messages,
+        "branches": [
+            MAIN_BRANCH,
+            {"number": 1, "parent": 0, "left_after": 1, "name": "shorter"},
+            {"number": 4, "parent": 1, "left_after": 3},
+        ],
+        "branch": 4,
+        "forked_from": {"conversation_id": "another", "message_id": None},
+    }
+
+    assert await source.take(line)
+    [exported] = await source.exported()
+
+    assert [(each["content"], each.get("branch", 0)) for each in exported["messages"]] == BRANCHED
+    assert exported["forked_from"] == line["forked_from"]
+    assert await target.take(exported)
+    assert not await target.take(exported)
+    assert await target.exported() == [exported]
+    [conversation] = [piece.conversation async for piece in target.transfer.export(ALICE)]
+    page = await target.log.page(
+        ALICE, conversation.id, EVERYTHING, view=View.MESSAGES, order=Order.ASC, limit=10
+    )
+    assert [each.content for each in messages_in(page.items)] == ["a", "c", "d", "f"]
+
+
+async def test_formats_without_branches_get_the_current_one() -> None:
+    store = StoreWithTransfer()
+    messages = [{**says(text), "branch": number} for text, number in BRANCHED]
+    branches = [MAIN_BRANCH, {"number": 1, "parent": 0, "left_after": 1}]
+    branches.append({"number": 4, "parent": 1, "left_after": 3})
+    await store.take({"messages": messages, "branches": branches, "branch": 1})
+
+    [piece] = [each async for each in store.transfer.export(ALICE, every_branch=False)]
+
+    texts = [entry.message.content for entry in piece.entries if entry.message is not None]
+    assert (texts, piece.tree, piece.other_branches) == (["a", "c", "d"], None, 2)
+
+
+BRANCHED = [("a", 0), ("c", 1), ("d", 1), ("b", 0), ("f", 4)]
