@@ -58,7 +58,9 @@ WITH copied AS MATERIALIZED (
          (SELECT count(*) FROM copied),
          greatest((SELECT max(position) FROM copied), (SELECT max(position) FROM copied_items), 0),
          :forked_from, (SELECT id FROM latest)
-  RETURNING id, user_id, message_count, forked_at
+  FROM conversations source WHERE source.id = :source AND source.user_id = :user_id
+  RETURNING conversations.id, conversations.user_id, conversations.message_count,
+            conversations.forked_at
 ), added AS (
   INSERT INTO messages (id, conversation_id, user_id, position, item, item_id, {_SAME})
   SELECT {_key("copied.digest")}, made.id, made.user_id, copied.position,

@@ -193,6 +193,10 @@ class PiccoloLog(LogChanges):
             return await self._recall_fork(
                 user_id, new, forked_from, (conversation_id, path), error
             )
+        except asyncpg.ForeignKeyViolationError:  # the user has just been erased
+            rows = []
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
         [row] = rows
         made = new._replace(
             message_count=row["message_count"],

@@ -47,8 +47,8 @@ class Call:
         return self.method != "GET"
 
 
-def said(*, own_id: bool) -> dict[str, str]:
-    message = {"role": "user", "content": "hello"}
+def said(*, own_id: bool) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "user", "content": "hello"}
     return message | {"id": "{message_id}"} if own_id else message
 
 
@@ -79,6 +79,9 @@ CALLS = [
     Call("PUT", MESSAGES, REPLACE),
     Call("PUT", MESSAGES, REPLACE | {"messages": [said(own_id=False)]}, key="key"),
     Call("GET", f"{MESSAGES}/{{message_id}}/siblings"),
+    Call("POST", MESSAGES, said(own_id=False) | {"after": None}, "?context=5"),
+    Call("POST", f"{V1}/fork", {}),
+    Call("POST", f"{V1}/fork", {"id": "a fork", "at": "{message_id}"}),
     Call("GET", f"{V1}/branches"),
     Call("PATCH", f"{V1}/branches/{{number}}", {"name": "other", "is_current": True}),
     Call("DELETE", f"{V1}/branches/{{number}}"),

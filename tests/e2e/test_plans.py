@@ -321,7 +321,7 @@ async def test_a_fork_finds_the_entries_by_indexes(connection: asyncpg.Connectio
     plan = await planned(connection, fork_statements.FORK)
 
     used = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
-    assert used - {ITEM_IN_ORDER, OTHER_ITEM_ID} == {IN_ORDER}
+    assert used - {ITEM_IN_ORDER, OTHER_ITEM_ID} == {CONVERSATION, IN_ORDER}
     assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan)}
 
 
