@@ -56,7 +56,7 @@ FIRST_POSITION: Final = Position(1)
 LAST_POSITION: Final = Position(2**63 - 1)
 _JSON_FIELDS: Final = frozenset({"tool_calls", "metadata", "parts"})
 _FORMAT: Final = re.compile(r"[!-~]+", re.ASCII)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Role(StrEnum):
@@ -413,12 +413,12 @@ def is_opening(message: Message) -> bool:
 
 def microseconds(at: datetime) -> Position:
     """Return a time as a position: microseconds since 1970."""
-    return Position((at - _EPOCH) // timedelta(microseconds=1))
+    return Position((at - EPOCH) // timedelta(microseconds=1))
 
 
 def uuid7(at: datetime) -> UUID:
     """Return a new UUID version 7 (RFC 9562), ordered by time to the millisecond."""
-    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (at - EPOCH) // timedelta(milliseconds=1)
     random = int.from_bytes(os.urandom(10))
     return UUID(
         int=(milliseconds & 0xFFFF_FFFF_FFFF) << 80

@@ -7,7 +7,12 @@ deletes is the latest.
 
 from typing import Final
 
-from chatkeep.adapters.piccolo.rows import MESSAGE_TYPES, array_parameters, message_columns
+from chatkeep.adapters.piccolo.rows import (
+    MESSAGE_TYPES,
+    array_parameters,
+    message_columns,
+    selected_columns,
+)
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.users import ERASE_TIMEOUT
 
@@ -76,11 +81,11 @@ WITH {_LOCKED}, given AS (SELECT {_GIVEN}), held AS (
   RETURNING {message_columns("m")}
 )
 SELECT locked.retain, locked.agrees, locked.revision, found.* FROM locked LEFT JOIN (
-  SELECT 'added' AS how, {message_columns("added")} FROM added
+  SELECT 'added' AS how, {selected_columns("added")} FROM added
   UNION ALL
-  SELECT 'edited', {message_columns("edited")} FROM edited
+  SELECT 'edited', {selected_columns("edited")} FROM edited
   UNION ALL
-  SELECT CASE WHEN held.differs THEN 'differs' ELSE 'equal' END, {message_columns("held")}
+  SELECT CASE WHEN held.differs THEN 'differs' ELSE 'equal' END, {selected_columns("held")}
   FROM held WHERE NOT EXISTS (SELECT FROM edited)
 ) AS found ON true""",
 )
@@ -107,10 +112,10 @@ WITH {_LOCKED}, latest AS (
   UPDATE conversations SET revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id AND EXISTS (SELECT FROM patched)
 )
-SELECT locked.retain, locked.agrees, locked.revision, true AS done, {message_columns("patched")}
+SELECT locked.retain, locked.agrees, locked.revision, true AS done, {selected_columns("patched")}
 FROM locked, patched
 UNION ALL
-SELECT locked.retain, locked.agrees, locked.revision, false, {message_columns("latest")}
+SELECT locked.retain, locked.agrees, locked.revision, false, {selected_columns("latest")}
 FROM locked, latest
 WHERE NOT EXISTS (SELECT FROM patched)""",
 )

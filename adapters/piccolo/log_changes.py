@@ -244,7 +244,7 @@ class LogChanges(LogEdits, BranchChanges):
         ids = [message.id for message in messages if message.id is not None]
         sought = [key_text(each) for each in ids if each not in set(suffix)]
         rows = await self._engine.fetch(STORED, ids=sought, user_id=user_id, share=0)
-        taken = {with_text(row["id"], row["text_id"]) for row in rows}
+        taken = {row["id"] for row in rows}
         for message_id in ids:
             if message_id in taken:
                 raise MessageIdTakenError(message_id)

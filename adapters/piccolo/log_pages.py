@@ -22,6 +22,7 @@ from chatkeep.adapters.piccolo.bounds import (
 from chatkeep.adapters.piccolo.rows import (
     MESSAGE_COLUMNS,
     message_columns,
+    selected_columns,
 )
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.context import MAX_HEAD
@@ -107,24 +108,27 @@ _COLUMNS: Final = {
 }
 
 
-def _rows(view: View, condition: str, order: Order, once: str = "true") -> str:
-    """Return the query for the first entries of a view under a condition, in that order.
-
-    `once` is a condition on no entry: if it is false, none is read.
-    """
+def _rows(view: View, condition: str, order: Order, limit: str = ":limit") -> str:
+    """Return the query for the first entries of a view under a condition, in that order."""
     of = _COLUMNS[view]
     messages = f"""
     SELECT {of.message}, {of.message_bytes} AS bytes FROM messages m
-    WHERE {_M} AND {once} AND m.{condition}
-    ORDER BY m.position {order.value} LIMIT :limit"""
+    WHERE {_M} AND m.{condition}
+    ORDER BY m.position {order.value} LIMIT {limit}"""
     if of.item is None:
         return messages
     return f"""({messages}
   ) UNION ALL (
     SELECT {of.item}, {of.item_bytes} FROM conversation_items i
-    WHERE {_I} AND {once} AND i.{condition}
-    ORDER BY i.position {order.value} LIMIT :limit
+    WHERE {_I} AND i.{condition}
+    ORDER BY i.position {order.value} LIMIT {limit}
   ) ORDER BY position {order.value} LIMIT :limit"""
+
+
+# A condition would be evaluated for each row.
+_LIMIT_OF_WHOLE: Final = (
+    "CASE WHEN c.branch IS NULL OR :whole::boolean THEN :limit::bigint ELSE 0 END"
+)
 
 
 # The position of the item, and whether it is one of several items of a message, which then comes
@@ -186,7 +190,7 @@ def _page(view: View, order: Order, bounds: str) -> str:
     return f"""
 SELECT c.branch, c.revision, {ends.found}{_COLUMNS[view].of_page()}
 FROM conversations c{ends.places}
-LEFT JOIN LATERAL ({_rows(view, start, order, "(c.branch IS NULL OR :whole::boolean)")}
+LEFT JOIN LATERAL ({_rows(view, start, order, _LIMIT_OF_WHOLE)}
 ) AS page ON {end}
 WHERE c.id = :conversation_id AND c.user_id = :user_id
 ORDER BY page.position {order.value}"""
@@ -272,7 +276,7 @@ def _end(columns: str, order: Order, limit: str) -> str:
 
 
 _OPENS: Final = "bool_and(h.role IN ('system', 'developer')) OVER (ORDER BY h.position) AS opens"
-_H: Final = f"{message_columns('h')}, h.original, h.bytes"
+_H: Final = f"{selected_columns('h')}, h.original, h.bytes"
 _NAMES: Final = ", ".join((*MESSAGE_COLUMNS, "original", "bytes"))
 
 PATH_WINDOW: Final = Statement(
@@ -288,7 +292,9 @@ SELECT {_IS_THERE}, (
   ) AS counted
 )::int AS message_count, c.revision, {
         within(
-            ":share::bigint", f"ends.opening, {message_columns('ends')}, ends.original", WHOLE_TEXTS
+            ":share::bigint",
+            f"ends.opening, {selected_columns('ends')}, ends.original",
+            WHOLE_TEXTS,
         )
     }
 FROM conversations c

@@ -27,6 +27,7 @@ from chatkeep.adapters.piccolo.rows import (
     PLAIN_COLUMNS,
     array_parameters,
     message_columns,
+    selected_columns,
 )
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.context import MAX_HEAD
@@ -190,7 +191,7 @@ def _ends() -> str:
 
 
 _OF_ENDS: Final = within(
-    ":share::bigint", f"ends.opening, {message_columns('ends')}, ends.original", WHOLE_TEXTS
+    ":share::bigint", f"ends.opening, {selected_columns('ends')}, ends.original", WHOLE_TEXTS
 )
 
 # A statement reads the state before it: the old messages and the old count.
@@ -318,11 +319,13 @@ GET_WHOLE: Final = Statement(
     "log.get_whole", f"SELECT {message_columns('m')}, m.original {_THE_MESSAGE}"
 )
 
+_OF_FOUND: Final = f"{selected_columns('found')}, found.original"
+
 # A row larger than `share` comes without its texts: it differs from all that it is compared with.
 STORED: Final = Statement(
     "log.stored",
     f"""
-SELECT {within(":share::bigint", f"{message_columns('found')}, found.original", WHOLE_TEXTS)} FROM (
+SELECT {within(":share::bigint", _OF_FOUND, WHOLE_TEXTS)} FROM (
   SELECT {message_columns("m")}, m.original, {whole_bytes("m", ":share::bigint")} AS bytes
   FROM messages m
   WHERE m.id = ANY(:ids::text[]::uuid[]) AND m.user_id = :user_id
