@@ -7,6 +7,7 @@ assistant message come directly after it, one for each call.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from operator import attrgetter
 from typing import Final, NamedTuple, Self
 
 from chatkeep.domain.json_sources import elements
@@ -20,6 +21,8 @@ MAX_HEAD: Final = 20
 """The number of system and developer messages at the start that a context always keeps."""
 
 _COUNTED: Final = 1_000
+
+_starts_context: Final = attrgetter("starts_context")
 
 
 def most_counted(limit: int) -> int:
@@ -54,9 +57,12 @@ class Window:
         message_count: int,
         revision: int,
     ) -> Self:
-        """Build a window from the opening messages and at least the last `limit` messages."""
-        tail = tuple([for_window(message) for message in latest[-limit:]])
-        head = [for_window(each) for each in opening if each.position < tail[0].position]
+        """Build a window from the opening messages and at least the last `limit` messages.
+
+        They have their originals only if a context needs them (`for_window`).
+        """
+        tail = tuple(latest[-limit:])
+        head = [each for each in opening if each.position < tail[0].position]
         return cls(tuple(head), tail, message_count, revision)
 
 
@@ -152,6 +158,7 @@ def select(
       backwards, until one does not fit together with its results.
     """
     room = _Room(max_chars, max_tokens)
+    is_bounded = max_chars is not None or max_tokens is not None
     truncated = window.message_count > len(window.head) + len(window.tail)
 
     head, tail = window.head, window.tail
@@ -162,8 +169,9 @@ def select(
         tail = tail[len(head) - len(window.head) :]
 
     starts_at, replaced = None, 0
-    if start := next((n for n in range(len(tail), 0, -1) if tail[n - 1].starts_context), 0):
-        starts_at, tail, truncated = tail[start - 1].id, tail[start - 1 :], False
+    if any(map(_starts_context, tail)):
+        start = max(n for n, message in enumerate(tail) if message.starts_context)
+        starts_at, tail, truncated = tail[start].id, tail[start:], False
         replaced = window.message_count - len(head) - len(tail)
 
     messages: list[Message] = []
@@ -183,7 +191,7 @@ def select(
 
     newest_first: list[Message] = []
     for unit in _units(tail):
-        if not room.take(unit.messages, unit.chars):
+        if is_bounded and not room.take(unit.messages, unit.chars):
             truncated = True
             break
         newest_first.extend(reversed(unit.messages))
@@ -222,7 +230,7 @@ def _units(messages: Sequence[Message]) -> Iterator[_Unit]:
             while results and at > 0 and messages[at - 1].role is Role.ASSISTANT:
                 at -= 1
             yield from _merge_turn(messages[at:end], results)
-        elif has_content(message):
+        elif message.content is not None or message.parts is not None:
             yield _Unit((message,), len(message.content or ""))
 
 

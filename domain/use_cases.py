@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
+from typing import Final
 
 from chatkeep.domain.branch_use_cases import BranchesPage, BranchMessagePage, BranchUseCases
 from chatkeep.domain.branches import Place
@@ -60,6 +62,8 @@ from chatkeep.domain.model import (
 from chatkeep.domain.ports import Clock, Conversations, Log, Users
 from chatkeep.domain.request_keys import keyed_conversation_id
 from chatkeep.domain.threads import run_aside
+
+_original: Final = attrgetter("original")
 
 
 @dataclass(frozen=True, slots=True)
@@ -631,7 +635,7 @@ async def _select(
     window: Window, max_chars: int | None, max_tokens: int | None, *, for_model: bool
 ) -> Context:
     """Return the context of a window. Large originals are read in a thread."""
-    if not for_model:
+    if not for_model or not (any(map(_original, window.tail)) or any(map(_original, window.head))):
         return select(window, max_chars=max_chars, max_tokens=max_tokens)
     size = sum(len(each.original or "") for each in (*window.head, *window.tail))
     return await run_aside(

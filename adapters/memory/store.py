@@ -77,9 +77,9 @@ class KeptConversation:
 
     def path(self, branch: BranchNumber | None) -> list[Entry]:
         """Return the entries on the path of a branch: None is the current one, `EVERY` all."""
-        tree = self.tree
         if branch == EVERY or (self.branches is None and branch in {None, MAIN}):
             return self.entries
+        tree = self.tree
         return self.within(tree.path(tree.current if branch is None else branch))
 
     def within(self, ranges: Sequence[Range]) -> list[Entry]:

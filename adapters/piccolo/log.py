@@ -53,7 +53,7 @@ from chatkeep.adapters.piccolo.rows import (
 )
 from chatkeep.adapters.piccolo.users import NO_USER
 from chatkeep.domain.branches import START, AtTip, Place, Range, Tree, contains
-from chatkeep.domain.context import MAX_HEAD, Window
+from chatkeep.domain.context import MAX_HEAD, Window, for_window
 from chatkeep.domain.errors import (
     BranchNotFoundError,
     ConversationIdTakenError,
@@ -268,7 +268,7 @@ class PiccoloLog(LogChanges):
             # or there are branches, or some messages are so large that not all may fit.
             ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
             return Appended(added, count, ends, revision, branch)
-        said = messages_in(added)
+        said = [for_window(message) for message in messages_in(added)]
         opening = [to_whole_message(row, conversation_id) for row in rows if row["opening"]]
         latest = [to_whole_message(row, conversation_id) for row in rows if row["opening"] is False]
         if len(opening) == rows[0]["count_before"]:

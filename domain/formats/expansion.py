@@ -3,6 +3,7 @@
 A UIMessage of the AI SDK holds several steps of an answer. For a model it becomes several messages.
 """
 
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -32,7 +33,7 @@ def expand(window: Window) -> Window:
     kept = chain.from_iterable(map(expand_message, window.tail[start:]))
     tail = (*window.tail[:start], *kept)
     added = len(head) + len(tail) - len(window.head) - len(window.tail)
-    return Window(head, tail, window.message_count + added)
+    return replace(window, head=head, tail=tail, message_count=window.message_count + added)
 
 
 def expand_message(message: Message) -> tuple[Message, ...]:

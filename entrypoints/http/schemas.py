@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -12,7 +12,7 @@ from chatkeep.domain.branch_use_cases import BranchMessage
 from chatkeep.domain.branches import After, AtTip, Place
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.originals import complete, read_original
-from chatkeep.domain.ids import of_conversation, parse_id, written_id
+from chatkeep.domain.ids import NamedId, of_conversation, parse_id, written_id
 from chatkeep.domain.model import (
     MAX_FORMAT_CHARS,
     MAX_TOKENS,
@@ -320,6 +320,10 @@ class ConversationOut(Struct, kw_only=True):
         )
 
 
+_NOTHING_RARE: Final = tuple(Message._field_defaults.values())
+_FIRST_RARE: Final = -len(_NOTHING_RARE)
+
+
 class MessageOut(Struct, kw_only=True):
     """A message as it is stored. Fields that are not required are left out where they are empty."""
 
@@ -347,23 +351,37 @@ class MessageOut(Struct, kw_only=True):
     @classmethod
     def from_domain(cls, message: Message) -> Self:
         """Return the message. It has its original if `message` was read with it."""
-        original = message.original
-        return cls(
-            id=written_id(message.id),
-            conversation_id=written_id(message.conversation_id),
+        # As `written_id`, without its calls: a page has many.
+        key: Any = message.id
+        within: Any = message.conversation_id
+        one = cls(
+            id=key.text if isinstance(key, NamedId) else key,
+            conversation_id=within.text if isinstance(within, NamedId) else within,
             role=message.role,
-            content=message.content if message.parts is None else Raw(message.parts),
+            content=message.content,
             tool_calls=None if message.tool_calls is None else Raw(message.tool_calls),
             tool_call_id=message.tool_call_id,
             name=message.name,
             metadata=Raw(message.metadata),
             created_at=message.created_at,
-            tokens=UNSET if message.tokens is None else message.tokens,
-            starts_context=message.starts_context or UNSET,
-            edited_at=UNSET if message.edited_at is None else message.edited_at,
-            format=UNSET if message.format is None else message.format,
-            original=UNSET if original is None else Raw(original),
         )
+        if message[_FIRST_RARE:] != _NOTHING_RARE:  # one comparison for all: most have none
+            one._add_rare(message)
+        return one
+
+    def _add_rare(self, message: Message) -> None:
+        if message.parts is not None:
+            self.content = Raw(message.parts)
+        if message.tokens is not None:
+            self.tokens = message.tokens
+        if message.starts_context:
+            self.starts_context = True
+        if message.edited_at is not None:
+            self.edited_at = message.edited_at
+        if message.format is not None:
+            self.format = message.format
+        if message.original is not None:
+            self.original = Raw(message.original)
 
 
 def on_branch(found: BranchMessage) -> MessageOut:

@@ -201,6 +201,15 @@ async def test_an_append_returns_the_same_context(alice: Caller) -> None:
         assert (answer["format"], answer["truncated"]) == (form, False)
 
 
+async def test_a_context_has_the_revision_of_its_conversation(alice: Caller) -> None:
+    conversation = await started(alice, sends(SAMPLES["an answer in two steps"]))
+    await alice.post(at(conversation, "messages"), json=says("and then?"))
+
+    found = await alice.get(at(conversation, "context"))
+
+    assert found.headers["etag"] == '"2"'
+
+
 async def test_a_context_says_whether_it_is_truncated(alice: Caller) -> None:
     conversation = await started(
         alice, sends(SAMPLES["a question"]), sends(SAMPLES["an answer in two steps"])
