@@ -10,7 +10,15 @@ from benchmarks.load import load
 from benchmarks.plan import Plan
 from benchmarks.planning import CONVERSATION, build_plan, plan
 from benchmarks.postgres import Server, measure_disk, vacuum
-from benchmarks.programs import CHATKEEP, PAGE, Conversation, Operation, history, listing
+from benchmarks.programs import (
+    CHATKEEP,
+    PAGE,
+    Conversation,
+    Operation,
+    appending,
+    history,
+    listing,
+)
 from benchmarks.results import Disk, Growth, Load, Ratio
 from benchmarks.scale import Scale
 from benchmarks.services import Service, running
@@ -18,6 +26,8 @@ from benchmarks.speed import create_database, sample
 
 WITHIN_TABLE: Final = 1.2
 ACROSS_TABLES: Final = 1.5
+ON_BRANCHES: Final = 1.3
+_BRANCHES: Final = 50
 _SHORT_PAGE: Final = 10
 _ACROSS: Final = (Operation.APPEND, Operation.HISTORY, Operation.CONTEXT)
 
@@ -34,6 +44,10 @@ def measure_growth(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
 
     long, short = fill_large("long", scale.long), fill_large("short", scale.short)
     [deep] = fill_large("deep", scale.deep)
+    branched, straight = (
+        fill_large("branched", scale.branched),
+        fill_large("straight", scale.branched),
+    )
     many, few = fill_large("many", scale.many), fill_large("few", scale.few)
     vacuum(large)
     small = create_database(CHATKEEP, server, "small")
@@ -74,6 +88,17 @@ def measure_growth(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
         measure(
             f"history, page {scale.deep_page:,} to page 1", WITHIN_TABLE, (one, first), (one, last)
         )
+        for at in branched:
+            _answer_again(one, at, straight=False)
+        for at in straight:
+            _answer_again(one, at, straight=True)
+        for operation in (Operation.HISTORY, Operation.CONTEXT):
+            measure(
+                f"{operation.value}, a conversation of {_BRANCHES} branches to one of none",
+                ON_BRANCHES,
+                (one, plan(CHATKEEP, operation, straight)),
+                (one, plan(CHATKEEP, operation, branched)),
+            )
         tables = f"{scale.large_table:,} messages in the table to {scale.small_table.rows:,}"
         for operation in _ACROSS:
             measure(
@@ -106,6 +131,16 @@ def _measure(
         on_much.append(load(*much, scale.growth_seconds, warm_up=warm_up))
     values = tuple(b.p50 / a.p50 for a, b in zip(on_little, on_much, strict=True))
     return Growth(name, on_little, on_much, Ratio(name, values, at_most=target))
+
+
+def _answer_again(service: Service, at: Conversation, *, straight: bool) -> None:
+    """Append questions with two answers each: the second one on a branch of it, or behind."""
+    with open_client(service) as calls:
+        for number in range(_BRANCHES - 1):
+            [question] = calls.call(appending(at, f"question {number}"))["messages"]
+            calls.call(appending(at, f"an answer to {number}"))
+            after = None if straight else question["id"]
+            calls.call(appending(at, f"another answer to {number}", after=after))
 
 
 def _plan_latest(conversations: Sequence[Conversation]) -> Plan:

@@ -79,6 +79,12 @@ def history(at: Conversation, *, limit: int, order: str, cursor: str | None = No
     return Call("GET", path, bearer(at.user_id), limit)
 
 
+def appending(at: Conversation, text: str, *, after: str | None = None) -> Call:
+    """Return chatkeep's call that appends one message, perhaps on a new branch after another."""
+    body = _message(text) if after is None else {**_message(text), "after": after}
+    return Call("POST", f"/v1/conversations/{at.id}/messages", bearer(at.user_id), 1, _json(body))
+
+
 def listing(user: Conversation, *, limit: int) -> Call:
     """Return chatkeep's call for the latest conversations. The user must have `limit` of them."""
     return Call("GET", f"/v1/conversations?limit={limit}", bearer(user.user_id), limit)

@@ -31,6 +31,8 @@ class Scale:
     deep: Shape
     """One conversation with at least `deep_page` pages."""
     deep_page: int
+    branched: Shape
+    """Conversations that get branches, and as many that get the same messages without."""
     many: Shape
     """A user with many conversations."""
     few: Shape
@@ -59,6 +61,7 @@ FULL: Final = Scale(
     short=Shape(100, 10, 10),
     deep=Shape(1, 1, 20_100),
     deep_page=1_000,
+    branched=Shape(5, 2, 10),
     many=Shape(1, 100_000, 0),
     few=Shape(1, 100, 0),
     small_table=Shape(20, 10, 50),
@@ -79,6 +82,7 @@ QUICK: Final = Scale(
     short=Shape(100, 10, 10),
     deep=Shape(1, 1, 2_010),
     deep_page=100,
+    branched=Shape(2, 2, 10),
     many=Shape(1, 10_000, 0),
     few=Shape(1, 100, 0),
     small_table=Shape(4, 10, 25),

@@ -73,10 +73,28 @@ def test_the_example_for_the_npm_package_runs(url: str) -> None:
 @pytest.mark.timeout(600)
 def test_the_examples_of_the_readme_run(url: str) -> None:
     [in_python] = examples("python", url, README)
-    [in_typescript] = examples("ts", url, README)
+    in_typescript, _ = examples("ts", url, README)
 
     said = output(python("current"), "-c", in_python, folder=FOLDER, url=url)
     assert said == "user Is there soup?\n"
 
     command = ("node", "--input-type=module", "--eval", in_typescript)
     assert output(*command, folder=node_folder(), url=url) == said
+
+
+PAGE = """
+const id = "a chat/1", token = process.env.TOKEN, useChat = ({ messages }) => ({ messages });
+const message = { id: "m-1", role: "user", parts: [{ type: "text", text: "Is there soup?" }] };
+"""
+AGAIN = """
+const again = await fetch(`${chat}/messages?format=ai-sdk`, { headers });
+console.log(messages.length, (await again.text()).includes(JSON.stringify(message)));
+"""
+
+
+@pytest.mark.timeout(600)
+def test_the_example_for_the_ai_sdk_keeps_the_messages_of_a_page(url: str) -> None:
+    _, code = examples("ts", url, README)
+
+    command = ("node", "--input-type=module", "--eval", PAGE + code + AGAIN)
+    assert output(*command, folder=node_folder(), url=url) == "0 true\n"
