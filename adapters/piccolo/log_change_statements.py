@@ -215,7 +215,8 @@ WITH {_LOCKED}, before AS (
   SELECT moved.id, moved.user_id, :key, :digest, moved.first, moved.first + :messages - 1, :at
   FROM moved WHERE :key::text IS NOT NULL
 )
-SELECT {_PLACE} AS place, suffix.ids, suffix.text_ids, locked.retain, locked.agrees, locked.branch,
+SELECT {_PLACE} AS place, suffix.ids::text[], suffix.text_ids,
+       locked.retain, locked.agrees, locked.branch,
        {_IS_FULL} AS is_full, {_GONE} AS deleted, moved.message_count, moved.first,
        coalesce(moved.revision, locked.revision) AS revision,
        locked.revision <> before.revision AS late

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 import asyncpg
 
@@ -169,9 +170,10 @@ class LogChanges(LogEdits, BranchChanges):
             raise MessageNotFoundError(after)  # type: ignore[arg-type] # None has a place
         if row["late"]:
             raise GoneError(changed_too_often)
-        if before := await self._replaced_before(place, row["ids"], messages, key):
+        ids = [MessageId(UUID(each)) for each in row["ids"]]
+        if before := await self._replaced_before(place, ids, messages, key):
             return replace(before, revision=revision_after(before.revision, expected))
-        found = map(with_text, row["ids"], row["text_ids"] or ())
+        found = map(with_text, ids, row["text_ids"] or ())
         check_suffix([MessageId(each) for each in found], suffix)
         await self._check_free(user_id, messages, suffix)
         if row["is_full"] and row["retain"]:

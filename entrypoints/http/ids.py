@@ -37,6 +37,7 @@ OwnId = Annotated[
 GivenId = Annotated[str, Meta(extra_json_schema=ID_SCHEMA)]
 StoredId = Annotated[str, Meta(description="a UUID, or the text that you chose")]
 
+_LONG_SEGMENT: Final = 1_024
 _CONVERSATION: Final = "conversation_id"
 _MESSAGE: Final = "message_id"
 _HEX_PAIRS: Final = frozenset(
@@ -57,8 +58,9 @@ class EncodedPaths:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == ScopeType.HTTP:
             raw_path = scope["raw_path"]
-            if len(raw_path) > MAX_PATH_BYTES:  # `check_size` refuses it, if there is such a route
-                scope["path"] = scope["path"][:MAX_PATH_BYTES]
+            if len(raw_path) > MAX_PATH_BYTES:  # `check_path_size` refuses it at its route
+                short = (segment[:_LONG_SEGMENT] for segment in scope["path"].split("/"))
+                scope["path"] = "/".join(short)[:MAX_PATH_BYTES]
             elif b"%" in raw_path:
                 root_path = scope.get("root_path", "")  # Litestar removes it, as it is
                 segments = raw_path.removeprefix(root_path.encode()).split(b"/")

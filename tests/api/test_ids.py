@@ -356,6 +356,9 @@ async def test_a_path_that_is_too_long_is_refused(alice: Caller) -> None:
             414,
             "path-too-long",
         )
+    # As much as the path is cut for its route, it is still that of a message to append.
+    long = await alice.post(f"{CONVERSATIONS}/{'x' * 9_000}/messages", json=says("a"))
+    refused(long, 414, "path-too-long")
     answer = await alice.get(f"{OPENAI}/{'x' * 9_000}/items")
     assert (answer.status_code, answer.json()["error"]["code"]) == (414, "path_too_long")
 

@@ -1,6 +1,7 @@
 """No request leaves anything behind on its connection: a pooler may give it to anybody next."""
 
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -110,9 +111,12 @@ async def use_everything(caller: ChatBackend) -> set[str]:
     await call("GET", f"{one}/messages?cursor={{cursor}}", conversation_id=at, cursor=cursor)
     for query in ("order=desc", f"after={first['id']}", f"before={first['id']}"):
         await call("GET", f"{one}/messages?{query}", conversation_id=at)
-    for method in ("GET", "DELETE"):
-        path = f"{one}/messages/{{message_id}}"
-        await call(method, path, conversation_id=at, message_id=first["id"])
+    path = f"{one}/messages/{{message_id}}"
+    await call("PUT", path, {**first, "content": "hi"}, conversation_id=at, message_id=first["id"])
+    await call("PATCH", path, {"tokens": 1}, conversation_id=at, message_id=first["id"])
+    await call("GET", path, conversation_id=at, message_id=first["id"])
+    await use_branches(call, one, at, first["id"])
+    await call("DELETE", path, conversation_id=at, message_id=first["id"])
 
     native = at
     one = "/openai/v1/conversations/{conversation_id}"
@@ -133,6 +137,26 @@ async def use_everything(caller: ChatBackend) -> set[str]:
     await call("PUT", "/v1/users/{user_id}", user_id="alice")
     await call("DELETE", "/v1/users/{user_id}", user_id="alice")
     return called
+
+
+async def use_branches(call: Callable[..., Awaitable[str]], one: str, at: str, first: str) -> None:
+    """Branch after the message `first`, read both branches and delete what is behind."""
+    other = said()
+    await call("POST", f"{one}/messages", {**other, "after": first}, conversation_id=at)
+    await call("GET", f"{one}/branches", conversation_id=at)
+    path = f"{one}/messages/{{message_id}}/siblings"
+    await call("GET", path, conversation_id=at, message_id=other["id"])
+    for query in ("branch=0", "branch=all"):
+        await call("GET", f"{one}/messages?{query}", conversation_id=at)
+    await call("GET", f"{one}/context?branch=0", conversation_id=at)
+    body = {"after": other["id"], "expected": [], "messages": [said()]}
+    await call("PUT", f"{one}/messages", body, conversation_id=at)
+    await call("DELETE", f"{one}/messages?after={other['id']}", conversation_id=at)
+    await call("POST", f"{one}/fork", {}, conversation_id=at)
+    await call(
+        "PATCH", f"{one}/branches/{{number}}", {"is_current": True}, conversation_id=at, number=0
+    )
+    await call("DELETE", f"{one}/branches/{{number}}", conversation_id=at, number=1)
 
 
 def said() -> dict[str, str]:
