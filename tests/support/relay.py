@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import Self
 from urllib.parse import quote
 
@@ -267,6 +268,20 @@ def once(condition: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
         return found
 
     return holds
+
+
+@dataclass
+class Unlucky:
+    """A condition that holds for some of the queries, at random, and counts them."""
+
+    dice: Random
+    share: float
+    count: int = 0
+
+    def __call__(self, request: bytes) -> bool:
+        found = request[:1] == b"B" and self.dice.random() < self.share
+        self.count += found
+        return found
 
 
 def _break(writer: asyncio.StreamWriter) -> None:

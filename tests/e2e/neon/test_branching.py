@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.neon.service import ChatBackend, service
-from tests.support.relay import Relay, once
+from tests.support.relay import Relay, Unlucky, once
 
 WRITERS = 4
 MOST_BRANCHES = 12
@@ -139,15 +139,7 @@ async def test_random_changes_of_branches_over_a_network_that_breaks_are_each_ma
     relay: Relay,
     full: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    dice = Random(11)
-    cuts = 0
-
-    def unlucky(request: bytes) -> bool:
-        nonlocal cuts
-        found = request[:1] == b"B" and dice.random() < 0.07
-        cuts += found
-        return found
-
+    unlucky = Unlucky(Random(11), 0.07)
     async with service(relay.url()) as caller:
         writers = [Writer(caller, Random(number)) for number in range(WRITERS)]
         for writer in writers:
@@ -162,4 +154,4 @@ async def test_random_changes_of_branches_over_a_network_that_breaks_are_each_ma
         relay.cut_when(None)
         for writer in writers:
             await writer.check()
-    assert cuts > 5
+    assert unlucky.count > 5

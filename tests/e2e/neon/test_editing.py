@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.neon.service import ChatBackend, service
 from tests.support.postgres import connect_args
-from tests.support.relay import Relay, once
+from tests.support.relay import Relay, Unlucky, once
 
 LOST = b"the lost one"
 LOST_TEXT = LOST.decode()
@@ -160,15 +160,7 @@ async def test_random_changes_over_a_network_that_breaks_are_each_made_once(
     database_url: str,
     full: bool,  # noqa: FBT001 - a fixture
 ) -> None:
-    dice = Random(7)
-    cuts = 0
-
-    def unlucky(request: bytes) -> bool:
-        nonlocal cuts
-        found = request[:1] == b"B" and dice.random() < 0.1
-        cuts += found
-        return found
-
+    unlucky = Unlucky(Random(7), 0.1)
     async with service(relay.url()) as caller:
         writers = [Writer(caller, Random(number)) for number in range(WRITERS)]
         for writer in writers:
@@ -188,4 +180,4 @@ async def test_random_changes_over_a_network_that_breaks_are_each_made_once(
         for writer in writers:
             await writer.check(connection)
         await connection.close()
-    assert cuts > 10
+    assert unlucky.count > 10
