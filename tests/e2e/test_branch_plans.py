@@ -98,7 +98,8 @@ async def test_a_page_of_a_branch_reads_a_few_ranges(  # noqa: PLR0913, PLR0917 
     )
 
     assert read(plan, "messages") <= LIMIT + 4
-    assert read(plan, "conversation_branches") <= 50
+    # Before version 18, Postgres rounds the rows of a loop: none of the last one counts as one.
+    assert read(plan, "conversation_branches") <= 50 + 1
 
 
 @pytest.mark.parametrize(("conversation_id", "branch"), [(MANY, 2_000), (MANY, 0), (NESTED, 49)])
