@@ -219,7 +219,8 @@ class Log(Branches, Protocol):
     """The logs of conversations: one ordered list of entries for each.
 
     The original of a message comes back byte for byte. Results of `create` and `append` have it;
-    pages only in `View.ORIGINALS` and `View.WHOLE`, windows never.
+    pages only in `View.ORIGINALS` and `View.WHOLE`, windows only where a context is made from it
+    (`domain.context.for_window`).
 
     An entry that is both a message and an item is one entry: deleting it deletes both.
     """

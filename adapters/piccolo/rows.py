@@ -37,7 +37,6 @@ ESCAPE: Final = "\ufdd0"
 _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _ROLES: Final = {role.value: role for role in Role}
 _STATUSES: Final = {status.value: status for status in Status}
-_NOTHING_RARE: Final = (None, None, None, None, None)
 
 # Makes a named tuple in a quarter of the time of its constructor.
 new_tuple: Final = tuple.__new__
@@ -52,6 +51,7 @@ _RARE: Final[Mapping[str, str]] = {
     "format": "{}",
     "text_id": "{}",
 }
+_NOTHING_RARE: Final = (None,) * len(_RARE)
 _NAMES: Final = column_names(Messages, without=["user_id", "item_id", "item", "original", *_RARE])
 MESSAGE_COLUMNS: Final = (*_NAMES, "rare")
 """Those that `to_message` reads, from a query that selects `message_columns`."""
