@@ -8,6 +8,7 @@ The current branch is the one that is being written: its last range is open. So 
 know nothing about branches, and a conversation without any costs nothing.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -99,6 +100,11 @@ class Tree:
     revision: int = field(default=FIRST_REVISION, compare=False)
     """That of the conversation when this was read."""
 
+    _written: list[tuple[Range, BranchNumber]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+    """All ranges in order, each with its branch: filled when `writer` first needs it."""
+
     @classmethod
     def linear(cls, last_position: Position, created_at: datetime) -> Self:
         """Return the tree of a conversation that never branched."""
@@ -140,8 +146,16 @@ class Tree:
 
     def writer(self, position: Position) -> BranchNumber:
         """Return the branch that wrote the entry at a position."""
-        wrote = (each.number for each in self.branches.values() if each.wrote(position))
-        return next(wrote, self.current)
+        if not self._written:  # a page asks for each of its messages
+            self._written.extend(
+                sorted(
+                    (part, each.number) for each in self.branches.values() for part in each.ranges
+                )
+            )
+        at = bisect_right(self._written, position, key=_first) - 1
+        if at >= 0 and position <= self._written[at][0].last:
+            return self._written[at][1]
+        return self.current
 
     def may_end_at(self, position: Position) -> list[BranchNumber]:
         """Return the branches that an append after this position may continue, the first best."""
@@ -287,6 +301,10 @@ class Tree:
         return replace(
             branch, ranges=_merge((*branch.ranges, Range(Position(self.last_position + 1))))
         )
+
+
+def _first(written: tuple[Range, BranchNumber]) -> Position:
+    return written[0].first
 
 
 def clip(
