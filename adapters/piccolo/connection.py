@@ -25,11 +25,16 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg is u
     idle_since: float
 
     def is_reusable(self) -> bool:
-        """Return whether it can be reused at once: no open transaction, no pending cancellation."""
+        """Return whether it can be reused at once: no open transaction, no pending cancellation.
+
+        If BEGIN was cancelled before the server ran it, only asyncpg believes in a transaction, and
+        would start the next one with SAVEPOINT.
+        """
         return not (
             self.is_closed()
             or self._protocol._is_cancelling()  # noqa: SLF001 - as asyncpg's own pool does
             or self.is_in_transaction()
+            or self._top_xact is not None
         )
 
     async def wait_for_cancellation(self, timeout: float) -> None:  # noqa: ASYNC109 - asyncpg's way

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from chatkeep.adapters.piccolo.connection import PooledConnection
 from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT
 from chatkeep.adapters.piccolo.engine import MAX_CONNECTIONS, Engine
 from chatkeep.adapters.piccolo.retries import Timing
@@ -232,6 +233,24 @@ async def test_cancelled_transactions_leave_the_pool_whole(
     async with postgres.pool(database_url) as engine:
         for _ in range(100 if full else 5):
             await asyncio.gather(*(cancelled(engine) for _ in range(30)))
+        await assert_whole(engine)
+
+
+async def test_a_transaction_cancelled_before_the_server_began_it_leaves_the_pool_whole(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    async with postgres.pool(database_url) as engine:
+        await postgres.query(engine, "SELECT")
+        with monkeypatch.context() as patch:
+            patch.setattr(PooledConnection, "execute", cancelled)
+            with pytest.raises(asyncio.CancelledError):
+                async with engine.transaction():
+                    pass
+        async with engine.transaction():
+            await postgres.query(engine, "SELECT")
         await assert_whole(engine)
 
 
