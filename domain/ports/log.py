@@ -1,30 +1,12 @@
-"""The ports: the interfaces that the use cases need, and the promises that every adapter keeps.
+"""The port to the logs of conversations."""
 
-All stores keep these promises:
-
-- Every call names the user. Data of other users is treated as if it did not exist.
-- Each call is atomic, also if several processes make it at once.
-- An id that is a text (`domain.ids.NamedId`) comes back as it was given. It is found by its key.
-- Returned values are snapshots: later changes of the store do not change them.
-- Every change of a conversation or of its log raises the conversation's `revision`.
-- A change with `expected` changes nothing, and raises `RevisionConflictError`, unless the
-  conversation has that revision at the moment of the change. Other errors come before this one,
-  and a call that has nothing to change succeeds.
-- A page ends before its texts and JSON exceed about `max_bytes` bytes, but it has at least one
-  element if there is any. `more` is true if `limit` or `max_bytes` left out elements.
-- A store that cannot answer now raises `StoreUnavailableError`; the caller may repeat the call.
-"""
-
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
-from chatkeep.domain.branches import Place, Range, Tree
+from chatkeep.domain.branches import Place, Tree
 from chatkeep.domain.context import Window
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
-from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort
-from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import (
     Appended,
@@ -38,7 +20,6 @@ from chatkeep.domain.log import (
 )
 from chatkeep.domain.model import (
     BranchNumber,
-    Changes,
     Conversation,
     ConversationId,
     Message,
@@ -46,173 +27,10 @@ from chatkeep.domain.model import (
     NewMessage,
     Order,
     Position,
-    Status,
-    Usage,
     UserId,
 )
-from chatkeep.domain.pages import NO_BOUND, Page
-
-MAX_NAMED: Final = 5
-"""The most conversations on hold that an error about an erasure names."""
-
-
-class Clock(Protocol):
-    def now(self) -> datetime:
-        """Return the time in UTC, to the microsecond. It may stand still or jump back."""
-        ...
-
-
-class Users(Protocol):
-    async def add(self, user_id: UserId) -> bool:
-        """Add the user if they do not exist. Return whether they are new.
-
-        Raises `UserNotProvisionedError` if the users table does not accept them.
-        """
-        ...
-
-    async def usage(self, user_id: UserId) -> Usage:
-        """Return how much the user has stored: zeros for an unknown user."""
-        ...
-
-    async def erasable(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
-        """Return or raise what `erase` would now, without deleting anything."""
-        ...
-
-    async def erase(self, user_id: UserId, *, even_retained: bool = False) -> Usage | None:
-        """Delete the user and everything they own. Return the deleted usage; None if unknown.
-
-        Raises `UserRetainedError`, and deletes nothing, while one of their conversations is on
-        hold, unless `even_retained`.
-        """
-        ...
-
-
-class Conversations(Protocol):
-    async def get_or_create(self, conversation: Conversation, *, provision: bool) -> Created:
-        """Return the user's conversation with that id, or store this one, which has no messages.
-
-        Raises `UserNotProvisionedError` like `Log.create`.
-        """
-        ...
-
-    async def get(self, user_id: UserId, conversation_id: ConversationId) -> Conversation:
-        """Return the conversation, or raise `ConversationNotFoundError`."""
-        ...
-
-    async def list(
-        self,
-        user_id: UserId,
-        *,
-        status: Status | None,
-        after: LastSeen | None,
-        limit: int,
-        max_bytes: int = NO_BOUND,
-    ) -> Page[Conversation]:
-        """Return at most `limit` conversations, by latest activity and id, both descending.
-
-        `status` and `after`, if given, restrict the list to that status and to later elements.
-        """
-        ...
-
-    async def find(  # noqa: PLR0913 - each is one independent part of the question
-        self,
-        user_id: UserId,
-        wanted: Filter,
-        *,
-        sort: Sort = Sort.UPDATED,
-        after: LastSeen | None,
-        limit: int,
-        max_read: int,
-        max_bytes: int = NO_BOUND,
-    ) -> Found:
-        """Return at most `limit` conversations that match, by that time and id, both descending.
-
-        By `updated_at`, it reads at most about `max_read` conversations after `after`, whether they
-        match or not. If it stops there, it returns what it found, and `next`: following `next` to
-        its end finds every match once. By `created_at`, it reads all conversations within the times
-        of `wanted`, and raises `InvalidValueError` if these are more than `max_read`.
-        A value of `wanted.metadata` matches an equal string, and the number, boolean or null that
-        the same text is in JSON; numbers are compared by value.
-        """
-        ...
-
-    async def count(self, user_id: UserId, wanted: Filter, *, max_read: int) -> MatchCount:
-        """Count the conversations that match.
-
-        If more than `max_read` are within the times of `wanted`, it counts among the `max_read`
-        with the latest activity, and the count is not exact.
-        """
-        ...
-
-    async def change(
-        self,
-        user_id: UserId,
-        conversation_id: ConversationId,
-        changes: Changes,
-        *,
-        expected: int | None = None,
-    ) -> Conversation:
-        """Apply the changes and return the conversation, or raise `ConversationNotFoundError`."""
-        ...
-
-    async def delete(
-        self, user_id: UserId, conversation_id: ConversationId, *, expected: int | None = None
-    ) -> None:
-        """Delete the conversation with everything in it.
-
-        Raises `ConversationNotFoundError`; `RetainedError` while it is on hold.
-        """
-        ...
-
-
-class Branches(Protocol):
-    """The branches of logs. A conversation that never branched has one, `branches.MAIN`."""
-
-    async def tree(self, user_id: UserId, conversation_id: ConversationId) -> Tree:
-        """Return all branches of the conversation. Raises `ConversationNotFoundError`."""
-        ...
-
-    async def ends(
-        self,
-        user_id: UserId,
-        conversation_id: ConversationId,
-        paths: Sequence[Sequence[Range]],
-        order: Order,
-    ) -> Sequence[tuple[Position, MessageId] | None]:
-        """Return the first message of each path in `order`; None for a path without messages."""
-        ...
-
-    async def change_branches(
-        self,
-        user_id: UserId,
-        conversation_id: ConversationId,
-        change: Callable[[Tree], Tree],
-        *,
-        expected: int | None = None,
-    ) -> Tree:
-        """Replace the branches with what `change` makes of them, and return that.
-
-        `change` keeps every branch, and may be called several times. It is not activity:
-        `updated_at` stays the same. Raises `ConversationNotFoundError`, and what `change` raises.
-        """
-        ...
-
-    async def delete_branch(
-        self,
-        user_id: UserId,
-        conversation_id: ConversationId,
-        number: BranchNumber,
-        *,
-        expected: int | None = None,
-    ) -> int:
-        """Delete a branch with the entries that no other branch shares (`Tree.remove`).
-
-        Return the revision of the conversation.
-
-        Raises `ConversationNotFoundError`, `BranchNotFoundError`; `BranchIsCurrentError` for the
-        current branch; `RetainedError` while the conversation is on hold.
-        """
-        ...
+from chatkeep.domain.pages import NO_BOUND
+from chatkeep.domain.ports.branches import Branches
 
 
 class Log(Branches, Protocol):
@@ -484,55 +302,3 @@ class Log(Branches, Protocol):
         nothing to delete.
         """
         ...
-
-
-class Sweeps(Protocol):
-    """Sweeps over every user's conversations. One on hold (`retain`) is never deleted.
-
-    Calls that change conversations check again, at the moment of the change, that each is still
-    idle and not on hold, and skip those that another transaction is changing.
-    Raises `StoreUnavailableError` when the store cannot answer; the same call may be made again.
-    """
-
-    async def count(self, cutoffs: Cutoffs) -> SweepResult:
-        """Return what a sweep would do now, and how many on hold it would skip."""
-        ...
-
-    async def to_delete(self, before: datetime, *, limit: int) -> Sequence[IdleConversation]:
-        """Return up to `limit` conversations of any status idle since before then, in any order."""
-        ...
-
-    async def to_archive(self, before: datetime, *, limit: int) -> Sequence[IdleConversation]:
-        """Return up to `limit` active conversations idle since before then, in any order."""
-        ...
-
-    async def delete(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
-        """Delete those that are still idle since before then, with everything in them."""
-        ...
-
-    async def archive(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
-        """Archive those that are still active and idle since before then."""
-        ...
-
-
-class SweepSchedule(Protocol):
-    """Records the daily sweeps of the service, so that only one process runs each."""
-
-    async def claim(self, due: datetime, at: datetime) -> bool:
-        """Claim the sweep due at `due`. Return False if another process already claimed it."""
-        ...
-
-    async def finish(self, due: datetime, at: datetime, swept: SweepResult) -> None:
-        """Record the result of the sweep due at `due`, which ended at `at`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
-    """All the ports that one adapter keeps data behind, over the same data."""
-
-    users: Users
-    conversations: Conversations
-    log: Log
-    sweeps: Sweeps
-    sweep_schedule: SweepSchedule
