@@ -6,8 +6,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from chatkeep.domain.branch_use_cases import BranchSummary, Sibling
 from chatkeep.domain.ids import written_id
+from chatkeep.entrypoints.http.field_schemas import Moment, NextCursor, Title, WrittenBy
 from chatkeep.entrypoints.http.ids import GivenId, OwnId, StoredId
-from chatkeep.entrypoints.http.schemas import Moment, NextCursor, Title, WrittenBy
 
 _OBJECT: Final = {"type": "object"}
 Number = Annotated[int, Meta(description="the number of the branch; 0 is the first one")]

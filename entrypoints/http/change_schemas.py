@@ -7,9 +7,10 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from chatkeep.domain import model
 from chatkeep.domain.editing import MessagePatch, Replaced, Truncated
 from chatkeep.domain.model import JsonText, Limits
+from chatkeep.entrypoints.http.field_schemas import Tokens
 from chatkeep.entrypoints.http.ids import GivenId
 from chatkeep.entrypoints.http.json_documents import parse_metadata
-from chatkeep.entrypoints.http.schemas import MessageOut, NewMessage, Tokens
+from chatkeep.entrypoints.http.message_schemas import MessageOut, NewMessage
 
 MergePatch = Annotated[
     Raw,

@@ -22,23 +22,19 @@ from chatkeep.entrypoints.http.change_schemas import (
     ReplaceMessages,
     TruncatedOut,
 )
-from chatkeep.entrypoints.http.idempotency import PARAMETER as IDEMPOTENCY_KEY
-from chatkeep.entrypoints.http.ids import ID_SCHEMA
-from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
-from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
-from chatkeep.entrypoints.http.schemas import (
-    Append,
-    Appended,
+from chatkeep.entrypoints.http.conversation_schemas import (
     ConversationPage,
     CreateConversation,
     CreatedConversation,
-    MessagePage,
     PatchConversation,
     PutConversation,
-    UIMessagePage,
-    UsageOut,
-    UserOut,
 )
+from chatkeep.entrypoints.http.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from chatkeep.entrypoints.http.ids import ID_SCHEMA
+from chatkeep.entrypoints.http.message_schemas import Append, Appended, MessagePage, UIMessagePage
+from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
+from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
+from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut
 from chatkeep.entrypoints.settings import Settings
 
 _SCHEMAS: Final = "#/components/schemas/"

@@ -19,6 +19,7 @@ from chatkeep.entrypoints.http.branch_schemas import (
     SiblingOut,
     Siblings,
 )
+from chatkeep.entrypoints.http.conversation_schemas import ConversationOut
 from chatkeep.entrypoints.http.json_documents import parse_metadata
 from chatkeep.entrypoints.http.preconditions import (
     ETAG_HEADER,
@@ -30,7 +31,6 @@ from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.message_changes import MessagePath
 from chatkeep.entrypoints.http.routes.parameters import BranchPath, ConversationPath, Cursor, Limit
-from chatkeep.entrypoints.http.schemas import ConversationOut
 
 
 def branch_routes(chatkeep: Chatkeep) -> Router:

@@ -16,11 +16,15 @@ from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import require_user
 from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.conversation_schemas import (
+    ConversationOut,
+    ConversationPage,
+    CountOut,
+)
 from chatkeep.entrypoints.http.cursors import ConversationsCursor, FilteredCursor
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.routes.parameters import Cursor, Limit
 from chatkeep.entrypoints.http.routing import OBJECTS, read_object
-from chatkeep.entrypoints.http.schemas import ConversationOut, ConversationPage, CountOut
 
 _Time: Final = Annotated[datetime, Meta(tz=True)]
 _TIME: Final[dict[str, Any]] = {"format": "date-time"}

@@ -12,8 +12,16 @@ from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.auth.identity import Caller, IdentityError
 from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.conversation_schemas import (
+    ConversationOut,
+    CreateConversation,
+    CreatedConversation,
+    PatchConversation,
+    PutConversation,
+)
 from chatkeep.entrypoints.http.idempotency import read_key
 from chatkeep.entrypoints.http.json_documents import parse_metadata
+from chatkeep.entrypoints.http.message_schemas import MessageOut, to_domain
 from chatkeep.entrypoints.http.preconditions import (
     ETAG_HEADER,
     UNCHANGED,
@@ -25,15 +33,6 @@ from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.conversation_list import list_route
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
-from chatkeep.entrypoints.http.schemas import (
-    ConversationOut,
-    CreateConversation,
-    CreatedConversation,
-    MessageOut,
-    PatchConversation,
-    PutConversation,
-    to_domain,
-)
 
 
 def conversation_routes(chatkeep: Chatkeep) -> Router:

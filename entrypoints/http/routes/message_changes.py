@@ -23,13 +23,13 @@ from chatkeep.entrypoints.http.change_schemas import (
 )
 from chatkeep.entrypoints.http.idempotency import read_key
 from chatkeep.entrypoints.http.ids import message_in_query, parse_message_id
+from chatkeep.entrypoints.http.message_schemas import MessageOut, NewMessage, to_domain
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.preconditions import ETAG_HEADER, read_expected
 from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 from chatkeep.entrypoints.http.routing import TEXTS
-from chatkeep.entrypoints.http.schemas import MessageOut, NewMessage, to_domain
 
 MessagePath = FromPath[Annotated[UUID, Parameter(description="which message")]]
 

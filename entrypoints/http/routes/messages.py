@@ -20,6 +20,14 @@ from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.cursors import BranchCursor, MessagesCursor
 from chatkeep.entrypoints.http.idempotency import read_key
 from chatkeep.entrypoints.http.ids import message_in_query
+from chatkeep.entrypoints.http.message_schemas import (
+    Append,
+    Appended,
+    MessageOut,
+    MessagePage,
+    UIMessagePage,
+    on_branch,
+)
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.model_formats import (
     ModelContext,
@@ -46,14 +54,6 @@ from chatkeep.entrypoints.http.routes.parameters import (
     read_branch,
 )
 from chatkeep.entrypoints.http.routing import TEXTS
-from chatkeep.entrypoints.http.schemas import (
-    Append,
-    Appended,
-    MessageOut,
-    MessagePage,
-    UIMessagePage,
-    on_branch,
-)
 
 WARNING_HEADER: Final = "Chatkeep-Warning"
 

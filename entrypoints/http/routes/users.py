@@ -17,7 +17,7 @@ from chatkeep.entrypoints.http.auth.authentication import (
 )
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.problems import problems
-from chatkeep.entrypoints.http.schemas import UsageOut, UserOut
+from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut
 
 _BEFORE_USER_ID: Final = b"/v1/users/"
 
