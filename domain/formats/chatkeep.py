@@ -12,59 +12,36 @@ no `content`.
 The readers of all other formats build such a document, and let it be read here.
 """
 
-import json
 from collections import Counter
-from datetime import datetime
 from typing import Any, Final
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.branches import BRANCH, BRANCHES, take_branches
+from chatkeep.domain.formats.chatkeep_messages import EXTRAS, read_choice, read_entry
 from chatkeep.domain.formats.codec import (
     NO_ORIGINALS,
     WHOLE,
     Document,
-    Embed,
-    EntryWriter,
     Line,
     Originals,
-    check_objects,
     expect,
     get_optional,
     get_required,
     objects,
     path,
 )
-from chatkeep.domain.formats.openai_items import ParsedItem, parse_item
 from chatkeep.domain.formats.values import parse_time, read_id, read_time, write_time
-from chatkeep.domain.ids import parse_id, written_id
-from chatkeep.domain.items import ItemText, message_id_in
-from chatkeep.domain.json_fields import (
-    check_json,
-    check_original,
-    json_text,
-    metadata_text,
-    stable_json,
-    tool_calls_text,
-)
-from chatkeep.domain.json_sources import object_sources, write_object
-from chatkeep.domain.log import Entry, NewEntry
+from chatkeep.domain.ids import parse_id
+from chatkeep.domain.json_fields import json_text, metadata_text, stable_json
 from chatkeep.domain.model import (
-    EMPTY_OBJECT,
     FIRST_REVISION,
     MAX_REVISION,
-    Conversation,
     ConversationId,
     ForkedFrom,
     JsonText,
-    Message,
-    MessageId,
-    NewMessage,
-    OriginalText,
-    Role,
     Status,
-    same_json,
 )
-from chatkeep.domain.parts import TEXTS, encode_parts, has_odd_numbers, parse_parts
+from chatkeep.domain.parts import TEXTS
 
 SOURCE: Final = "source"
 FORKED_FROM: Final = "forked_from"
@@ -74,21 +51,18 @@ _FIELDS: Final = frozenset(
         *("created_at", "updated_at", BRANCH, BRANCHES, FORKED_FROM),
     }
 )
-_EXTRAS: Final = ("edited_at", "tokens", "starts_context", "format", "original")
-"""Fields that few messages have."""
 
 _MESSAGE_FIELDS: Final = frozenset(
     {
         *("role", "content", "tool_calls", "tool_call_id", "name", "metadata", "id"),
         *("created_at", "item", "parts", BRANCH),
-        *_EXTRAS,
+        *EXTRAS,
     }
 )
 _OWN_FIELDS: Final = frozenset({"status", "retain", SOURCE, "created_at", "updated_at"})
 _USUAL_FIELDS: Final = frozenset({"id", "title"})  # which files of others may have too
 _KINDS: Final = frozenset({*TEXTS, "image_url", "input_audio", "file", "image", "document"})
 _OWN_MESSAGE_FIELDS: Final = frozenset({"created_at", "metadata", "item", "parts"})
-_ITEM_FIELDS: Final = frozenset({"item", "created_at"})
 
 ORIGIN: Final = "origin"
 """In the documents that other readers build: the name of a message's original in `Originals`."""
@@ -150,7 +124,7 @@ def read(
     whole = {**given, "messages": [*present]}
     tree = take_branches(given, present)
     entries = [
-        _entry(message, f"messages[{index}]", key, originals.get(origin) if originals else None)
+        read_entry(message, f"messages[{index}]", key, originals.get(origin) if originals else None)
         for index, (message, origin) in enumerate(zip(present, origins, strict=True))
     ]
     status = get_optional(given, "status", "", str)
@@ -158,7 +132,7 @@ def read(
     return Line(
         id=None if conversation_id is None else ConversationId(conversation_id),
         title=get_optional(given, "title", "", str),
-        status=Status.ACTIVE if status is None else _choice(Status, status, "status"),
+        status=Status.ACTIVE if status is None else read_choice(Status, status, "status"),
         metadata=_with_source(
             get_optional(given, "metadata", "", dict), get_optional(given, SOURCE, "", str)
         ),
@@ -191,67 +165,6 @@ def _forked_from(given: Document) -> ForkedFrom | None:
         if text is not None:
             parse_id(text, field=f"{FORKED_FROM}.{name}")
     return ids
-
-
-class ChatkeepWriter(EntryWriter):
-    """Writes the format that `read` reads. Only idempotency keys are left out."""
-
-    writes_empty = True
-    writes_branches = True
-    leaves_out = frozenset[str]()
-
-    def head(self, conversation: Conversation, embed: Embed) -> Document:
-        source, metadata = _without_source(conversation.metadata)
-        head: Document = {} if source is None else {SOURCE: source}
-        head["title"] = conversation.title
-        head["status"] = conversation.status
-        if metadata != EMPTY_OBJECT:
-            head["metadata"] = embed(metadata)
-        if conversation.retain:
-            head["retain"] = True
-        if conversation.forked_from is not None:
-            head[FORKED_FROM] = conversation.forked_from._asdict()
-        if conversation.revision != FIRST_REVISION:
-            head["revision"] = conversation.revision
-        head["id"] = written_id(conversation.id)
-        head["created_at"] = conversation.created_at
-        head["updated_at"] = conversation.updated_at
-        return head
-
-    def entry(self, entry: Entry, embed: Embed) -> Document:
-        if entry.message is None:
-            return {"item": entry.item or "", "created_at": entry.created_at}
-        return _message(entry.message, entry.item, embed)
-
-    def tail(self, conversation: Conversation, embed: Embed) -> Document:  # noqa: ARG002 - the interface
-        return {}
-
-
-def _message(message: Message, item: ItemText | None, embed: Embed) -> Document:
-    document: Document = {"role": message.role}
-    if message.parts is None:
-        document["content"] = message.content
-    elif has_odd_numbers(message.parts):
-        document["parts"] = message.parts
-    else:
-        document["content"] = embed(message.parts)
-    if message.tool_calls is not None:
-        document["tool_calls"] = embed(message.tool_calls)
-    if message.tool_call_id is not None:
-        document["tool_call_id"] = message.tool_call_id
-    if message.name is not None:
-        document["name"] = message.name
-    if message.metadata != EMPTY_OBJECT:
-        document["metadata"] = embed(message.metadata)
-    document["id"] = written_id(message.id)
-    document["created_at"] = message.created_at
-    for name in _EXTRAS:
-        value = getattr(message, name)
-        if value is not None and value is not False:
-            document[name] = value
-    if item is not None:
-        document["item"] = item
-    return document
 
 
 def _revision(given: Document) -> int:
@@ -295,151 +208,6 @@ def _present(document: Document, known: frozenset[str], field: str) -> Document:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def _entry(given: Document, field: str, key: str, original: str | None) -> NewEntry:
-    created_at = read_time(given, "created_at", field)
-    message_id = read_id(given, field)
-    text = get_optional(given, "item", field, str)
-    if "role" not in given:
-        return _item_alone(given, text, created_at, field)
-    role = _choice(Role, expect(given["role"], f"{field}.role", str), f"{field}.role")
-    item = None if text is None else _item(text, f"{field}.item")
-    content, parts = _content(given, field)
-    calls = get_optional(given, "tool_calls", field, list)
-    if calls is not None:
-        check_objects(calls, f"{field}.tool_calls")
-    call_id = get_optional(given, "tool_call_id", field, str)
-    name = get_optional(given, "name", field, str)
-    metadata = get_optional(given, "metadata", field, dict)
-
-    is_of_item = (
-        item is not None
-        and item.message is not None
-        and same_json(parts, item.message.parts)
-        and name is None
-        and metadata is None
-        and given.keys().isdisjoint(_EXTRAS)
-        and (role, content, call_id) == _said(item.message)
-        and calls == _calls(item.message)
-    )
-    extras = {} if given.keys().isdisjoint(_EXTRAS) else _extras(given, field)
-    if original is not None:
-        checked = check_original(original, field=f"{field}.original")
-        extras = {**extras, "format": key, "original": checked}
-    message = NewMessage(
-        role=role,
-        content=content,
-        parts=parts,
-        tool_calls=_tool_calls(calls, f"{field}.tool_calls", checked=not is_of_item),
-        tool_call_id=call_id,
-        name=name,
-        metadata=metadata_text(metadata, field=f"{field}.metadata"),
-        id=None if message_id is None else MessageId(message_id),
-        created_at=created_at,
-        **extras,
-    )
-    if item is None:
-        return NewEntry(message=message)
-    if item.id is not None and message_id_in(item.id) not in {None, message_id}:
-        raise InvalidValueError(f"{field}.item.id", "is derived from the id of another message")
-    return NewEntry(
-        message=message,
-        item=ItemText(item.canonical()),
-        item_id=item.id,
-        is_of_item=is_of_item,
-    )
-
-
-def _extras(given: Document, field: str) -> dict[str, Any]:
-    original = get_optional(given, "original", field, str)
-    return {
-        "edited_at": read_time(given, "edited_at", field),
-        "tokens": get_optional(given, "tokens", field, int),
-        "starts_context": get_optional(given, "starts_context", field, bool) or False,
-        "format": get_optional(given, "format", field, str),
-        "original": None if original is None else _original(original, f"{field}.original"),
-    }
-
-
-def _original(text: str, field: str) -> OriginalText:
-    _check_written(text, field)
-    return check_original(text, field=field)
-
-
-def _content(given: Document, field: str) -> tuple[str | None, JsonText | None]:
-    """Return the text of the content, and its parts if it is a list of them."""
-    content = get_optional(given, "content", field, str, list)
-    written = get_optional(given, "parts", field, str)
-    if written is not None:
-        if content is not None:
-            raise InvalidValueError(f"{field}.parts", "cannot be combined with content")
-        _check_written(written, f"{field}.parts")
-        found = parse_parts(written, field=f"{field}.parts")
-        return found.text, found.parts
-    if isinstance(content, list):
-        found = encode_parts(content, field=f"{field}.content")
-        return found.text, found.parts
-    return content, None
-
-
-def _check_written(text: str, field: str) -> None:
-    try:
-        check_json(text)
-    except ValueError as error:
-        raise InvalidValueError(field, f"is not JSON in a string: {error}") from error
-
-
-def _tool_calls(calls: list[Any] | None, field: str, *, checked: bool) -> JsonText | None:
-    if checked or calls is None:
-        return tool_calls_text(calls, field=field)
-    return json_text(calls, field=field)
-
-
-def _said(message: NewMessage) -> tuple[Role, str | None, str | None]:
-    return message.role, message.content, message.tool_call_id
-
-
-def _calls(message: NewMessage) -> Any:  # noqa: ANN401 - any JSON
-    return None if message.tool_calls is None else json.loads(message.tool_calls)
-
-
-def _item_alone(
-    given: Document, text: str | None, created_at: datetime | None, field: str
-) -> NewEntry:
-    if text is None:
-        raise InvalidValueError(f"{field}.role", "is missing")
-    if not given.keys() <= _ITEM_FIELDS:
-        raise InvalidValueError(
-            f"{field}.role", "is missing: the other fields are those of a message"
-        )
-    item = _item(text, f"{field}.item")
-    if item.message is not None:
-        raise InvalidValueError(f"{field}.role", "is missing: this item is a message")
-    return NewEntry(
-        message=None,
-        item=ItemText(item.canonical()),
-        item_id=item.id,
-        created_at=created_at,
-    )
-
-
-def _item(text: str, field: str) -> ParsedItem:
-    try:
-        check_json(text)
-    except ValueError as error:
-        raise InvalidValueError(field, f"is not JSON in a string: {error}") from error
-    item = parse_item(ItemText(text), field=field)
-    if item.id is None:
-        raise InvalidValueError(f"{field}.id", "is missing")
-    return item
-
-
-def _choice(choices: Any, given: str, field: str) -> Any:  # noqa: ANN401 - an enumeration
-    try:
-        return choices(given)
-    except ValueError:
-        raise InvalidValueError(field, f"must be one of {', '.join(choices)}") from None
-
-
 def _with_source(metadata: Document | None, source: str | None) -> JsonText:
     if source is None:
         return metadata_text(metadata)
@@ -447,13 +215,3 @@ def _with_source(metadata: Document | None, source: str | None) -> JsonText:
         reason = f"cannot be combined with {SOURCE}"
         raise InvalidValueError(f"metadata.{SOURCE}", reason)
     return json_text({**(metadata or {}), SOURCE: source}, field="metadata")
-
-
-def _without_source(metadata: JsonText) -> tuple[str | None, JsonText]:
-    if SOURCE not in metadata:
-        return None, metadata
-    members = object_sources(metadata)
-    source = members.pop(SOURCE, "")
-    if not source.startswith('"'):
-        return None, metadata
-    return json.loads(source), JsonText(write_object(members))

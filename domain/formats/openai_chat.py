@@ -1,15 +1,13 @@
 """OpenAI's chat format: {"messages": [...], "tools": [...]}, of requests and fine-tuning files.
 
-It is read and written for imports and exports, and written as a context to send on. Parts that a
-message has no field for are kept in the metadata under `openai`, and written again.
+It is read and written for imports and exports. Parts that a message has no field for are kept in
+the metadata under `openai`, and written again.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from chatkeep.domain.context import Context
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.codec import (
     NO_ORIGINALS,
@@ -28,10 +26,9 @@ from chatkeep.domain.formats.codec import (
     without,
 )
 from chatkeep.domain.formats.expansion import expand_message
-from chatkeep.domain.formats.part_forms import openai_content
 from chatkeep.domain.formats.tool_calls import AskedCalls, make_call
 from chatkeep.domain.log import Entry
-from chatkeep.domain.model import Conversation, JsonText, Message, Role
+from chatkeep.domain.model import Conversation, JsonText, Role
 from chatkeep.domain.parts import are_parts
 
 KEY: Final = "openai"
@@ -56,9 +53,6 @@ _OF_REQUESTS: Final = frozenset(
 _ONLY_ROLES: Final = frozenset({"tool", "function", "developer"})
 _ONLY_PARTS: Final = frozenset({"image_url", "input_audio", "file", "refusal"})
 _ONLY_HERE: Final = _OF_MESSAGES | {"tool_calls", "tool_call_id"}
-_ASSISTANT: Final = Role.ASSISTANT
-_TOOL: Final = Role.TOOL
-_NAME: Final = re.compile(r"[^\s<|\\/>]{1,64}")
 
 
 def recognizes(document: object) -> bool:
@@ -287,37 +281,3 @@ def _read_kept(metadata: JsonText) -> Document:
         return {}
     kept = json.loads(metadata).get(KEY)
     return kept if isinstance(kept, dict) else {}
-
-
-def write_context(context: Context, embed: Embed) -> Document:
-    """Return the messages of a context to send on to OpenAI's chat API.
-
-    Tool calls and content parts are written as they are stored. Metadata, and a `name` that the API
-    refuses, are left out. `omitted` names parts that it refuses, if there are any.
-    """
-    omitted: list[Document] = []
-    messages = []
-    for message in context.messages:
-        document = _context_message(message, embed, omitted)
-        if document is not None:
-            messages.append(document)
-    return {"messages": messages, "omitted": omitted} if omitted else {"messages": messages}
-
-
-def _context_message(message: Message, embed: Embed, omitted: list[Document]) -> Document | None:
-    """Return the document of a message; None if nothing is left of its parts."""
-    document: Document = {"role": message.role, "content": message.content}
-    if message.parts is not None:
-        content = openai_content(message, embed, omitted)
-        if content is None and message.role is _TOOL:
-            content = ""
-        if content is None and message.tool_calls is None:
-            return None
-        document["content"] = content
-    if message.name is not None and _NAME.fullmatch(message.name):
-        document["name"] = message.name
-    if message.role is _ASSISTANT and message.tool_calls is not None:
-        document["tool_calls"] = embed(message.tool_calls)
-    if message.role is _TOOL and message.tool_call_id is not None:
-        document["tool_call_id"] = message.tool_call_id
-    return document

@@ -10,12 +10,15 @@ from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import (
     ai_sdk,
     anthropic,
+    anthropic_context,
     chatgpt,
     chatkeep,
     claude_ai,
     openai_chat,
+    openai_chat_context,
     sharegpt,
 )
+from chatkeep.domain.formats.chatkeep_writing import ChatkeepWriter
 from chatkeep.domain.formats.codec import (
     WHOLE,
     Document,
@@ -62,7 +65,7 @@ READERS: Final[Mapping[FileFormat, Reader]] = {
     FileFormat.OPENAI: Reader(openai_chat.recognizes, openai_chat.read, "messages"),
 }
 WRITERS: Final[Mapping[FileFormat, Writer]] = {
-    FileFormat.JSONL: chatkeep.ChatkeepWriter(),
+    FileFormat.JSONL: ChatkeepWriter(),
     FileFormat.OPENAI: openai_chat.OpenAIChatWriter(),
     FileFormat.AI_SDK: ai_sdk.UIMessageWriter(),
 }
@@ -72,8 +75,8 @@ ORIGINALS: Final[Mapping[FileFormat, Writer]] = {
     FileFormat.SHAREGPT: OriginalsWriter(sharegpt.KEY, "conversations"),
 }
 CONTEXTS: Final[Mapping[Format, Callable[[Context, Embed], Document]]] = {
-    Format.OPENAI: openai_chat.write_context,
-    Format.ANTHROPIC: anthropic.write_context,
+    Format.OPENAI: openai_chat_context.write_context,
+    Format.ANTHROPIC: anthropic_context.write_context,
     Format.AI_SDK: ai_sdk.write_context,
 }
 

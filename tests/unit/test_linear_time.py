@@ -8,7 +8,13 @@ import pytest
 
 from chatkeep.domain.context import Context
 from chatkeep.domain.errors import ItemIdTakenError
-from chatkeep.domain.formats import anthropic, chatgpt, claude_ai, openai_chat, sharegpt
+from chatkeep.domain.formats import (
+    anthropic_context,
+    chatgpt,
+    claude_ai,
+    openai_chat,
+    sharegpt,
+)
 from chatkeep.domain.items import ItemId, ItemText
 from chatkeep.domain.log import NewEntry, item_ids_given
 from chatkeep.domain.model import JsonText, Role, same_json
@@ -39,7 +45,7 @@ def test_calls_whose_ids_anthropic_refuses() -> None:
         ]
         asked = said(Role.ASSISTANT, "a")._replace(tool_calls=JsonText(json.dumps(calls)))
         context = Context((said(Role.USER, "a"), asked), truncated=False)
-        return lambda: anthropic.write_context(context, json.loads)
+        return lambda: anthropic_context.write_context(context, json.loads)
 
     check_linear(work)
 
