@@ -9,7 +9,7 @@ AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 # Where it is set, every start of a process compiles all modules again, and there are hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test check check-tests lint bench migrate schemathesis audit lock clean
+.PHONY: serve test test-clients check check-tests lint bench migrate schemathesis audit lock clean
 
 serve: .venv/serve
 	@exec $(BIN)/chatkeep serve --migrate
@@ -19,6 +19,10 @@ migrate: .venv/serve
 
 test: .venv/test
 	@exec $(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
+
+# The clients, against the service of this checkout, in an environment that has no other of its packages.
+test-clients: .venv/serve .venv-clients/done
+	@cd clients/python && PATH="$(CURDIR)/$(BIN):$$PATH" exec ../../.venv-clients/bin/python -m pytest $(ARGS)
 
 # What needs no database, in a fraction of the time: while one works on the code.
 check: .venv/test
@@ -31,6 +35,7 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd clients/python && ../../$(BIN)/mypy
 	$(BIN)/lint-imports
 
 # A few minutes, and writes docs/benchmarks.md. QUICK=1: under one minute, smaller, writes no page.
@@ -71,6 +76,13 @@ INSTALL := install --quiet --disable-pip-version-check --no-deps --require-hashe
 	.venv-security/bin/pip $(INSTALL) -r requirements-security.txt
 	@touch $@
 
+.venv-clients/done: clients/python/requirements-dev.txt clients/python/pyproject.toml
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip $(INSTALL) -r clients/python/requirements-dev.txt
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--editable clients/python
+	@touch $@
+
 .venv/python:
 	@test -n "$(PYTHON)" || { echo "chatkeep needs Python 3.11 or newer on the PATH" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
@@ -85,6 +97,8 @@ lock:
 	$(LOCK) --extra build --extra otel --constraint requirements.txt --output-file requirements-otel.txt
 	$(LOCK) --extra build --extra dev --constraint requirements-otel.txt --output-file requirements-dev.txt
 	$(LOCK) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt
+	$(subst 3.11,3.10,$(subst pyproject.toml,clients/python/pyproject.toml,$(LOCK))) --extra build --extra dev \
+		--constraint requirements-dev.txt --output-file clients/python/requirements-dev.txt
 	$(subst pyproject.toml,tests/e2e/openai/current.in,$(LOCK)) --output-file tests/e2e/openai/current.txt
 	$(subst pyproject.toml,tests/e2e/openai/first.in,$(LOCK)) --output-file tests/e2e/openai/first.txt
 	$(subst pyproject.toml,.ci/security.in,$(LOCK)) --output-file requirements-security.txt
@@ -93,4 +107,4 @@ lock:
 	$(subst pyproject.toml,.ci/postgres.in,$(LOCK)) --output-file .ci/postgres.txt
 
 clean:
-	rm -rf .venv .venv-security build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-security build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,221 @@
+"""Conversations: create, find, change, delete."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from chatkeep_client._async.sending import AsyncSender
+from chatkeep_client._requests import (
+    Request,
+    conditions,
+    conversation,
+    given,
+    into,
+    metadata_filters,
+    nothing,
+    uuid7,
+)
+from chatkeep_client.models import (
+    Conversation,
+    ConversationPage,
+    CreatedConversation,
+    FoundConversation,
+    MessageInput,
+    Sort,
+    Status,
+)
+
+_ALL = "/v1/conversations"
+
+_created = into(CreatedConversation)
+_found = into(FoundConversation)
+_conversation = into(Conversation)
+_page = into(ConversationPage)
+
+
+class AsyncConversations(AsyncSender):
+    """The routes of conversations."""
+
+    async def create_conversation(
+        self,
+        *,
+        conversation_id: str | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        messages: Iterable[MessageInput] = (),
+        retain: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> CreatedConversation:
+        """Create a conversation, with its first messages if you like, all or nothing.
+
+        Without `conversation_id` it gets a UUID. An equal conversation that exists under the id is
+        returned as it is; another one raises `IdTakenError`. `retain` puts it on hold, for service
+        keys.
+        """
+        headers = None if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        its_id = conversation_id
+        if its_id is None and idempotency_key is None:
+            its_id = uuid7()
+        body = given(
+            id=UNSET if its_id is None else its_id,
+            title=title,
+            metadata=metadata,
+            messages=list(messages),
+            retain=retain,
+        )
+        return await self._send(Request("POST", _ALL, _created, headers=headers, body=body))
+
+    async def get_or_create_conversation(
+        self,
+        conversation_id: str,
+        *,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        retain: bool | UnsetType = UNSET,
+        expected_revision: int | None = None,
+        must_be_new: bool = False,
+    ) -> FoundConversation:
+        """Return a conversation, which is created with these values if it does not exist.
+
+        `created` says which. With `expected_revision` nothing is created (`NotFoundError`); with
+        `must_be_new` it must not exist (`RevisionConflictError`). With either of them the request
+        is not sent again if it may have been carried out.
+        """
+        headers = conditions(expected_revision) or {}
+        if must_be_new:
+            headers["If-None-Match"] = "*"
+        return await self._send(
+            Request(
+                "PUT",
+                conversation(conversation_id),
+                _found,
+                headers=headers,
+                body=given(title=title, metadata=metadata, retain=retain),
+                repeat="if refused" if headers else "always",
+            )
+        )
+
+    async def get_conversation(
+        self,
+        conversation_id: str,
+        *,
+        expected_revision: int | None = None,
+        known_revision: int | None = None,
+    ) -> Conversation:
+        """Return a conversation, without its messages.
+
+        Raises `NotFoundError`; `RevisionConflictError` if it is not at `expected_revision`;
+        `NotModifiedError` if it is still at `known_revision`.
+        """
+        headers = conditions(expected_revision, known_revision)
+        return await self._send(
+            Request("GET", conversation(conversation_id), _conversation, headers=headers)
+        )
+
+    async def list_conversations(
+        self,
+        *,
+        status: Status | None = None,
+        metadata: Mapping[str, object] | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
+        sort: Sort | None = None,
+        count: bool = False,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> ConversationPage:
+        """Return a page of the user's conversations, latest activity first.
+
+        Filters combine. `metadata` finds equal strings, numbers, booleans and None at the top
+        level. Times have a time zone, and are excluded themselves. `sort="created"` sorts by
+        creation, at most 10,000 conversations. `count` adds how many there are on all pages. A
+        `cursor` contains the filters. Pages may be short or empty: go on until `next_cursor` is
+        None, or use `iter_conversations`.
+        """
+        query = {
+            "status": status,
+            "updated_after": updated_after,
+            "updated_before": updated_before,
+            "sort": sort,
+            "count": count,
+            "limit": limit,
+            "cursor": cursor,
+            **metadata_filters(metadata),
+        }
+        return await self._send(Request("GET", _ALL, _page, query=query))
+
+    async def iter_conversations(
+        self,
+        *,
+        status: Status | None = None,
+        metadata: Mapping[str, object] | None = None,
+        updated_after: datetime | str | None = None,
+        updated_before: datetime | str | None = None,
+        sort: Sort | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[Conversation]:
+        """Yield all conversations of the user that match, as `list_conversations` finds them.
+
+        One that becomes active meanwhile may be left out or come twice.
+        """
+        cursor: str | None = None
+        while True:
+            page = await self.list_conversations(
+                status=status,
+                metadata=metadata,
+                updated_after=updated_after,
+                updated_before=updated_before,
+                sort=sort,
+                limit=page_size,
+                cursor=cursor,
+            )
+            for found in page.items:
+                yield found
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def change_conversation(
+        self,
+        conversation_id: str,
+        *,
+        title: str | UnsetType | None = UNSET,
+        status: Status | UnsetType = UNSET,
+        metadata: Mapping[str, Any] | UnsetType = UNSET,
+        retain: bool | UnsetType = UNSET,
+        expected_revision: int | None = None,
+    ) -> Conversation:
+        """Change what is given: rename it, archive it, replace its metadata, put it on hold.
+
+        Raises `NotFoundError`, and `RevisionConflictError`. With `expected_revision` it is not sent
+        again if it may have been carried out.
+        """
+        return await self._send(
+            Request(
+                "PATCH",
+                conversation(conversation_id),
+                _conversation,
+                headers=conditions(expected_revision),
+                body=given(title=title, status=status, metadata=metadata, retain=retain),
+                repeat="always" if expected_revision is None else "if refused",
+            )
+        )
+
+    async def delete_conversation(
+        self, conversation_id: str, *, expected_revision: int | None = None
+    ) -> None:
+        """Delete a conversation with all its messages, permanently.
+
+        Raises `NotFoundError`, `RetainedError` while it is on hold, and `RevisionConflictError`.
+        """
+        await self._send(
+            Request(
+                "DELETE",
+                conversation(conversation_id),
+                nothing,
+                headers=conditions(expected_revision),
+                if_gone=nothing,
+            )
+        )

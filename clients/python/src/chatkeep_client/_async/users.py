@@ -1,0 +1,73 @@
+"""The user, their export, other users for services, and the health of the service."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import httpx
+
+from chatkeep_client._async.sending import AsyncSender
+from chatkeep_client._requests import Lines, Request, into, nothing, segment
+from chatkeep_client.errors import ChatkeepError, IncompleteExportError
+from chatkeep_client.models import Usage, User
+
+_usage = into(Usage)
+_user = into(User)
+
+
+class AsyncUsers(AsyncSender):
+    """The routes below /v1/me, /v1/users and /health."""
+
+    async def get_usage(self) -> Usage:
+        """Count the user's conversations and messages; all are 0 for a new user."""
+        return await self._send(Request("GET", "/v1/me", _usage))
+
+    async def export_me(self) -> AsyncIterator[bytes]:
+        """Yield all conversations of the user with all their messages, one JSON text each.
+
+        `chatkeep import` reads them, one a line; docs/transfer.md describes them. Raises
+        `IncompleteExportError` if the answer ends early.
+        """
+        lines = Lines()
+        async with self._stream(Request("GET", "/v1/me/export", nothing)) as response:
+            try:
+                async for chunk in response.aiter_bytes():
+                    for line in lines.feed(chunk):
+                        yield line
+            except httpx.TransportError as error:
+                raise IncompleteExportError("the connection broke during the export") from error
+        if not lines.is_complete:
+            raise IncompleteExportError("the service ended the export early")
+
+    async def erase_me(self) -> None:
+        """Delete the user and everything they own, permanently.
+
+        Raises `RetainedError` while one of their conversations is on hold.
+        """
+        await self._send(Request("DELETE", "/v1/me", nothing))
+
+    async def put_user(self, user_id: str) -> User:
+        """Add a user, if they do not exist. For service keys."""
+        return await self._send(Request("PUT", f"/v1/users/{segment(user_id)}", _user))
+
+    async def erase_user(self, user_id: str) -> None:
+        """Delete a user and everything they own, permanently. For service keys.
+
+        Raises `NotFoundError`, and `RetainedError` while one of their conversations is on hold.
+        """
+        await self._send(
+            Request("DELETE", f"/v1/users/{segment(user_id)}", nothing, if_gone=nothing)
+        )
+
+    async def is_live(self) -> bool:
+        """Return whether the process answers. Nothing is tried again."""
+        return await self._answers("/health/live")
+
+    async def is_ready(self) -> bool:
+        """Return whether the service can serve: its latest query succeeded."""
+        return await self._answers("/health/ready")
+
+    async def _answers(self, path: str) -> bool:
+        with suppress(ChatkeepError):
+            await self._send(Request("GET", path, nothing, repeat="never"))
+            return True
+        return False

@@ -1,0 +1,274 @@
+"""What the service takes and returns. Fields that later versions add are ignored."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+Role = Literal["user", "assistant", "system", "developer", "tool"]
+Status = Literal["active", "archived"]
+Sort = Literal["updated", "created"]
+Order = Literal["asc", "desc"]
+ContextFormat = Literal["openai", "anthropic", "ai-sdk"]
+JsonObject = dict[str, Any]
+
+
+class NewMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A message to store; a dict with the same keys does as well.
+
+    - `content`: a text, or a list of parts as in OpenAI's chat API; None only for an assistant that
+      only calls tools.
+    - `tool_calls`: the assistant's calls, in the form of OpenAI's chat API. `tool_call_id`: for the
+      role tool, the call that it answers.
+    - `id`: a UUID or any other text of 1 to 255 characters.
+    - `tokens`: how many it is for the model; otherwise contexts estimate them.
+    - `starts_context`: contexts begin with it from now on.
+    - `original`: your own document of it, any JSON, kept byte for byte if it is a `msgspec.Raw`;
+      `format` is its name, such as `ai-sdk`. For `ai-sdk` and `openai` the other fields are read
+      from it.
+    """
+
+    role: Role | UnsetType = UNSET
+    content: str | Sequence[Mapping[str, Any]] | UnsetType | None = UNSET
+    tool_calls: Sequence[Mapping[str, Any]] | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    id: str | None = None
+    tokens: int | None = None
+    starts_context: bool = False
+    format: str | None = None
+    original: Any = UNSET
+
+
+MessageInput = NewMessage | Mapping[str, Any]
+
+
+class ForkedFrom(msgspec.Struct, kw_only=True):
+    """Where a conversation was forked from. `message_id` is the last message that was copied."""
+
+    conversation_id: str
+    message_id: str | None
+
+
+class Conversation(msgspec.Struct, kw_only=True):
+    """A conversation, without its messages.
+
+    - `updated_at`: the time of the last activity, an append.
+    - `retain`: a hold; nothing in it can be deleted or rewritten.
+    - `revision`: grows with every change of it or its messages.
+    - `branch`: the current branch; None if it never branched.
+    """
+
+    id: str
+    title: str | None
+    status: Status
+    metadata: JsonObject
+    message_count: int
+    created_at: datetime
+    updated_at: datetime
+    retain: bool
+    revision: int
+    branch: int | None = None
+    forked_from: ForkedFrom | None = None
+
+
+class Message(msgspec.Struct, kw_only=True):
+    """A message as it is stored.
+
+    - `content`: a text, or a list of parts; None for an assistant that only calls tools.
+    - `edited_at`: the time of the last edit.
+    - `original`: the JSON text of the client's own document, only if requested; `bytes(original)`
+      has it exactly.
+    - `parent_id` and `branch`: the message before it (None for the first one) and the branch that
+      it was written in, if a branch was requested.
+    """
+
+    id: str
+    conversation_id: str
+    role: Role
+    content: str | list[JsonObject] | None
+    tool_calls: list[JsonObject] | None
+    tool_call_id: str | None
+    name: str | None
+    metadata: JsonObject
+    created_at: datetime
+    tokens: int | None = None
+    starts_context: bool = False
+    edited_at: datetime | None = None
+    format: str | None = None
+    original: Raw | UnsetType = UNSET
+    parent_id: str | UnsetType | None = UNSET
+    branch: int | None = None
+
+
+class StoredMessage(Message, kw_only=True):
+    """A message after a put or a patch. `created` says whether it is new, at the end."""
+
+    revision: int = 0
+    created: bool = False
+
+
+class FoundConversation(Conversation, kw_only=True):
+    """A conversation. `created` says whether this request created it."""
+
+    created: bool = False
+
+
+class CreatedConversation(Conversation, kw_only=True):
+    """A new conversation, with its first `messages` as they are stored."""
+
+    messages: list[Message] = []
+
+
+class Count(msgspec.Struct, kw_only=True):
+    """How many conversations match; at least `value` if not `exact` (there are over 10,000)."""
+
+    value: int
+    exact: bool
+
+
+class ConversationPage(msgspec.Struct, kw_only=True):
+    """Conversations, latest first. It may be short, or empty, before the last one.
+
+    `next_cursor` is None on the last page. `count` is there if it was requested.
+    """
+
+    items: list[Conversation]
+    next_cursor: str | None
+    count: Count | None = None
+
+
+class MessagePage(msgspec.Struct, kw_only=True):
+    """Messages in the requested order. `next_cursor` is None on the last page."""
+
+    items: list[Message]
+    next_cursor: str | None
+    revision: int = 0
+
+
+class UIMessagePage(msgspec.Struct, kw_only=True):
+    """UIMessages of the AI SDK. `next_cursor` is None on the last page."""
+
+    items: list[JsonObject]
+    next_cursor: str | None
+    revision: int = 0
+
+
+class OmittedPart(msgspec.Struct, kw_only=True):
+    """A content part that the model's API does not take; `part` is its place, from 0."""
+
+    message_id: str
+    part: int
+    type: str
+    reason: str
+
+
+class Context(msgspec.Struct, kw_only=True):
+    """What to hand to the model next, oldest first, in its `format`.
+
+    - `messages`: in the form of that API. `system`: for Anthropic, the system prompt.
+    - `truncated`: whether a limit left out messages.
+    - `starts_at`, `replaced`: the message with `starts_context` that it begins with, and how many
+      earlier ones that replaces.
+    - `omitted`: content parts that the API does not take.
+    """
+
+    format: ContextFormat
+    messages: list[JsonObject]
+    truncated: bool
+    system: str | None = None
+    starts_at: str | None = None
+    replaced: int | None = None
+    omitted: list[OmittedPart] = []
+    revision: int = 0
+
+
+class Appended(msgspec.Struct, kw_only=True):
+    """The stored messages, and the context that ends with them if it was requested.
+
+    - `branch`: where they are; None in a conversation that has no branches.
+    - `warning`: the conversation is longer than the service recommends.
+    """
+
+    messages: list[Message]
+    branch: int | None = None
+    context: Context | None = None
+    revision: int = 0
+    warning: str | None = None
+
+
+class Truncated(msgspec.Struct, kw_only=True):
+    """How many messages were deleted, and how many are left."""
+
+    deleted: int
+    message_count: int
+    revision: int = 0
+
+
+class Replaced(msgspec.Struct, kw_only=True):
+    """The new messages as they are stored. A repeated request deletes none."""
+
+    messages: list[Message]
+    deleted: int
+    message_count: int
+    revision: int = 0
+
+
+class Branch(msgspec.Struct, kw_only=True):
+    """One path through a conversation.
+
+    `parent` is the branch that it left, `left_at` the last message that it shares, `tip` its last
+    message.
+    """
+
+    number: int
+    name: str | None
+    is_current: bool
+    parent: int | None
+    left_at: str | None
+    tip: str | None
+    created_at: datetime
+    revision: int = 0
+
+
+class BranchPage(msgspec.Struct, kw_only=True):
+    """Branches by number. `next_cursor` is None on the last page."""
+
+    items: list[Branch]
+    next_cursor: str | None
+    revision: int = 0
+
+
+class Sibling(msgspec.Struct, kw_only=True):
+    """A message that continues from the same message as another one, and its branch."""
+
+    id: str
+    branch: int
+    is_current: bool
+
+
+class Siblings(msgspec.Struct, kw_only=True):
+    """All messages that continue from the same message, oldest first."""
+
+    items: list[Sibling]
+
+
+class Usage(msgspec.Struct, kw_only=True):
+    """What the user has stored. `retained` is how many conversations are on hold."""
+
+    user_id: str
+    conversations: int
+    active: int
+    archived: int
+    messages: int
+    retained: int
+
+
+class User(msgspec.Struct, kw_only=True):
+    """A user who may own conversations. `created` says whether they are new."""
+
+    id: str
+    created: bool = False

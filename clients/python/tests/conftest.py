@@ -1,0 +1,73 @@
+"""Fixtures: a service in memory, and its clients of both kinds behind one interface."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from chatkeep_client import AsyncChatkeep, Chatkeep
+from chatkeep_client.testing import MemoryService, memory_service
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[MemoryService]:
+    with memory_service() as service:
+        yield service
+
+
+class Threads:
+    """A synchronous client with the methods of the asynchronous one, which run in threads."""
+
+    def __init__(self, client: Chatkeep) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        if inspect.isgeneratorfunction(method):
+            return _in_steps(method)
+
+        async def call(*arguments: Any, **options: Any) -> Any:
+            return await asyncio.to_thread(method, *arguments, **options)
+
+        return call
+
+
+def _in_steps(method: Callable[..., Iterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+    async def steps(*arguments: Any, **options: Any) -> AsyncIterator[Any]:
+        for each in await asyncio.to_thread(lambda: list(method(*arguments, **options))):
+            yield each
+
+    return steps
+
+
+@pytest.fixture(params=["async", "sync"])
+async def service_client(
+    request: pytest.FixtureRequest, service: MemoryService
+) -> AsyncIterator[AsyncChatkeep]:
+    """Return a client of each kind, which acts for the user `service` of a test."""
+    if request.param == "async":
+        async with service.async_client() as client:
+            yield client
+    else:
+        with service.client() as other:
+            threads: Any = Threads(other)
+            yield threads
+
+
+@pytest.fixture
+async def alice(
+    request: pytest.FixtureRequest, service_client: Any, service: MemoryService
+) -> AsyncIterator[AsyncChatkeep]:
+    """Return a client of each kind, for a new user."""
+    user = f"alice {next(_numbers)} ü"
+    if isinstance(service_client, Threads):
+        with service.client(user) as other:
+            threads: Any = Threads(other)
+            yield threads
+    else:
+        yield service_client.as_user(user)
