@@ -14,7 +14,8 @@ from chatkeep.entrypoints.cli import COMMANDS
 from chatkeep.entrypoints.settings import RETIRED, Settings, variable
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob(".github/**/*.md")})
+PATTERNS = ("*.md", "docs/*.md", "clients/*/*.md", ".github/**/*.md")
+PAGES = sorted({page for pattern in PATTERNS for page in ROOT.glob(pattern)})
 FOLDERS = (
     r"(?:adapters|benchmarks|clients|deploy|docs|domain|entrypoints|piccolo_migrations|testing|tests"
     r"|\.ci|\.github)"

@@ -10,8 +10,16 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("domain", "adapters", "entrypoints", "testing", "benchmarks", ".ci")
-PAGES = ("*.md", "docs/*.md")
+PACKAGES = (
+    "domain",
+    "adapters",
+    "entrypoints",
+    "testing",
+    "benchmarks",
+    ".ci",
+    "clients/python/src",
+)
+PAGES = ("*.md", "docs/*.md", "clients/*/*.md")
 
 # Patterns of text in lower case. What to write instead is in the name.
 ANYWHERE = {

@@ -1,4 +1,4 @@
-"""What both clients know: the address, the caller and how to make httpx's requests."""
+"""Common to both clients: the address, the caller and how to make the requests of httpx."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -229,7 +229,7 @@ class Lines:
 
     @property
     def is_complete(self) -> bool:
-        """Whether what came so far ends with a line feed."""
+        """True if what came so far ends with a line feed."""
         return not self._rest
 
     def feed(self, chunk: bytes) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""What a call may raise. All derive from `ChatkeepError`."""
+"""The errors that a call may raise. All derive from `ChatkeepError`."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the service takes and returns. Fields that later versions add are ignored."""
+"""The shapes of what the service takes and returns. Unknown fields of answers are ignored."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -167,7 +167,7 @@ class OmittedPart(msgspec.Struct, kw_only=True):
 
 
 class Context(msgspec.Struct, kw_only=True):
-    """What to hand to the model next, oldest first, in its `format`.
+    """The messages for the next call of the model, oldest first, in its `format`.
 
     - `messages`: in the form of that API. `system`: for Anthropic, the system prompt.
     - `truncated`: whether a limit left out messages.
@@ -257,7 +257,7 @@ class Siblings(msgspec.Struct, kw_only=True):
 
 
 class Usage(msgspec.Struct, kw_only=True):
-    """What the user has stored. `retained` is how many conversations are on hold."""
+    """How much the user has stored. `retained` is how many conversations are on hold."""
 
     user_id: str
     conversations: int
