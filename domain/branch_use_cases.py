@@ -129,6 +129,14 @@ class BranchUseCases:
         shown = tuple(items if order is Order.ASC else items[::-1])
         return BranchMessagePage(shown, next_position, found.revision)
 
+    async def with_parents(
+        self, user_id: UserId, conversation_id: ConversationId, messages: Sequence[Message]
+    ) -> Sequence[BranchMessage]:
+        """Return messages that follow each other in the log, each with its parent and branch."""
+        tree = await self.log.tree(user_id, conversation_id)
+        reader = _PathReader(self.log, user_id, conversation_id, tree)
+        return await _with_parents(reader, EVERY, messages)
+
     async def list(
         self,
         user_id: UserId,

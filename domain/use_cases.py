@@ -15,6 +15,7 @@ from chatkeep.domain.errors import (
     InvalidValueError,
     UserNotFoundError,
 )
+from chatkeep.domain.event_use_cases import EventUseCases
 from chatkeep.domain.finding import (
     MAX_COUNTED,
     MAX_READ,
@@ -26,6 +27,7 @@ from chatkeep.domain.finding import (
     Sort,
 )
 from chatkeep.domain.formats.expansion import expand
+from chatkeep.domain.hub import Hub
 from chatkeep.domain.ids import of_conversation, same_id
 from chatkeep.domain.log import (
     EVERYTHING,
@@ -59,7 +61,7 @@ from chatkeep.domain.model import (
     check_title,
     uuid7,
 )
-from chatkeep.domain.ports import Clock, Conversations, Log, Users
+from chatkeep.domain.ports import Clock, Conversations, Events, Log, Users
 from chatkeep.domain.request_keys import keyed_conversation_id
 from chatkeep.domain.threads import run_aside
 
@@ -113,9 +115,12 @@ class Chatkeep:
     users: Users
     conversations: Conversations
     log: Log
+    events: Events
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True
+    hub: Hub = field(default_factory=Hub)
+    """Is notified of the changes of `conversations` and `log` in this process."""
 
     async def create_conversation(  # noqa: PLR0913 - one for each field
         self,
@@ -446,6 +451,10 @@ class Chatkeep:
     @property
     def branches(self) -> BranchUseCases:
         return BranchUseCases(self.log, self.limits)
+
+    @property
+    def live(self) -> EventUseCases:
+        return EventUseCases(self.events, self.branches, self.hub)
 
     async def get_message(
         self,

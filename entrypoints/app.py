@@ -7,11 +7,13 @@ from litestar import Litestar, Router
 from litestar.middleware import ASGIMiddleware
 
 from chatkeep.domain.operations.transfer import Transfer
+from chatkeep.domain.polling import Poller
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.http.auth.authentication import Authentication
 from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.event_stream import Pace
 from chatkeep.entrypoints.http.head import HeadMiddleware
 from chatkeep.entrypoints.http.ids import EncodedPaths
 from chatkeep.entrypoints.http.metrics.observation import Observation, Tracing
@@ -25,6 +27,7 @@ from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.branches import branch_routes
 from chatkeep.entrypoints.http.routes.conversations import conversation_routes
+from chatkeep.entrypoints.http.routes.events import event_routes
 from chatkeep.entrypoints.http.routes.export import export_routes
 from chatkeep.entrypoints.http.routes.health import health_routes
 from chatkeep.entrypoints.http.routes.messages import message_routes
@@ -73,9 +76,11 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         before_request=check_request,
         response_class=JsonResponse,
     )
+    poller = Poller(chatkeep.hub, chatkeep.events)
     app = Litestar(
         route_handlers=[
             v1,
+            _streams(chatkeep, identity, settings, metrics.record_refusal),
             openai_api(chatkeep, settings, middleware, metrics),
             health_routes(ready),
             metrics_route(metrics, settings.metrics_key),
@@ -88,7 +93,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         cors_config=pages,
         openapi_config=configure_openapi(settings, with_openai),
         plugins=[RawSchema(), StrictRouting()],
-        lifespan=[*lifespan, metrics.lifespan],
+        lifespan=[*lifespan, metrics.lifespan, lambda _app: poller.running()],
         logging_config=None,
         debug=False,
     )
@@ -99,6 +104,38 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         Observation(HeadMiddleware(EncodedPaths(handler)), metrics, who, tracing)
     )
     return app
+
+
+def _streams(
+    chatkeep: Chatkeep, identity: Identity, settings: Settings, refused: Callable[[str], None]
+) -> Router:
+    """Return the routes of streams. These last for minutes, so they have separate places."""
+    places = Places(
+        settings.max_streams,
+        settings.max_streams_per_user,
+        what="streams of events",
+        raised_by=(" (CHATKEEP_MAX_STREAMS)", " (CHATKEEP_MAX_STREAMS_PER_USER)"),
+        refused=refused,
+    )
+    return Router(
+        "/v1",
+        route_handlers=[
+            event_routes(chatkeep.live, Pace(settings.stream_seconds, settings.stream_idle_seconds))
+        ],
+        middleware=[
+            Authentication(identity),
+            ConcurrencyLimiter(places),
+            *_rate_limiters(settings, refused),
+        ],
+        before_request=check_request,
+        response_class=JsonResponse,
+    )
+
+
+def _rate_limiters(settings: Settings, refused: Callable[[str], None]) -> list[ASGIMiddleware]:
+    if not settings.requests_per_minute:
+        return []
+    return [RateLimiter(Rate(settings.requests_per_minute), refused)]
 
 
 def _limiters(settings: Settings, refused: Callable[[str], None]) -> list[ASGIMiddleware]:

@@ -140,6 +140,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "process; more get a 503, and one user's beyond a quarter a 429"
         ),
     ] = 134_217_728
+    max_streams: Annotated[
+        int,
+        Meta(description="streams of events that are open at once, in one process; more get a 503"),
+    ] = 1_000
+    max_streams_per_user: Annotated[
+        int, Meta(description="of those, streams of one user; more get a 429")
+    ] = 20
+    stream_seconds: Annotated[
+        int, Meta(description="how long a stream of events lasts; its client then reconnects")
+    ] = 300
+    stream_idle_seconds: Annotated[
+        int,
+        Meta(
+            description="how long a stream without events lasts; its page does not reconnect by "
+            "itself, so that the database can sleep; 0: it stays open"
+        ),
+    ] = 300
     requests_per_minute: Annotated[
         int,
         Meta(description="requests of one user, in one process; more get a 429; off by default"),

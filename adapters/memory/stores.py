@@ -1,6 +1,7 @@
 """All stores on one set of dicts."""
 
 from chatkeep.adapters.memory.conversations import MemoryConversations
+from chatkeep.adapters.memory.events import MemoryEvents
 from chatkeep.adapters.memory.log import MemoryLog
 from chatkeep.adapters.memory.store import MemoryStore
 from chatkeep.adapters.memory.sweeps import MemorySweeps, MemorySweepSchedule
@@ -15,6 +16,7 @@ def memory_stores(store: MemoryStore | None = None) -> Stores:
         users=MemoryUsers(store),
         conversations=MemoryConversations(store),
         log=MemoryLog(store),
+        events=MemoryEvents(store),
         sweeps=MemorySweeps(store),
         sweep_schedule=MemorySweepSchedule(),
     )

@@ -2,6 +2,7 @@
 
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.events import PiccoloEvents
 from chatkeep.adapters.piccolo.log import PiccoloLog
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps, PiccoloSweepSchedule
 from chatkeep.adapters.piccolo.users import PiccoloUsers
@@ -13,6 +14,7 @@ def piccolo_stores(engine: Engine) -> Stores:
         users=PiccoloUsers(engine),
         conversations=PiccoloConversations(engine),
         log=PiccoloLog(engine),
+        events=PiccoloEvents(engine),
         sweeps=PiccoloSweeps(engine),
         sweep_schedule=PiccoloSweepSchedule(engine),
     )

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from chatkeep.domain.ports.branches import Branches
 from chatkeep.domain.ports.clock import Clock
 from chatkeep.domain.ports.conversations import Conversations
+from chatkeep.domain.ports.events import Events
 from chatkeep.domain.ports.log import Log
 from chatkeep.domain.ports.sweeps import Sweeps, SweepSchedule
 from chatkeep.domain.ports.users import MAX_NAMED, Users
@@ -29,6 +30,7 @@ __all__ = [
     "Branches",
     "Clock",
     "Conversations",
+    "Events",
     "Log",
     "Stores",
     "SweepSchedule",
@@ -44,5 +46,6 @@ class Stores:
     users: Users
     conversations: Conversations
     log: Log
+    events: Events
     sweeps: Sweeps
     sweep_schedule: SweepSchedule

@@ -16,8 +16,10 @@ from chatkeep.adapters.piccolo.errors import translate_errors
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
+from chatkeep.domain.hub import Hub
 from chatkeep.domain.idle import Cutoffs
 from chatkeep.domain.model import Limits
+from chatkeep.domain.notifying import notifying_conversations, notifying_log
 from chatkeep.domain.operations.sweep import Policy, Sweep
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.ports import Clock, Stores
@@ -91,10 +93,13 @@ async def open_pool(settings: Settings, timing: Timing | None = None) -> AsyncIt
 
 
 def _chatkeep(stores: Stores, clock: Clock, limits: Limits, *, provision_users: bool) -> Chatkeep:
+    hub = Hub()
     return Chatkeep(
         users=stores.users,
-        conversations=stores.conversations,
-        log=stores.log,
+        conversations=notifying_conversations(stores.conversations, hub),
+        log=notifying_log(stores.log, hub),
+        events=stores.events,
+        hub=hub,
         clock=clock,
         limits=limits,
         provision_users=provision_users,

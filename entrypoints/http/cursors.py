@@ -172,6 +172,14 @@ def decode_branches(text: str) -> BranchNumber:
     return BranchNumber(cursor.after)
 
 
+def decode_as(text: str, kind: type[_T]) -> _T | None:
+    """Return what `encode` wrote as `text`; None if it did not write such a cursor."""
+    try:
+        return _decode(_decode_base64(text), kind)
+    except InvalidValueError:
+        return None
+
+
 def check_filter_agrees(requested: Filter, in_cursor: Filter) -> None:
     """Raise `InvalidValueError` if a parameter of a list contradicts the cursor."""
     check_agrees("status", requested.status, in_cursor.status)

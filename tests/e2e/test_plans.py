@@ -15,6 +15,7 @@ import pytest
 from chatkeep.adapters.piccolo import (
     branch_statements,
     conversations,
+    event_statements,
     finding,
     fork_statements,
     log_pages,
@@ -130,6 +131,9 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "originals at positions": (log_pages.AT[View.ORIGINALS], {IN_ORDER}),
     "items at positions": (log_pages.AT[View.ITEMS], {IN_ORDER, ITEM_IN_ORDER}),
     "everything at positions": (log_pages.AT[View.WHOLE], {IN_ORDER, ITEM_IN_ORDER}),
+    "latest event": (event_statements.LATEST, {CONVERSATION}),
+    "events": (event_statements.READ, {CONVERSATION, IN_ORDER}),
+    "moved conversations": (event_statements.MOVED, {CONVERSATION}),
     "get message": (log.GET, {MESSAGE}),
     "get message with original": (log.GET_WHOLE, {MESSAGE}),
     "find item": (log_pages.FIND, BY_ITEM_ID),

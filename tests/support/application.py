@@ -123,7 +123,7 @@ async def _started(app: Litestar) -> AsyncIterator[None]:
 def failing(error: Exception) -> Chatkeep:
     """Return a service whose store raises `error` on every call."""
     ports: Any = _Failing(error)
-    return replace(memory_chatkeep(), users=ports, conversations=ports, log=ports)
+    return replace(memory_chatkeep(), users=ports, conversations=ports, log=ports, events=ports)
 
 
 class _Failing:

@@ -11,6 +11,7 @@ from tests.support.json_schema import JsonObject, faults, is_valid, resolved
 
 PROBLEM_JSON = "application/problem+json"
 NDJSON = "application/x-ndjson"
+TEXTS = {NDJSON, "text/event-stream"}
 # Words of our insides, or of nobody: none of them helps a caller.
 JARGON = re.compile(
     r"Traceback|Error\b|Exception|msgspec|litestar|\bstr\b|\bint\b|(?<!If-)\bNone\b|\n  "
@@ -101,7 +102,7 @@ class Contract:
         else:
             media_type = response.headers["content-type"]
             schema = content[media_type]["schema"]
-            body = response.text if media_type == NDJSON else response.json()
+            body = response.text if media_type in TEXTS else response.json()
             found = list(faults(body, schema, self.document))
             assert not found, f"{where} {status}: {found}"
         self.seen.add((operation.described["operationId"], status))

@@ -43,6 +43,7 @@ EXCEPTED = {
     "adapters.operator.stats.statements.MESSAGES": OPERATORS,
     "adapters.operator.stats.statements.RETAINED": OPERATORS,
     "adapters.operator.stats.statements.USERS": OPERATORS,
+    "adapters.piccolo.event_statements.MOVED": "of the users whose conversations are followed here",
     "adapters.piccolo.engine.PROBE": "reads no row: it asks whether the table is there",
     "adapters.piccolo.sweeps.ARCHIVE": OF_GIVEN,
     "adapters.piccolo.sweeps.COUNT": OPERATORS,
@@ -419,6 +420,7 @@ NAMES = {
     ),
     "engine": ("probe",),
     "locks": ("try", "wait"),
+    "events": ("latest", "moved", "read"),
     "log": (
         *("append", "append_items", "append_items_with_ids", "append_items_with_key"),
         *("append_mixed", "append_one_whole", "append_one_window_whole", "append_whole"),

@@ -3,9 +3,10 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import compare_digest
+from math import inf
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import UserId, check_user_id
@@ -35,10 +36,14 @@ class IdentityError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An identified caller. `service` says whether it is a service, which may have no `user_id`."""
+    """An identified caller. `service` says whether it is a service, which may have no `user_id`.
+
+    `expires_at` is when their token does, in seconds since 1970.
+    """
 
     user_id: UserId | None
     service: bool
+    expires_at: float = field(default=inf, compare=False)
 
 
 class Identity:
@@ -122,7 +127,7 @@ class Identity:
                 status=503,
                 retry_after=error.retry_after,
             ) from error
-        caller = Caller(claims.user_id, service=False)
+        caller = Caller(claims.user_id, service=False, expires_at=claims.expires_at)
         # One token, padded in many ways, must not fill the cache.
         if len(authorization) == len("Bearer ") + len(token):
             self._remember(authorization, caller, claims.cache_until)

@@ -29,6 +29,9 @@ from chatkeep.entrypoints.http.conversation_schemas import (
     PatchConversation,
     PutConversation,
 )
+from chatkeep.entrypoints.http.event_cursors import PARAMETER as LAST_EVENT_ID
+from chatkeep.entrypoints.http.event_schemas import EventsOut
+from chatkeep.entrypoints.http.event_stream import EVENT_STREAM
 from chatkeep.entrypoints.http.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from chatkeep.entrypoints.http.ids import ID_SCHEMA
 from chatkeep.entrypoints.http.message_schemas import Append, Appended, MessagePage, UIMessagePage
@@ -46,6 +49,7 @@ _BODIES: Final = (
     ConversationPage,
     CreateConversation,
     CreatedConversation,
+    EventsOut,
     ForkConversation,
     MessagePage,
     PatchBranch,
@@ -123,6 +127,7 @@ _IF_NONE_MATCH: Final[dict[str, Any]] = {
     "required": False,
     "schema": _TAGS,
 }
+_STREAMS: Final = frozenset({"followConversation"})
 _WITH_KEY: Final = frozenset({"appendMessages", "createConversation", "replaceMessages"})
 # Parameters that are objects, which Litestar does not know.
 _OBJECT_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {
@@ -256,11 +261,8 @@ def _build_error(status: str, description: str) -> dict[str, Any]:
 
 def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
     operation = _drop_defaults(generated)
-    if operation["operationId"] in _WITH_KEY:
-        operation["parameters"] = [*operation.get("parameters", ()), IDEMPOTENCY_KEY]
-    if "412" in operation["responses"]:
-        conditions = [_IF_MATCH, _IF_NONE_MATCH]
-        operation["parameters"] = [*operation.get("parameters", ()), *conditions]
+    if headers := _headers_of(operation):
+        operation["parameters"] = [*operation.get("parameters", ()), *headers]
     if "parameters" in operation:
         operation["parameters"] = [
             *(_build_parameter(each, settings) for each in operation["parameters"]),
@@ -281,10 +283,22 @@ def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str,
         else _build_response(status, response)
         for status, response in sorted(operation["responses"].items())
     }
+    if operation["operationId"] in _STREAMS:
+        operation["responses"]["200"]["content"] |= {EVENT_STREAM: {"schema": {"type": "string"}}}
     if shapes := _IN_TWO_SHAPES.get(operation["operationId"]):
         schema = {"anyOf": [{"$ref": f"{_SCHEMAS}{name}"} for name in shapes]}
         operation["responses"]["200"]["content"] = {"application/json": {"schema": schema}}
     return operation
+
+
+def _headers_of(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the headers that a route reads itself."""
+    name = operation["operationId"]
+    return [
+        *([IDEMPOTENCY_KEY] if name in _WITH_KEY else ()),
+        *([LAST_EVENT_ID] if name in _STREAMS else ()),
+        *([_IF_MATCH, _IF_NONE_MATCH] if "412" in operation["responses"] else ()),
+    ]
 
 
 def _build_response(status: str, generated: dict[str, Any]) -> dict[str, Any]:
@@ -305,7 +319,7 @@ def _build_parameter(generated: dict[str, Any], settings: Settings) -> dict[str,
     schema, _ = _drop_null(parameter["schema"])
     schema.pop("description", None)
     schema.update({key: int(schema[key]) for key in ("minimum", "maximum") if key in schema})
-    if parameter["name"] in {"branch", "number"} and schema["type"] == "integer":
+    if parameter["name"] in {"branch", "number", "wait"} and schema["type"] == "integer":
         schema["minimum"] = 0  # Litestar leaves it out
     if parameter["name"] in {"limit", "context"} and settings.max_page:
         schema["maximum"] = settings.max_page

@@ -14,6 +14,7 @@ from litestar.types import ASGIApp
 
 from chatkeep.entrypoints.http.problems import ProblemError
 from chatkeep.entrypoints.http.server.deadlines import Deadline
+from chatkeep.entrypoints.http.server.ending import ENDING, Ending
 from chatkeep.entrypoints.http.server.exchanges import Exchange
 from chatkeep.entrypoints.http.server.heads import RequestHead
 from chatkeep.entrypoints.http.server.response_writer import ResponseWriter
@@ -76,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()
         self._is_serving = False
 
+        self._ending = Ending()
         self._deadline = Deadline(self._loop, self._time_out)
         self._is_idle = False  # after a response, until new input
 
@@ -127,7 +129,8 @@ class Connection(asyncio.Protocol):
     # Called by uvicorn.
 
     def shutdown(self) -> None:
-        """Answer the accepted requests, then close."""
+        """Answer the accepted requests, then close. Streams of events end at once."""
+        self._ending.begin()
         if not self._queue:
             self.transport.close()
             return
@@ -164,6 +167,7 @@ class Connection(asyncio.Protocol):
             return
         scope["client"], scope["server"] = self._addresses
         scope["state"] = self._app_state.copy()
+        scope[ENDING] = self._ending  # type: ignore[typeddict-unknown-key] # ASGI allows extra keys
         exchange = Exchange(
             self._writer,
             scope,

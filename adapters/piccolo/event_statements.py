@@ -1,0 +1,44 @@
+"""The SQL of events: reading those of a conversation, and which conversations have new ones."""
+
+from typing import Final
+
+from chatkeep.adapters.piccolo.bounds import MESSAGE_TEXTS, message_bytes, within
+from chatkeep.adapters.piccolo.rows import message_columns, selected_columns
+from chatkeep.adapters.piccolo.statement import Statement
+
+_C: Final = "c.id = :conversation_id AND c.user_id = :user_id"
+_M: Final = "m.conversation_id = :conversation_id AND m.user_id = :user_id"
+_SHARE: Final = ":share::bigint"
+_STATE: Final = "c.created_at AS began, c.revision, c.last_position, c.branch"
+
+LATEST: Final = Statement("events.latest", f"SELECT {_STATE} FROM conversations c WHERE {_C}")
+
+# Without branches, the parent of the first new message is the message before it.
+READ: Final = Statement(
+    "events.read",
+    f"""
+SELECT {_STATE}, before.id AS parent_id, before.text_id AS parent_text_id,
+       {within(_SHARE, selected_columns("found"), MESSAGE_TEXTS)}
+FROM conversations c
+LEFT JOIN LATERAL (
+  SELECT {message_columns("m")}, {message_bytes("m", _SHARE)} AS bytes FROM messages m
+  WHERE {_M} AND m.position > :after ORDER BY m.position LIMIT :limit
+) AS found ON true
+LEFT JOIN LATERAL (
+  SELECT m.id, m.text_id FROM messages m
+  WHERE {_M} AND m.position <= :after ORDER BY m.position DESC LIMIT 1
+) AS before ON found.id IS NOT NULL AND c.branch IS NULL
+WHERE {_C}
+ORDER BY found.position""",
+)
+
+MOVED: Final = Statement(
+    "events.moved",
+    """
+SELECT followed.n
+FROM unnest(:user_ids::text[], :ids::text[]::uuid[], :revisions::text[]::bigint[])
+  WITH ORDINALITY AS followed (user_id, id, revision, n)
+LEFT JOIN conversations c ON c.id = followed.id AND c.user_id = followed.user_id
+WHERE c.revision IS DISTINCT FROM followed.revision""",
+)
+"""Of the conversations that are given, each with its user."""

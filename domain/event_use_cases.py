@@ -1,0 +1,83 @@
+"""The use cases of events: following what happens to conversations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from chatkeep.domain.branch_use_cases import BranchUseCases
+from chatkeep.domain.errors import ConversationNotFoundError
+from chatkeep.domain.events import FROM_START, Event, EventKind, EventPage, Mark
+from chatkeep.domain.hub import Hub, Watch
+from chatkeep.domain.model import ConversationId, UserId
+from chatkeep.domain.ports import Events
+
+PAGE_EVENTS: Final = 100
+PAGE_BYTES: Final = 64 * 1024
+"""How much of the events is in memory for each reader, unless a single message is larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventUseCases:
+    """All methods raise `StoreUnavailableError` if the store cannot answer."""
+
+    events: Events
+    branches: BranchUseCases
+    hub: Hub
+
+    async def latest(self, user_id: UserId, conversation_id: ConversationId) -> Mark:
+        """Return the mark of a reader who wants only what happens from now on.
+
+        Raises `ConversationNotFoundError`.
+        """
+        return await self.events.latest(user_id, conversation_id)
+
+    async def read(
+        self, user_id: UserId, conversation_id: ConversationId, after: Mark
+    ) -> EventPage:
+        """Return the next events after a mark.
+
+        If the conversation that the mark is of is gone, that is the only event. Raises
+        `ConversationNotFoundError` for the mark `FROM_START` if there is no conversation.
+        """
+        try:
+            page = await self.events.read(
+                user_id, conversation_id, after, limit=PAGE_EVENTS, max_bytes=PAGE_BYTES
+            )
+            return await self._with_parents(user_id, conversation_id, page)
+        except ConversationNotFoundError:
+            if after.began == FROM_START.began:
+                raise
+        gone = Event(EventKind.CONVERSATION_DELETED, conversation_id, FROM_START)
+        return EventPage([gone], FROM_START, more=False, is_over=True)
+
+    @contextmanager
+    def watch(self, user_id: UserId, conversation_id: ConversationId) -> Iterator[Watch]:
+        """Yield a watch that is woken when there may be new events, until the block ends."""
+        watch = Watch(user_id, conversation_id)
+        self.hub.add(watch)
+        try:
+            yield watch
+        finally:
+            self.hub.remove(watch)
+
+    async def _with_parents(
+        self, user_id: UserId, conversation_id: ConversationId, page: EventPage
+    ) -> EventPage:
+        messages = [
+            each.message
+            for each in page.events
+            if each.kind is EventKind.MESSAGE_CREATED and each.message is not None
+        ]
+        if not page.is_branched or not messages:
+            return page
+        found = await self.branches.with_parents(user_id, conversation_id, messages)
+        placed = {each.message.id: each for each in found}
+        events = []
+        for event in page.events:
+            if event.kind is EventKind.MESSAGE_CREATED and event.message is not None:
+                known = placed[event.message.id]
+                events.append(event._replace(parent_id=known.parent_id, branch=known.branch))
+            else:
+                events.append(event)
+        return replace(page, events=events)

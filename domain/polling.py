@@ -1,0 +1,80 @@
+"""Asks the store which of the conversations that are followed here others have changed.
+
+One statement asks for all of them, at most every half second. A conversation without events is
+asked for less and less often.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from chatkeep.domain.errors import StoreUnavailableError
+from chatkeep.domain.hub import Hub, Watch
+from chatkeep.domain.ports import Events
+
+logger = logging.getLogger("chatkeep.events")
+
+TICK: Final = 0.5
+"""Seconds between two polls of a conversation that had events just now."""
+
+INTERVALS: Final = ((10.0, 1), (60.0, 4))
+"""For how many seconds after the last event to poll, and every how many ticks."""
+
+SLOWEST: Final = 10
+"""Every how many ticks to poll later on."""
+
+PAUSE: Final = 5.0
+"""Seconds to wait when the store cannot answer."""
+
+
+class Poller:
+    """Wakes the watches of a hub when others have changed what they watch."""
+
+    def __init__(self, hub: Hub, events: Events) -> None:
+        self._hub = hub
+        self._events = events
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Poll until the block ends."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        tick = 0
+        while True:
+            await self._hub.is_watched.wait()
+            await asyncio.sleep(TICK)
+            tick += 1
+            try:
+                await self.poll(tick)
+            except StoreUnavailableError:
+                await asyncio.sleep(PAUSE)
+            except Exception:
+                logger.exception("a poll for events failed")
+                await asyncio.sleep(PAUSE)
+
+    async def poll(self, tick: int) -> None:
+        """Ask for the conversations whose turn it is at a tick, if there are any."""
+        due = [watch for watch in self._hub if is_due(watch, tick)]
+        if not due:
+            return
+        moved = set(await self._events.moved([*{watch.followed for watch in due}]))
+        for watch in due:
+            if watch.followed in moved:
+                watch.wake()
+
+
+def is_due(watch: Watch, tick: int) -> bool:
+    """Return whether a watch is polled at a tick."""
+    idle = watch.idle_seconds()
+    every = next((every for until, every in INTERVALS if idle < until), SLOWEST)
+    return tick % every == 0

@@ -1,0 +1,43 @@
+"""The port to the events of conversations."""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from chatkeep.domain.events import EventPage, Followed, Mark
+from chatkeep.domain.model import ConversationId, UserId
+from chatkeep.domain.pages import NO_BOUND
+
+
+class Events(Protocol):
+    """Reads events. Readers go on from a mark, each at their own pace.
+
+    A reader who reads from the mark of the page before gets every message that was added, in order
+    of position, whatever happens in between. Messages of all branches count.
+    """
+
+    async def latest(self, user_id: UserId, conversation_id: ConversationId) -> Mark:
+        """Return the mark of a reader who has read everything.
+
+        Raises `ConversationNotFoundError`.
+        """
+        ...
+
+    async def read(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        after: Mark,
+        *,
+        limit: int,
+        max_bytes: int = NO_BOUND,
+    ) -> EventPage:
+        """Return at most `limit` events after a mark, as they are at one moment.
+
+        Raises `ConversationNotFoundError`, also if the conversation is another one than that of
+        the mark (`Mark.began`).
+        """
+        ...
+
+    async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
+        """Return those whose conversation has another revision now, or is gone."""
+        ...

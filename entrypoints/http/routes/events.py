@@ -1,0 +1,125 @@
+"""/v1/conversations/{id}/events: what happens to a conversation, as a stream or by long polls."""
+
+import asyncio
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from litestar import Response, Router, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromQuery, Parameter
+
+from chatkeep.domain.event_use_cases import EventUseCases
+from chatkeep.domain.events import Mark
+from chatkeep.domain.hub import Watch
+from chatkeep.domain.model import ConversationId, UserId
+from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
+from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.event_cursors import encode_mark, has_ended_idle, read_mark
+from chatkeep.entrypoints.http.event_schemas import EventOut, EventsOut
+from chatkeep.entrypoints.http.event_stream import Batch, EventSource, EventStream, Pace
+from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.routes.parameters import ConversationPath
+from chatkeep.entrypoints.http.server.ending import Ending, ending_of
+
+MAX_WAIT: Final = 60
+
+AfterCursor = Annotated[
+    str | None,
+    Parameter(
+        description="the cursor to go on from: the id of an event, or `next_cursor`; `start` for "
+        "all events (default: those from now on)"
+    ),
+]
+Wait = Annotated[
+    int | None,
+    Parameter(
+        ge=0,
+        le=MAX_WAIT,
+        description="answer with JSON, as soon as there are events, after this many seconds at the "
+        "latest",
+    ),
+]
+
+
+def event_routes(live: EventUseCases, pace: Pace) -> Router:
+    @get(
+        "/events",
+        operation_id="followConversation",
+        summary="Follow a conversation",
+        responses={
+            **problems(404),
+            200: ResponseSpec(
+                EventsOut,
+                generate_examples=False,
+                description="The events, as they happen; with `wait` the next ones.",
+            ),
+            204: ResponseSpec(None, description="The stream ended idle: do not reconnect."),
+        },
+    )
+    async def follow(
+        request: JsonRequest,
+        conversation_id: ConversationPath,
+        after: FromQuery[AfterCursor] = None,
+        wait: FromQuery[Wait] = None,
+    ) -> Response[Any]:
+        """Server-sent events: each message of the conversation once it is stored.
+
+        The id of an event is a cursor. A browser reconnects with it; other clients send it as
+        `after` or `Last-Event-ID`. See docs/live.md.
+        """
+        if has_ended_idle(request):
+            return Response(None, status_code=204)
+        user_id, its_id = require_user(request.user), ConversationId(conversation_id)
+        mark = read_mark(request, after)
+        if mark is None:
+            mark = await live.latest(user_id, its_id)
+        source = _ConversationSource(live, user_id, its_id, mark)
+        if wait is not None:
+            return JsonResponse(await _poll(source, wait, ending_of(request.scope)))
+        return EventStream(source, pace, request.user.expires_at - time.time())
+
+    return Router(
+        "/conversations/{conversation_id:str}",
+        tags=["events"],
+        security=FOR_USERS,
+        route_handlers=[follow],
+    )
+
+
+@dataclass(slots=True)
+class _ConversationSource:
+    live: EventUseCases
+    user_id: UserId
+    conversation_id: ConversationId
+    mark: Mark
+
+    def watching(self) -> AbstractContextManager[Watch]:
+        return self.live.watch(self.user_id, self.conversation_id)
+
+    async def read(self, watch: Watch) -> Batch:
+        page = await self.live.read(self.user_id, self.conversation_id, self.mark)
+        self.mark = page.mark
+        watch.has_read(page.mark.revision, events=bool(page.events))
+        events = [(encode_mark(each.mark), EventOut.from_domain(each)) for each in page.events]
+        return Batch(events, encode_mark(page.mark), page.more, page.is_over)
+
+
+async def _poll(source: EventSource, seconds: float, ending: Ending) -> EventsOut:
+    """Return the next events; none if nothing happens for `seconds`."""
+    now = asyncio.get_running_loop().time
+    until = now() + seconds
+    with source.watching() as watch:
+        ending.add(watch.wake)
+        try:
+            while True:
+                batch = await source.read(watch)
+                if batch.events or ending.has_begun:
+                    break
+                if not await watch.wait(max(0.0, until - now())):
+                    break
+        finally:
+            ending.remove(watch.wake)
+    return EventsOut(items=[event for _, event in batch.events], next_cursor=batch.cursor)

@@ -1,0 +1,140 @@
+"""Readers who follow a conversation lose nothing, and keep no database awake."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.domain import polling
+from chatkeep.entrypoints.bootstrap.service import http_app
+from chatkeep.entrypoints.settings import Settings
+from tests.e2e.neon.service import AS_ALICE, KEY, ChatBackend, service
+from tests.support.following import Reader, following
+from tests.support.postgres import connect_args
+from tests.support.relay import Relay
+from tests.support.waiting import until
+
+
+async def read(
+    callers: list[ChatBackend], conversation: UUID, last: str, random: Random
+) -> list[str]:
+    """Return the messages up to one with the content `last`, across breaks at random points."""
+    found: list[str] = []
+    at = "start"
+    while last not in found:
+        caller, leave = random.choice(callers), random.randint(1, 6)
+        reader = Reader()
+        try:
+            async with caller.http.stream(
+                "GET", f"/v1/conversations/{conversation}/events", params={"after": at}
+            ) as answer:
+                if answer.status_code != 200:
+                    continue
+                async for text in answer.aiter_text():
+                    found += [sent.data["message"]["content"] for sent in reader.feed(text)]
+                    at = reader.last_id or at
+                    leave -= 1
+                    if leave == 0 or last in found:
+                        break
+        except httpx.HTTPError:
+            continue
+    return found
+
+
+async def write(callers: list[ChatBackend], conversation: UUID, name: str, count: int) -> list[str]:
+    """Append messages, through one process or another, until each is stored."""
+    written = [f"{name} {number}" for number in range(count)]
+    for number, content in enumerate(written):
+        say = partial(callers[number % len(callers)].say, conversation, content, message=uuid4())
+
+        async def is_stored(say: Any = say) -> bool:  # noqa: ANN401 - a partial
+            return bool((await say()).status_code == 201)
+
+        await until(is_stored)
+    return written
+
+
+async def test_readers_who_break_off_and_go_on_elsewhere_get_every_message_in_order(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch, *, full: bool
+) -> None:
+    monkeypatch.setattr(polling, "TICK", 0.02)
+    random = Random(1)
+    messages, readers = (200, 10) if full else (15, 4)
+    async with service(relay.url()) as one, service(relay.url()) as other:
+        callers = [one, other]
+        conversation = await one.start()
+        followers = [
+            asyncio.create_task(read(callers, conversation, "the last", Random(n)))
+            for n in range(readers)
+        ]
+        writing = [
+            asyncio.create_task(write(callers, conversation, name, messages)) for name in "ab"
+        ]
+        while not all(each.done() for each in writing):
+            await asyncio.sleep(random.uniform(0.02, 0.2))
+            relay.reset()
+        await one.say(conversation, "the last")
+        history = await one.call("GET", f"/v1/conversations/{conversation}/messages?limit=100")
+        stored = [each["content"] for each in history.json()["items"]]
+        while (cursor := history.json()["next_cursor"]) is not None:
+            path = f"/v1/conversations/{conversation}/messages?limit=100&cursor={cursor}"
+            history = await one.call("GET", path)
+            stored += [each["content"] for each in history.json()["items"]]
+        found = await asyncio.gather(*followers)
+
+    assert len(stored) == 2 * messages + 1
+    for messages_read in found:
+        assert [*dict.fromkeys(messages_read)] == stored
+
+
+async def test_a_message_reaches_the_readers_of_another_process(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "TICK", 0.02)
+    async with service(database_url) as one, service(database_url) as other:
+        conversation = await one.start()
+        reading = asyncio.create_task(read([other], conversation, "hello", Random(1)))
+        await asyncio.sleep(0.05)
+        await one.say(conversation, "hello")
+        assert await reading == ["hello"]
+
+
+async def test_pages_that_are_left_open_send_the_database_nothing(
+    relay: Relay, *, full: bool
+) -> None:
+    pages = 1_000 if full else 50
+    settings = Settings(
+        database_url=relay.url(),
+        service_keys=(KEY,),
+        max_streams_per_user=0,
+        stream_idle_seconds=1,
+    )
+    app = http_app(settings, database=Engine(connect_args(relay.url())))
+    async with app.lifespan(), AsyncExitStack() as open_pages:
+        transport: Any = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://test", headers=AS_ALICE
+        ) as http:
+            conversation = await ChatBackend(http).start()
+            path = f"/v1/conversations/{conversation}/events"
+            streams = [
+                await open_pages.enter_async_context(following(app, path, AS_ALICE))
+                for _ in range(pages)
+            ]
+            for stream in streams:
+                await stream.ended.wait()
+            relay.requests.clear()
+
+            for stream in streams:
+                headers = {**AS_ALICE, "Last-Event-ID": stream.reader.last_id}
+                async with following(app, path, headers) as again:
+                    assert again.status == 204
+            await asyncio.sleep(3 * polling.TICK)
+
+            assert relay.requests == []
