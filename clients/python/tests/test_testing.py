@@ -43,3 +43,14 @@ def test_a_service_that_is_not_installed_is_named(
         memory_service(),
     ):
         pass
+
+
+def test_a_service_that_logs_much_is_not_held_up() -> None:
+    with memory_service(CHATKEEP_LOG_FORMAT="json") as service, service.client("alice") as alice:
+        for _ in range(400):  # about 200 bytes each, and a pipe holds 65,536
+            alice.get_usage()
+
+
+def test_a_service_that_is_not_ready_in_time_is_an_error() -> None:
+    with pytest.raises(ServiceNotStartedError, match="in time"), memory_service(ready_within=0):
+        pass

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,21 +58,22 @@ def memory_service(
     `ServiceNotStartedError`.
     """
     key = f"of-this-test-{token_hex(16)}"
-    process = subprocess.Popen(  # noqa: S603 - that is what it is for
-        [*(command or _find()), "serve", "--memory", "--port", "0"],
-        env=_environment() | {"CHATKEEP_SERVICE_KEYS": key} | settings,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with process:
-        try:
-            service = MemoryService(_read_url(process), key)
-            _wait_until_ready(service, process, ready_within)
-            yield service
-        finally:
-            process.kill()
+    # A file: a pipe that is not read would be full after some hundred lines of the service's log.
+    with tempfile.TemporaryDirectory(prefix="chatkeep-memory-") as folder:
+        log = Path(folder) / "log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603 - that is what it is for
+                [*(command or _find()), "serve", "--memory", "--port", "0"],
+                env=_environment() | {"CHATKEEP_SERVICE_KEYS": key} | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        with process:
+            try:
+                yield _wait_until_ready(process, log, key, time.monotonic() + ready_within)
+            finally:
+                process.kill()
 
 
 def _find() -> Sequence[str]:
@@ -90,22 +92,23 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
-def _read_url(process: "subprocess.Popen[str]") -> str:
-    printed = ""
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    for line in process.stdout:
-        printed += line
-        if found := re.search(r"http://[^,\s]+", line):
-            return found[0]
-    raise ServiceNotStartedError(f"The service ended with status {process.wait()}: {printed}")
-
-
 def _wait_until_ready(
-    service: MemoryService, process: "subprocess.Popen[str]", seconds: float
-) -> None:
-    end = time.monotonic() + seconds
-    with service.client() as client:
-        while not client.is_ready():
-            if process.poll() is not None or time.monotonic() > end:
-                raise ServiceNotStartedError(f"The service was not ready within {seconds:g} s.")
+    process: "subprocess.Popen[bytes]", log: Path, key: str, end: float
+) -> MemoryService:
+    service: MemoryService | None = None
+    while service is None or not _is_ready(service):
+        printed = log.read_text(encoding="utf-8", errors="replace")
+        if process.poll() is not None:
+            raise ServiceNotStartedError(f"The service ended: {printed}")
+        if time.monotonic() > end:
+            raise ServiceNotStartedError(f"The service was not ready in time: {printed}")
+        if found := re.search(r"http://[^,\s]+(?=,)", printed):
+            service = MemoryService(found[0], key)
+        else:
             time.sleep(_WAIT)
+    return service
+
+
+def _is_ready(service: MemoryService) -> bool:
+    with service.client() as client:
+        return client.is_ready()
