@@ -91,6 +91,8 @@ class Limits:
     max_items: int = 1_000
     max_item_bytes: int = 10_485_760
     max_answer_bytes: int = 16_777_216
+    max_draft_bytes: int = 4_194_304
+    max_draft_seconds: int = 3_600
 
     @property
     def max_bytes(self) -> int:

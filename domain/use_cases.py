@@ -9,6 +9,7 @@ from typing import Final
 from chatkeep.domain.branch_use_cases import BranchesPage, BranchMessagePage, BranchUseCases
 from chatkeep.domain.branches import Place
 from chatkeep.domain.context import Context, Window, select
+from chatkeep.domain.draft_use_cases import DraftUseCases
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.errors import (
     ConversationIdTakenError,
@@ -116,6 +117,7 @@ class Chatkeep:
     conversations: Conversations
     log: Log
     events: Events
+    drafts: DraftUseCases
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True

@@ -123,6 +123,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_answer_bytes: Annotated[
         int, Meta(description="bytes of a page or a context; it ends early then, with a cursor")
     ] = _LIMITS.max_answer_bytes
+    max_draft_bytes: Annotated[
+        int, Meta(description="bytes of a draft's chunks, with 16 more for each")
+    ] = _LIMITS.max_draft_bytes
+    max_draft_seconds: Annotated[
+        int, Meta(description="seconds after which a draft is interrupted, whatever it does")
+    ] = _LIMITS.max_draft_seconds
     openai_max_body_bytes: Annotated[
         int, Meta(description="bytes of a request's body, below `/openai`")
     ] = 33_554_432

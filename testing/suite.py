@@ -12,6 +12,7 @@ from chatkeep.testing.contract.branches import *
 from chatkeep.testing.contract.by_creation import *
 from chatkeep.testing.contract.conversations import *
 from chatkeep.testing.contract.counting import *
+from chatkeep.testing.contract.drafts import *
 from chatkeep.testing.contract.entries import *
 from chatkeep.testing.contract.events import *
 from chatkeep.testing.contract.expecting import *

@@ -5,6 +5,7 @@ anything, so each call is atomic.
 """
 
 from chatkeep.adapters.memory.conversations import MemoryConversations
+from chatkeep.adapters.memory.drafts import MemoryDrafts
 from chatkeep.adapters.memory.events import MemoryEvents
 from chatkeep.adapters.memory.log import MemoryLog
 from chatkeep.adapters.memory.store import MemoryStore
@@ -13,6 +14,7 @@ from chatkeep.adapters.memory.users import MemoryUsers
 
 __all__ = [
     "MemoryConversations",
+    "MemoryDrafts",
     "MemoryEvents",
     "MemoryLog",
     "MemoryStore",

@@ -66,7 +66,7 @@ class MemoryBranches:
         kept.raise_revision(before)
         return kept.conversation.revision
 
-    def _placed(
+    def placed(
         self, user_id: UserId, kept: KeptConversation, place: Place, at: datetime
     ) -> Tree | None:
         """Return the branches for an append at a place; None if the conversation has none."""

@@ -142,7 +142,7 @@ class MemoryLog(MemoryLogChanges):
             for item_id in given:
                 if any(_may_have(entry, item_id) for entry in kept.entries):
                     raise ItemIdTakenError(item_id)
-            tree = None if place is None else self._placed(user_id, kept, place, at)
+            tree = None if place is None else self.placed(user_id, kept, place, at)
             stored = self.store.user(user_id).append(kept, entries, at, expected)
             if tree is not None:
                 kept.set_branches(tree)

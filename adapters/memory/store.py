@@ -10,6 +10,7 @@ from typing import Final
 
 from chatkeep.domain.branches import EVERY, MAIN, Range, Tree
 from chatkeep.domain.context import MAX_HEAD, Window, for_window, most_counted
+from chatkeep.domain.drafts import Draft
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     KeyTakenError,
@@ -61,6 +62,9 @@ class KeptConversation:
 
     branches: Tree | None = None
     """Its branches; None if it never branched."""
+
+    drafts: dict[Position, "KeptDraft"] = field(default_factory=dict)
+    """Its drafts by number."""
 
     @property
     def tree(self) -> Tree:
@@ -162,6 +166,14 @@ class KeptConversation:
             else min(len(messages), most_counted(limit)),
             revision=self.conversation.revision,
         )
+
+
+@dataclass(slots=True)
+class KeptDraft:
+    """A draft with its chunks, in order."""
+
+    draft: Draft
+    chunks: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

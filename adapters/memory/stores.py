@@ -1,6 +1,7 @@
 """All stores on one set of dicts."""
 
 from chatkeep.adapters.memory.conversations import MemoryConversations
+from chatkeep.adapters.memory.drafts import MemoryDrafts
 from chatkeep.adapters.memory.events import MemoryEvents
 from chatkeep.adapters.memory.log import MemoryLog
 from chatkeep.adapters.memory.store import MemoryStore
@@ -17,6 +18,7 @@ def memory_stores(store: MemoryStore | None = None) -> Stores:
         conversations=MemoryConversations(store),
         log=MemoryLog(store),
         events=MemoryEvents(store),
+        drafts=MemoryDrafts(store),
         sweeps=MemorySweeps(store),
         sweep_schedule=MemorySweepSchedule(),
     )

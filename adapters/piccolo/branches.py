@@ -8,16 +8,18 @@ import random
 from asyncio import sleep
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import starmap
 from typing import Any, Final
 
 from chatkeep.adapters.piccolo.branch_statements import DELETE, ENDS, SAVE, TREE
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row, from_text, to_text
-from chatkeep.domain.branches import Branch, Range, Tree
+from chatkeep.domain.branches import START, AtTip, Branch, Place, Range, Tree
 from chatkeep.domain.errors import (
     BranchNotFoundError,
     ConversationNotFoundError,
+    MessageNotFoundError,
     RetainedError,
     RevisionConflictError,
     StoreUnavailableError,
@@ -184,6 +186,29 @@ class PiccoloBranches:
             was_lost = was_lost or again
             await pause(attempt)
         raise crowded()
+
+    async def find_place(
+        self, user_id: UserId, conversation_id: ConversationId, place: Place, at: datetime
+    ) -> tuple[ReadTree, Tree]:
+        """Return the branches, and those for an append at a place.
+
+        Raises `ConversationNotFoundError`, `MessageNotFoundError`, `BranchNotFoundError`.
+        """
+        if isinstance(place, AtTip):
+            read = await self._read_tree(user_id, conversation_id)
+            return read, read.tree.switch(place.branch)
+        read = await self._read_tree(user_id, conversation_id, place.message_id)
+        position = START if place.message_id is None else read.place
+        if position is None:
+            raise MessageNotFoundError(place.message_id or conversation_id)
+        numbers = read.tree.may_end_at(position)
+        paths = [read.tree.path(number) for number in numbers]
+        found = await self.ends(user_id, conversation_id, paths, Order.DESC)
+        tips = {
+            number: START if end is None else end[0]
+            for number, end in zip(numbers, found, strict=True)
+        }
+        return read, read.tree.place(position, tips, at)
 
     async def _read_tree(
         self, user_id: UserId, conversation_id: ConversationId, place: MessageId | None = None

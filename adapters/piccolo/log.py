@@ -52,7 +52,7 @@ from chatkeep.adapters.piccolo.rows import (
     to_whole_message,
 )
 from chatkeep.adapters.piccolo.users import NO_USER
-from chatkeep.domain.branches import START, AtTip, Place, Range, Tree, contains
+from chatkeep.domain.branches import Place, Range, Tree, contains
 from chatkeep.domain.context import MAX_HEAD, Window, for_window
 from chatkeep.domain.errors import (
     BranchNotFoundError,
@@ -345,7 +345,7 @@ class PiccoloLog(LogChanges):
         refused: ReadTree | None = None
         for attempt in range(TRIES):
             try:
-                read, tree = await self._find_place(user_id, conversation_id, place, at)
+                read, tree = await self.find_place(user_id, conversation_id, place, at)
                 if read == refused:  # nothing has changed, so an id or the key is taken
                     break
                 read.check(expected)
@@ -372,26 +372,6 @@ class PiccoloLog(LogChanges):
             )
             again = await self.appended_before(user_id, conversation_id, before)
         return replace(again, revision=revision_after(again.revision, expected))
-
-    async def _find_place(
-        self, user_id: UserId, conversation_id: ConversationId, place: Place, at: datetime
-    ) -> tuple[ReadTree, Tree]:
-        """Return the branches, and those for an append at a place."""
-        if isinstance(place, AtTip):
-            read = await self._read_tree(user_id, conversation_id)
-            return read, read.tree.switch(place.branch)
-        read = await self._read_tree(user_id, conversation_id, place.message_id)
-        position = START if place.message_id is None else read.place
-        if position is None:
-            raise MessageNotFoundError(place.message_id or conversation_id)
-        numbers = read.tree.may_end_at(position)
-        paths = [read.tree.path(number) for number in numbers]
-        found = await self.ends(user_id, conversation_id, paths, Order.DESC)
-        tips = {
-            number: START if end is None else end[0]
-            for number, end in zip(numbers, found, strict=True)
-        }
-        return read, read.tree.place(position, tips, at)
 
 
 def _branch_values(new: Conversation, tree: Tree | None, first: int) -> dict[str, Any]:

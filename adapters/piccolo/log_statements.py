@@ -21,6 +21,7 @@ from chatkeep.adapters.piccolo.bounds import (
     within,
 )
 from chatkeep.adapters.piccolo.branch_statements import SAVE_BRANCHES, UNCHANGED
+from chatkeep.adapters.piccolo.draft_statements import ENDED, HELD, draft_columns
 from chatkeep.adapters.piccolo.rows import (
     ITEM_MESSAGE_COLUMNS,
     MESSAGE_TYPES,
@@ -273,6 +274,33 @@ APPEND_MIXED: Final = Statement(
 # Appends at a place, which may start a branch or make another one the current one.
 APPEND_PLACED: Final = Statement(
     "log.append_placed", _append_items(_FREE, key=True, columns=MESSAGE_TYPES, placed=True)
+)
+
+
+def _end_draft(condition: str = "", change: str = "", branched: str = "") -> str:
+    """Return the statement that ends a draft and appends its message.
+
+    It does nothing if the draft has changed, and fails if the id of the message is taken.
+    """
+    moved = _moved(f" AND EXISTS (SELECT FROM held){condition}", change)
+    return f"""
+WITH {HELD}, {moved}, added AS (
+  {_messages(_one(MESSAGE_TYPES), _OF_MOVED, MESSAGE_TYPES)}
+){branched}, ended AS (
+  UPDATE drafts d
+  SET {ENDED}, message_id = :id, message_text_id = :text_id, position = moved.first
+  FROM moved
+  WHERE d.user_id = :user_id AND d.conversation_id = :conversation_id AND d.number = :number
+  RETURNING {draft_columns("d")}
+)
+SELECT moved.first, moved.message_count, moved.revision, moved.branch, {draft_columns("ended")}
+FROM moved, ended"""
+
+
+END_DRAFT: Final = Statement("log.end_draft", _end_draft())
+END_DRAFT_PLACED: Final = Statement(
+    "log.end_draft_placed",
+    _end_draft(UNCHANGED, ", branch = :branch", f", branched AS ({SAVE_BRANCHES}\n)"),
 )
 
 CREATE: Final = Statement(

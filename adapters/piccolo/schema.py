@@ -156,6 +156,33 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
             },
         ),
         _table(
+            tables.DraftRows,
+            indexes={
+                "idx_drafts_active": (
+                    "UNIQUE USING btree (conversation_id, user_id) WHERE status = 'active'"
+                ),
+                "idx_drafts_ended": ("USING btree (user_id, ended_at) WHERE ended_at IS NOT NULL"),
+                "idx_drafts_id": "UNIQUE USING btree (conversation_id, id, user_id)",
+            },
+            constraints={
+                "drafts_conversation_id_user_id_fkey": _OF_CONVERSATION,
+                "drafts_pkey": "PRIMARY KEY (conversation_id, number, user_id)",
+                "drafts_status_check": (
+                    "CHECK (status = ANY (ARRAY['active', 'finished', 'interrupted', 'cancelled']))"
+                ),
+            },
+        ),
+        _table(
+            tables.DraftChunkRows,
+            constraints={
+                "draft_chunks_pkey": "PRIMARY KEY (conversation_id, draft, seq, user_id)",
+                "draft_chunks_conversation_id_draft_user_id_fkey": (
+                    "FOREIGN KEY (conversation_id, draft, user_id) "
+                    "REFERENCES drafts(conversation_id, number, user_id) ON DELETE CASCADE"
+                ),
+            },
+        ),
+        _table(
             tables.ConversationSweeps,
             defaults={"archived": "0", "deleted": "0", "messages": "0", "retained": "0"},
             constraints={"conversation_sweeps_pkey": "PRIMARY KEY (due)"},

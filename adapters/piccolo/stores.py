@@ -1,6 +1,7 @@
 """All stores on one engine."""
 
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
+from chatkeep.adapters.piccolo.drafts import PiccoloDrafts
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.events import PiccoloEvents
 from chatkeep.adapters.piccolo.log import PiccoloLog
@@ -15,6 +16,7 @@ def piccolo_stores(engine: Engine) -> Stores:
         conversations=PiccoloConversations(engine),
         log=PiccoloLog(engine),
         events=PiccoloEvents(engine),
+        drafts=PiccoloDrafts(engine),
         sweeps=PiccoloSweeps(engine),
         sweep_schedule=PiccoloSweepSchedule(engine),
     )

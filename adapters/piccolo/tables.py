@@ -189,6 +189,43 @@ class ConversationKeys(CompositeKey, Table, tablename="conversation_keys", db=DB
     created_at = Timestamptz(default=TimestamptzNow())
 
 
+class DraftRows(CompositeKey, Table, tablename="drafts", db=DB):
+    key_columns = ("conversation_id", "number", "user_id")
+    user_id = Varchar(length=255, default=None)
+    conversation_id = UUID(default=None)
+    number = BigInt(primary_key=True, default=None)
+    id = UUID(default=None)
+    text_id = Text(null=True, default=None)
+    epoch = Integer(default=None)
+    status = Varchar(length=20, default=None)
+    message_id = UUID(default=None)
+    message_text_id = Text(null=True, default=None)
+    place = Text(null=True, default=None)
+    format = Text(default=None)
+    metadata = JSONB(default=None)
+    lease = Integer(default=None)
+    next_chunk = Integer(default=None)
+    bytes = BigInt(default=None)
+    chars = BigInt(default=None)
+    started_at = Timestamptz(default=None)
+    progress_at = Timestamptz(default=None)
+    ends_by = Timestamptz(default=None)
+    ended_at = Timestamptz(null=True, default=None)
+    position = BigInt(null=True, default=None)
+
+
+class DraftChunkRows(CompositeKey, Table, tablename="draft_chunks", db=DB):
+    """The chunks of one write. `seq` is the number of the last one."""
+
+    key_columns = ("conversation_id", "draft", "seq", "user_id")
+    user_id = Varchar(length=255, default=None)
+    conversation_id = UUID(default=None)
+    draft = BigInt(default=None)
+    seq = Integer(primary_key=True, default=None)
+    chunks = Array(base_column=Text(), default=None)
+    bytes = Integer(default=None)
+
+
 class ConversationSweeps(Table, tablename="conversation_sweeps", db=DB):
     due = Timestamptz(primary_key=True, default=None)
     started_at = Timestamptz(default=None)
@@ -219,6 +256,8 @@ TABLES: Final = (
     ConversationItems,
     ConversationBranches,
     ConversationKeys,
+    DraftRows,
+    DraftChunkRows,
     ConversationSweeps,
     Adoptions,
 )

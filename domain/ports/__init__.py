@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from chatkeep.domain.ports.branches import Branches
 from chatkeep.domain.ports.clock import Clock
 from chatkeep.domain.ports.conversations import Conversations
+from chatkeep.domain.ports.drafts import Drafts
 from chatkeep.domain.ports.events import Events
 from chatkeep.domain.ports.log import Log
 from chatkeep.domain.ports.sweeps import Sweeps, SweepSchedule
@@ -30,6 +31,7 @@ __all__ = [
     "Branches",
     "Clock",
     "Conversations",
+    "Drafts",
     "Events",
     "Log",
     "Stores",
@@ -47,5 +49,6 @@ class Stores:
     conversations: Conversations
     log: Log
     events: Events
+    drafts: Drafts
     sweeps: Sweeps
     sweep_schedule: SweepSchedule

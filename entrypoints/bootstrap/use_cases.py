@@ -16,10 +16,15 @@ from chatkeep.adapters.piccolo.errors import translate_errors
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
+from chatkeep.domain.draft_use_cases import DraftUseCases
 from chatkeep.domain.hub import Hub
 from chatkeep.domain.idle import Cutoffs
 from chatkeep.domain.model import Limits
-from chatkeep.domain.notifying import notifying_conversations, notifying_log
+from chatkeep.domain.notifying import (
+    notifying_conversations,
+    notifying_drafts,
+    notifying_log,
+)
 from chatkeep.domain.operations.sweep import Policy, Sweep
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.ports import Clock, Stores
@@ -99,6 +104,9 @@ def _chatkeep(stores: Stores, clock: Clock, limits: Limits, *, provision_users: 
         conversations=notifying_conversations(stores.conversations, hub),
         log=notifying_log(stores.log, hub),
         events=stores.events,
+        drafts=DraftUseCases(
+            notifying_drafts(stores.drafts, hub), stores.log, stores.conversations, clock, limits
+        ),
         hub=hub,
         clock=clock,
         limits=limits,

@@ -52,6 +52,13 @@ INSERT INTO conversation_branches
   (conversation_id, user_id, number, parent, left_at, name, firsts, lasts)
 SELECT id, user_id, n, nullif(n - 1, -1), n, 'é' || n, ARRAY[n, n + 9], ARRAY[n + 1]
 FROM conversations, generate_series(0, 2100) n WHERE user_id = 'ann';
+INSERT INTO drafts (conversation_id, user_id, number, id, epoch, status, message_id, format,
+                    metadata, lease, next_chunk, bytes, chars, started_at, progress_at, ends_by)
+SELECT id, user_id, 9, id, 2, 'active', id, 'text', '{}', 60, 4, 64, 3, now(), now(), now()
+FROM conversations;
+INSERT INTO draft_chunks (conversation_id, user_id, draft, seq, chunks, bytes)
+SELECT conversation_id, user_id, number, n, ARRAY['é', E'a\\\\N"{}'], 36
+FROM drafts, generate_series(1, 2100) n WHERE user_id = 'ann';
 UPDATE conversations SET branch = 2100, forked_from = 'a fork', forked_at = 'm'
 WHERE user_id = 'ann';
 INSERT INTO tasks (user_id, title) SELECT 'ann', 'task' FROM generate_series(1, 9);

@@ -12,10 +12,10 @@ from chatkeep.domain import polling
 from chatkeep.domain.events import Followed
 from chatkeep.domain.hub import Hub, Watch
 from chatkeep.domain.model import ConversationId, UserId
-from chatkeep.domain.notifying import CHANGES, notifying_log
+from chatkeep.domain.notifying import CHANGES, CHANGES_OF_DRAFTS, notifying_log
 from chatkeep.domain.operations.selftest.builders import ALICE, new_conversation
 from chatkeep.domain.polling import Poller
-from chatkeep.domain.ports import Conversations, Log
+from chatkeep.domain.ports import Conversations, Drafts, Log
 
 READS = {
     *("tree", "ends", "page", "window", "get", "find", "calls_before", "list", "count"),
@@ -128,6 +128,13 @@ def test_every_method_of_the_ports_either_notifies_or_reads() -> None:
 
     assert methods == CHANGES | READS
     assert not CHANGES & READS
+
+
+def test_every_method_of_drafts_either_notifies_or_reads() -> None:
+    methods = {name for name, _ in inspect.getmembers(Drafts, inspect.iscoroutinefunction)}
+
+    assert methods - CHANGES_OF_DRAFTS == {"chunks", "forget", "get", "latest", "overdue"}
+    assert methods > CHANGES_OF_DRAFTS
 
 
 async def test_a_change_that_fails_or_is_lost_wakes_too(hub: Hub) -> None:

@@ -44,6 +44,8 @@ EXCEPTED = {
     "adapters.operator.stats.statements.RETAINED": OPERATORS,
     "adapters.operator.stats.statements.USERS": OPERATORS,
     "adapters.piccolo.event_statements.MOVED": "of the users whose conversations are followed here",
+    "adapters.piccolo.draft_statements.FORGET": OPERATORS,
+    "adapters.piccolo.draft_statements.OVERDUE": OPERATORS,
     "adapters.piccolo.engine.PROBE": "reads no row: it asks whether the table is there",
     "adapters.piccolo.sweeps.ARCHIVE": OF_GIVEN,
     "adapters.piccolo.sweeps.COUNT": OPERATORS,
@@ -71,6 +73,7 @@ USE_PICCOLOS_TABLES = {
     ("adapters.operator.move.preflight", "Conversations"): OPERATORS,
     ("adapters.operator.move.statements", "tables"): "asks for the names of columns",
     ("adapters.operator.stats.statements", "Conversations"): OPERATORS,
+    ("adapters.piccolo.draft_statements", "DraftRows"): "asks for the names of columns",
     ("adapters.piccolo.migrate", "Migration"): "gives Piccolo's command its engine",
     ("adapters.piccolo.migrate", "Migrations"): NO_USERS_DATA,
     ("adapters.piccolo.fork_statements", "ConversationItems"): "asks for the names of columns",
@@ -98,7 +101,10 @@ SEND_PAST_THE_ENGINE = {
 }
 """Modules that call a connection themselves."""
 
-TABLES = "conversations|messages|conversation_items|conversation_branches|conversation_keys|users"
+TABLES = (
+    "conversations|messages|conversation_items|conversation_branches|conversation_keys|drafts|"
+    "draft_chunks|users"
+)
 # A table, and its alias if there is one: a word that is no keyword.
 TOUCHED = re.compile(
     rf"\b(?P<how>FROM|JOIN|UPDATE|USING|INTO)\s+(?:ONLY\s+)?(?:\w+\.)?(?P<table>{TABLES})\b"
@@ -418,6 +424,10 @@ NAMES = {
         *("list_after", "list_after.active", "list_after.archived"),
         *("find", "find.active", "find.archived", "find_by_creation", "count"),
     ),
+    "drafts": (
+        *("chunks", "end_empty", "forget", "get", "latest", "overdue", "start", "take_over"),
+        "write",
+    ),
     "engine": ("probe",),
     "locks": ("try", "wait"),
     "events": ("latest", "moved", "read"),
@@ -426,6 +436,7 @@ NAMES = {
         *("append_mixed", "append_one_whole", "append_one_window_whole", "append_whole"),
         *("append_window_whole", "at.originals", "create_whole", "get_whole"),
         *("append_placed", "create_with_branches", "fork", "path_window"),
+        *("end_draft", "end_draft_placed"),
         *("append_one", "append_one_window", "append_window", "at.items", "at.messages"),
         *("at.whole", "calls_before", "count", "create", "create_with_items", "delete"),
         *(

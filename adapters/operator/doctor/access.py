@@ -16,6 +16,8 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "conversation_items": ("SELECT", "INSERT", "DELETE"),
     "conversation_branches": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "conversation_keys": ("SELECT", "INSERT"),
+    "drafts": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "draft_chunks": ("SELECT", "INSERT"),
     "conversation_sweeps": ("SELECT", "INSERT", "UPDATE"),
 }
 """The privileges that the service's statements need; cascades need none."""

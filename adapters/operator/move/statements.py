@@ -179,6 +179,18 @@ TABLES: Final = (
         ("conversation_id", "key", "user_id"),
     ),
     MovedTable(
+        "drafts",
+        _COLUMNS["drafts"],
+        RangeKey(("conversation_id", "number"), ("uuid", "bigint")),
+        ("conversation_id", "number", "user_id"),
+    ),
+    MovedTable(
+        "draft_chunks",
+        _COLUMNS["draft_chunks"],
+        RangeKey(("conversation_id", "draft", "seq"), ("uuid", "bigint", "integer")),
+        ("conversation_id", "draft", "seq", "user_id"),
+    ),
+    MovedTable(
         "conversation_sweeps",
         _COLUMNS["conversation_sweeps"],
         RangeKey(("due",), ("timestamptz",)),

@@ -251,9 +251,9 @@ async def role_url(database_url: str) -> AsyncIterator[str]:
         database_url,
         f"CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, DELETE ON users, messages, "
         f"conversations, conversation_branches, conversation_items, conversation_keys, "
+        f"drafts, draft_chunks, conversation_sweeps TO {role}; "
+        f"GRANT UPDATE ON messages, conversations, conversation_branches, drafts, "
         f"conversation_sweeps TO {role}; "
-        f"GRANT UPDATE ON messages, conversations, conversation_branches, conversation_sweeps "
-        f"TO {role}; "
         f"GRANT SELECT ON migration TO {role}",
     )
     yield database_url.replace("//postgres@", f"//{role}@")

@@ -17,6 +17,7 @@ CONVERSATION_KEYS = {
     f"constraints {table}_conversation_id_user_id_fkey"
     for table in (
         *("messages", "conversation_branches", "conversation_items", "conversation_keys"),
+        "drafts",
     )
 }
 BROKEN_WITHOUT = {
@@ -33,6 +34,11 @@ BROKEN_WITHOUT = {
     "conversation_branches_pkey": promises("branches"),
     "conversation_keys_conversation_id_user_id_fkey": promises("cascade", "erasure", "plain"),
     "conversation_keys_pkey": promises("retry"),
+    "drafts_conversation_id_user_id_fkey": set[str](),
+    "drafts_pkey": {"constraints draft_chunks_conversation_id_draft_user_id_fkey"},
+    "drafts_status_check": set[str](),
+    "draft_chunks_conversation_id_draft_user_id_fkey": set[str](),
+    "draft_chunks_pkey": set[str](),
     "conversation_sweeps_pkey": set[str](),
     "adoptions_pkey": set[str](),
 }

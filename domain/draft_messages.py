@@ -1,0 +1,73 @@
+"""The messages that drafts become."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from chatkeep.domain.drafts import INTERRUPTED, TEXT, Chunk, Draft, Interruption, text_of_chunks
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.json_merge import merge_patch
+from chatkeep.domain.model import (
+    EMPTY_OBJECT,
+    JsonText,
+    Limits,
+    NewMessage,
+    OriginalText,
+    Role,
+)
+
+NEEDS_MESSAGE: Final = (
+    "is missing: only the chunks of the formats text and ai-sdk become a message; "
+    "give the whole message"
+)
+
+
+def finished_message(draft: Draft, chunks: Sequence[Chunk], limits: Limits) -> NewMessage | None:
+    """Return the message that all chunks of a draft make; None if there are no chunks.
+
+    Raises `InvalidValueError` or `LimitExceededError` naming the field.
+    """
+    if not chunks:
+        return None
+    if draft.format != TEXT:
+        raise InvalidValueError("message", NEEDS_MESSAGE)
+    message = _text_message(draft, chunks)
+    message.check(limits)
+    return message
+
+
+def complete_message(draft: Draft, given: NewMessage) -> NewMessage:
+    """Return the whole message that a producer has given, under the draft's id for it."""
+    metadata = draft.metadata if given.metadata == EMPTY_OBJECT else given.metadata
+    return given._replace(id=draft.message_id, metadata=metadata)
+
+
+def interrupted_message(
+    draft: Draft, chunks: Sequence[Chunk], why: Interruption
+) -> NewMessage | None:
+    """Return the message that keeps what there is of an answer, marked; None if that is nothing.
+
+    Chunks of a client's own format are the original, as a list, and there is no text.
+    """
+    if not chunks:
+        return None
+    message = _text_message(draft, chunks) if draft.format == TEXT else _own_message(draft, chunks)
+    mark = JsonText(json.dumps({INTERRUPTED: why.value}))
+    return message._replace(metadata=merge_patch(message.metadata, mark))
+
+
+def _text_message(draft: Draft, chunks: Sequence[Chunk]) -> NewMessage:
+    return NewMessage(
+        Role.ASSISTANT, text_of_chunks(chunks), metadata=draft.metadata, id=draft.message_id
+    )
+
+
+def _own_message(draft: Draft, chunks: Sequence[Chunk]) -> NewMessage:
+    return NewMessage(
+        Role.ASSISTANT,
+        "",
+        metadata=draft.metadata,
+        id=draft.message_id,
+        format=draft.format,
+        original=OriginalText(f"[{','.join([chunk.text for chunk in chunks])}]"),
+    )
