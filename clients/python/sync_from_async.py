@@ -16,10 +16,11 @@ HEADER: Final = "# Written by sync_from_async.py from _async/{name}; change that
 RULES: Final = (
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
+    (r"\bAsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"),
     (r"\bAsync(\w+)", r"\1"),
     (r"\b_async\b", "_sync"),
     (r"\basyncio\.sleep\b", "time.sleep"),
-    (r"\bimport asyncio\nimport inspect\n", "import time\n"),
+    (r"\bimport asyncio\n(import inspect\n)?", "import time\n"),
     (r"\basynccontextmanager\b", "contextmanager"),
     (r"\b__aenter__\b", "__enter__"),
     (r"\b__aexit__\b", "__exit__"),

@@ -256,6 +256,27 @@ class Siblings(msgspec.Struct, kw_only=True):
     items: list[Sibling]
 
 
+class Event(msgspec.Struct, kw_only=True):
+    """Something that happened to a conversation.
+
+    - `type`: `message.created`, with the `message`, its `parent_id` and `branch`;
+      `conversation.deleted`; `stream.idle`. Later versions may add others.
+    - `cursor`: where to go on behind it; empty in an `EventPage`, which has one for all.
+    """
+
+    type: str
+    conversation_id: str = ""
+    message: Message | None = None
+    cursor: str = ""
+
+
+class EventPage(msgspec.Struct, kw_only=True):
+    """Events in order; none if nothing happened. `next_cursor` is where to go on."""
+
+    items: list[Event]
+    next_cursor: str
+
+
 class Usage(msgspec.Struct, kw_only=True):
     """How much the user has stored. `retained` is how many conversations are on hold."""
 

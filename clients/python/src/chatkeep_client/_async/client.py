@@ -10,6 +10,7 @@ from chatkeep_client import _connection
 from chatkeep_client._async.branches import AsyncBranches
 from chatkeep_client._async.changes import AsyncChanges
 from chatkeep_client._async.conversations import AsyncConversations
+from chatkeep_client._async.events import AsyncEvents
 from chatkeep_client._async.messages import AsyncMessages
 from chatkeep_client._async.sending import Token
 from chatkeep_client._async.users import AsyncUsers
@@ -18,7 +19,9 @@ from chatkeep_client._connection import Connection
 _Client = TypeVar("_Client", bound="AsyncChatkeep")
 
 
-class AsyncChatkeep(AsyncConversations, AsyncMessages, AsyncChanges, AsyncBranches, AsyncUsers):
+class AsyncChatkeep(
+    AsyncConversations, AsyncMessages, AsyncChanges, AsyncBranches, AsyncEvents, AsyncUsers
+):
     """Calls the API of one service; each method is named like the operation of its document.
 
     Give either a `token` of the user, or a function that returns the current one; or a

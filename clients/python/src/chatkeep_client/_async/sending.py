@@ -41,7 +41,7 @@ class AsyncSender:
             await asyncio.sleep(wait)
 
     @asynccontextmanager
-    async def _stream(self, request: Request[object]) -> AsyncIterator[httpx.Response]:
+    async def _stream(self, request: Request[None]) -> AsyncIterator[httpx.Response]:
         """Yield a successful answer, whose body is still to be read."""
         attempts = Attempts(request, self._max_retries)
         while True:

@@ -41,7 +41,7 @@ class Sender:
             time.sleep(wait)
 
     @contextmanager
-    def _stream(self, request: Request[object]) -> Iterator[httpx.Response]:
+    def _stream(self, request: Request[None]) -> Iterator[httpx.Response]:
         """Yield a successful answer, whose body is still to be read."""
         attempts = Attempts(request, self._max_retries)
         while True:

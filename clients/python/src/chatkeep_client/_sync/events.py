@@ -1,0 +1,65 @@
+# Written by sync_from_async.py from _async/events.py; change that file.
+"""Following a conversation live."""
+
+import time
+from collections.abc import Generator
+from typing import Final
+
+import httpx
+
+from chatkeep_client._events import LAST, EventReader
+from chatkeep_client._requests import Request, conversation, into, nothing
+from chatkeep_client._sync.sending import Sender
+from chatkeep_client.models import Event, EventPage
+
+_PAUSE: Final = 0.25
+
+_page = into(EventPage)
+
+
+class Events(Sender):
+    """The route of events."""
+
+    def follow_conversation(
+        self, conversation_id: str, *, after: str | None = None
+    ) -> Generator[Event, None, None]:
+        """Yield what happens to a conversation, as it happens, over as many streams as it takes.
+
+        - `after`: the `cursor` of an event, to go on behind it; `start` for all messages. Without
+          it, only what happens from now on.
+        - It ends with `conversation.deleted`, or with `stream.idle` when nothing has happened for a
+          while, so that the database can sleep. To go on later, give the `cursor` of that event.
+        - Each message comes at least once, in the order in which messages were stored, whatever
+          breaks meanwhile. An event may come again only after one that was lost.
+
+        Raises `NotFoundError`, and `ConnectionFailedError` if a stream cannot be opened again.
+        """
+        if after is None:
+            after = (self.get_events(conversation_id)).next_cursor
+        path = conversation(conversation_id, "events")
+        reader = EventReader(after)
+        while True:
+            request = Request("GET", path, nothing, query={"after": reader.cursor})
+            try:
+                with self._stream(request) as response:
+                    for chunk in response.iter_bytes():
+                        for event in reader.feed(chunk):
+                            yield event
+                            if event.type in LAST:
+                                return
+            except httpx.TransportError:
+                pass  # open another one behind the last event
+            reader = EventReader(reader.cursor)
+            time.sleep(_PAUSE)
+
+    def get_events(
+        self, conversation_id: str, *, after: str | None = None, wait: int = 0
+    ) -> EventPage:
+        """Return the events after a cursor, as soon as there are any (a long poll).
+
+        It waits at most `wait` seconds, up to 60 and less than the timeout of the client, and then
+        returns none. `after` and `next_cursor` are those of `follow_conversation`. Raises
+        `NotFoundError`.
+        """
+        path = conversation(conversation_id, "events")
+        return self._send(Request("GET", path, _page, query={"after": after, "wait": wait}))
