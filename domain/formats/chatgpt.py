@@ -6,27 +6,22 @@ mapping.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
-from uuid import uuid5
+from dataclasses import replace
+from typing import Final
 
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.chatgpt_messages import (
-    Said,
-    is_of_tool,
-    members_of_node,
-    read_message,
-    read_reasoning,
     read_time,
 )
+from chatkeep.domain.formats.chatgpt_reading import KEY, NodeReading, message_id
 from chatkeep.domain.formats.chatgpt_tree import (
     find_branch,
     find_branch_formerly,
     find_order,
     find_parents,
+    find_strays,
 )
 from chatkeep.domain.formats.codec import (
-    IMPORTS,
     NO_ORIGINALS,
     WHOLE,
     Document,
@@ -38,14 +33,11 @@ from chatkeep.domain.formats.codec import (
     present,
     without,
 )
-from chatkeep.domain.formats.tool_calls import AskedCalls, is_json_object, make_call
+from chatkeep.domain.formats.remembering import remember
 from chatkeep.domain.formats.trees import lay_out
-from chatkeep.domain.model import MessageId, Role, Status
+from chatkeep.domain.model import Status
 
-KEY: Final = "chatgpt"
-_TURN: Final = 100
-"""The most messages that are looked at to find the call of a result that begins a branch."""
-
+_MERGED: Final = ("message",)  # it is in the metadata of the message
 _PLACED: Final = (
     *("mapping", "current_node", "conversation_id", "title", "create_time", "update_time"),
     *("is_archived", "default_model_slug", "gizmo_id"),
@@ -73,7 +65,7 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     parents = find_parents(mapping)
     branch = find_branch(mapping, current, parents)
     order = [*branch] if len(branch) == len(mapping) else find_order(mapping, parents)
-    reading = _Reading(chatgpt_id or "")
+    reading = NodeReading(chatgpt_id or "")
     for node_id in branch:
         reading.add(node_id, mapping[node_id])
     before: str | None = None
@@ -115,13 +107,40 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
         canonical=f"{KEY}:{chatgpt_id}" if chatgpt_id else None,
         originals=originals,
     )
+    if originals:
+        line = remember(line, KEY, _for_export(given, reading, present(rest), branch, parents))
     formerly = branch if current in mapping else find_branch_formerly(mapping)
     left_out = (node_id for node_id in order if node_id not in formerly)
     ids = (
-        _message_id(chatgpt_id or "", node_id)
-        for node_id in (*left_out, *reading.formerly_left_out)
+        message_id(chatgpt_id or "", node_id) for node_id in (*left_out, *reading.formerly_left_out)
     )
     return replace(line, formerly_left_out=frozenset(ids))
+
+
+def _for_export(
+    given: Document,
+    reading: NodeReading,
+    rest: Document,
+    branch: Collection[str],
+    parents: Mapping[str, str],
+) -> Document:
+    """Return what is not kept elsewhere, so that an export is equal: see `REMEMBERED`."""
+    nodes = {
+        node_id: node
+        for node_id, node in given["mapping"].items()
+        if node_id not in reading.by_node and node_id not in reading.nodes
+    }
+    for node_id in reading.merged:
+        node = given["mapping"][node_id]
+        nodes[node_id] = without(node, *_MERGED) if node["message"].get("id") == node_id else node
+    said = [node_id for node_id in branch if node_id in reading.by_node]
+    return {
+        "members": without(given, "mapping", *rest),
+        "nodes": nodes,
+        "thoughts": reading.thoughts_of,
+        "strays": [*find_strays(given["mapping"], parents)],
+        "last": said[-1] if said else None,
+    }
 
 
 def _lay_out(
@@ -148,148 +167,3 @@ def _lay_out(
         if node_id in branch and place is not None:
             current = place
     return lay_out(ordered, places, current)
-
-
-def _message_id(chatgpt_id: str, node_id: str) -> MessageId:
-    return MessageId(uuid5(IMPORTS, f"{KEY}:{chatgpt_id}:{node_id}"))
-
-
-@dataclass
-class _Reading:
-    """The messages so far. `thoughts` belong to the message that comes next.
-
-    No message came after the `unplaced_thoughts`. `nodes` are those that became no message.
-    `formerly_left_out` are the ids of nodes that earlier versions dropped.
-    """
-
-    chatgpt_id: str
-    messages: list[Document] = field(default_factory=list)
-    thoughts: list[Any] = field(default_factory=list)
-    nodes: Document = field(default_factory=dict)
-    formerly_left_out: list[str] = field(default_factory=list)
-    unplaced_thoughts: list[Any] = field(default_factory=list)
-    _by_node: dict[str, Document] = field(default_factory=dict)
-    _calls: AskedCalls = field(default_factory=AskedCalls)
-    _results: dict[str, "_Result"] = field(default_factory=dict)
-    _result: "_Result | None" = None
-
-    def add(self, node_id: str, node: Document) -> None:
-        """Add the message of the next node, if it has any."""
-        where = f"mapping.{node_id}.message"
-        if node.get("message") is None:
-            if members_of_node(node):
-                self.nodes[node_id] = node
-            return
-        given: Document = expect(node["message"], where, dict)
-        reasoning = read_reasoning(node, where)
-        if reasoning is not None:
-            self.thoughts.append(reasoning)
-            self.nodes[node_id] = {**node, "message": without(given, "content")}
-            return
-        said = read_message(node_id, node, where)
-        if said is None:
-            self.nodes[node_id] = node
-            return
-        if said.formerly_left_out:
-            self.formerly_left_out.append(node_id)
-        if said.role is Role.TOOL:
-            self._add_result(node_id, said, node)
-        else:
-            self.close_result()
-            self._add(node_id, said)
-
-    def _add(self, node_id: str, said: Said, **fields: object) -> Document:
-        message: Document = {
-            "role": said.role.value,
-            "content": said.text,
-            "created_at": said.created_at,
-            chatkeep.ORIGIN: node_id,
-            **fields,
-        }
-        if self.chatgpt_id:
-            message["id"] = str(_message_id(self.chatgpt_id, node_id))
-        if said.recipient is not None:
-            is_json = is_json_object(said.text)
-            call = make_call(f"call_{node_id}", said.recipient, said.text, is_json=is_json)
-            self._calls.add(said.recipient, call["id"])
-            message["content"], message["tool_calls"] = None, [call]
-        elif said.role is Role.USER:
-            self._calls.end_turn()
-        elif said.role is not Role.TOOL:
-            self._calls.pass_text()
-        if self.thoughts:
-            said.kept["thoughts"], self.thoughts = self.thoughts, []
-        message["metadata"] = {KEY: said.kept} if said.kept else None
-        self.messages.append(message)
-        self._by_node[node_id] = message
-        return message
-
-    def _add_result(self, node_id: str, said: Said, node: Document) -> None:
-        call_id = self._calls.answer(said.tool) or f"call_{node_id}"
-        if self._result is not None and self._result.message["tool_call_id"] == call_id:
-            self._result.add(said.text, {"id": node_id, **node["message"]})
-            if members_of_node(node):
-                self.nodes[node_id] = without(node, "message")
-            return
-        self.close_result()
-        earlier = self._results.get(call_id)
-        if earlier is not None and not earlier.message["content"]:
-            # A call has one result: rather this one than an empty one.
-            earlier.message["tool_call_id"] = f"call_{earlier.node_id}"
-            del self._results[call_id]
-        message = self._add(node_id, said, name=said.tool, tool_call_id=call_id)
-        self._result = _Result(node_id, message, [said.text])
-        self._results.setdefault(call_id, self._result)
-
-    def start_branch(
-        self, mapping: Mapping[str, Document], parents: Mapping[str, str], node_id: str
-    ) -> None:
-        """Go on with a node that does not follow the last one."""
-        self.end_branch()
-        self._calls = AskedCalls()
-        self._results = {}
-        if is_of_tool(mapping[node_id]):
-            self._find_calls(parents, node_id)
-
-    def _find_calls(self, parents: Mapping[str, str], node_id: str) -> None:
-        """Find the calls before a result, in its turn."""
-        found: list[Document] = []
-        at = parents.get(node_id)
-        while at is not None and len(found) < _TURN:
-            message = self._by_node.get(at)
-            if message is not None:
-                if message["role"] == Role.USER.value:
-                    break
-                found.append(message)
-            at = parents.get(at)
-        for message in reversed(found):
-            for call in message.get("tool_calls") or ():
-                self._calls.add(call[call["type"]]["name"], call["id"])
-            if message["role"] == Role.TOOL.value:
-                self._calls.mark_answered(message["tool_call_id"])
-
-    def end_branch(self) -> None:
-        self.close_result()
-        self.unplaced_thoughts += self.thoughts
-        self.thoughts = []
-
-    def close_result(self) -> None:
-        """Give the last result the texts of all messages that are one result of one call."""
-        if self._result is not None:
-            texts = filter(None, self._result.texts)
-            self._result.message["content"] = "\n".join(texts)
-            self._result = None
-
-
-@dataclass
-class _Result:
-    """A tool's message, and the texts of those that directly follow it and answer the same call."""
-
-    node_id: str
-    message: Document
-    texts: list[str]
-
-    def add(self, text: str, given: Document) -> None:
-        self.texts.append(text)
-        self.message["metadata"] = self.message["metadata"] or {KEY: {}}
-        self.message["metadata"][KEY].setdefault("results", []).append(given)

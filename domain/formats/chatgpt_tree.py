@@ -1,6 +1,6 @@
 """The tree of nodes in a conversation of ChatGPT's data export, and the branch shown last."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import Document
@@ -42,17 +42,35 @@ def find_parents(mapping: Mapping[str, Document]) -> dict[str, str]:
 
     Some files have the parents of nodes, some only their children.
     """
-    parents: dict[str, str] = {}
-    for node_id, node in mapping.items():
-        children = node.get("children")
-        for child in children if isinstance(children, list) else ():
-            if isinstance(child, str):
-                parents[child] = node_id
+    parents = {child: node_id for node_id, child in children_in(mapping)}
     for node_id, node in mapping.items():
         parent = node.get("parent")
         if isinstance(parent, str) and parent in mapping:
             parents[node_id] = parent
     return parents
+
+
+def find_strays(mapping: Mapping[str, object], parents: Mapping[str, str]) -> Iterator[str]:
+    """Yield the children that a node lists although another, or none, is their parent.
+
+    Also the parents that are not there.
+    """
+    for node_id, child in children_in(mapping):
+        if parents.get(child) != node_id or child not in mapping:
+            yield child
+    for node in mapping.values():
+        parent = node.get("parent") if isinstance(node, dict) else None
+        if isinstance(parent, str) and parent not in mapping:
+            yield parent
+
+
+def children_in(mapping: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield the id of each node with that of each child that it lists."""
+    for node_id, node in mapping.items():
+        children = node.get("children") if isinstance(node, dict) else None
+        for child in children if isinstance(children, list) else ():
+            if isinstance(child, str):
+                yield node_id, child
 
 
 def _path(

@@ -11,7 +11,14 @@ from uuid import uuid5
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import chatkeep
-from chatkeep.domain.formats.claude_ai_messages import KEY, read_message
+from chatkeep.domain.formats.claude_ai_messages import (
+    CURRENT,
+    KEY,
+    NO_PARENT,
+    PARENT,
+    read_message,
+    without_empty_beginning,
+)
 from chatkeep.domain.formats.codec import (
     IMPORTS,
     NO_ORIGINALS,
@@ -26,14 +33,11 @@ from chatkeep.domain.formats.codec import (
     present,
     without,
 )
+from chatkeep.domain.formats.remembering import remember
 from chatkeep.domain.formats.trees import find_children, lay_out, walk
 from chatkeep.domain.model import MessageId
 
 _PLACED: Final = ("uuid", "name", "created_at", "updated_at", "chat_messages")
-_CURRENT: Final = "current_leaf_message_uuid"
-_PARENT: Final = "parent_message_uuid"
-# The parent of every first message.
-_NO_PARENT: Final = "00000000-0000-4000-8000-000000000000"
 
 
 def recognizes(document: object) -> bool:
@@ -44,12 +48,14 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
     """Return the conversation. Raises `InvalidValueError` naming the field."""
     given: Document = expect(document, WHOLE, dict)
     claude_id, name, current = (
-        get_optional(given, member, "", str) for member in ("uuid", "name", _CURRENT)
+        get_optional(given, member, "", str) for member in ("uuid", "name", CURRENT)
     )
     listed = _by_key(objects(given, "chat_messages"))
     parents = _parents(listed)
     branch = _branch(listed, parents, current)
     order = walk(find_children(parents, {}))
+    if claude_id and len(order) == len(listed) and _is_in_order(parents):
+        order = [*listed]
     places = {key: index for index, key in enumerate(listed)}
     messages: list[Document] = []
     before: list[int | None] = []
@@ -58,7 +64,8 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
         where = f"chat_messages[{places[key]}]"
         rest = _without_usual_parent(listed[key], parents[key])
         place = latest[parents[key]]
-        for number, message in enumerate(read_message(rest, key, where)):
+        parts = read_message(rest, key, where)
+        for number, message in enumerate(without_empty_beginning(parts) if claude_id else parts):
             if number == 0:
                 message[chatkeep.ORIGIN] = places[key]
             if claude_id:
@@ -68,7 +75,7 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
             messages.append(message)
         latest[key] = place
     last = [*branch][-1] if branch else None
-    placed = _PLACED if not branch or current not in {None, last} else (*_PLACED, _CURRENT)
+    placed = _PLACED if not branch or current not in {None, last} else (*_PLACED, CURRENT)
     kept = present(
         {
             "conversation": present(without(given, *placed)),
@@ -89,7 +96,21 @@ def read(document: object, originals: Originals = NO_ORIGINALS) -> Line:
         canonical=f"{KEY}:{claude_id}" if claude_id else None,
         originals=originals,
     )
-    return mark_parts(line, KEY) if originals else line
+    if not originals:
+        return line
+    members = without(given, "chat_messages", *kept.get("conversation", ()))
+    last_id = None if last is None else listed[last].get("uuid")
+    return mark_parts(remember(line, KEY, {"members": members, "last": last_id}), KEY)
+
+
+def _is_in_order(parents: Mapping[str, str | None]) -> bool:
+    """Return whether each message is listed behind its parent."""
+    seen: set[str | None] = {None}
+    for key, parent in parents.items():
+        if parent not in seen:
+            return False
+        seen.add(key)
+    return True
 
 
 def _message_id(claude_id: str, key: str, number: int) -> MessageId:
@@ -115,7 +136,7 @@ def _parents(listed: Mapping[str, Document]) -> dict[str, str | None]:
     parents: dict[str, str | None] = {}
     before: str | None = None
     for index, (key, each) in enumerate(listed.items()):
-        parent = get_optional(each, _PARENT, f"chat_messages[{index}]", str)
+        parent = get_optional(each, PARENT, f"chat_messages[{index}]", str)
         parents[key] = before if parent is None else parent if parent in listed else None
         before = key
     return parents
@@ -152,4 +173,4 @@ def _said_at(given: Document) -> str:
 
 def _without_usual_parent(given: Document, parent: str | None) -> Document:
     """Return a message without the parent that its place says."""
-    return without(given, _PARENT) if given.get(_PARENT) in {parent, _NO_PARENT} else given
+    return without(given, PARENT) if given.get(PARENT) in {parent, NO_PARENT} else given

@@ -22,6 +22,11 @@ from chatkeep.domain.json_fields import stable_json
 from chatkeep.domain.model import Role
 
 KEY: Final = "claude-ai"
+CURRENT: Final = "current_leaf_message_uuid"
+PARENT: Final = "parent_message_uuid"
+NO_PARENT: Final = "00000000-0000-4000-8000-000000000000"
+"""The parent of every first message."""
+
 _ROLES: Final = {
     "human": Role.USER,
     "user": Role.USER,
@@ -67,6 +72,14 @@ def read_message(given: Document, key: str, where: str) -> list[Document]:
         "message": present(rest),
     }
     return [part.to_message(given.get("uuid"), created_at) for part in parts]
+
+
+def without_empty_beginning(messages: list[Document]) -> list[Document]:
+    """Return the messages of a document that begins with a result, as exports write one alone."""
+    first = messages[0]
+    kept = (first["metadata"] or {}).get(KEY, {})
+    says_nothing = not first["content"] and not first["tool_calls"] and kept.keys() <= {"id"}
+    return messages[1:] if says_nothing and len(messages) > 1 else messages
 
 
 @dataclass

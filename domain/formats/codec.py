@@ -13,6 +13,7 @@ from uuid import UUID
 
 from chatkeep.domain.branches import Tree
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.links import Links
 from chatkeep.domain.json_fields import UNPAIRED_SURROGATE, is_unicode
 from chatkeep.domain.log import Entry, NewEntry
 from chatkeep.domain.model import (
@@ -120,6 +121,9 @@ class Piece:
 
     other_branches: int = 0
     """How many branches are left out: then the entries are those of the current one."""
+
+    links: Links | None = None
+    """How the runs of the branches hang together, for formats that need it."""
 
 
 @dataclass(frozen=True, slots=True)

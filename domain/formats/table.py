@@ -12,13 +12,17 @@ from chatkeep.domain.formats import (
     anthropic,
     anthropic_context,
     chatgpt,
+    chatgpt_nodes,
     chatkeep,
     claude_ai,
+    claude_ai_writing,
     openai_chat,
     openai_chat_context,
     sharegpt,
 )
+from chatkeep.domain.formats.chatgpt_writing import ChatGPTWriter
 from chatkeep.domain.formats.chatkeep_writing import ChatkeepWriter
+from chatkeep.domain.formats.claude_ai_writing import ClaudeWriter
 from chatkeep.domain.formats.codec import (
     WHOLE,
     Document,
@@ -29,6 +33,7 @@ from chatkeep.domain.formats.codec import (
     Writer,
 )
 from chatkeep.domain.formats.originals_writer import OriginalsWriter
+from chatkeep.domain.formats.tree_writing import TreeFormat
 
 _SHOWN_KEYS: Final = 8
 
@@ -73,6 +78,13 @@ ORIGINALS: Final[Mapping[FileFormat, Writer]] = {
     # Only what was imported from the format can be written in it.
     FileFormat.ANTHROPIC: OriginalsWriter(anthropic.KEY, "messages"),
     FileFormat.SHAREGPT: OriginalsWriter(sharegpt.KEY, "conversations"),
+}
+TREES: Final[Mapping[FileFormat, TreeFormat]] = {
+    # All branches, as other services export them.
+    FileFormat.CHATGPT: TreeFormat(ChatGPTWriter, chatgpt_nodes.ends_of, "mapping", by_name=True),
+    FileFormat.CLAUDE_AI: TreeFormat(
+        ClaudeWriter, claude_ai_writing.ends_of, "chat_messages", by_name=False
+    ),
 }
 CONTEXTS: Final[Mapping[Format, Callable[[Context, Embed], Document]]] = {
     Format.OPENAI: openai_chat_context.write_context,

@@ -21,6 +21,7 @@ from chatkeep.domain.errors import (
 from chatkeep.domain.finding import LastSeen
 from chatkeep.domain.formats.branches import dated
 from chatkeep.domain.formats.codec import IMPORTS, Line, Piece
+from chatkeep.domain.formats.links import EndsOf
 from chatkeep.domain.ids import of_user
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import EVERYTHING, Bounds, Entry, NewEntry, View, assign_ids, messages_in
@@ -36,6 +37,7 @@ from chatkeep.domain.model import (
     check_metadata,
     check_title,
 )
+from chatkeep.domain.operations.links import find_links
 from chatkeep.domain.pages import Page
 from chatkeep.domain.ports import Clock, Conversations, Log, Users
 
@@ -120,11 +122,12 @@ class Transfer:
         return (await self.users.usage(user_id)).conversations
 
     async def export(
-        self, user_id: UserId, *, every_branch: bool = True
+        self, user_id: UserId, *, every_branch: bool = True, ends_of: EndsOf | None = None
     ) -> AsyncGenerator[Piece, None]:
         """Yield every conversation of the user once, in pieces, with all its entries.
 
-        Without `every_branch`, it has only the entries of its current branch.
+        Without `every_branch`, it has only the entries of its current branch. With `ends_of`, one
+        with branches has its links.
         A conversation that becomes active during the export moves in the list, and is still
         exported. One that is deleted during the export is left out, or ends early. Nothing is kept
         open in the store between two pieces. Memory holds a page of conversations, a page of
@@ -138,7 +141,9 @@ class Transfer:
             async for conversation in self._list(user_id, since):
                 if conversation.id not in exported:
                     exported.add(conversation.id)
-                    async for piece in self._pieces(conversation, every_branch=every_branch):
+                    async for piece in self._pieces(
+                        conversation, ends_of, every_branch=every_branch
+                    ):
                         yield piece
             if since is not None and len(exported) == exported_before:
                 return
@@ -163,14 +168,16 @@ class Transfer:
             after = LastSeen(page.items[-1].updated_at, page.items[-1].id)
 
     async def _pieces(
-        self, conversation: Conversation, *, every_branch: bool
+        self, conversation: Conversation, ends_of: EndsOf | None, *, every_branch: bool
     ) -> AsyncIterator[Piece]:
         is_first = True
-        others, tree, bounds = 0, None, EVERYTHING
+        others, tree, links, bounds = 0, None, None, EVERYTHING
         try:
             if conversation.branch is not None:
                 tree = await self.log.tree(conversation.user_id, conversation.id)
                 others = len(tree.branches) - 1
+                if ends_of is not None:
+                    links = await find_links(self.log, conversation, tree, ends_of)
                 # Later entries may be of branches that are not in this tree.
                 bounds = Bounds(before=Position(tree.last_position + 1))
             branch = EVERY
@@ -184,6 +191,7 @@ class Transfer:
                     not page.more,
                     tree if every_branch else None,
                     0 if every_branch else others,
+                    links,
                 )
                 is_first = False
         except ConversationNotFoundError:  # it was deleted meanwhile

@@ -8,20 +8,22 @@ from typing import BinaryIO, Final
 
 import click
 
-from chatkeep.domain.formats.table import ORIGINALS, WRITERS
+from chatkeep.domain.formats.table import ORIGINALS, TREES, WRITERS
 from chatkeep.domain.model import UserId
 from chatkeep.entrypoints.bootstrap.use_cases import transfer_on
 from chatkeep.entrypoints.cli.options import on_database, progress, user_option
 from chatkeep.entrypoints.cli.output import STDOUT, open_output
+from chatkeep.entrypoints.formats.json_array import JsonArray
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.formats.markdown import Markdown
 from chatkeep.entrypoints.settings import Settings
 from chatkeep.entrypoints.visible import visible_json
 
-Writer = JsonLines | Markdown
+Writer = JsonArray | JsonLines | Markdown
 
 _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
     **{name.value: partial(JsonLines, writer) for name, writer in {**WRITERS, **ORIGINALS}.items()},
+    **{name.value: partial(JsonArray, form) for name, form in TREES.items()},
     "markdown": Markdown,
 }
 
@@ -35,8 +37,9 @@ _WRITERS: Final[dict[str, Callable[[], Writer]]] = {
     default="jsonl",
     show_default=True,
     help="jsonl contains everything, for `import`; markdown is for reading; openai is OpenAI's "
-    "chat format, as for fine-tuning; ai-sdk has UIMessages of Vercel's AI SDK; anthropic and "
-    "sharegpt have what was imported from these formats.",
+    "chat format, as for fine-tuning; ai-sdk has UIMessages of Vercel's AI SDK; chatgpt and "
+    "claude-ai are like the data exports of these services; anthropic and sharegpt have what was "
+    "imported from these formats.",
 )
 @click.option(
     "--output",
@@ -55,7 +58,7 @@ def export(user: UserId, format_: str, output: Path) -> None:
     with open_output(output) as file:
         conversations, messages = on_database(partial(_export, file, writer, user))
     click.echo(f"{conversations} conversations, {messages} messages exported", err=True)
-    if isinstance(writer, JsonLines) and (left_out := writer.left_out()):
+    if isinstance(writer, JsonArray | JsonLines) and (left_out := writer.left_out()):
         click.echo(f"left out, since the format has no place for it: {left_out}", err=True)
 
 
@@ -65,10 +68,11 @@ async def _export(
     """Return how many conversations and messages were written."""
     written = messages_written = 0
     is_terminal = file.isatty() and not isinstance(writer, Markdown)  # which sees to it itself
+    ends_of = writer.form.ends_of if isinstance(writer, JsonArray) else None
     async with transfer_on(settings) as transfer:
         with progress("exporting", await transfer.count(user)) as advance:
             async with aclosing(
-                transfer.export(user, every_branch=writer.writes_branches)
+                transfer.export(user, every_branch=writer.writes_branches, ends_of=ends_of)
             ) as pieces:
                 async for piece in pieces:
                     written_now = writer.write(piece)
@@ -77,4 +81,6 @@ async def _export(
                     if piece.is_last:
                         written += 1
                         advance(1)
+    if isinstance(writer, JsonArray):
+        file.write(writer.end())
     return written, messages_written

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.processes import chatkeep
 from tests.unit.test_chatgpt import node, tree
+from tests.unit.test_tree_writers import GIVEN
 from tests.unit.ui_messages import SAMPLES
 
 HELLO = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
@@ -112,6 +113,24 @@ def test_branches_are_imported_and_exported(database_url: str, tmp_path: Path) -
         "first"
         not in chatkeep("export", "--user", "alice", "--format", "openai", **settings).stdout
     )
+
+
+def test_trees_come_back_as_they_were(database_url: str, tmp_path: Path) -> None:
+    ids = {"chatgpt": "conversation_id", "claude-ai": "uuid"}
+    documents = [
+        {**each, ids[name]: f"{name} {number}"} for number, (name, each) in enumerate(GIVEN)
+    ]
+    file, out = tmp_path / "conversations.json", tmp_path / "out.json"
+    file.write_text(json.dumps(documents, indent=1), encoding="utf-8")
+    done = chatkeep("import", file, "--user", "alice", DATABASE_URL=database_url)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name, key in ids.items():
+        options = ("--user", "alice", "--format", name, "--output", out)
+        assert chatkeep("export", *options, DATABASE_URL=database_url).returncode == 0
+        written = json.loads(out.read_text(encoding="utf-8"))
+        assert len(written) == len(documents)
+        for given in (each for each in documents if key in each):
+            assert given in written
 
 
 def test_originals_can_be_left_out(database_url: str, tmp_path: Path) -> None:

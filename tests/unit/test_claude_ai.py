@@ -8,6 +8,7 @@ import pytest
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import Line
 from chatkeep.domain.formats.table import READERS, FileFormat, read_any
+from chatkeep.domain.model import Role
 from tests.unit.transfers import shown
 
 ROOT = "00000000-0000-4000-8000-000000000000"
@@ -169,7 +170,8 @@ def test_calls_and_results_without_ids_find_each_other_by_name() -> None:
     ids = [call["id"] for call in calls]
     assert [each.tool_call_id for each in line.messages[1:]] == ids[::-1]
     alone = {"type": "tool_result", "content": "nobody asked"}
-    assert read(message("b", "assistant", alone)).messages[1].tool_call_id == "call_b_1"
+    [found] = read(message("b", "assistant", alone)).messages
+    assert (found.role, found.tool_call_id) == (Role.TOOL, "call_b_1")
 
 
 def test_a_model_sees_what_was_attached() -> None:

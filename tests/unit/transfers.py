@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats import chatkeep
 from chatkeep.domain.formats.codec import Line
+from chatkeep.domain.formats.table import TREES, FileFormat, read_any
 from chatkeep.domain.model import Limits, NewMessage, UserId
 from chatkeep.domain.operations.transfer import Transfer
-from chatkeep.entrypoints.formats.decoding import decode
+from chatkeep.entrypoints.formats.decoding import decode, find_originals
+from chatkeep.entrypoints.formats.json_array import JsonArray
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 
 ALICE = UserId("alice")
@@ -82,3 +85,25 @@ def refused(line: bytes) -> tuple[str, str]:
     with pytest.raises(InvalidValueError) as caught:
         read(line)
     return caught.value.field, caught.value.reason
+
+
+async def imported(store: StoreWithTransfer, document: object, *, indent: int | None = 1) -> bool:
+    """Import a document of any format with its originals; return whether it was new."""
+    data = json.dumps(document, indent=indent, ensure_ascii=False).encode()
+    line = read_any(decode(data), partial(find_originals, data))
+    return await store.transfer.import_conversation(ALICE, line)
+
+
+async def trees(store: StoreWithTransfer, name: FileFormat) -> tuple[list[dict[str, Any]], str]:
+    """Return the conversations in a format of trees, and what it left out."""
+    writer = JsonArray(TREES[name])
+    pieces = store.transfer.export(ALICE, ends_of=TREES[name].ends_of)
+    written = b"".join([writer.write(piece) async for piece in pieces]) + writer.end()
+    found: list[dict[str, Any]] = json.loads(written, object_pairs_hook=_once)
+    return found, writer.left_out()
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    assert len(found) == len(members), "a name twice"
+    return found
