@@ -16,7 +16,7 @@ is normalised. Characters that are newer are letters in every version, unless `_
 import re
 from collections.abc import Iterator
 from typing import Final
-from unicodedata import category, decimal, normalize
+from unicodedata import category, decimal, is_normalized, normalize
 
 JOINT: Final = "\ufdd0"
 """Joins the emoji of one sequence in folded text. Unicode assigns no meaning to it."""
@@ -205,40 +205,44 @@ def fold_with_offsets(text: str) -> tuple[str, list[int], list[int]]:
     pieces: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
-    for start, end in _clusters(marked):
-        cluster = marked[start:end]
-        if cluster.isascii():
-            pieces.append(cluster)
-            starts.extend(range(start, end))
-            ends.extend(range(start + 1, end + 1))
-        else:
-            folded = normalize("NFC", normalize("NFKC", cluster).translate(_FOLDS))
+    for line in _LINE.finditer(marked):
+        offset, end = line.span()
+        folded = _fold_alike(line[0])
+        if folded is not None:
             pieces.append(folded)
-            starts.extend([start] * len(folded))
-            ends.extend([end] * len(folded))
+            starts.extend(range(offset, end))
+            ends.extend(range(offset + 1, end + 1))
+            continue
+        for first, last in _clusters(line[0]):
+            folded = normalize("NFC", normalize("NFKC", line[0][first:last]).translate(_FOLDS))
+            pieces.append(folded)
+            starts.extend([offset + first] * len(folded))
+            ends.extend([offset + last] * len(folded))
     return "".join(pieces), starts, ends
+
+
+def _fold_alike(line: str) -> str | None:
+    """Return the line folded, if each of its characters becomes one; else None."""
+    if line.isascii():
+        return line
+    if is_normalized("NFKC", line) and all(len(_FOLDS[ord(char)]) == 1 for char in set(line)):
+        folded = line.translate(_FOLDS)
+        return folded if is_normalized("NFC", folded) else None
+    return None
 
 
 # Besides marks: Hangul letters that NFKC puts together, and half-width marks of Katakana.
 _JOINS: Final = re.compile("[\u1100-\u11ff\u3131-\u318e\ua960-\ua97f\ud7b0-\ud7ff\uff9e-\uffdc]")
-_ASCII_RUN: Final = re.compile("[\x00-\x7f]+")
+_LINE: Final = re.compile(r"[^\n]*\n?")
 
 
 def _clusters(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where the pieces are that can be folded one by one: runs of ASCII, and clusters.
-
-    A cluster is a character with the marks that follow it.
-    """
+    """Yield where the pieces are that can be folded one by one: characters with their marks."""
     start, size = 0, len(text)
     while start < size:
-        run = _ASCII_RUN.match(text, start)
-        end = run.end() if run else start + 1
-        if end < size and _continues(text[end]):
-            if run and end - 1 > start:
-                yield start, end - 1
-                start = end - 1
-            while end < size and _continues(text[end]):
-                end += 1
+        end = start + 1
+        while end < size and _continues(text[end]):
+            end += 1
         yield start, end
         start = end
 

@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 from chatkeep.domain.folding import fold, fold_with_offsets
 from chatkeep.domain.terms import distinct_terms, index_term, places
-from chatkeep.domain.words import Run, Word, split
+from chatkeep.domain.words import RUNS, Run, Word, split
 
 MIN_PREFIX_CHARS: Final = 2
-"""The least characters of `prefix*`. A single one begins too many words."""
+"""The least characters of `prefix*` alone. A single one begins too many words."""
 
 
 class Sought(NamedTuple):
@@ -137,7 +137,7 @@ class SearchedText:
 
 def is_character(sought: Sought) -> bool:
     """Return whether it stands for one character of a script that is written without spaces."""
-    return sought.is_prefix and len(sought.term) == 1
+    return sought.is_prefix and len(sought.term) == 1 and RUNS.match(sought.term) is not None
 
 
 def make_phrase(text: str, *, is_prefix: bool, most: int) -> tuple[Phrase | None, bool]:
@@ -153,7 +153,7 @@ def make_phrase(text: str, *, is_prefix: bool, most: int) -> tuple[Phrase | None
     for index, element in enumerate(elements):
         if len(edges) >= most:
             return _phrase(edges, clauses), False
-        begins = is_prefix and index == len(elements) - 1
+        begins = is_prefix and index == len(elements) - 1 and not _is_short(elements)
         if isinstance(element, Run):
             chars = element.chars[: most - len(edges) + 1]
             edges += _edges_of_run(chars, node)
@@ -193,7 +193,7 @@ def _nodes(word: Word) -> int:
 def _edges_of_word(word: Word, node: int, *, begins: bool) -> Iterator[Edge]:
     end = node + _nodes(word)
     for form in word.forms:
-        yield Edge(node, end, _sought(form, begins=begins))
+        yield Edge(node, end, Sought(form, is_prefix=begins))
     for part in _parts(word):
         yield from _edges_of_word(part, node, begins=begins and part is word.parts[-1])
         node += _nodes(part)
@@ -201,7 +201,7 @@ def _edges_of_word(word: Word, node: int, *, begins: bool) -> Iterator[Edge]:
 
 def _clauses_of_word(word: Word, *, begins: bool) -> Iterator[frozenset[Sought]]:
     """Yield that the text has a whole or the first part, a whole or the second part, and so on."""
-    wholes = frozenset(_sought(form, begins=begins) for form in word.forms)
+    wholes = frozenset(Sought(form, is_prefix=begins) for form in word.forms)
     parts = _parts(word)
     if not parts:
         yield wholes
@@ -214,5 +214,12 @@ def _parts(word: Word) -> tuple[Word, ...]:
     return () if word.exact else word.parts
 
 
-def _sought(form: str, *, begins: bool) -> Sought:
-    return Sought(form, is_prefix=begins and len(form) >= MIN_PREFIX_CHARS)
+def _is_short(elements: Sequence[Word | Run]) -> bool:
+    """Return whether this is a single word, which begins too many others."""
+    first = elements[0]
+    return (
+        len(elements) == 1
+        and isinstance(first, Word)
+        and not _parts(first)
+        and len(first.forms[0]) < MIN_PREFIX_CHARS
+    )

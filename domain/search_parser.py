@@ -33,6 +33,8 @@ _QUOTES: Final = {'"': '"', "\uff02": "\uff02", "\u201c": "\u201d", "\u201e": "\
     "「": "」",
     "『": "』",
 }
+_MINUS: Final = "-\uff0d"
+_STARS: Final = ("*", "\uff0a")
 _SPACES: Final = re.compile(r"\s*")
 _BARE: Final = re.compile(r"\S*")
 _FIELD: Final = re.compile(r"([A-Za-z]{2,6})[:\uff1a](?=\S)")
@@ -89,7 +91,7 @@ def _parts(text: str) -> list[_Part]:
 def _part(text: str, start: int) -> tuple[_Part, int]:
     """Return the part that begins at `start`, and where it ends."""
     at = start
-    without = text[at] == "-" and not text.startswith("--", at) and text[at + 1 : at + 2].strip()
+    without = text[at] in _MINUS and not text.startswith("--", at) and text[at + 1 : at + 2].strip()
     if without:
         at += 1
     named = _FIELD.match(text, at)
@@ -100,7 +102,7 @@ def _part(text: str, start: int) -> tuple[_Part, int]:
     if closing is None:
         end = _end(_BARE, text, at)
         written, value, note = text[start:end], text[at:end], None
-        is_prefix = value.endswith("*")
+        is_prefix = value.endswith(_STARS)
     else:
         ends = [found for quote in closing if (found := text.find(quote, at + 1)) >= 0]
         inner_end = min(ends, default=len(text))
@@ -108,13 +110,13 @@ def _part(text: str, start: int) -> tuple[_Part, int]:
         value = text[at + 1 : inner_end]
         written = text[start:inner_end] + closing[0]
         note = None if ends else "The quotation mark has no end: all of the rest is the phrase."
-        is_prefix = value.endswith("*") or text.startswith("*", end)
-        if text.startswith("*", end):
-            end, written = end + 1, written + "*"
+        is_prefix = value.endswith(_STARS) or text.startswith(_STARS, end)
+        if text.startswith(_STARS, end):
+            end, written = end + 1, written + text[end]
     return (
         _Part(
             written=written,
-            value=value.rstrip("*") if is_prefix else value,
+            value=value.rstrip("".join(_STARS)) if is_prefix else value,
             field=field,
             without=bool(without),
             is_quoted=closing is not None,
@@ -179,7 +181,7 @@ class _Builder:
             self._read(Kind.FILTER, part)
         else:
             # Its name is a word too then.
-            text = part.written.removeprefix("-" if part.without else "")
+            text = part.written.lstrip(_MINUS if part.without else "")
             note = f"{_short(part.written)} is not a filter, so it was searched as text. "
             self._add_phrase(
                 part._replace(field=None, value=text), kind=Kind.TEXT, note=note + FILTERS[name]

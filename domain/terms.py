@@ -23,8 +23,10 @@ from chatkeep.domain.folding import fold, fold_with_offsets
 from chatkeep.domain.words import (
     ASCII_WORD,
     EMOJI_SEQUENCE,
+    EMOJI_SEQUENCES,
     MAX_TERM_CHARS,
     RUN,
+    RUNS,
     WORD,
     Word,
     emoji_of,
@@ -64,11 +66,13 @@ def distinct_terms(text: str) -> set[str]:
     if text.isascii():
         return _terms_of_words(set(ASCII_WORD.findall(text)))
     terms = _terms_of_words(set(WORD.findall(text)))
-    for run in set(RUN.findall(text)):
-        terms.update(map(str.__add__, run, run[1:]))
-        terms.add(run[-1])
-    for emoji in set(EMOJI_SEQUENCE.findall(text)):
-        terms.update(emoji_of(0, emoji).terms())
+    for runs in RUNS.findall(text):
+        for run in RUN.findall(runs):
+            terms.update(map(str.__add__, run, run[1:]))
+            terms.add(run[-1])
+    for sequences in set(EMOJI_SEQUENCES.findall(text)):
+        for emoji in set(EMOJI_SEQUENCE.findall(sequences)):
+            terms.update(emoji_of(0, emoji).terms())
     return terms
 
 

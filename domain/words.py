@@ -5,7 +5,7 @@ have runs of characters instead. `chatkeep.domain.terms` says what becomes of bo
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from chatkeep.domain.folding import EMOJI, JOINT, REGIONAL, SKIN_TONES, UNSPACED, fold_case
@@ -21,7 +21,7 @@ class Word(NamedTuple):
     """A word of a folded text: its terms as a whole, and its parts if it has any.
 
     `start` and `end` are offsets into the folded text. `exact` means that the parts alone are
-    another word: someone who looks for `C++` does not mean `C`.
+    another word: who looks for `C` finds `C++`, but not the other way round.
     """
 
     start: int
@@ -70,6 +70,9 @@ WORD: Final = re.compile(
     _word_pattern(_LETTERS, f"(?:['.,-]|(?<={_HEBREW})\"(?={_HEBREW}))"),
 )
 RUN: Final = re.compile("|".join(f"[{ranges}]+" for ranges in UNSPACED))
+# Finding a stretch that has runs or emoji, and then these in it, takes a third of the time.
+RUNS: Final = re.compile(f"[{''.join(UNSPACED)}]+")
+EMOJI_SEQUENCES: Final = re.compile(f"[{EMOJI}{SKIN_TONES}{REGIONAL}{JOINT}]+")
 EMOJI_SEQUENCE: Final = re.compile(
     f"[{REGIONAL}]{{1,2}}|[{EMOJI}][{SKIN_TONES}]*(?:{JOINT}[{EMOJI}][{SKIN_TONES}]*){{0,15}}"
     f"|[{SKIN_TONES}]"
@@ -77,6 +80,10 @@ EMOJI_SEQUENCE: Final = re.compile(
 _ANY: Final = re.compile(f"{WORD.pattern}|(?P<run>{RUN.pattern})|{EMOJI_SEQUENCE.pattern}")
 _ATOM: Final = re.compile("""[^'".,#+-]+""")
 _NUMBER: Final = re.compile(r"(?<![^'-])\d{1,3}(?:([.,'])\d{3})(?:\1\d{3})*(?=[.,'-]|$)")
+# What is left has at least three letters.
+_ARABIC_ARTICLE: Final = re.compile(
+    "(?:[\u0648\u0641\u0628\u0643]?\u0627\u0644|\u0644\u0644)(?=[\u0621-\u064a]{3})"
+)
 _PIECE: Final = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
@@ -111,38 +118,68 @@ def words_of(text: str) -> list[Word]:
 
 
 def _join(text: str, atoms: list[Word]) -> Iterator[Word]:
-    """Put together what is also found as one: don't, e-mail, 1,000."""
+    """Put together what is also found as one: don't, e-mail, 1,000, U.S.A."""
     number = _NUMBER.search(text)
     chain: list[Word] = []
     for index, atom in enumerate(atoms):
         chain.append(atom)
-        sign = text[atom.end] if index + 1 < len(atoms) else " "
-        if sign in "'\"-" or (number and number.start() <= atom.start < atom.end < number.end()):
+        after = atoms[index + 1] if index + 1 < len(atoms) else None
+        if after and (
+            text[atom.end] in "'\"-"
+            or (_is_letter(text, atom) and _is_letter(text, after))
+            or (number and number.start() <= atom.start < atom.end < number.end())
+        ):
             continue
         yield from _chain(text, chain)
         chain = []
 
 
-def _chain(text: str, atoms: list[Word]) -> Iterable[Word]:
-    """Join the words of a chain with apostrophes or hyphens, or the groups of a number."""
+def _chain(text: str, atoms: list[Word]) -> Iterator[Word]:
+    """Yield the words of a chain, which apostrophes, hyphens or dots join, or digits of a number.
+
+    It is one word, but for a long chain of hyphens: there, a single letter belongs to the word that
+    follows it.
+    """
+    written = text[atoms[0].start : atoms[-1].end]
     if len(atoms) == 1:
-        return atoms
-    start, end = atoms[0].start, atoms[-1].end
-    written = text[start:end]
-    number = _NUMBER.fullmatch(written)
-    letters = not any(char.isdigit() for char in written)
-    words = letters and (written.count("-") == 0 or len(atoms) == _PAIR)
-    if number is None and not (words and len(atoms) <= _MAX_PARTS):
-        return atoms
+        yield atoms[0]
+    elif _NUMBER.fullmatch(written):
+        yield _joined(atoms)
+    elif any(char.isdigit() for char in written) or len(atoms) > _MAX_PARTS:
+        yield from atoms
+    elif "-" not in written or len(atoms) == _PAIR:
+        yield _joined(atoms)
+    else:
+        letter: list[Word] = []
+        for atom in atoms:
+            if letter:
+                yield _joined([*letter, atom])
+                letter = []
+            elif _is_letter(text, atom) and atom is not atoms[-1]:
+                letter = [atom]
+            else:
+                yield atom
+
+
+def _is_letter(text: str, atom: Word) -> bool:
+    return atom.end - atom.start == 1 and text[atom.start].isalpha()
+
+
+def _joined(atoms: list[Word]) -> Word:
     first = "".join(atom.forms[0] for atom in atoms)
     last = "".join(atom.forms[-1] for atom in atoms)
-    return [Word(start, end, (first,) if first == last else (first, last), tuple(atoms))]
+    forms = (first,) if first == last else (first, last)
+    return Word(atoms[0].start, atoms[-1].end, forms, tuple(atoms))
 
 
 def _word(start: int, text: str) -> Word:
-    forms = fold_case(text)
-    parts = _parts(start, text) if len(text) <= MAX_TERM_CHARS else ()
-    return Word(start, start + len(text), forms, parts)
+    word = Word(start, start + len(text), fold_case(text))
+    if len(text) > MAX_TERM_CHARS:
+        return word
+    if article := _ARABIC_ARTICLE.match(text):
+        bare = Word(start + article.end(), word.end, (text[article.end() :],))
+        return word._replace(parts=(bare,), exact=True)
+    return word._replace(parts=_parts(start, text))
 
 
 def _parts(start: int, text: str) -> tuple[Word, ...]:
