@@ -9,6 +9,7 @@ from litestar.middleware import ASGIMiddleware
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.polling import Poller
 from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.console.page import console_routes
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.http.auth.authentication import Authentication
 from chatkeep.entrypoints.http.auth.identity import Identity
@@ -85,7 +86,8 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             health_routes(ready),
             metrics_route(metrics, settings.metrics_key),
             asset_routes(),
-            root_route(),
+            root_route(console=settings.console == "on"),
+            *([console_routes()] if settings.console == "on" else []),
         ],
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes or None,

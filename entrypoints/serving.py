@@ -33,7 +33,7 @@ from chatkeep.entrypoints.bootstrap.service import (
 )
 from chatkeep.entrypoints.bootstrap.tokens import user_token
 from chatkeep.entrypoints.http.server.connections import Connection
-from chatkeep.entrypoints.settings import Settings, retired_settings
+from chatkeep.entrypoints.settings import Settings, retired_settings, variable
 from chatkeep.entrypoints.supervisor import Supervisor
 
 logger = logging.getLogger("chatkeep")
@@ -52,6 +52,7 @@ GRACE: Final = 10
 HEALTHCHECK: Final = 20
 """Seconds that a worker may fail to respond, also while it starts, before it is replaced."""
 
+CONSOLE: Final = variable("console")
 FIRST_USER: Final = "me"
 FIRST_TOKEN_SECONDS: Final = 86_400
 MAKE_TOKENS: Final = "`chatkeep token --user NAME` prints others."
@@ -91,6 +92,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, migrate: bo
         _undisturbed_end(),
     ):
         identity(ready)
+        if embedded:
+            _show_console()
         if embedded or migrate:
             asyncio.run(database.migrate(ready))
         url = _url(listener)
@@ -109,6 +112,7 @@ def serve_memory(settings: Settings, *, host: str, port: int) -> None:
     """
     ready = memory_settings(settings)
     identity(ready)
+    _show_console()
     _prepare(ready)
     with _listen(host, port) as listener, _undisturbed_end():
         url = _url(listener)
@@ -250,6 +254,20 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
+def _show_console() -> None:
+    """Serve the console, unless the settings say otherwise."""
+    if not os.environ.get(CONSOLE, "").strip():
+        os.environ[CONSOLE] = "on"
+
+
+def _console_link(url: str, token: str) -> str:
+    """Return a line with a link that opens the console signed in, if it is served."""
+    if os.environ.get(CONSOLE) != "on":
+        return ""
+    link = f"{url}/console/#token={token}"
+    return f"\nLook at conversations in a browser, as user {FIRST_USER}:\n{link}\n"
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
@@ -267,7 +285,7 @@ def _first_steps(url: str, settings: Settings, make_tokens: str) -> str:
     headers = """-H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json'"""
     create = f'{{"id": "{conversation_id}", "title": "First steps"}}'
     append = '{"role": "user", "content": "Hello"}'
-    return f"""
+    return f"""{_console_link(url, first_token)}
 A first token, for user {FIRST_USER} and valid for a day, and calls to try it with.
 {make_tokens}
 

@@ -29,6 +29,7 @@ _UNPREFIXED: Final = frozenset({"database_url", "database_url_direct"})
 
 _LIMITS: Final = Limits()
 _READERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "console": values.one_of("on", "off"),
     "cors_origins": values.comma_separated(values.parse_origin),
     "jwks_url": values.parse_http_url,
     "jwt_secret": values.secret_of(MIN_SECRET_BYTES, "bytes"),
@@ -90,6 +91,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[str, ...],
         Meta(description="comma-separated origins whose pages may call from a browser"),
     ] = ()
+    console: Annotated[
+        str,
+        Meta(
+            description="`on` or `off`: the page at `/console`; absent: `on` only with the "
+            "embedded Postgres or `--memory`"
+        ),
+    ] = ""
     max_user_message_chars: Annotated[
         int, Meta(description="characters of a message of role user")
     ] = _LIMITS.max_user_message_chars

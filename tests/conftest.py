@@ -26,7 +26,7 @@ hypothesis.settings.load_profile("full" if os.environ.get("CHATKEEP_TEST_FULL") 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The longest ones first: else one process works on them in the end while the others wait.
-_ORDER = ("e2e", "api", "contract", "unit")
+_ORDER = ("browser", "e2e", "api", "contract", "unit")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

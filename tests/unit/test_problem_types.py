@@ -65,6 +65,7 @@ NOT_OUR_OWN = {
     "domain.parts": "caught there: a number that is out of range",
     "domain.operations.sweep": "the settings and the commands say what is wrong with a duration",
     "entrypoints.http.body": "Litestar's own, which has a handler",
+    "entrypoints.console.page": "Litestar's own, which has a handler",
     "entrypoints.http.openapi.pages": "before the service starts",
     "entrypoints.http.json_documents": "its callers make an InvalidValueError of it",
     "entrypoints.http.auth.fetch": "the keys of the identity provider are unavailable then",

@@ -12,26 +12,13 @@ from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
+from chatkeep.entrypoints.http.security_headers import choose_headers
 from chatkeep.entrypoints.logs import ACCESS, CURRENT_REQUEST, CurrentRequest, Pseudonyms
 
 logger = logging.getLogger(ACCESS)
 
 _REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
-HEADERS: Final = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-]
-_PAGE_POLICY: Final = (
-    b"default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    b"img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
-)
-_HEADERS_OF_PAGE: Final = [*HEADERS[:-1], (b"content-security-policy", _PAGE_POLICY)]
 _SLASHES: Final = re.compile("/{2,}")
-_PAGE: Final = "/docs"
-_FILES_OF_PAGE: Final = "/docs-assets/"
-NO_STORE: Final = (b"cache-control", b"no-store")
-_PRIVATE_HEADERS: Final = [*HEADERS, NO_STORE]
 # All other methods share one label: a client must not create unlimited time series.
 _METHODS: Final = frozenset(HttpMethod)
 
@@ -94,7 +81,7 @@ class Observation:
             span = self._tracing.begin(scope["headers"], under_way.id)
         if "//" in scope["path"]:  # routed like one slash, so it must get the same headers
             scope["path"] = _SLASHES.sub("/", scope["path"])
-        fields = _choose_headers(scope["path"])
+        fields = choose_headers(scope["path"])
         status = 500
 
         async def send_with_headers(message: Message) -> None:
@@ -128,13 +115,6 @@ class Observation:
                     )
                 )
             CURRENT_REQUEST.reset(before)
-
-
-def _choose_headers(path: str) -> list[tuple[bytes, bytes]]:
-    """Return the headers of responses at a path. Only the public documentation may be cached."""
-    if path.rstrip("/") == _PAGE:
-        return _HEADERS_OF_PAGE
-    return HEADERS if path.startswith((_PAGE + "/", _FILES_OF_PAGE)) else _PRIVATE_HEADERS
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -9,6 +9,7 @@ from litestar.response import Redirect
 
 # Relative, because a proxy may serve all of this below any path.
 _DOCS: Final = "./docs"
+_CONSOLE: Final = "./console/"
 _LINKS: Final = {
     "docs": _DOCS,
     "openapi": "./docs/openapi.json",
@@ -20,14 +21,17 @@ _LINKS: Final = {
 }
 
 
-def root_route() -> HTTPRouteHandler:
-    this = {"name": "chatkeep", "version": version("chatkeep"), **_LINKS}
+def root_route(*, console: bool) -> HTTPRouteHandler:
+    """Return the route. In a browser it leads to the console, or else to the documentation."""
+    pages = {"console": _CONSOLE} if console else {}
+    this = {"name": "chatkeep", "version": version("chatkeep"), **_LINKS, **pages}
+    page = _CONSOLE if console else _DOCS
 
     @get("/", include_in_schema=False, sync_to_thread=False)
     def root(request: Request[Any, Any, Any]) -> Response[Any]:
         headers = {"Vary": "Accept"}
         if _prefers_html(request.headers.get("accept", "")):
-            return Redirect(_DOCS, status_code=307, headers=headers)
+            return Redirect(page, status_code=307, headers=headers)
         return Response(this, headers=headers)
 
     return root

@@ -10,8 +10,9 @@ from uuid import uuid4
 import msgspec
 from litestar.types import ASGIApp, HTTPScope, Message
 
-from chatkeep.entrypoints.http.metrics.observation import HEADERS, NO_STORE, RequestLogLine
+from chatkeep.entrypoints.http.metrics.observation import RequestLogLine
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, ProblemError, internal_error
+from chatkeep.entrypoints.http.security_headers import HEADERS, NO_STORE
 from chatkeep.entrypoints.http.server.response_writer import ResponseWriter
 from chatkeep.entrypoints.http.server.uvicorn_parts import Server
 from chatkeep.entrypoints.logs import ACCESS

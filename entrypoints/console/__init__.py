@@ -1,0 +1,1 @@
+"""The console: a page to look at conversations. It speaks the public API, with a token."""

@@ -1,0 +1,185 @@
+// One conversation: its messages, and what one can do with it.
+
+import { path, Problem } from "./api.js";
+import { askForTitle, askToDelete } from "./dialogs.js";
+import { announce, copy, formatTime, h, icon, iconButton, time } from "./dom.js";
+import { MessageLog } from "./message-log.js";
+import { link } from "./session.js";
+import { text } from "./strings.js";
+
+export class ConversationView extends HTMLElement {
+  constructor(api) {
+    super();
+    this.api = api;
+    this.place = {};
+  }
+
+  close() {
+    this.aborter?.abort();
+    this.log?.close();
+    this.log = null;
+  }
+
+  async show(place) {
+    const isSame = this.log && place.conversation === this.place.conversation && place.branch === this.place.branch;
+    this.place = place;
+    if (isSame && (!place.message || this.log.show(place.message))) return;
+    this.close();
+    if (!place.conversation) return this.replaceChildren(h("p", { class: "note centre" }, text.conversation.choose));
+    this.aborter = new AbortController();
+    const { signal } = this.aborter;
+    this.replaceChildren(h("div", { class: "skeletons", role: "status", "aria-label": text.loading }, h("div", { class: "skeleton" }), h("div", { class: "skeleton" }), h("div", { class: "skeleton" })));
+    try {
+      const conversation = await this.api.get(this.resource(), {}, { signal });
+      this.leftAt = conversation.branch === undefined ? new Set() : await this.loadBranches(signal);
+      if (signal.aborted) return;
+      await this.render(conversation, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      const message = error.status === 404 ? text.conversation.gone : error.message;
+      this.replaceChildren(h("p", { class: "note centre", role: "alert" }, message));
+    }
+  }
+
+  resource(...parts) {
+    return path("conversations", this.place.conversation, ...parts);
+  }
+
+  async render(conversation, signal) {
+    this.scroller = h("div", { class: "log", tabindex: "0", role: "region", "aria-label": text.conversation.log });
+    this.heading = h("div", { class: "heading-bar" });
+    this.toEnd = iconButton("down", text.conversation.jumpToEnd, () => this.showEnd(), { class: "icon to-end unneeded" });
+    this.replaceChildren(
+      this.heading,
+      this.scroller,
+      this.toEnd,
+    );
+    this.describe(conversation);
+    const load = (parameters) => this.api.get(this.resource("messages"), { ...parameters, branch: this.place.branch ?? conversation.branch }, { signal });
+    this.log = new MessageLog(this.scroller, load, this);
+    this.log.onmove = () => this.toEnd.classList.toggle("unneeded", this.log.isAtEnd());
+    await this.log.open(this.place.message);
+  }
+
+  describe(conversation) {
+    this.conversation = conversation;
+    document.title = `${conversation.title || text.list.untitled} · ${text.product}`;
+    const choices = h("details", { class: "menu" },
+      h("summary", { "aria-label": text.conversation.actions, title: text.conversation.actions }, icon("more")),
+      h("div", { class: "choices" }, this.actions(conversation).map(([label, onclick, properties]) => h("button", { type: "button", onclick, ...properties }, label))),
+    );
+    choices.addEventListener("click", (event) => event.target.closest(".choices button") && (choices.open = false));
+    choices.addEventListener("keydown", (event) => event.key === "Escape" && ((choices.open = false), choices.firstChild.focus()));
+    this.heading.replaceChildren(
+      h("a", { class: "icon back", href: "#/", "aria-label": text.back, title: text.back }, icon("back")),
+      h("div", { class: "what" },
+        h("h2", { dir: "auto" }, conversation.title || text.list.untitled),
+        h("p", { class: "facts" },
+          h("span", {}, text.list.messages(conversation.message_count)),
+          h("span", { title: formatTime(conversation.created_at) }, time(conversation.created_at)),
+          conversation.status === "archived" && h("span", { class: "chip" }, text.list.archivedMark),
+          conversation.retain && h("span", { class: "chip" }, icon("hold"), text.list.onHold),
+        ),
+      ),
+      choices,
+    );
+  }
+
+  actions(conversation) {
+    const isActive = conversation.status === "active";
+    const isService = Boolean(this.api.credentials.user); // only services may set and lift holds
+    return [
+      [text.conversation.rename, () => this.rename()],
+      [isActive ? text.conversation.archive : text.conversation.restore, () => this.change({ status: isActive ? "archived" : "active" })],
+      isService && [conversation.retain ? text.conversation.release : text.conversation.hold, () => this.change({ retain: !conversation.retain })],
+      [text.conversation.fork, () => this.fork()],
+      [text.conversation.copyId, () => copy(conversation.id, text.copied)],
+      [text.conversation.remove, () => this.removeConversation(), { class: "dangerous" }],
+    ].filter(Boolean);
+  }
+
+  async attempt(work) {
+    try {
+      return await work();
+    } catch (error) {
+      announce(error instanceof Problem ? error.message : String(error));
+      return undefined;
+    }
+  }
+
+  async change(changes) {
+    const changed = await this.attempt(() => this.api.send("PATCH", this.resource(), changes));
+    if (!changed) return;
+    this.describe(changed);
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  async rename() {
+    const title = await askForTitle(this.conversation.title);
+    if (title !== null) await this.change({ title: title || null });
+  }
+
+  async fork() {
+    const body = this.place.branch ? { branch: Number(this.place.branch) } : {};
+    const copied = await this.attempt(() => this.api.send("POST", this.resource("fork"), body));
+    if (!copied) return;
+    this.dispatchEvent(new Event("changed"));
+    location.hash = link({ conversation: copied.id });
+    announce(text.conversation.forked);
+  }
+
+  async removeConversation() {
+    if (!(await askToDelete(this.conversation))) return;
+    const isGone = await this.attempt(async () => {
+      await this.api.send("DELETE", this.resource());
+      return true;
+    });
+    if (!isGone) return;
+    this.close();
+    location.hash = "";
+    this.dispatchEvent(new Event("changed"));
+    announce(text.conversation.deleted);
+  }
+
+  async showEnd() {
+    if (!this.log.hasLater) return this.log.scrollToEnd();
+    location.hash = link({ conversation: this.place.conversation, branch: this.place.branch });
+    this.place.message = null;
+    this.log.close();
+    await this.render(this.conversation, this.aborter.signal);
+  }
+
+  // What the messages need.
+
+  linkTo(messageId) {
+    return link({ conversation: this.place.conversation, message: messageId, branch: this.place.branch });
+  }
+
+  async rawMessage(messageId) {
+    return (await this.api.read(this.resource("messages", messageId), { originals: true })).text();
+  }
+
+  async loadBranches(signal) {
+    const leftAt = new Set();
+    let cursor;
+    do {
+      const page = await this.api.get(this.resource("branches"), { limit: 100, cursor }, { signal });
+      for (const each of page.items) if (each.parent !== null) leftAt.add(each.left_at);
+      cursor = page.next_cursor;
+    } while (cursor);
+    return leftAt;
+  }
+
+  // Whether a branch was left before this message: then it may have other versions.
+  hasVersions(message) {
+    return this.leftAt.size > 0 && this.leftAt.has(message.parent_id ?? null);
+  }
+
+  siblings(messageId) {
+    return this.api.get(this.resource("messages", messageId, "siblings"), {}, { signal: this.aborter.signal });
+  }
+
+  showBranch(branch, messageId) {
+    location.hash = link({ conversation: this.place.conversation, message: messageId, branch });
+  }
+}

@@ -1,0 +1,51 @@
+// Dialogs: to rename, and to delete after a word was typed. Each returns a promise.
+
+import { h } from "./dom.js";
+import { text } from "./strings.js";
+
+function ask(title, content, submitLabel, isDangerous) {
+  const submit = h("button", { type: "submit", value: "yes", class: isDangerous ? "danger" : "primary" }, submitLabel);
+  const dialog = h("dialog", { "aria-labelledby": "dialog-title" },
+    h("form", { method: "dialog" },
+      h("h2", { id: "dialog-title" }, title),
+      content,
+      h("div", { class: "buttons" },
+        h("button", { type: "button", class: "plain", onclick: () => dialog.close("") }, text.cancel),
+        submit,
+      ),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+  const closed = new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      resolve(dialog.returnValue === "yes");
+      dialog.remove();
+    });
+  });
+  return { dialog, submit, closed };
+}
+
+// Returns the new title, or null.
+export async function askForTitle(title) {
+  const input = h("input", { id: "new-title", value: title ?? "", autocomplete: "off" });
+  const { closed } = ask(text.dialogs.renameTitle, [h("label", { for: "new-title" }, text.dialogs.titleLabel), input], text.dialogs.save);
+  input.select();
+  return (await closed) ? input.value.trim() : null;
+}
+
+// Returns whether the word was typed.
+export async function askToDelete(conversation) {
+  const word = text.dialogs.removeWord;
+  const input = h("input", { id: "confirmation", autocomplete: "off", spellcheck: "false" });
+  const { submit, closed } = ask(
+    text.dialogs.removeTitle,
+    [h("p", {}, text.dialogs.removeLead(conversation.message_count)), h("label", { for: "confirmation" }, text.dialogs.removeType(word)), input],
+    text.dialogs.remove,
+    true,
+  );
+  submit.disabled = true;
+  input.addEventListener("input", () => (submit.disabled = input.value.trim().toLowerCase() !== word));
+  input.focus();
+  return closed;
+}

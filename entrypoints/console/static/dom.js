@@ -1,0 +1,74 @@
+// Builds elements. Text is always a text node: there is no way to pass HTML.
+
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "class") element.className = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const NAMESPACE = "http://www.w3.org/2000/svg";
+const SHAPES = {
+  back: "M15 5l-7 7 7 7",
+  next: "M9 5l7 7-7 7",
+  more: "M5 12h.01M12 12h.01M19 12h.01",
+  link: "M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1",
+  refresh: "M20 5v5h-5M4 19v-5h5M5.5 9a7 7 0 0 1 12-2.5L20 10M18.5 15a7 7 0 0 1-12 2.5L4 14",
+  close: "M6 6l12 12M18 6L6 18",
+  search: "M11 4a7 7 0 1 1 0 14 7 7 0 0 1 0-14zM16 16l5 5",
+  down: "M12 5v14M6 13l6 6 6-6",
+  hold: "M7 11V8a5 5 0 0 1 10 0v3M5 11h14v9H5z",
+};
+
+export function icon(name) {
+  const svg = document.createElementNS(NAMESPACE, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(NAMESPACE, "path");
+  path.setAttribute("d", SHAPES[name]);
+  svg.append(path);
+  return svg;
+}
+
+export function iconButton(name, label, onclick, properties = {}) {
+  return h("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick, ...properties }, icon(name));
+}
+
+const TIMES = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const DAYS = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+
+export function formatTime(iso) {
+  return TIMES.format(new Date(iso));
+}
+
+// A time as short as its age allows; the whole time is its title.
+export function time(iso) {
+  const when = new Date(iso);
+  const isToday = when.toDateString() === new Date().toDateString();
+  return h("time", { datetime: iso, title: formatTime(iso) }, (isToday ? TODAY : DAYS).format(when));
+}
+
+let announcer = null;
+
+// Says something to screen readers, and shows it for some seconds.
+export function announce(message) {
+  if (!announcer) {
+    announcer = h("div", { class: "toast", role: "status" });
+    document.body.append(announcer);
+  }
+  announcer.textContent = message;
+  announcer.classList.add("shown");
+  clearTimeout(announcer.timer);
+  announcer.timer = setTimeout(() => announcer.classList.remove("shown"), 4000);
+}
+
+export async function copy(value, done) {
+  await navigator.clipboard.writeText(value);
+  announce(done);
+}

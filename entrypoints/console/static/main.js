@@ -1,0 +1,89 @@
+// The page: signs in, shows the list and one conversation, and follows the address.
+
+import { Api } from "./api.js";
+import { ConversationList } from "./conversation-list.js";
+import { ConversationView } from "./conversation-view.js";
+import { announce, h } from "./dom.js";
+import { forget, load, route, save, takeFragment, userOf } from "./session.js";
+import { signInForm } from "./sign-in.js";
+import { text } from "./strings.js";
+
+customElements.define("conversation-list", ConversationList);
+customElements.define("conversation-view", ConversationView);
+
+class Console extends HTMLElement {
+  connectedCallback() {
+    takeFragment();
+    addEventListener("hashchange", () => {
+      if (new URLSearchParams(location.hash.slice(1)).has("token")) {
+        takeFragment();
+        this.start();
+      } else this.follow();
+    });
+    this.start();
+  }
+
+  start() {
+    const credentials = load();
+    if (!credentials) return this.askToSignIn();
+    this.api = new Api(credentials);
+    this.api.addEventListener("refused", ({ detail }) => {
+      forget();
+      this.askToSignIn(text.signIn.refused(detail));
+    });
+    this.api.addEventListener("away", () => {
+      this.banner.hidden = !this.api.isAway;
+      if (!this.api.isAway) announce(text.returned);
+    });
+    this.banner = h("p", { class: "banner", role: "alert", hidden: true }, text.away);
+    this.list = new ConversationList(this.api);
+    this.view = new ConversationView(this.api);
+    this.view.addEventListener("changed", () => this.list.refresh());
+    this.list.addEventListener("changed", () => this.list.refresh());
+    this.replaceChildren(
+      h("a", { class: "skip", href: "#conversation", onclick: (event) => this.skip(event) }, text.skip),
+      h("header", { class: "top" },
+        h("h1", {}, h("a", { class: "product", href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 24, height: 24 }), text.product)),
+        h("span", { class: "who", title: text.account(userOf(credentials)) }, userOf(credentials)),
+        h("button", { type: "button", class: "plain", onclick: () => this.signOut() }, text.signOut),
+      ),
+      this.banner,
+      h("main", { class: "columns" },
+        h("nav", { "aria-label": text.list.title }, this.list),
+        h("section", { id: "conversation", tabindex: "-1", "aria-label": text.conversation.one }, this.view),
+      ),
+    );
+    this.follow();
+  }
+
+  follow() {
+    if (!this.view) return;
+    const place = route();
+    this.classList.toggle("reading", Boolean(place.conversation));
+    this.list.select(place.conversation);
+    this.view.show(place);
+  }
+
+  skip(event) {
+    event.preventDefault();
+    this.querySelector("#conversation").focus();
+  }
+
+  signOut() {
+    forget();
+    location.hash = "";
+    this.askToSignIn();
+  }
+
+  askToSignIn(problem) {
+    this.view?.close();
+    this.view = this.list = null;
+    this.classList.remove("reading");
+    this.replaceChildren(signInForm(problem, (credentials) => {
+      save(credentials);
+      this.start();
+    }));
+  }
+}
+
+customElements.define("chatkeep-console", Console);
