@@ -6,6 +6,7 @@ from typing import Final
 
 from chatkeep.domain.drafts import INTERRUPTED, TEXT, Chunk, Draft, Interruption, text_of_chunks
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.ids import same_id
 from chatkeep.domain.json_merge import merge_patch
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
@@ -37,7 +38,12 @@ def finished_message(draft: Draft, chunks: Sequence[Chunk], limits: Limits) -> N
 
 
 def complete_message(draft: Draft, given: NewMessage) -> NewMessage:
-    """Return the whole message that a producer has given, under the draft's id for it."""
+    """Return the whole message that a producer has given, under the draft's id for it.
+
+    Raises `InvalidValueError` if it has another id.
+    """
+    if given.id is not None and not same_id(given.id, draft.message_id):
+        raise InvalidValueError("message.id", f"is not {draft.message_id}, the draft's message_id")
     metadata = draft.metadata if given.metadata == EMPTY_OBJECT else given.metadata
     return given._replace(id=draft.message_id, metadata=metadata)
 

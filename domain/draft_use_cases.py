@@ -127,22 +127,19 @@ class DraftUseCases:
         new.check(self.limits)
         await self._check_place(user_id, conversation_id, place)
         for _ in range(TRIES):
+            if supersede and draft_id is not None and (taken := await self._take_over(new)):
+                return taken
             try:
                 return await self.drafts.start(new, forget_before=at - self.retention)
             except DraftActiveError as error:
                 active = await self._find(user_id, conversation_id, DraftId(error.draft_id))
                 if active is None or not active.is_active:
                     continue
-                if supersede and active.id == new.id and at < active.ends_by:
-                    if not new.is_same_start(active):
-                        raise DraftIdTakenError(active.id) from None
-                    if taken := await self.drafts.take_over(active, at):
-                        return taken
-                elif active.is_overdue(at):
+                if active.is_overdue(at):
                     await self.interrupt(active, Interruption.EXPIRED)
-                elif supersede:
+                elif supersede and active.id != new.id:
                     await self.interrupt(active, Interruption.SUPERSEDED, keep=keep)
-                else:
+                elif not supersede:
                     raise
         raise _changed_too_often()
 
@@ -297,6 +294,15 @@ class DraftUseCases:
                 return ended
             draft = await self.drafts.get(draft.user_id, draft.conversation_id, draft.id)
         raise _changed_too_often()
+
+    async def _take_over(self, new: Draft) -> Draft | None:
+        """Take over the active draft with this id, if there is one whose time is not up."""
+        active = await self._find(new.user_id, new.conversation_id, new.id)
+        if active is None or not active.is_active or active.ends_by <= new.started_at:
+            return None
+        if not new.is_same_start(active):
+            raise DraftIdTakenError(active.id)
+        return await self.drafts.take_over(active, new.started_at)
 
     async def _check_place(
         self, user_id: UserId, conversation_id: ConversationId, place: Place | None

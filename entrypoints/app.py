@@ -28,6 +28,7 @@ from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.branches import branch_routes
 from chatkeep.entrypoints.http.routes.conversations import conversation_routes
+from chatkeep.entrypoints.http.routes.drafts import draft_routes
 from chatkeep.entrypoints.http.routes.events import event_routes
 from chatkeep.entrypoints.http.routes.export import export_routes
 from chatkeep.entrypoints.http.routes.health import health_routes
@@ -70,6 +71,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             conversation_routes(chatkeep),
             message_routes(chatkeep, metrics),
             branch_routes(chatkeep),
+            draft_routes(chatkeep, metrics),
             user_routes(chatkeep),
             export_routes(transfer, JsonLines, on_refused=metrics.record_refusal),
         ],

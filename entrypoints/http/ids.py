@@ -40,6 +40,7 @@ StoredId = Annotated[str, Meta(description="a UUID, or the text that you chose")
 _LONG_SEGMENT: Final = 1_024
 _CONVERSATION: Final = "conversation_id"
 _MESSAGE: Final = "message_id"
+_DRAFT: Final = "draft_id"
 _HEX_PAIRS: Final = frozenset(
     b"%c%c" % (one, two) for one in b"0123456789abcdefABCDEF" for two in b"0123456789abcdefABCDEF"
 )
@@ -82,9 +83,10 @@ def read_path_ids(request: Request[Any, Any, Any]) -> None:
     )
     # Litestar caches the parameters of a path, for all users: they must stay as they are.
     ids: dict[str, Any] = {**given, _CONVERSATION: conversation_id}
-    if _MESSAGE in given:
-        text = decode_segment(given[_MESSAGE], _MESSAGE)
-        ids[_MESSAGE] = parse_message_id(conversation_id, text, field=_MESSAGE)
+    for name in (_MESSAGE, _DRAFT):
+        if name in given:
+            text = decode_segment(given[name], name)
+            ids[name] = parse_message_id(conversation_id, text, field=name)
     request.scope["path_params"] = ids
 
 

@@ -13,6 +13,14 @@ from litestar.params import ParameterKwarg
 from litestar.types import ExceptionHandlersMap
 from msgspec import UNSET, Meta, UnsetType
 
+from chatkeep.domain.draft_errors import (
+    DraftActiveError,
+    DraftEndedError,
+    DraftError,
+    DraftGapError,
+    DraftIdTakenError,
+    DraftSupersededError,
+)
 from chatkeep.domain.errors import (
     BranchIsCurrentError,
     ChatkeepError,
@@ -61,6 +69,15 @@ class FieldError(msgspec.Struct, kw_only=True, omit_defaults=True):
     setting: str | UnsetType = UNSET
 
 
+class DraftState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """As much of a draft as a conflict is about."""
+
+    id: str
+    status: str | UnsetType = UNSET
+    epoch: int | UnsetType = UNSET
+    next: Annotated[int, Meta(description="the number of its next chunk")] | UnsetType = UNSET
+
+
 class Problem(msgspec.Struct, kw_only=True):
     """Problem details (RFC 9457). `type` identifies the kind, `detail` says what to do."""
 
@@ -78,6 +95,7 @@ class Problem(msgspec.Struct, kw_only=True):
     revision: Annotated[
         int | UnsetType, Meta(description="the revision that the conversation has now")
     ] = UNSET
+    draft: Annotated[DraftState, Meta(description="the draft as it is")] | UnsetType = UNSET
 
 
 class ProblemError(Exception):
@@ -96,6 +114,7 @@ class ProblemError(Exception):
         headers: dict[str, str] | None = None,
         found: list[str] | None = None,
         revision: int | None = None,
+        draft: DraftState | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -105,6 +124,7 @@ class ProblemError(Exception):
         self.headers = headers or {}
         self.found = found
         self.revision = revision
+        self.draft = draft
 
     def problem(self) -> Problem:
         return Problem(
@@ -115,6 +135,7 @@ class ProblemError(Exception):
             errors=self.errors or UNSET,
             found=UNSET if self.found is None else self.found,
             revision=UNSET if self.revision is None else self.revision,
+            draft=UNSET if self.draft is None else self.draft,
         )
 
 
@@ -251,6 +272,9 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
                 headers=etag(error.current),
                 revision=error.current,
             )
+        case DraftError():
+            code, state = _draft_conflict(error)
+            problem = ProblemError(409, code, str(error), draft=state)
         case ConflictError():
             problem = ProblemError(409, _CONFLICTS.get(type(error), "id-taken"), str(error))
         case UserNotProvisionedError():
@@ -275,6 +299,25 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
         case _:
             problem = internal_error()
     return problem
+
+
+def _draft_conflict(error: DraftError) -> tuple[str, DraftState]:
+    """Return the code of a conflict, and the draft as far as the error knows it."""
+    state = DraftState(id=str(error.draft_id))
+    match error:
+        case DraftActiveError():
+            state.status, state.epoch, state.next = "active", error.epoch, error.next_chunk
+            return "draft-active", state
+        case DraftSupersededError():
+            state.epoch = error.epoch
+            return "draft-superseded", state
+        case DraftEndedError():
+            state.status = error.status
+            return "draft-ended", state
+        case DraftGapError():
+            state.next = error.expected
+            return "draft-gap", state
+    return "id-taken" if isinstance(error, DraftIdTakenError) else "draft-ended", state
 
 
 def body_too_large(limit: int, actual: int | None) -> ProblemError:

@@ -75,6 +75,23 @@ async def started(
     return _object(response)
 
 
+async def drafted(
+    caller: Caller,
+    conversation: JsonObject,
+    *chunks: str,
+    **fields: Any,  # noqa: ANN401 - of any kind
+) -> JsonObject:
+    """Start a draft, write chunks to it, and return it."""
+    path = at(conversation, "drafts")
+    response = await caller.post(path, json=fields)
+    assert response.status_code == 201, response.text
+    if chunks:
+        body = {"epoch": 1, "seq": 1, "chunks": chunks}
+        response = await caller.post(f"{path}/{response.json()['id']}/chunks", json=body)
+        assert response.status_code == 200, response.text
+    return _object(response)
+
+
 async def appended(
     caller: Caller, conversation: JsonObject, *messages: JsonObject
 ) -> list[JsonObject]:

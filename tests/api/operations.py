@@ -42,6 +42,17 @@ def query_of(operation: Operation, ids: Mapping[str, str]) -> dict[str, Any]:
     return {}
 
 
+async def start_draft_for(body: Mapping[str, Any], caller: Caller) -> dict[str, str]:
+    """Start a draft that the example of a body fits, and return the ids that name it."""
+    conversation_id = (await caller.post("/v1/conversations", json={})).json()["id"]
+    are_documents = any(isinstance(each, dict) for each in body.get("chunks", ()))
+    started = await caller.post(
+        f"/v1/conversations/{conversation_id}/drafts",
+        json={"format": "ai-sdk" if are_documents else "text"},
+    )
+    return {"conversation_id": conversation_id, "draft_id": started.json()["id"]}
+
+
 def messages_named_in(body: dict[str, Any]) -> list[str]:
     """Return the ids of the messages that must be there for a body to be accepted."""
     return [each for each in (body.get("after"), *body.get("expected", ())) if each is not None]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.builders import SOME_ID, at, says, started
+from tests.api.builders import SOME_ID, at, drafted, says, started
 from tests.api.operations import call, native, somebody_for
 from tests.api.test_export import counted
 from tests.support.application import Caller, Service
@@ -55,7 +55,12 @@ async def test_the_head_of_the_metrics_is_one_too(service: Service) -> None:
 async def test_every_operation_that_reads_has_a_head(service: Service, alice: Caller) -> None:
     conversation = await started(alice, says("Hello"))
     [message] = (await alice.get(at(conversation, "messages"))).json()["items"]
-    ids = {"conversation_id": conversation["id"], "message_id": message["id"]}
+    draft = await drafted(alice, conversation)
+    ids = {
+        "conversation_id": conversation["id"],
+        "message_id": message["id"],
+        "draft_id": draft["id"],
+    }
     reading = [each for each in native(service.contract) if each.method == "GET"]
     assert len(reading) >= 6
     for operation in reading:

@@ -13,6 +13,7 @@ from tests.api.builders import (
     appended,
     at,
     calls,
+    drafted,
     exported,
     listed,
     refused,
@@ -33,12 +34,14 @@ class Owned:
 
     conversation: JsonObject
     messages: list[JsonObject]
+    draft: JsonObject
     export: list[bytes]
 
     def ids(self, *, message: int) -> dict[str, str]:
         return {
             "conversation_id": self.conversation["id"],
             "message_id": self.messages[message]["id"],
+            "draft_id": self.draft["id"],
             "number": "0",
         }
 
@@ -56,8 +59,11 @@ async def owned(alice: Caller) -> AsyncIterator[Owned]:
         says("secret answer", "assistant"),
     )
     await started(alice, says("secret, too"), title="another secret")
-    owned = Owned(conversation, messages, await exported(alice))
+    draft = await drafted(alice, conversation, "secret draft")
+    owned = Owned(conversation, messages, draft, await exported(alice))
     yield owned
+    read = await alice.get(at(conversation, "drafts", draft["id"]))
+    assert (read.json()["draft"], read.json()["text"]) == (draft, "secret draft")
     assert await exported(alice) == owned.export
 
 

@@ -3,14 +3,17 @@
 import json
 import re
 
+import httpx
+
 from chatkeep.domain.formats.table import Format
-from tests.api.builders import CONVERSATIONS, an_id, at, says, started
+from tests.api.builders import CONVERSATIONS, an_id, at, drafted, says, started
 from tests.api.operations import (
     body_of,
     call,
     messages_named_in,
     native,
     somebody_for,
+    start_draft_for,
 )
 from tests.support.application import Caller, Service, serving, settings, token
 from tests.support.json_schema import JsonObject, faults
@@ -46,6 +49,9 @@ async def test_every_operation_does_as_documented_when_called_as_documented(
         if named := messages_named_in(body_of(operation).get("json", {})):
             other = await started(alice, *(says("a", id=each) for each in named))
             at_hand = ids | {"conversation_id": other["id"]}
+        if "{draft_id}" in operation.path:
+            draft = await start_draft_for(body_of(operation).get("json", {}), alice)
+            at_hand = ids | draft
         response = await call(operation, caller, at_hand)
         assert response.is_success, response.text
 
@@ -75,7 +81,10 @@ async def test_every_example_of_a_body_is_accepted(service: Service, alice: Call
             if "{message_id}" in operation.path:  # with a message of the conversation's id
                 own = conversation["id"]
                 await alice.post(at(conversation, "messages"), json=says("a", id=own))
-            path = PARAMETER.sub(conversation["id"], operation.path.replace("{number}", "0"))
+            path = operation.path
+            if "{draft_id}" in path:
+                path = path.format_map(await start_draft_for(example["value"], alice))
+            path = PARAMETER.sub(conversation["id"], path.replace("{number}", "0"))
             # A hold is for service keys only.
             held = "retain" in example["value"]
             caller = service.key(acting_for=alice.user_id) if held else alice
@@ -133,6 +142,7 @@ async def test_every_example_of_a_problem_is_a_real_answer() -> None:
             await alice.post(path, content=b"a", headers={"Content-Type": "text/plain"}),
             await alice.post(path, json=two),
             await alice.post(path, json=says("a" * 1_001)),
+            *await draft_conflicts(alice, conversation),
         ]
         document = service.contract.document
         not_provisioned = await members_only.user("alice").post(CONVERSATIONS, json={})
@@ -159,6 +169,21 @@ async def test_every_example_of_a_problem_is_a_real_answer() -> None:
         "not-ready",
         "too-slow",
     }
+
+
+async def draft_conflicts(alice: Caller, conversation: JsonObject) -> list[httpx.Response]:
+    """Return an answer of each kind of conflict about a draft."""
+    drafts = at(conversation, "drafts")
+    draft = await drafted(alice, conversation, *("a" * 16))
+    own = f"{drafts}/{draft['id']}"
+    write = {"epoch": 1, "seq": 18, "chunks": ["a"]}
+    active = await alice.post(drafts, json={})
+    gap = await alice.post(f"{own}/chunks", json=write)
+    await alice.post(drafts, json={"id": draft["id"], "supersede": True})
+    superseded = await alice.post(f"{own}/chunks", json=write)
+    await alice.post(f"{own}/cancel", json={})
+    ended = await alice.post(f"{own}/chunks", json=write | {"epoch": 2})
+    return [active, gap, superseded, ended]
 
 
 def without_ids(problem: JsonObject) -> str:

@@ -29,6 +29,16 @@ from chatkeep.entrypoints.http.conversation_schemas import (
     PatchConversation,
     PutConversation,
 )
+from chatkeep.entrypoints.http.draft_schemas import (
+    CancelDraft,
+    DraftOut,
+    DraftsOut,
+    EndedDraftOut,
+    FinishDraft,
+    ReadDraftOut,
+    StartDraft,
+    WriteChunks,
+)
 from chatkeep.entrypoints.http.event_cursors import PARAMETER as LAST_EVENT_ID
 from chatkeep.entrypoints.http.event_schemas import EventsOut
 from chatkeep.entrypoints.http.event_stream import EVENT_STREAM
@@ -44,6 +54,14 @@ _SCHEMAS: Final = "#/components/schemas/"
 _BODIES: Final = (
     Append,
     Appended,
+    CancelDraft,
+    DraftOut,
+    DraftsOut,
+    EndedDraftOut,
+    FinishDraft,
+    ReadDraftOut,
+    StartDraft,
+    WriteChunks,
     BranchOut,
     BranchPage,
     ConversationPage,
@@ -77,7 +95,7 @@ ERRORS: Final = {
     "404": ("NotFound", "It does not exist, or belongs to another user: the two look the same."),
     "409": (
         "Conflict",
-        "The id is in use for something else, a hold forbids the change, or the suffix differs.",
+        "The id is in use, a hold forbids the change, or things are not as the request expects.",
     ),
     "408": ("TooSlow", "The body took too long to arrive; send the request again."),
     "412": ("Changed", "The conversation does not have a revision that the request asks for."),
@@ -150,7 +168,7 @@ _OBJECT_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {
 }
 _WITHOUT_BODY: Final = frozenset({"204", "304"})
 _USER_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
-_IDS: Final = frozenset({"conversation_id", "message_id", "after", "before", "from"})
+_IDS: Final = frozenset({"conversation_id", "draft_id", "message_id", "after", "before", "from"})
 # Litestar writes these everywhere, although they are the defaults.
 _FALSE_BY_DEFAULT: Final = frozenset({"deprecated", "allowEmptyValue", "allowReserved"})
 

@@ -3,6 +3,12 @@
 from typing import Any, Final
 from uuid import UUID
 
+from chatkeep.domain.draft_errors import (
+    DraftActiveError,
+    DraftEndedError,
+    DraftGapError,
+    DraftSupersededError,
+)
 from chatkeep.domain.errors import (
     BranchIsCurrentError,
     ConversationNotFoundError,
@@ -118,6 +124,29 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "rename": {"name": "a shorter answer"},
         "make it the current one": {"is_current": True},
     },
+    "startDraft": {
+        "an answer": {},
+        "one that is safe to start again": {
+            "id": "answer-7",
+            "metadata": {"model": "large"},
+            "lease": 30,
+        },
+        "chunks of the AI SDK": {"format": "ai-sdk"},
+        "in place of the one that is active": {"supersede": True},
+    },
+    "writeChunks": {
+        "pieces of text": {"epoch": 1, "seq": 1, "chunks": ["It was ", "shipped "]},
+        "UI message chunks": {
+            "epoch": 1,
+            "seq": 1,
+            "chunks": [{"type": "text-delta", "id": "0", "delta": "this morning."}],
+        },
+    },
+    "finishDraft": {
+        "what the chunks make": {"epoch": 1},
+        "the whole message": {"epoch": 1, "message": {**_ANSWER, "tokens": 9}},
+    },
+    "cancelDraft": {"keep what there is": {}, "discard it": {"keep": False}},
     "putMessage": {
         "the answer as it is so far": _ANSWER,
         "an edited question": {"role": "user", "content": "Where is my order 1034?"},
@@ -165,6 +194,10 @@ PROBLEMS: Final[tuple[ProblemError, ...]] = (
     domain_problem(RetainedError(UUID(_CONVERSATION))),
     domain_problem(BranchIsCurrentError(0)),
     domain_problem(SuffixDiffersError([UUID(_OTHER_MESSAGE)])),
+    domain_problem(DraftActiveError(UUID(_MESSAGE), 1, 17)),
+    domain_problem(DraftSupersededError(UUID(_MESSAGE), 2)),
+    domain_problem(DraftEndedError(UUID(_MESSAGE), "cancelled")),
+    domain_problem(DraftGapError(UUID(_MESSAGE), 17)),
     domain_problem(RevisionConflictError(UUID(_CONVERSATION), 1)),
     body_too_large(1_048_576, 1_048_577),
     path_too_long(9_000),

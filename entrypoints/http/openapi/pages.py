@@ -101,6 +101,7 @@ def configure_openapi(settings: Settings, complete: Completion) -> OpenAPIConfig
         tags=[
             Tag("conversations", "Each is one chat session of one user"),
             Tag("messages", "What was said in a conversation, in order"),
+            Tag("drafts", "Answers that are still being written"),
             Tag("events", "What happens to conversations, as it happens"),
             Tag("users", "Who owns conversations"),
             Tag("health", "For operators"),

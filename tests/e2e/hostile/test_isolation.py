@@ -87,7 +87,14 @@ async def filled(service: ServiceProcess, user: str) -> dict[str, list[str]]:
     listed = await service.call(
         "GET", f"/openai/v1/conversations/{as_openai['id']}/items", headers=headers
     )
+    drafts = f"/v1/conversations/{conversation}/drafts"
+    await service.call(
+        "POST", drafts, {"id": TEXT, "metadata": {MARK: MARK}, "lease": 600}, headers=headers
+    )
+    chunks = {"epoch": 1, "seq": 1, "chunks": [MARK]}
+    await service.call("POST", f"{drafts}/{quote(TEXT, safe='')}/chunks", chunks, headers=headers)
     return {
+        "draft_id": [TEXT],
         "conversation_id": [conversation, as_openai["id"], TEXT],
         "message_id": [*(message["id"] for message in created["messages"]), TEXT],
         "item_id": [item["id"] for item in listed["data"]],

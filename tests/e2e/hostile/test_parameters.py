@@ -102,8 +102,12 @@ async def ids(service: ServiceProcess, alice: str) -> dict[str, str]:
     conversation = str(UUID(made["id"].removeprefix("conv_")))
     path = f"/v1/conversations/{conversation}/messages"
     [message] = (await service.call("GET", path, headers=headers))["items"]
+    draft = await service.call(
+        "POST", f"/v1/conversations/{conversation}/drafts", {"lease": 600}, headers=headers
+    )
     return {
         "conversation_id": conversation,
+        "draft_id": draft["id"],
         "openai_id": made["id"],
         "message_id": message["id"],
         "item_id": "msg_1",
