@@ -221,3 +221,20 @@ def test_the_page_weighs_little() -> None:
     folder = Path(chatkeep.entrypoints.console.__file__).parent / "static"
 
     assert sum(path.stat().st_size for path in folder.iterdir()) < 120_000
+
+
+async def test_what_others_write_appears_by_itself(open_console: OpenConsole) -> None:
+    console = await open_console()
+    made = await console.create("Live", said("First"))
+    path = f"/v1/conversations/{made['id']}"
+    await console.choose("Live")
+    await console.message("First").wait_for()
+
+    for content in ("Second", "Third", "Fourth"):
+        await console.call("POST", f"{path}/messages", {"role": "assistant", "content": content})
+
+    await expect(console.messages()).to_have_count(4)
+    await expect(console.message("Fourth")).to_be_in_viewport()
+    await expect(console.page.locator(".heading-bar")).to_contain_text("4 messages")
+    await console.call("DELETE", path)
+    await expect(console.page.get_by_role("alert").last).to_contain_text("does not exist")

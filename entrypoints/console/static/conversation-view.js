@@ -3,6 +3,7 @@
 import { path, Problem } from "./api.js";
 import { askForTitle, askToDelete } from "./dialogs.js";
 import { announce, copy, formatTime, h, icon, iconButton, time } from "./dom.js";
+import { follow } from "./live.js";
 import { MessageLog } from "./message-log.js";
 import { link } from "./session.js";
 import { text } from "./strings.js";
@@ -59,6 +60,7 @@ export class ConversationView extends HTMLElement {
     this.log = new MessageLog(this.scroller, load, this);
     this.log.onmove = () => this.toEnd.classList.toggle("unneeded", this.log.isAtEnd());
     await this.log.open(this.place.message);
+    follow(this.api, this.resource("events"), { happened: (event) => this.happened(event), began: () => this.catchUp() }, signal);
   }
 
   describe(conversation) {
@@ -96,6 +98,53 @@ export class ConversationView extends HTMLElement {
       [text.conversation.copyId, () => copy(conversation.id, text.copied)],
       [text.conversation.remove, () => this.removeConversation(), { class: "dangerous" }],
     ].filter(Boolean);
+  }
+
+  // What somebody else did, or this page in another tab.
+  happened(event) {
+    switch (event.type) {
+      case "message.created":
+        return this.added(event.message);
+      case "message.updated":
+        return this.log.change(event.message);
+      case "message.deleted":
+        return this.log.remove(event.message_id);
+      case "conversation.updated":
+        return this.describe(event.conversation);
+      case "conversation.deleted":
+        this.close();
+        this.dispatchEvent(new Event("changed"));
+        return this.replaceChildren(h("p", { class: "note centre", role: "alert" }, text.conversation.gone));
+    }
+  }
+
+  added(message) {
+    const { lastId, hasLater } = this.log;
+    if (!hasLater && message.parent_id === lastId) {
+      const wasAtEnd = this.log.isAtEnd();
+      this.log.add([message]);
+      if (wasAtEnd) this.log.scrollToEnd();
+      this.describe({ ...this.conversation, message_count: this.conversation.message_count + 1 });
+      this.dispatchEvent(new Event("changed"));
+    } else if (!this.log.has(message.id) && this.place.branch === null) {
+      this.reload(); // another branch is the current one now
+    }
+  }
+
+  // Adds what was stored between the reading of the messages and the beginning of the stream.
+  async catchUp() {
+    if (this.log.hasLater) return;
+    const { items } = await this.log.load({ order: "asc", limit: 100, after: this.log.lastId });
+    const missing = items.filter((each) => !this.log.has(each.id));
+    if (!missing.length) return;
+    this.log.add(missing);
+    this.describe({ ...this.conversation, message_count: this.conversation.message_count + missing.length });
+  }
+
+  reload() {
+    const { place } = this;
+    this.place = {};
+    return this.show({ ...place, message: null });
   }
 
   async attempt(work) {

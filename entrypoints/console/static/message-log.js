@@ -111,6 +111,14 @@ export class MessageLog {
     return true;
   }
 
+  get lastId() {
+    return this.blocks.at(-1)?.last ?? null;
+  }
+
+  has(messageId) {
+    return this.blocks.some((block) => block.messages?.some((each) => each.id === messageId));
+  }
+
   // Messages that were just written, after all that is there.
   add(messages) {
     if (this.hasLater) return;
