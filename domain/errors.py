@@ -58,6 +58,21 @@ class UserNotProvisionedError(ChatkeepError):
         self.user_id = user_id
 
 
+class DatabaseRuleError(ChatkeepError):
+    """A rule that the owner of the database added refuses this: a trigger, constraint or policy."""
+
+    def __init__(self, sqlstate: str, table: str | None, constraint: str | None) -> None:
+        named = f"the constraint {constraint}" if constraint else "a rule"
+        where = f" of its table {table}" if table else ""
+        super().__init__(
+            f"The database of this service refuses this by {named}{where}. The operator added it, "
+            f"and finds the reason in the log (SQLSTATE {sqlstate})."
+        )
+        self.sqlstate = sqlstate
+        self.table = table
+        self.constraint = constraint
+
+
 class ConflictError(ChatkeepError):
     """The request contradicts what is stored."""
 

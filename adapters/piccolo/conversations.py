@@ -17,9 +17,16 @@ from chatkeep.adapters.piccolo.rows import (
     to_text,
 )
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.adapters.piccolo.users import ERASE_TIMEOUT, NO_USER, explain_refusal
+from chatkeep.adapters.piccolo.users import (
+    ERASE_TIMEOUT,
+    NO_USER,
+    explain_refusal,
+    is_about_user,
+    may_be_of_users,
+)
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
+    DatabaseRuleError,
     RetainedError,
     RevisionConflictError,
     UserNotProvisionedError,
@@ -118,7 +125,11 @@ class PiccoloConversations:
             rows, again = await self._engine.fetch_noting(
                 GET_OR_CREATE, **conversation_values(conversation), provision=provision
             )
-        except NO_USER as error:
+        except (*NO_USER, DatabaseRuleError) as error:
+            if not await is_about_user(self._engine, conversation.user_id, error):
+                if provision and may_be_of_users(error):
+                    return await self.get_or_create(conversation, provision=False)
+                raise
             raise explain_unprovisioned(conversation.user_id, error, provision=provision) from error
         if rows:
             found = to_conversation(rows[0])
@@ -236,7 +247,7 @@ class PiccoloConversations:
 
 
 def explain_unprovisioned(
-    user_id: UserId, error: asyncpg.PostgresError, *, provision: bool
+    user_id: UserId, error: Exception, *, provision: bool
 ) -> UserNotProvisionedError:
     if provision:
         if isinstance(error, asyncpg.ForeignKeyViolationError):  # the user was erased just now

@@ -25,6 +25,7 @@ from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT, Connector
 from chatkeep.adapters.piccolo.errors import CROWDED, TOO_SLOW, Failure, Retry, classify, describe
 from chatkeep.adapters.piccolo.pool import Pool, PoolClosedError
 from chatkeep.adapters.piccolo.retries import Retries, Timing
+from chatkeep.adapters.piccolo.rules import describe_rule, find_rule
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.statement_metrics import RECONNECTED, EngineMetrics
 from chatkeep.adapters.piccolo.transaction import Transaction
@@ -155,7 +156,8 @@ class Engine(PostgresEngine):
 
         Within a transaction it is a part of that. Outside of one it is repeated after an outage,
         even when only the answer was lost, so it must be safe to run twice. Raises
-        `StoreUnavailableError` when the database cannot serve, else what asyncpg raises.
+        `StoreUnavailableError` when the database cannot serve, `DatabaseRuleError` for a rule that
+        its owner added, else what asyncpg raises.
         """
         rows, _ = await self.run(
             statement.name, statement.sql, statement.bind(values), statement.timeout
@@ -213,6 +215,11 @@ class Engine(PostgresEngine):
                 rows = await connection.fetch(sql, *arguments, timeout=retries.limit(timeout))
             except Exception as error:
                 metrics.record(name, started, error)
+                if (rule := find_rule(error)) is not None:
+                    logger.warning(
+                        "a rule of the database refused %s: %s", name, describe_rule(error)
+                    )
+                    raise rule from error
                 failure = await self._diagnose(connection, error)
                 if failure is None:
                     raise

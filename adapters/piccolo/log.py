@@ -51,13 +51,14 @@ from chatkeep.adapters.piccolo.rows import (
     message_values,
     to_whole_message,
 )
-from chatkeep.adapters.piccolo.users import NO_USER
+from chatkeep.adapters.piccolo.users import NO_USER, is_about_user, may_be_of_users
 from chatkeep.domain.branches import Place, Range, Tree, contains
 from chatkeep.domain.context import MAX_HEAD, Window, for_window
 from chatkeep.domain.errors import (
     BranchNotFoundError,
     ConversationIdTakenError,
     ConversationNotFoundError,
+    DatabaseRuleError,
     MessageNotFoundError,
     RevisionConflictError,
 )
@@ -122,7 +123,11 @@ class PiccoloLog(LogChanges):
                 await self._engine.fetch(CREATE_WITH_ITEMS, **values, **entry_arrays(entries))
         except asyncpg.UniqueViolationError as error:
             return await self._repeats.recall_create(new, entries, key, error)
-        except NO_USER as error:
+        except (*NO_USER, DatabaseRuleError) as error:
+            if not await is_about_user(self._engine, new.user_id, error):
+                if provision and may_be_of_users(error):
+                    return await self.create(new, entries, key=key, tree=tree, provision=False)
+                raise
             raise explain_unprovisioned(new.user_id, error, provision=provision) from error
         stored = stored_at(entries, new.id, values["first"], at)
         made = new._replace(

@@ -3,16 +3,17 @@
 import json
 import logging
 import re
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 import asyncpg
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
+from chatkeep.adapters.piccolo.rules import REFERENCED
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import UserIds
-from chatkeep.domain.errors import UserNotProvisionedError, UserRetainedError
+from chatkeep.domain.errors import DatabaseRuleError, UserNotProvisionedError, UserRetainedError
 from chatkeep.domain.ids import with_text
 from chatkeep.domain.model import MAX_ID_CHARS, Usage, UserId
 from chatkeep.domain.ports import MAX_NAMED
@@ -53,6 +54,8 @@ _COUNTS: Final = """count(*) AS conversations, count(*) FILTER (WHERE status = '
 USAGE: Final = Statement(
     "users.usage", f"SELECT {_COUNTS} FROM conversations WHERE user_id = :user_id"
 )
+
+EXISTS: Final = Statement("users.exists", "SELECT FROM users WHERE id = :user_id")
 
 _OWNED: Final = (
     "SELECT id, text_id, status, message_count, retain FROM conversations WHERE user_id = :user_id"
@@ -100,7 +103,7 @@ class PiccoloUsers:
         query = UserIds.insert(UserIds(id=user_id)).on_conflict(action="DO NOTHING")
         try:
             return bool(await self._engine.fetch_query("users.add", query.returning(UserIds.id)))
-        except (*NO_USER, asyncpg.RaiseError) as error:  # a trigger raises the last one
+        except (*NO_USER, DatabaseRuleError) as error:
             raise explain_refusal(user_id, error) from error
 
     async def usage(self, user_id: UserId) -> Usage:
@@ -118,7 +121,9 @@ class PiccoloUsers:
                 ERASE, user_id=user_id, even_retained=even_retained
             )
             known = row["found"] or again
-        except asyncpg.ForeignKeyViolationError:
+        except (*REFERENCED, DatabaseRuleError) as error:
+            if isinstance(error, DatabaseRuleError) and not isinstance(error.__cause__, REFERENCED):
+                raise
             # Another application's rows still need the user. Our own rows go all the same.
             [row] = await self._engine.fetch(
                 ERASE_CONVERSATIONS,
@@ -153,12 +158,32 @@ def _usage(user_id: UserId, row: Row) -> Usage:
     )
 
 
-def explain_refusal(user_id: UserId, error: asyncpg.PostgresError) -> UserNotProvisionedError:
+async def is_about_user(engine: Engine, user_id: UserId, error: Exception) -> bool:
+    """Return whether an error of a statement that may add a user is one of the table users."""
+    if not isinstance(error, DatabaseRuleError) or error.table == "users":
+        return True
+    # A trigger, and a value that is too long, come without the name of the table; and the key that
+    # refers to users may have another name than ours.
+    is_likely = error.table in {None, "conversations"}
+    return is_likely and not await engine.fetch(EXISTS, user_id=user_id)
+
+
+def may_be_of_users(error: Exception) -> bool:
+    """Return whether a trigger on the table users may have raised an error.
+
+    It runs for users who are there already, too: then the call goes well without adding the user.
+    """
+    return isinstance(error, DatabaseRuleError) and error.table is None
+
+
+def explain_refusal(user_id: UserId, error: Exception) -> UserNotProvisionedError:
     """Return the error for a caller: without the driver's words, which may quote others' rows."""
+    if isinstance(error, DatabaseRuleError) and error.__cause__ is not None:
+        error = cast("Exception", error.__cause__)
     logger.warning(
         "the table users does not take a row with only an id: %s, column %s",
         type(error).__name__,
-        error.column_name or "unknown",
+        getattr(error, "column_name", None) or "unknown",
     )
     if isinstance(error, asyncpg.StringDataRightTruncationError):
         return UserNotProvisionedError(

@@ -25,6 +25,7 @@ from chatkeep.domain.errors import (
     BranchIsCurrentError,
     ChatkeepError,
     ConflictError,
+    DatabaseRuleError,
     InvalidValueError,
     LimitExceededError,
     NotFoundError,
@@ -255,6 +256,11 @@ _CONFLICTS: Final[Mapping[type[ConflictError], str]] = {
 }
 """The codes of conflicts that are not about an id."""
 
+_REFUSALS: Final[Mapping[type[ChatkeepError], str]] = {
+    DatabaseRuleError: "refused-by-database",
+    UserNotProvisionedError: "user-not-provisioned",
+}
+
 
 def domain_problem(error: ChatkeepError) -> ProblemError:
     """Return the problem that a caller gets for an error of the domain."""
@@ -277,8 +283,8 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
             problem = ProblemError(409, code, str(error), draft=state)
         case ConflictError():
             problem = ProblemError(409, _CONFLICTS.get(type(error), "id-taken"), str(error))
-        case UserNotProvisionedError():
-            problem = ProblemError(403, "user-not-provisioned", str(error))
+        case DatabaseRuleError() | UserNotProvisionedError():
+            problem = ProblemError(403, _REFUSALS[type(error)], str(error))
         case InvalidValueError():
             problem = invalid_fields([FieldError(field=error.field, detail=error.reason)])
         case LimitExceededError():

@@ -15,6 +15,7 @@ from chatkeep.adapters.piccolo.errors import (
     translate_errors,
     unavailable,
 )
+from chatkeep.adapters.piccolo.rules import find_rule
 from chatkeep.domain.errors import DatabaseError, StoreUnavailableError
 
 
@@ -184,3 +185,55 @@ def test_an_error_of_the_domain_stays_what_it_is() -> None:
     with pytest.raises(StoreUnavailableError) as raised, translate_errors():
         raise away
     assert raised.value is away
+
+
+def with_context(error: asyncpg.PostgresError, context: str) -> asyncpg.PostgresError:
+    error.context = context
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        postgres_error("23514", 'new row for relation "messages" violates check constraint "x"'),
+        postgres_error("23502", 'null value in column "tenant" of relation "messages"'),
+        postgres_error("23P01", "conflicting key value violates exclusion constraint"),
+        postgres_error("22001", "value too long for type character varying(3)"),
+        postgres_error("P0001", "not here"),
+        postgres_error("P0004", "assertion failed"),
+        postgres_error("09000", "triggered action"),
+        postgres_error("27000", "triggered data change"),
+        postgres_error("44000", 'new row violates check option for view "messages"'),
+        postgres_error("42501", 'new row violates row-level security policy for table "messages"'),
+        postgres_error("23505", 'duplicate key value violates unique constraint "theirs"'),
+        with_context(postgres_error("UE001", "no"), "PL/pgSQL function f() line 1 at RAISE"),
+        with_context(postgres_error("42P01", "no such table"), "fonction PL/pgSQL f(), ligne 1"),
+        with_context(postgres_error("22012", "division by zero"), 'SQL function "f" statement 1'),
+    ],
+)
+def test_what_an_owner_added_is_known(error: asyncpg.PostgresError) -> None:
+    rule = find_rule(error)
+    assert rule is not None
+    assert error.sqlstate in str(rule)
+    assert str(error) not in str(rule)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(error for error in PASSING + CROWDING + REFUSING),
+        postgres_error("42501", "permission denied for table messages"),
+        postgres_error("42P01", 'relation "messages" does not exist'),
+        postgres_error("22P02", "invalid input syntax for type uuid"),
+        with_context(postgres_error("57014", "canceled"), "PL/pgSQL function f() line 1"),
+        with_context(postgres_error("40P01", "deadlock detected"), "PL/pgSQL function f() line 1"),
+        with_context(postgres_error("42703", "no such column"), 'SQL statement "DELETE FROM t"'),
+        asyncpg.PostgresError.new({"C": "23505", "M": "duplicate", "n": "messages_pkey_102008"}),
+        asyncpg.PostgresError.new(
+            {"C": "23503", "M": "no user", "n": "conversations_user_id_fkey"}
+        ),
+        ValueError(),
+    ],
+)
+def test_other_errors_are_no_rules_of_an_owner(error: Exception) -> None:
+    assert find_rule(error) is None

@@ -459,7 +459,7 @@ NAMES = {
     "statistics": ("analyze",),
     "sweeps": ("archive", "claim", "count", "delete", "finish", "to_archive", "to_delete"),
     "transaction": ("read_only", "read_snapshot"),
-    "users": ("add", "erasable", "erase", "erase_conversations", "id_column", "usage"),
+    "users": ("add", "erasable", "erase", "erase_conversations", "exists", "id_column", "usage"),
 }
 """The names by which logs and traces call the statements of the service."""
 

@@ -12,6 +12,7 @@ from chatkeep.domain.draft_errors import (
 from chatkeep.domain.errors import (
     BranchIsCurrentError,
     ConversationNotFoundError,
+    DatabaseRuleError,
     LimitExceededError,
     MessageIdTakenError,
     RetainedError,
@@ -188,6 +189,7 @@ PROBLEMS: Final[tuple[ProblemError, ...]] = (
     domain_problem(
         UserNotProvisionedError("alice", "users are added by a service key (PUT /v1/users/{id}).")
     ),
+    domain_problem(DatabaseRuleError("23514", "messages", "no_phone_numbers")),
     domain_problem(ConversationNotFoundError(UUID(_CONVERSATION))),
     ProblemError(408, "too-slow", "The body was not complete after 30 seconds."),
     domain_problem(MessageIdTakenError(UUID(_MESSAGE))),
