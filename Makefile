@@ -21,8 +21,14 @@ test: .venv/test
 	@exec $(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 # The clients, against the service of this checkout, in an environment that has no other of its packages.
-test-clients: .venv/serve .venv-clients/done
-	@cd clients/python && PATH="$(CURDIR)/$(BIN):$$PATH" exec ../../.venv-clients/bin/python -m pytest $(ARGS)
+STORES := openai-agents
+test-clients: .venv/serve .venv-clients/done $(STORES:%=.venv-clients/%/done)
+	@cd clients/python && export PATH="$(CURDIR)/$(BIN):$$PATH" && ../../.venv-clients/bin/python -m pytest $(ARGS) && \
+	for store in $(subst -,_,$(STORES)); do \
+		python=../../.venv-clients/$$(echo $$store | tr _ -)/bin/python; \
+		$$python -m pytest $(ARGS) tests/stores/test_$$store.py && \
+		$$python -m mypy --exclude '^$$' src/chatkeep_client/$$store.py tests/stores/test_$$store.py || exit 1; \
+	done
 
 # What needs no database, in a fraction of the time: while one works on the code.
 check: .venv/test
@@ -83,6 +89,13 @@ INSTALL := install --quiet --disable-pip-version-check --no-deps --require-hashe
 		--editable clients/python
 	@touch $@
 
+.venv-clients/%/done: clients/python/requirements-%.txt clients/python/pyproject.toml | .venv-clients/done
+	$(PYTHON) -m venv .venv-clients/$*
+	.venv-clients/$*/bin/pip $(INSTALL) -r $<
+	.venv-clients/$*/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--editable clients/python
+	@touch $@
+
 .venv/python:
 	@test -n "$(PYTHON)" || { echo "chatkeep needs Python 3.11 or newer on the PATH" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
@@ -99,6 +112,11 @@ lock:
 	$(LOCK) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt
 	$(subst 3.11,3.10,$(subst pyproject.toml,clients/python/pyproject.toml,$(LOCK))) --extra build --extra dev \
 		--constraint requirements-dev.txt --output-file clients/python/requirements-dev.txt
+	for store in $(STORES); do \
+		$(subst pyproject.toml,clients/python/pyproject.toml,$(LOCK)) --extra build --extra dev \
+			--extra stores --extra $$store --constraint clients/python/requirements-dev.txt \
+			--output-file clients/python/requirements-$$store.txt || exit 1; \
+	done
 	$(subst pyproject.toml,tests/e2e/openai/current.in,$(LOCK)) --output-file tests/e2e/openai/current.txt
 	$(subst pyproject.toml,tests/e2e/openai/first.in,$(LOCK)) --output-file tests/e2e/openai/first.txt
 	$(subst pyproject.toml,.ci/security.in,$(LOCK)) --output-file requirements-security.txt

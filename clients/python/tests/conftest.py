@@ -2,8 +2,11 @@
 
 import asyncio
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,27 @@ import pytest
 from chatkeep_client import AsyncChatkeep, Chatkeep
 from chatkeep_client.testing import MemoryService, memory_service
 
+# Each store is tried in an environment that has its framework.
+collect_ignore = [
+    f"stores/test_{store}.py"
+    for store, package in {"openai_agents": "agents", "pydantic_ai": "pydantic_ai"}.items()
+    if find_spec(package) is None
+]
+
 _numbers = count()
+
+
+@pytest.fixture
+def run_example() -> Callable[..., None]:
+    """Return a function that runs the example of docs/frameworks.md that has a word in it."""
+
+    def run(word: str, **names: Any) -> None:
+        page = Path(__file__).parents[3] / "docs" / "frameworks.md"
+        examples = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        [example] = [each for each in examples if word in each]
+        exec(compile(example, str(page), "exec"), names)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -346,3 +346,25 @@ async def test_one_user_does_not_see_anothers(service: MemoryService) -> None:
     with service.client("one") as one:
         assert one.user == "one"
         assert one.get_conversation(chat.id).id == chat.id
+
+
+async def test_items_of_openais_api_are_the_same_log(alice: AsyncChatkeep) -> None:
+    chat, _ = await chat_of(alice, "Hi")
+    reasoning = {"type": "reasoning", "id": "rs_1", "summary": []}
+    stored = await alice.append_items(chat, [reasoning, {"role": "user", "content": "Ho"}])
+    assert stored[0] == reasoning
+    again = [await alice.append_items(chat, [says("Once")], idempotency_key="k") for _ in "ab"]
+    assert again[0] == again[1]
+    kinds = [each["type"] async for each in alice.iter_items(chat, page_size=2)]
+    assert kinds == ["message", "reasoning", "message", "message"]
+    page = await alice.list_items(chat, limit=1)
+    assert (page.last_id, page.has_more) == (again[0][0]["id"], True)
+    await alice.delete_item(chat, page.last_id)
+    assert [each.content async for each in alice.iter_history(chat)] == ["Hi", "Ho"]
+    with pytest.raises(errors.NotFoundError):
+        await alice.delete_item(chat, page.last_id)
+    with pytest.raises(errors.InvalidValueError) as invalid:
+        await alice.append_items(chat, [says("x", "robot")])
+    assert (invalid.value.field, invalid.value.code) == ("items[0].role", "invalid-value")
+    with pytest.raises(errors.IdTakenError):
+        await alice.append_items(chat, [says("Other")], idempotency_key="k")

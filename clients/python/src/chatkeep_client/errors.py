@@ -54,6 +54,12 @@ class FieldError(msgspec.Struct, kw_only=True, frozen=True):
     setting: str | None = None
 
 
+class _OpenAIError(msgspec.Struct, kw_only=True):
+    message: str = ""
+    code: str | None = None
+    param: str | None = None
+
+
 class _Problem(msgspec.Struct, kw_only=True):
     type: str = "about:blank"
     title: str = ""
@@ -62,6 +68,7 @@ class _Problem(msgspec.Struct, kw_only=True):
     errors: list[FieldError] = []
     found: list[str] | None = None
     revision: int | None = None
+    error: _OpenAIError | None = None
 
 
 class ProblemError(ChatkeepError):
@@ -186,6 +193,11 @@ def problem_of(response: httpx.Response) -> ProblemError:
         problem = _DECODER.decode(response.content)
     except msgspec.DecodeError:
         problem = _Problem(title=response.reason_phrase, detail=response.text[:_SHOWN])
+    if problem.error is not None:  # below /openai
+        code = (problem.error.code or "").replace("_", "-")
+        problem.type, problem.detail = _URN + code, problem.error.message
+        if problem.error.param:
+            problem.errors = [FieldError(field=problem.error.param, detail=problem.detail)]
     code = problem.type.removeprefix(_URN)
     other = ServerError if status >= _INTERNAL else ProblemError
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status, other)

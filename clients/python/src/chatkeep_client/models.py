@@ -277,6 +277,15 @@ class EventPage(msgspec.Struct, kw_only=True):
     next_cursor: str
 
 
+class ItemPage(msgspec.Struct, kw_only=True):
+    """Items of OpenAI's Conversations API. The ids are empty if there are no items."""
+
+    data: list[JsonObject]
+    first_id: str
+    last_id: str
+    has_more: bool
+
+
 class Usage(msgspec.Struct, kw_only=True):
     """How much the user has stored. `retained` is how many conversations are on hold."""
 

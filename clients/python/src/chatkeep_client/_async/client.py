@@ -11,6 +11,7 @@ from chatkeep_client._async.branches import AsyncBranches
 from chatkeep_client._async.changes import AsyncChanges
 from chatkeep_client._async.conversations import AsyncConversations
 from chatkeep_client._async.events import AsyncEvents
+from chatkeep_client._async.items import AsyncItems
 from chatkeep_client._async.messages import AsyncMessages
 from chatkeep_client._async.sending import Token
 from chatkeep_client._async.users import AsyncUsers
@@ -20,7 +21,13 @@ _Client = TypeVar("_Client", bound="AsyncChatkeep")
 
 
 class AsyncChatkeep(
-    AsyncConversations, AsyncMessages, AsyncChanges, AsyncBranches, AsyncEvents, AsyncUsers
+    AsyncConversations,
+    AsyncMessages,
+    AsyncChanges,
+    AsyncBranches,
+    AsyncEvents,
+    AsyncItems,
+    AsyncUsers,
 ):
     """Calls the API of one service; each method is named like the operation of its document.
 

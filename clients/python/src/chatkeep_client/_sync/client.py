@@ -13,6 +13,7 @@ from chatkeep_client._sync.branches import Branches
 from chatkeep_client._sync.changes import Changes
 from chatkeep_client._sync.conversations import Conversations
 from chatkeep_client._sync.events import Events
+from chatkeep_client._sync.items import Items
 from chatkeep_client._sync.messages import Messages
 from chatkeep_client._sync.sending import Token
 from chatkeep_client._sync.users import Users
@@ -20,7 +21,15 @@ from chatkeep_client._sync.users import Users
 _Client = TypeVar("_Client", bound="Chatkeep")
 
 
-class Chatkeep(Conversations, Messages, Changes, Branches, Events, Users):
+class Chatkeep(
+    Conversations,
+    Messages,
+    Changes,
+    Branches,
+    Events,
+    Items,
+    Users,
+):
     """Calls the API of one service; each method is named like the operation of its document.
 
     Give either a `token` of the user, or a function that returns the current one; or a
