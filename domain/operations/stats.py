@@ -48,6 +48,18 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Originals:
+    """How many messages have an original, and the bytes that those take as they are stored.
+
+    `estimated`: from a part of the messages.
+    """
+
+    rows: int
+    bytes: int
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """Messages whose `created_at` is on that day, UTC; today is not over."""
 
@@ -125,6 +137,7 @@ class Stats:
     archived: Count | None
     retained: Count | None
     messages: Count | None
+    originals: Originals | None
     items: Count | None
     bytes_per_message: float | None
     growth: Growth | None

@@ -83,7 +83,8 @@ def stats(  # noqa: PLR0913 - one for each option
     Keys of --json, sizes in bytes, times in UTC; what was left out is null, and `notes` say why:
     database, server_version, at, database_bytes (all of it), chatkeep_bytes, relations [{kind
     "table"|"index", name, table, bytes, rows (estimate)}], users, conversations, active, archived,
-    retained, messages, items (each {rows, estimated}), bytes_per_message, growth {since, days
+    retained, messages, items (each {rows, estimated}), originals {rows, bytes, estimated},
+    bytes_per_message, growth {since, days
     [{day, messages}], messages_per_day, bytes_per_day}, plan {bytes, used (1.0 is full),
     days_left}, largest_conversations [{id, user_id, messages}], largest_users [{user_id,
     conversations, messages}], vacuums [{table, live_rows, dead_rows, vacuumed_at, analyzed_at}],
@@ -158,6 +159,10 @@ def _totals(report: Stats) -> list[list[str]]:
         ("other items", report.items),
     ]
     rows = [[name, _count(count)] for name, count in kinds]
+    if report.originals is not None:
+        about = "~" if report.originals.estimated else ""
+        size = format_size(report.originals.bytes)
+        rows.append([f"  originals, of {about}{report.originals.rows:,} messages", about + size])
     rows.append(["chatkeep's tables and indexes", format_size(report.chatkeep_bytes)])
     rows.append(["whole database", format_size(report.database_bytes)])
     per_message = report.bytes_per_message

@@ -78,6 +78,34 @@ async def test_it_counts_what_is_there(filled: str) -> None:
     ]
 
 
+async def test_the_bytes_of_originals_are_told(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await asyncpg.connect(**connect_args(database_url))
+    await connection.execute("""
+        INSERT INTO users VALUES ('ann');
+        INSERT INTO conversations (id, user_id) VALUES (gen_random_uuid(), 'ann');
+        INSERT INTO messages (conversation_id, user_id, role, content, format, original)
+        SELECT id, user_id, 'user', 'x', 'own', CASE WHEN n % 2 = 0 THEN repeat('o', 96) END
+        FROM conversations, generate_series(1, 1000) n;
+        INSERT INTO messages (conversation_id, user_id, role, content, format, original)
+        SELECT id, user_id, 'user', 'x', 'own', (
+          SELECT string_agg(md5(n::text), '') FROM generate_series(1, 4000) n)
+        FROM conversations;
+        ANALYZE messages""")
+    await connection.close()
+    found = (await reported(database_url)).originals
+    assert found is not None
+    assert (found.rows, found.estimated) == (501, False)
+    assert 500 * 97 + 100_000 < found.bytes < 500 * 100 + 130_000
+
+    monkeypatch.setattr(reports, "COUNTED_UP_TO", 999)
+    estimated = (await reported(database_url)).originals
+    assert estimated is not None
+    assert estimated.estimated
+    assert (await reported(database_url, exact=True)).originals == found
+
+
 async def test_growth_is_counted_by_day_and_told_when_a_plan_is_full(filled: str) -> None:
     found = await reported(filled, days=3, plan=2**30)
 

@@ -41,6 +41,7 @@ EXCEPTED = {
     "adapters.operator.stats.statements.ITEMS": OPERATORS,
     "adapters.operator.stats.statements.LARGEST_USERS": OPERATORS,
     "adapters.operator.stats.statements.MESSAGES": OPERATORS,
+    "adapters.operator.stats.statements.ORIGINALS": OPERATORS,
     "adapters.operator.stats.statements.RETAINED": OPERATORS,
     "adapters.operator.stats.statements.USERS": OPERATORS,
     "adapters.piccolo.event_statements.MOVED": "of the users whose conversations are followed here",

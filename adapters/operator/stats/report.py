@@ -21,6 +21,7 @@ from chatkeep.adapters.operator.stats.statements import (
     ITEMS,
     LARGEST_USERS,
     MESSAGES,
+    ORIGINALS,
     RETAINED,
     SET_LIMITS,
     SLOW_QUERIES,
@@ -41,6 +42,7 @@ from chatkeep.domain.operations.stats import (
     Growth,
     LargeConversation,
     LargeUser,
+    Originals,
     Plan,
     RelationSize,
     SlowQuery,
@@ -102,6 +104,7 @@ class _Collector:
             archived=archived,
             retained=retained,
             messages=messages,
+            originals=await self._originals(messages),
             items=await self._count(ITEMS),
             bytes_per_message=per_message,
             growth=growth,
@@ -154,6 +157,20 @@ class _Collector:
             rows = max(0, everything.rows - archived.rows)
             active = Count(rows, estimated=everything.estimated or archived.estimated)
         return everything, active, archived, retained
+
+    async def _originals(self, messages: Count | None) -> Originals | None:
+        """Return what originals take: of many messages, estimated from as many as are counted."""
+        if messages is None:
+            return None
+        part = min(1.0, COUNTED_UP_TO / max(1, messages.rows)) if messages.estimated else 1.0
+        found = await self._part(
+            "originals", lambda: self._engine.fetch(ORIGINALS, percent=part * 100)
+        )
+        if found is None:
+            return None
+        [row] = found
+        rows, size = round(row["rows"] / part), round(row["bytes"] / part)
+        return Originals(rows, size, estimated=messages.estimated)
 
     async def _growth(self, now: datetime, per_message: float | None) -> Growth | None:
         today = now.astimezone(UTC).date()

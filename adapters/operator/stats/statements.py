@@ -59,6 +59,14 @@ RETAINED: Final = Countable.of(
     "retained conversations", "SELECT FROM conversations WHERE retain", column="retain"
 )
 
+# The size in bytes is that of the stored value: it is not read from where large values are.
+ORIGINALS: Final = Statement(
+    "stats.originals",
+    """
+SELECT count(original) AS rows, coalesce(sum(pg_column_size(original)), 0)::bigint AS bytes
+FROM messages TABLESAMPLE SYSTEM (:percent::real)""",
+)
+
 ANALYZED: Final = Statement(
     "stats.analyzed",
     """
