@@ -50,6 +50,16 @@ class UserNotFoundError(NotFoundError):
         self.user_id = user_id
 
 
+class ChangesForgottenError(ChatkeepError):
+    """The reader of events was away for longer than changes are kept."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__(
+            f"Changes are kept for {kept}, and this cursor is older. Read the history again, and "
+            "follow the conversation from now on."
+        )
+
+
 class UserNotProvisionedError(ChatkeepError):
     """The user is not in `users`, and this service may not or cannot add them."""
 

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 from chatkeep.domain.branch_use_cases import BranchUseCases
-from chatkeep.domain.errors import ConversationNotFoundError
+from chatkeep.domain.errors import ChangesForgottenError, ConversationNotFoundError
 from chatkeep.domain.events import FROM_START, Event, EventKind, EventPage, Mark
 from chatkeep.domain.hub import Hub, Watch
-from chatkeep.domain.model import ConversationId, UserId
-from chatkeep.domain.ports import Events
+from chatkeep.domain.model import ConversationId, UserId, microseconds
+from chatkeep.domain.ports import Clock, Events
 
 PAGE_EVENTS: Final = 100
 PAGE_BYTES: Final = 64 * 1024
@@ -24,13 +25,16 @@ class EventUseCases:
     events: Events
     branches: BranchUseCases
     hub: Hub
+    clock: Clock
+    kept: timedelta
 
     async def latest(self, user_id: UserId, conversation_id: ConversationId) -> Mark:
         """Return the mark of a reader who wants only what happens from now on.
 
         Raises `ConversationNotFoundError`.
         """
-        return await self.events.latest(user_id, conversation_id)
+        latest = await self.events.latest(user_id, conversation_id)
+        return latest._replace(at=self._now())
 
     async def read(
         self, user_id: UserId, conversation_id: ConversationId, after: Mark
@@ -38,13 +42,15 @@ class EventUseCases:
         """Return the next events after a mark.
 
         If the conversation that the mark is of is gone, that is the only event. Raises
-        `ConversationNotFoundError` for the mark `FROM_START` if there is no conversation.
+        `ConversationNotFoundError` for the mark `FROM_START` if there is no conversation, and
+        `ChangesForgottenError` if changes after the mark may have been forgotten.
         """
         try:
             page = await self.events.read(
                 user_id, conversation_id, after, limit=PAGE_EVENTS, max_bytes=PAGE_BYTES
             )
-            return await self._with_parents(user_id, conversation_id, page)
+            self._check_kept(after, page.mark)
+            return self._stamp(await self._with_parents(user_id, conversation_id, page))
         except ConversationNotFoundError:
             if after.began == FROM_START.began:
                 raise
@@ -60,6 +66,21 @@ class EventUseCases:
             yield watch
         finally:
             self.hub.remove(watch)
+
+    def _now(self) -> int:
+        return microseconds(self.clock.now()) // 1_000_000
+
+    def _check_kept(self, after: Mark, now: Mark) -> None:
+        """Raise `ChangesForgottenError` if there may have been changes that are not kept now."""
+        age = self._now() - after.at
+        if after.at and age > self.kept.total_seconds() and after.revision != now.revision:
+            raise ChangesForgottenError(_in_words(self.kept))
+
+    def _stamp(self, page: EventPage) -> EventPage:
+        """Return the page with the time at which it was read in its marks."""
+        now = self._now()
+        events = [each._replace(mark=each.mark._replace(at=now)) for each in page.events]
+        return replace(page, events=events, mark=page.mark._replace(at=now))
 
     async def _with_parents(
         self, user_id: UserId, conversation_id: ConversationId, page: EventPage
@@ -81,3 +102,8 @@ class EventUseCases:
             else:
                 events.append(event)
         return replace(page, events=events)
+
+
+def _in_words(duration: timedelta) -> str:
+    days, hours = duration.days, duration.seconds // 3600
+    return f"{days} days" if days > 1 else f"{24 * days + hours} hours"

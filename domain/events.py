@@ -6,18 +6,24 @@ remember how far they have read, which is a `Mark`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from chatkeep.domain.log import BEFORE_FIRST
 from chatkeep.domain.model import (
     BranchNumber,
+    Conversation,
     ConversationId,
     Message,
     MessageId,
     Position,
     UserId,
 )
+from chatkeep.domain.pages import count_fitting
+
+CHANGES_KEPT: Final = timedelta(days=7)
+"""How long the changes of older messages are kept, unless set otherwise."""
 
 ALL_CHANGES: Final = 2**31 - 1
 """The `number` of a mark behind all changes of its revision."""
@@ -25,6 +31,9 @@ ALL_CHANGES: Final = 2**31 - 1
 
 class EventKind(StrEnum):
     MESSAGE_CREATED = "message.created"
+    MESSAGE_UPDATED = "message.updated"
+    MESSAGE_DELETED = "message.deleted"
+    CONVERSATION_UPDATED = "conversation.updated"
     CONVERSATION_DELETED = "conversation.deleted"
 
 
@@ -33,13 +42,14 @@ class Mark(NamedTuple):
 
     They have the messages up to `position`, and the changes up to the change `number` of
     `revision`. `began` is when the conversation was created, in microseconds: it tells it from a
-    later one with the same id. 0 is any.
+    later one with the same id. 0 is any. `at` is when they read it, in seconds since 1970, or 0.
     """
 
     began: int
     position: Position
     revision: int
     number: int
+    at: int = 0
 
 
 FROM_START: Final = Mark(0, BEFORE_FIRST, 0, 0)
@@ -49,15 +59,18 @@ FROM_START: Final = Mark(0, BEFORE_FIRST, 0, 0)
 class Event(NamedTuple):
     """One event. `mark` is that of a reader who has read it.
 
-    The branch and the parent are those of a new message (`branch_use_cases.BranchMessage`).
+    New and changed messages and conversations are as they are now. The branch and the parent are
+    those of a new message (`branch_use_cases.BranchMessage`); a deleted message has only its id.
     """
 
     kind: EventKind
     conversation_id: ConversationId
     mark: Mark
     message: Message | None = None
+    message_id: MessageId | None = None
     parent_id: MessageId | None = None
     branch: BranchNumber | None = None
+    conversation: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +95,19 @@ class Followed(NamedTuple):
     user_id: UserId
     conversation_id: ConversationId
     revision: int
+
+
+class Fitting(NamedTuple):
+    """How many new messages and how many changes are on a page of events."""
+
+    new: int
+    changed: int
+
+
+def count_events(new: Sequence[int], changed: Sequence[int], limit: int, max_bytes: int) -> Fitting:
+    """Return how much fits on a page, by sizes. Changes come only after all new messages."""
+    count = count_fitting(new[:limit], max_bytes) if new else 0
+    if count < len(new) or not changed:
+        return Fitting(count, 0)
+    left = changed[: limit - count]
+    return Fitting(count, count_fitting(left, max_bytes - sum(new), least=0 if new else 1))

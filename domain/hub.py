@@ -60,6 +60,8 @@ class Hub:
 
     def __init__(self) -> None:
         self._watches: dict[tuple[UserId, ConversationId], set[Watch]] = {}
+        self.notified = 0
+        """How often the hub was notified of a change."""
         self.is_watched = asyncio.Event()
         """Set while there are watches."""
 
@@ -83,5 +85,6 @@ class Hub:
 
     def notify(self, user_id: UserId, conversation_id: ConversationId) -> None:
         """Wake those who wait for events of a conversation. Call it after each change."""
+        self.notified += 1
         for watch in self._watches.get((user_id, conversation_id), ()):
             watch.wake()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Final
 
@@ -17,6 +17,7 @@ from chatkeep.domain.errors import (
     UserNotFoundError,
 )
 from chatkeep.domain.event_use_cases import EventUseCases
+from chatkeep.domain.events import CHANGES_KEPT
 from chatkeep.domain.finding import (
     MAX_COUNTED,
     MAX_READ,
@@ -123,6 +124,8 @@ class Chatkeep:
     provision_users: bool = True
     hub: Hub = field(default_factory=Hub)
     """Is notified of the changes of `conversations` and `log` in this process."""
+
+    changes_kept: timedelta = CHANGES_KEPT
 
     async def create_conversation(  # noqa: PLR0913 - one for each field
         self,
@@ -456,7 +459,7 @@ class Chatkeep:
 
     @property
     def live(self) -> EventUseCases:
-        return EventUseCases(self.events, self.branches, self.hub)
+        return EventUseCases(self.events, self.branches, self.hub, self.clock, self.changes_kept)
 
     async def get_message(
         self,

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from litestar import Litestar, Router
 from litestar.middleware import ASGIMiddleware
 
+from chatkeep.domain.forgetting import Forgetting
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.polling import Poller
 from chatkeep.domain.use_cases import Chatkeep
@@ -80,6 +81,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         response_class=JsonResponse,
     )
     poller = Poller(chatkeep.hub, chatkeep.events)
+    forgetting = Forgetting(chatkeep.hub, chatkeep.events, chatkeep.clock, chatkeep.changes_kept)
     app = Litestar(
         route_handlers=[
             v1,
@@ -97,7 +99,12 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         cors_config=pages,
         openapi_config=configure_openapi(settings, with_openai),
         plugins=[RawSchema(), StrictRouting()],
-        lifespan=[*lifespan, metrics.lifespan, lambda _app: poller.running()],
+        lifespan=[
+            *lifespan,
+            metrics.lifespan,
+            lambda _app: poller.running(),
+            lambda _app: forgetting.running(),
+        ],
         logging_config=None,
         debug=False,
     )

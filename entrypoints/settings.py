@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from chatkeep.domain.errors import ChatkeepError, InvalidValueError
+from chatkeep.domain.events import CHANGES_KEPT
 from chatkeep.domain.model import Limits
 from chatkeep.domain.operations.sweep import Policy, parse_duration
 from chatkeep.entrypoints import setting_values as values
@@ -185,6 +186,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="delete once a day the conversations idle for this long, such as `52w`"),
     ] = ""
 
+    keep_changes: Annotated[
+        str,
+        Meta(description="how long a reader of events may be away and still get every change"),
+    ] = "7d"
+
     log_format: Annotated[
         str,
         Meta(description="`console` for lines to read, `json` for one JSON object a line"),
@@ -220,6 +226,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         except InvalidValueError as error:
             raise SettingsError(f"{variable(error.field)} {error.reason}") from error
 
+    @property
+    def changes_kept(self) -> timedelta:
+        """How long changes are kept. Raises `SettingsError`."""
+        return _duration("keep_changes", self.keep_changes) or CHANGES_KEPT
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read the environment. An empty variable counts as absent.
@@ -238,7 +249,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise SettingsError(f"{name}: {error}") from None
         _check_names(environ)
         settings = cls(**given)
-        _ = settings.sweep_policy  # raises for invalid durations
+        _ = settings.sweep_policy, settings.changes_kept  # raise for invalid durations
         return settings
 
 

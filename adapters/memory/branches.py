@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore
 from chatkeep.domain.branches import START, AtTip, Place, Range, Tree
+from chatkeep.domain.events import EventKind
 from chatkeep.domain.log import messages_in
 from chatkeep.domain.model import BranchNumber, ConversationId, MessageId, Order, Position, UserId
 from chatkeep.domain.revisions import check_revision
@@ -44,6 +45,7 @@ class MemoryBranches:
         if changed != kept.tree:
             kept.set_branches(changed)
             kept.raise_revision()
+            self.store.user(user_id).note(kept, EventKind.CONVERSATION_UPDATED)
         return kept.tree
 
     async def delete_branch(
@@ -60,10 +62,13 @@ class MemoryBranches:
         kept.check_deletable()
         check_revision(kept.conversation, expected)
         before = kept.conversation.revision
-        for entry in kept.within(freed):
+        gone = kept.within(freed)
+        for entry in gone:
             user.remove(kept, entry)
         kept.set_branches(tree)
         kept.raise_revision(before)
+        user.note(kept, EventKind.CONVERSATION_UPDATED)
+        user.note_deleted(kept, gone)
         return kept.conversation.revision
 
     def placed(

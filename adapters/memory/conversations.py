@@ -5,6 +5,7 @@ from operator import attrgetter
 from typing import Final
 
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore, size
+from chatkeep.domain.events import EventKind
 from chatkeep.domain.finding import Filter, Found, LastSeen, MatchCount, Sort, too_many_to_sort
 from chatkeep.domain.log import Created
 from chatkeep.domain.model import Changes, Conversation, ConversationId, Status, Unset, UserId
@@ -111,6 +112,7 @@ class MemoryConversations:
             retain=old.retain if isinstance(new.retain, Unset) else new.retain,
         )
         kept.raise_revision()
+        self.store.user(user_id).note(kept, EventKind.CONVERSATION_UPDATED)
         return kept.conversation
 
     async def delete(

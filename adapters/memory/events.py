@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from chatkeep.adapters.memory.store import (
     KeptConversation,
@@ -12,10 +13,18 @@ from chatkeep.adapters.memory.store import (
 )
 from chatkeep.domain.branches import MAIN
 from chatkeep.domain.errors import ConversationNotFoundError
-from chatkeep.domain.events import ALL_CHANGES, Event, EventKind, EventPage, Followed, Mark
+from chatkeep.domain.events import (
+    ALL_CHANGES,
+    Event,
+    EventKind,
+    EventPage,
+    Followed,
+    Mark,
+    count_events,
+)
 from chatkeep.domain.log import messages_in
 from chatkeep.domain.model import ConversationId, Position, UserId, microseconds
-from chatkeep.domain.pages import NO_BOUND, count_fitting
+from chatkeep.domain.pages import NO_BOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +49,72 @@ class MemoryEvents:
         if after.began not in {0, began}:
             raise ConversationNotFoundError(conversation_id)
         at = bisect_right(kept.entries, after.position, key=by_position)
+        new = [each.without_original() for each in messages_in(kept.entries[at:])]
+        changes = [] if after.began == 0 else self._changes(user_id, conversation_id, after)
+        sizes = [*map(size_of_message, new)]
+        fitting = count_events(sizes, [*map(_size, changes)], limit, max_bytes)
+        mark = after._replace(began=began)
+        if after.began == 0:
+            mark = mark._replace(revision=kept.conversation.revision, number=ALL_CHANGES)
         before = messages_in(kept.entries[:at])
-        found = [each.without_original() for each in messages_in(kept.entries[at:])]
-        page = found[: count_fitting(map(size_of_message, found[:limit]), max_bytes)]
-        more = len(page) < len(found)
+        parent = before[-1].id if before else None
         is_branched = kept.branches is not None
-        mark = after._replace(began=began, position=page[-1].position if page else after.position)
-        events, parent = [], before[-1].id if before else None
-        for message in page:
+        events = []
+        for message in new[: fitting.new]:
+            mark = mark._replace(position=message.position)
             events.append(
                 Event(
                     EventKind.MESSAGE_CREATED,
                     conversation_id,
-                    mark._replace(position=message.position),
-                    message._replace(conversation_id=conversation_id),
-                    None if is_branched else parent,
-                    None if is_branched else MAIN,
+                    mark,
+                    message=message._replace(conversation_id=conversation_id),
+                    parent_id=None if is_branched else parent,
+                    branch=None if is_branched else MAIN,
                 )
             )
             parent = message.id
+        for event in changes[: fitting.changed]:
+            mark = mark._replace(revision=event.mark.revision, number=event.mark.number)
+            events.append(event._replace(mark=mark))
+        more = fitting.new < len(new) or fitting.changed < len(changes)
         if not more:
             mark = _latest(kept, mark.position)
         if events:
             events[-1] = events[-1]._replace(mark=mark)
         return EventPage(events, mark, more, is_branched=is_branched)
+
+    def _changes(
+        self, user_id: UserId, conversation_id: ConversationId, after: Mark
+    ) -> list[Event]:
+        """Return the events of the changes after a mark, with what they changed as it is now."""
+        user = self.store.user(user_id)
+        now = user.conversations[conversation_id].conversation
+        events = []
+        for change in user.changes:
+            read = (change.revision, change.number) <= (after.revision, after.number)
+            if change.conversation_id != conversation_id or read or change.revision > now.revision:
+                continue
+            mark = after._replace(revision=change.revision, number=change.number)
+            event = Event(change.kind, conversation_id, mark)
+            if change.message_id is None:
+                if change.kind is EventKind.CONVERSATION_UPDATED:
+                    events.append(event._replace(conversation=now))
+                continue
+            message = user.messages.get(change.message_id)
+            if change.kind is EventKind.MESSAGE_UPDATED and message is not None:
+                message = message.without_original()._replace(conversation_id=conversation_id)
+                events.append(event._replace(message=message))
+            elif change.kind is EventKind.MESSAGE_DELETED and message is None:
+                events.append(event._replace(message_id=change.message_id))
+        return events
+
+    async def forget(self, before: datetime, *, limit: int) -> int:
+        forgotten = 0
+        for user in self.store.users.values():
+            old = [each for each in user.changes if each.at < before][: limit - forgotten]
+            user.changes = [each for each in user.changes if each not in old]
+            forgotten += len(old)
+        return forgotten
 
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
         return [each for each in followed if self._revision(each) != each.revision]
@@ -76,3 +127,7 @@ class MemoryEvents:
 def _latest(kept: KeptConversation, position: Position) -> Mark:
     began = microseconds(kept.conversation.created_at)
     return Mark(began, position, kept.conversation.revision, ALL_CHANGES)
+
+
+def _size(event: Event) -> int:
+    return 0 if event.message is None else size_of_message(event.message)

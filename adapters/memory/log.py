@@ -19,6 +19,7 @@ from chatkeep.domain.errors import (
     ItemNotFoundError,
     MessageNotFoundError,
 )
+from chatkeep.domain.events import EventKind
 from chatkeep.domain.forking import fork_entry
 from chatkeep.domain.ids import same_id
 from chatkeep.domain.items import ItemId, message_id_in
@@ -145,7 +146,10 @@ class MemoryLog(MemoryLogChanges):
             tree = None if place is None else self.placed(user_id, kept, place, at)
             stored = self.store.user(user_id).append(kept, entries, at, expected)
             if tree is not None:
+                switches = kept.branches is None or kept.branches.current != tree.current
                 kept.set_branches(tree)
+                if switches:
+                    self.store.user(user_id).note(kept, EventKind.CONVERSATION_UPDATED)
             if key is not None:
                 kept.remember(key, stored)
         return Appended(

@@ -36,7 +36,9 @@ class MemoryLogChanges(MemoryBranches):
         user = self.store.user(user_id)
         message = user.message(conversation_id, message_id)
         kept = user.conversations[conversation_id]
-        user.remove(kept, Entry(message.position, message.created_at, message), expected)
+        entry = Entry(message.position, message.created_at, message)
+        user.remove(kept, entry, expected)
+        user.note_deleted(kept, [entry])
         return kept.conversation.revision
 
     async def delete_at(
@@ -53,6 +55,7 @@ class MemoryLogChanges(MemoryBranches):
         if kept is None or entry is None:
             return None
         user.remove(kept, entry, expected)
+        user.note_deleted(kept, [entry])
         return kept.conversation.revision
 
     async def put(
@@ -115,6 +118,7 @@ class MemoryLogChanges(MemoryBranches):
         gone = user.remove_all(kept, end, expected)
         if gone:
             kept.raise_revision(before)
+            user.note_deleted(kept, gone)
         now = kept.conversation
         return Truncated(
             len(messages_in(gone)), now.message_count, revision_after(now.revision, expected)
@@ -157,6 +161,7 @@ class MemoryLogChanges(MemoryBranches):
         if key is not None:
             kept.remember(key, added)
         kept.raise_revision(before)
+        user.note_deleted(kept, gone)
         return Replaced(stored, len(messages_in(gone)), kept.conversation.message_count, before + 1)
 
 

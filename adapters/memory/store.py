@@ -3,10 +3,10 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import takewhile
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatkeep.domain.branches import EVERY, MAIN, Range, Tree
 from chatkeep.domain.context import MAX_HEAD, Window, for_window, most_counted
@@ -19,6 +19,7 @@ from chatkeep.domain.errors import (
     RetainedError,
     UserNotProvisionedError,
 )
+from chatkeep.domain.events import EventKind
 from chatkeep.domain.log import Entry, NewEntry, RequestKey, View, apply_view, messages_in
 from chatkeep.domain.model import (
     BranchNumber,
@@ -168,6 +169,17 @@ class KeptConversation:
         )
 
 
+class KeptChange(NamedTuple):
+    """A change that readers of events learn about; the message that it concerns, if any."""
+
+    conversation_id: ConversationId
+    revision: int
+    number: int
+    kind: EventKind
+    message_id: MessageId | None
+    at: datetime
+
+
 @dataclass(slots=True)
 class KeptDraft:
     """A draft with its chunks, in order."""
@@ -182,6 +194,26 @@ class KeptUser:
 
     conversations: dict[ConversationId, KeptConversation] = field(default_factory=dict)
     messages: dict[MessageId, Message] = field(default_factory=dict)
+    changes: list[KeptChange] = field(default_factory=list)
+    """In order of time; of one conversation, in order of revision."""
+
+    def note(
+        self, kept: KeptConversation, kind: EventKind, message_ids: Sequence[MessageId] = ()
+    ) -> None:
+        """Note what the current revision of a conversation has changed."""
+        now, at = kept.conversation, datetime.now(UTC)
+        some: Sequence[MessageId | None] = message_ids or [None]
+        first = 1 if kind is EventKind.MESSAGE_DELETED else 0
+        self.changes += [
+            KeptChange(now.id, now.revision, number, kind, each, at)
+            for number, each in enumerate(some, first)
+        ]
+
+    def note_deleted(self, kept: KeptConversation, gone: Sequence[Entry]) -> None:
+        """Note the deletion of messages, except for those that are there again."""
+        ids = [each.id for each in messages_in(gone) if each.id not in self.messages]
+        if ids:
+            self.note(kept, EventKind.MESSAGE_DELETED, ids)
 
     def append(
         self,
@@ -242,6 +274,7 @@ class KeptUser:
         kept.entries[bisect_left(kept.entries, entry.position, key=by_position)] = entry
         if entry.message is not None:
             self.messages[entry.message.id] = entry.message
+            self.note(kept, EventKind.MESSAGE_UPDATED, [entry.message.id])
 
     def remove_all(
         self, kept: KeptConversation, gone: Sequence[Entry], expected: int | None = None
@@ -263,6 +296,9 @@ class KeptUser:
         kept = self.conversations.pop(conversation_id)
         for message in kept.messages:
             del self.messages[message.id]
+        kept.raise_revision()
+        self.changes = [each for each in self.changes if each.conversation_id != conversation_id]
+        self.note(kept, EventKind.CONVERSATION_DELETED)
         return kept
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import islice
 
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore
+from chatkeep.domain.events import EventKind
 from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.model import Conversation, Status
 
@@ -49,12 +50,14 @@ class MemorySweeps:
     async def archive(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
         total = SweepResult()
         for each in idle:
-            kept = self.store.user(each.user_id).conversations.get(each.id)
+            user = self.store.user(each.user_id)
+            kept = user.conversations.get(each.id)
             if not kept or not _is_idle(kept.conversation, before):
                 continue
             if kept.conversation.status is Status.ACTIVE:
                 kept.conversation = kept.conversation._replace(status=Status.ARCHIVED)
                 kept.raise_revision()
+                user.note(kept, EventKind.CONVERSATION_UPDATED)
                 total += SweepResult(archived=1)
         return total
 

@@ -6,6 +6,11 @@ written: its last range is open, and has no element in `lasts`.
 
 from typing import Final
 
+from chatkeep.adapters.piccolo.change_statements import (
+    NOT_ADDED_AGAIN,
+    conversation_updated,
+    messages_deleted,
+)
 from chatkeep.adapters.piccolo.rows import MESSAGE_TYPES, array_parameters
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.users import ERASE_TIMEOUT
@@ -63,6 +68,7 @@ WITH moved AS (
   WHERE id = :conversation_id AND user_id = :user_id{UNCHANGED}
   RETURNING id, user_id, revision
 ), kept AS ({SAVE_BRANCHES}
+), noted AS ({conversation_updated("moved")}
 )
 SELECT revision FROM moved""",
 )
@@ -82,7 +88,7 @@ WITH locked AS (
 ), gone AS (
   DELETE FROM messages m USING allowed
   WHERE {_M} AND m.position BETWEEN allowed.low AND allowed.high
-  RETURNING m.position
+  RETURNING m.position, m.id, m.text_id
 ), gone_items AS (
   DELETE FROM conversation_items i USING allowed
   WHERE {_I} AND i.position BETWEEN allowed.low AND allowed.high
@@ -91,7 +97,9 @@ WITH locked AS (
   SET message_count = message_count - (SELECT count(*) FROM gone), revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id
     AND EXISTS (SELECT FROM locked WHERE NOT locked.retain)
-  RETURNING id, user_id
+  RETURNING id, user_id, revision
+), noted AS ({conversation_updated("moved")}
+), noted_messages AS ({messages_deleted("moved", "moved.revision")}
 ), kept AS ({SAVE_BRANCHES}
 ), dropped AS (
   DELETE FROM conversation_branches b USING moved
@@ -128,7 +136,7 @@ WITH locked AS (
 ), gone AS (
   DELETE FROM messages m USING allowed
   WHERE {_M} AND m.position BETWEEN allowed.low AND allowed.high
-  RETURNING m.position
+  RETURNING m.position, m.id, m.text_id
 ), gone_items AS (
   DELETE FROM conversation_items i USING allowed
   WHERE {_I} AND i.position BETWEEN allowed.low AND allowed.high
@@ -144,6 +152,7 @@ WITH locked AS (
   WHERE id = :conversation_id AND user_id = :user_id
     AND EXISTS (SELECT FROM locked WHERE NOT (retain AND is_full) AND :agrees)
   RETURNING id, user_id, message_count, revision, (last_position - :messages + 1)::bigint AS first
+), noted AS ({messages_deleted("moved", "moved.revision", unless=NOT_ADDED_AGAIN)}
 ), keyed AS (
   INSERT INTO conversation_keys
     (conversation_id, user_id, key, digest, first_position, last_position, created_at)

@@ -76,6 +76,11 @@ class ReadTree:
         changed = tree.changed_from(self.tree if self.is_branched else None)
         return self.known() | {"branch": tree.current} | branch_arrays(changed)
 
+    def saved_by_append(self, tree: Tree) -> dict[str, Any]:
+        """Return the same for an append, and whether it makes another branch the current one."""
+        switches = not self.is_branched or tree.current != self.tree.current
+        return self.saved(tree) | {"switches": switches}
+
 
 class Known:
     """Conversations that had branches when they were last read, at most `most` of them.

@@ -7,6 +7,10 @@ import asyncpg
 
 from chatkeep.adapters.piccolo import finding
 from chatkeep.adapters.piccolo.bounds import json_bytes, text_bytes, within
+from chatkeep.adapters.piccolo.change_statements import (
+    conversation_deleted,
+    conversation_updated,
+)
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
 from chatkeep.adapters.piccolo.rows import (
@@ -65,18 +69,22 @@ GET: Final = Statement(
 CHANGE: Final = Statement(
     "conversations.change",
     f"""
-UPDATE conversations
-SET title = CASE WHEN :sets_title THEN :title ELSE title END, status = coalesce(:status, status),
-    metadata = coalesce(:metadata::jsonb, metadata), retain = coalesce(:retain, retain),
-    revision = revision + 1
-WHERE id = :id AND user_id = :user_id AND (:expected::bigint IS NULL OR revision = :expected)
-RETURNING {CONVERSATION_COLUMNS}""",
+WITH changed AS (
+  UPDATE conversations
+  SET title = CASE WHEN :sets_title THEN :title ELSE title END, status = coalesce(:status, status),
+      metadata = coalesce(:metadata::jsonb, metadata), retain = coalesce(:retain, retain),
+      revision = revision + 1
+  WHERE id = :id AND user_id = :user_id AND (:expected::bigint IS NULL OR revision = :expected)
+  RETURNING {CONVERSATION_COLUMNS}
+), noted AS ({conversation_updated("changed")}
+)
+SELECT * FROM changed""",
 )
 
 # The row is locked before the hold and the revision are checked: neither changes in between.
 DELETE: Final = Statement(
     "conversations.delete",
-    """
+    f"""
 WITH locked AS (
   SELECT id, retain, revision FROM conversations
   WHERE id = :id AND user_id = :user_id FOR UPDATE
@@ -84,6 +92,11 @@ WITH locked AS (
   DELETE FROM conversations c USING locked
   WHERE c.id = locked.id AND c.user_id = :user_id AND NOT locked.retain
     AND (:expected::bigint IS NULL OR locked.revision = :expected)
+  RETURNING c.id, c.user_id, c.revision, c.text_id
+), noted AS ({conversation_deleted("gone")}
+), forgotten AS (
+  DELETE FROM conversation_changes h USING gone
+  WHERE h.conversation_id = gone.id AND h.user_id = :user_id AND h.revision <= gone.revision
 )
 SELECT retain, revision FROM locked""",
     timeout=ERASE_TIMEOUT,

@@ -178,7 +178,9 @@ class PiccoloDrafts:
                 )
             except ConversationNotFoundError:
                 return []
-            rows = await self._engine.fetch(END_DRAFT_PLACED, **values, **read.saved(tree))
+            rows = await self._engine.fetch(
+                END_DRAFT_PLACED, **values, **read.saved_by_append(tree)
+            )
             if rows or not await self._is_unchanged(draft):
                 return rows
             await pause(attempt)

@@ -13,23 +13,52 @@ _STATE: Final = "c.created_at AS began, c.revision, c.last_position, c.branch"
 
 LATEST: Final = Statement("events.latest", f"SELECT {_STATE} FROM conversations c WHERE {_C}")
 
-# Without branches, the parent of the first new message is the message before it.
+_FOUND: Final = "found.changed, found.number, found.kind, found.gone_id, found.gone_text_id"
+
+# New messages in order, then what was changed. A change comes with the message as it is now, if it
+# is there. Without branches, the parent of the first new message is the message before it.
 READ: Final = Statement(
     "events.read",
     f"""
 SELECT {_STATE}, before.id AS parent_id, before.text_id AS parent_text_id,
-       {within(_SHARE, selected_columns("found"), MESSAGE_TEXTS)}
+       {_FOUND}, {within(_SHARE, selected_columns("found"), MESSAGE_TEXTS)}
 FROM conversations c
 LEFT JOIN LATERAL (
-  SELECT {message_columns("m")}, {message_bytes("m", _SHARE)} AS bytes FROM messages m
-  WHERE {_M} AND m.position > :after ORDER BY m.position LIMIT :limit
+  (SELECT NULL::bigint AS changed, NULL::int AS number, NULL AS kind, NULL::uuid AS gone_id,
+          NULL AS gone_text_id, {message_columns("m")}, {message_bytes("m", _SHARE)} AS bytes
+   FROM messages m
+   WHERE {_M} AND m.position > :after ORDER BY m.position LIMIT :limit)
+  UNION ALL
+  (SELECT h.revision, h.number, h.kind, h.message_id, h.text_id,
+          {message_columns("m")}, {message_bytes("m", _SHARE)}
+   FROM (
+     SELECT h.revision, h.number, h.kind, h.message_id, h.text_id FROM conversation_changes h
+     WHERE h.conversation_id = :conversation_id AND h.user_id = :user_id
+       AND (h.revision, h.number) > (:revision::bigint, :number::int)
+       AND h.revision <= c.revision
+     ORDER BY h.revision, h.number LIMIT :limit
+   ) AS h
+   LEFT JOIN messages m ON m.id = h.message_id AND m.user_id = :user_id
+     AND m.conversation_id = :conversation_id)
 ) AS found ON true
 LEFT JOIN LATERAL (
   SELECT m.id, m.text_id FROM messages m
   WHERE {_M} AND m.position <= :after ORDER BY m.position DESC LIMIT 1
-) AS before ON found.id IS NOT NULL AND c.branch IS NULL
+) AS before ON found.changed IS NULL AND found.id IS NOT NULL AND c.branch IS NULL
 WHERE {_C}
-ORDER BY found.position""",
+ORDER BY found.changed NULLS FIRST, found.number, found.position""",
+)
+
+FORGET: Final = Statement(
+    "events.forget",
+    """
+DELETE FROM conversation_changes h USING (
+  SELECT old.conversation_id, old.user_id, old.revision, old.number FROM conversation_changes old
+  WHERE old.changed_at < :before LIMIT :limit
+) AS old
+WHERE h.conversation_id = old.conversation_id AND h.user_id = old.user_id
+  AND h.revision = old.revision AND h.number = old.number
+RETURNING h.number""",
 )
 
 MOVED: Final = Statement(

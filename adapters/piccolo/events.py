@@ -1,17 +1,36 @@
-"""Events on Postgres: each call is one statement. Only large messages need a second one."""
+"""Events on Postgres: a page is one statement.
+
+Only large messages, and changes of the conversation itself, need another one.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
-from chatkeep.adapters.piccolo.event_statements import LATEST, MOVED, READ
-from chatkeep.adapters.piccolo.log_reader import LogReader, are_withheld
+from chatkeep.adapters.piccolo.event_statements import FORGET, LATEST, MOVED, READ
+from chatkeep.adapters.piccolo.log_reader import LogReader
 from chatkeep.adapters.piccolo.rows import Row, to_message
 from chatkeep.domain.branches import MAIN
 from chatkeep.domain.errors import ConversationNotFoundError
-from chatkeep.domain.events import ALL_CHANGES, Event, EventKind, EventPage, Followed, Mark
+from chatkeep.domain.events import (
+    ALL_CHANGES,
+    Event,
+    EventKind,
+    EventPage,
+    Followed,
+    Mark,
+    count_events,
+)
 from chatkeep.domain.ids import key_text, with_text
 from chatkeep.domain.log import View
-from chatkeep.domain.model import ConversationId, MessageId, Position, UserId, microseconds
-from chatkeep.domain.pages import NO_BOUND, count_fitting
+from chatkeep.domain.model import (
+    LAST_POSITION,
+    ConversationId,
+    MessageId,
+    Position,
+    UserId,
+    microseconds,
+)
+from chatkeep.domain.pages import NO_BOUND
 
 
 class PiccoloEvents(LogReader):
@@ -36,25 +55,50 @@ class PiccoloEvents(LogReader):
             user_id=user_id,
             conversation_id=conversation_id,
             after=after.position,
+            # A reader who starts gets the messages as they are now.
+            revision=LAST_POSITION if after.began == 0 else after.revision,
+            number=after.number,
             limit=limit + 1,
             share=share,
         )
         if not rows or after.began not in {0, microseconds(rows[0]["began"])}:
             raise ConversationNotFoundError(conversation_id)
-        found = [row for row in rows if row["position"] is not None]
-        page = found[:limit]
-        if are_withheld(page, share):
-            page = page[: count_fitting((row["bytes"] for row in page), max_bytes)]
-        more = len(page) < len(found)
-        last = page[-1]["position"] if page else after.position
-        whole = await self._whole(user_id, conversation_id, page, share, View.MESSAGES)
-        mark = after._replace(began=microseconds(rows[0]["began"]), position=last)
-        events = [*_events(rows[0], whole, conversation_id, mark)]
+        state = rows[0]
+        new = [row for row in rows if row["changed"] is None and row["position"] is not None]
+        changed = [row for row in rows if row["changed"] is not None]
+        fitting = count_events(_sizes(new), _sizes(changed), limit, max_bytes)
+        mark = after._replace(began=microseconds(state["began"]))
+        if after.began == 0:
+            mark = mark._replace(revision=state["revision"], number=ALL_CHANGES)
+        new_ones = await self._whole(
+            user_id, conversation_id, new[: fitting.new], share, View.MESSAGES
+        )
+        events = [*_creations(state, new_ones, conversation_id, mark)]
+        if fitting.new:
+            mark = mark._replace(position=new[fitting.new - 1]["position"])
+        page = changed[: fitting.changed]
+        there = [row for row in page if row["position"] is not None]
+        whole = await self._whole(user_id, conversation_id, there, share, View.MESSAGES)
+        events += _changes(page, whole, conversation_id, mark)
+        if any(event.kind is EventKind.CONVERSATION_UPDATED for event in events):
+            now = await self.conversations.get(user_id, conversation_id)
+            events = [
+                event._replace(conversation=now)
+                if event.kind is EventKind.CONVERSATION_UPDATED
+                else event
+                for event in events
+            ]
+        if page:
+            mark = mark._replace(revision=page[-1]["changed"], number=page[-1]["number"])
+        more = fitting.new < len(new) or fitting.changed < len(changed)
         if not more:
-            mark = _latest(rows[0], last)
+            mark = _latest(state, mark.position)
         if events:
             events[-1] = events[-1]._replace(mark=mark)
-        return EventPage(events, mark, more, is_branched=rows[0]["branch"] is not None)
+        return EventPage(events, mark, more, is_branched=state["branch"] is not None)
+
+    async def forget(self, before: datetime, *, limit: int) -> int:
+        return len(await self._engine.fetch(FORGET, before=before, limit=limit))
 
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
         rows = await self._engine.fetch(
@@ -71,7 +115,11 @@ def _latest(row: Row, position: Position) -> Mark:
     return Mark(microseconds(row["began"]), position, row["revision"], ALL_CHANGES)
 
 
-def _events(
+def _sizes(rows: Sequence[Row]) -> list[int]:
+    return [row["bytes"] for row in rows]
+
+
+def _creations(
     state: Row, rows: Sequence[Row], conversation_id: ConversationId, mark: Mark
 ) -> Iterator[Event]:
     """Yield the events of new messages, each with a mark as the given one, at its position."""
@@ -84,8 +132,26 @@ def _events(
             EventKind.MESSAGE_CREATED,
             conversation_id,
             mark._replace(position=message.position),
-            message,
-            None if is_branched else parent,
-            None if is_branched else MAIN,
+            message=message,
+            parent_id=None if is_branched else parent,
+            branch=None if is_branched else MAIN,
         )
         parent = message.id
+
+
+def _changes(
+    rows: Sequence[Row], there: Sequence[Row], conversation_id: ConversationId, mark: Mark
+) -> Iterator[Event]:
+    """Yield the events of changes. `there` are the messages that still exist."""
+    messages = {row["id"]: row for row in there}
+    for row in rows:
+        kind, key = EventKind(row["kind"]), row["gone_id"]
+        at = mark._replace(revision=row["changed"], number=row["number"])
+        if kind is EventKind.MESSAGE_UPDATED and key in messages:
+            message = to_message(messages[key], conversation_id)
+            yield Event(kind, conversation_id, at, message=message)
+        elif kind is EventKind.MESSAGE_DELETED and key not in messages:
+            message_id = MessageId(with_text(key, row["gone_text_id"]))
+            yield Event(kind, conversation_id, at, message_id=message_id)
+        elif kind is EventKind.CONVERSATION_UPDATED:
+            yield Event(kind, conversation_id, at)

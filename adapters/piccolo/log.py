@@ -354,7 +354,9 @@ class PiccoloLog(LogChanges):
                 if read == refused:  # nothing has changed, so an id or the key is taken
                     break
                 read.check(expected)
-                rows = await self._engine.fetch(APPEND_PLACED, **values, **read.saved(tree))
+                rows = await self._engine.fetch(
+                    APPEND_PLACED, **values, **read.saved_by_append(tree)
+                )
             except asyncpg.UniqueViolationError:
                 break
             except (MessageNotFoundError, BranchNotFoundError, RevisionConflictError):

@@ -7,6 +7,11 @@ deletes is the latest.
 
 from typing import Final
 
+from chatkeep.adapters.piccolo.change_statements import (
+    NOT_ADDED_AGAIN,
+    message_updated,
+    messages_deleted,
+)
 from chatkeep.adapters.piccolo.rows import (
     MESSAGE_TYPES,
     array_parameters,
@@ -60,6 +65,7 @@ WITH {_LOCKED}, given AS (SELECT {_GIVEN}), held AS (
     AND m.text_id IS NOT DISTINCT FROM :text_id::text
     AND NOT locked.retain AND locked.agrees AND {_DIFFERS}
   RETURNING {message_columns("m")}
+), noted AS ({message_updated("edited", "locked.revision + 1")}
 ), revised AS (
   UPDATE conversations SET revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id AND EXISTS (SELECT FROM edited)
@@ -108,6 +114,7 @@ WITH {_LOCKED}, latest AS (
   FROM latest
   WHERE m.id = latest.id AND m.user_id = :user_id AND latest.may_change
   RETURNING {message_columns("m")}
+), noted AS ({message_updated("patched", "locked.revision + 1")}
 ), revised AS (
   UPDATE conversations SET revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id AND EXISTS (SELECT FROM patched)
@@ -135,7 +142,7 @@ def _gone(source: str) -> str:
   DELETE FROM messages m USING {source}
   WHERE m.conversation_id = {source}.id AND m.user_id = :user_id AND m.position > {_PLACE}
     AND NOT {source}.retain AND {source}.agrees AND {source}.branch IS NULL
-  RETURNING m.position
+  RETURNING m.position, m.id, m.text_id
 ), gone_items AS (
   DELETE FROM conversation_items i USING {source}
   WHERE i.conversation_id = {source}.id AND i.user_id = :user_id AND i.position > {_PLACE}
@@ -154,7 +161,8 @@ TRUNCATE: Final = Statement(
 WITH {_LOCKED}, place AS (
   SELECT m.position - CASE WHEN :keep THEN 0 ELSE 1 END AS position FROM messages m
   WHERE m.id = :message_id AND m.user_id = :user_id AND m.conversation_id = :conversation_id
-), {_gone("locked")}, counted AS (
+), {_gone("locked")}, noted AS ({messages_deleted("locked", "locked.revision + 1")}
+), counted AS (
   UPDATE conversations SET message_count = message_count - {_GONE}, revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id
     AND {_GONE_ANY}
@@ -209,6 +217,7 @@ WITH {_LOCKED}, before AS (
   INSERT INTO messages (conversation_id, user_id, position, {", ".join(MESSAGE_TYPES)})
   SELECT moved.id, moved.user_id, moved.first + n - 1, {_NEW}
   FROM moved, unnest({array_parameters()}) WITH ORDINALITY AS given ({", ".join(MESSAGE_TYPES)}, n)
+), noted AS ({messages_deleted("moved", "moved.revision", unless=NOT_ADDED_AGAIN)}
 ), keyed AS (
   INSERT INTO conversation_keys
     (conversation_id, user_id, key, digest, first_position, last_position, created_at)

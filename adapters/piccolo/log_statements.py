@@ -21,6 +21,10 @@ from chatkeep.adapters.piccolo.bounds import (
     within,
 )
 from chatkeep.adapters.piccolo.branch_statements import SAVE_BRANCHES, UNCHANGED
+from chatkeep.adapters.piccolo.change_statements import (
+    conversation_updated,
+    messages_deleted,
+)
 from chatkeep.adapters.piccolo.draft_statements import ENDED, HELD, draft_columns
 from chatkeep.adapters.piccolo.rows import (
     ITEM_MESSAGE_COLUMNS,
@@ -167,6 +171,9 @@ _FREE: Final = f" AND NOT EXISTS ({_TAKEN})"
 # Postgres checks it again for the row that another statement has just changed.
 _EXPECTED: Final = " AND (:expected::bigint IS NULL OR revision = :expected)"
 
+# An append at a place may make another branch the current one.
+_SWITCHED: Final = conversation_updated("moved", ":switches::boolean")
+
 _POSITIONS: Final = "SELECT message_count, revision, first, branch FROM moved"
 
 
@@ -225,6 +232,7 @@ def _append_items(
     change = ""
     if placed:
         keyed += f", branched AS ({SAVE_BRANCHES}\n)"
+        keyed += f", noted AS ({_SWITCHED}\n)"
         condition, change = UNCHANGED + condition, ", branch = :branch"
     return f"""
 WITH {_moved(condition, change)}, added AS ({_sent(_OF_MOVED, columns)}
@@ -300,7 +308,11 @@ FROM moved, ended"""
 END_DRAFT: Final = Statement("log.end_draft", _end_draft())
 END_DRAFT_PLACED: Final = Statement(
     "log.end_draft_placed",
-    _end_draft(UNCHANGED, ", branch = :branch", f", branched AS ({SAVE_BRANCHES}\n)"),
+    _end_draft(
+        UNCHANGED,
+        ", branch = :branch",
+        f", branched AS ({SAVE_BRANCHES}\n), noted AS ({_SWITCHED}\n)",
+    ),
 )
 
 CREATE: Final = Statement(
@@ -421,8 +433,9 @@ WITH locked AS (
 ), gone AS (
   DELETE FROM messages m USING locked
   WHERE {message} AND m.user_id = :user_id AND m.conversation_id = locked.id AND {may}
-  RETURNING m.position
-){gone_item}, counted AS (
+  RETURNING m.position, m.id, m.text_id
+){gone_item}, noted AS ({messages_deleted("locked", "locked.revision + 1")}
+), counted AS (
   UPDATE conversations
   SET message_count = message_count - {gone}::int, revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id AND ({gone_any})

@@ -148,6 +148,22 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
             },
         ),
         _table(
+            tables.ConversationChanges,
+            defaults={"changed_at": "now()"},
+            indexes={
+                "idx_conversation_changes_changed_at": "USING brin (changed_at)",
+                "idx_conversation_changes_user_id": "USING btree (user_id, changed_at)",
+            },
+            constraints={
+                "conversation_changes_pkey": (
+                    "PRIMARY KEY (conversation_id, revision, number, user_id)"
+                ),
+                "conversation_changes_user_id_fkey": (
+                    "FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE"
+                ),
+            },
+        ),
+        _table(
             tables.ConversationKeys,
             defaults={"created_at": "now()"},
             constraints={

@@ -11,6 +11,10 @@ from typing import Final
 
 from piccolo.query import Select
 
+from chatkeep.adapters.piccolo.change_statements import (
+    conversation_deleted,
+    conversation_updated,
+)
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.statement import Statement
@@ -58,7 +62,12 @@ WITH idle AS ({_STILL_IDLE} AND NOT c.retain
 ), deleted AS (
   DELETE FROM conversations c USING idle
   WHERE c.id = idle.id AND c.user_id = idle.user_id AND c.updated_at < :before AND NOT c.retain
-  RETURNING c.message_count
+  RETURNING c.id, c.user_id, c.revision, c.text_id, c.message_count
+), noted AS ({conversation_deleted("deleted")}
+), forgotten AS (
+  DELETE FROM conversation_changes h USING deleted
+  WHERE h.conversation_id = deleted.id AND h.user_id = deleted.user_id
+    AND h.revision <= deleted.revision
 )
 SELECT count(*) AS deleted, coalesce(sum(message_count), 0)::bigint AS messages FROM deleted""",
     timeout=DELETE_TIMEOUT,
@@ -73,7 +82,8 @@ WITH idle AS ({_STILL_IDLE} AND c.status = 'active'
   UPDATE conversations c SET status = 'archived', revision = c.revision + 1 FROM idle
   WHERE c.id = idle.id AND c.user_id = idle.user_id AND c.updated_at < :before
     AND c.status = 'active'
-  RETURNING c.id
+  RETURNING c.id, c.user_id, c.revision
+), noted AS ({conversation_updated("archived")}
 )
 SELECT count(*) AS archived FROM archived""",
     timeout=ARCHIVE_TIMEOUT,

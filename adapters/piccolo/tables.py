@@ -178,6 +178,18 @@ class ConversationBranches(CompositeKey, Table, tablename="conversation_branches
     created_at = Timestamptz(default=TimestamptzNow())
 
 
+class ConversationChanges(CompositeKey, Table, tablename="conversation_changes", db=DB):
+    key_columns = ("conversation_id", "revision", "number", "user_id")
+    conversation_id = UUID(default=None)
+    user_id = Varchar(length=255, default=None)
+    revision = BigInt(default=None)
+    number = Integer(primary_key=True, default=None)
+    kind = Text(default=None)
+    message_id = UUID(null=True, default=None)
+    text_id = Text(null=True, default=None)
+    changed_at = Timestamptz(default=TimestamptzNow())
+
+
 class ConversationKeys(CompositeKey, Table, tablename="conversation_keys", db=DB):
     key_columns = ("conversation_id", "key", "user_id")
     conversation_id = UUID(default=None)
@@ -255,6 +267,7 @@ TABLES: Final = (
     Messages,
     ConversationItems,
     ConversationBranches,
+    ConversationChanges,
     ConversationKeys,
     DraftRows,
     DraftChunkRows,

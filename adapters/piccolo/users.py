@@ -88,7 +88,9 @@ ERASE: Final = Statement(
 
 ERASE_CONVERSATIONS: Final = Statement(
     "users.erase_conversations",
-    f"""{_LOCKED}, found AS (
+    f"""{_LOCKED}, forgotten AS (
+  DELETE FROM conversation_changes WHERE user_id = :user_id AND {_UNLESS_HELD}
+), found AS (
   DELETE FROM conversations WHERE user_id = :user_id AND {_UNLESS_HELD} RETURNING id
 ){_WHAT_GOES}""",
     timeout=ERASE_TIMEOUT,

@@ -1,6 +1,7 @@
 """The port to the events of conversations."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from chatkeep.domain.events import EventPage, Followed, Mark
@@ -12,7 +13,11 @@ class Events(Protocol):
     """Reads events. Readers go on from a mark, each at their own pace.
 
     A reader who reads from the mark of the page before gets every message that was added, in order
-    of position, whatever happens in between. Messages of all branches count.
+    of position, then every change of an older message or of the conversation, in order of revision,
+    whatever happens in between. Messages of all branches count.
+
+    All are as they are now: a message that was changed and deleted since is only deleted, and one
+    that was deleted and stored again is only new. `FROM_START` gives no changes.
     """
 
     async def latest(self, user_id: UserId, conversation_id: ConversationId) -> Mark:
@@ -35,6 +40,13 @@ class Events(Protocol):
 
         Raises `ConversationNotFoundError`, also if the conversation is another one than that of
         the mark (`Mark.began`).
+        """
+        ...
+
+    async def forget(self, before: datetime, *, limit: int) -> int:
+        """Forget at most `limit` changes that were made before a time. Return how many.
+
+        They are those of all users: this is for operators.
         """
         ...
 

@@ -112,7 +112,9 @@ def memory_app(
     `chatkeep` replaces the use cases.
     """
     chatkeep = chatkeep or memory_chatkeep(
-        limits=settings.limits, provision_users=settings.provision_users
+        limits=settings.limits,
+        provision_users=settings.provision_users,
+        changes_kept=settings.changes_kept,
     )
     return create_app(
         chatkeep,

@@ -6,6 +6,7 @@ The blocks whose names end in `_on` are for commands, on the Postgres of the set
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Final
 
 from chatkeep.adapters.clock import SystemClock
@@ -17,6 +18,7 @@ from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
 from chatkeep.domain.draft_use_cases import DraftUseCases
+from chatkeep.domain.events import CHANGES_KEPT
 from chatkeep.domain.hub import Hub
 from chatkeep.domain.idle import Cutoffs
 from chatkeep.domain.model import Limits
@@ -43,11 +45,16 @@ def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
         SystemClock(),
         settings.limits,
         provision_users=settings.provision_users,
+        changes_kept=settings.changes_kept,
     )
 
 
 def memory_chatkeep(
-    *, clock: Clock | None = None, limits: Limits | None = None, provision_users: bool = True
+    *,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
+    provision_users: bool = True,
+    changes_kept: timedelta = CHANGES_KEPT,
 ) -> Chatkeep:
     """Return the use cases in memory, for tests: the same behaviour without a database."""
     return _chatkeep(
@@ -55,6 +62,7 @@ def memory_chatkeep(
         clock or SystemClock(),
         limits or Limits(),
         provision_users=provision_users,
+        changes_kept=changes_kept,
     )
 
 
@@ -97,7 +105,14 @@ async def open_pool(settings: Settings, timing: Timing | None = None) -> AsyncIt
             yield database
 
 
-def _chatkeep(stores: Stores, clock: Clock, limits: Limits, *, provision_users: bool) -> Chatkeep:
+def _chatkeep(
+    stores: Stores,
+    clock: Clock,
+    limits: Limits,
+    *,
+    provision_users: bool,
+    changes_kept: timedelta,
+) -> Chatkeep:
     hub = Hub()
     return Chatkeep(
         users=stores.users,
@@ -108,6 +123,7 @@ def _chatkeep(stores: Stores, clock: Clock, limits: Limits, *, provision_users: 
             notifying_drafts(stores.drafts, hub), stores.log, stores.conversations, clock, limits
         ),
         hub=hub,
+        changes_kept=changes_kept,
         clock=clock,
         limits=limits,
         provision_users=provision_users,

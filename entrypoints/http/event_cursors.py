@@ -24,8 +24,8 @@ PARAMETER: Final[dict[str, Any]] = {
 """The header, for OpenAPI."""
 
 _STARTS: Final = frozenset({"0", "start"})
-_LOWEST: Final = (0, 0, 0, 0)
-_HIGHEST: Final = (LAST_POSITION, LAST_POSITION, LAST_POSITION, ALL_CHANGES)
+_LOWEST: Final = (0, 0, 0, 0, 0)
+_HIGHEST: Final = (LAST_POSITION, LAST_POSITION, LAST_POSITION, ALL_CHANGES, LAST_POSITION)
 
 
 class _MarkCursor(msgspec.Struct, array_like=True, frozen=True, tag="events"):
@@ -33,6 +33,7 @@ class _MarkCursor(msgspec.Struct, array_like=True, frozen=True, tag="events"):
     position: int
     revision: int
     number: int
+    at: int
 
 
 def encode_mark(mark: Mark) -> str:
@@ -66,7 +67,7 @@ def _decode(text: str, field: str) -> Mark:
         not low <= value <= high for low, value, high in zip(_LOWEST, values, _HIGHEST, strict=True)
     ):
         raise _unknown(field)
-    return Mark(mark.began, Position(mark.position), mark.revision, mark.number)
+    return Mark(mark.began, Position(mark.position), mark.revision, mark.number, mark.at)
 
 
 def _unknown(field: str) -> InvalidValueError:

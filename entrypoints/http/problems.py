@@ -23,6 +23,7 @@ from chatkeep.domain.draft_errors import (
 )
 from chatkeep.domain.errors import (
     BranchIsCurrentError,
+    ChangesForgottenError,
     ChatkeepError,
     ConflictError,
     DatabaseRuleError,
@@ -256,10 +257,12 @@ _CONFLICTS: Final[Mapping[type[ConflictError], str]] = {
 }
 """The codes of conflicts that are not about an id."""
 
-_REFUSALS: Final[Mapping[type[ChatkeepError], str]] = {
-    DatabaseRuleError: "refused-by-database",
-    UserNotProvisionedError: "user-not-provisioned",
+_REFUSALS: Final[Mapping[type[ChatkeepError], tuple[int, str]]] = {
+    ChangesForgottenError: (410, "changes-forgotten"),
+    DatabaseRuleError: (403, "refused-by-database"),
+    UserNotProvisionedError: (403, "user-not-provisioned"),
 }
+"""The status and the code of errors that say what to do in their own words."""
 
 
 def domain_problem(error: ChatkeepError) -> ProblemError:
@@ -283,8 +286,9 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
             problem = ProblemError(409, code, str(error), draft=state)
         case ConflictError():
             problem = ProblemError(409, _CONFLICTS.get(type(error), "id-taken"), str(error))
-        case DatabaseRuleError() | UserNotProvisionedError():
-            problem = ProblemError(403, _REFUSALS[type(error)], str(error))
+        case DatabaseRuleError() | UserNotProvisionedError() | ChangesForgottenError():
+            status, code = _REFUSALS[type(error)]
+            problem = ProblemError(status, code, str(error))
         case InvalidValueError():
             problem = invalid_fields([FieldError(field=error.field, detail=error.reason)])
         case LimitExceededError():

@@ -1,10 +1,21 @@
 """Events: a reader gets every message once, in order, from wherever they go on."""
 
+from datetime import UTC, datetime, timedelta
+
 from chatkeep.domain.branches import MAIN, After
+from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.events import FROM_START, EventKind, EventPage, Followed, Mark
 from chatkeep.domain.log import entries_of
-from chatkeep.domain.model import Conversation, MessageId
+from chatkeep.domain.model import (
+    BranchNumber,
+    Changes,
+    Conversation,
+    JsonText,
+    Message,
+    MessageId,
+    Status,
+)
 from chatkeep.domain.operations.selftest.builders import ALICE, BOB, HOUR, NOON, new_message
 from chatkeep.domain.operations.selftest.store import MANY, StoreUnderTest
 from chatkeep.domain.pages import NO_BOUND
@@ -27,6 +38,20 @@ async def read_events(
 def said(page: EventPage) -> list[str | None]:
     assert all(each.kind is EventKind.MESSAGE_CREATED for each in page.events)
     return [each.message.content for each in page.events if each.message is not None]
+
+
+def described(page: EventPage) -> list[str]:
+    """Return what happened, in short: messages by their contents, or their ids if gone."""
+    found = []
+    for each in page.events:
+        if each.message is not None:
+            found.append(f"{each.kind.rpartition('.')[2]} {each.message.content}")
+        elif each.message_id is not None:
+            found.append(f"deleted {each.message_id}")
+        else:
+            assert each.conversation is not None
+            found.append("conversation")
+    return found
 
 
 async def test_the_events_of_a_conversation_are_its_messages_with_their_parents(
@@ -121,7 +146,7 @@ async def test_the_messages_of_all_branches_are_events(store: StoreUnderTest) ->
     )
 
     page = await read_events(store, conversation, mark)
-    assert (said(page), page.is_branched) == (["edited"], True)
+    assert (described(page), page.is_branched) == (["created edited", "conversation"], True)
     assert len((await read_events(store, conversation)).events) == 3
 
 
@@ -179,3 +204,186 @@ async def test_conversations_that_have_moved_are_found_among_those_that_are_foll
     moved = await store.events.moved([*followed, strangers])
     assert set(moved) == {followed[1], followed[2], strangers}
     assert list(await store.events.moved([])) == []
+
+
+async def start_read(store: StoreUnderTest, count: int) -> tuple[Conversation, list[Message], Mark]:
+    """Start a conversation with numbered messages, and read its events."""
+    conversation, history = await start_numbered(store, count)
+    return conversation, history, (await read_events(store, conversation)).mark
+
+
+async def test_an_edit_and_a_patch_are_events_with_the_message_as_it_is_now(
+    store: StoreUnderTest,
+) -> None:
+    conversation, history, mark = await start_read(store, 2)
+
+    await store.put(conversation, new_message("edited", id=history[0].id))
+    await store.patch(conversation, history[1].id, MessagePatch(metadata=JsonText('{"a":1}')))
+    page = await read_events(store, conversation, mark)
+
+    assert [each.kind for each in page.events] == [EventKind.MESSAGE_UPDATED] * 2
+    assert [each.message for each in page.events] == await store.history(conversation)
+    assert (await read_events(store, conversation, page.mark)).events == []
+    [later] = (await read_events(store, conversation, page.events[0].mark)).events
+    assert later.message is not None
+    assert later.message.id == history[1].id
+
+
+async def test_deletions_are_events_with_the_ids_of_the_messages(store: StoreUnderTest) -> None:
+    conversation, history, mark = await start_read(store, 6)
+
+    await store.log.delete(ALICE, conversation.id, history[0].id)
+    await store.log.delete_at(ALICE, conversation.id, history[1].position)
+    await store.truncate(conversation, history[4].id, keep=False)
+
+    page = await read_events(store, conversation, mark)
+    gone = [history[0], history[1], history[4], history[5]]
+    assert described(page) == [f"deleted {each.id}" for each in gone]
+    left = [(await read_events(store, conversation, each.mark)).events for each in page.events]
+    assert [len(each) for each in left] == [3, 2, 1, 0]
+
+
+async def test_a_replaced_suffix_is_deleted_and_stored_anew(store: StoreUnderTest) -> None:
+    conversation, history, mark = await start_read(store, 3)
+
+    await store.replace(
+        conversation,
+        new_message("same id", id=history[1].id),
+        new_message("another"),
+        after=history[0].id,
+        suffix=[history[1].id, history[2].id],
+    )
+
+    page = await read_events(store, conversation, mark)
+    assert described(page) == ["created same id", "created another", f"deleted {history[2].id}"]
+
+
+async def test_a_message_that_is_stored_again_is_new_and_not_deleted(
+    store: StoreUnderTest,
+) -> None:
+    conversation, history, mark = await start_read(store, 2)
+
+    await store.log.delete(ALICE, conversation.id, history[0].id)
+    await store.append(conversation, new_message("again", id=history[0].id))
+
+    assert described(await read_events(store, conversation, mark)) == ["created again"]
+
+
+async def test_a_message_that_was_edited_and_deleted_is_only_deleted(
+    store: StoreUnderTest,
+) -> None:
+    conversation, history, mark = await start_read(store, 1)
+
+    await store.put(conversation, new_message("edited", id=history[0].id))
+    await store.log.delete(ALICE, conversation.id, history[0].id)
+
+    assert described(await read_events(store, conversation, mark)) == [f"deleted {history[0].id}"]
+
+
+async def test_changes_come_after_all_new_messages(store: StoreUnderTest) -> None:
+    conversation, history, mark = await start_read(store, 1)
+    await store.put(conversation, new_message("edited", id=history[0].id))
+    await store.append(conversation, *numbered_messages(3))
+
+    found, pages = [], 0
+    while True:
+        page = await read_events(store, conversation, mark, limit=2)
+        found += described(page)
+        pages += 1
+        mark = page.mark
+        if not page.more:
+            break
+
+    assert found[:-1] == [f"created user {number}" for number in range(3)]
+    assert (found[-1], pages) == ("updated edited", 2)
+
+
+async def test_a_reader_who_starts_gets_no_changes_of_the_past(store: StoreUnderTest) -> None:
+    conversation, history, _ = await start_read(store, 3)
+    await store.put(conversation, new_message("edited", id=history[0].id))
+    await store.log.delete(ALICE, conversation.id, history[1].id)
+
+    first = await read_events(store, conversation, limit=1)
+    await store.put(conversation, new_message("edited again", id=history[0].id))
+    rest = await read_events(store, conversation, first.mark)
+
+    assert described(first) == ["created edited"]
+    assert described(rest) == ["created user 2", "updated edited again"]
+
+
+async def test_changes_of_the_conversation_are_events(store: StoreUnderTest) -> None:
+    conversation, _, mark = await start_read(store, 1)
+
+    changed = await store.conversations.change(ALICE, conversation.id, Changes(title="new"))
+
+    [event] = (await read_events(store, conversation, mark)).events
+    assert (event.kind, event.conversation) == (EventKind.CONVERSATION_UPDATED, changed)
+
+
+async def test_a_switch_and_a_deletion_of_branches_are_events(store: StoreUnderTest) -> None:
+    conversation, history, _ = await start_read(store, 2)
+    edited = entries_of([new_message("edited")])
+    await store.log.append(ALICE, conversation.id, edited, NOON, place=After(history[0].id))
+    mark = (await read_events(store, conversation)).mark
+
+    await store.log.change_branches(ALICE, conversation.id, lambda tree: tree.switch(MAIN))
+    await store.log.delete_branch(ALICE, conversation.id, BranchNumber(1))
+
+    page = await read_events(store, conversation, mark)
+    [gone] = [each.message_id for each in page.events if each.message_id is not None]
+    assert gone not in {each.id for each in history}
+    assert described(page) == ["conversation", "conversation", f"deleted {gone}"]
+
+
+async def test_an_archived_conversation_is_an_event(store: StoreUnderTest) -> None:
+    conversation, _, mark = await start_read(store, 1)
+    idle = await store.sweeps.to_archive(NOON + HOUR, limit=MANY)
+
+    await store.sweeps.archive(idle, NOON + HOUR)
+
+    [event] = (await read_events(store, conversation, mark)).events
+    assert event.conversation is not None
+    assert event.conversation.status is Status.ARCHIVED
+
+
+async def test_a_change_that_changes_nothing_is_no_event(store: StoreUnderTest) -> None:
+    conversation, history, mark = await start_read(store, 2)
+
+    await store.put(conversation, new_message("user 0", id=history[0].id))
+    await store.patch(conversation, history[1].id, MessagePatch())
+    await store.truncate(conversation, history[1].id)
+    await store.log.change_branches(ALICE, conversation.id, lambda tree: tree)
+    await error_of(store.conversations.change(ALICE, conversation.id, Changes(), expected=77))
+
+    assert (await read_events(store, conversation, mark)).events == []
+
+
+async def test_changes_are_forgotten_when_they_are_old(store: StoreUnderTest) -> None:
+    conversation, history, mark = await start_read(store, 4)
+    await store.truncate(conversation, history[0].id)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+
+    assert await store.events.forget(tomorrow - timedelta(days=2), limit=MANY) == 0
+    assert await store.events.forget(tomorrow, limit=2) == 2
+    assert len((await read_events(store, conversation, mark)).events) == 1
+    assert await store.events.forget(tomorrow, limit=MANY) == 1
+    assert (await read_events(store, conversation, mark)).events == []
+
+
+async def test_a_conversation_that_is_created_again_has_events_of_its_own(
+    store: StoreUnderTest,
+) -> None:
+    conversation, history, _ = await start_read(store, 3)
+    await store.truncate(conversation, history[0].id)
+    await store.conversations.change(ALICE, conversation.id, Changes(title="old"))
+    await store.conversations.delete(ALICE, conversation.id)
+    again = await store.start(new_message("a"), id=conversation.id, at=NOON + HOUR)
+    mark = (await read_events(store, again)).mark
+
+    for title in ("b", "c", "d"):
+        await store.conversations.change(ALICE, again.id, Changes(title=title))
+        [event] = (await read_events(store, again, mark)).events
+        assert event.conversation is not None
+        assert event.conversation.title == title
+        mark = event.mark
+    await store.conversations.delete(ALICE, again.id)

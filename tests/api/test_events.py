@@ -1,6 +1,7 @@
 """Events: a reader who follows a conversation gets each message, once it is stored."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,15 @@ from tests.api.builders import an_id, appended, at, listed, refused, says, start
 from tests.support.application import Caller, Service, serving, settings, token
 from tests.support.following import Following, Sent, following
 from tests.support.json_schema import JsonObject
+
+
+class _Clock:
+    """A clock that a test sets."""
+
+    time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
 
 
 def follow(service: Service, conversation: JsonObject, user: Caller, **query: Any) -> Any:  # noqa: ANN401
@@ -308,3 +318,68 @@ async def test_a_client_that_leaves_takes_its_watch_along(service: Service) -> N
         assert (response.status_code, response.content) == (200, b"")
         assert response.headers["content-type"] == "text/event-stream"
         assert [*chatkeep.hub] == []
+
+
+async def test_changes_of_messages_and_of_the_conversation_are_delivered(
+    service: Service, alice: Caller
+) -> None:
+    conversation = await started(alice)
+    messages = await appended(alice, conversation, *map(says, "abcd"))
+    paths = [at(conversation, "messages", each["id"]) for each in messages]
+    async with follow(service, conversation, alice) as stream:
+        edited = (await alice.put(paths[0], json=says("edited"))).json()
+        patched = (await alice.patch(paths[1], json={"metadata": {"rating": 5}})).json()
+        await alice.delete(paths[2])
+        await alice.delete(at(conversation, "messages"), params={"from": messages[3]["id"]})
+        renamed = (await alice.patch(at(conversation), json={"title": "new"})).json()
+
+        sent = [each.data for each in await stream.take(5)]
+
+    of_it = {"conversation_id": conversation["id"]}
+    assert sent == [
+        {"type": "message.updated", **of_it, "message": edited},
+        {"type": "message.updated", **of_it, "message": patched},
+        {"type": "message.deleted", **of_it, "message_id": messages[2]["id"]},
+        {"type": "message.deleted", **of_it, "message_id": messages[3]["id"]},
+        {"type": "conversation.updated", **of_it, "conversation": renamed},
+    ]
+
+
+async def test_a_reader_who_was_away_learns_what_was_changed_and_deleted(alice: Caller) -> None:
+    conversation = await started(alice)
+    messages = await appended(alice, conversation, *map(says, "abc"))
+    path = at(conversation, "events")
+    before = (await alice.get(path, params={"wait": 0})).json()["next_cursor"]
+    await alice.delete(at(conversation, "messages", messages[0]["id"]))
+    await alice.put(at(conversation, "messages", messages[1]["id"]), json=says("edited"))
+    await appended(alice, conversation, says("d"))
+
+    found = (await alice.get(path, params={"after": before, "wait": 0})).json()
+
+    assert [each["type"] for each in found["items"]] == [
+        "message.created",
+        "message.deleted",
+        "message.updated",
+    ]
+    later = (await alice.get(path, params={"after": found["next_cursor"], "wait": 0})).json()
+    assert later["items"] == []
+
+
+async def test_a_cursor_that_is_too_old_says_what_to_do() -> None:
+    clock = _Clock()
+    async with serving(settings(), memory_chatkeep(clock=clock)) as service:
+        alice = service.user()
+        conversation = await started(alice, says("a"))
+        path = at(conversation, "events")
+        cursor = (await alice.get(path, params={"wait": 0})).json()["next_cursor"]
+        clock.time += timedelta(days=8)
+        unchanged = await alice.get(path, params={"after": cursor, "wait": 0})
+        assert unchanged.json()["items"] == []
+        await appended(alice, conversation, says("b"))
+
+        problem = refused(
+            await alice.get(path, params={"after": cursor, "wait": 0}), 410, "changes-forgotten"
+        )
+        assert "7 days" in problem["detail"]
+        refused(await alice.get(path, params={"after": cursor}), 410, "changes-forgotten")
+        assert (await alice.get(path, params={"after": "start", "wait": 0})).status_code == 200

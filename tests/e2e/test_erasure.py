@@ -136,6 +136,7 @@ async def test_nothing_of_an_erased_user_is_left_and_others_are_not_touched(
         "users": {"id"},
         "tasks": {"user_id", "title"},
         "conversations": {"id", "user_id", "title", "metadata"},
+        "conversation_changes": {"conversation_id", "user_id"},
         "messages": {
             "id",
             "conversation_id",

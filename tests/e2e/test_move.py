@@ -52,6 +52,10 @@ INSERT INTO conversation_branches
   (conversation_id, user_id, number, parent, left_at, name, firsts, lasts)
 SELECT id, user_id, n, nullif(n - 1, -1), n, 'é' || n, ARRAY[n, n + 9], ARRAY[n + 1]
 FROM conversations, generate_series(0, 2100) n WHERE user_id = 'ann';
+INSERT INTO conversation_changes
+  (conversation_id, user_id, revision, number, kind, message_id, text_id)
+SELECT id, user_id, n, n, 'message.deleted', id, 'é' || n
+FROM conversations, generate_series(1, 2100) n WHERE user_id = 'ann';
 INSERT INTO drafts (conversation_id, user_id, number, id, epoch, status, message_id, format,
                     metadata, lease, next_chunk, bytes, chars, started_at, progress_at, ends_by)
 SELECT id, user_id, 9, id, 2, 'active', id, 'text', '{}', 60, 4, 64, 3, now(), now(), now()

@@ -39,6 +39,9 @@ INSERT INTO messages (conversation_id, user_id, role, position, content, created
 SELECT c.id, c.user_id, CASE WHEN p % 2 = 0 THEN 'user' ELSE 'assistant' END, p, repeat('x', 240),
        c.updated_at + make_interval(secs => p)
 FROM conversations c, generate_series(1, 3) p ORDER BY c.updated_at, p;
+INSERT INTO conversation_changes (conversation_id, user_id, revision, number, kind, changed_at)
+SELECT c.id, c.user_id, n, 1, 'message.deleted', c.updated_at
+FROM conversations c, generate_series(1, 2) n;
 UPDATE messages SET item = '{}', item_id = CASE WHEN position = 2 THEN 'own' END
 WHERE position > 1 AND user_id LIKE '%1';
 INSERT INTO conversation_items (conversation_id, user_id, position, item_id, item)
@@ -66,6 +69,9 @@ ITEM_IN_ORDER = "conversation_items_pkey"
 OTHER_ITEM_ID = "idx_conversation_items_item_id"
 KEY = "conversation_keys_pkey"
 BRANCH = "conversation_branches_pkey"
+CHANGE = "conversation_changes_pkey"
+CHANGES_OF_USER = "idx_conversation_changes_user_id"
+OLD_CHANGES = "idx_conversation_changes_changed_at"
 ENTRIES_IN_ORDER = {CONVERSATION, IN_ORDER, ITEM_IN_ORDER}
 BY_ITEM_ID = {MESSAGE, ITEM_ID, OTHER_ITEM_ID}
 
@@ -132,7 +138,8 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "items at positions": (log_pages.AT[View.ITEMS], {IN_ORDER, ITEM_IN_ORDER}),
     "everything at positions": (log_pages.AT[View.WHOLE], {IN_ORDER, ITEM_IN_ORDER}),
     "latest event": (event_statements.LATEST, {CONVERSATION}),
-    "events": (event_statements.READ, {CONVERSATION, IN_ORDER}),
+    "events": (event_statements.READ, {CONVERSATION, IN_ORDER, CHANGE, MESSAGE}),
+    "forget changes": (event_statements.FORGET, {CHANGE, OLD_CHANGES}),
     "moved conversations": (event_statements.MOVED, {CONVERSATION}),
     "get message": (log.GET, {MESSAGE}),
     "get message with original": (log.GET_WHOLE, {MESSAGE}),
@@ -150,7 +157,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "get conversation": (conversations.GET, {CONVERSATION}),
     "get or create": (conversations.GET_OR_CREATE, {CONVERSATION}),
     "change": (conversations.CHANGE, {CONVERSATION}),
-    "delete conversation": (conversations.DELETE, {CONVERSATION}),
+    "delete conversation": (conversations.DELETE, {CONVERSATION, CHANGE}),
     "list": (conversations.LIST, {OF_USER}),
     "list after": (conversations.LIST_AFTER, {OF_USER}),
     "list active": (conversations.LIST_STATUS[Status.ACTIVE], {OF_USER}),
@@ -162,7 +169,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "find active": (finding.FIND[Status.ACTIVE], {OF_USER}),
     "find archived": (finding.FIND[Status.ARCHIVED], {ARCHIVED}),
     "usage": (users.USAGE, {OF_USER}),
-    "erase conversations": (users.ERASE_CONVERSATIONS, {OF_USER}),
+    "erase conversations": (users.ERASE_CONVERSATIONS, {OF_USER, CHANGES_OF_USER}),
     "sweep of conversations": (
         "SELECT id FROM conversations WHERE updated_at < timestamptz '2026-01-01 18:00'",
         {"idx_conversations_updated_at"},
@@ -334,7 +341,7 @@ async def test_there_is_no_index_without_a_statement(connection: asyncpg.Connect
         "SELECT indexrelid::regclass::text AS name FROM pg_index "
         "WHERE indrelid IN ('conversations'::regclass, 'messages'::regclass, "
         "'conversation_items'::regclass, 'conversation_keys'::regclass, "
-        "'conversation_branches'::regclass)"
+        "'conversation_branches'::regclass, 'conversation_changes'::regclass)"
     )
 
     needed = set().union(*(indexes for _, indexes in STATEMENTS.values()))

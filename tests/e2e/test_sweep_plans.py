@@ -100,7 +100,7 @@ async def test_a_batch_reaches_its_conversations_one_by_one(
     found = await plan(connection, statement.sql, *statement.bind(batch))
 
     used = {node["Index Name"] for node in found if "Index Name" in node}
-    assert used == {"conversations_pkey"}
+    assert used - {"conversation_changes_pkey"} == {"conversations_pkey"}
     assert not {"Seq Scan", "Sort", "Hash Join"} & {node["Node Type"] for node in found}
 
 

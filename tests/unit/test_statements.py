@@ -44,6 +44,8 @@ EXCEPTED = {
     "adapters.operator.stats.statements.ORIGINALS": OPERATORS,
     "adapters.operator.stats.statements.RETAINED": OPERATORS,
     "adapters.operator.stats.statements.USERS": OPERATORS,
+    "adapters.piccolo.event_statements.FORGET": OPERATORS,
+    "adapters.piccolo.events.FORGET": OPERATORS,
     "adapters.piccolo.event_statements.MOVED": "of the users whose conversations are followed here",
     "adapters.piccolo.draft_statements.FORGET": OPERATORS,
     "adapters.piccolo.draft_statements.OVERDUE": OPERATORS,
@@ -55,6 +57,7 @@ EXCEPTED = {
 """Statements that do not name the user of each table, and why they need not."""
 
 NO_STATEMENTS = {
+    "adapters.piccolo.change_statements._INSERT": "is a part of statements of other modules",
     "adapters.operator.doctor.counts.REMOVE": "is printed for the operator to run",
 }
 """SQL in constants that is neither a statement nor a part of one."""
@@ -63,6 +66,7 @@ MADE_WHILE_RUNNING = {
     "adapters.operator.adoption.legacy_queries": "reads the tables of another application",
     "adapters.operator.adoption.legacy_reader": "reads the tables of another application",
     "adapters.operator.doctor.structure": "prints what an operator may run",
+    "adapters.piccolo.change_statements": "makes parts of statements, while those are imported",
     "adapters.operator.move.statements": "copies whole tables, as an operator asks",
 }
 """Modules whose functions make statements, and why they may."""
@@ -103,8 +107,8 @@ SEND_PAST_THE_ENGINE = {
 """Modules that call a connection themselves."""
 
 TABLES = (
-    "conversations|messages|conversation_items|conversation_branches|conversation_keys|drafts|"
-    "draft_chunks|users"
+    "conversations|messages|conversation_items|conversation_branches|conversation_changes|"
+    "conversation_keys|drafts|draft_chunks|users"
 )
 # A table, and its alias if there is one: a word that is no keyword.
 TOUCHED = re.compile(
@@ -431,7 +435,7 @@ NAMES = {
     ),
     "engine": ("probe",),
     "locks": ("try", "wait"),
-    "events": ("latest", "moved", "read"),
+    "events": ("forget", "latest", "moved", "read"),
     "log": (
         *("append", "append_items", "append_items_with_ids", "append_items_with_key"),
         *("append_mixed", "append_one_whole", "append_one_window_whole", "append_whole"),

@@ -15,6 +15,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "messages": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "conversation_items": ("SELECT", "INSERT", "DELETE"),
     "conversation_branches": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "conversation_changes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "conversation_keys": ("SELECT", "INSERT"),
     "drafts": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "draft_chunks": ("SELECT", "INSERT"),

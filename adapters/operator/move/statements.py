@@ -173,6 +173,12 @@ TABLES: Final = (
         ("conversation_id", "number", "user_id"),
     ),
     MovedTable(
+        "conversation_changes",
+        _COLUMNS["conversation_changes"],
+        RangeKey(("conversation_id", "revision", "number"), ("uuid", "bigint", "integer")),
+        ("conversation_id", "revision", "number", "user_id"),
+    ),
+    MovedTable(
         "conversation_keys",
         _COLUMNS["conversation_keys"],
         RangeKey(("conversation_id",), ("uuid",)),

@@ -116,7 +116,7 @@ SELECT calls, total_exec_time AS total_ms, mean_exec_time AS mean_ms, query
 FROM pg_stat_statements
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND query ~* '^\\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\\M'
-  AND query ~* '\\m(conversations|messages|conversation_items|conversation_keys)\\M'
+  AND query ~* '\\m(conversations|messages|conversation_(branches|changes|items|keys))\\M'
 ORDER BY total_exec_time DESC LIMIT :limit""",
 )
 

@@ -98,6 +98,7 @@ ERRORS: Final = {
         "The id is in use, a hold forbids the change, or things are not as the request expects.",
     ),
     "408": ("TooSlow", "The body took too long to arrive; send the request again."),
+    "410": ("Forgotten", "What happened after the cursor is not kept any more."),
     "412": ("Changed", "The conversation does not have a revision that the request asks for."),
     "413": ("TooLarge", "The body is larger than this service allows."),
     "414": ("PathTooLong", "The path is longer than ids of 255 characters make it."),

@@ -11,6 +11,7 @@ from chatkeep.domain.draft_errors import (
 )
 from chatkeep.domain.errors import (
     BranchIsCurrentError,
+    ChangesForgottenError,
     ConversationNotFoundError,
     DatabaseRuleError,
     LimitExceededError,
@@ -201,6 +202,7 @@ PROBLEMS: Final[tuple[ProblemError, ...]] = (
     domain_problem(DraftEndedError(UUID(_MESSAGE), "cancelled")),
     domain_problem(DraftGapError(UUID(_MESSAGE), 17)),
     domain_problem(RevisionConflictError(UUID(_CONVERSATION), 1)),
+    domain_problem(ChangesForgottenError("7 days")),
     body_too_large(1_048_576, 1_048_577),
     path_too_long(9_000),
     ProblemError(

@@ -50,7 +50,7 @@ def event_routes(live: EventUseCases, pace: Pace) -> Router:
         operation_id="followConversation",
         summary="Follow a conversation",
         responses={
-            **problems(404),
+            **problems(404, 410),
             200: ResponseSpec(
                 EventsOut,
                 generate_examples=False,
@@ -65,7 +65,7 @@ def event_routes(live: EventUseCases, pace: Pace) -> Router:
         after: FromQuery[AfterCursor] = None,
         wait: FromQuery[Wait] = None,
     ) -> Response[Any]:
-        """Server-sent events: each message of the conversation once it is stored.
+        """Server-sent events: each message of the conversation once it is stored, and each change.
 
         The id of an event is a cursor. A browser reconnects with it; other clients send it as
         `after` or `Last-Event-ID`. See docs/live.md.
@@ -118,7 +118,7 @@ async def _poll(source: EventSource, seconds: float, ending: Ending) -> EventsOu
                 batch = await source.read(watch)
                 if batch.events or ending.has_begun:
                     break
-                if not await watch.wait(max(0.0, until - now())):
+                if not batch.more and not await watch.wait(max(0.0, until - now())):
                     break
         finally:
             ending.remove(watch.wake)

@@ -250,10 +250,11 @@ async def role_url(database_url: str) -> AsyncIterator[str]:
     await execute(
         database_url,
         f"CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, DELETE ON users, messages, "
-        f"conversations, conversation_branches, conversation_items, conversation_keys, "
+        f"conversations, conversation_branches, conversation_changes, conversation_items, "
+        f"conversation_keys, "
         f"drafts, draft_chunks, conversation_sweeps TO {role}; "
-        f"GRANT UPDATE ON messages, conversations, conversation_branches, drafts, "
-        f"conversation_sweeps TO {role}; "
+        f"GRANT UPDATE ON messages, conversations, conversation_branches, conversation_changes, "
+        f"drafts, conversation_sweeps TO {role}; "
         f"GRANT SELECT ON migration TO {role}",
     )
     yield database_url.replace("//postgres@", f"//{role}@")

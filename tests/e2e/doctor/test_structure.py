@@ -32,6 +32,11 @@ BROKEN_WITHOUT = {
     "conversation_items_pkey": set[str](),
     "conversation_branches_conversation_id_user_id_fkey": set[str](),
     "conversation_branches_pkey": promises("branches"),
+    "conversation_changes_pkey": promises(
+        *("branches", "cascade", "counts", "edit", "hold", "isolation", "items", "revision"),
+        "truncation",
+    ),
+    "conversation_changes_user_id_fkey": set[str](),
     "conversation_keys_conversation_id_user_id_fkey": promises("cascade", "erasure", "plain"),
     "conversation_keys_pkey": promises("retry"),
     "drafts_conversation_id_user_id_fkey": set[str](),
