@@ -4,11 +4,11 @@ A message can be sent as an original alone, in a format of `READERS`.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.formats import ai_sdk_writing, openai_chat
+from chatkeep.domain.formats import ai_sdk_writing, anthropic, openai_chat
 from chatkeep.domain.formats.ai_sdk_files import content_parts
 from chatkeep.domain.formats.ai_sdk_messages import UIMessage, parse_ui_message
 from chatkeep.domain.formats.codec import Reader, path
@@ -26,6 +26,10 @@ from chatkeep.domain.model import (
 from chatkeep.domain.parts import text_of
 
 _FIRST: Final = "messages[0]"
+_OPENAI: Final = Reader(openai_chat.recognizes, openai_chat.read, "messages")
+_ANTHROPIC: Final = Reader(anthropic.recognizes, anthropic.read, "messages")
+_FAILED: Final = JsonText('{"anthropic":{"is_error":true}}')
+"""The metadata of a result that is an error: contexts say so."""
 
 
 def read_original(
@@ -106,19 +110,43 @@ def _metadata(message: UIMessage, field: str, limits: Limits) -> JsonText:
 
 def _read_chat_message(original: OriginalText, field: str, _: Limits) -> NewMessage:
     """Return a message of OpenAI's chat API. What has no field is only in the original."""
-    read = Reader(openai_chat.recognizes, openai_chat.read, "messages").read
+    [message] = _read_messages(_OPENAI, original, field)
+    return message._replace(metadata=EMPTY_OBJECT, format=openai_chat.KEY, original=original)
+
+
+def _read_anthropic_message(original: OriginalText, field: str, _: Limits) -> NewMessage:
+    """Return a message of Anthropic's API. What has no field is only in the original.
+
+    Several results, or a text with results, are several messages here, and so not one.
+    """
+    messages = _read_messages(_ANTHROPIC, original, field)
+    if len(messages) > 1:
+        raise InvalidValueError(
+            f"{field}.content",
+            f"is {len(messages)} messages: each tool_result is one, and the rest another; "
+            "send each in a separate original",
+        )
+    [message] = messages
+    kept = json.loads(message.metadata).get(anthropic.KEY, {})
+    is_error = kept.get("is_error") is True
+    return message._replace(
+        metadata=_FAILED if is_error else EMPTY_OBJECT, format=anthropic.KEY, original=original
+    )
+
+
+def _read_messages(reader: Reader, original: OriginalText, field: str) -> Sequence[NewMessage]:
     try:
-        [message] = read({"messages": [json.loads(original)]}).messages
+        return reader.read({"messages": [json.loads(original)]}).messages
     except InvalidValueError as error:
         within = error.field.removeprefix(_FIRST) if error.field.startswith(_FIRST) else ""
         raise InvalidValueError(f"{field}{within}", error.reason) from None
     except ValueError:  # a number with thousands of digits
         raise InvalidValueError(field, "contains a number that is out of range") from None
-    return message._replace(metadata=EMPTY_OBJECT, format=openai_chat.KEY, original=original)
 
 
 READERS: Final[Mapping[str, Callable[[OriginalText, str, Limits], NewMessage]]] = {
     ai_sdk_writing.FORMAT: _read_ui_message,
     openai_chat.KEY: _read_chat_message,
+    anthropic.KEY: _read_anthropic_message,
 }
 """Reads an original in a format; the text is the name of its field for errors."""

@@ -47,8 +47,9 @@ _T = TypeVar("_T")
 class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
     """A message to store. If you choose its `id`, it is safe to send it again.
 
-    With `"format": "ai-sdk"`, `original` is a UIMessage, and with `"openai"` a message of OpenAI's
-    chat API: the fields that it has are read from it, unless they are given.
+    With `"format": "ai-sdk"`, `original` is a UIMessage, with `"openai"` a message of OpenAI's chat
+    API, and with `"anthropic"` one of Anthropic's: the fields that it has are read from it, unless
+    they are given.
     """
 
     role: Role | UnsetType = UNSET
