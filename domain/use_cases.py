@@ -63,8 +63,9 @@ from chatkeep.domain.model import (
     check_title,
     uuid7,
 )
-from chatkeep.domain.ports import Clock, Conversations, Events, Log, Users
+from chatkeep.domain.ports import Clock, Conversations, Events, Log, Search, Users
 from chatkeep.domain.request_keys import keyed_conversation_id
+from chatkeep.domain.search_use_cases import SearchUseCases
 from chatkeep.domain.threads import run_aside
 
 _original: Final = attrgetter("original")
@@ -119,6 +120,7 @@ class Chatkeep:
     log: Log
     events: Events
     drafts: DraftUseCases
+    search: Search
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True
@@ -452,6 +454,10 @@ class Chatkeep:
         """
         self._check_page(limit)
         return await self.branches.list(user_id, conversation_id, after=after, limit=limit)
+
+    @property
+    def searches(self) -> SearchUseCases:
+        return SearchUseCases(self.search, self.log, self.limits)
 
     @property
     def branches(self) -> BranchUseCases:

@@ -35,6 +35,7 @@ from chatkeep.entrypoints.http.routes.export import export_routes
 from chatkeep.entrypoints.http.routes.health import health_routes
 from chatkeep.entrypoints.http.routes.messages import message_routes
 from chatkeep.entrypoints.http.routes.root import root_route
+from chatkeep.entrypoints.http.routes.search import search_routes
 from chatkeep.entrypoints.http.routes.users import user_routes
 from chatkeep.entrypoints.http.routing import StrictRouting, check_request
 from chatkeep.entrypoints.logs import Pseudonyms, salt
@@ -74,6 +75,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             branch_routes(chatkeep),
             draft_routes(chatkeep, metrics),
             user_routes(chatkeep),
+            search_routes(chatkeep),
             export_routes(transfer, JsonLines, on_refused=metrics.record_refusal),
         ],
         middleware=middleware,

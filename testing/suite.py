@@ -36,6 +36,7 @@ from chatkeep.testing.contract.recreating import *
 from chatkeep.testing.contract.replacing import *
 from chatkeep.testing.contract.retrying import *
 from chatkeep.testing.contract.revisions import *
+from chatkeep.testing.contract.search import *
 from chatkeep.testing.contract.sweeping import *
 from chatkeep.testing.contract.text import *
 from chatkeep.testing.contract.text_ids import *

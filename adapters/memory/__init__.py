@@ -8,6 +8,7 @@ from chatkeep.adapters.memory.conversations import MemoryConversations
 from chatkeep.adapters.memory.drafts import MemoryDrafts
 from chatkeep.adapters.memory.events import MemoryEvents
 from chatkeep.adapters.memory.log import MemoryLog
+from chatkeep.adapters.memory.search import MemorySearch
 from chatkeep.adapters.memory.store import MemoryStore
 from chatkeep.adapters.memory.sweeps import MemorySweeps, MemorySweepSchedule
 from chatkeep.adapters.memory.users import MemoryUsers
@@ -17,6 +18,7 @@ __all__ = [
     "MemoryDrafts",
     "MemoryEvents",
     "MemoryLog",
+    "MemorySearch",
     "MemoryStore",
     "MemorySweepSchedule",
     "MemorySweeps",

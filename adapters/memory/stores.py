@@ -4,6 +4,7 @@ from chatkeep.adapters.memory.conversations import MemoryConversations
 from chatkeep.adapters.memory.drafts import MemoryDrafts
 from chatkeep.adapters.memory.events import MemoryEvents
 from chatkeep.adapters.memory.log import MemoryLog
+from chatkeep.adapters.memory.search import MemorySearch
 from chatkeep.adapters.memory.store import MemoryStore
 from chatkeep.adapters.memory.sweeps import MemorySweeps, MemorySweepSchedule
 from chatkeep.adapters.memory.users import MemoryUsers
@@ -19,6 +20,7 @@ def memory_stores(store: MemoryStore | None = None) -> Stores:
         log=MemoryLog(store),
         events=MemoryEvents(store),
         drafts=MemoryDrafts(store),
+        search=MemorySearch(store),
         sweeps=MemorySweeps(store),
         sweep_schedule=MemorySweepSchedule(),
     )

@@ -199,6 +199,26 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
             },
         ),
         _table(
+            tables.SearchConversations,
+            constraints={
+                "search_conversations_conversation_id_user_id_fkey": _OF_CONVERSATION,
+                "search_conversations_pkey": "PRIMARY KEY (user_id, conversation_id)",
+            },
+        ),
+        _table(
+            tables.SearchSegments,
+            indexes={
+                "idx_search_segments_last": "USING btree (user_id, last DESC)",
+            },
+            constraints={
+                "search_segments_pkey": "PRIMARY KEY (user_id, conversation_id, first)",
+                "search_segments_user_id_conversation_id_fkey": (
+                    "FOREIGN KEY (user_id, conversation_id) "
+                    "REFERENCES search_conversations(user_id, conversation_id) ON DELETE CASCADE"
+                ),
+            },
+        ),
+        _table(
             tables.ConversationSweeps,
             defaults={"archived": "0", "deleted": "0", "messages": "0", "retained": "0"},
             constraints={"conversation_sweeps_pkey": "PRIMARY KEY (due)"},

@@ -5,6 +5,7 @@ from chatkeep.adapters.piccolo.drafts import PiccoloDrafts
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.events import PiccoloEvents
 from chatkeep.adapters.piccolo.log import PiccoloLog
+from chatkeep.adapters.piccolo.search import PiccoloSearch
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps, PiccoloSweepSchedule
 from chatkeep.adapters.piccolo.users import PiccoloUsers
 from chatkeep.domain.ports import Stores
@@ -17,6 +18,7 @@ def piccolo_stores(engine: Engine) -> Stores:
         log=PiccoloLog(engine),
         events=PiccoloEvents(engine),
         drafts=PiccoloDrafts(engine),
+        search=PiccoloSearch(engine),
         sweeps=PiccoloSweeps(engine),
         sweep_schedule=PiccoloSweepSchedule(engine),
     )

@@ -14,6 +14,7 @@ from piccolo.columns import (
     Array,
     BigInt,
     Boolean,
+    Bytea,
     Integer,
     Text,
     Timestamp,
@@ -238,6 +239,27 @@ class DraftChunkRows(CompositeKey, Table, tablename="draft_chunks", db=DB):
     bytes = Integer(default=None)
 
 
+class SearchConversations(CompositeKey, Table, tablename="search_conversations", db=DB):
+    key_columns = ("user_id", "conversation_id")
+    user_id = Varchar(length=255, default=None)
+    conversation_id = UUID(primary_key=True, default=None)
+    version = BigInt(default=None)
+    revision = BigInt(default=None)
+    rest_before = BigInt(null=True, default=None)
+    title_filter = Bytea(default=None)
+
+
+class SearchSegments(CompositeKey, Table, tablename="search_segments", db=DB):
+    key_columns = ("user_id", "conversation_id", "first")
+    user_id = Varchar(length=255, default=None)
+    conversation_id = UUID(default=None)
+    first = BigInt(primary_key=True, default=None)
+    last = BigInt(default=None)
+    mark = BigInt(default=None)
+    places = Bytea(default=None)
+    filter = Bytea(default=None)
+
+
 class ConversationSweeps(Table, tablename="conversation_sweeps", db=DB):
     due = Timestamptz(primary_key=True, default=None)
     started_at = Timestamptz(default=None)
@@ -271,6 +293,8 @@ TABLES: Final = (
     ConversationKeys,
     DraftRows,
     DraftChunkRows,
+    SearchConversations,
+    SearchSegments,
     ConversationSweeps,
     Adoptions,
 )

@@ -23,6 +23,7 @@ from chatkeep.domain.ports.conversations import Conversations
 from chatkeep.domain.ports.drafts import Drafts
 from chatkeep.domain.ports.events import Events
 from chatkeep.domain.ports.log import Log
+from chatkeep.domain.ports.search import Search
 from chatkeep.domain.ports.sweeps import Sweeps, SweepSchedule
 from chatkeep.domain.ports.users import MAX_NAMED, Users
 
@@ -34,6 +35,7 @@ __all__ = [
     "Drafts",
     "Events",
     "Log",
+    "Search",
     "Stores",
     "SweepSchedule",
     "Sweeps",
@@ -50,5 +52,6 @@ class Stores:
     log: Log
     events: Events
     drafts: Drafts
+    search: Search
     sweeps: Sweeps
     sweep_schedule: SweepSchedule

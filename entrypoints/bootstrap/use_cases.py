@@ -118,6 +118,7 @@ def _chatkeep(
         users=stores.users,
         conversations=notifying_conversations(stores.conversations, hub),
         log=notifying_log(stores.log, hub),
+        search=stores.search,
         events=stores.events,
         drafts=DraftUseCases(
             notifying_drafts(stores.drafts, hub), stores.log, stores.conversations, clock, limits

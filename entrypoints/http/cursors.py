@@ -106,7 +106,7 @@ class MessagesCursor(msgspec.Struct, array_like=True, frozen=True):
             try:
                 until = of_conversation(conversation_id, parse_id(self.until))
             except InvalidValueError:
-                raise _unknown_cursor() from None
+                raise unknown_cursor() from None
         if self.order is Order.ASC:
             return Bounds(after=position, before_message=until)
         return Bounds(before=position, after_message=until)
@@ -145,7 +145,7 @@ def decode_conversations(text: str) -> ConversationsCursor | FilteredCursor:
     )
     for at in (cursor.after.at, cursor.wanted.updated_after, cursor.wanted.updated_before):
         if at is not None and at.utcoffset() != timedelta(0):
-            raise _unknown_cursor()
+            raise unknown_cursor()
     return cursor
 
 
@@ -154,10 +154,15 @@ def decode_messages(text: str) -> MessagesCursor | BranchCursor:
     raw = _decode_base64(text)
     cursor = _decode(raw, BranchCursor) if raw.startswith(b"{") else _decode(raw, MessagesCursor)
     if not 0 <= cursor.position <= LAST_POSITION:
-        raise _unknown_cursor()
+        raise unknown_cursor()
     if isinstance(cursor, BranchCursor) and not EVERY <= cursor.branch <= MAX_NUMBER:
-        raise _unknown_cursor()
+        raise unknown_cursor()
     return cursor
+
+
+def decode(text: str, kind: type[_T]) -> _T:
+    """Return the cursor that `encode` wrote as `text`. Raises `InvalidValueError` if it did not."""
+    return _decode(_decode_base64(text), kind)
 
 
 def encode_branches(after: BranchNumber) -> str:
@@ -166,9 +171,9 @@ def encode_branches(after: BranchNumber) -> str:
 
 def decode_branches(text: str) -> BranchNumber:
     """Return what `encode_branches` wrote. Raises `InvalidValueError` if it did not."""
-    cursor = _decode(_decode_base64(text), _BranchesCursor)
+    cursor = decode(text, _BranchesCursor)
     if not 0 <= cursor.after <= MAX_NUMBER:
-        raise _unknown_cursor()
+        raise unknown_cursor()
     return BranchNumber(cursor.after)
 
 
@@ -201,15 +206,15 @@ def _decode_base64(text: str) -> bytes:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         return b64decode(padded, altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
-        raise _unknown_cursor() from None
+        raise unknown_cursor() from None
 
 
 def _decode(raw: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (ValueError, msgspec.MsgspecError, RecursionError):
-        raise _unknown_cursor() from None
+        raise unknown_cursor() from None
 
 
-def _unknown_cursor() -> InvalidValueError:
+def unknown_cursor() -> InvalidValueError:
     return InvalidValueError("cursor", "is not a cursor of this list; use a page's next_cursor")

@@ -108,7 +108,7 @@ SEND_PAST_THE_ENGINE = {
 
 TABLES = (
     "conversations|messages|conversation_items|conversation_branches|conversation_changes|"
-    "conversation_keys|drafts|draft_chunks|users"
+    "conversation_keys|drafts|draft_chunks|search_conversations|search_segments|users"
 )
 # A table, and its alias if there is one: a word that is no keyword.
 TOUCHED = re.compile(
@@ -460,6 +460,10 @@ NAMES = {
         *PAGES,
     ),
     "migrate": ("exists", "lock_timeout", "ran"),
+    "search": (
+        *("candidates", "candidates_any", "candidates_any_within", "candidates_within", "lanes"),
+        *("read_back", "read_on", "segments", "stale", "titles", "titles_within", "write"),
+    ),
     "sizes": ("sizes",),
     "statistics": ("analyze",),
     "sweeps": ("archive", "claim", "count", "delete", "finish", "to_archive", "to_delete"),

@@ -205,6 +205,11 @@ TABLES: Final = (
     MovedTable("adoptions", _COLUMNS["adoptions"], _ID, ("id",)),
 )
 
+MADE_AGAIN: Final = {
+    table_name(table) for table in (tables.SearchConversations, tables.SearchSegments)
+}
+"""Tables that stay behind: searches make their rows again from what was moved."""
+
 TASKS: Final = MovedTable(
     "tasks",
     ("id", "user_id", "title", "description", "completed", "created_at", "updated_at"),

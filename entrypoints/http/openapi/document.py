@@ -47,6 +47,7 @@ from chatkeep.entrypoints.http.ids import ID_SCHEMA
 from chatkeep.entrypoints.http.message_schemas import Append, Appended, MessagePage, UIMessagePage
 from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
+from chatkeep.entrypoints.http.search_schemas import SearchPageOut
 from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut
 from chatkeep.entrypoints.settings import Settings
 
@@ -77,6 +78,7 @@ _BODIES: Final = (
     PutConversation,
     ReplaceMessages,
     ReplacedOut,
+    SearchPageOut,
     Siblings,
     TruncatedOut,
     UIMessagePage,

@@ -57,6 +57,11 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "Idempotency-Key": {"a UUID": "6f1c0a52-0d0b-4f4e-9d5a-2f6d3f1f8a11"},
     "updated_after": {"this year": "2026-01-01T00:00:00Z"},
     "updated_before": {"before a day in Berlin": "2026-11-27T00:00:00+01:00"},
+    "q": {
+        "words": "order shipped",
+        "a phrase": '"shipped this morning"',
+        "filters": "order role:assistant after:2026-01-01",
+    },
     "metadata": {"one value": {"agent": "support"}, "two": {"agent": "support", "rating": "5"}},
 }
 """Examples of parameters and headers, by name."""

@@ -103,6 +103,7 @@ def configure_openapi(settings: Settings, complete: Completion) -> OpenAPIConfig
             Tag("messages", "What was said in a conversation, in order"),
             Tag("drafts", "Answers that are still being written"),
             Tag("events", "What happens to conversations, as it happens"),
+            Tag("search", "What was said, in all conversations of a user"),
             Tag("users", "Who owns conversations"),
             Tag("health", "For operators"),
         ],

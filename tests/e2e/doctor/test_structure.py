@@ -18,6 +18,7 @@ CONVERSATION_KEYS = {
     for table in (
         *("messages", "conversation_branches", "conversation_items", "conversation_keys"),
         "drafts",
+        "search_conversations",
     )
 }
 BROKEN_WITHOUT = {
@@ -44,6 +45,10 @@ BROKEN_WITHOUT = {
     "drafts_status_check": set[str](),
     "draft_chunks_conversation_id_draft_user_id_fkey": set[str](),
     "draft_chunks_pkey": set[str](),
+    "search_conversations_conversation_id_user_id_fkey": set[str](),
+    "search_conversations_pkey": {"constraints search_segments_user_id_conversation_id_fkey"},
+    "search_segments_pkey": set[str](),
+    "search_segments_user_id_conversation_id_fkey": set[str](),
     "conversation_sweeps_pkey": set[str](),
     "adoptions_pkey": set[str](),
 }

@@ -1,0 +1,154 @@
+"""Search: what is found, in which order, and what a query is compared with."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+from chatkeep.domain.model import (
+    BranchNumber,
+    Conversation,
+    ConversationId,
+    JsonText,
+    Message,
+    MessageId,
+    Position,
+    Role,
+    Status,
+    microseconds,
+)
+
+MAX_SEARCHED_CHARS: Final = 200_000
+"""Only the beginning of a longer message is searched."""
+
+MAX_READ: Final = 4_000
+"""About how many messages a call compares with the query."""
+
+_FILE: Final = re.compile(r'"type":"(?:image_url|input_audio|file)"')
+
+
+class SearchPlace(NamedTuple):
+    """The place of a hit in the order of results, in which the greatest comes first.
+
+    The position of a title is the time of its conversation's last activity, in microseconds.
+    """
+
+    position: Position
+    conversation_id: ConversationId
+    is_title: bool
+
+
+class Searched(NamedTuple):
+    """A message or a title as a query sees it. A title has no `role`."""
+
+    text: str
+    conversation_id: ConversationId
+    title: str
+    status: Status
+    created_at: datetime
+    role: Role | None = None
+    has_tool: bool = False
+    has_file: bool = False
+
+
+class FoundMessage(NamedTuple):
+    """A message that was found. `text` is the part of its text that was searched."""
+
+    id: MessageId
+    position: Position
+    role: Role
+    created_at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that matches, or a conversation whose title does: then `message` is None.
+
+    `branch` is the conversation's current branch, None if it never branched.
+    """
+
+    place: SearchPlace
+    conversation_id: ConversationId
+    title: str | None
+    branch: BranchNumber | None
+    message: FoundMessage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The number of conversations, and of their messages, that are not in the index yet."""
+
+    conversations: int = 0
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFound:
+    """Hits in order. `next` is where to go on; None if there are no more.
+
+    A store that stops after reading many messages returns few or none, and `next`.
+    """
+
+    hits: Sequence[Hit]
+    next: SearchPlace | None
+    left: Left
+
+
+class Wanted(Protocol):
+    """A query, for a store to compare messages and titles with."""
+
+    @property
+    def within(self) -> ConversationId | None:
+        """The only conversation to search, if the query names one."""
+        ...
+
+    @property
+    def clauses(self) -> Sequence[frozenset[str]]:
+        """Sets of keys (`domain.search_index`): what matches has at least one key of each set."""
+        ...
+
+    @property
+    def title_clauses(self) -> Sequence[frozenset[str]]:
+        """The same for titles."""
+        ...
+
+    @property
+    def only_titles(self) -> bool:
+        """True if no message can match."""
+        ...
+
+    def matches(self, searched: Searched) -> bool: ...
+
+
+def place_of_title(conversation: Conversation) -> SearchPlace:
+    return SearchPlace(microseconds(conversation.updated_at), conversation.id, is_title=True)
+
+
+def has_file(parts: JsonText | None) -> bool:
+    """Return whether content parts have an image, a sound or a file."""
+    return parts is not None and _FILE.search(parts) is not None
+
+
+def searched_message(message: Message, conversation: Conversation) -> Searched:
+    return Searched(
+        text=(message.content or "")[:MAX_SEARCHED_CHARS],
+        conversation_id=conversation.id,
+        title=conversation.title or "",
+        status=conversation.status,
+        created_at=message.created_at,
+        role=message.role,
+        has_tool=message.tool_calls is not None or message.role is Role.TOOL,
+        has_file=has_file(message.parts),
+    )
+
+
+def searched_title(conversation: Conversation) -> Searched:
+    return Searched(
+        text=conversation.title or "",
+        conversation_id=conversation.id,
+        title=conversation.title or "",
+        status=conversation.status,
+        created_at=conversation.updated_at,
+    )
