@@ -61,7 +61,7 @@ _EMOJI: Final = re.compile(f"[{EMOJI}{SKIN_TONES}{REGIONAL}]")
 _EMOJI_JOINER: Final = re.compile(f"\u200d(?=[{EMOJI}])")
 # Assigned after Unicode 14, and neither letters nor marks.
 _NEW_SIGNS: Final = re.compile(
-    "[\u2427-\u2429\u2ffc-\u2fff\u31e4\u31e5\u31ef\U00010ec5-\U00010ec7\U00011b00-\U00011b0f"
+    "[\u1b4e\u1b4f\u1b7f\u2427-\u2429\u2ffc-\u2fff\u31e4\u31e5\u31ef\U00010ec5-\U00010ec7\U00011b00-\U00011b0f"
     "\U00011f43-\U00011f4f\U0001cc00-\U0001cebf\U0001d2c0-\U0001d2df\U0001fb00-\U0001fbef]"
 )
 
