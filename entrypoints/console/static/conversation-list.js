@@ -3,6 +3,7 @@
 import { h, icon, iconButton, time } from "./dom.js";
 import { emptyService } from "./empty-service.js";
 import { link } from "./session.js";
+import { SearchResults } from "./search-results.js";
 import { text } from "./strings.js";
 
 const PAGE = 50;
@@ -22,15 +23,20 @@ export class ConversationList extends HTMLElement {
     this.edge = h("p", { class: "note edge", role: "status" });
     const choice = h("select", { id: "status", onchange: () => this.filter(choice.value) },
       ["active", "archived", ""].map((status) => h("option", { value: status }, text.list[status || "all"])));
+    this.results = new SearchResults(this.api);
+    this.results.hidden = true;
+    this.field = h("input", { type: "search", "aria-label": text.search.label, placeholder: text.search.hint, autocomplete: "off", oninput: () => this.search() });
     this.append(
       h("div", { class: "tools" },
         h("h2", {}, text.list.title),
         h("label", { for: "status", class: "hidden" }, text.list.status),
         choice,
         iconButton("refresh", text.list.refresh, () => this.refresh()),
+        this.field,
       ),
       this.items,
       this.edge,
+      this.results,
     );
     this.watcher = new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && this.loadMore(), { root: this, rootMargin: "600px" });
     this.refresh();
@@ -39,6 +45,13 @@ export class ConversationList extends HTMLElement {
   disconnectedCallback() {
     this.aborter?.abort();
     this.watcher?.disconnect();
+  }
+
+  search() {
+    const query = this.field.value.trim();
+    for (const each of [this.items, this.edge]) each.hidden = Boolean(query);
+    this.results.hidden = !query;
+    this.results.search(query);
   }
 
   filter(status) {

@@ -4,11 +4,13 @@ import { Api } from "./api.js";
 import { ConversationList } from "./conversation-list.js";
 import { ConversationView } from "./conversation-view.js";
 import { announce, h } from "./dom.js";
+import { SearchResults } from "./search-results.js";
 import { forget, load, route, save, takeFragment, userOf } from "./session.js";
 import { signInForm } from "./sign-in.js";
 import { text } from "./strings.js";
 
 customElements.define("conversation-list", ConversationList);
+customElements.define("search-results", SearchResults);
 customElements.define("conversation-view", ConversationView);
 
 class Console extends HTMLElement {
@@ -20,7 +22,17 @@ class Console extends HTMLElement {
         this.start();
       } else this.follow();
     });
+    addEventListener("keydown", (event) => this.shortcut(event));
     this.start();
+  }
+
+  // A slash leads to the search, as on many pages.
+  shortcut(event) {
+    const isTyping = event.target.closest("input, textarea, select, dialog");
+    if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey || !this.list) return;
+    event.preventDefault();
+    if (!this.list.offsetParent) location.hash = "#/"; // on a phone, the list is behind it
+    this.list.field.focus();
   }
 
   start() {

@@ -47,6 +47,15 @@ export const text = {
     refresh: "Refresh",
   },
 
+  search: {
+    label: "Search",
+    hint: "Search what was said",
+    searching: "Searching",
+    indexing: (count) => `Also searching ${plural(count, "older message", "older messages")}`,
+    nothing: "Nothing was found.",
+    inTitle: "in the title",
+  },
+
   empty: {
     title: "Nothing is kept yet",
     lead: "Your chatbot stores a conversation with one call. This one works as it is:",
