@@ -62,8 +62,13 @@ class Filter:
 
     @property
     def is_plain(self) -> bool:
-        """Return whether the filter has a status at most."""
-        return not self.metadata and self.updated_after is None and self.updated_before is None
+        """Return whether a store reads what matches, and nothing else.
+
+        It has no index of active conversations: it would cost every append. So a list of them
+        passes over archived ones, and needs a bound.
+        """
+        has_times = self.updated_after is not None or self.updated_before is not None
+        return not self.metadata and not has_times and self.status is not Status.ACTIVE
 
     @property
     def times(self) -> "Filter":

@@ -6,6 +6,7 @@ it.
 """
 
 import json
+from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any, Final
 from uuid import UUID
@@ -46,15 +47,13 @@ _MATCHES_METADATA: Final = """coalesce((
     ), true)"""
 
 
-def _find(status: Status | None) -> Statement:
+def _find(name: str, status: Status | None, matches: str = _MATCHES_METADATA) -> Statement:
     """Return the statement for a status. The index of the archived ones has only those."""
     where = "user_id = :user_id"
-    matches = _MATCHES_METADATA
     if status is Status.ARCHIVED:
         where += " AND status = 'archived'"
     elif status is not None:
         matches = f"status = '{status}' AND {matches}"
-    name = "conversations.find" if status is None else f"conversations.find.{status}"
     return Statement(
         name,
         f"""
@@ -75,7 +74,12 @@ ORDER BY updated_at DESC, id DESC""",
     )
 
 
-FIND: Final = {status: _find(status) for status in (None, *Status)}
+FIND: Final[Mapping[Status | None, Statement]] = {
+    None: _find("conversations.find", None),
+    **{status: _find(f"conversations.find.{status}", status) for status in Status},
+}
+# The list of a page that shows conversations: it looks at no metadata.
+FIND_ACTIVE: Final = _find("conversations.find_active", Status.ACTIVE, "true")
 
 
 _MATCHES: Final = f"(:status::text IS NULL OR status = :status) AND {_MATCHES_METADATA}"
@@ -143,9 +147,13 @@ async def find(  # noqa: PLR0913 - each is one independent part of the question
         "max_read": max_read,
         "updated_after": wanted.updated_after,
         **_start(wanted, after),
-        **_metadata_values(wanted),
     }
-    rows, fitting = await _fetch(engine, FIND[wanted.status], values, limit, max_bytes)
+    statement = FIND[wanted.status]
+    if wanted.status is Status.ACTIVE and not wanted.metadata:
+        statement = FIND_ACTIVE
+    else:
+        values |= _metadata_values(wanted)
+    rows, fitting = await _fetch(engine, statement, values, limit, max_bytes)
     last = None
     if len(fitting) < sum(map(_is_match, rows)):
         last = fitting[-1] if fitting else None

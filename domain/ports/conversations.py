@@ -39,7 +39,8 @@ class Conversations(Protocol):
     ) -> Page[Conversation]:
         """Return at most `limit` conversations, by latest activity and id, both descending.
 
-        `status` and `after`, if given, restrict the list to that status and to later elements.
+        `status` and `after`, if given, restrict the list to that status and to later elements. It
+        reads past all conversations of another status; `find` has a bound.
         """
         ...
 

@@ -1,11 +1,16 @@
 """The list of conversations with filters: what it finds, and how its pages go on."""
 
 import json
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from chatkeep.domain import use_cases
+from chatkeep.domain.model import Status
+from chatkeep.entrypoints.http import cursors
+from chatkeep.entrypoints.http.cursors import ConversationsCursor
 from tests.api.builders import CONVERSATIONS, an_id, at, reason, refused, says, started
 from tests.support.application import Caller
 from tests.support.json_schema import JsonObject
@@ -224,3 +229,23 @@ async def test_the_largest_filters_fit_into_a_cursor(alice: Caller) -> None:
     query = {f"metadata[{key}]": value for key, value in metadata.items()}
 
     assert await found(alice, limit=1, **query) == [["full"], ["full"]]
+
+
+async def test_a_list_of_active_ones_reads_archived_ones_up_to_a_bound(
+    alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(use_cases, "MAX_READ", 3)
+    await started(alice, title="first")
+    for _ in range(7):
+        archived = await started(alice)
+        await alice.patch(at(archived), json={"status": "archived"})
+
+    assert await found(alice, status="active") == [[], [], ["first"]]
+
+
+async def test_a_cursor_of_earlier_versions_goes_on_with_the_active_ones(alice: Caller) -> None:
+    one, two = await started(alice), await started(alice)
+    at_two = datetime.fromisoformat(two["updated_at"])
+    cursor = cursors.encode(ConversationsCursor(Status.ACTIVE, at_two, UUID(two["id"])))
+    page = (await alice.get(CONVERSATIONS, params={"cursor": cursor, "status": "active"})).json()
+    assert [each["id"] for each in page["items"]] == [one["id"]]

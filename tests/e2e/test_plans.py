@@ -6,6 +6,7 @@ chooses as it would there. Plans are generic ones, as those of statements that r
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -167,6 +168,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "find by creation": (finding.FIND_BY_CREATION, {OF_USER, CONVERSATION}),
     "count conversations": (finding.COUNT, {OF_USER}),
     "find active": (finding.FIND[Status.ACTIVE], {OF_USER}),
+    "find active without metadata": (finding.FIND_ACTIVE, {OF_USER}),
     "find archived": (finding.FIND[Status.ARCHIVED], {ARCHIVED}),
     "usage": (users.USAGE, {OF_USER}),
     "erase conversations": (users.ERASE_CONVERSATIONS, {OF_USER, CHANGES_OF_USER}),
@@ -213,6 +215,7 @@ async def test_the_statement_uses_its_index(connection: asyncpg.Connection, name
         "list archived",
         "find",
         "find active",
+        "find active without metadata",
         "find archived",
         "count conversations",
         "history asc",
@@ -252,6 +255,42 @@ async def test_a_filter_that_matches_nothing_reads_no_more_rows_than_its_bound(
         # Older versions of Postgres read a row ahead to number those before it.
         assert scan["Actual Rows"] in ({8} if status is Status.ARCHIVED else {most, most + 1})
         assert not scan.get("Rows Removed by Filter")
+
+
+async def test_active_conversations_behind_many_archived_ones_are_found_within_the_bound(
+    connection: asyncpg.Connection,
+) -> None:
+    most = 30
+    values = {"user_id": "hoarder", "max_read": most, "limit": 21, "share": 10**6}
+    start = {"after": None, "after_id": UUID(int=0), "updated_after": None}
+    statement = finding.FIND_ACTIVE
+    async with rolled_back(connection):
+        await connection.execute("""
+            INSERT INTO users VALUES ('hoarder');
+            INSERT INTO conversations (id, user_id, status, updated_at)
+            SELECT gen_random_uuid(), 'hoarder', CASE WHEN n > 3 THEN 'archived' ELSE 'active' END,
+                   timestamptz '2026-01-01' + n * interval '1 second'
+            FROM generate_series(1, 500) n""")
+        text = await connection.fetchval(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", *statement.bind(values | start)
+        )
+        rows = await connection.fetch(statement.sql, *statement.bind(values | start))
+
+    [scan] = [node for node in nodes(json.loads(text)[0]["Plan"]) if "Index Name" in node]
+    assert scan["Actual Rows"] in {most, most + 1}
+    assert not scan.get("Rows Removed by Filter")
+    [last] = rows  # none matches so far: it says where to go on
+    assert (last["matches"], last["number"]) == (False, most)
+
+
+@asynccontextmanager
+async def rolled_back(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    finally:
+        await transaction.rollback()
 
 
 async def test_a_list_by_creation_reads_no_more_rows_than_its_bound(

@@ -427,7 +427,8 @@ NAMES = {
     "conversations": (
         *("change", "delete", "get", "get_or_create", "list", "list.active", "list.archived"),
         *("list_after", "list_after.active", "list_after.archived"),
-        *("find", "find.active", "find.archived", "find_by_creation", "count"),
+        *("find", "find.active", "find.archived", "find_active"),
+        *("find_by_creation", "count"),
     ),
     "drafts": (
         *("chunks", "end_empty", "forget", "get", "latest", "overdue", "start", "take_over"),

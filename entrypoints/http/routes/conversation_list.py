@@ -68,11 +68,11 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
     ) -> ConversationPage:
         """List with the latest activity first. Message counts are included, messages are not.
 
-        Filters combine: all of them must match. With filters by metadata or time, one request
-        reads at most 2,000 conversations. A page may then have few items or none: go on until
-        `next_cursor` is null. With `sort=created` the list must have at most 10,000 conversations
-        between `updated_after` and `updated_before`; 422 otherwise. `count` counts those of all
-        pages among at most 10,000 between these times.
+        Filters combine: all of them must match. With filters by metadata or time, or by `active`,
+        one request reads at most 2,000 conversations. A page may then have few items or none: go on
+        until `next_cursor` is null. With `sort=created` the list must have at most 10,000
+        conversations between `updated_after` and `updated_before`; 422 otherwise. `count` counts
+        those of all pages among at most 10,000 between these times.
         """
         wanted = Filter(
             status=status,
