@@ -7,8 +7,21 @@ from datetime import timedelta
 from typing import Final
 
 from chatkeep.domain.branch_use_cases import BranchUseCases
+from chatkeep.domain.draft_errors import DraftNotFoundError
+from chatkeep.domain.draft_use_cases import DraftUseCases
+from chatkeep.domain.drafts import Draft, DraftStatus
 from chatkeep.domain.errors import ChangesForgottenError, ConversationNotFoundError
-from chatkeep.domain.events import FROM_START, Event, EventKind, EventPage, Mark
+from chatkeep.domain.events import (
+    ENDED,
+    FROM_START,
+    UNREAD,
+    DraftDelta,
+    Event,
+    EventKind,
+    EventPage,
+    Mark,
+    PendingDraft,
+)
 from chatkeep.domain.hub import Hub, Watch
 from chatkeep.domain.model import ConversationId, UserId, microseconds
 from chatkeep.domain.ports import Clock, Events
@@ -24,6 +37,7 @@ class EventUseCases:
 
     events: Events
     branches: BranchUseCases
+    drafts: DraftUseCases
     hub: Hub
     clock: Clock
     kept: timedelta
@@ -50,7 +64,10 @@ class EventUseCases:
                 user_id, conversation_id, after, limit=PAGE_EVENTS, max_bytes=PAGE_BYTES
             )
             self._check_kept(after, page.mark)
-            return self._stamp(await self._with_parents(user_id, conversation_id, page))
+            page = await self._with_parents(user_id, conversation_id, page)
+            if not page.more and page.pending is not None:
+                page = await self._with_draft(user_id, conversation_id, page, page.pending)
+            return self._stamp(page)
         except ConversationNotFoundError:
             if after.began == FROM_START.began:
                 raise
@@ -66,6 +83,46 @@ class EventUseCases:
             yield watch
         finally:
             self.hub.remove(watch)
+
+    async def _with_draft(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        page: EventPage,
+        pending: PendingDraft,
+    ) -> EventPage:
+        """Return the page with what is new about a draft.
+
+        If its producer has been gone for too long, the draft is interrupted.
+        """
+        first, chunk = page.mark.unread_draft
+        is_new = pending.number > first or chunk == UNREAD
+        reader = _DraftReader(conversation_id, page, pending)
+        try:
+            draft = None
+            if is_new or not pending.is_active or pending.next - 1 == chunk:
+                draft = await self.drafts.get(user_id, conversation_id, pending.id)
+            if is_new:
+                chunk = 0
+                reader.add(EventKind.DRAFT_STARTED, chunk, draft=draft)
+            last = (pending.next if draft is None else draft.next) - 1
+            if last > chunk:
+                chunks = await self.drafts.drafts.chunks(
+                    user_id, conversation_id, pending.number, after=chunk, max_bytes=PAGE_BYTES
+                )
+                if not chunks:  # they were forgotten meanwhile
+                    return reader.page(ENDED, more=True)
+                chunk = chunks[-1].seq
+                delta = DraftDelta(pending.id, pending.format, chunks)
+                reader.add(EventKind.DRAFT_DELTA, chunk, delta=delta)
+        except DraftNotFoundError:
+            return reader.page(ENDED, more=True)
+        if last > chunk or draft is None or draft.is_active:
+            return reader.page(chunk, more=last > chunk)
+        is_finished = draft.status is DraftStatus.FINISHED
+        kind = EventKind.DRAFT_FINISHED if is_finished else EventKind.DRAFT_INTERRUPTED
+        reader.add(kind, ENDED, draft=draft)
+        return reader.page(ENDED, more=True)  # another one may have started
 
     def _now(self) -> int:
         return microseconds(self.clock.now()) // 1_000_000
@@ -102,6 +159,35 @@ class EventUseCases:
             else:
                 events.append(event)
         return replace(page, events=events)
+
+
+class _DraftReader:
+    """Adds the events of a draft to a page."""
+
+    def __init__(
+        self, conversation_id: ConversationId, page: EventPage, pending: PendingDraft
+    ) -> None:
+        self._conversation_id = conversation_id
+        self._page = page
+        self._events = [*page.events]
+        self._mark = page.mark._replace(draft=pending.number)
+
+    def add(
+        self,
+        kind: EventKind,
+        chunk: int,
+        *,
+        draft: Draft | None = None,
+        delta: DraftDelta | None = None,
+    ) -> None:
+        """Add an event, behind which a reader has read the draft up to a chunk."""
+        mark = self._mark._replace(chunk=chunk)
+        self._events.append(Event(kind, self._conversation_id, mark, draft=draft, delta=delta))
+
+    def page(self, chunk: int, *, more: bool) -> EventPage:
+        """Return the page for a reader who has read the draft up to a chunk."""
+        mark = self._mark._replace(chunk=chunk)
+        return replace(self._page, events=self._events, mark=mark, more=more)
 
 
 def _in_words(duration: timedelta) -> str:

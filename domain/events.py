@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from chatkeep.domain.drafts import Chunk, Draft, DraftId
 from chatkeep.domain.log import BEFORE_FIRST
 from chatkeep.domain.model import (
     BranchNumber,
@@ -29,12 +30,23 @@ ALL_CHANGES: Final = 2**31 - 1
 """The `number` of a mark behind all changes of its revision."""
 
 
+ENDED: Final = -1
+"""The chunk of a mark behind the end of a draft."""
+
+UNREAD: Final = -1
+"""The chunk before the start of a draft."""
+
+
 class EventKind(StrEnum):
     MESSAGE_CREATED = "message.created"
     MESSAGE_UPDATED = "message.updated"
     MESSAGE_DELETED = "message.deleted"
     CONVERSATION_UPDATED = "conversation.updated"
     CONVERSATION_DELETED = "conversation.deleted"
+    DRAFT_STARTED = "draft.started"
+    DRAFT_DELTA = "draft.delta"
+    DRAFT_FINISHED = "draft.finished"
+    DRAFT_INTERRUPTED = "draft.interrupted"
 
 
 class Mark(NamedTuple):
@@ -43,6 +55,9 @@ class Mark(NamedTuple):
     They have the messages up to `position`, and the changes up to the change `number` of
     `revision`. `began` is when the conversation was created, in microseconds: it tells it from a
     later one with the same id. 0 is any. `at` is when they read it, in seconds since 1970, or 0.
+
+    Of drafts, they know those up to the number `draft`, the latter one up to its chunk `chunk`,
+    which is `ENDED` if they know that it has ended.
     """
 
     began: int
@@ -50,17 +65,48 @@ class Mark(NamedTuple):
     revision: int
     number: int
     at: int = 0
+    draft: Position = BEFORE_FIRST
+    chunk: int = ENDED
+
+    @property
+    def unread_draft(self) -> tuple[Position, int]:
+        """The number from which on drafts have something new, and its last chunk that was read.
+
+        The chunk is `UNREAD` if not even its start is known.
+        """
+        if self.chunk == ENDED:
+            return Position(self.draft + 1), UNREAD
+        return self.draft, self.chunk
 
 
 FROM_START: Final = Mark(0, BEFORE_FIRST, 0, 0)
 """Where nothing has been read yet."""
 
 
+class PendingDraft(NamedTuple):
+    """The first draft of which a reader does not know everything yet."""
+
+    id: DraftId
+    number: Position
+    next: int
+    format: str
+    is_active: bool
+
+
+class DraftDelta(NamedTuple):
+    """How a draft goes on: its next chunks, of that format."""
+
+    id: DraftId
+    format: str
+    chunks: Sequence[Chunk]
+
+
 class Event(NamedTuple):
     """One event. `mark` is that of a reader who has read it.
 
-    New and changed messages and conversations are as they are now. The branch and the parent are
-    those of a new message (`branch_use_cases.BranchMessage`); a deleted message has only its id.
+    New and changed messages, conversations and drafts are as they are now. The branch and the
+    parent are those of a new message (`branch_use_cases.BranchMessage`); a deleted message has only
+    its id.
     """
 
     kind: EventKind
@@ -71,6 +117,8 @@ class Event(NamedTuple):
     parent_id: MessageId | None = None
     branch: BranchNumber | None = None
     conversation: Conversation | None = None
+    draft: Draft | None = None
+    delta: DraftDelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +135,20 @@ class EventPage:
     more: bool
     is_branched: bool = False
     is_over: bool = False
+    pending: PendingDraft | None = None
 
 
 class Followed(NamedTuple):
-    """A conversation that somebody follows, and its revision when they read it last."""
+    """A conversation that somebody follows: its revision when they read it last, and its drafts.
+
+    `draft` and `chunk` are `Mark.unread_draft`.
+    """
 
     user_id: UserId
     conversation_id: ConversationId
     revision: int
+    draft: Position
+    chunk: int
 
 
 class Fitting(NamedTuple):

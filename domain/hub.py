@@ -7,37 +7,38 @@ no events.
 import asyncio
 from collections.abc import Iterator
 
-from chatkeep.domain.events import Followed
+from chatkeep.domain.events import FROM_START, Followed, Mark
 from chatkeep.domain.model import ConversationId, UserId
 
 
 class Watch:
-    """One reader who waits for events of a conversation. `revision` is the last one they read.
+    """One reader who waits for events of a conversation. `mark` is how far they have read.
 
     `active_at` is the time of the last event, or of the beginning, by the event loop's clock.
     """
 
-    __slots__ = ("_loop", "_news", "active_at", "conversation_id", "revision", "user_id")
+    __slots__ = ("_loop", "_news", "active_at", "conversation_id", "mark", "user_id")
 
     def __init__(self, user_id: UserId, conversation_id: ConversationId) -> None:
         self.user_id = user_id
         self.conversation_id = conversation_id
-        self.revision = 0
+        self.mark = FROM_START
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self.active_at = self._loop.time()
 
     @property
     def followed(self) -> Followed:
-        return Followed(self.user_id, self.conversation_id, self.revision)
+        mark = self.mark
+        return Followed(self.user_id, self.conversation_id, mark.revision, *mark.unread_draft)
 
     def wake(self) -> None:
         """Let the reader look for events now."""
         self._news.set()
 
-    def has_read(self, revision: int, *, events: bool) -> None:
-        """Note that the reader has read everything up to a revision, and whether that was news."""
-        self.revision = revision
+    def has_read(self, mark: Mark, *, events: bool) -> None:
+        """Note how far the reader has read, and whether that was news."""
+        self.mark = mark
         if events:
             self.active_at = self._loop.time()
 

@@ -465,7 +465,9 @@ class Chatkeep:
 
     @property
     def live(self) -> EventUseCases:
-        return EventUseCases(self.events, self.branches, self.hub, self.clock, self.changes_kept)
+        return EventUseCases(
+            self.events, self.branches, self.drafts, self.hub, self.clock, self.changes_kept
+        )
 
     async def get_message(
         self,

@@ -15,11 +15,13 @@ from chatkeep.domain.branches import MAIN
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.events import (
     ALL_CHANGES,
+    FROM_START,
     Event,
     EventKind,
     EventPage,
     Followed,
     Mark,
+    PendingDraft,
     count_events,
 )
 from chatkeep.domain.log import messages_in
@@ -33,7 +35,10 @@ class MemoryEvents:
 
     async def latest(self, user_id: UserId, conversation_id: ConversationId) -> Mark:
         kept = self.store.conversation(user_id, conversation_id)
-        return _latest(kept, Position(kept.last_position))
+        mark = _latest(kept, Position(kept.last_position))
+        active = _pending(kept, FROM_START)
+        draft = mark.position if active is None else Position(active.number - 1)
+        return mark._replace(draft=draft)
 
     async def read(
         self,
@@ -56,6 +61,9 @@ class MemoryEvents:
         mark = after._replace(began=began)
         if after.began == 0:
             mark = mark._replace(revision=kept.conversation.revision, number=ALL_CHANGES)
+            active = _pending(kept, FROM_START)
+            earlier = kept.last_position if active is None else active.number - 1
+            mark = mark._replace(draft=Position(earlier))
         before = messages_in(kept.entries[:at])
         parent = before[-1].id if before else None
         is_branched = kept.branches is not None
@@ -78,10 +86,11 @@ class MemoryEvents:
             events.append(event._replace(mark=mark))
         more = fitting.new < len(new) or fitting.changed < len(changes)
         if not more:
-            mark = _latest(kept, mark.position)
+            mark = mark._replace(revision=kept.conversation.revision, number=ALL_CHANGES)
         if events:
             events[-1] = events[-1]._replace(mark=mark)
-        return EventPage(events, mark, more, is_branched=is_branched)
+        pending = _pending(kept, after)
+        return EventPage(events, mark, more, is_branched=is_branched, pending=pending)
 
     def _changes(
         self, user_id: UserId, conversation_id: ConversationId, after: Mark
@@ -117,11 +126,27 @@ class MemoryEvents:
         return forgotten
 
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
-        return [each for each in followed if self._revision(each) != each.revision]
+        return [each for each in followed if self._has_moved(each)]
 
-    def _revision(self, followed: Followed) -> int | None:
+    def _has_moved(self, followed: Followed) -> bool:
         kept = self.store.user(followed.user_id).conversations.get(followed.conversation_id)
-        return None if kept is None else kept.conversation.revision
+        if kept is None or kept.conversation.revision != followed.revision:
+            return True
+        drafts = [number for number in sorted(kept.drafts) if number >= followed.draft]
+        if not drafts:
+            return False
+        draft = kept.drafts[drafts[0]].draft
+        is_new = draft.number > followed.draft or draft.next > followed.chunk + 1
+        return is_new or not draft.is_active
+
+
+def _pending(kept: KeptConversation, after: Mark) -> PendingDraft | None:
+    first, _ = after.unread_draft
+    for number in sorted(kept.drafts):
+        draft = kept.drafts[number].draft
+        if number >= first and (draft.is_active or after.began != 0):
+            return PendingDraft(draft.id, number, draft.next, draft.format, draft.is_active)
+    return None
 
 
 def _latest(kept: KeptConversation, position: Position) -> Mark:

@@ -9,18 +9,28 @@ from chatkeep.adapters.piccolo.statement import Statement
 _C: Final = "c.id = :conversation_id AND c.user_id = :user_id"
 _M: Final = "m.conversation_id = :conversation_id AND m.user_id = :user_id"
 _SHARE: Final = ":share::bigint"
+_D: Final = "d.conversation_id = :conversation_id AND d.user_id = :user_id"
 _STATE: Final = "c.created_at AS began, c.revision, c.last_position, c.branch"
 
-LATEST: Final = Statement("events.latest", f"SELECT {_STATE} FROM conversations c WHERE {_C}")
+LATEST: Final = Statement(
+    "events.latest",
+    f"""
+SELECT {_STATE}, (SELECT d.number FROM drafts d WHERE {_D} AND d.status = 'active') AS active
+FROM conversations c WHERE {_C}""",
+)
 
 _FOUND: Final = "found.changed, found.number, found.kind, found.gone_id, found.gone_text_id"
+
+_PENDING: Final = """pending.number AS draft, pending.id AS draft_id,
+       pending.text_id AS draft_text_id, pending.next_chunk,
+       pending.format AS draft_format, pending.status AS draft_status"""
 
 # New messages in order, then what was changed. A change comes with the message as it is now, if it
 # is there. Without branches, the parent of the first new message is the message before it.
 READ: Final = Statement(
     "events.read",
     f"""
-SELECT {_STATE}, before.id AS parent_id, before.text_id AS parent_text_id,
+SELECT {_STATE}, {_PENDING}, before.id AS parent_id, before.text_id AS parent_text_id,
        {_FOUND}, {within(_SHARE, selected_columns("found"), MESSAGE_TEXTS)}
 FROM conversations c
 LEFT JOIN LATERAL (
@@ -45,6 +55,11 @@ LEFT JOIN LATERAL (
   SELECT m.id, m.text_id FROM messages m
   WHERE {_M} AND m.position <= :after ORDER BY m.position DESC LIMIT 1
 ) AS before ON found.changed IS NULL AND found.id IS NOT NULL AND c.branch IS NULL
+LEFT JOIN LATERAL (
+  SELECT d.number, d.id, d.text_id, d.next_chunk, d.format, d.status FROM drafts d
+  WHERE {_D} AND d.number >= :draft AND (d.status = 'active' OR NOT :is_start::boolean)
+  ORDER BY d.number LIMIT 1
+) AS pending ON true
 WHERE {_C}
 ORDER BY found.changed NULLS FIRST, found.number, found.position""",
 )
@@ -65,9 +80,17 @@ MOVED: Final = Statement(
     "events.moved",
     """
 SELECT followed.n
-FROM unnest(:user_ids::text[], :ids::text[]::uuid[], :revisions::text[]::bigint[])
-  WITH ORDINALITY AS followed (user_id, id, revision, n)
+FROM unnest(:user_ids::text[], :ids::text[]::uuid[], :revisions::text[]::bigint[],
+            :drafts::text[]::bigint[], :chunks::text[]::bigint[])
+  WITH ORDINALITY AS followed (user_id, id, revision, draft, chunk, n)
 LEFT JOIN conversations c ON c.id = followed.id AND c.user_id = followed.user_id
-WHERE c.revision IS DISTINCT FROM followed.revision""",
+LEFT JOIN LATERAL (
+  SELECT d.number, d.next_chunk, d.status FROM drafts d
+  WHERE d.conversation_id = followed.id AND d.user_id = followed.user_id
+    AND d.number >= followed.draft
+  ORDER BY d.number LIMIT 1
+) AS d ON true
+WHERE c.revision IS DISTINCT FROM followed.revision
+  OR d.number > followed.draft OR d.next_chunk > followed.chunk + 1 OR d.status <> 'active'""",
 )
 """Of the conversations that are given, each with its user."""

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from chatkeep.adapters.piccolo.event_statements import FORGET, LATEST, MOVED, READ
 from chatkeep.adapters.piccolo.log_reader import LogReader
-from chatkeep.adapters.piccolo.rows import Row, to_message
+from chatkeep.adapters.piccolo.rows import Row, from_text, to_message
 from chatkeep.domain.branches import MAIN
+from chatkeep.domain.drafts import DraftId, DraftStatus
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.events import (
     ALL_CHANGES,
@@ -18,6 +19,7 @@ from chatkeep.domain.events import (
     EventPage,
     Followed,
     Mark,
+    PendingDraft,
     count_events,
 )
 from chatkeep.domain.ids import key_text, with_text
@@ -38,7 +40,10 @@ class PiccoloEvents(LogReader):
         rows = await self._engine.fetch(LATEST, user_id=user_id, conversation_id=conversation_id)
         if not rows:
             raise ConversationNotFoundError(conversation_id)
-        return _latest(rows[0], rows[0]["last_position"])
+        [row] = rows
+        last = row["last_position"]
+        draft = last if row["active"] is None else row["active"] - 1
+        return _latest(row, last)._replace(draft=Position(draft))
 
     async def read(
         self,
@@ -58,6 +63,8 @@ class PiccoloEvents(LogReader):
             # A reader who starts gets the messages as they are now.
             revision=LAST_POSITION if after.began == 0 else after.revision,
             number=after.number,
+            draft=after.unread_draft[0],
+            is_start=after.began == 0,
             limit=limit + 1,
             share=share,
         )
@@ -70,6 +77,9 @@ class PiccoloEvents(LogReader):
         mark = after._replace(began=microseconds(state["began"]))
         if after.began == 0:
             mark = mark._replace(revision=state["revision"], number=ALL_CHANGES)
+            # Those that have ended are in the log.
+            earlier = state["last_position"] if state["draft"] is None else state["draft"] - 1
+            mark = mark._replace(draft=Position(earlier))
         new_ones = await self._whole(
             user_id, conversation_id, new[: fitting.new], share, View.MESSAGES
         )
@@ -92,10 +102,16 @@ class PiccoloEvents(LogReader):
             mark = mark._replace(revision=page[-1]["changed"], number=page[-1]["number"])
         more = fitting.new < len(new) or fitting.changed < len(changed)
         if not more:
-            mark = _latest(state, mark.position)
+            mark = mark._replace(revision=state["revision"], number=ALL_CHANGES)
         if events:
             events[-1] = events[-1]._replace(mark=mark)
-        return EventPage(events, mark, more, is_branched=state["branch"] is not None)
+        return EventPage(
+            events,
+            mark,
+            more,
+            is_branched=state["branch"] is not None,
+            pending=_pending(state),
+        )
 
     async def forget(self, before: datetime, *, limit: int) -> int:
         return len(await self._engine.fetch(FORGET, before=before, limit=limit))
@@ -106,6 +122,8 @@ class PiccoloEvents(LogReader):
             user_ids=[each.user_id for each in followed],
             ids=[key_text(each.conversation_id) for each in followed],
             revisions=[str(each.revision) for each in followed],
+            drafts=[str(each.draft) for each in followed],
+            chunks=[str(each.chunk) for each in followed],
         )
         return [followed[row["n"] - 1] for row in rows]
 
@@ -113,6 +131,18 @@ class PiccoloEvents(LogReader):
 def _latest(row: Row, position: Position) -> Mark:
     """Return the mark of a reader who has read everything, with the last message they read."""
     return Mark(microseconds(row["began"]), position, row["revision"], ALL_CHANGES)
+
+
+def _pending(row: Row) -> PendingDraft | None:
+    if row["draft"] is None:
+        return None
+    return PendingDraft(
+        DraftId(with_text(row["draft_id"], row["draft_text_id"])),
+        row["draft"],
+        row["next_chunk"],
+        from_text(row["draft_format"]),
+        row["draft_status"] == DraftStatus.ACTIVE,
+    )
 
 
 def _sizes(rows: Sequence[Row]) -> list[int]:

@@ -18,6 +18,9 @@ class Events(Protocol):
 
     All are as they are now: a message that was changed and deleted since is only deleted, and one
     that was deleted and stored again is only new. `FROM_START` gives no changes.
+
+    A page also names the first draft with something new; its chunks are read from `Drafts`. After
+    `FROM_START` and for `latest`, that is only an active one.
     """
 
     async def latest(self, user_id: UserId, conversation_id: ConversationId) -> Mark:
@@ -51,5 +54,5 @@ class Events(Protocol):
         ...
 
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
-        """Return those whose conversation has another revision now, or is gone."""
+        """Return those whose conversation has another revision or a new chunk, or is gone."""
         ...

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.events import ALL_CHANGES, FROM_START, Mark
+from chatkeep.domain.events import ALL_CHANGES, ENDED, FROM_START, Mark
 from chatkeep.domain.model import LAST_POSITION, Position
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.body import JsonRequest
@@ -24,8 +24,16 @@ PARAMETER: Final[dict[str, Any]] = {
 """The header, for OpenAPI."""
 
 _STARTS: Final = frozenset({"0", "start"})
-_LOWEST: Final = (0, 0, 0, 0, 0)
-_HIGHEST: Final = (LAST_POSITION, LAST_POSITION, LAST_POSITION, ALL_CHANGES, LAST_POSITION)
+_LOWEST: Final = (0, 0, 0, 0, 0, 0, ENDED)
+_HIGHEST: Final = (
+    LAST_POSITION,
+    LAST_POSITION,
+    LAST_POSITION,
+    ALL_CHANGES,
+    LAST_POSITION,
+    LAST_POSITION - 1,
+    ALL_CHANGES,
+)
 
 
 class _MarkCursor(msgspec.Struct, array_like=True, frozen=True, tag="events"):
@@ -34,6 +42,8 @@ class _MarkCursor(msgspec.Struct, array_like=True, frozen=True, tag="events"):
     revision: int
     number: int
     at: int
+    draft: int
+    chunk: int
 
 
 def encode_mark(mark: Mark) -> str:
@@ -67,7 +77,15 @@ def _decode(text: str, field: str) -> Mark:
         not low <= value <= high for low, value, high in zip(_LOWEST, values, _HIGHEST, strict=True)
     ):
         raise _unknown(field)
-    return Mark(mark.began, Position(mark.position), mark.revision, mark.number, mark.at)
+    return Mark(
+        mark.began,
+        Position(mark.position),
+        mark.revision,
+        mark.number,
+        mark.at,
+        Position(mark.draft),
+        mark.chunk,
+    )
 
 
 def _unknown(field: str) -> InvalidValueError:

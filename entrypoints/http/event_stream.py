@@ -62,13 +62,15 @@ class Pace:
 class Batch:
     """Events, each with the cursor of a reader who has read it, and the cursor after all of them.
 
-    `more` means that others can be read at once, `is_over` that there will be no others.
+    `more` means that others can be read at once, `is_over` that there will be no others. While an
+    answer `is_written`, the reader looks whether its producer is still there.
     """
 
     events: Sequence[tuple[str, EventOut]]
     cursor: str
     more: bool
     is_over: bool = False
+    is_written: bool = False
 
 
 class EventSource(Protocol):
@@ -151,6 +153,7 @@ class _Streaming(ASGIResponse):
                 break
             if not is_woken:
                 text = _BEAT
+            if not (is_woken or batch.is_written):
                 batch = Batch((), batch.cursor, more=False)
                 continue
             try:

@@ -3,15 +3,25 @@
 from datetime import UTC, datetime, timedelta
 
 from chatkeep.domain.branches import MAIN, After
+from chatkeep.domain.drafts import DraftStatus, NewChunks
 from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import ConversationNotFoundError
-from chatkeep.domain.events import FROM_START, EventKind, EventPage, Followed, Mark
+from chatkeep.domain.events import (
+    ENDED,
+    FROM_START,
+    EventKind,
+    EventPage,
+    Followed,
+    Mark,
+    PendingDraft,
+)
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import (
     BranchNumber,
     Changes,
     Conversation,
     JsonText,
+    Limits,
     Message,
     MessageId,
     Status,
@@ -20,6 +30,7 @@ from chatkeep.domain.operations.selftest.builders import ALICE, BOB, HOUR, NOON,
 from chatkeep.domain.operations.selftest.store import MANY, StoreUnderTest
 from chatkeep.domain.pages import NO_BOUND
 from chatkeep.testing.builders import error_of, numbered_messages, start_numbered
+from chatkeep.testing.contract.drafts import new_draft
 
 
 async def read_events(
@@ -192,7 +203,7 @@ async def test_conversations_that_have_moved_are_found_among_those_that_are_foll
     conversations = [await store.start(*numbered_messages(1)) for _ in range(3)]
     read = [await read_events(store, each) for each in conversations]
     followed = [
-        Followed(ALICE, each.id, page.mark.revision)
+        Followed(ALICE, each.id, page.mark.revision, *page.mark.unread_draft)
         for each, page in zip(conversations, read, strict=True)
     ]
     strangers = followed[0]._replace(user_id=BOB)
@@ -387,3 +398,52 @@ async def test_a_conversation_that_is_created_again_has_events_of_its_own(
         assert event.conversation.title == title
         mark = event.mark
     await store.conversations.delete(ALICE, again.id)
+
+
+async def test_a_new_chunk_moves_what_is_followed(store: StoreUnderTest) -> None:
+    conversation, _, mark = await start_read(store, 1)
+
+    async def has_moved(mark: Mark) -> bool:
+        read = Followed(ALICE, conversation.id, mark.revision, *mark.unread_draft)
+        return list(await store.events.moved([read])) == [read]
+
+    assert not await has_moved(mark)
+    draft = await store.drafts.start(new_draft(conversation), forget_before=NOON)
+    assert await has_moved(mark)
+    started = mark._replace(draft=draft.number, chunk=0)
+    assert not await has_moved(started)
+
+    await store.drafts.write(
+        ALICE, conversation.id, draft.id, draft.epoch, 1, NewChunks(["a", "b"]), NOON, Limits()
+    )
+    assert await has_moved(started)
+    written = started._replace(chunk=2)
+    assert not await has_moved(written)
+
+    draft = await store.drafts.get(ALICE, conversation.id, draft.id)
+    assert await store.drafts.end(draft, DraftStatus.CANCELLED, NOON, None, place=None)
+    assert await has_moved(written)
+    assert not await has_moved(written._replace(chunk=ENDED))
+
+
+async def test_a_page_names_the_draft_with_something_new(store: StoreUnderTest) -> None:
+    conversation, _, mark = await start_read(store, 1)
+    assert (await read_events(store, conversation)).pending is None
+    draft = await store.drafts.start(new_draft(conversation), forget_before=NOON)
+    pending = PendingDraft(draft.id, draft.number, 1, draft.format, is_active=True)
+
+    for after in (mark, FROM_START, await store.events.latest(ALICE, conversation.id)):
+        page = await read_events(store, conversation, after)
+        assert page.pending == pending
+        assert page.mark.unread_draft[0] <= draft.number
+    known = mark._replace(draft=draft.number, chunk=0)
+    assert (await read_events(store, conversation, known)).pending == pending
+    assert await store.drafts.end(draft, DraftStatus.CANCELLED, NOON, None, place=None)
+
+    ended = pending._replace(is_active=False)
+    assert (await read_events(store, conversation, known)).pending == ended
+    assert (await read_events(store, conversation, known._replace(chunk=ENDED))).pending is None
+    for after in (FROM_START, await store.events.latest(ALICE, conversation.id)):
+        page = await read_events(store, conversation, after)
+        assert page.pending is None
+        assert (await read_events(store, conversation, page.mark)).pending is None

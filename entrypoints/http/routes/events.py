@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, Parameter
 
 from chatkeep.domain.event_use_cases import EventUseCases
-from chatkeep.domain.events import Mark
+from chatkeep.domain.events import ENDED, Mark
 from chatkeep.domain.hub import Watch
 from chatkeep.domain.model import ConversationId, UserId
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
@@ -102,9 +102,15 @@ class _ConversationSource:
     async def read(self, watch: Watch) -> Batch:
         page = await self.live.read(self.user_id, self.conversation_id, self.mark)
         self.mark = page.mark
-        watch.has_read(page.mark.revision, events=bool(page.events))
+        watch.has_read(page.mark, events=bool(page.events))
         events = [(encode_mark(each.mark), EventOut.from_domain(each)) for each in page.events]
-        return Batch(events, encode_mark(page.mark), page.more, page.is_over)
+        return Batch(
+            events,
+            encode_mark(page.mark),
+            page.more,
+            page.is_over,
+            is_written=page.mark.chunk != ENDED,
+        )
 
 
 async def _poll(source: EventSource, seconds: float, ending: Ending) -> EventsOut:

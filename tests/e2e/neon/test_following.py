@@ -93,6 +93,83 @@ async def test_readers_who_break_off_and_go_on_elsewhere_get_every_message_in_or
         assert [*dict.fromkeys(messages_read)] == stored
 
 
+async def write_answer(callers: list[ChatBackend], conversation: UUID, chunks: int) -> str:
+    """Write a draft, chunk by chunk and through one process or another, and finish it."""
+    path, draft = f"/v1/conversations/{conversation}/drafts", str(uuid4())
+    steps: list[tuple[str, dict[str, Any]]] = [("", {"id": draft})]
+    texts = [f"{number} " for number in range(chunks)]
+    for seq, text in enumerate(texts, 1):
+        steps.append((f"/{draft}/chunks", {"epoch": 1, "seq": seq, "chunks": [text]}))
+    steps.append((f"/{draft}/finish", {"epoch": 1}))
+    for number, (step, body) in enumerate(steps):
+        call = partial(callers[number % len(callers)].call, "POST", path + step, body)
+
+        async def is_done(call: Any = call) -> bool:  # noqa: ANN401 - a partial
+            return bool((await call()).is_success)
+
+        await until(is_done)
+    return "".join(texts)
+
+
+async def follow_answers(
+    callers: list[ChatBackend], conversation: UUID, count: int, random: Random
+) -> list[str]:
+    """Return the texts of drafts, read in pieces across breaks at random points."""
+    texts: dict[str, str] = {}
+    ended: list[str] = []
+    at = "start"
+    while len(ended) < count:
+        reader, leave = Reader(), random.randint(1, 6)
+        try:
+            async with random.choice(callers).http.stream(
+                "GET", f"/v1/conversations/{conversation}/events", params={"after": at}
+            ) as answer:
+                if answer.status_code != 200:
+                    continue
+                async for text in answer.aiter_text():
+                    for sent in reader.feed(text):
+                        if sent.type == "draft.delta":
+                            texts[sent.data["draft_id"]] += sent.data["text"]
+                        elif sent.type == "draft.started":
+                            texts[sent.data["draft"]["id"]] = ""
+                        elif sent.type == "draft.finished":
+                            ended.append(sent.data["draft"]["id"])
+                    at = reader.last_id or at
+                    leave -= 1
+                    if leave == 0 or len(ended) == count:
+                        break
+        except httpx.HTTPError:
+            continue
+    return [texts[each] for each in ended]
+
+
+async def test_an_answer_that_is_followed_across_breaks_has_every_chunk_once(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch, *, full: bool
+) -> None:
+    monkeypatch.setattr(polling, "TICK", 0.02)
+    random = Random(2)
+    answers, readers, chunks = (100, 5, 20) if full else (2, 3, 8)
+    async with service(relay.url()) as one, service(relay.url()) as other:
+        callers = [one, other]
+        conversation = await one.start()
+        followers = [
+            asyncio.create_task(follow_answers(callers, conversation, answers, Random(n)))
+            for n in range(readers)
+        ]
+
+        async def write_all() -> list[str]:
+            return [await write_answer(callers, conversation, chunks) for _ in range(answers)]
+
+        writing = asyncio.create_task(write_all())
+        while not writing.done():
+            await asyncio.sleep(random.uniform(0.02, 0.2))
+            relay.reset()
+        found = await asyncio.gather(*followers)
+
+    for texts in found:
+        assert texts == await writing
+
+
 async def test_a_message_reaches_the_readers_of_another_process(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
