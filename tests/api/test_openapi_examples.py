@@ -162,6 +162,7 @@ async def test_every_example_of_a_problem_is_a_real_answer() -> None:
     # These have tests of their own, where what they tell of can be brought about.
     assert {kind for _, kind in examples} == {
         "changes-forgotten",
+        "refused-by-database",
         "too-many-requests",
         "internal-error",
         "database-unavailable",
