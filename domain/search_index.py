@@ -109,12 +109,11 @@ def mark(versions: Collection[int]) -> int:
 def keys_of(terms: Collection[str]) -> set[str]:
     """Return the keys by which a text with these terms is found: its terms, and beginnings."""
     keys = set(terms)
-    keys.update(
-        f"{term[:PREFIX_CHARS]}*"
-        for term in terms
-        if len(term) > PREFIX_CHARS and not _UNSPACED.match(term)
-    )
-    keys.update(f"{term[0]}*" for term in terms if _UNSPACED.match(term))
+    for term in terms:
+        if not term.isascii() and _UNSPACED.match(term):
+            keys.add(f"{term[0]}*")
+        elif len(term) > PREFIX_CHARS:
+            keys.add(f"{term[:PREFIX_CHARS]}*")
     return keys
 
 
@@ -197,6 +196,14 @@ def _filter(keys: Sequence[Collection[str]]) -> bytes:
     size = max(_LEAST_BYTES, ceil(_BITS_PER_KEY * load / groups))
     bits = bytearray(size)
     for lane, each in enumerate(keys):
+        if groups == 1:  # most segments: this takes a third of the time
+            bit = 1 << lane
+            for one, two, three, four in map(hashes, each):
+                bits[one % size] |= bit
+                bits[two % size] |= bit
+                bits[three % size] |= bit
+                bits[four % size] |= bit
+            continue
         for key in each:
             for number in hashes(key):
                 bits[number % size] |= 1 << number // size % groups * lanes + lane

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Final
 
+from chatkeep.domain.around import AroundUseCase
 from chatkeep.domain.branch_use_cases import BranchesPage, BranchMessagePage, BranchUseCases
 from chatkeep.domain.branches import Place
 from chatkeep.domain.context import Context, Window, select
@@ -454,6 +455,10 @@ class Chatkeep:
         """
         self._check_page(limit)
         return await self.branches.list(user_id, conversation_id, after=after, limit=limit)
+
+    @property
+    def opening(self) -> AroundUseCase:
+        return AroundUseCase(self.conversations, self.log, self.limits)
 
     @property
     def searches(self) -> SearchUseCases:

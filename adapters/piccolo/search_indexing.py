@@ -39,7 +39,7 @@ class IndexBudget(NamedTuple):
 
     seconds: float = 0.5
     steps: int = 1_000
-    messages: int = 1_000
+    messages: int = 500
     bytes: int = 1_048_576
 
 

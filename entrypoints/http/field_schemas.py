@@ -89,3 +89,10 @@ Moment = Annotated[datetime, Meta(tz=True)]
 NextCursor = Annotated[
     str, Meta(description="send it as `cursor` to get the next page; null on the last one")
 ]
+PreviousCursor = Annotated[
+    str,
+    Meta(
+        description="only with `around`: send it as `cursor` to get the messages before these, "
+        "latest first; null if there are none"
+    ),
+]

@@ -22,6 +22,7 @@ from chatkeep.entrypoints.http.field_schemas import (
     Name,
     NextCursor,
     Original,
+    PreviousCursor,
     StartsContext,
     StoredMetadata,
     StoredOriginal,
@@ -235,6 +236,7 @@ class MessagePage(Struct, kw_only=True):
 
     items: list[MessageOut]
     next_cursor: NextCursor | None
+    previous_cursor: PreviousCursor | UnsetType | None = UNSET
 
 
 class UIMessagePage(Struct, kw_only=True):
@@ -242,6 +244,7 @@ class UIMessagePage(Struct, kw_only=True):
 
     items: Sequence[UIMessageOut]
     next_cursor: NextCursor | None
+    previous_cursor: PreviousCursor | UnsetType | None = UNSET
 
 
 class Appended(Struct, kw_only=True):

@@ -14,6 +14,7 @@ from chatkeep.domain.formats.table import Format
 from chatkeep.domain.log import Bounds
 from chatkeep.domain.model import BranchNumber, ConversationId, MessageId, Order
 from chatkeep.domain.use_cases import AppendResult, Chatkeep
+from chatkeep.domain.use_cases import MessagePage as FoundPage
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
@@ -43,6 +44,7 @@ from chatkeep.entrypoints.http.preconditions import (
 )
 from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.routes.around import answer_around
 from chatkeep.entrypoints.http.routes.message_changes import MessagePath, message_changes
 from chatkeep.entrypoints.http.routes.parameters import (
     MAX_INTEGER,
@@ -175,7 +177,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         response_description="A page; on the last one `next_cursor` is null.",
         response_headers=[ETAG_HEADER],
         responses={**problems(404, 412), **UNCHANGED},
-        opt={TEXTS: ("after", "before")},
+        opt={TEXTS: ("after", "before", "around")},
     )
     async def history(
         request: JsonRequest,
@@ -191,6 +193,12 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         before: FromQuery[  # noqa: ARG001 - read from the query
             Annotated[str | None, Parameter(description="only those before the one with this id")]
         ] = None,
+        around: FromQuery[  # noqa: ARG001 - read from the query
+            Annotated[
+                str | None,
+                Parameter(description="those around the one with this id, half of them before it"),
+            ]
+        ] = None,
         originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter
         format: FromQuery[MessageFormat] = None,  # noqa: A002 - the word on the wire
         branch: FromQuery[HistoryBranch] = None,
@@ -199,8 +207,22 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
 
         Send `after` and `before` with the first request only; the cursor remembers them, but not
         `originals`. A page of large messages ends early, at 16 MiB unless configured otherwise.
+        With `around`, `next_cursor` leads to later messages and `previous_cursor` to earlier ones,
+        latest first. Without `branch` it is the current branch, or the one that wrote the message.
         """
         is_ui = _is_ui(format)
+        middle = message_in_query(request, "around", conversation_id)
+        if middle is not None:
+            return await answer_around(
+                request,
+                chatkeep,
+                ConversationId(conversation_id),
+                middle,
+                limit=limit,
+                branch=read_branch(branch),
+                originals=originals,
+                is_ui=is_ui,
+            )
         bounds = Bounds(
             after_message=message_in_query(request, "after", conversation_id),
             before_message=message_in_query(request, "before", conversation_id),
@@ -229,21 +251,9 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             limit=limit,
             originals=originals or is_ui,
         )
-        next_cursor = (
-            None if page.next is None else cursors.encode(MessagesCursor(order, page.next, until))
+        return answer_read(
+            request, its_id, page.revision, lambda: _write(page, order, until, is_ui=is_ui)
         )
-
-        def make() -> MessagePage | UIMessagePage:
-            if is_ui:
-                return UIMessagePage(
-                    items=ui_messages_answer(page.items, order), next_cursor=next_cursor
-                )
-            return MessagePage(
-                items=[MessageOut.from_domain(message) for message in page.items],
-                next_cursor=next_cursor,
-            )
-
-        return answer_read(request, its_id, page.revision, make)
 
     @get(
         "/context",
@@ -320,6 +330,19 @@ def _is_ui(form: str | None) -> bool:
     if form not in {None, Format.AI_SDK}:
         raise InvalidValueError("format", f"must be {Format.AI_SDK.value}")
     return form is not None
+
+
+def _write(
+    page: FoundPage, order: Order, until: str | None, *, is_ui: bool
+) -> MessagePage | UIMessagePage:
+    cursor = None
+    if page.next is not None:
+        cursor = cursors.encode(MessagesCursor(order, page.next, until))
+    if is_ui:
+        return UIMessagePage(items=ui_messages_answer(page.items, order), next_cursor=cursor)
+    return MessagePage(
+        items=[MessageOut.from_domain(message) for message in page.items], next_cursor=cursor
+    )
 
 
 def _make_warning(result: AppendResult, soft_limit: int) -> dict[str, str]:

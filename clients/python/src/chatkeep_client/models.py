@@ -142,10 +142,14 @@ class ConversationPage(msgspec.Struct, kw_only=True):
 
 
 class MessagePage(msgspec.Struct, kw_only=True):
-    """Messages in the requested order. `next_cursor` is None on the last page."""
+    """Messages in the requested order. `next_cursor` is None on the last page.
+
+    `previous_cursor` leads to earlier messages, latest first, from a page around a message.
+    """
 
     items: list[Message]
     next_cursor: str | None
+    previous_cursor: str | None = None
     revision: int = 0
 
 

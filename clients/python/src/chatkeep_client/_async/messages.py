@@ -99,6 +99,7 @@ class AsyncMessages(AsyncSender):
         cursor: str | None = None,
         after: str | None = None,
         before: str | None = None,
+        around: str | None = None,
         originals: bool = False,
         branch: int | Literal["all"] | None = None,
         expected_revision: int | None = None,
@@ -107,7 +108,8 @@ class AsyncMessages(AsyncSender):
         """Return a page of the messages, oldest first, or latest first with `order="desc"`.
 
         Only those `after` and `before` the messages with these ids; a `cursor` contains that, the
-        order and the branch. With a `branch`, or all of them, each message has its `parent_id` and
+        order and the branch. `around` a message, half of the page is before it, and the page has a
+        `previous_cursor` too. With a `branch`, or all of them, each message has its `parent_id` and
         `branch`. Raises `NotFoundError`; `RevisionConflictError` if the conversation is not at
         `expected_revision`; `NotModifiedError` if it is still at `known_revision`.
         """
@@ -117,6 +119,7 @@ class AsyncMessages(AsyncSender):
             "cursor": cursor,
             "after": after,
             "before": before,
+            "around": around,
             "originals": originals,
             "branch": branch,
         }

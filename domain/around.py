@@ -1,0 +1,102 @@
+"""The use case of opening a conversation at a message, such as one that a search has found."""
+
+from dataclasses import dataclass
+
+from chatkeep.domain.branch_use_cases import BranchMessage, BranchMessagePage, BranchUseCases
+from chatkeep.domain.branches import MAIN
+from chatkeep.domain.errors import InvalidValueError, MessageNotFoundError
+from chatkeep.domain.log import Bounds
+from chatkeep.domain.model import (
+    BranchNumber,
+    ConversationId,
+    Limits,
+    MessageId,
+    Order,
+    Position,
+    UserId,
+)
+from chatkeep.domain.ports import Conversations, Log
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesAround:
+    """The messages around one, oldest first, on one branch.
+
+    `branch` is None in a conversation without branches. `before` is the position of the first one
+    if there may be others before it, and `after` that of the last one if there are others after it.
+    """
+
+    items: tuple[BranchMessage, ...]
+    branch: BranchNumber | None
+    before: Position | None
+    after: Position | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class AroundUseCase:
+    conversations: Conversations
+    log: Log
+    limits: Limits
+
+    async def around(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        *,
+        limit: int = 20,
+        branch: BranchNumber | None = None,
+        originals: bool = False,
+    ) -> MessagesAround:
+        """Return at most `limit` messages, half of them before this one.
+
+        They are on `branch`; None is the current one if it has the message, or else the branch that
+        wrote it. Raises `ConversationNotFoundError`, `BranchNotFoundError`;
+        `MessageNotFoundError` if the branch does not have the message; `LimitExceededError` for a
+        `limit` over `max_page`.
+        """
+        if limit < 1:
+            raise InvalidValueError("limit", f"is {limit}; at least 1")
+        self.limits.check("max_page", limit, field="limit", unit="items")
+        conversation = await self.conversations.get(user_id, conversation_id)
+        position = (await self.log.get(user_id, conversation_id, message_id)).position
+        is_linear = branch is None and conversation.branch is None
+        if branch is None:
+            branch = MAIN if is_linear else await self._branch(user_id, conversation_id, position)
+        branches = BranchUseCases(self.log, self.limits)
+
+        async def page(bounds: Bounds, order: Order, most: int) -> BranchMessagePage:
+            return await branches.history(
+                user_id,
+                conversation_id,
+                branch,
+                bounds=bounds,
+                order=order,
+                limit=most,
+                originals=originals,
+            )
+
+        earlier: tuple[BranchMessage, ...] = ()
+        before: Position | None = position
+        if limit > 1:
+            found = await page(Bounds(before=position), Order.DESC, limit // 2)
+            earlier, before = found.items[::-1], found.next
+        later = await page(Bounds(after=Position(position - 1)), Order.ASC, limit - len(earlier))
+        if not later.items or later.items[0].message.position != position:
+            raise MessageNotFoundError(message_id)
+        return MessagesAround(
+            items=(*earlier, *later.items),
+            branch=None if is_linear else branch,
+            before=before,
+            after=later.next,
+            revision=later.revision,
+        )
+
+    async def _branch(
+        self, user_id: UserId, conversation_id: ConversationId, position: Position
+    ) -> BranchNumber:
+        tree = await self.log.tree(user_id, conversation_id)
+        if any(first <= position <= last for first, last in tree.path(tree.current)):
+            return tree.current
+        return tree.writer(position)
