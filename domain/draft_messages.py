@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from chatkeep.domain.drafts import INTERRUPTED, TEXT, Chunk, Draft, Interruption, text_of_chunks
 from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.formats.ai_sdk_chunks import assemble
+from chatkeep.domain.formats.ai_sdk_writing import FORMAT as AI_SDK
+from chatkeep.domain.formats.originals import read_original
 from chatkeep.domain.ids import same_id
 from chatkeep.domain.json_merge import merge_patch
 from chatkeep.domain.model import (
@@ -21,6 +25,7 @@ NEEDS_MESSAGE: Final = (
     "is missing: only the chunks of the formats text and ai-sdk become a message; "
     "give the whole message"
 )
+_NO_LIMITS: Final = Limits(max_metadata_bytes=0, max_message_chars=0, max_item_bytes=0)
 
 
 def finished_message(draft: Draft, chunks: Sequence[Chunk], limits: Limits) -> NewMessage | None:
@@ -30,9 +35,12 @@ def finished_message(draft: Draft, chunks: Sequence[Chunk], limits: Limits) -> N
     """
     if not chunks:
         return None
-    if draft.format != TEXT:
+    if draft.format == TEXT:
+        message = _text_message(draft, chunks)
+    elif draft.format == AI_SDK:
+        message = _ui_message(draft, chunks, limits)
+    else:
         raise InvalidValueError("message", NEEDS_MESSAGE)
-    message = _text_message(draft, chunks)
     message.check(limits)
     return message
 
@@ -57,7 +65,13 @@ def interrupted_message(
     """
     if not chunks:
         return None
-    message = _text_message(draft, chunks) if draft.format == TEXT else _own_message(draft, chunks)
+    if draft.format == TEXT:
+        message = _text_message(draft, chunks)
+    else:
+        message = _own_message(draft, chunks)
+        if draft.format == AI_SDK:
+            with suppress(InvalidValueError):  # what the chunks make is not a UIMessage
+                message = _ui_message(draft, chunks, _NO_LIMITS)
     mark = JsonText(json.dumps({INTERRUPTED: why.value}))
     return message._replace(metadata=merge_patch(message.metadata, mark))
 
@@ -66,6 +80,15 @@ def _text_message(draft: Draft, chunks: Sequence[Chunk]) -> NewMessage:
     return NewMessage(
         Role.ASSISTANT, text_of_chunks(chunks), metadata=draft.metadata, id=draft.message_id
     )
+
+
+def _ui_message(draft: Draft, chunks: Sequence[Chunk], limits: Limits) -> NewMessage:
+    original = assemble([chunk.text for chunk in chunks], str(draft.message_id))
+    read = read_original(AI_SDK, original, field="chunks", limits=limits)
+    if read is None:
+        raise InvalidValueError("format", f"is {AI_SDK}, which cannot be read")
+    metadata = merge_patch(draft.metadata, read.metadata)
+    return read._replace(id=draft.message_id, metadata=metadata)
 
 
 def _own_message(draft: Draft, chunks: Sequence[Chunk]) -> NewMessage:

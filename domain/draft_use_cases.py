@@ -1,8 +1,10 @@
 """The use cases of drafts: answers that are still being written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from chatkeep.domain.branches import After, AtTip, Place
@@ -34,6 +36,7 @@ from chatkeep.domain.errors import (
     InvalidValueError,
     MessageIdTakenError,
     MessageNotFoundError,
+    NotFoundError,
     StoreUnavailableError,
 )
 from chatkeep.domain.ids import of_conversation
@@ -49,7 +52,9 @@ from chatkeep.domain.model import (
     uuid7,
 )
 from chatkeep.domain.ports import Clock, Conversations, Drafts, Log
+from chatkeep.domain.threads import run_aside
 
+SWEPT_AT_ONCE: Final = 100
 TRIES: Final = 20
 """How often a call is made again because another one has changed the draft meanwhile."""
 
@@ -191,7 +196,7 @@ class DraftUseCases:
             if draft.epoch == epoch and draft.status is DraftStatus.FINISHED:
                 return await self._finished_before(draft, given)
             draft.check_writer(epoch)
-            new = given or finished_message(draft, await self._all_chunks(draft), self.limits)
+            new = given or await self._made(draft, partial(finished_message, limits=self.limits))
             ended = await self.drafts.end(
                 draft, DraftStatus.FINISHED, self.clock.now(), new, place=draft.place
             )
@@ -279,7 +284,7 @@ class DraftUseCases:
                 return await self._ended_before(draft)
             message = None
             if keep:
-                message = interrupted_message(draft, await self._all_chunks(draft), why)
+                message = await self._made(draft, partial(interrupted_message, why=why))
             if message is not None:
                 message = message._replace(id=message_id)
             try:
@@ -319,6 +324,25 @@ class DraftUseCases:
             return await self.drafts.get(user_id, conversation_id, draft_id)
         except DraftNotFoundError:
             return None
+
+    async def _made(
+        self, draft: Draft, make: Callable[[Draft, Sequence[Chunk]], NewMessage | None]
+    ) -> NewMessage | None:
+        """Return the message that the chunks of a draft make, in a thread if they are large."""
+        chunks = await self._all_chunks(draft)
+        return await run_aside(draft.bytes, lambda: make(draft, chunks))
+
+    async def sweep(self) -> None:
+        """Interrupt the overdue drafts of all users, and delete those that ended long ago."""
+        at, is_done = self.clock.now(), False
+        while not is_done:
+            found = await self.drafts.overdue(at, limit=SWEPT_AT_ONCE)
+            for draft in found:
+                with suppress(NotFoundError):  # its conversation has been deleted
+                    await self.interrupt(draft, Interruption.EXPIRED)
+            is_done = len(found) < SWEPT_AT_ONCE
+        while await self.drafts.forget(at - self.retention, limit=SWEPT_AT_ONCE) == SWEPT_AT_ONCE:
+            pass
 
     async def _all_chunks(self, draft: Draft) -> Sequence[Chunk]:
         """Return the chunks that the draft has, and none that were written since it was read."""

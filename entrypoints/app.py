@@ -29,6 +29,7 @@ from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.branches import branch_routes
 from chatkeep.entrypoints.http.routes.conversations import conversation_routes
+from chatkeep.entrypoints.http.routes.draft_streams import draft_stream_routes
 from chatkeep.entrypoints.http.routes.drafts import draft_routes
 from chatkeep.entrypoints.http.routes.events import event_routes
 from chatkeep.entrypoints.http.routes.export import export_routes
@@ -87,7 +88,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     app = Litestar(
         route_handlers=[
             v1,
-            _streams(chatkeep, identity, settings, metrics.record_refusal),
+            _streams(chatkeep, identity, settings, metrics),
             openai_api(chatkeep, settings, middleware, metrics),
             health_routes(ready),
             metrics_route(metrics, settings.metrics_key),
@@ -120,20 +121,23 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
 
 
 def _streams(
-    chatkeep: Chatkeep, identity: Identity, settings: Settings, refused: Callable[[str], None]
+    chatkeep: Chatkeep, identity: Identity, settings: Settings, metrics: Metrics
 ) -> Router:
     """Return the routes of streams. These last for minutes, so they have separate places."""
+    refused = metrics.record_refusal
+    pace = Pace(settings.stream_seconds, settings.stream_idle_seconds)
     places = Places(
         settings.max_streams,
         settings.max_streams_per_user,
-        what="streams of events",
+        what="streams",
         raised_by=(" (CHATKEEP_MAX_STREAMS)", " (CHATKEEP_MAX_STREAMS_PER_USER)"),
         refused=refused,
     )
     return Router(
         "/v1",
         route_handlers=[
-            event_routes(chatkeep.live, Pace(settings.stream_seconds, settings.stream_idle_seconds))
+            draft_stream_routes(chatkeep, metrics),
+            event_routes(chatkeep.live, pace),
         ],
         middleware=[
             Authentication(identity),

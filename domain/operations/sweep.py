@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from chatkeep.domain.draft_use_cases import DraftUseCases
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.idle import Cutoffs, IdleConversation, SweepResult
 from chatkeep.domain.ports import Sweeps
@@ -70,6 +71,7 @@ class Sweep:
     """All methods raise `StoreUnavailableError` when the store cannot answer."""
 
     sweeps: Sweeps
+    drafts: DraftUseCases | None = None
     most_found: int = MOST_FOUND
     batch_conversations: int = BATCH_CONVERSATIONS
 
@@ -80,10 +82,14 @@ class Sweep:
     async def run(self, cutoffs: Cutoffs) -> AsyncGenerator[SweepResult, None]:
         """Delete, then archive, in batches; yield the result of each batch when it is done.
 
+        Before that, end drafts whose producers are gone, and delete those that ended long ago.
+
         It may be stopped after any batch and run again. Conversations that become idle meanwhile
         are left to the next sweep.
         """
         sweeps = self.sweeps
+        if self.drafts is not None:
+            await self.drafts.sweep()
         if cutoffs.delete is not None:
             async for swept in self._run(
                 sweeps.to_delete, sweeps.delete, cutoffs.delete, BATCH_MESSAGES

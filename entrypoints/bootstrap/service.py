@@ -96,7 +96,7 @@ def http_app(
         lifespan=[
             _close_at_end(tracing),
             _open_pool(database),
-            _sweeping_daily(database, settings, metrics),
+            _sweeping_daily(database, settings, metrics, use_cases),
             database_metrics.storage.updating,
         ],
         metrics=metrics,
@@ -201,10 +201,12 @@ def _open_pool(database: Engine) -> Lifespan:
     return lifespan
 
 
-def _sweeping_daily(database: Engine, settings: Settings, metrics: Metrics) -> Lifespan:
+def _sweeping_daily(
+    database: Engine, settings: Settings, metrics: Metrics, use_cases: Chatkeep
+) -> Lifespan:
     daily = DailySweep(
         policy=settings.sweep_policy,
-        sweep=Sweep(PiccoloSweeps(database)),
+        sweep=Sweep(PiccoloSweeps(database), use_cases.drafts),
         schedule=PiccoloSweepSchedule(database),
         clock=SystemClock(),
         ready=database.is_ready,

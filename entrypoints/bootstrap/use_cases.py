@@ -88,7 +88,8 @@ async def use_cases_on(settings: Settings) -> AsyncIterator[Chatkeep]:
 async def sweep_on(settings: Settings, policy: Policy) -> AsyncIterator[tuple[Sweep, Cutoffs]]:
     """Yield the sweep, and the times that the policy means now."""
     async with open_pool(settings) as database:
-        yield Sweep(PiccoloSweeps(database)), policy.cutoffs(SystemClock().now())
+        drafts = chatkeep(database, settings).drafts
+        yield Sweep(PiccoloSweeps(database), drafts), policy.cutoffs(SystemClock().now())
 
 
 @asynccontextmanager

@@ -37,6 +37,8 @@ def query_of(operation: Operation, ids: Mapping[str, str]) -> dict[str, Any]:
     """Return httpx's argument for a query, where one of two parameters must be given."""
     if operation.described["operationId"] == "truncateMessages":
         return {"params": {"after": ids["message_id"]}}
+    if operation.described["operationId"] == "streamDraft":
+        return {"params": {"epoch": 1}}
     if "events" in operation.path:  # otherwise the answer would be a stream, which does not end
         return {"params": {"wait": 0}}
     return {}

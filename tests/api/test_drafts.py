@@ -410,3 +410,26 @@ async def test_drafts_go_on_on_hold(service: Service, alice: Caller) -> None:
     discarded = await alice.post(draft_at(draft, "cancel"), json={"keep": False})
     assert discarded.status_code == 200
     assert [each["content"] for each in await messages_of(alice, conversation)] == ["a"]
+
+
+async def test_chunks_of_the_ai_sdk_become_a_ui_message(
+    alice: Caller, conversation: JsonObject
+) -> None:
+    draft = await drafted(alice, conversation, format="ai-sdk", message_id="msg-7")
+    chunks = [
+        {"type": "start", "messageId": "msg-7"},
+        {"type": "text-start", "id": "0"},
+        {"type": "text-delta", "id": "0", "delta": "It was shipped."},
+        {"type": "text-end", "id": "0"},
+    ]
+    await write(alice, draft, *chunks)
+
+    assert (await alice.get(draft_at(draft))).json()["chunks"] == chunks
+    finished = await alice.post(draft_at(draft, "finish"), json={"epoch": 1})
+
+    message = finished.json()["message"]
+    assert (message["id"], message["content"]) == ("msg-7", "It was shipped.")
+    path = at(conversation, "messages", "msg-7")
+    ui_message = (await alice.get(path, params={"format": "ai-sdk"})).json()
+    text = {"type": "text", "text": "It was shipped.", "state": "done"}
+    assert (ui_message["id"], ui_message["parts"]) == ("msg-7", [text])

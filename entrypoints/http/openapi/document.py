@@ -332,7 +332,7 @@ def _build_parameter(generated: dict[str, Any], settings: Settings) -> dict[str,
     if parameter["name"] == "user_id":
         description = "the `sub` of the user's tokens, percent-encoded: a slash is %2F"
         return {**parameter, "description": description, "schema": _USER_ID}
-    if parameter["name"] in _IDS:
+    if parameter["name"] in _IDS and parameter["schema"].get("type") != "integer":
         if parameter["in"] == "path":
             parameter["description"] += ": its id, percent-encoded"
         return {**parameter, "schema": ID_SCHEMA}

@@ -7,6 +7,7 @@ docs/decisions.md says why this replaces uvicorn's own protocol.
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final
 
 import httptools
@@ -317,7 +318,8 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self._pause_reading(paused=False)
-        self.transport.write_eof()
+        with suppress(OSError):  # the client has reset the connection
+            self.transport.write_eof()
         self._deadline.cancel()
         self._loop.call_later(self.linger_timeout, self.transport.abort)
 
