@@ -7,7 +7,7 @@ import asyncpg
 
 from tests.support.processes import SECRET, chatkeep
 from tests.support.service_process import ServiceProcess, as_user, running
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 SOON = "from chatkeep.entrypoints import scheduled_sweep\nscheduled_sweep.SPREAD = 0.2\n"
 """Code that the process runs first, so that it does not wait half a minute."""
@@ -105,10 +105,10 @@ async def test_the_service_answers_and_ends_in_the_middle_of_a_sweep(
     await connection.execute(OLD + SLOW)
 
     async with running(before=SOON, **settings(database_url)) as service:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not await connection.fetchval(SWEEPING):  # noqa: ASYNC110 - in the database
                 await asyncio.sleep(0.02)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             found = await service.call("GET", "/v1/conversations", headers=as_user("alice"))
             assert await service.end() == 0
         assert "Traceback" not in service.log

@@ -18,7 +18,7 @@ from chatkeep.entrypoints.bootstrap.service import http_app
 from tests.api.builders import appended, says, started
 from tests.support.application import Caller, Service, serving, settings
 from tests.support.postgres import connect_args, query
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 Labels = frozenset[tuple[str, str]]
 NOWHERE = {"host": "127.0.0.1", "port": 1, "user": "u", "password": "secret", "database": "d"}
@@ -86,7 +86,7 @@ async def test_a_connection_in_use_and_who_waits_for_one_are_seen(
 
 async def rises(service: Service, name: str, above: float = 0, **labels: str) -> float:
     """Return the figure as soon as it is larger."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while (found := await figure(service, name, **labels)) <= above:  # noqa: ASYNC110 - scraped
             await asyncio.sleep(0.01)
     return found
@@ -169,7 +169,7 @@ async def test_tables_and_indexes_have_sizes(
     async with on(engine) as service:
         await chat(service.user())
         found: dict[tuple[str, Labels], float] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not [name for name, _ in found if name == "chatkeep_relation_bytes"]:
                 await asyncio.sleep(0.02)
                 found = await scraped(service)

@@ -21,6 +21,7 @@ from chatkeep.entrypoints.cli import cli
 from chatkeep.testing.builders import numbered_messages
 from tests.support.postgres import Server, connect_args, pool
 from tests.support.processes import CHATKEEP, PROJECT, chatkeep, environment
+from tests.support.waiting import PATIENCE
 
 COUNTS = "2 conversations (1 active, 1 archived, 1 on hold), 5 messages"
 WAITING = """
@@ -119,7 +120,7 @@ async def test_what_would_go_is_shown_and_only_a_yes_erases_it(filled: Filled, a
         shown = asked(process)
         before = await filled.conversations()
         os.write(keyboard, f"{answer}\n".encode())
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
 
     assert shown.startswith(f"User 'alice' has {COUNTS}.\n")
     assert before == {"alice": 2, "bob": 1}
@@ -140,7 +141,7 @@ async def test_an_interrupt_at_the_question_erases_nothing(filled: Filled) -> No
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(process.wait, timeout=5)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
 
     assert (process.returncode, out) == (1, "")
     assert "Traceback" not in err
@@ -160,12 +161,12 @@ async def test_an_interrupt_while_it_erases_leaves_all_of_it(filled: Filled) -> 
         encoding="utf-8",
     )
     try:
-        async with filled.connection.transaction(), asyncio.timeout(30):
+        async with filled.connection.transaction(), asyncio.timeout(PATIENCE):
             await filled.connection.execute("SELECT FROM messages FOR UPDATE")
             while not await watching.fetchval(WAITING):  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            out, err = await asyncio.to_thread(process.communicate, timeout=20)
+            out, err = await asyncio.to_thread(process.communicate, timeout=PATIENCE)
     finally:
         process.kill()
         await watching.close()
@@ -181,7 +182,7 @@ async def test_a_hold_or_an_unknown_user_is_told_before_anybody_is_asked(
 ) -> None:
     user = "nobody" if arguments else "alice"
     with on_a_terminal(filled.url, "--user", user, *arguments) as (process, _):
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
 
     assert (process.returncode, out) == (1, "")
     assert "[y/N]" not in err

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.processes import SECRET, chatkeep
 from tests.support.service_process import ServiceProcess, as_user, running
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
 TALK: dict[str, Any] = {
@@ -118,7 +118,7 @@ async def test_while_a_slow_client_reads_nothing_is_open_and_a_break_is_told_fro
         assert answer.status_code == 200
         chunks = answer.aiter_raw(65_536)
         got += await anext(chunks)
-        async with asyncio.timeout(30):  # until it has filled the buffers, and waits for us
+        async with asyncio.timeout(PATIENCE):  # until it has filled the buffers, and waits for us
             while True:
                 if not await connection.fetch(BUSY):
                     break

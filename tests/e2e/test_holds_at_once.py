@@ -15,6 +15,7 @@ from chatkeep.domain.operations.selftest.builders import ALICE
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import error_of, new_items, numbered_messages
 from tests.support.postgres import query
+from tests.support.waiting import PATIENCE
 
 HOLD, LIFT = Changes(retain=True), Changes(retain=False)
 
@@ -39,7 +40,7 @@ async def with_an_item(store: StoreUnderTest) -> Conversation:
 
 async def blocked(watching: asyncpg.Connection, count: int) -> None:
     """Wait until so many statements wait for a lock."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await watching.fetchval(BLOCKED) < count:  # noqa: ASYNC110 - nobody announces it
             await asyncio.sleep(0.01)
 

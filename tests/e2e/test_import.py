@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from tests.support.processes import CHATKEEP, PROJECT, chatkeep, environment
+from tests.support.waiting import PATIENCE
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
 FULL: dict[str, Any] = {
@@ -229,7 +230,7 @@ async def test_an_import_that_loses_its_database_says_where_and_goes_on_when_run
     assert process.stdin is not None
     process.stdin.write(lines[0])
     await process.stdin.drain()
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + PATIENCE
     while not await connection.fetchval("SELECT count(*) FROM conversations"):
         assert time.monotonic() < give_up
         await asyncio.sleep(0.05)

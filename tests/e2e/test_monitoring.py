@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.postgres import Server
 from tests.support.processes import SECRET, descendants
 from tests.support.service_process import ServiceProcess, as_user, running
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc"
@@ -64,7 +64,7 @@ async def pair(database_url: str) -> AsyncIterator[ServiceProcess]:
 
 async def all_answer(pair: ServiceProcess, name: str, count: int) -> None:
     """Wait until six scrapes in a row have this count: each may be as old as a snapshot is."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             found = [await scraped(pair, name) for _ in range(6)]
             assert max(found) <= count
@@ -167,7 +167,7 @@ async def test_a_collector_that_is_away_holds_nobody_up(database_url: str) -> No
     given = {"DATABASE_URL": database_url, "CHATKEEP_JWT_SECRET": SECRET}
     async with running(**given, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1") as service:
         await create(service, times=3)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             assert await service.end() == 0
         assert "Traceback" not in service.log
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.processes import CHATKEEP, PROJECT, SECRET, environment
 from tests.support.service_process import running
+from tests.support.waiting import PATIENCE
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 TOUR = README.partition("## A tour")[2].partition("```sh\n")[2].partition("```")[0]
@@ -29,7 +30,7 @@ async def test_the_tour_works(database_url: str) -> None:
             env=environment(**settings),
             capture_output=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 

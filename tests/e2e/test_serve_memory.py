@@ -16,6 +16,7 @@ from chatkeep.entrypoints.cli.serve import serve
 from chatkeep.entrypoints.settings import SettingsError
 from tests.support.processes import PROJECT, SECRET, chatkeep, descendants, environment
 from tests.support.service_process import SERVICE_KEY, as_service, as_user, running
+from tests.support.waiting import PATIENCE
 
 PAGE = PROJECT / "docs" / "testing.md"
 
@@ -84,7 +85,7 @@ def test_no_token_is_printed_of_a_secret_that_was_set() -> None:
             lines = [process.stdout.readline(), process.stdout.readline()]
             url = re.search(r"http://[^,]+", lines[0])
             assert url
-            httpx.get(f"{url[0]}/health/ready", timeout=30).raise_for_status()
+            httpx.get(f"{url[0]}/health/ready", timeout=PATIENCE).raise_for_status()
         finally:
             process.terminate()
         lines += process.stdout.readlines()
@@ -155,7 +156,7 @@ def test_the_lines_for_other_languages_run(tmp_path: Path) -> None:
         env=environment(PATH=os.pathsep.join([bin_folder, os.environ["PATH"]])),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -26,6 +26,7 @@ from chatkeep.entrypoints.cli.sweep import sweep
 from chatkeep.testing.builders import SECOND, numbered_messages
 from tests.support.postgres import Server
 from tests.support.processes import PROJECT, chatkeep, environment
+from tests.support.waiting import PATIENCE
 
 NOW = datetime.now(UTC)
 YEAR = timedelta(days=365)
@@ -220,7 +221,7 @@ async def test_ctrl_c_ends_it_with_what_was_done_and_another_sweep_goes_on(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while await connection.fetchval("SELECT count(*) FROM conversations") > 98:  # noqa: ASYNC110 - in the database
             await asyncio.sleep(0.02)
 
@@ -264,7 +265,7 @@ async def test_what_somebody_is_just_changing_is_passed_over_without_waiting(
     found = [IdleConversation(each.id, ALICE, each.message_count) for each in (busy, free)]
 
     somebody = await asyncpg.connect(**engine.config)
-    async with somebody.transaction(), asyncio.timeout(5):
+    async with somebody.transaction(), asyncio.timeout(PATIENCE):
         await somebody.execute("UPDATE conversations SET title = 'mine' WHERE id = $1", busy.id)
         archived = await sweeps.archive(found, NOW)
         deleted = await sweeps.delete(found, NOW)

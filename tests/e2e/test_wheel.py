@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.postgres import Server
 from tests.support.processes import PROJECT, environment
+from tests.support.waiting import PATIENCE
 
 SETUP = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 # What the build reads.
@@ -145,7 +146,9 @@ def test_it_serves_from_memory(programs: Path, project: Path) -> None:
             assert process.stdout is not None
             url = re.search(r"http://[^,]+", process.stdout.readline())
             assert url
-            assert httpx.get(f"{url[0]}/health/ready", timeout=30).json() == {"status": "ready"}
+            assert httpx.get(f"{url[0]}/health/ready", timeout=PATIENCE).json() == {
+                "status": "ready"
+            }
         finally:
             os.kill(process.pid, signal.SIGTERM)
         assert process.wait(30) == 0

@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-CHATKEEP = Path(sys.executable).with_name("chatkeep")
+from tests.support.forks import Fork
+from tests.support.waiting import PATIENCE
+
 PROJECT = Path(__file__).parents[2]
+CHATKEEP = Path(sys.executable).with_name("chatkeep")
 SECRET = "an-example-secret-of-at-least-thirty-two-bytes"
 
 
@@ -25,18 +28,11 @@ def chatkeep(
     *arguments: str | Path, stdin: str = "", **settings: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end, and check that it shows no traceback."""
-    done = subprocess.run(
-        [CHATKEEP, *arguments],
-        cwd=PROJECT,
-        env=environment(**settings),
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+    command = [CHATKEEP, *arguments]
+    with Fork(command, environment(**settings)) as process:
+        out, error = process.communicate(stdin, timeout=PATIENCE)
+    assert "Traceback" not in error, error
+    return subprocess.CompletedProcess(command, process.wait(), out, error)
 
 
 def start_serve(

@@ -12,20 +12,31 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import httpx
 
 from chatkeep.entrypoints.http.auth.tokens import sign
+from tests.support.forks import Fork
 from tests.support.postgres import Server
-from tests.support.processes import SECRET, descendants, start_serve, url_in
+from tests.support.processes import (
+    CHATKEEP,
+    SECRET,
+    descendants,
+    environment,
+    start_serve,
+    url_in,
+)
+from tests.support.waiting import PATIENCE
 
 FULL = os.environ.get("CHATKEEP_TEST_FULL") == "1"
 """Whether to run the full counts. Without it, tests do only as much as a fault needs to show."""
 
 SERVICE_KEY = "sk_of_the_tests_0123456789abcdef0123456789"
 
+# Settings that Python itself does not look at when it starts.
+OURS = re.compile("CHATKEEP_|DATABASE_URL")
 # The command line, after whatever a test wants to be different.
 _MAIN = "\nfrom chatkeep.entrypoints.cli import main\nmain()\n"
 
@@ -43,7 +54,7 @@ def as_service(user_id: str | None = None, *, key: str = SERVICE_KEY) -> dict[st
 class ServiceProcess:
     """A service in a process of its own. `log` is what it wrote to stderr."""
 
-    process: "subprocess.Popen[str]"
+    process: "subprocess.Popen[str] | Fork"
     url: str
     database_url: str
     log_file: Path
@@ -83,7 +94,7 @@ class ServiceProcess:
         assert answer.status_code == status if status else answer.is_success, answer.text[:1000]
         return answer.json() if answer.content else None
 
-    async def raw(self, request: bytes, *, wait: float = 5.0) -> bytes:
+    async def raw(self, request: bytes, *, wait: float = PATIENCE) -> bytes:
         """Send these bytes, and return everything until the service closes the connection."""
         reader, writer = await asyncio.open_connection(*self.address)
         try:
@@ -102,7 +113,7 @@ class ServiceProcess:
         """Send the signal if the process still runs; return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return await asyncio.to_thread(self.process.wait, 30)
+        return await asyncio.to_thread(self.process.wait, PATIENCE)
 
 
 @asynccontextmanager
@@ -116,8 +127,7 @@ async def running(
     with tempfile.TemporaryDirectory(prefix="chatkeep-test-") as directory:
         log = Path(directory) / "log"
         with log.open("w", encoding="utf-8") as stderr:
-            command = [sys.executable, "-c", before + _MAIN]
-            process = start_serve(*arguments, settings=settings, command=command, stderr=stderr)
+            process = _start(*arguments, before=before, settings=settings, stderr=stderr)
         assert process.stdout is not None
         with process:
             try:
@@ -126,7 +136,7 @@ async def running(
                 assert url, log.read_text(encoding="utf-8")
                 async with httpx.AsyncClient(
                     base_url=url,
-                    timeout=60,
+                    timeout=PATIENCE,
                     limits=httpx.Limits(max_connections=None),
                     trust_env=False,
                 ) as http:
@@ -153,6 +163,18 @@ async def running_on(
         ) as service,
     ):
         yield service
+
+
+def _start(
+    *arguments: str, before: str, settings: Mapping[str, str], stderr: TextIO
+) -> "subprocess.Popen[str] | Fork":
+    if before or "--workers" in arguments or not all(map(OURS.match, settings)):
+        command = [sys.executable, "-c", before + _MAIN]
+        return start_serve(*arguments, settings=settings, command=command, stderr=stderr)
+    given = ["serve", "--port", "0", *arguments]
+    return Fork(
+        [CHATKEEP, *given], environment(**settings), stdin=subprocess.DEVNULL, stderr=stderr
+    )
 
 
 def _resident(pid: int) -> int:

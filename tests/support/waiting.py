@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-PATIENCE: Final = 30.0
-"""Seconds; more than a slow machine needs."""
+PATIENCE: Final = 120.0
+"""Seconds; more than the slowest machine needs, however much else it does."""
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], *, every: float = 0.005) -> None:

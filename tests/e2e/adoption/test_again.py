@@ -17,6 +17,7 @@ from tests.e2e.adoption.layouts import SMALL, UUIDS_AND_JSONB
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
 from tests.support.postgres import connect_args
 from tests.support.processes import CHATKEEP, PROJECT, environment
+from tests.support.waiting import PATIENCE
 
 INSERT = "INSERT INTO old_messages (id, conversation_id, role, content, created_at) VALUES "
 
@@ -258,7 +259,7 @@ async def held(place: Place) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     await blocker.execute("BEGIN; INSERT INTO users VALUES ('bob')")
 
     async def waiting() -> None:
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + PATIENCE
         while not await place.old.fetchval(query):
             assert time.monotonic() < give_up
             await asyncio.sleep(0.05)

@@ -14,6 +14,7 @@ import asyncpg
 from chatkeep.adapters.database_url import parse_database_url
 from chatkeep.adapters.piccolo.connection import BROKEN
 from tests.support.processes import PROJECT
+from tests.support.waiting import PATIENCE
 
 
 def python(code: str, *args: str | Path) -> "subprocess.Popen[str]":
@@ -35,7 +36,7 @@ def line_of(process: "subprocess.Popen[str]") -> str:
 
 def end(process: "subprocess.Popen[str]") -> None:
     """Let it go the orderly way."""
-    process.communicate("\n", timeout=30)
+    process.communicate("\n", timeout=PATIENCE)
     assert process.returncode == 0
 
 

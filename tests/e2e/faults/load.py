@@ -11,6 +11,7 @@ import httpx
 
 from tests.support.postgres import connect_args
 from tests.support.service_process import as_user
+from tests.support.waiting import PATIENCE
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Writer:
         while await self.append():
             pass
 
-    async def until(self, over: asyncio.Event, *, patience: float = 30) -> None:
+    async def until(self, over: asyncio.Event, *, patience: float = PATIENCE) -> None:
         """Append until it is over, each message again and again until it is acknowledged."""
         while not over.is_set():
             message = uuid4()

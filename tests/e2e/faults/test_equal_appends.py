@@ -14,6 +14,7 @@ import httpx
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET
 from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.waiting import PATIENCE
 
 WRITERS = 20
 APPENDS = 50 if FULL else 5
@@ -126,8 +127,8 @@ async def test_equal_appends_are_stored_as_often_as_they_are_acknowledged(
     async with (
         postgres_server.database() as url,
         AsyncExitStack() as stack,
-        httpx.AsyncClient(transport=unlucky, timeout=60) as http,
-        httpx.AsyncClient(transport=unlucky_with_keys, timeout=60) as http_with_keys,
+        httpx.AsyncClient(transport=unlucky, timeout=PATIENCE) as http,
+        httpx.AsyncClient(transport=unlucky_with_keys, timeout=PATIENCE) as http_with_keys,
     ):
         services = [await started(stack, url) for _ in range(2 if FULL else 1)]
         without = await clients(http, services, keyed=False)
@@ -148,7 +149,7 @@ async def test_over_restarts_no_acknowledged_append_is_lost(postgres_server: Ser
     async with (
         postgres_server.database() as url,
         AsyncExitStack() as stack,
-        httpx.AsyncClient(timeout=60) as http,
+        httpx.AsyncClient(timeout=PATIENCE) as http,
     ):
         current = [await started(stack, url)]
         without = await clients(http, current, keyed=False)

@@ -13,6 +13,7 @@ from tests.e2e.faults.test_equal_appends import Unlucky
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET
 from tests.support.service_process import FULL, ServiceProcess, as_user, running
+from tests.support.waiting import PATIENCE
 
 WRITERS = 6
 APPENDS = 20 if FULL else 3
@@ -86,7 +87,7 @@ async def test_each_append_is_stored_once_and_only_after_what_its_writer_has_rea
     async with (
         postgres_server.database() as url,
         AsyncExitStack() as stack,
-        httpx.AsyncClient(transport=unlucky, timeout=60) as http,
+        httpx.AsyncClient(transport=unlucky, timeout=PATIENCE) as http,
     ):
         services = [
             await stack.enter_async_context(running(DATABASE_URL=url, CHATKEEP_JWT_SECRET=SECRET))

@@ -10,6 +10,7 @@ import asyncpg
 from tests.e2e.faults.load import Writer
 from tests.support.postgres import Server, connect_args
 from tests.support.service_process import FULL, ServiceProcess, as_user, running_on
+from tests.support.waiting import PATIENCE
 
 LEAVERS = 3_000 if FULL else 300
 AT_ONCE = 50
@@ -96,7 +97,7 @@ async def test_who_leaves_in_the_middle_leaves_all_or_nothing_and_no_connection_
 
 
 async def _until_idle(connection: asyncpg.Connection) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             states = {row["state"] for row in await connection.fetch(BUSY)}
             if states <= {"idle"}:
@@ -114,7 +115,7 @@ async def _check_the_pool_is_whole(
     appends = [
         asyncio.create_task(writers[number % len(writers)].append()) for number in range(POOL)
     ]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             await connection.execute("SELECT pg_stat_clear_snapshot()")
             rows = await connection.fetch(BUSY)

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.hostile.wire import Answer, answers, check_refusal, json_request, request
 from tests.support.postgres import Server
 from tests.support.service_process import FULL, ServiceProcess, as_user, running_on
+from tests.support.waiting import PATIENCE, until
 
 MEGABYTE = 1_000_000
 HUGE = (100 if FULL else 20) * MEGABYTE
@@ -48,15 +49,14 @@ async def flood(service: ServiceProcess, head: bytes, pieces: Iterator[bytes]) -
 
     reading = asyncio.create_task(read())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             with suppress(OSError):
                 writer.write(head)
                 for piece in pieces:
                     writer.write(piece)
                     await writer.drain()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.5):
-                    await reading
+            await until(lambda: bool(received) or reading.done())
+            await asyncio.wait([reading], timeout=0.5)  # in case there is more
     finally:
         reading.cancel()
         writer.close()
@@ -77,10 +77,8 @@ async def test_a_body_of_any_size_takes_no_memory(service: ServiceProcess, alice
     for user, status in ((alice, 413), (None, 401)):
         for fields, body in (((JSON, too_long), plain(HUGE)), (CHUNKED, chunked(HUGE))):
             head = request("POST /v1/conversations", *fields, user=user)
-            started = time.monotonic()
             [answer] = await flood(service, head, body)
             assert answer.status == status
-            assert time.monotonic() - started < 10
     assert service.memory() < before + SLACK
 
 
@@ -146,7 +144,7 @@ async def test_requests_sent_in_advance_wait_outside(service: ServiceProcess, al
     sending = asyncio.create_task(send())
     highest, answered = 0, 0
     while answered < many:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             answered += (await reader.read(65_536)).count(b"HTTP/1.1 200 OK\r\n")
         highest = max(highest, service.memory())
     await sending
@@ -187,7 +185,7 @@ async def test_a_body_that_trickles_gives_its_place_back(impatient: ServiceProce
     writer.close()
 
     check_refusal(answers(received)[0], 408)
-    assert TIMEOUT <= time.monotonic() - started < TIMEOUT + 20
+    assert TIMEOUT <= time.monotonic() - started < TIMEOUT + PATIENCE
     await impatient.call("GET", "/v1/me", headers=as_user("alice"))
 
 
@@ -216,7 +214,7 @@ async def test_a_connection_that_brings_no_request_is_closed(
     received = b""
     started = time.monotonic()
     while True:
-        assert time.monotonic() - started < TIMEOUT + 20
+        assert time.monotonic() - started < TIMEOUT + PATIENCE
         with suppress(OSError):
             writer.write(then)
         with suppress(TimeoutError):
@@ -236,13 +234,11 @@ async def test_a_connection_that_brings_no_request_is_closed(
 
 
 async def test_hundreds_of_silent_connections_do_not_keep_others_out(
-    impatient: ServiceProcess,
+    service: ServiceProcess, alice: str
 ) -> None:
-    crowd = [await asyncio.open_connection(*impatient.address) for _ in range(300)]
-    started = time.monotonic()
-    await impatient.call("GET", "/v1/me", headers=as_user("alice"))
-    assert time.monotonic() - started < 2
-    async with asyncio.timeout(TIMEOUT + 20):
-        for reader, writer in crowd:
-            assert await reader.read() == b""
-            writer.close()
+    crowd = [await asyncio.open_connection(*service.address) for _ in range(300)]
+    await service.call("GET", "/v1/me", headers=as_user(alice))
+    # Nobody had to go first.
+    assert not any(reader.at_eof() for reader, _ in crowd)
+    for _, writer in crowd:
+        writer.close()

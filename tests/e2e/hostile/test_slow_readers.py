@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.hostile.wire import json_request, request
 from tests.support.postgres import Server, connect_args
 from tests.support.service_process import FULL, ServiceProcess, as_user, running_on
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 MEGABYTE = 1_000_000
 STALL = 1.0
@@ -71,6 +71,14 @@ async def service(postgres_server: Server) -> AsyncIterator[ServiceProcess]:
         yield service
 
 
+@pytest.fixture(scope="module")
+async def patient(postgres_server: Server) -> AsyncIterator[ServiceProcess]:
+    """Yield a service that cuts nobody off while a test runs."""
+    before = BEFORE.replace(f"timeout = {STALL}", "timeout = 600")
+    async with serving(postgres_server, before) as service:
+        yield service
+
+
 @asynccontextmanager
 async def asking(
     service: ServiceProcess, *heads: bytes, buffer: int = 4096
@@ -95,14 +103,14 @@ async def asking(
 async def statuses(clients: list[socket.socket]) -> Counter[int]:
     """Return the statuses of the answers, of which little is read."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         starts = [await loop.sock_recv(client, 13) for client in clients]
     return Counter(int(start.split(b" ")[1]) for start in starts)
 
 
 async def succeeds(call: Callable[[], Awaitable[httpx.Response]]) -> None:
     """Call again until it succeeds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (await call()).is_error:  # noqa: ASYNC110 - nobody tells when
             await asyncio.sleep(0.05)
 
@@ -111,7 +119,7 @@ async def is_cut(client: socket.socket) -> bool:
     """Read on; return whether the connection was reset."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await loop.sock_recv(client, MEGABYTE):
                 pass
     except ConnectionResetError:
@@ -138,20 +146,40 @@ async def test_who_reads_nothing_is_cut_off_and_counts_until_then(postgres_serve
 
 
 async def test_who_reads_slowly_gets_all(service: ServiceProcess) -> None:
+    for _ in range(10):
+        got, pause, seconds = await read_slowly(service)
+        # Who stands still for longer, as this process may on a busy machine, is cut off.
+        if pause < STALL / 2:
+            assert got >= LONG
+            assert seconds > STALL
+            return
+    pytest.skip("this machine is too busy to read slowly but steadily")
+
+
+async def read_slowly(service: ServiceProcess) -> tuple[int, float, float]:
+    """Return how many bytes came, the longest pause between two reads, and the whole time."""
     loop = asyncio.get_running_loop()
     async with asking(service, page("alice"), buffer=200_000) as [client]:
-        started = time.monotonic()
-        got = 0
+        started = last = time.monotonic()
+        got, pause = 0, 0.0
         while got < LONG:
             await asyncio.sleep(STALL / 10)
-            async with asyncio.timeout(5):
-                got += len(await loop.sock_recv(client, 400_000))
-        assert time.monotonic() - started > STALL
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    read = len(await loop.sock_recv(client, 400_000))
+            except ConnectionResetError:
+                read = 0
+            now = time.monotonic()
+            last, pause = now, max(pause, now - last)
+            if not read:
+                break
+            got += read
+        return got, pause, last - started
 
 
-async def test_answers_that_nobody_reads_have_bounded_bytes(service: ServiceProcess) -> None:
+async def test_answers_that_nobody_reads_have_bounded_bytes(patient: ServiceProcess) -> None:
     heads = [page(user) for user in USERS for _ in range(2)]
-    async with asking(service, *heads) as clients:
+    async with asking(patient, *heads) as clients:
         found = await statuses(clients)
         # The first of a user is let through, and no more than there is room for.
         assert found[200] == LIMIT // LONG
@@ -160,25 +188,21 @@ async def test_answers_that_nobody_reads_have_bounded_bytes(service: ServiceProc
         assert found[503] >= 1
         # What is small is served, and what changes something is never refused.
         for user in USERS:
-            await service.call("GET", "/v1/me", headers=as_user(user))
-            await service.call("POST", "/v1/conversations", {}, headers=as_user(user))
+            await patient.call("GET", "/v1/me", headers=as_user(user))
+            await patient.call("POST", "/v1/conversations", {}, headers=as_user(user))
     # When they are gone, there is room again.
-    await succeeds(lambda: service.http.get(f"{PATHS['dave']}?limit=1", headers=as_user("dave")))
+    await succeeds(lambda: patient.http.get(f"{PATHS['dave']}?limit=1", headers=as_user("dave")))
 
 
 async def test_exports_that_nobody_reads_hold_no_connection_to_the_database(
-    postgres_server: Server,
+    patient: ServiceProcess,
 ) -> None:
-    # Nobody is cut off while the test runs.
-    before = BEFORE.replace(f"timeout = {STALL}", "timeout = 60")
-    async with serving(postgres_server, before) as service:
-        export = request("GET /v1/me/export", user="erin")
-        async with asking(service, *[export] * EXPORTS) as clients:
-            assert await statuses(clients) == {200: EXPORTS}
-            async with asyncio.timeout(15):
-                await service.call("GET", "/v1/me", headers=as_user("bob"))
-            second = await service.http.get("/v1/me/export", headers=as_user("erin"))
-            assert second.status_code == 503
+    export = request("GET /v1/me/export", user="erin")
+    async with asking(patient, *[export] * EXPORTS) as clients:
+        assert await statuses(clients) == {200: EXPORTS}
+        await patient.call("GET", "/v1/me", headers=as_user("bob"))
+        second = await patient.http.get("/v1/me/export", headers=as_user("erin"))
+        assert second.status_code == 503
 
 
 async def test_exports_have_few_places_of_their_own(postgres_server: Server) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.hostile.wire import ENOUGH, answers, check_refusal, json_request, request, sent
 from tests.support.processes import PROJECT
 from tests.support.service_process import ServiceProcess, as_user
+from tests.support.waiting import PATIENCE
 
 CHUNKED = ("Content-Type: application/json", "Transfer-Encoding: chunked")
 JSON = "Content-Type: application/json"
@@ -60,7 +61,7 @@ async def test_a_head_has_no_body_and_leaves_the_connection_to_the_next_request(
     reader, writer = await asyncio.open_connection(*service.address)
     paths = ("/health/live", "/docs", "/v1/me", "/v1/me/export", "/openai/v1/conversations", "/x")
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             for path in paths:
                 writer.write(request(f"HEAD {path}", user=alice))
                 head = await reader.readuntil(b"\r\n\r\n")

@@ -21,7 +21,7 @@ from chatkeep.entrypoints.bootstrap.service import http_app
 from chatkeep.entrypoints.http.server.connections import Connection
 from chatkeep.entrypoints.settings import Settings
 from tests.support.postgres import connect_args
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 KEY = "a-service-key-of-the-tests-long-enough-to-be-one"
 AS_ALICE = {"Authorization": f"Bearer {KEY}", "X-User-Id": "alice"}
@@ -152,7 +152,7 @@ async def _caller(port: int) -> AsyncIterator[ChatBackend]:
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}",
         headers=AS_ALICE,
-        timeout=60,
+        timeout=PATIENCE,
         limits=httpx.Limits(max_connections=None),
         trust_env=False,
     ) as http:

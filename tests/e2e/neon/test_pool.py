@@ -21,7 +21,7 @@ from chatkeep.testing.builders import new_messages
 from tests.e2e.neon.service import AS_ALICE, problem, service, timed
 from tests.support import postgres
 from tests.support.relay import Relay
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 SLACK = 8.0  # seconds, for busy machines; what is timed would else take many more
 BUSY = "SELECT pg_sleep(0.2)"
@@ -48,7 +48,7 @@ async def all_wait(database_url: str) -> None:
     """Return when every connection that there may be waits for a lock."""
     connection = await asyncpg.connect(**postgres.connect_args(database_url))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while await connection.fetchval(WAITING) < MAX_CONNECTIONS:  # noqa: ASYNC110 - it is asked
                 await asyncio.sleep(0.05)
     finally:

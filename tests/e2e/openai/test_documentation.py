@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.openai.conftest import checked
 from tests.e2e.openai.environments import FOLDER, node_folder, python
 from tests.support.processes import PROJECT
+from tests.support.waiting import PATIENCE
 
 PAGE = (PROJECT / "docs" / "openai.md").read_text()
 README = (PROJECT / "README.md").read_text()
@@ -35,7 +36,7 @@ def output(*command: str | Path, folder: Path, url: str) -> str:
         env={**environment, "TOKEN": environment["CHECKED_ALICE"]},
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
