@@ -268,7 +268,7 @@ async def everything(store: StoreUnderTest, conversation: Conversation) -> Any: 
 
 
 @pytest.mark.parametrize("branches", [0, 6])
-@pytest.mark.parametrize("seed", range(150 if FULL else 4))
+@pytest.mark.parametrize("seed", range(60 if FULL else 4))
 async def test_any_changes_have_the_same_effect_in_both_stores(
     postgres_store: StoreUnderTest, seed: int, branches: int
 ) -> None:

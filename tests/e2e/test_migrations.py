@@ -25,7 +25,7 @@ from piccolo.columns import (
 
 from chatkeep.adapters.piccolo.piccolo_app import APP_CONFIG
 from tests.support.postgres import Server, connect_args
-from tests.support.processes import environment
+from tests.support.processes import chatkeep, environment
 
 ROOT = Path(__file__).parents[2]
 BASELINE = "2026-11-22T05:00:00:000000"
@@ -73,10 +73,10 @@ async def migrated(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def run(url: str, *command: str) -> tuple[int, str]:
+async def piccolo(url: str, *arguments: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / command[0]),
-        *command[1:],
+        str(Path(sys.executable).parent / "piccolo"),
+        *("migrations", *arguments),
         cwd=ROOT,
         env=environment(DATABASE_URL=url),
         stdin=subprocess.DEVNULL,
@@ -88,12 +88,9 @@ async def run(url: str, *command: str) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
-async def piccolo(url: str, *arguments: str) -> tuple[int, str]:
-    return await run(url, "piccolo", "migrations", *arguments)
-
-
 async def migrate(url: str, *arguments: str) -> tuple[int, str]:
-    return await run(url, "chatkeep", "migrate", *arguments)
+    done = await asyncio.to_thread(chatkeep, "migrate", *arguments, DATABASE_URL=url)
+    return done.returncode, done.stdout + done.stderr
 
 
 async def tables(connection: asyncpg.Connection) -> set[str]:

@@ -15,7 +15,7 @@ from tests.support.processes import PROJECT, SECRET, environment
 from tests.support.service_process import FULL, as_user, running
 
 MIB = 1024 * 1024
-LARGE = 1024 * MIB if FULL else 48 * MIB
+LARGE = 256 * MIB if FULL else 48 * MIB
 SMALL = 4 * MIB
 MORE = 16 * MIB
 """By so much may the peaks differ: buffers of the allocator and of the driver."""

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Literal, TextIO
 
@@ -31,20 +32,25 @@ def preload() -> None:
 
 def serve(requests: socket.socket) -> None:
     """Return in each process that is to run a command, and in this one when there are no more."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for commands
     while True:
         size, files, _, _ = socket.recv_fds(requests, 8, FILES)
         if not size:
             sys.exit()
+        _forget_those_that_ended()
         asked = json.loads(_exactly(requests, int(size)))
         if os.fork() == 0:
             requests.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _wait_for_fork(files)
             _become(files, **asked)
             return
         for each in files:
             os.close(each)
+
+
+def _forget_those_that_ended() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _exactly(requests: socket.socket, size: int) -> bytes:

@@ -136,6 +136,7 @@ def _requests() -> socket.socket:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the tests, which then end the server
         )
 
     def end() -> None:

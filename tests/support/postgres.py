@@ -2,14 +2,12 @@
 
 import asyncio
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from subprocess import run
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +19,7 @@ from chatkeep.adapters.embedded.postgres import ephemeral_postgres
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.statement import Statement
+from tests.support.processes import chatkeep
 
 TEMPLATE = "chatkeep_template"
 
@@ -86,15 +85,8 @@ def server_with_passwords(role: str) -> Iterator[str]:
 
 def migrate(url: str) -> None:
     """Migrate in a process of its own, since this one may have an event loop already."""
-    code = (
-        "import asyncio\n"
-        "from chatkeep.entrypoints.bootstrap.database import migrate\n"
-        "from chatkeep.entrypoints.settings import Settings\n"
-        "asyncio.run(migrate(Settings.from_env()))"
-    )
-    # The service must not see settings of the machine or of the tests.
-    rest = {name: it for name, it in os.environ.items() if not name.startswith("CHATKEEP_")}
-    run([sys.executable, "-c", code], env={**rest, "DATABASE_URL": url}, check=True)
+    done = chatkeep("migrate", DATABASE_URL=url)
+    assert done.returncode == 0, done.stderr
 
 
 @asynccontextmanager

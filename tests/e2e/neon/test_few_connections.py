@@ -73,7 +73,7 @@ async def test_more_writers_than_connections_are_all_served_and_the_service_stay
         caller = await stack.enter_async_context(service(url, engine=engine))
         await caller.until_ready()
         asking = asyncio.create_task(readiness(caller, over))
-        ledger = await write_during(caller, asyncio.sleep(30 if full else 1), writers=24)
+        ledger = await write_during(caller, asyncio.sleep(8 if full else 1), writers=24)
         over.set()
         assert engine.pool is not None
         assert 1 < engine.pool.get_allowed_size() <= LIMIT

@@ -54,7 +54,7 @@ async def test_a_connection_that_breaks_before_the_answer_comes_loses_and_double
         return found
 
     async def enough() -> None:
-        await asyncio.sleep(10 if full else 1)
+        await asyncio.sleep(5 if full else 1)
         while cuts <= 10:  # noqa: ASYNC110 - whenever a request comes, which nobody announces
             await asyncio.sleep(0.1)
 
