@@ -41,6 +41,14 @@ PROBE: Final = Statement("engine.probe", "SELECT FROM messages LIMIT 0")
 _LOOK_AGAIN: Final = (0.1, 0.5)
 
 
+REPEATED: Final = "The answer to an earlier attempt of this statement was lost."
+
+
+def was_repeated(error: BaseException) -> bool:
+    """Return whether the answer to an earlier attempt was lost: it may have caused the error."""
+    return REPEATED in getattr(error, "__notes__", ())
+
+
 class Engine(PostgresEngine):
     """The engine of one database. `connect_args` go to `asyncpg.connect` as they are.
 
@@ -169,7 +177,8 @@ class Engine(PostgresEngine):
     ) -> tuple[list[Any], bool]:
         """Do as `fetch` does, and also return whether the answer to an earlier attempt was lost.
 
-        In that case the rows may show what the earlier attempt did.
+        In that case the rows may show what the earlier attempt did, and so may an error: see
+        `was_repeated`.
         """
         return await self.run(
             statement.name, statement.sql, statement.bind(values), statement.timeout
@@ -215,13 +224,10 @@ class Engine(PostgresEngine):
                 rows = await connection.fetch(sql, *arguments, timeout=retries.limit(timeout))
             except Exception as error:
                 metrics.record(name, started, error)
-                if (rule := find_rule(error)) is not None:
-                    logger.warning(
-                        "a rule of the database refused %s: %s", name, describe_rule(error)
-                    )
-                    raise rule from error
-                failure = await self._diagnose(connection, error)
+                failure = await self._diagnose(connection, error, name)
                 if failure is None:
+                    if again:
+                        error.add_note(REPEATED)
                     raise
                 pause = retries.pause(failure.retry)
                 if failure.stale:
@@ -238,8 +244,15 @@ class Engine(PostgresEngine):
                 await self.giveback(connection)
             await sleep(pause)
 
-    async def _diagnose(self, connection: Any, error: Exception) -> Failure | None:  # noqa: ANN401 - asyncpg is untyped
-        """Return what the error means. After a timeout the connection may be slow, or dead."""
+    async def _diagnose(self, connection: Any, error: Exception, name: str) -> Failure | None:  # noqa: ANN401 - asyncpg is untyped
+        """Return what the error means. After a timeout the connection may be slow, or dead.
+
+        Raises `DatabaseRuleError`.
+        """
+        if (rule := find_rule(error)) is not None:
+            seen = describe_rule(error)
+            logger.warning("a rule of the database refused %s: %s", name, seen)
+            raise rule from error
         if not isinstance(error, TimeoutError):
             return classify(error)
         self.metrics.own["probe"] += 1

@@ -14,6 +14,7 @@ import asyncpg
 
 from chatkeep.adapters.piccolo.branches import TRIES, ReadTree, branch_arrays, crowded, pause
 from chatkeep.adapters.piccolo.conversations import explain_unprovisioned
+from chatkeep.adapters.piccolo.engine import was_repeated
 from chatkeep.adapters.piccolo.fork_statements import FORK
 from chatkeep.adapters.piccolo.log_changes import LogChanges
 from chatkeep.adapters.piccolo.log_reader import are_withheld, share_of_end
@@ -304,7 +305,7 @@ class PiccoloLog(LogChanges):
         try:
             if is_mixed:
                 values |= sought_values(given)
-                rows = await self._engine.fetch(
+                rows, again = await self._engine.fetch_noting(
                     APPEND_MIXED,
                     **values,
                     key=key and key.key,
@@ -313,25 +314,26 @@ class PiccoloLog(LogChanges):
                 )
             elif key is not None:
                 values |= sought_values(given)
-                rows = await self._engine.fetch(
+                rows, again = await self._engine.fetch_noting(
                     APPEND_ITEMS_WITH_KEY, **values, key=key.key, digest=key.digest
                 )
             elif given:
-                rows = await self._engine.fetch(
+                rows, again = await self._engine.fetch_noting(
                     APPEND_ITEMS_WITH_IDS, **values, **sought_values(given)
                 )
             else:
-                rows = await self._engine.fetch(APPEND_ITEMS, **values)
-        except asyncpg.UniqueViolationError:
-            rows = []
+                rows, again = await self._engine.fetch_noting(APPEND_ITEMS, **values)
+        except asyncpg.UniqueViolationError as error:
+            rows, again = [], was_repeated(error)
         if rows:
             stored = stored_at(entries, conversation_id, rows[0]["first"], at)
             return _appended(stored, rows[0])
         before = await self._repeats.recall_entries(
-            user_id, conversation_id, entries, at, key, expected
+            user_id, conversation_id, entries, at, key, expected, again=again
         )
-        again = await self.appended_before(user_id, conversation_id, before)
-        return replace(again, revision=revision_after(again.revision, expected))
+        stored_before = await self.appended_before(user_id, conversation_id, before)
+        revision = revision_after(stored_before.revision, expected)
+        return replace(stored_before, revision=revision)
 
     async def _append_placed(  # noqa: PLR0913, PLR0917 - as `append`
         self,
@@ -348,16 +350,19 @@ class PiccoloLog(LogChanges):
         values |= entry_arrays(entries) | sought_values(item_ids_given(entries))
         values |= {"key": key and key.key, "digest": key and key.digest}
         refused: ReadTree | None = None
+        is_again = False
         for attempt in range(TRIES):
             try:
                 read, tree = await self.find_place(user_id, conversation_id, place, at)
                 if read == refused:  # nothing has changed, so an id or the key is taken
                     break
                 read.check(expected)
-                rows = await self._engine.fetch(
+                rows, again = await self._engine.fetch_noting(
                     APPEND_PLACED, **values, **read.saved_by_append(tree)
                 )
-            except asyncpg.UniqueViolationError:
+                is_again = is_again or again
+            except asyncpg.UniqueViolationError as error:
+                is_again = is_again or was_repeated(error)
                 break
             except (MessageNotFoundError, BranchNotFoundError, RevisionConflictError):
                 if await self._repeats.is_stored(user_id, conversation_id, entries, key):
@@ -370,15 +375,15 @@ class PiccoloLog(LogChanges):
         else:
             raise crowded()
         if key is None and not have_items(entries):
-            again = await self._repeats.recall_messages(
+            before = await self._repeats.recall_messages(
                 user_id, conversation_id, entries, None, NO_BOUND
             )
         else:
-            before = await self._repeats.recall_entries(
-                user_id, conversation_id, entries, at, key, None
+            stored = await self._repeats.recall_entries(
+                user_id, conversation_id, entries, at, key, None, again=is_again
             )
-            again = await self.appended_before(user_id, conversation_id, before)
-        return replace(again, revision=revision_after(again.revision, expected))
+            before = await self.appended_before(user_id, conversation_id, stored)
+        return replace(before, revision=revision_after(before.revision, expected))
 
 
 def _branch_values(new: Conversation, tree: Tree | None, first: int) -> dict[str, Any]:

@@ -140,14 +140,22 @@ class Repeats:
         at: datetime,
         key: RequestKey | None,
         expected: int | None,
+        *,
+        again: bool,
     ) -> tuple[Entry, ...]:
-        """Return the result of an earlier, equal call. Raises the error of a conflicting one."""
+        """Return the result of an earlier, equal call. Raises the error of a conflicting one.
+
+        `again` means that the answer to an earlier attempt of the statement was lost.
+        """
         view = View.ITEMS if have_items(entries) else View.MESSAGES
         if key is not None and (stored := await self._find_request(user_id, conversation_id, key)):
             return await self._reader.between(user_id, conversation_id, *stored, view)
         current = await self._reader.conversations.get(user_id, conversation_id)
         if view is View.ITEMS:
-            before = await self._recall_items(user_id, conversation_id, entries, at)
+            may_be_mine = again or not item_ids_given(entries)
+            before = await self._recall_items(
+                user_id, conversation_id, entries, at, may_be_mine=may_be_mine
+            )
         else:
             before = await self._recall_natives(user_id, conversation_id, entries)
         if before:
@@ -161,15 +169,19 @@ class Repeats:
         conversation_id: ConversationId,
         entries: Sequence[NewEntry],
         at: datetime,
+        *,
+        may_be_mine: bool,
     ) -> tuple[Entry, ...]:
         """Return what the same statement stored when it ran before, or nothing.
 
-        Its entries have our ids and our time. Raises the error of an id that is taken.
+        Its entries have our ids and our time. So have those of another request with the same ids
+        and contents in the same microsecond: with `may_be_mine` false, it can only be that.
+        Raises the error of an id that is taken.
         """
         item_id = entries[0].item_id
         found = (
             await self._reader.find(user_id, conversation_id, item_id)
-            if item_id is not None
+            if may_be_mine and item_id is not None
             else ()
         )
         for first in (entry.position for entry in found if entry.item_id == item_id):

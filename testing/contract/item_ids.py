@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from chatkeep.domain.branches import After, Place
 from chatkeep.domain.errors import (
     ItemIdTakenError,
     KeyTakenError,
@@ -24,6 +25,23 @@ from chatkeep.testing.builders import ITEM_TEXTS, SECOND, everything_of, new_ite
 
 OWN = '{"type":"reasoning","id":"own","summary":[]}'
 OWN_MESSAGE = '{"type":"message","id":"own","role":"user","content":"again"}'
+
+
+@pytest.mark.parametrize("own", [OWN, OWN_MESSAGE])
+@pytest.mark.parametrize("place", [None, After(None)])
+async def test_an_equal_request_in_the_same_microsecond_is_another_one(
+    store: StoreUnderTest, own: str, place: Place | None
+) -> None:
+    """Only the clock told it apart from an attempt whose answer was lost."""
+    conversation = await store.start()
+    first, second = new_items(own), new_items(own)
+    await store.log.append(ALICE, conversation.id, first, NOON, place=place)
+    before = await everything_of(store)
+
+    with pytest.raises(ItemIdTakenError):
+        await store.log.append(ALICE, conversation.id, second, NOON, place=place)
+
+    assert await everything_of(store) == before
 
 
 @pytest.mark.parametrize("first", [OWN, OWN_MESSAGE])
