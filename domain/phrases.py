@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from chatkeep.domain.folding import fold, fold_with_offsets
+from chatkeep.domain.folding import fold, fold_case, fold_with_offsets
 from chatkeep.domain.terms import distinct_terms, index_term, places
-from chatkeep.domain.words import RUNS, Run, Word, split
+from chatkeep.domain.words import JOINTS, RUNS, Run, Word, split
 
 MIN_PREFIX_CHARS: Final = 2
 """The least characters of `prefix*` alone. A single one begins too many words."""
+
+_WITHOUT_JOINTS: Final = dict.fromkeys(map(ord, JOINTS))
 
 
 class Sought(NamedTuple):
@@ -98,6 +100,7 @@ class SearchedText:
         self._sought = frozenset(sought)
         self._places: dict[Sought, list[Place]] | None = None
         self._terms: set[str] | None = None
+        self._spellings: tuple[str, ...] | None = None
 
     @property
     def terms(self) -> set[str]:
@@ -105,6 +108,18 @@ class SearchedText:
         if self._terms is None:
             self._terms = distinct_terms(self.text)
         return self._terms
+
+    def may_have(self, sought: Sought) -> bool:
+        """Return False if the text does not have a term. This is quick, and spares most texts.
+
+        A word is in the text as it is, or divided by the signs that may join one.
+        """
+        if self._spellings is None:
+            forms = fold_case(fold(self.text))
+            self._spellings = tuple(
+                dict.fromkeys((*forms, *(form.translate(_WITHOUT_JOINTS) for form in forms)))
+            )
+        return not sought.term.isalnum() or any(sought.term in form for form in self._spellings)
 
     def places(self, sought: Sought) -> Sequence[Place]:
         if self._places is None:

@@ -107,9 +107,11 @@ class Expression:
 
     @staticmethod
     def _has(searched: SearchedText, phrase: Phrase) -> bool:
-        return all(
-            any(sought.is_in(searched.terms) for sought in clause) for clause in phrase.clauses
-        ) and (phrase.is_term or bool(phrase.find(searched)))
+        if not all(any(map(searched.may_have, clause)) for clause in phrase.clauses):
+            return False
+        if phrase.is_term:
+            return any(sought.is_in(searched.terms) for sought in phrase.clauses[0])
+        return bool(phrase.find(searched))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

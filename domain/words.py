@@ -13,6 +13,9 @@ from chatkeep.domain.folding import EMOJI, JOINT, REGIONAL, SKIN_TONES, UNSPACED
 MAX_TERM_CHARS: Final = 64
 """Terms are as long as words are; an index has the beginning of a longer one."""
 
+JOINTS: Final = "'\".,-"
+"""What divides a word that is also found as a whole: `don't`."""
+
 _PAIR: Final = 2
 _MAX_PARTS: Final = 8
 

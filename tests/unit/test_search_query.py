@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkeep.domain.model import Role, Status
+from chatkeep.domain.phrases import SearchedText
 from chatkeep.domain.search_filters import Filters, Has
 from chatkeep.domain.search_parser import (
     MAX_FILTERS,
@@ -282,6 +283,18 @@ def test_the_index_misses_nothing(query: str, text: str) -> None:
     if words.matches(text):
         for clause in words.clauses:
             assert any(sought.is_in(terms) for sought in clause)
+
+
+@given(QUERIES, TEXTS)
+def test_what_matches_is_what_has_places(query: str, text: str) -> None:
+    words = parse_query(query).words
+    searched = SearchedText(text, words.sought)
+    wanted = all(any(phrase.find(searched) for phrase in group) for group in words.all_of)
+    unwanted = any(phrase.find(searched) for phrase in words.none_of)
+    assert words.matches(text) is (wanted and not unwanted)
+    for sought in words.sought:
+        if searched.places(sought):
+            assert searched.may_have(sought)
 
 
 @given(QUERIES, TEXTS)
