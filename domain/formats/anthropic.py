@@ -18,11 +18,11 @@ from chatkeep.domain.formats.codec import (
     expect,
     get_optional,
     get_required,
-    mark_parts,
     objects,
     one_of,
     without,
 )
+from chatkeep.domain.formats.remembering import mark_parts
 from chatkeep.domain.formats.tool_calls import make_call
 from chatkeep.domain.json_fields import stable_json
 from chatkeep.domain.model import Role

@@ -28,12 +28,11 @@ from chatkeep.domain.formats.codec import (
     Originals,
     expect,
     get_optional,
-    mark_parts,
     objects,
     present,
     without,
 )
-from chatkeep.domain.formats.remembering import remember
+from chatkeep.domain.formats.remembering import mark_parts, remember
 from chatkeep.domain.formats.trees import find_children, lay_out, walk
 from chatkeep.domain.model import MessageId
 

@@ -6,7 +6,7 @@ may also contain UUIDs, times and enumerations, which JSON encoders write as str
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
@@ -212,20 +212,6 @@ class EntryWriter(ABC):
 
     def members(self, entries: Sequence[Entry], embed: Embed) -> Document:  # noqa: ARG002 - the interface
         return {}
-
-
-def mark_parts(line: Line, key: str) -> Line:
-    """Return the line with the format `key` for messages without an original.
-
-    Each is a part of a document that became several messages, of which the first has the original.
-    """
-    entries = [
-        entry
-        if entry.message is None or entry.message.original is not None
-        else entry._replace(message=entry.message._replace(format=key))
-        for entry in line.entries
-    ]
-    return replace(line, entries=tuple(entries))
 
 
 def expect(value: object, field: str, *kinds: type) -> Any:  # noqa: ANN401 - one of `kinds`

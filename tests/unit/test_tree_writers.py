@@ -2,6 +2,8 @@
 
 import copy
 import json
+import tracemalloc
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -382,3 +384,46 @@ def test_whatever_is_stored_can_be_written(
     out = writer.write(Piece(given, stored, is_first=True, is_last=True)) + writer.end()
     [written] = json.loads(out)
     assert TREES[name].documents_in in written
+
+
+def peak_of(name: FileFormat, pages: int) -> int:
+    """Return how many bytes a writer takes at most for a conversation of so many pages."""
+    page = [{"role": Role.USER, "content": "x" * 1_000}] * 50
+    writer = JsonArray(TREES[name])
+    tracemalloc.start()
+    try:
+        for number in range(pages):
+            said = entries(page)
+            is_last = number == pages - 1
+            writer.write(Piece(talk(), said, is_first=number == 0, is_last=is_last))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_writing_takes_the_memory_of_a_page(name: FileFormat) -> None:
+    peak_of(name, 2)
+    assert peak_of(name, 40) < 1.5 * peak_of(name, 4)
+
+
+async def test_many_branches_of_one_message_take_linear_time() -> None:
+    """A thousand answers to one question, each a child of it."""
+    answers = [node(f"a{n}", "q", "assistant", f"answer {n}") for n in range(1_000)]
+    question = node("q", "root", content="hello")
+    question["children"] = [each["id"] for each in answers]
+    document = tree(question, *answers)
+    store = StoreWithTransfer()
+    assert await imported(store, document)
+    counted: Counter[str] = Counter()
+    page = store.log.page
+
+    async def counting(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever it takes
+        counted["pages"] += 1
+        return await page(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(type(store.log), "page", lambda _, *args, **more: counting(*args, **more))
+        assert await trees(store, CHATGPT) == ([document], "")
+    # The first message of each branch, and what is before it, which is the same for all of them.
+    assert counted["pages"] < 1_020
