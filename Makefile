@@ -9,7 +9,7 @@ AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 # Where it is set, every start of a process compiles all modules again, and there are hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test test-clients check check-tests lint bench migrate schemathesis audit lock clean
+.PHONY: serve test test-clients check check-tests lint bench migrate schemathesis audit lock ai-sdk-page clean
 
 serve: .venv/serve
 	@exec $(BIN)/chatkeep serve --migrate
@@ -123,6 +123,16 @@ lock:
 	$(subst pyproject.toml,.ci/installers.in,$(LOCK)) --output-file .ci/installers.txt
 	$(subst pyproject.toml,.ci/oldest-pip.in,$(LOCK)) --output-file .ci/oldest-pip.txt
 	$(subst pyproject.toml,.ci/postgres.in,$(LOCK)) --output-file .ci/postgres.txt
+
+# The page for the tests with the AI SDK's packages, bundled. Needs npm; without it they are skipped.
+PAGE := tests/browser/ai_sdk_page
+ai-sdk-page: build/ai-sdk-page/page.js
+build/ai-sdk-page/page.js: $(PAGE)/package-lock.json $(PAGE)/page.jsx
+	mkdir -p build/ai-sdk-page
+	cp $(PAGE)/package.json $(PAGE)/package-lock.json $(PAGE)/page.jsx build/ai-sdk-page
+	cd build/ai-sdk-page && npm ci --silent --ignore-scripts --no-audit --no-fund && \
+		node_modules/.bin/esbuild page.jsx --bundle --format=esm --jsx=automatic --log-level=warning \
+		--define:process.env.NODE_ENV='"production"' --outfile=page.js
 
 clean:
 	rm -rf .venv .venv-clients .venv-security build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

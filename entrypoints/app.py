@@ -10,6 +10,7 @@ from chatkeep.domain.forgetting import Forgetting
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.polling import Poller
 from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.ai_sdk.routes import ai_sdk_routes
 from chatkeep.entrypoints.console.page import console_routes
 from chatkeep.entrypoints.formats.json_lines import JsonLines
 from chatkeep.entrypoints.http.auth.authentication import Authentication
@@ -88,7 +89,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     app = Litestar(
         route_handlers=[
             v1,
-            _streams(chatkeep, identity, settings, metrics),
+            *_streams(chatkeep, identity, settings, metrics),
             openai_api(chatkeep, settings, middleware, metrics),
             health_routes(ready),
             metrics_route(metrics, settings.metrics_key),
@@ -122,7 +123,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
 
 def _streams(
     chatkeep: Chatkeep, identity: Identity, settings: Settings, metrics: Metrics
-) -> Router:
+) -> list[Router]:
     """Return the routes of streams. These last for minutes, so they have separate places."""
     refused = metrics.record_refusal
     pace = Pace(settings.stream_seconds, settings.stream_idle_seconds)
@@ -133,20 +134,25 @@ def _streams(
         raised_by=(" (CHATKEEP_MAX_STREAMS)", " (CHATKEEP_MAX_STREAMS_PER_USER)"),
         refused=refused,
     )
-    return Router(
-        "/v1",
-        route_handlers=[
-            draft_stream_routes(chatkeep, metrics),
-            event_routes(chatkeep.live, pace),
-        ],
-        middleware=[
-            Authentication(identity),
-            ConcurrencyLimiter(places),
-            *_rate_limiters(settings, refused),
-        ],
-        before_request=check_request,
-        response_class=JsonResponse,
-    )
+    middleware = [
+        Authentication(identity),
+        ConcurrencyLimiter(places),
+        *_rate_limiters(settings, refused),
+    ]
+    routes = {
+        "/v1": [draft_stream_routes(chatkeep, metrics), event_routes(chatkeep.live, pace)],
+        "/ai-sdk": [ai_sdk_routes(chatkeep)],
+    }
+    return [
+        Router(
+            path,
+            route_handlers=routers,
+            middleware=middleware,
+            before_request=check_request,
+            response_class=JsonResponse,
+        )
+        for path, routers in routes.items()
+    ]
 
 
 def _rate_limiters(settings: Settings, refused: Callable[[str], None]) -> list[ASGIMiddleware]:

@@ -104,6 +104,7 @@ def configure_openapi(settings: Settings, complete: Completion) -> OpenAPIConfig
             Tag("drafts", "Answers that are still being written"),
             Tag("events", "What happens to conversations, as it happens"),
             Tag("search", "What was said, in all conversations of a user"),
+            Tag("ai-sdk", "What `useChat` calls: an answer that survives a closed tab"),
             Tag("users", "Who owns conversations"),
             Tag("health", "For operators"),
         ],

@@ -1,0 +1,1 @@
+"""The routes of the AI SDK's `useChat`, over the same use cases."""
