@@ -21,13 +21,13 @@ test: .venv/test
 	@exec $(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 # The clients, against the service of this checkout, in an environment that has no other of its packages.
-STORES := openai-agents
+STORES := openai-agents pydantic-ai
 test-clients: .venv/serve .venv-clients/done $(STORES:%=.venv-clients/%/done)
 	@cd clients/python && export PATH="$(CURDIR)/$(BIN):$$PATH" && ../../.venv-clients/bin/python -m pytest $(ARGS) && \
 	for store in $(subst -,_,$(STORES)); do \
 		python=../../.venv-clients/$$(echo $$store | tr _ -)/bin/python; \
 		$$python -m pytest $(ARGS) tests/stores/test_$$store.py && \
-		$$python -m mypy --exclude '^$$' src/chatkeep_client/$$store.py tests/stores/test_$$store.py || exit 1; \
+		$$python -m mypy --exclude '^$$' src/chatkeep_client/*$${store%%_*}*.py tests/stores/test_$$store.py || exit 1; \
 	done
 
 # What needs no database, in a fraction of the time: while one works on the code.

@@ -92,10 +92,10 @@ class ProblemError(ChatkeepError):
         self.errors = tuple(problem.errors)
         self.retry_after = retry_after
         first = self.errors[0] if self.errors else None
-        self.field = first and first.field
-        self.limit = first and first.limit
-        self.actual = first and first.actual
-        self.setting = first and first.setting
+        self.field = None if first is None else first.field
+        self.limit = None if first is None else first.limit
+        self.actual = None if first is None else first.actual
+        self.setting = None if first is None else first.setting
 
 
 class InvalidValueError(ProblemError):
