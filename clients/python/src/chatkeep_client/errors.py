@@ -142,6 +142,10 @@ class SuffixDiffersError(ConflictError):
         self.found = tuple(problem.found or ())
 
 
+class GoneError(ProblemError):
+    """410: the cursor of events is too old. Read the history again, and follow from now on."""
+
+
 class RevisionConflictError(ProblemError):
     """412: the conversation has another revision than expected; `revision` is the current one."""
 
@@ -176,6 +180,7 @@ _BY_STATUS: Final[Mapping[int, type[ProblemError]]] = {
     403: ForbiddenError,
     404: NotFoundError,
     409: ConflictError,
+    410: GoneError,
     412: RevisionConflictError,
     413: LimitExceededError,
     422: InvalidValueError,

@@ -264,13 +264,17 @@ class Event(msgspec.Struct, kw_only=True):
     """Something that happened to a conversation.
 
     - `type`: `message.created`, with the `message`, its `parent_id` and `branch`;
-      `conversation.deleted`; `stream.idle`. Later versions may add others.
+      `message.updated`, with the `message` as it is now; `message.deleted`, with `message_id`;
+      `conversation.updated`, with the `conversation` as it is now; `conversation.deleted`;
+      `stream.idle`. Later versions may add others.
     - `cursor`: where to go on behind it; empty in an `EventPage`, which has one for all.
     """
 
     type: str
     conversation_id: str = ""
     message: Message | None = None
+    message_id: str | None = None
+    conversation: Conversation | None = None
     cursor: str = ""
 
 

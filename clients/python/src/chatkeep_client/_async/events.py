@@ -31,7 +31,9 @@ class AsyncEvents(AsyncSender):
         - Each message comes at least once, in the order in which messages were stored, whatever
           breaks meanwhile. An event may come again only after one that was lost.
 
-        Raises `NotFoundError`, and `ConnectionFailedError` if a stream cannot be opened again.
+        Raises `NotFoundError`; `GoneError` if the conversation has changed since a cursor that is
+        older than the service keeps changes; `ConnectionFailedError` if a stream cannot be opened
+        again.
         """
         if after is None:
             after = (await self.get_events(conversation_id)).next_cursor
@@ -58,7 +60,7 @@ class AsyncEvents(AsyncSender):
 
         It waits at most `wait` seconds, up to 60 and less than the timeout of the client, and then
         returns none. `after` and `next_cursor` are those of `follow_conversation`. Raises
-        `NotFoundError`.
+        `NotFoundError` and `GoneError`.
         """
         path = conversation(conversation_id, "events")
         return await self._send(Request("GET", path, _page, query={"after": after, "wait": wait}))
