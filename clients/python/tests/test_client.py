@@ -368,3 +368,78 @@ async def test_items_of_openais_api_are_the_same_log(alice: AsyncChatkeep) -> No
     assert (invalid.value.field, invalid.value.code) == ("items[0].role", "invalid-value")
     with pytest.raises(errors.IdTakenError):
         await alice.append_items(chat, [says("Other")], idempotency_key="k")
+
+
+async def test_what_was_said_is_found(alice: AsyncChatkeep) -> None:
+    chat, ids = await chat_of(alice, "Is there soup?", "No soup today.", "Salad?")
+    page = await alice.search("soup", limit=1)
+    assert [each.message_id for each in page.items] == [ids[1]]
+    [(start, end)] = page.items[0].highlights
+    assert page.items[0].snippet[start:end] == "soup"
+    assert page.query.written == "soup"
+    hits = [each async for each in alice.iter_search("soup", page_size=1)]
+    assert [(each.conversation_id, each.role) for each in hits] == [(chat, "user")] * 2
+    grouped = [each async for each in alice.iter_search("soup", group="conversation")]
+    assert len(grouped) == 1
+
+
+async def test_a_draft_is_written_read_and_finished(alice: AsyncChatkeep) -> None:
+    chat, _ = await chat_of(alice, "Soup?")
+    started = await alice.start_draft(chat, draft_id="answer", metadata={"model": "m"}, lease=30)
+    with pytest.raises(errors.DraftActiveError) as active:
+        await alice.start_draft(chat)
+    assert active.value.draft is not None
+    assert active.value.draft.id == "answer"
+    for _ in range(2):  # it may be sent again
+        written = await alice.write_chunks(chat, "answer", ["Soup, ", "or"], epoch=1, seq=1)
+    assert (started.next, written.next) == (1, 3)
+    with pytest.raises(errors.DraftGapError) as gap:
+        await alice.write_chunks(chat, "answer", ["x"], epoch=1, seq=5)
+    assert gap.value.draft is not None
+    assert gap.value.draft.next == 3
+    page = await alice.get_draft(chat, "answer", after=1)
+    assert (page.text, page.last, page.more) == ("or", 2, False)
+    ended = await alice.finish_draft(chat, "answer", epoch=1)
+    assert ended.message is not None
+    assert (ended.message.id, ended.message.content) == ("answer", "Soup, or")
+    assert [each.status for each in await alice.list_drafts(chat)] == ["finished"]
+    with pytest.raises(errors.DraftEndedError):
+        await alice.write_chunks(chat, "answer", ["x"], epoch=1, seq=3)
+    await alice.start_draft(chat, draft_id="other")
+    cancelled = await alice.cancel_draft(chat, "other", keep=False)
+    assert cancelled.message is None
+
+
+async def test_a_block_writes_a_draft(service: MemoryService) -> None:
+    async with service.async_client("writer") as bob:
+        chat, _ = await chat_of(bob, "Soup?")
+        async with bob.draft(chat, message_id="m") as draft:
+            for piece in ("Soup ", "or ", "salad."):
+                await draft.write(piece)
+        assert draft.message is not None
+        assert (draft.message.id, draft.message.content) == ("m", "Soup or salad.")
+
+        async def break_off() -> None:
+            async with bob.draft(chat) as draft:
+                await draft.write("Half")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await break_off()
+        last = (await bob.get_history(chat, order="desc", limit=1)).items[0]
+        assert last.content == "Half"
+        assert last.metadata["chatkeep.interrupted"] == "cancelled"
+
+        async def write_on() -> None:
+            async with bob.draft(chat) as draft:
+                await bob.cancel_draft(chat, draft.draft.id)
+                await draft.write("x" * 5_000)
+
+        with pytest.raises(errors.DraftEndedError):
+            await write_on()
+
+    with service.client("writer") as carl:
+        with carl.draft(chat) as other:
+            other.write("Whole")
+            other.finish({"role": "assistant", "content": "The whole.", "tokens": 3})
+        assert carl.get_history(chat, order="desc", limit=1).items[0].tokens == 3

@@ -54,6 +54,15 @@ class FieldError(msgspec.Struct, kw_only=True, frozen=True):
     setting: str | None = None
 
 
+class DraftState(msgspec.Struct, kw_only=True, frozen=True):
+    """A draft that is in the way: its `status`, its `epoch`, and the number of its `next` chunk."""
+
+    id: str
+    status: str | None = None
+    epoch: int | None = None
+    next: int | None = None
+
+
 class _OpenAIError(msgspec.Struct, kw_only=True):
     message: str = ""
     code: str | None = None
@@ -68,6 +77,7 @@ class _Problem(msgspec.Struct, kw_only=True):
     errors: list[FieldError] = []
     found: list[str] | None = None
     revision: int | None = None
+    draft: DraftState | None = None
     error: _OpenAIError | None = None
 
 
@@ -142,6 +152,30 @@ class SuffixDiffersError(ConflictError):
         self.found = tuple(problem.found or ())
 
 
+class DraftConflictError(ConflictError):
+    """409: a draft is not as expected. `draft` is how it is."""
+
+    def __init__(self, problem: _Problem, *, status: int, retry_after: float | None = None) -> None:
+        super().__init__(problem, status=status, retry_after=retry_after)
+        self.draft = problem.draft
+
+
+class DraftActiveError(DraftConflictError):
+    """409: the conversation has another active draft: show it, cancel it, or supersede it."""
+
+
+class DraftGapError(DraftConflictError):
+    """409: chunks before these are missing: send those from `draft.next` on."""
+
+
+class DraftSupersededError(DraftConflictError):
+    """409: another producer has taken over: stop."""
+
+
+class DraftEndedError(DraftConflictError):
+    """409: the draft was cancelled, interrupted or finished: stop."""
+
+
 class GoneError(ProblemError):
     """410: the cursor of events is too old. Read the history again, and follow from now on."""
 
@@ -174,6 +208,10 @@ _BY_CODE: Final[Mapping[str, type[ProblemError]]] = {
     "retained": RetainedError,
     "wrong-branch": WrongBranchError,
     "suffix-differs": SuffixDiffersError,
+    "draft-active": DraftActiveError,
+    "draft-gap": DraftGapError,
+    "draft-superseded": DraftSupersededError,
+    "draft-ended": DraftEndedError,
 }
 _BY_STATUS: Final[Mapping[int, type[ProblemError]]] = {
     401: AuthenticationError,

@@ -285,6 +285,114 @@ class EventPage(msgspec.Struct, kw_only=True):
     next_cursor: str
 
 
+class Draft(msgspec.Struct, kw_only=True):
+    """An answer that is being written, or that has ended.
+
+    - `epoch`: that of its producer; one that takes over gets a higher one. `next`: the number of
+      its next chunk.
+    - `message_id`: the id that its message will get, or has.
+    - `lease`: the seconds without a new chunk after which it is interrupted, at `deadline`.
+    """
+
+    id: str
+    conversation_id: str
+    status: str
+    epoch: int
+    next: int
+    message_id: str
+    format: str
+    metadata: JsonObject
+    lease: int
+    started_at: datetime
+    progress_at: datetime
+    deadline: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class DraftList(msgspec.Struct, kw_only=True):
+    """The latest drafts, the active one first."""
+
+    items: list[Draft]
+
+
+class DraftPage(msgspec.Struct, kw_only=True):
+    """A draft and its `text`, or its `chunks` if it has another format.
+
+    `last` is the last chunk that is in it, and `more` says that others follow already.
+    """
+
+    draft: Draft
+    last: int
+    more: bool
+    text: str | None = None
+    chunks: list[JsonObject] | None = None
+
+
+class EndedDraft(msgspec.Struct, kw_only=True):
+    """A draft that has ended, and the message that it left; None if it left none."""
+
+    draft: Draft
+    message: Message | None
+    revision: int = 0
+
+
+class Hit(msgspec.Struct, kw_only=True):
+    """A message that matches a search, or a conversation whose title does (`kind`).
+
+    `highlights` are where `snippet` has what was searched, in code points: from the first number up
+    to, but without, the second. The fields from `message_id` on are those of a message.
+    """
+
+    kind: str
+    conversation_id: str
+    title: str | None
+    snippet: str
+    highlights: list[tuple[int, int]]
+    message_id: str | None = None
+    position: int | None = None
+    branch: int | None = None
+    role: Role | None = None
+    created_at: datetime | None = None
+
+
+class QueryPart(msgspec.Struct, kw_only=True):
+    """How one part of a query was read."""
+
+    kind: str
+    written: str
+    field: str | None = None
+    without: bool = False
+    group: int | None = None
+
+
+class Query(msgspec.Struct, kw_only=True):
+    """How a query was read, with `notes` for the user."""
+
+    written: str
+    parts: list[QueryPart]
+    notes: list[str]
+
+
+class Left(msgspec.Struct, kw_only=True):
+    """The conversations that are not searched yet, and how many messages they have in all."""
+
+    conversations: int
+    messages: int
+
+
+class SearchPage(msgspec.Struct, kw_only=True):
+    """Hits, latest first. It may have few or none before the last page.
+
+    `complete` says whether all was searched; if not, `left` is what was not.
+    """
+
+    items: list[Hit]
+    next_cursor: str | None
+    complete: bool
+    left: Left
+    query: Query
+
+
 class ItemPage(msgspec.Struct, kw_only=True):
     """Items of OpenAI's Conversations API. The ids are empty if there are no items."""
 

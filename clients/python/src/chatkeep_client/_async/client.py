@@ -10,9 +10,11 @@ from chatkeep_client import _connection
 from chatkeep_client._async.branches import AsyncBranches
 from chatkeep_client._async.changes import AsyncChanges
 from chatkeep_client._async.conversations import AsyncConversations
+from chatkeep_client._async.drafts import AsyncDrafts
 from chatkeep_client._async.events import AsyncEvents
 from chatkeep_client._async.items import AsyncItems
 from chatkeep_client._async.messages import AsyncMessages
+from chatkeep_client._async.search import AsyncSearches
 from chatkeep_client._async.sending import Token
 from chatkeep_client._async.users import AsyncUsers
 from chatkeep_client._connection import Connection
@@ -25,7 +27,9 @@ class AsyncChatkeep(
     AsyncMessages,
     AsyncChanges,
     AsyncBranches,
+    AsyncDrafts,
     AsyncEvents,
+    AsyncSearches,
     AsyncItems,
     AsyncUsers,
 ):

@@ -12,9 +12,11 @@ from chatkeep_client._connection import Connection
 from chatkeep_client._sync.branches import Branches
 from chatkeep_client._sync.changes import Changes
 from chatkeep_client._sync.conversations import Conversations
+from chatkeep_client._sync.drafts import Drafts
 from chatkeep_client._sync.events import Events
 from chatkeep_client._sync.items import Items
 from chatkeep_client._sync.messages import Messages
+from chatkeep_client._sync.search import Searches
 from chatkeep_client._sync.sending import Token
 from chatkeep_client._sync.users import Users
 
@@ -26,7 +28,9 @@ class Chatkeep(
     Messages,
     Changes,
     Branches,
+    Drafts,
     Events,
+    Searches,
     Items,
     Users,
 ):

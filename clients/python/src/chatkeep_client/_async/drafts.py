@@ -1,0 +1,194 @@
+"""Drafts: answers that others can read while they are being written."""
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from msgspec import UNSET, UnsetType
+
+from chatkeep_client._async.sending import AsyncSender
+from chatkeep_client._requests import Request, conversation, given, into, segment, uuid7
+from chatkeep_client.errors import ChatkeepError
+from chatkeep_client.models import (
+    Draft,
+    DraftList,
+    DraftPage,
+    EndedDraft,
+    Message,
+    MessageInput,
+)
+
+Chunk = str | Mapping[str, Any]
+
+_SECONDS: Final = 0.25
+_CHARS: Final = 4_096
+"""Chunks are sent together: after this many seconds, or characters of text."""
+
+_draft = into(Draft)
+_drafts = into(DraftList)
+_page = into(DraftPage)
+_ended = into(EndedDraft)
+
+
+class AsyncDrafts(AsyncSender):
+    """The routes of drafts. Conflicts raise subclasses of `DraftConflictError`, with the draft."""
+
+    async def start_draft(
+        self,
+        conversation_id: str,
+        *,
+        draft_id: str | None = None,
+        message_id: str | None = None,
+        after: str | UnsetType | None = UNSET,
+        branch: int | None = None,
+        format: str = "text",  # noqa: A002 - the word on the wire
+        metadata: Mapping[str, Any] | None = None,
+        lease: int | UnsetType = UNSET,
+        supersede: bool = False,
+        discard: bool = False,
+    ) -> Draft:
+        """Start an answer that is still to be written.
+
+        - `draft_id`: without one it gets a UUID. `message_id` is that of the message that it will
+          become; `after` and `branch` say where, as in `append_messages`.
+        - `format`: `text` for chunks of text, otherwise chunks are JSON objects.
+        - `lease`: the seconds without a new chunk after which it is interrupted.
+        - `supersede`: interrupt an active draft, and keep what there is of it as a message unless
+          `discard`; one with the same `draft_id` is taken over with its chunks.
+
+        Raises `NotFoundError`, and `DraftActiveError` while there is another one.
+        """
+        body = given(
+            id=draft_id or uuid7(),
+            message_id=message_id,
+            after=after,
+            format=format,
+            metadata=metadata,
+            lease=lease,
+            supersede=supersede,
+            discard=discard,
+        )
+        path = conversation(conversation_id, "drafts")
+        return await self._send(Request("POST", path, _draft, query={"branch": branch}, body=body))
+
+    async def write_chunks(
+        self, conversation_id: str, draft_id: str, chunks: Sequence[Chunk], *, epoch: int, seq: int
+    ) -> Draft:
+        """Add chunks, all or none; `seq` is the number of the first of them, from 1.
+
+        Raises `NotFoundError`; `DraftGapError` if chunks before these are missing;
+        `DraftSupersededError` if another producer has taken over; `DraftEndedError`.
+        """
+        body = {"epoch": epoch, "seq": seq, "chunks": list(chunks)}
+        path = conversation(conversation_id, "drafts", segment(draft_id), "chunks")
+        return await self._send(Request("POST", path, _draft, body=body))
+
+    async def finish_draft(
+        self,
+        conversation_id: str,
+        draft_id: str,
+        *,
+        epoch: int,
+        message: MessageInput | None = None,
+    ) -> EndedDraft:
+        """End a draft and store its message: that of the chunks, or this one.
+
+        Raises `NotFoundError`, `DraftSupersededError`, `DraftEndedError` and `LimitExceededError`.
+        """
+        body = {"epoch": epoch, "message": message}
+        path = conversation(conversation_id, "drafts", segment(draft_id), "finish")
+        return await self._send(Request("POST", path, _ended, body=body))
+
+    async def cancel_draft(
+        self, conversation_id: str, draft_id: str, *, keep: bool = True
+    ) -> EndedDraft:
+        """End a draft that is not needed any more, and keep what there is of it as a message.
+
+        Raises `NotFoundError`, and `DraftEndedError` if it has ended otherwise.
+        """
+        path = conversation(conversation_id, "drafts", segment(draft_id), "cancel")
+        return await self._send(Request("POST", path, _ended, body={"keep": keep}))
+
+    async def get_draft(self, conversation_id: str, draft_id: str, *, after: int = 0) -> DraftPage:
+        """Return a draft and its text or chunks, all or those after a chunk.
+
+        Raises `NotFoundError`; an ended draft can be read for an hour.
+        """
+        path = conversation(conversation_id, "drafts", segment(draft_id))
+        return await self._send(Request("GET", path, _page, query={"after": after}))
+
+    async def list_drafts(self, conversation_id: str, *, limit: int = 20) -> list[Draft]:
+        """Return the active draft first, and those that ended in the last hour.
+
+        Raises `NotFoundError`.
+        """
+        path = conversation(conversation_id, "drafts")
+        return (await self._send(Request("GET", path, _drafts, query={"limit": limit}))).items
+
+    @asynccontextmanager
+    async def draft(
+        self,
+        conversation_id: str,
+        **options: Any,  # noqa: ANN401 - those of `start_draft`
+    ) -> AsyncIterator["AsyncDraftWriter"]:
+        """Start a draft, and yield a writer of it.
+
+        It is finished at the end of the block. If the block raises an error, it is cancelled: what
+        was written becomes a message that is marked as interrupted. `options` are those of
+        `start_draft`.
+        """
+        writer = AsyncDraftWriter(self, await self.start_draft(conversation_id, **options))
+        try:
+            yield writer
+        except BaseException:
+            with suppress(ChatkeepError):
+                await writer.flush()
+            with suppress(ChatkeepError):
+                await self.cancel_draft(conversation_id, writer.draft.id)
+            raise
+        await writer.finish()
+
+
+class AsyncDraftWriter:
+    """Writes one draft. `draft` is its latest state, `message` its message when it is finished."""
+
+    def __init__(self, client: AsyncDrafts, draft: Draft) -> None:
+        self.draft = draft
+        self.message: Message | None = None
+        self._client = client
+        self._waiting: list[Chunk] = []
+        self._chars = 0
+        self._sent_at = time.monotonic()
+        self._is_finished = False
+
+    async def write(self, chunk: Chunk) -> None:
+        """Add a chunk: a piece of text, or a JSON object. It is sent with others.
+
+        Raises `DraftEndedError` when the user has cancelled it, and `DraftSupersededError`.
+        """
+        self._waiting.append(chunk)
+        self._chars += len(chunk)
+        if self._chars >= _CHARS or time.monotonic() - self._sent_at >= _SECONDS:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what was written."""
+        if not self._waiting:
+            return
+        draft = self.draft
+        self.draft = await self._client.write_chunks(
+            draft.conversation_id, draft.id, self._waiting, epoch=draft.epoch, seq=draft.next
+        )
+        self._waiting, self._chars = [], 0
+        self._sent_at = time.monotonic()
+
+    async def finish(self, message: MessageInput | None = None) -> Message | None:
+        """Finish the draft now, with a whole `message` if you have one. Return its message."""
+        if not self._is_finished:
+            await self.flush()
+            ended = await self._client.finish_draft(
+                self.draft.conversation_id, self.draft.id, epoch=self.draft.epoch, message=message
+            )
+            self.draft, self.message, self._is_finished = ended.draft, ended.message, True
+        return self.message
