@@ -1,5 +1,6 @@
 """The use cases of drafts: answers that are still being written."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -84,6 +85,8 @@ class DraftUseCases:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     retention: timedelta = RETENTION
+    counts: Counter[str] = field(default_factory=Counter)
+    """How many drafts were `started` here, and how many ended, by their status."""
 
     async def start(  # noqa: PLR0913 - one for each field
         self,
@@ -135,7 +138,7 @@ class DraftUseCases:
             if supersede and draft_id is not None and (taken := await self._take_over(new)):
                 return taken
             try:
-                return await self.drafts.start(new, forget_before=at - self.retention)
+                draft = await self.drafts.start(new, forget_before=at - self.retention)
             except DraftActiveError as error:
                 active = await self._find(user_id, conversation_id, DraftId(error.draft_id))
                 if active is None or not active.is_active:
@@ -146,6 +149,9 @@ class DraftUseCases:
                     await self.interrupt(active, Interruption.SUPERSEDED, keep=keep)
                 elif not supersede:
                     raise
+            else:
+                self.counts["started"] += draft.started_at == at  # unless it was repeated
+                return draft
         raise _changed_too_often()
 
     async def write(  # noqa: PLR0913, PLR0917 - each is one independent part of the call
@@ -201,6 +207,7 @@ class DraftUseCases:
                 draft, DraftStatus.FINISHED, self.clock.now(), new, place=draft.place
             )
             if ended is not None:
+                self.counts[ended.draft.status] += 1
                 return ended
         raise _changed_too_often()
 
@@ -296,6 +303,7 @@ class DraftUseCases:
                 message_id = MessageId(uuid7(at))
                 continue
             if ended is not None:
+                self.counts[ended.draft.status] += 1
                 return ended
             draft = await self.drafts.get(draft.user_id, draft.conversation_id, draft.id)
         raise _changed_too_often()

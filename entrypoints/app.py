@@ -19,6 +19,7 @@ from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.event_stream import Pace
 from chatkeep.entrypoints.http.head import HeadMiddleware
 from chatkeep.entrypoints.http.ids import EncodedPaths
+from chatkeep.entrypoints.http.metrics.draft_metrics import draft_metrics
 from chatkeep.entrypoints.http.metrics.observation import Observation, Tracing
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics, metrics_route
 from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
@@ -67,6 +68,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     the application runs in, the first one outermost.
     """
     metrics = metrics or Metrics()
+    metrics.add(lambda: draft_metrics(chatkeep.drafts.counts))
     pages = configure_cors(settings)
     middleware = [Authentication(identity), *_limiters(settings, metrics.record_refusal)]
     v1 = Router(

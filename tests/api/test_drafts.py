@@ -29,22 +29,17 @@ class Clock:
         self.time += timedelta(seconds=seconds)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def service(clock: Clock) -> AsyncIterator[Service]:
     """Yield a service with a clock of the test's, in place of the usual one."""
     limits = Limits(max_message_chars=100, max_draft_bytes=500)
     async with serving(settings(), memory_chatkeep(clock=clock, limits=limits)) as service:
         yield service
-
-
-@pytest.fixture
-def alice(service: Service) -> Caller:
-    return service.user("alice")
 
 
 @pytest.fixture
@@ -402,7 +397,7 @@ async def test_a_format_of_ones_own_needs_the_whole_message(
 
 
 async def test_drafts_go_on_on_hold(service: Service, alice: Caller) -> None:
-    conversation = await started(service.key(acting_for="alice"), retain=True)
+    conversation = await started(service.key(acting_for=alice.user_id), retain=True)
     draft = await drafted(alice, conversation, "a")
 
     assert (await alice.post(draft_at(draft, "finish"), json={"epoch": 1})).status_code == 200
@@ -433,3 +428,23 @@ async def test_chunks_of_the_ai_sdk_become_a_ui_message(
     ui_message = (await alice.get(path, params={"format": "ai-sdk"})).json()
     text = {"type": "text", "text": "It was shipped.", "state": "done"}
     assert (ui_message["id"], ui_message["parts"]) == ("msg-7", [text])
+
+
+async def test_drafts_are_counted() -> None:
+    clock = Clock()
+    async with serving(settings(), memory_chatkeep(clock=clock)) as service:
+        alice = service.user("alice")
+        conversation = await started(alice, says("Where is my order?"))
+        for action, body in (("finish", {"epoch": 1}), ("cancel", {})):
+            draft = await drafted(alice, conversation, "a", id=action)
+            await alice.post(at(conversation, "drafts"), json={"id": action})  # sent again
+            for _ in range(2):
+                await alice.post(draft_at(draft, action), json=body)
+        draft = await drafted(alice, conversation, "a")
+        clock.wait(61)
+        await alice.get(draft_at(draft))
+
+        text = (await service.nobody().get("/metrics")).text
+
+    for status, count in (("started", 3), ("finished", 1), ("cancelled", 1), ("interrupted", 1)):
+        assert f'chatkeep_drafts_total{{status="{status}"}} {count}.0' in text

@@ -16,6 +16,7 @@ from chatkeep.domain.operations.selftest.chat import (
 )
 from chatkeep.domain.operations.selftest.concurrency import revision
 from chatkeep.domain.operations.selftest.deletion import cascade, erasure, hold
+from chatkeep.domain.operations.selftest.drafting import drafts
 from chatkeep.domain.operations.selftest.editing import edit, truncation
 from chatkeep.domain.operations.selftest.ids import text_ids
 from chatkeep.domain.operations.selftest.isolation import atomicity, isolation, refusal
@@ -36,6 +37,7 @@ PROMISES: Final[Mapping[str, Scenario]] = {
         edit,
         truncation,
         branches,
+        drafts,
         isolation,
         refusal,
         atomicity,

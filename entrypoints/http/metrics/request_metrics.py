@@ -37,7 +37,7 @@ class Metrics:
 
     def __init__(self, sources: Sequence[MetricSource] = (), workers: Path | None = None) -> None:
         self.registry = CollectorRegistry()
-        self._sources = sources
+        self._sources = [*sources]
         self._workers = None if workers is None else MultiprocessMetrics(workers, self._own)
         self._requests = Histogram(
             "chatkeep_request_duration_seconds",
@@ -71,6 +71,10 @@ class Metrics:
             self._refused.labels(reason)
         self._by_labels: dict[tuple[str, str, int], Histogram] = {}
         self._text = Snapshot(self._make_text)
+
+    def add(self, source: MetricSource) -> None:
+        """Add a source of metrics, which is asked at each scrape."""
+        self._sources.append(source)
 
     def record_request(self, method: str, route: str, status: int, seconds: float) -> None:
         labels = (method, route, status)
