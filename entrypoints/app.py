@@ -17,6 +17,7 @@ from chatkeep.entrypoints.http.auth.authentication import Authentication
 from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.event_stream import Pace
+from chatkeep.entrypoints.http.exception_handlers import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.head import HeadMiddleware
 from chatkeep.entrypoints.http.ids import EncodedPaths
 from chatkeep.entrypoints.http.metrics.draft_metrics import draft_metrics
@@ -27,7 +28,6 @@ from chatkeep.entrypoints.http.middleware.cors import PreflightExplainer, config
 from chatkeep.entrypoints.http.middleware.memory import MemoryBudget, MemoryLimiter
 from chatkeep.entrypoints.http.middleware.rate_limiting import Rate, RateLimiter
 from chatkeep.entrypoints.http.openapi.pages import RawSchema, asset_routes, configure_openapi
-from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.branches import branch_routes
 from chatkeep.entrypoints.http.routes.conversations import conversation_routes

@@ -1,6 +1,6 @@
 """Every exception that is raised on purpose has a problem type, or never reaches an answer.
 
-Deny by default: a new one is named here with its reason, or `entrypoints.http.problems` knows it.
+Deny by default: a new one is named here with its reason, or `http.domain_problems` knows it.
 """
 
 import ast
@@ -19,8 +19,9 @@ from litestar import Response
 
 from chatkeep import adapters, domain, entrypoints
 from chatkeep.domain.errors import ChatkeepError
+from chatkeep.entrypoints.http.exception_handlers import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.openapi.examples import PROBLEMS
-from chatkeep.entrypoints.http.problems import EXCEPTION_HANDLERS, TYPE_PREFIX, Problem
+from chatkeep.entrypoints.http.problems import TYPE_PREFIX, Problem
 from chatkeep.entrypoints.openai.errors import answer_like_openai
 from chatkeep.entrypoints.openai.schemas import Error
 

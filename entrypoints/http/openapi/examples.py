@@ -21,12 +21,12 @@ from chatkeep.domain.errors import (
     SuffixDiffersError,
     UserNotProvisionedError,
 )
+from chatkeep.entrypoints.http.domain_problems import domain_problem
 from chatkeep.entrypoints.http.ids import path_too_long
 from chatkeep.entrypoints.http.problems import (
     FieldError,
     ProblemError,
     body_too_large,
-    domain_problem,
     internal_error,
     invalid_fields,
 )
