@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from chatkeep.domain.branch_use_cases import BranchUseCases
@@ -60,11 +60,8 @@ class EventUseCases:
         `ChangesForgottenError` if changes after the mark may have been forgotten.
         """
         try:
-            page = await self.events.read(
-                user_id, conversation_id, after, limit=PAGE_EVENTS, max_bytes=PAGE_BYTES
-            )
+            page = await self.read_log(user_id, conversation_id, after)
             self._check_kept(after, page.mark)
-            page = await self._with_parents(user_id, conversation_id, page)
             if not page.more and page.pending is not None:
                 page = await self._with_draft(user_id, conversation_id, page, page.pending)
             return self._stamp(page)
@@ -74,10 +71,30 @@ class EventUseCases:
         gone = Event(EventKind.CONVERSATION_DELETED, conversation_id, FROM_START)
         return EventPage([gone], FROM_START, more=False, is_over=True)
 
+    async def read_log(
+        self, user_id: UserId, conversation_id: ConversationId, after: Mark
+    ) -> EventPage:
+        """Return the next events of messages and changes after a mark, without drafts.
+
+        Raises `ConversationNotFoundError`, also if it is another one than that of the mark.
+        """
+        page = await self.events.read(
+            user_id, conversation_id, after, limit=PAGE_EVENTS, max_bytes=PAGE_BYTES
+        )
+        return await self._with_parents(user_id, conversation_id, page)
+
     @contextmanager
-    def watch(self, user_id: UserId, conversation_id: ConversationId) -> Iterator[Watch]:
-        """Yield a watch that is woken when there may be new events, until the block ends."""
-        watch = Watch(user_id, conversation_id)
+    def watch(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId | None,
+        since: datetime | None = None,
+    ) -> Iterator[Watch]:
+        """Yield a watch that is woken when there may be new events, until the block ends.
+
+        Without a conversation, it is for the feed of the user since a time.
+        """
+        watch = Watch(user_id, conversation_id, since)
         self.hub.add(watch)
         try:
             yield watch
@@ -131,7 +148,7 @@ class EventUseCases:
         """Raise `ChangesForgottenError` if there may have been changes that are not kept now."""
         age = self._now() - after.at
         if after.at and age > self.kept.total_seconds() and after.revision != now.revision:
-            raise ChangesForgottenError(_in_words(self.kept))
+            raise ChangesForgottenError(in_words(self.kept))
 
     def _stamp(self, page: EventPage) -> EventPage:
         """Return the page with the time at which it was read in its marks."""
@@ -190,6 +207,6 @@ class _DraftReader:
         return replace(self._page, events=self._events, mark=mark, more=more)
 
 
-def _in_words(duration: timedelta) -> str:
+def in_words(duration: timedelta) -> str:
     days, hours = duration.days, duration.seconds // 3600
     return f"{days} days" if days > 1 else f"{24 * days + hours} hours"

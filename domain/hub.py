@@ -6,29 +6,55 @@ no events.
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 
 from chatkeep.domain.events import FROM_START, Followed, Mark
+from chatkeep.domain.feed import FollowedUser
 from chatkeep.domain.model import ConversationId, UserId
 
 
 class Watch:
-    """One reader who waits for events of a conversation. `mark` is how far they have read.
+    """One reader who waits for events of a conversation, or of all those of a user.
+
+    `mark` is how far they have read a conversation. Of a feed, `since` is when it began, and
+    `activity` what the store said last about it.
 
     `active_at` is the time of the last event, or of the beginning, by the event loop's clock.
     """
 
-    __slots__ = ("_loop", "_news", "active_at", "conversation_id", "mark", "user_id")
+    __slots__ = (
+        "_loop",
+        "_news",
+        "active_at",
+        "activity",
+        "conversation_id",
+        "mark",
+        "since",
+        "user_id",
+    )
 
-    def __init__(self, user_id: UserId, conversation_id: ConversationId) -> None:
+    def __init__(
+        self, user_id: UserId, conversation_id: ConversationId | None, since: datetime | None = None
+    ) -> None:
         self.user_id = user_id
         self.conversation_id = conversation_id
         self.mark = FROM_START
+        self.since = since
+        self.activity: str | None = None
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self.active_at = self._loop.time()
 
     @property
-    def followed(self) -> Followed:
+    def followed_user(self) -> FollowedUser | None:
+        """The user whose feed this reader follows, if it is a feed."""
+        return None if self.since is None else FollowedUser(self.user_id, self.since)
+
+    @property
+    def followed(self) -> Followed | None:
+        """The conversation that this reader follows, unless it is a feed."""
+        if self.conversation_id is None:
+            return None
         mark = self.mark
         return Followed(self.user_id, self.conversation_id, mark.revision, *mark.unread_draft)
 
@@ -60,7 +86,7 @@ class Hub:
     """The watches of this process, by conversation."""
 
     def __init__(self) -> None:
-        self._watches: dict[tuple[UserId, ConversationId], set[Watch]] = {}
+        self._watches: dict[tuple[UserId, ConversationId | None], set[Watch]] = {}
         self.notified = 0
         """How often the hub was notified of a change."""
         self.is_watched = asyncio.Event()
@@ -87,5 +113,6 @@ class Hub:
     def notify(self, user_id: UserId, conversation_id: ConversationId) -> None:
         """Wake those who wait for events of a conversation. Call it after each change."""
         self.notified += 1
-        for watch in self._watches.get((user_id, conversation_id), ()):
-            watch.wake()
+        for key in ((user_id, conversation_id), (user_id, None)):
+            for watch in self._watches.get(key, ()):
+                watch.wake()

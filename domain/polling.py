@@ -7,7 +7,7 @@ asked for less and less often.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -67,9 +67,26 @@ class Poller:
         due = [watch for watch in self._hub if is_due(watch, tick)]
         if not due:
             return
-        moved = set(await self._events.moved([*{watch.followed for watch in due}]))
+        await self._poll_conversations(due)
+        await self._poll_users(due)
+
+    async def _poll_conversations(self, due: Sequence[Watch]) -> None:
+        followed = {each for watch in due if (each := watch.followed) is not None}
+        if not followed:
+            return
+        moved = set(await self._events.moved([*followed]))
         for watch in due:
             if watch.followed in moved:
+                watch.wake()
+
+    async def _poll_users(self, due: Sequence[Watch]) -> None:
+        feeds = [(watch, user) for watch in due if (user := watch.followed_user) is not None]
+        if not feeds:
+            return
+        found = await self._events.activity([user for _, user in feeds])
+        for (watch, _), activity in zip(feeds, found, strict=True):
+            if watch.activity != activity:
+                watch.activity = activity
                 watch.wake()
 
 

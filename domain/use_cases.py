@@ -19,6 +19,7 @@ from chatkeep.domain.errors import (
 )
 from chatkeep.domain.event_use_cases import EventUseCases
 from chatkeep.domain.events import CHANGES_KEPT
+from chatkeep.domain.feed_use_cases import FeedUseCases
 from chatkeep.domain.finding import (
     MAX_COUNTED,
     MAX_READ,
@@ -473,6 +474,10 @@ class Chatkeep:
         return EventUseCases(
             self.events, self.branches, self.drafts, self.hub, self.clock, self.changes_kept
         )
+
+    @property
+    def feed(self) -> FeedUseCases:
+        return FeedUseCases(self.live, self.conversations)
 
     async def get_message(
         self,

@@ -142,7 +142,10 @@ def _streams(
         *_rate_limiters(settings, refused),
     ]
     routes = {
-        "/v1": [draft_stream_routes(chatkeep, metrics), event_routes(chatkeep.live, pace)],
+        "/v1": [
+            draft_stream_routes(chatkeep, metrics),
+            event_routes(chatkeep.live, chatkeep.feed, pace),
+        ],
         "/ai-sdk": [ai_sdk_routes(chatkeep)],
     }
     return [

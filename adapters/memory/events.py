@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from chatkeep.adapters.memory.store import (
     KeptConversation,
@@ -24,6 +25,7 @@ from chatkeep.domain.events import (
     PendingDraft,
     count_events,
 )
+from chatkeep.domain.feed import FIRST_KEY, FollowedUser, Moved
 from chatkeep.domain.log import messages_in
 from chatkeep.domain.model import ConversationId, Position, UserId, microseconds
 from chatkeep.domain.pages import NO_BOUND
@@ -124,6 +126,40 @@ class MemoryEvents:
             user.changes = [each for each in user.changes if each not in old]
             forgotten += len(old)
         return forgotten
+
+    async def moved_since(
+        self, user_id: UserId, since: datetime, key: UUID, *, limit: int
+    ) -> Sequence[Moved]:
+        user = self.store.user(user_id)
+        found: dict[ConversationId, Moved] = {}
+        for kept in user.conversations.values():
+            now = kept.conversation
+            if now.updated_at >= since:
+                found[now.id] = Moved(now.id, now.updated_at, now.created_at, now.revision, None)
+        for change in user.changes:
+            if change.at < since:
+                continue
+            its_id, there = change.conversation_id, user.conversations.get(change.conversation_id)
+            before = found.get(its_id)
+            changed = change.revision
+            if before is not None and before.changed is not None:
+                changed = min(changed, before.changed)
+            moved_at = change.at if before is None else max(change.at, before.moved_at)
+            if there is None:
+                found[its_id] = Moved(its_id, moved_at, None, change.revision, changed)
+            else:
+                now = there.conversation
+                found[its_id] = Moved(its_id, moved_at, now.created_at, now.revision, changed)
+        moved = sorted(found.values(), key=lambda each: (each.moved_at, each.conversation_id))
+        return [each for each in moved if (each.moved_at, each.conversation_id) > (since, key)][
+            :limit
+        ]
+
+    async def activity(self, followed: Sequence[FollowedUser]) -> Sequence[str]:
+        return [
+            str(await self.moved_since(each.user_id, each.since, FIRST_KEY, limit=1_000_000))
+            for each in followed
+        ]
 
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
         return [each for each in followed if self._has_moved(each)]

@@ -94,3 +94,53 @@ WHERE c.revision IS DISTINCT FROM followed.revision
   OR d.number > followed.draft OR d.next_chunk > followed.chunk + 1 OR d.status <> 'active'""",
 )
 """Of the conversations that are given, each with its user."""
+
+MOVED_SINCE: Final = Statement(
+    "events.moved_since",
+    """
+SELECT found.id, max(found.text_id) AS text_id, max(found.moved_at) AS moved_at,
+       max(found.created_at) AS created_at, max(found.revision) AS revision,
+       min(found.changed) AS changed
+FROM (
+  (SELECT c.id, c.text_id, c.updated_at AS moved_at, c.created_at, c.revision,
+          NULL::bigint AS changed
+   FROM conversations c
+   WHERE c.user_id = :user_id AND c.updated_at >= :since
+     AND (c.updated_at, c.id) > (:since, :key)
+   ORDER BY c.updated_at, c.id LIMIT :limit)
+  UNION ALL
+  (SELECT h.id, coalesce(c.text_id, h.text_id), h.moved_at, c.created_at,
+          coalesce(c.revision, h.revision), h.changed
+   FROM (
+     SELECT h.conversation_id AS id, max(h.changed_at) AS moved_at, min(h.revision) AS changed,
+            max(h.revision) AS revision,
+            max(CASE WHEN h.kind = 'conversation.deleted' THEN h.text_id END) AS text_id
+     FROM conversation_changes h
+     WHERE h.user_id = :user_id AND h.changed_at >= :since
+     GROUP BY h.conversation_id
+     HAVING (max(h.changed_at), h.conversation_id) > (:since, :key)
+     ORDER BY max(h.changed_at), h.conversation_id LIMIT :limit
+   ) AS h
+   LEFT JOIN conversations c ON c.id = h.id AND c.user_id = :user_id)
+) AS found
+GROUP BY found.id
+ORDER BY moved_at, found.id LIMIT :limit""",
+)
+
+ACTIVITY: Final = Statement(
+    "events.activity",
+    """
+SELECT concat_ws('.', c.count, c.revisions, h.count) AS activity
+FROM unnest(:user_ids::text[], :sinces::text[]::timestamptz[])
+  WITH ORDINALITY AS followed (user_id, since, n)
+CROSS JOIN LATERAL (
+  SELECT count(*), sum(c.revision) AS revisions FROM conversations c
+  WHERE c.user_id = followed.user_id AND c.updated_at > followed.since
+) AS c
+CROSS JOIN LATERAL (
+  SELECT count(*) FROM conversation_changes h
+  WHERE h.user_id = followed.user_id AND h.changed_at > followed.since
+) AS h
+ORDER BY followed.n""",
+)
+"""Of the users that are given."""

@@ -5,8 +5,16 @@ Only large messages, and changes of the conversation itself, need another one.
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from uuid import UUID
 
-from chatkeep.adapters.piccolo.event_statements import FORGET, LATEST, MOVED, READ
+from chatkeep.adapters.piccolo.event_statements import (
+    ACTIVITY,
+    FORGET,
+    LATEST,
+    MOVED,
+    MOVED_SINCE,
+    READ,
+)
 from chatkeep.adapters.piccolo.log_reader import LogReader
 from chatkeep.adapters.piccolo.rows import Row, from_text, to_message
 from chatkeep.domain.branches import MAIN
@@ -22,6 +30,7 @@ from chatkeep.domain.events import (
     PendingDraft,
     count_events,
 )
+from chatkeep.domain.feed import FollowedUser, Moved
 from chatkeep.domain.ids import key_text, with_text
 from chatkeep.domain.log import View
 from chatkeep.domain.model import (
@@ -115,6 +124,31 @@ class PiccoloEvents(LogReader):
 
     async def forget(self, before: datetime, *, limit: int) -> int:
         return len(await self._engine.fetch(FORGET, before=before, limit=limit))
+
+    async def moved_since(
+        self, user_id: UserId, since: datetime, key: UUID, *, limit: int
+    ) -> Sequence[Moved]:
+        rows = await self._engine.fetch(
+            MOVED_SINCE, user_id=user_id, since=since, key=key, limit=limit
+        )
+        return [
+            Moved(
+                ConversationId(with_text(row["id"], row["text_id"])),
+                row["moved_at"],
+                row["created_at"],
+                row["revision"],
+                row["changed"],
+            )
+            for row in rows
+        ]
+
+    async def activity(self, followed: Sequence[FollowedUser]) -> Sequence[str]:
+        rows = await self._engine.fetch(
+            ACTIVITY,
+            user_ids=[each.user_id for each in followed],
+            sinces=[each.since.isoformat() for each in followed],
+        )
+        return [row["activity"] for row in rows]
 
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
         rows = await self._engine.fetch(

@@ -3,8 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from chatkeep.domain.events import EventPage, Followed, Mark
+from chatkeep.domain.feed import FollowedUser, Moved
 from chatkeep.domain.model import ConversationId, UserId
 from chatkeep.domain.pages import NO_BOUND
 
@@ -51,6 +53,20 @@ class Events(Protocol):
 
         They are those of all users: this is for operators.
         """
+        ...
+
+    async def moved_since(
+        self, user_id: UserId, since: datetime, key: UUID, *, limit: int
+    ) -> Sequence[Moved]:
+        """Return the first `limit` conversations of the user that moved after a time.
+
+        They are in order of the time when they moved, and of their keys; those of the very time
+        count if their key is greater than `key`. It is the time of the last append, or of a change.
+        """
+        ...
+
+    async def activity(self, followed: Sequence[FollowedUser]) -> Sequence[str]:
+        """Return, for each, a text that is another one after anything of the user has changed."""
         ...
 
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:

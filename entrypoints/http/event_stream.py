@@ -62,11 +62,12 @@ class Pace:
 class Batch:
     """Events, each with the cursor of a reader who has read it, and the cursor after all of them.
 
+    Some have no cursor: who breaks off behind one gets it again.
     `more` means that others can be read at once, `is_over` that there will be no others. While an
     answer `is_written`, the reader looks whether its producer is still there.
     """
 
-    events: Sequence[tuple[str, EventOut]]
+    events: Sequence[tuple[str | None, EventOut]]
     cursor: str
     more: bool
     is_over: bool = False
@@ -171,7 +172,8 @@ def _body(text: bytes, *, more: bool = True) -> Any:  # noqa: ANN401 - one of AS
     return {"type": "http.response.body", "body": text, "more_body": more}
 
 
-def _write(cursor: str, event: EventOut) -> bytes:
+def _write(cursor: str | None, event: EventOut) -> bytes:
     # Content parts are kept as they were written, with line ends where JSON allows them.
     data = b"\ndata: ".join(_LINE_ENDS.split(_encode(event)))
-    return b"event: %b\nid: %b\ndata: %b\n\n" % (event.type.encode(), cursor.encode(), data)
+    name = b"" if cursor is None else b"id: %b\n" % cursor.encode()
+    return b"event: %b\n%bdata: %b\n\n" % (event.type.encode(), name, data)

@@ -1,6 +1,7 @@
 """Events: a reader gets every message once, in order, from wherever they go on."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from chatkeep.domain.branches import MAIN, After
 from chatkeep.domain.drafts import DraftStatus, NewChunks
@@ -15,6 +16,8 @@ from chatkeep.domain.events import (
     Mark,
     PendingDraft,
 )
+from chatkeep.domain.feed import FIRST_KEY, FollowedUser, Moved
+from chatkeep.domain.ids import of_user, parse_id
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import (
     BranchNumber,
@@ -447,3 +450,71 @@ async def test_a_page_names_the_draft_with_something_new(store: StoreUnderTest) 
         page = await read_events(store, conversation, after)
         assert page.pending is None
         assert (await read_events(store, conversation, page.mark)).pending is None
+
+
+async def moved_since(
+    store: StoreUnderTest, since: datetime, key: UUID = FIRST_KEY, *, limit: int = MANY
+) -> list[Moved]:
+    return [*await store.events.moved_since(ALICE, since, key, limit=limit)]
+
+
+async def test_conversations_that_moved_since_a_time_are_found_in_order(
+    store: StoreUnderTest,
+) -> None:
+    times = [NOON, NOON, NOON + HOUR, NOON + 2 * HOUR]
+    conversations = [await store.start(new_message("a"), at=at) for at in times]
+    await store.start(new_message("theirs"), user_id=BOB, at=NOON + HOUR)
+    expected = sorted(conversations, key=lambda each: (each.updated_at, each.id))
+
+    found = await moved_since(store, NOON)
+
+    assert found == [
+        Moved(each.id, each.updated_at, each.created_at, each.revision, None) for each in expected
+    ]
+    for read, last in enumerate(found, 1):
+        key = UUID(int=last.conversation_id.int)
+        rest = await moved_since(store, last.moved_at, key)
+        assert rest == found[read:]
+        assert await moved_since(store, last.moved_at, key, limit=1) == rest[:1]
+
+
+async def test_changes_move_a_conversation_and_so_does_its_end(store: StoreUnderTest) -> None:
+    conversation, history, _ = await start_read(store, 3)
+    other = await store.start(id=of_user(ALICE, parse_id("a text")))
+    before = datetime.now(UTC) - timedelta(minutes=5)
+    assert await moved_since(store, before) == []
+
+    await store.log.delete(ALICE, conversation.id, history[0].id)
+    await store.log.delete(ALICE, conversation.id, history[1].id)
+    await store.conversations.delete(ALICE, other.id)
+
+    found = {each.conversation_id: each for each in await moved_since(store, before)}
+    changed, gone = found[conversation.id], found[other.id]
+    assert (changed.revision, changed.changed, changed.is_gone) == (3, 2, False)
+    assert changed.created_at == conversation.created_at
+    assert (gone.revision, gone.changed, gone.is_gone) == (2, 2, True)
+    assert str(next(each for each in found if each == other.id)) == "a text"
+    assert changed.moved_at > before
+
+
+async def test_whatever_changes_is_activity_of_its_user(store: StoreUnderTest) -> None:
+    conversation, history, _ = await start_read(store, 2)
+    followed = [FollowedUser(ALICE, NOON - HOUR), FollowedUser(BOB, NOON - HOUR)]
+    seen = [*await store.events.activity(followed)]
+    assert [*await store.events.activity(followed)] == seen
+
+    async def check() -> None:
+        mine, theirs = await store.events.activity(followed)
+        assert mine != seen[0]
+        assert theirs == seen[1]
+        seen[0] = mine
+
+    await store.append(conversation, new_message("new"))
+    await check()
+    await store.put(conversation, new_message("edited", id=history[0].id))
+    await check()
+    await store.start(at=NOON)
+    await check()
+    await store.conversations.delete(ALICE, conversation.id)
+    await check()
+    assert list(await store.events.activity([])) == []

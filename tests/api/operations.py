@@ -39,6 +39,8 @@ def query_of(operation: Operation, ids: Mapping[str, str]) -> dict[str, Any]:
         return {"params": {"after": ids["message_id"]}}
     if operation.described["operationId"] == "streamDraft":
         return {"params": {"epoch": 1}}
+    if operation.path.endswith("/search"):
+        return {"params": {"q": "words"}}
     if "events" in operation.path:  # otherwise the answer would be a stream, which does not end
         return {"params": {"wait": 0}}
     return {}

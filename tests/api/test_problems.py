@@ -86,7 +86,9 @@ async def test_a_header_that_is_malformed_is_a_bad_request(
 
 async def answers_with(error: Exception) -> dict[str, httpx.Response]:
     """Return what each operation under /v1 answers when the store raises `error`."""
-    ids = dict.fromkeys(("conversation_id", "message_id", "user_id"), an_id()) | {"number": "0"}
+    ids = dict.fromkeys(("conversation_id", "draft_id", "message_id", "user_id"), an_id()) | {
+        "number": "0"
+    }
     async with serving(settings(), failing(error)) as service:
         return {
             operation.described["operationId"]: await call(

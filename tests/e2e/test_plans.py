@@ -147,6 +147,11 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "everything at positions": (log_pages.AT[View.WHOLE], {IN_ORDER, ITEM_IN_ORDER}),
     "latest event": (event_statements.LATEST, {CONVERSATION, ACTIVE_DRAFT}),
     "events": (event_statements.READ, {CONVERSATION, IN_ORDER, CHANGE, MESSAGE, DRAFT}),
+    "conversations that moved since": (
+        event_statements.MOVED_SINCE,
+        {CONVERSATION, OF_USER, CHANGES_OF_USER},
+    ),
+    "activity of users": (event_statements.ACTIVITY, {OF_USER, CHANGES_OF_USER}),
     "forget changes": (event_statements.FORGET, {CHANGE, OLD_CHANGES}),
     "moved conversations": (event_statements.MOVED, {CONVERSATION, DRAFT}),
     "get message": (log.GET, {MESSAGE}),

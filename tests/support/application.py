@@ -123,7 +123,17 @@ async def _started(app: Litestar) -> AsyncIterator[None]:
 def failing(error: Exception) -> Chatkeep:
     """Return a service whose store raises `error` on every call."""
     ports: Any = _Failing(error)
-    return replace(memory_chatkeep(), users=ports, conversations=ports, log=ports, events=ports)
+    chatkeep = memory_chatkeep()
+    drafts = replace(chatkeep.drafts, drafts=ports, conversations=ports, log=ports)
+    return replace(
+        chatkeep,
+        users=ports,
+        conversations=ports,
+        log=ports,
+        events=ports,
+        drafts=drafts,
+        search=ports,
+    )
 
 
 class _Failing:

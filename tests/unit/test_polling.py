@@ -50,8 +50,12 @@ def poller(hub: Hub, events: CountingEvents) -> Poller:
     return Poller(hub, stub)
 
 
-def watch(hub: Hub, *, idle: float = 0, conversation_id: ConversationId | None = None) -> Watch:
-    made = Watch(ALICE, conversation_id or ConversationId(uuid4()))
+class _Watch(Watch):
+    conversation_id: ConversationId
+
+
+def watch(hub: Hub, *, idle: float = 0, conversation_id: ConversationId | None = None) -> _Watch:
+    made = _Watch(ALICE, conversation_id or ConversationId(uuid4()))
     made.active_at -= idle
     hub.add(made)
     return made

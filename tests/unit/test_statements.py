@@ -46,6 +46,7 @@ EXCEPTED = {
     "adapters.operator.stats.statements.USERS": OPERATORS,
     "adapters.piccolo.event_statements.FORGET": OPERATORS,
     "adapters.piccolo.events.FORGET": OPERATORS,
+    "adapters.piccolo.event_statements.ACTIVITY": "of the users whose feeds are followed here",
     "adapters.piccolo.event_statements.MOVED": "of the users whose conversations are followed here",
     "adapters.piccolo.draft_statements.FORGET": OPERATORS,
     "adapters.piccolo.draft_statements.OVERDUE": OPERATORS,
@@ -436,7 +437,7 @@ NAMES = {
     ),
     "engine": ("probe",),
     "locks": ("try", "wait"),
-    "events": ("forget", "latest", "moved", "read"),
+    "events": ("activity", "forget", "latest", "moved", "moved_since", "read"),
     "log": (
         *("append", "append_items", "append_items_with_ids", "append_items_with_key"),
         *("append_mixed", "append_one_whole", "append_one_window_whole", "append_whole"),

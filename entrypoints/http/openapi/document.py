@@ -148,7 +148,7 @@ _IF_NONE_MATCH: Final[dict[str, Any]] = {
     "required": False,
     "schema": _TAGS,
 }
-_STREAMS: Final = frozenset({"followConversation"})
+_STREAMS: Final = frozenset({"followConversation", "followMe"})
 _WITH_KEY: Final = frozenset({"appendMessages", "createConversation", "replaceMessages"})
 # Parameters that are objects, which Litestar does not know.
 _OBJECT_PARAMETERS: Final[dict[str, list[dict[str, Any]]]] = {

@@ -1,4 +1,4 @@
-"""/v1/conversations/{id}/events: what happens to a conversation, as a stream or by long polls."""
+"""/v1/conversations/{id}/events and /v1/events: what happens, as a stream or by long polls."""
 
 import asyncio
 import time
@@ -11,12 +11,20 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, Parameter
 
 from chatkeep.domain.event_use_cases import EventUseCases
-from chatkeep.domain.events import ENDED, Mark
+from chatkeep.domain.events import ENDED, FROM_START, Mark
+from chatkeep.domain.feed import FeedMark
+from chatkeep.domain.feed_use_cases import FeedUseCases
 from chatkeep.domain.hub import Watch
 from chatkeep.domain.model import ConversationId, UserId
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
-from chatkeep.entrypoints.http.event_cursors import encode_mark, has_ended_idle, read_mark
+from chatkeep.entrypoints.http.event_cursors import (
+    encode_feed_mark,
+    encode_mark,
+    has_ended_idle,
+    read_feed_mark,
+    read_mark,
+)
 from chatkeep.entrypoints.http.event_schemas import EventOut, EventsOut
 from chatkeep.entrypoints.http.event_stream import Batch, EventSource, EventStream, Pace
 from chatkeep.entrypoints.http.problems import problems
@@ -44,19 +52,24 @@ Wait = Annotated[
 ]
 
 
-def event_routes(live: EventUseCases, pace: Pace) -> Router:
+_ANSWERS: Final = {
+    200: ResponseSpec(
+        EventsOut,
+        generate_examples=False,
+        description="The events, as they happen; with `wait` the next ones.",
+    ),
+    204: ResponseSpec(None, description="The stream ended idle: do not reconnect."),
+}
+
+
+def event_routes(live: EventUseCases, feed: FeedUseCases, pace: Pace) -> Router:
     @get(
         "/events",
         operation_id="followConversation",
         summary="Follow a conversation",
         responses={
             **problems(404, 410),
-            200: ResponseSpec(
-                EventsOut,
-                generate_examples=False,
-                description="The events, as they happen; with `wait` the next ones.",
-            ),
-            204: ResponseSpec(None, description="The stream ended idle: do not reconnect."),
+            **_ANSWERS,
         },
     )
     async def follow(
@@ -81,12 +94,34 @@ def event_routes(live: EventUseCases, pace: Pace) -> Router:
             return JsonResponse(await _poll(source, wait, ending_of(request.scope)))
         return EventStream(source, pace, request.user.expires_at - time.time())
 
-    return Router(
-        "/conversations/{conversation_id:str}",
-        tags=["events"],
-        security=FOR_USERS,
-        route_handlers=[follow],
+    @get(
+        "/events",
+        operation_id="followMe",
+        summary="Follow all my conversations",
+        responses={**problems(410), **_ANSWERS},
     )
+    async def follow_all(
+        request: JsonRequest,
+        after: FromQuery[AfterCursor] = None,
+        wait: FromQuery[Wait] = None,
+    ) -> Response[Any]:
+        """Server-sent events of all conversations of the caller: for a list that stays true.
+
+        New, changed and deleted conversations and messages, but no drafts. See docs/live.md.
+        """
+        if has_ended_idle(request):
+            return Response(None, status_code=204)
+        user_id = require_user(request.user)
+        mark = read_feed_mark(request, after)
+        if mark is None:
+            mark = await feed.start(user_id)
+        source = _FeedSource(feed, user_id, mark)
+        if wait is not None:
+            return JsonResponse(await _poll(source, wait, ending_of(request.scope)))
+        return EventStream(source, pace, request.user.expires_at - time.time())
+
+    one = Router("/conversations/{conversation_id:str}", route_handlers=[follow])
+    return Router("/", tags=["events"], security=FOR_USERS, route_handlers=[one, follow_all])
 
 
 @dataclass(slots=True)
@@ -111,6 +146,29 @@ class _ConversationSource:
             page.is_over,
             is_written=page.mark.chunk != ENDED,
         )
+
+
+@dataclass(slots=True)
+class _FeedSource:
+    feed: FeedUseCases
+    user_id: UserId
+    mark: FeedMark
+
+    def watching(self) -> AbstractContextManager[Watch]:
+        return self.feed.live.watch(self.user_id, None, self.mark.since)
+
+    async def read(self, watch: Watch) -> Batch:
+        page = await self.feed.read(self.user_id, self.mark)
+        self.mark = page.mark
+        watch.has_read(FROM_START, events=bool(page.events))
+        cursor = encode_feed_mark(page.mark)
+        names: list[str | None] = [None] * len(page.events)
+        names[-1:] = [cursor] if names else []
+        events = [
+            (name, EventOut.from_domain(each))
+            for name, each in zip(names, page.events, strict=True)
+        ]
+        return Batch(events, cursor, page.more)
 
 
 async def _poll(source: EventSource, seconds: float, ending: Ending) -> EventsOut:
