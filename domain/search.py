@@ -22,7 +22,7 @@ from chatkeep.domain.model import (
 MAX_SEARCHED_CHARS: Final = 200_000
 """Only the beginning of a longer message is searched."""
 
-MAX_READ: Final = 4_000
+MAX_READ: Final = 10_000
 """About how many messages a call compares with the query."""
 
 _FILE: Final = re.compile(r'"type":"(?:image_url|input_audio|file)"')

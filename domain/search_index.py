@@ -35,8 +35,8 @@ PLACE_BYTES: Final = 6
 HASHES: Final = 4
 """The bits that a key sets."""
 
-# A lane then seems to have one key in forty that it does not have.
-_BITS_PER_KEY: Final = 8
+# A lane then seems to have one key in eighty that it does not have.
+_BITS_PER_KEY: Final = 10
 _LEAST_BYTES: Final = 4
 _MAX_SPAN: Final = 256**PLACE_BYTES - 1
 _UNSPACED: Final = re.compile(f"[{''.join(UNSPACED)}]")

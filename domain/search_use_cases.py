@@ -20,10 +20,14 @@ from chatkeep.domain.search_index import keys_of_prefix, keys_of_term
 from chatkeep.domain.search_parser import parse_query
 from chatkeep.domain.search_query import Expression, Query
 from chatkeep.domain.snippets import Snippet, cut_snippet
+from chatkeep.domain.terms import index_term
 from chatkeep.domain.threads import run_aside
 
 SNIPPET_CHARS: Final = 200
 """The most characters of a snippet."""
+
+
+_JOINTS: Final = str.maketrans("", "", "'.,-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,9 @@ class UsersQuery:
             and filters.accept_status(searched.status)
             and (not self.query.filters.conversations or its_id in self.conversations)
             and its_id not in self.excluded
-            and query.title.matches(searched.title)
             and (searched.role is not None or bool(query.words or query.title))
+            and may_match(query.words, searched.text)
+            and query.title.matches(searched.title)
             and query.words.matches(searched.text)
         )
 
@@ -164,6 +169,24 @@ class SearchUseCases:
             for hit in branched
             if hit.conversation_id in trees
         }
+
+
+def may_match(expression: Expression, text: str) -> bool:
+    """Return False only if the text cannot match. It takes a tenth of the time of a comparison.
+
+    The terms of a text in ASCII are parts of it, but for the signs that join words.
+    """
+    if not text.isascii():
+        return True
+    lower = text.lower()
+    joined = None
+    for clause in expression.clauses:
+        terms = [index_term(sought.term) for sought in clause]
+        if not any(term in lower for term in terms):
+            joined = lower.translate(_JOINTS) if joined is None else joined
+            if not any(term in joined for term in terms):
+                return False
+    return True
 
 
 def _has(searched: Searched) -> frozenset[Has]:

@@ -45,7 +45,8 @@ FIRST_EXAMINED: Final = 256
 MAX_EXAMINED: Final = 16_384
 """About the most segments that a call looks at."""
 
-_LANES_AT_ONCE: Final = 16
+_FIRST_LANES: Final = 16
+_MOST_LANES: Final = 256
 _TITLES_AT_ONCE: Final = 100
 _LATEST: Final = microseconds(datetime(9999, 12, 31, tzinfo=UTC))
 _HIGHEST_ID: Final = ConversationId(UUID(int=2**128 - 1))
@@ -137,6 +138,7 @@ class _Search:
         self._segments_upto = 0 if wanted.only_titles else LAST_POSITION
         self._examine = FIRST_EXAMINED
         self._titles_below: SearchPlace | None = after
+        self._lanes_at_once = _FIRST_LANES
         self._examined = self._compared = 0
         self.stopped_at: SearchPlace | None = None
 
@@ -191,7 +193,7 @@ class _Search:
 
     async def _compare(self) -> None:
         """Compare the messages of the next lanes with the query."""
-        lanes = [heappop(self._lanes) for _ in range(min(_LANES_AT_ONCE, len(self._lanes)))]
+        lanes = [heappop(self._lanes) for _ in range(min(self._lanes_at_once, len(self._lanes)))]
         rows = await self._engine.fetch(
             LANES,
             user_id=self._user_id,
@@ -200,6 +202,7 @@ class _Search:
             highs=[str(-lane.newest) for lane in lanes],
             chars=MAX_SEARCHED_CHARS,
         )
+        self._lanes_at_once = min(self._lanes_at_once * 2, _MOST_LANES)
         self._compared += len(rows)
         size = sum(len(row["content"] or "") for row in rows)
         for hit in await run_aside(size, lambda: list(self._matching(rows))):

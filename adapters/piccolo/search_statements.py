@@ -13,7 +13,7 @@ INDEX_TIMEOUT: Final = 30.0
 
 # Changes with any message of a segment, as `domain.search_index.mark` does: a row that was written
 # again has another xmin.
-_MARK: Final = "sum(m.xmin::text::bigint)::bigint * 1000 + count(*)"
+MARK: Final = "sum(m.xmin::text::bigint)::bigint * 1000 + count(*)"
 
 # The conversations that are not in the index as they are now, latest first; and how many they are.
 STALE: Final = Statement(
@@ -36,7 +36,7 @@ SELECT s.conversation_id, s.first, s.last, latest.mark IS NOT DISTINCT FROM s.ma
        latest.bytes
 FROM search_segments s
 LEFT JOIN LATERAL (
-  SELECT {_MARK} AS mark, sum(octet_length(m.content)) AS bytes FROM messages m
+  SELECT {MARK} AS mark, sum(octet_length(m.content)) AS bytes FROM messages m
   WHERE m.conversation_id = s.conversation_id AND m.user_id = :user_id
     AND m.position BETWEEN s.first AND s.last
 ) AS latest ON true

@@ -30,6 +30,7 @@ EXCEPTED = {
     "adapters.operator.adoption.target.STORED": OF_GIVEN,
     "adapters.operator.doctor.counts.BATCH": OPERATORS,
     "adapters.operator.doctor.counts.ORPHANS": OPERATORS,
+    "adapters.operator.doctor.search_index.BATCH": OPERATORS,
     "adapters.operator.move.preflight.HAS_ROWS": OPERATORS,
     "adapters.operator.move.preflight.NEWEST": OPERATORS,
     "adapters.operator.move.compare.PRESENT": OPERATORS,

@@ -19,7 +19,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "conversation_keys": ("SELECT", "INSERT"),
     "drafts": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "draft_chunks": ("SELECT", "INSERT"),
-    "search_conversations": ("SELECT", "INSERT", "UPDATE"),
+    "search_conversations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "search_segments": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "conversation_sweeps": ("SELECT", "INSERT", "UPDATE"),
 }

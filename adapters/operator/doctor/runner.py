@@ -14,6 +14,7 @@ from chatkeep.adapters.operator.doctor import (
     access,
     connecting,
     counts,
+    search_index,
     self_test,
     server,
     structure,
@@ -37,7 +38,7 @@ CONNECTION: Final = "connection"
 class Doctor:
     """Checks the database at `url` without changing it, unless `repair` is set.
 
-    `repair` corrects wrong counts. `direct` is the URL that migrations use.
+    `repair` corrects wrong counts and the search index. `direct` is the URL that migrations use.
     """
 
     url: DatabaseUrl
@@ -97,6 +98,7 @@ class Doctor:
             "users": self_test.check_provisioning,
             "promise": self_test.check_promises,
             "counts": partial(counts.check_counts, repair=self.repair),
+            "search": partial(search_index.check_search_index, repair=self.repair),
         }
 
     async def _check_direct(self, session: RollbackSession) -> AsyncGenerator[CheckResult, None]:
