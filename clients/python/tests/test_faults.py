@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -59,7 +60,8 @@ class Service:
             self._process.kill()
         else:
             self._process.terminate()
-        await asyncio.to_thread(self._process.wait, 60)
+        while self._process.poll() is None:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.05)
 
 
 class Network:
@@ -141,7 +143,10 @@ async def test_nothing_is_lost_and_nothing_is_stored_twice(persistent_service: S
     async with network_of(service) as network:
         options = {"service_key": KEY, "user": "alice", "max_retries": TRIES}
         async with AsyncChatkeep(network.url, **options) as alice:  # type: ignore[arg-type]
-            with Chatkeep(network.url, **options) as other:  # type: ignore[arg-type]
+            with (
+                Chatkeep(network.url, **options) as other,  # type: ignore[arg-type]
+                ThreadPoolExecutor(WRITERS) as threads,
+            ):
                 chat = (await alice.create_conversation()).id
                 network.broken = 0.05
 
@@ -152,7 +157,10 @@ async def test_nothing_is_lost_and_nothing_is_stored_twice(persistent_service: S
                     return await alice.append_messages(chat, says(text))
 
                 async def append_in_thread(text: str) -> object:
-                    return await asyncio.to_thread(other.append_messages, chat, says(text))
+                    loop = asyncio.get_running_loop()
+                    return await loop.run_in_executor(
+                        threads, other.append_messages, chat, says(text)
+                    )
 
                 ways: list[Append] = [append, append_in_thread]
                 writing = [

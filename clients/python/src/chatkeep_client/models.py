@@ -266,7 +266,9 @@ class Event(msgspec.Struct, kw_only=True):
     - `type`: `message.created`, with the `message`, its `parent_id` and `branch`;
       `message.updated`, with the `message` as it is now; `message.deleted`, with `message_id`;
       `conversation.updated`, with the `conversation` as it is now; `conversation.deleted`;
-      `stream.idle`. Later versions may add others.
+      `draft.started`, `draft.finished` and `draft.interrupted`, with the `draft`; `draft.delta`,
+      with `draft_id`, how the answer goes on (`text`, or `chunks` of other formats) and the number
+      of its last chunk, `seq`; `stream.idle`. Later versions may add others.
     - `cursor`: where to go on behind it; empty in an `EventPage`, which has one for all.
     """
 
@@ -275,6 +277,11 @@ class Event(msgspec.Struct, kw_only=True):
     message: Message | None = None
     message_id: str | None = None
     conversation: Conversation | None = None
+    draft: "Draft | None" = None
+    draft_id: str | None = None
+    seq: int | None = None
+    text: str | None = None
+    chunks: list[JsonObject] | None = None
     cursor: str = ""
 
 
