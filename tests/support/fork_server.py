@@ -30,8 +30,8 @@ def preload() -> None:
     gc.freeze()
 
 
-def serve(requests: socket.socket) -> None:
-    """Return in each process that is to run a command, and in this one when there are no more."""
+def serve(requests: socket.socket) -> str:
+    """Return in each process that is to run a command, with the code that it runs first."""
     while True:
         size, files, _, _ = socket.recv_fds(requests, 8, FILES)
         if not size:
@@ -41,8 +41,9 @@ def serve(requests: socket.socket) -> None:
         if os.fork() == 0:
             requests.close()
             _wait_for_fork(files)
+            first: str = asked.pop("first")
             _become(files, **asked)
-            return
+            return first
         for each in files:
             os.close(each)
 
@@ -103,7 +104,8 @@ def _stream(number: int, mode: Literal["r", "w"], like: TextIO) -> TextIO:
 if __name__ == "__main__":
     preload()
     with socket.socket(fileno=int(sys.argv[1])) as its_requests:
-        serve(its_requests)
+        its_first = serve(its_requests)
     from chatkeep.entrypoints.cli import main
 
+    exec(its_first, {})
     main()

@@ -21,13 +21,17 @@ _lock: Final = Lock()
 
 
 class Fork:
-    """A command in a process of its own, with the part of `subprocess.Popen` that tests use."""
+    """A command in a process of its own, with the part of `subprocess.Popen` that tests use.
+
+    The process first runs the Python code `first`. The modules of the product are imported already.
+    """
 
     def __init__(
         self,
         arguments: Sequence[str | Path],
         environment: Mapping[str, str],
         *,
+        first: str = "",
         stdin: int = subprocess.PIPE,
         stderr: int | TextIO = subprocess.PIPE,
     ) -> None:
@@ -38,6 +42,7 @@ class Fork:
             "arguments": [str(each) for each in arguments],
             "environment": dict(environment),
             "folder": str(_PROJECT),
+            "first": first,
         }
         with ExitStack() as given:
             files = [tell]

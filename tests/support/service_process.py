@@ -122,7 +122,8 @@ async def running(
 ) -> AsyncIterator[ServiceProcess]:
     """Run the service on a free port until the end of the block.
 
-    The process first runs `before`, which is Python code; several workers do not run it.
+    The process first runs `before`, which is Python code; several workers do not run it. It can
+    change what is looked up in a module, but not what another module has imported from it.
     """
     with tempfile.TemporaryDirectory(prefix="chatkeep-test-") as directory:
         log = Path(directory) / "log"
@@ -168,12 +169,15 @@ async def running_on(
 def _start(
     *arguments: str, before: str, settings: Mapping[str, str], stderr: TextIO
 ) -> "subprocess.Popen[str] | Fork":
-    if before or "--workers" in arguments or not all(map(OURS.match, settings)):
+    if "--workers" in arguments or not all(map(OURS.match, settings)):
         command = [sys.executable, "-c", before + _MAIN]
         return start_serve(*arguments, settings=settings, command=command, stderr=stderr)
-    given = ["serve", "--port", "0", *arguments]
     return Fork(
-        [CHATKEEP, *given], environment(**settings), stdin=subprocess.DEVNULL, stderr=stderr
+        [CHATKEEP, "serve", "--port", "0", *arguments],
+        environment(**settings),
+        first=before,
+        stdin=subprocess.DEVNULL,
+        stderr=stderr,
     )
 
 
