@@ -37,7 +37,7 @@ class ConfiguredEngine:
     engine_type = "postgres"
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever an engine has
-        if name.startswith("__"):  # Python asks for those of any object; no engine is needed then
+        if name.startswith("_"):  # Python and pytest ask for those of any object, not of an engine
             raise AttributeError(name)
         return getattr(engine_finder(), name)
 
