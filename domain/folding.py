@@ -248,6 +248,7 @@ def _clusters(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _continues(char: str) -> bool:
+    """Return whether a character may become one with what is before it, or becomes nothing."""
     return not char.isascii() and (
-        category(char)[0] == "M" or char == "\u200d" or _JOINS.match(char) is not None
+        category(char)[0] == "M" or not _FOLDS[ord(char)] or _JOINS.match(char) is not None
     )

@@ -120,6 +120,7 @@ def test_folding_again_changes_nothing(text: str) -> None:
 
 
 @given(TEXTS)
+@example("\uac00\u200b\u11a8 \u3131\u00ad\u314f")
 def test_folding_with_offsets_folds_alike(text: str) -> None:
     folded, starts, ends = fold_with_offsets(text)
     assert folded == fold(text)
