@@ -20,6 +20,7 @@ from benchmarks.postgres import durable_server
 from benchmarks.programs import CHATKEEP, LIMIT, PEER, TRIVIAL, Call
 from benchmarks.results import Results
 from benchmarks.scale import FULL, QUICK, Scale
+from benchmarks.search import measure_search
 from benchmarks.services import running
 from benchmarks.speed import compare, create_database, fill_program
 
@@ -73,7 +74,10 @@ def measure(scale: Scale, *, quick: bool) -> Results:
         results.speeds = compare(scale, server, programs)
 
         say("growth")
-        results.growths, disk = measure_growth(scale, server)
+        results.growths, disk, large = measure_growth(scale, server)
+
+        say("search")
+        results.search = measure_search(scale, large)
 
         say("cost")
         results.cost = measure_cost(scale, programs, results.speeds, disk)

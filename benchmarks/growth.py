@@ -32,8 +32,11 @@ _SHORT_PAGE: Final = 10
 _ACROSS: Final = (Operation.APPEND, Operation.HISTORY, Operation.CONTEXT)
 
 
-def measure_growth(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
-    """Fill a large table and a small one. Return the cost of growth and the size on disk."""
+def measure_growth(scale: Scale, server: Server) -> tuple[list[Growth], Disk, str]:
+    """Fill a large table and a small one.
+
+    Return the cost of growth, the size on disk and the URL of the large database.
+    """
     large = create_database(CHATKEEP, server, "large")
     planned_for = fill(CHATKEEP, large, "plan", scale.plan)
     vacuum(large)
@@ -113,7 +116,7 @@ def measure_growth(scale: Scale, server: Server) -> tuple[list[Growth], Disk]:
             (other, _plan_lists(sample(in_small))),
             (one, _plan_lists(sample(planned_for))),
         )
-    return found, on_disk
+    return found, on_disk, large
 
 
 def _measure(

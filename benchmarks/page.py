@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.fill import Shape
 from benchmarks.load import CONNECTIONS
 from benchmarks.programs import BATCH, CHATKEEP, LIMIT, PEER
-from benchmarks.results import Cost, Load, Ratio, Results, Speed, median_of
+from benchmarks.results import Cost, Load, Ratio, Results, Search, Speed, median_of
 from benchmarks.scale import Scale
 
 MB: Final = 1_000_000
@@ -20,6 +20,7 @@ def write_page(results: Results, scale: Scale, notes: str, *, seconds: float) ->
         _introduction(results, scale, seconds),
         _comparison(results),
         _growth(results),
+        *([_search(results.search, scale)] if results.search else []),
         *([_cost(results.cost, scale)] if results.cost else []),
         notes.strip(),
         _machine(results),
@@ -109,6 +110,40 @@ and the ratio of the two.
 {_table(["", "little", "much", "ratio"], rows)}
 
 ![Growth](benchmarks-growth.svg)"""
+
+
+def _search(search: Search, scale: Scale) -> str:
+    times = [
+        [f"{each.messages:,}", f"{each.p50:.1f}", _ratio(each.p99)] for each in search.latencies
+    ]
+    kinds = [
+        [
+            kind,
+            *(_with_ilike(each.by_kind[kind], each.ilike.get(kind)) for each in search.latencies),
+        ]
+        for kind in search.latencies[0].by_kind
+    ]
+    users = [f"{each.messages:,} messages" for each in search.latencies]
+    ratios = [[ratio.name, _ratio(ratio)] for ratio in (search.first, *search.ratios)]
+    return f"""## Search
+
+Users with few messages and with many, among {scale.large_table:,} messages of others. Each
+searches {scale.searches} times, one after the other, with {len(kinds)} kinds of queries. Times in
+ms, over HTTP.
+
+{_table(["messages of the user", "p50", "p99"], times)}
+
+Medians by kind. In brackets is the time of one `ILIKE` for the same word, without HTTP.
+
+{_table(["", *users], kinds)}
+
+{_table(["", "measured"], ratios)}
+
+All of the messages of the user in the middle were indexed after {search.complete_seconds:.1f} s."""
+
+
+def _with_ilike(own: float, ilike: float | None) -> str:
+    return f"{own:.1f}" if ilike is None else f"{own:.1f} ({ilike:.1f})"
 
 
 def _cost(cost: Cost, scale: Scale) -> str:

@@ -109,6 +109,34 @@ class Cost:
     disk: Disk
 
 
+@dataclass(frozen=True, slots=True)
+class SearchLatency:
+    """Times of the searches of one user, in milliseconds, one after the other.
+
+    `by_kind` and `ilike` are medians by the kind of query.
+    """
+
+    messages: int
+    p50: float
+    p99: Ratio
+    by_kind: dict[str, float]
+    ilike: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The measurements of search. Times say more about the machine than ratios do.
+
+    `first` is the time of the first page of a first search, in seconds, and `complete_seconds` how
+    long it took until all was indexed.
+    """
+
+    latencies: list[SearchLatency]
+    first: Ratio
+    complete_seconds: float
+    ratios: tuple[Ratio, ...]
+
+
 @dataclass(slots=True)
 class Results:
     quick: bool
@@ -117,11 +145,13 @@ class Results:
     speeds: list[Speed] = field(default_factory=list)
     growths: list[Growth] = field(default_factory=list)
     cost: Cost | None = None
+    search: Search | None = None
 
     @property
     def ratios(self) -> list[Ratio]:
         found = [ratio for speed in self.speeds for ratio in speed.ratios]
-        return found + [growth.ratio for growth in self.growths]
+        found += [growth.ratio for growth in self.growths]
+        return [*found, *(self.search.ratios if self.search else ())]
 
 
 def median_of(loads: Sequence[Load], field_name: str) -> float:

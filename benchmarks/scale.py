@@ -39,6 +39,15 @@ class Scale:
     small_table: Shape
     """The data of the small database, which is compared to all of the above together."""
 
+    searched: tuple[Shape, ...]
+    """Users who search, with few messages to many."""
+    search_targets: tuple[float, ...]
+    """By user: the most milliseconds of all but one in a hundred searches."""
+    searches: int
+    """The number of searches of each user."""
+    appended: Shape
+    """Users whose appends are compared: half of them have searched."""
+
     starts: int
     requests: int
     """The number of requests after which memory is measured again."""
@@ -65,6 +74,10 @@ FULL: Final = Scale(
     many=Shape(1, 100_000, 0),
     few=Shape(1, 100, 0),
     small_table=Shape(20, 10, 50),
+    searched=(Shape(1, 20, 50), Shape(1, 200, 50), Shape(1, 1_000, 100)),
+    search_targets=(20, 50, 200),
+    searches=240,
+    appended=Shape(100, 10, 50),
     starts=3,
     requests=200_000,
 )
@@ -86,6 +99,10 @@ QUICK: Final = Scale(
     many=Shape(1, 10_000, 0),
     few=Shape(1, 100, 0),
     small_table=Shape(4, 10, 25),
+    searched=(Shape(1, 20, 10), Shape(1, 20, 25), Shape(1, 40, 50)),
+    search_targets=(20, 50, 200),
+    searches=18,
+    appended=Shape(20, 10, 10),
     starts=1,
     requests=20_000,
 )
