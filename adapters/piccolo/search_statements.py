@@ -16,15 +16,22 @@ INDEX_TIMEOUT: Final = 30.0
 MARK: Final = "sum(m.xmin::text::bigint)::bigint * 1000 + count(*)"
 
 # The conversations that are not in the index as they are now, latest first; and how many they are.
+# Each row of the index has a conversation, so the join could as well be a left one. But Postgres
+# cannot make a full one in a loop. A loop, planned while the index was small, would compare every
+# conversation with every other one until the table is analyzed.
 STALE: Final = Statement(
     "search.stale",
     """
 SELECT c.id, c.message_count, s.version, s.revision, s.rest_before, c.revision AS latest,
        count(*) OVER () AS conversations, sum(c.message_count) OVER () AS messages
-FROM conversations c
-LEFT JOIN search_conversations s ON s.conversation_id = c.id AND s.user_id = :user_id
-WHERE c.user_id = :user_id
-  AND (s.revision IS NULL OR s.revision <> c.revision OR s.rest_before IS NOT NULL)
+FROM (
+  SELECT id, message_count, revision, updated_at FROM conversations WHERE user_id = :user_id
+) AS c
+FULL JOIN (
+  SELECT conversation_id, version, revision, rest_before FROM search_conversations
+  WHERE user_id = :user_id
+) AS s ON s.conversation_id = c.id
+WHERE s.revision IS DISTINCT FROM c.revision OR s.rest_before IS NOT NULL
 ORDER BY c.updated_at DESC, c.id DESC LIMIT :limit""",
 )
 
@@ -227,13 +234,9 @@ JOIN LATERAL (
 def _titles(within: str) -> str:
     size = "octet_length(s.title_filter)"
     return f"""
-SELECT c.id AS conversation_id, c.text_id AS conversation_text_id, c.title, c.status, c.branch,
-       c.updated_at
-FROM conversations c
-JOIN search_conversations s ON s.conversation_id = c.id AND s.user_id = :user_id
-WHERE c.user_id = :user_id AND c.title IS NOT NULL{within}
-  AND (c.updated_at, c.id) <= (:at, :id)
-  AND NOT EXISTS (
+WITH matching AS MATERIALIZED (
+  SELECT s.conversation_id FROM search_conversations s
+  WHERE s.user_id = :user_id AND NOT EXISTS (
     SELECT FROM {_KEYS}
     GROUP BY key.clause HAVING NOT bool_or({
         " AND ".join(
@@ -243,6 +246,12 @@ WHERE c.user_id = :user_id AND c.title IS NOT NULL{within}
         )
     })
   )
+)
+SELECT c.id AS conversation_id, c.text_id AS conversation_text_id, c.title, c.status, c.branch,
+       c.updated_at
+FROM matching JOIN conversations c ON c.id = matching.conversation_id
+WHERE c.user_id = :user_id AND c.title IS NOT NULL{within}
+  AND (c.updated_at, c.id) <= (:at, :id)
 ORDER BY c.updated_at DESC, c.id DESC LIMIT :limit"""
 
 
