@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from chatkeep.domain.branch_use_cases import BranchMessage, BranchMessagePage, BranchUseCases
+from chatkeep.domain.branch_pages import BranchMessage
+from chatkeep.domain.branch_use_cases import BranchMessagePage, BranchUseCases
 from chatkeep.domain.branches import MAIN
 from chatkeep.domain.errors import InvalidValueError, MessageNotFoundError
 from chatkeep.domain.log import Bounds

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from chatkeep.domain.branch_pages import BranchMessage
+from chatkeep.domain.branch_paths import PathReader
 from chatkeep.domain.branches import (
     EVERY,
     MAX_NAME_CHARS,
-    START,
-    Range,
     Tree,
     clip,
 )
@@ -28,18 +28,6 @@ from chatkeep.domain.model import (
     UserId,
 )
 from chatkeep.domain.ports import Log
-
-End = tuple[Position, MessageId]
-"""A message at the start or at the end of a part of a path."""
-
-
-@dataclass(frozen=True, slots=True)
-class BranchMessage:
-    """A message with the one before it on its branch, and the branch that wrote it."""
-
-    message: Message
-    parent_id: MessageId | None
-    branch: BranchNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,34 +96,53 @@ class BranchUseCases:
 
         Raises `BranchNotFoundError`, and what `Chatkeep.history` raises.
         """
-        found = await self.log.page(
-            user_id,
-            conversation_id,
-            bounds,
-            view=View.ORIGINALS if originals else View.MESSAGES,
-            order=order,
-            limit=limit,
-            branch=branch,
-            max_bytes=self.limits.max_bytes,
-        )
-        messages = messages_in(found.items)
-        next_position = messages[-1].position if found.more else None
+        view = View.ORIGINALS if originals else View.MESSAGES
+        max_bytes = self.limits.max_bytes
+        if branch != EVERY:
+            page = await self.log.branch_page(
+                user_id,
+                conversation_id,
+                bounds,
+                view=view,
+                order=order,
+                limit=limit,
+                branch=branch,
+                max_bytes=max_bytes,
+            )
+            items, more, revision = page.items, page.more, page.revision
+        else:
+            found = await self.log.page(
+                user_id,
+                conversation_id,
+                bounds,
+                view=view,
+                order=order,
+                limit=limit,
+                branch=branch,
+                max_bytes=max_bytes,
+            )
+            more, revision = found.more, found.revision
+            items = await self._find_parents(user_id, conversation_id, messages_in(found.items))
+        last = items[-1].message.position if items else None
+        return BranchMessagePage(tuple(items), last if more else None, revision)
+
+    async def _find_parents(
+        self, user_id: UserId, conversation_id: ConversationId, messages: Sequence[Message]
+    ) -> Sequence[BranchMessage]:
+        """Return consecutive messages of all branches with their parents and branches."""
         if not messages:
-            return BranchMessagePage((), None, found.revision)
-        tree = await self.log.tree(user_id, conversation_id)
-        oldest_first = messages if order is Order.ASC else messages[::-1]
-        reader = _PathReader(self.log, user_id, conversation_id, tree)
-        items = await _with_parents(reader, branch, oldest_first)
-        shown = tuple(items if order is Order.ASC else items[::-1])
-        return BranchMessagePage(shown, next_position, found.revision)
+            return ()
+        is_latest_first = messages[0].position > messages[-1].position
+        in_order = messages[::-1] if is_latest_first else messages
+        found = await self.with_parents(user_id, conversation_id, in_order)
+        return found[::-1] if is_latest_first else found
 
     async def with_parents(
         self, user_id: UserId, conversation_id: ConversationId, messages: Sequence[Message]
     ) -> Sequence[BranchMessage]:
         """Return messages that follow each other in the log, each with its parent and branch."""
         tree = await self.log.tree(user_id, conversation_id)
-        reader = _PathReader(self.log, user_id, conversation_id, tree)
-        return await _with_parents(reader, EVERY, messages)
+        return await PathReader(self.log, user_id, conversation_id, tree).with_parents(messages)
 
     async def list(
         self,
@@ -203,7 +210,7 @@ class BranchUseCases:
         """
         message = await self.log.get(user_id, conversation_id, message_id)
         tree = await self.log.tree(user_id, conversation_id)
-        reader = _PathReader(self.log, user_id, conversation_id, tree)
+        reader = PathReader(self.log, user_id, conversation_id, tree)
         before = Position(message.position - 1)
         [parent] = await reader.last_up_to([(tree.writer(message.position), before)])
         found = await reader.continuations(parent)
@@ -220,7 +227,7 @@ class BranchUseCases:
         tree: Tree,
         numbers: Sequence[BranchNumber],
     ) -> tuple[BranchSummary, ...]:
-        reader = _PathReader(self.log, user_id, conversation_id, tree)
+        reader = PathReader(self.log, user_id, conversation_id, tree)
         tips = await reader.last_up_to([(number, LAST_POSITION) for number in numbers])
         lefts = await reader.last_up_to(
             [(tree[number].parent, tree[number].left_at) for number in numbers]
@@ -237,100 +244,3 @@ class BranchUseCases:
             )
             for number, tip, left in zip(numbers, tips, lefts, strict=True)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _PathReader:
-    """Finds messages on paths. It reads the ranges of one branch after the other, of all at once.
-
-    So it need not read the ranges of all ancestors to find the last message of a branch.
-    """
-
-    log: Log
-    user_id: UserId
-    conversation_id: ConversationId
-    tree: Tree
-
-    async def last_up_to(
-        self, places: Sequence[tuple[BranchNumber | None, Position]]
-    ) -> list[End | None]:
-        """Return the last message up to a position on the path of a branch, for each."""
-        found: list[End | None] = [None] * len(places)
-        left = {n: self._climb(*place) for n, place in enumerate(places)}
-        while left := {n: place for n, place in left.items() if place is not None}:
-            asked = {place: self._own(*place) for place in left.values()}
-            ends = dict(zip(asked, await self._ends([*asked.values()], Order.DESC), strict=True))
-            for n, place in left.items():
-                found[n] = ends[place]
-            left = {
-                n: None if ends[place] else self._climb(*self._parent(*place))
-                for n, place in left.items()
-            }
-        return found
-
-    async def continuations(self, parent: End | None) -> list[tuple[End, BranchNumber]]:
-        """Return the messages that come directly after one, each with the branch that wrote it.
-
-        After None, they are the first messages of all paths.
-        """
-        found: list[tuple[End, BranchNumber]] = []
-        if parent is None:
-            branches = self.tree.branches.values()
-            places = [(each.number, START) for each in branches if each.parent is None]
-        else:
-            places = [(self.tree.writer(parent[0]), Position(parent[0] + 1))]
-        while places:
-            own = [[*clip(self.tree[number].ranges, first=first)] for number, first in places]
-            later: list[tuple[BranchNumber, Position]] = []
-            ends = await self._ends(own, Order.ASC)
-            for (number, first), end in zip(places, ends, strict=True):
-                if end is not None:
-                    found.append((end, number))
-                until = LAST_POSITION if end is None else end[0]
-                later += [
-                    (child.number, START)
-                    for child in self.tree.children(number)
-                    if first - 1 <= child.left_at < until
-                ]
-            places = later
-        return found
-
-    async def _ends(self, paths: Sequence[Sequence[Range]], order: Order) -> Sequence[End | None]:
-        return await self.log.ends(self.user_id, self.conversation_id, paths, order)
-
-    def _own(self, number: BranchNumber, until: Position) -> tuple[Range, ...]:
-        return tuple(clip(self.tree[number].ranges, last=until))
-
-    def _parent(
-        self, number: BranchNumber, until: Position
-    ) -> tuple[BranchNumber | None, Position]:
-        branch = self.tree[number]
-        return branch.parent, min(until, branch.left_at)
-
-    def _climb(
-        self, number: BranchNumber | None, until: Position
-    ) -> tuple[BranchNumber, Position] | None:
-        """Return the nearest ancestor that wrote something up to a position."""
-        while number is not None and not self._own(number, until):
-            number, until = self._parent(number, until)
-        return None if number is None else (number, until)
-
-
-async def _with_parents(
-    reader: _PathReader, branch: BranchNumber, messages: Sequence[Message]
-) -> list[BranchMessage]:
-    """Return consecutive messages, oldest first, with their parents and branches."""
-    latest: dict[BranchNumber, MessageId] = {}
-    parents: list[MessageId | None] = []
-    writers = [reader.tree.writer(each.position) for each in messages]
-    asked: dict[int, tuple[BranchNumber, Position]] = {}
-    for n, (message, writer) in enumerate(zip(messages, writers, strict=True)):
-        line = writer if branch == EVERY else branch
-        parents.append(latest.get(line))
-        if line not in latest:
-            asked[n] = line, Position(message.position - 1)
-        latest[line] = message.id
-    ends = await reader.last_up_to([*asked.values()])
-    for n, end in zip(asked, ends, strict=True):
-        parents[n] = end and end[1]
-    return [BranchMessage(*each) for each in zip(messages, parents, writers, strict=True)]

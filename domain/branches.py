@@ -18,6 +18,7 @@ from chatkeep.domain.errors import (
     BranchIsCurrentError,
     BranchNotFoundError,
     InvalidValueError,
+    LimitExceededError,
     OtherBranchError,
     SharedByBranchesError,
 )
@@ -57,10 +58,11 @@ class After(NamedTuple):
     """The place of an append: after this message, or before the first one if it is None.
 
     After the last message of a branch, that branch goes on. After any other message, a new branch
-    starts.
+    starts, unless the conversation would then have more than `max_branches`; 0 is any number.
     """
 
     message_id: MessageId | None
+    max_branches: int = 0
 
 
 class AtTip(NamedTuple):
@@ -167,15 +169,31 @@ class Tree:
         return found
 
     def place(
-        self, position: Position, tips: Mapping[BranchNumber, Position], at: datetime
+        self,
+        position: Position,
+        tips: Mapping[BranchNumber, Position],
+        at: datetime,
+        *,
+        count: int,
+        max_branches: int,
     ) -> Self:
         """Return the tree for an append after a position: what its current branch writes.
 
-        `tips` are the last messages of the branches that `may_end_at` names, or `START`.
+        `tips` are the last messages of the branches that `may_end_at` names, or `START`, in that
+        order. So the other branches may be missing here, except for the one with the highest
+        number: `count` is the number of all. Raises `LimitExceededError`.
         """
-        for number in self.may_end_at(position):
-            if tips[number] == position:
+        for number, tip in tips.items():
+            if tip == position:
                 return self.switch(number)
+        if 0 < max_branches <= count:
+            raise LimitExceededError(
+                "after",
+                limit_name="max_branches",
+                limit=max_branches,
+                actual=count + 1,
+                unit="branches",
+            )
         return self.start(position, at)
 
     def children(self, number: BranchNumber) -> list[Branch]:

@@ -7,71 +7,21 @@ assistant message come directly after it, one for each call.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from operator import attrgetter
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple
 
 from chatkeep.domain.json_sources import elements
 from chatkeep.domain.model import JsonText, Message, MessageId, Position, Role, is_opening
 from chatkeep.domain.token_counts import message_tokens
-
-NEED_ORIGINALS: Final = frozenset({"ai-sdk"})
-"""The formats whose messages are more than their fields: contexts are made from their originals."""
-
-MAX_HEAD: Final = 20
-"""The number of system and developer messages at the start that a context always keeps."""
-
-_COUNTED: Final = 1_000
-
-_starts_context: Final = attrgetter("starts_context")
-
-
-def most_counted(limit: int) -> int:
-    """Return how many messages of a branch a window counts at most, which is more than it has."""
-    return max(_COUNTED, limit + MAX_HEAD + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The two ends of a conversation, each oldest first; they do not overlap.
-
-    `tail` are the last messages. `head` are the system and developer messages that open the
-    conversation, at most the first `MAX_HEAD` of them, without those in `tail`. `message_count` is
-    the number of messages in the whole conversation; of a branched one only the messages on the
-    path are counted, and at most `most_counted(limit)`. `revision` is that of the conversation; two
-    windows with the same messages are equal. Messages come without their originals, but for those
-    of `NEED_ORIGINALS`.
-    """
-
-    head: tuple[Message, ...]
-    tail: tuple[Message, ...]
-    message_count: int
-    revision: int = field(default=0, compare=False)
-
-    @classmethod
-    def of(
-        cls,
-        opening: Sequence[Message],
-        latest: Sequence[Message],
-        *,
-        limit: int,
-        message_count: int,
-        revision: int,
-    ) -> Self:
-        """Build a window from the opening messages and at least the last `limit` messages.
-
-        They have their originals only if a context needs them (`for_window`).
-        """
-        tail = tuple(latest[-limit:])
-        head = [each for each in opening if each.position < tail[0].position]
-        return cls(tuple(head), tail, message_count, revision)
+from chatkeep.domain.window import MAX_HEAD, MOST_COUNTED, Window, latest_start
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """The messages to hand to a model, oldest first.
 
-    `starts_at` is the latest message of the window with `starts_context`, if there is one; the
-    messages before it, but for the opening ones, are replaced by it: `replaced` is their number.
+    `starts_at` is the latest message with `starts_context`, if there is one; the messages before
+    it, but for the opening ones, are replaced by it: `replaced` is their number; at
+    most `MOST_COUNTED` are counted, with the opening ones.
     `truncated` means that `limit`, `max_chars` or `max_tokens` left out other messages. A call or a
     result that is left out because its other half is missing does not count. `revision` is that
     of the conversation.
@@ -82,11 +32,6 @@ class Context:
     starts_at: MessageId | None = None
     replaced: int = 0
     revision: int = field(default=0, compare=False)
-
-
-def for_window(message: Message) -> Message:
-    """Return the message with its original only if a context needs it."""
-    return message if message.format in NEED_ORIGINALS else message.without_original()
 
 
 class Call(NamedTuple):
@@ -150,8 +95,8 @@ def select(
       `{"id", "type": "function", "function": {"name", "arguments"}}` with strings throughout, or
       `"custom"` with `{"name", "input"}`. Of several with the same id in one message, the first
       counts.
-    - Of messages with `starts_context`, the latest in the window is where the context begins. Only
-      the opening system and developer messages (the first `MAX_HEAD`) come before it.
+    - Of messages with `starts_context`, the latest is where the context begins. Only the opening
+      system and developer messages (the first `MAX_HEAD`) come before it.
     - At most `max_chars` characters are kept, counting text and each call's name and arguments, and
       at most `max_tokens` tokens (see `message_tokens`). The opening messages come first, as long
       as each fits, then the one where the context begins; then the other messages from the newest
@@ -159,20 +104,7 @@ def select(
     """
     room = _Room(max_chars, max_tokens)
     is_bounded = max_chars is not None or max_tokens is not None
-    truncated = window.message_count > len(window.head) + len(window.tail)
-
-    head, tail = window.head, window.tail
-    if not truncated:
-        # The tail reaches back to the head, so it may contain more opening messages.
-        rest = takewhile(is_opening, tail[: MAX_HEAD - len(head)])
-        head += tuple(rest)
-        tail = tail[len(head) - len(window.head) :]
-
-    starts_at, replaced = None, 0
-    if any(map(_starts_context, tail)):
-        start = max(n for n, message in enumerate(tail) if message.starts_context)
-        starts_at, tail, truncated = tail[start].id, tail[start:], False
-        replaced = window.message_count - len(head) - len(tail)
+    head, tail, truncated, starts_at, replaced = _parts(window)
 
     messages: list[Message] = []
     for message in head:
@@ -198,6 +130,33 @@ def select(
     return Context(
         (*messages, *reversed(newest_first)), truncated, starts_at, replaced, window.revision
     )
+
+
+class _Parts(NamedTuple):
+    """The opening messages and the others of a context, and what is known of those left out."""
+
+    head: tuple[Message, ...]
+    tail: tuple[Message, ...]
+    truncated: bool
+    starts_at: MessageId | None
+    replaced: int
+
+
+def _parts(window: Window) -> _Parts:
+    head, tail, truncated = window.head, window.tail, not window.is_whole
+    if window.start:
+        tail = (*window.start, *tail)
+        return _Parts(head, tail, truncated, tail[0].id, window.replaced)
+    if not truncated:
+        # The tail reaches back to the head, so it may contain more opening messages.
+        head += tuple(takewhile(is_opening, tail[: MAX_HEAD - len(head)]))
+        tail = tail[len(head) - len(window.head) :]
+    start = latest_start(tail)
+    if start is None:
+        return _Parts(head, tail, truncated, None, 0)
+    before = window.message_count - len(tail) + start
+    replaced = min(before, MOST_COUNTED) - len(head)
+    return _Parts(head, tail[start:], truncated=False, starts_at=tail[start].id, replaced=replaced)
 
 
 def has_content(message: Message) -> bool:

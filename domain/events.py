@@ -106,7 +106,7 @@ class Event(NamedTuple):
     """One event. `mark` is that of a reader who has read it.
 
     New and changed messages, conversations and drafts are as they are now. The branch and the
-    parent are those of a new message (`branch_use_cases.BranchMessage`); a deleted message has only
+    parent are those of a new message (`branch_pages.BranchMessage`); a deleted message has only
     its id.
     """
 

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Self
 from uuid import UUID, uuid5
 
-from chatkeep.domain.context import Window
 from chatkeep.domain.errors import ConversationIdTakenError, ItemIdTakenError, MessageIdTakenError
 from chatkeep.domain.ids import of_conversation, same_id
 from chatkeep.domain.items import ItemId, ItemText, message_id_in
@@ -29,6 +28,7 @@ from chatkeep.domain.model import (
     uuid7,
 )
 from chatkeep.domain.pages import Page
+from chatkeep.domain.window import Window
 
 BEFORE_FIRST: Final = Position(FIRST_POSITION - 1)
 

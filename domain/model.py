@@ -86,6 +86,7 @@ class Limits:
     soft_max_conversation_messages: int = 1_000
     max_title_chars: int = 200
     max_metadata_bytes: int = 16_384
+    max_branches: int = 10_000
     max_page: int = 100
     max_batch: int = 100
     max_items: int = 1_000

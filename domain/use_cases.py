@@ -9,7 +9,7 @@ from typing import Final
 from chatkeep.domain.around import AroundUseCase
 from chatkeep.domain.branch_use_cases import BranchesPage, BranchMessagePage, BranchUseCases
 from chatkeep.domain.branches import Place
-from chatkeep.domain.context import Context, Window, select
+from chatkeep.domain.context import Context, select
 from chatkeep.domain.draft_use_cases import DraftUseCases
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.errors import (
@@ -69,6 +69,7 @@ from chatkeep.domain.ports import Clock, Conversations, Events, Log, Search, Use
 from chatkeep.domain.request_keys import keyed_conversation_id
 from chatkeep.domain.search_use_cases import SearchUseCases
 from chatkeep.domain.threads import run_aside
+from chatkeep.domain.window import Window
 
 _original: Final = attrgetter("original")
 

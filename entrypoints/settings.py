@@ -108,6 +108,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     soft_max_conversation_messages: Annotated[
         int, Meta(description="messages of a conversation; appends beyond it return a warning")
     ] = _LIMITS.soft_max_conversation_messages
+    max_branches: Annotated[
+        int, Meta(description="branches of a conversation; imports may bring more")
+    ] = _LIMITS.max_branches
     max_title_chars: Annotated[int, Meta(description="characters of a title")] = (
         _LIMITS.max_title_chars
     )

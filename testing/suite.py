@@ -10,6 +10,7 @@ from chatkeep.testing.contract.any_tree import *
 from chatkeep.testing.contract.appending import *
 from chatkeep.testing.contract.branches import *
 from chatkeep.testing.contract.by_creation import *
+from chatkeep.testing.contract.context_starts import *
 from chatkeep.testing.contract.conversations import *
 from chatkeep.testing.contract.counting import *
 from chatkeep.testing.contract.drafts import *

@@ -84,7 +84,9 @@ class MemoryBranches:
                 user = self.store.user(user_id)
                 position = user.message(kept.conversation.id, place.message_id).position
             tips = {number: _tip(kept, tree.path(number)) for number in tree.may_end_at(position)}
-            placed = tree.place(position, tips, at)
+            placed = tree.place(
+                position, tips, at, count=len(tree.branches), max_branches=place.max_branches
+            )
         return kept.branches if placed == tree else placed
 
 

@@ -11,8 +11,9 @@ from chatkeep.adapters.memory.store import (
     size,
     size_of_message,
 )
+from chatkeep.domain.branch_pages import BranchLogPage, BranchMessage
 from chatkeep.domain.branches import Place, Tree, contains
-from chatkeep.domain.context import Window, calls
+from chatkeep.domain.context import calls
 from chatkeep.domain.errors import (
     ConversationIdTakenError,
     ItemIdTakenError,
@@ -52,6 +53,7 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.pages import NO_BOUND, count_fitting
 from chatkeep.domain.revisions import revision_after
+from chatkeep.domain.window import Window
 
 
 class MemoryLog(MemoryLogChanges):
@@ -201,6 +203,38 @@ class MemoryLog(MemoryLogChanges):
         some = apply_view(found[: limit + again], view)
         fit = again + count_fitting(map(_bytes, some[again:]), max_bytes)
         return LogPage(some[:fit], len(found) > fit, kept.conversation.revision)
+
+    async def branch_page(  # noqa: PLR0913 - as `page`
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        bounds: Bounds,
+        *,
+        view: View,
+        order: Order,
+        limit: int,
+        branch: BranchNumber,
+        max_bytes: int = NO_BOUND,
+    ) -> BranchLogPage:
+        found = await self.page(
+            user_id,
+            conversation_id,
+            bounds,
+            view=view,
+            order=order,
+            limit=limit,
+            branch=branch,
+            max_bytes=max_bytes,
+        )
+        kept = self.store.conversation(user_id, conversation_id)
+        path = [message.id for message in messages_in(kept.path(branch))]
+        before = dict(zip(path, [None, *path], strict=False))
+        tree = kept.tree
+        items = [
+            BranchMessage(message, before[message.id], tree.writer(message.position))
+            for message in messages_in(found.items)
+        ]
+        return BranchLogPage(items, found.more, found.revision)
 
     async def window(
         self,

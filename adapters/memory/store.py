@@ -9,7 +9,6 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from chatkeep.domain.branches import EVERY, MAIN, Range, Tree
-from chatkeep.domain.context import MAX_HEAD, Window, for_window, most_counted
 from chatkeep.domain.drafts import Draft
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
@@ -34,6 +33,14 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.pages import count_fitting
 from chatkeep.domain.revisions import check_revision
+from chatkeep.domain.window import (
+    MAX_HEAD,
+    MOST_COUNTED,
+    Start,
+    Window,
+    for_window,
+    latest_start,
+)
 
 by_position: Final = attrgetter("position")
 
@@ -156,16 +163,32 @@ class KeptConversation:
     def window(self, limit: int, max_bytes: int, branch: BranchNumber | None = None) -> Window:
         half = max_bytes // 2
         messages = messages_in(self.path(branch))
+        latest = tuple(map(for_window, messages[-limit - 1 :]))
+        fitting = count_fitting(map(size_of_message, reversed(latest[-limit:])), half)
+        start, at = None, latest_start(messages)
+        own = []
+        if at is not None:
+            own = [for_window(messages[at])]
+            is_apart = at + 1 < len(messages) - fitting
+            start = Start(own[0], min(at, MOST_COUNTED), is_apart)
         opening = tuple(map(for_window, takewhile(is_opening, messages[:MAX_HEAD])))
-        latest = tuple(map(for_window, messages[-limit:]))
-        return Window.of(
-            opening[: count_fitting(map(size_of_message, opening), half, least=0)],
-            latest[-count_fitting(map(size_of_message, reversed(latest)), half) :],
-            limit=limit,
-            message_count=len(messages)
-            if self.branches is None
-            else min(len(messages), most_counted(limit)),
+        first = count_fitting(map(size_of_message, (*own, *opening)), half, least=len(own))
+        opening = opening[: first - len(own)]
+        if self.branches is None:
+            return Window.of(
+                opening,
+                latest,
+                limit=fitting,
+                message_count=len(messages),
+                revision=self.conversation.revision,
+                start=start,
+            )
+        return Window.of_branch(
+            opening,
+            latest[-fitting:],
+            before=latest[-fitting - 1].position if len(latest) > fitting else None,
             revision=self.conversation.revision,
+            start=start,
         )
 
 

@@ -9,7 +9,7 @@ would take a fifth of its time.
 from collections.abc import Iterable
 from typing import Final
 
-from chatkeep.domain.context import NEED_ORIGINALS
+from chatkeep.domain.window import NEED_ORIGINALS
 
 # The best ratio of Postgres' compressions: a value stored in fewer bytes than a share divided by
 # this fits, and need not be decompressed to find out.

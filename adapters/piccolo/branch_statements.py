@@ -26,7 +26,7 @@ UNCHANGED: Final = """
   AND revision = :known_revision AND last_position = :known_position
   AND message_count = :known_count"""
 
-# The message after which to append, if there is one.
+# The message whose place is asked for, if there is one.
 TREE: Final = Statement(
     "branches.tree",
     f"""
@@ -43,21 +43,27 @@ WHERE {_C}
 ORDER BY b.number""",
 )
 
-_COLUMNS: Final = "number, parent, left_at, name, firsts, lasts, created_at"
+_COLUMNS: Final = (
+    "number, parent, left_at, name, firsts, lasts, path_firsts, path_lasts, created_at"
+)
 _GIVEN: Final = f"""unnest(
     :numbers::text[]::int[], :parents::text[]::int[], :left_ats::text[]::bigint[], :names::text[],
-    :firsts::text[], :lasts::text[], :began::text[]::timestamptz[]) AS given ({_COLUMNS})"""
+    :firsts::text[], :lasts::text[],
+    :path_firsts::text[], :path_lasts::text[],
+    :began::text[]::timestamptz[]) AS given ({_COLUMNS})"""
 
 
 # Stores branches, if a fragment `moved` has the conversation's row.
 SAVE_BRANCHES: Final = f"""
   INSERT INTO conversation_branches (conversation_id, user_id, {_COLUMNS})
   SELECT moved.id, moved.user_id, given.number, given.parent, given.left_at, given.name,
-         given.firsts::bigint[], given.lasts::bigint[], given.created_at
+         given.firsts::bigint[], given.lasts::bigint[],
+         given.path_firsts::bigint[], given.path_lasts::bigint[], given.created_at
   FROM moved, {_GIVEN}
   ON CONFLICT (conversation_id, number, user_id) DO UPDATE
   SET parent = excluded.parent, left_at = excluded.left_at, name = excluded.name,
-      firsts = excluded.firsts, lasts = excluded.lasts"""
+      firsts = excluded.firsts, lasts = excluded.lasts,
+      path_firsts = excluded.path_firsts, path_lasts = excluded.path_lasts"""
 
 
 SAVE: Final = Statement(

@@ -1,20 +1,22 @@
 """The branches of conversations on Postgres.
 
-A change reads the branches, computes the new ones (`domain.branches`), and stores them in one
-statement, on the condition that nothing has changed since. Otherwise it starts again.
+A change of branches reads the old ones, computes the new ones (`domain.branches`), and stores them
+in one statement, on the condition that nothing has changed since. Otherwise it starts again.
 """
 
 import random
 from asyncio import sleep
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import starmap
+from itertools import zip_longest
 from typing import Any, Final
 
 from chatkeep.adapters.piccolo.branch_statements import DELETE, ENDS, SAVE, TREE
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.path_statements import PLACE
 from chatkeep.adapters.piccolo.rows import Row, from_text, to_text
+from chatkeep.adapters.piccolo.stored_paths import Paths, stored_paths
 from chatkeep.domain.branches import START, AtTip, Branch, Place, Range, Tree
 from chatkeep.domain.errors import (
     BranchNotFoundError,
@@ -51,6 +53,10 @@ class ReadTree:
     message_count: int
     retain: bool
     place: Position | None
+    paths: Paths = field(default_factory=dict)
+    tips: Mapping[BranchNumber, Position] = field(default_factory=dict)
+    count: int = 0
+    """If only what an append needs was read: how many branches there are, and where these end."""
 
     def known(self) -> dict[str, Any]:
         """Return the values of the condition `UNCHANGED`."""
@@ -72,9 +78,10 @@ class ReadTree:
         """Return the values that store `tree` instead of these branches."""
         if tree == self.tree:
             branch = self.tree.current if self.is_branched else None
-            return self.known() | {"branch": branch} | branch_arrays(())
+            return self.known() | {"branch": branch} | branch_arrays((), {})
         changed = tree.changed_from(self.tree if self.is_branched else None)
-        return self.known() | {"branch": tree.current} | branch_arrays(changed)
+        paths = stored_paths(tree, changed, self.paths)
+        return self.known() | {"branch": tree.current} | branch_arrays(changed, paths)
 
     def saved_by_append(self, tree: Tree) -> dict[str, Any]:
         """Return the same for an append, and whether it makes another branch the current one."""
@@ -83,10 +90,10 @@ class ReadTree:
 
 
 class Known:
-    """Conversations that had branches when they were last read, at most `most` of them.
+    """Conversations of which something was true when they were last read, at most `most` of them.
 
-    A read of one of these begins with its branches, and so takes one statement. It is only a guess:
-    a conversation with the same id may have no branches, and then takes a second statement.
+    It decides which statement is sent first. It is only a guess: if it is wrong, a read takes a
+    second statement.
     """
 
     def __init__(self, most: int = 10_000) -> None:
@@ -100,6 +107,9 @@ class Known:
         if len(self._ids) >= self._most:
             del self._ids[next(iter(self._ids))]
         self._ids[conversation_id] = None
+
+    def discard(self, conversation_id: ConversationId) -> None:
+        self._ids.pop(conversation_id, None)
 
 
 class PiccoloBranches:
@@ -126,7 +136,9 @@ class PiccoloBranches:
             lows=lows,
             highs=highs,
         )
-        found = {row["n"]: (row["position"], _message_id(row)) for row in rows}
+        found = {
+            row["n"]: (row["position"], message_id_of(row["id"], row["text_id"])) for row in rows
+        }
         return [found.get(n) for n in range(len(paths))]
 
     async def change_branches(
@@ -197,23 +209,20 @@ class PiccoloBranches:
     ) -> tuple[ReadTree, Tree]:
         """Return the branches, and those for an append at a place.
 
-        Raises `ConversationNotFoundError`, `MessageNotFoundError`, `BranchNotFoundError`.
+        Raises `ConversationNotFoundError`, `MessageNotFoundError`, `BranchNotFoundError`,
+        `LimitExceededError`.
         """
         if isinstance(place, AtTip):
-            read = await self._read_tree(user_id, conversation_id)
+            read = await self._read_place(user_id, conversation_id, number=place.branch)
             return read, read.tree.switch(place.branch)
-        read = await self._read_tree(user_id, conversation_id, place.message_id)
+        read = await self._read_place(user_id, conversation_id, message_id=place.message_id)
         position = START if place.message_id is None else read.place
         if position is None:
             raise MessageNotFoundError(place.message_id or conversation_id)
-        numbers = read.tree.may_end_at(position)
-        paths = [read.tree.path(number) for number in numbers]
-        found = await self.ends(user_id, conversation_id, paths, Order.DESC)
-        tips = {
-            number: START if end is None else end[0]
-            for number, end in zip(numbers, found, strict=True)
-        }
-        return read, read.tree.place(position, tips, at)
+        tree = read.tree.place(
+            position, read.tips, at, count=read.count, max_branches=place.max_branches
+        )
+        return read, tree
 
     async def _read_tree(
         self, user_id: UserId, conversation_id: ConversationId, place: MessageId | None = None
@@ -223,21 +232,57 @@ class PiccoloBranches:
         )
         if not rows:
             raise ConversationNotFoundError(conversation_id)
-        row, last = rows[0], Position(rows[0]["last_position"])
-        is_branched = row["branch"] is not None
-        if is_branched:
-            branches = map(_to_branch, rows)
-            tree = Tree({each.number: each for each in branches}, row["branch"], last)
-        else:
-            tree = Tree.linear(last, row["began"])
-        tree = replace(tree, revision=row["revision"])
-        return ReadTree(
-            conversation_id, tree, is_branched, row["message_count"], row["retain"], row["place"]
+        return _read(conversation_id, rows)
+
+    async def _read_place(
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        *,
+        number: BranchNumber | None = None,
+        message_id: MessageId | None = None,
+    ) -> ReadTree:
+        """Return only the branches that an append after a message or to a branch needs."""
+        rows = await self._engine.fetch(
+            PLACE,
+            conversation_id=conversation_id,
+            user_id=user_id,
+            branch=None,
+            number=number,
+            message_id=message_id,
         )
+        if not rows:
+            raise ConversationNotFoundError(conversation_id)
+        read, tip = _read(conversation_id, rows), rows[0]["current_tip"]
+        tips = {read.tree.current: START if tip is None else tip}
+        for row in rows:
+            if row["wrote"]:
+                tips.setdefault(row["number"], row["tip"])
+        paths = {
+            row["number"]: tuple(_ranges(row["path_firsts"], row["path_lasts"]))
+            for row in rows
+            if row["path_firsts"] is not None
+        }
+        return replace(read, tips=tips, paths=paths, count=max(1, rows[0]["branches"]))
 
 
-def branch_arrays(branches: Sequence[Branch]) -> dict[str, Any]:
+def _read(conversation_id: ConversationId, rows: Sequence[Row]) -> ReadTree:
+    row, last = rows[0], Position(rows[0]["last_position"])
+    is_branched = row["branch"] is not None
+    if is_branched:
+        branches = map(_to_branch, rows)
+        tree = Tree({each.number: each for each in branches}, row["branch"], last)
+    else:
+        tree = Tree.linear(last, row["began"])
+    tree = replace(tree, revision=row["revision"])
+    return ReadTree(
+        conversation_id, tree, is_branched, row["message_count"], row["retain"], row["place"]
+    )
+
+
+def branch_arrays(branches: Sequence[Branch], paths: Paths) -> dict[str, Any]:
     """Return the values of branches by column. An array within is a text, as Postgres writes it."""
+    stored = [paths[each.number] for each in branches]
     return {
         "numbers": [str(each.number) for each in branches],
         "parents": [None if each.parent is None else str(each.parent) for each in branches],
@@ -246,6 +291,12 @@ def branch_arrays(branches: Sequence[Branch]) -> dict[str, Any]:
         "firsts": [_array(span.first for span in each.ranges) for each in branches],
         "lasts": [
             _array(span.last for span in each.ranges if not span.is_open) for each in branches
+        ],
+        "path_firsts": [
+            None if path is None else _array(span.first for span in path) for path in stored
+        ],
+        "path_lasts": [
+            None if path is None else _array(span.last for span in path) for path in stored
         ],
         "began": [each.created_at.isoformat() for each in branches],
     }
@@ -260,9 +311,8 @@ def crowded() -> StoreUnavailableError:
     return StoreUnavailableError("The branches of this conversation are changing all the time.")
 
 
-def _message_id(row: Row) -> MessageId:
-    key, text_id = row["id"], row["text_id"]
-    return MessageId(with_text(key, text_id))
+def message_id_of(key: MessageId, text_id: str | None) -> MessageId:
+    return key if text_id is None else MessageId(with_text(key, text_id))
 
 
 def _array(positions: Any) -> str:  # noqa: ANN401 - an iterable of numbers
@@ -270,14 +320,17 @@ def _array(positions: Any) -> str:  # noqa: ANN401 - an iterable of numbers
 
 
 def _to_branch(row: Row) -> Branch:
-    firsts, lasts = row["firsts"], row["lasts"]
-    lasts = [*lasts, *[LAST_POSITION] * (len(firsts) - len(lasts))]
-    pairs = zip(map(int, firsts), map(int, lasts), strict=True)
     return Branch(
         row["number"],
         row["parent"],
         Position(row["left_at"]),
-        tuple(starmap(Range, pairs)),
+        tuple(_ranges(row["firsts"], row["lasts"])),
         row["created_at"],
         None if row["name"] is None else from_text(row["name"]),
     )
+
+
+def _ranges(firsts: Sequence[str], lasts: Sequence[str]) -> Iterator[Range]:
+    """Yield the ranges of two columns; the last one may be open."""
+    for first, last in zip_longest(firsts, lasts, fillvalue=LAST_POSITION):
+        yield Range(Position(int(first)), Position(int(last)))

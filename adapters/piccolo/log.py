@@ -17,7 +17,6 @@ from chatkeep.adapters.piccolo.conversations import explain_unprovisioned
 from chatkeep.adapters.piccolo.engine import was_repeated
 from chatkeep.adapters.piccolo.fork_statements import FORK
 from chatkeep.adapters.piccolo.log_changes import LogChanges
-from chatkeep.adapters.piccolo.log_reader import are_withheld, share_of_end
 from chatkeep.adapters.piccolo.log_statements import (
     APPEND_ITEMS,
     APPEND_ITEMS_WITH_IDS,
@@ -40,6 +39,11 @@ from chatkeep.adapters.piccolo.log_values import (
     sought_values,
     stored_at,
 )
+from chatkeep.adapters.piccolo.page_reader import (
+    are_withheld,
+    parts_of,
+    share_of_end,
+)
 from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
 from chatkeep.adapters.piccolo.rows import (
     ITEM_MESSAGE_COLUMNS,
@@ -52,9 +56,9 @@ from chatkeep.adapters.piccolo.rows import (
     message_values,
     to_whole_message,
 )
+from chatkeep.adapters.piccolo.stored_paths import stored_paths
 from chatkeep.adapters.piccolo.users import NO_USER, is_about_user, may_be_of_users
 from chatkeep.domain.branches import Place, Range, Tree, contains
-from chatkeep.domain.context import MAX_HEAD, Window, for_window
 from chatkeep.domain.errors import (
     BranchNotFoundError,
     ConversationIdTakenError,
@@ -86,6 +90,7 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.pages import NO_BOUND
 from chatkeep.domain.revisions import revision_after
+from chatkeep.domain.window import MAX_HEAD, Window, for_window, latest_start
 
 
 class PiccoloLog(LogChanges):
@@ -275,13 +280,17 @@ class PiccoloLog(LogChanges):
             ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
             return Appended(added, count, ends, revision, branch)
         said = [for_window(message) for message in messages_in(added)]
-        opening = [to_whole_message(row, conversation_id) for row in rows if row["opening"]]
-        latest = [to_whole_message(row, conversation_id) for row in rows if row["opening"] is False]
+        opening_rows, latest_rows, _ = parts_of(rows)
+        opening = [to_whole_message(row, conversation_id) for row in opening_rows]
         if len(opening) == rows[0]["count_before"]:
             opening += takewhile(is_opening, said)  # all messages before are opening ones
+        latest = [*(to_whole_message(row, conversation_id) for row in latest_rows), *said]
+        if rows[0]["has_start"] and latest_start(latest[-window:]) is None:  # it is further back
+            ends = await self.window(user_id, conversation_id, limit=window, max_bytes=max_bytes)
+            return Appended(added, count, ends, revision, branch)
         ends = Window.of(
             opening[:MAX_HEAD],
-            [*latest, *said],
+            latest,
             limit=window,
             message_count=count,
             revision=revision,
@@ -388,10 +397,12 @@ class PiccoloLog(LogChanges):
 
 def _branch_values(new: Conversation, tree: Tree | None, first: int) -> dict[str, Any]:
     """Return the values for the branches of a new conversation, and for where it was forked."""
-    changed = [] if tree is None else tree.moved(first - 1).changed_from(None)
+    moved = None if tree is None else tree.moved(first - 1)
+    changed = [] if moved is None else moved.changed_from(None)
+    paths = {} if moved is None else stored_paths(moved, changed, {})
     forked_from = new.forked_from
     return {
-        **branch_arrays(changed),
+        **branch_arrays(changed, paths),
         "branch": None if tree is None else tree.current,
         "forked_from": forked_from and forked_from.conversation_id,
         "forked_at": forked_from and forked_from.message_id,

@@ -1,4 +1,4 @@
-"""The SQL of a log's pages, and of the windows of branches.
+"""The SQL of a log's pages.
 
 A page has a view (`domain.log.View`), which determines the columns to read.
 """
@@ -15,17 +15,10 @@ from chatkeep.adapters.piccolo.bounds import (
     parts_bytes,
     text_bytes,
     whole_bytes,
-    window_bytes,
-    window_original,
     within,
 )
-from chatkeep.adapters.piccolo.rows import (
-    MESSAGE_COLUMNS,
-    message_columns,
-    selected_columns,
-)
+from chatkeep.adapters.piccolo.rows import MESSAGE_COLUMNS, message_columns
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.domain.context import MAX_HEAD
 from chatkeep.domain.log import BEFORE_FIRST, View
 from chatkeep.domain.model import LAST_POSITION, Order
 
@@ -40,7 +33,7 @@ _I: Final = "i.conversation_id = :conversation_id AND i.user_id = :user_id"
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class ViewColumns:
     """The columns of a view: `message` from `messages`, `item` from `conversation_items`.
 
     `message_bytes` and `item_bytes` are expressions for the sizes of these rows. A page leaves out
@@ -68,17 +61,17 @@ _NATIVE_BYTES: Final = (
 _SENT_BYTES: Final = f"""CASE WHEN octet_length(m.content) > {_SHARE} THEN {text_bytes("m.content")}
               ELSE {json_bytes("m.item", _SHARE)} END"""
 
-_COLUMNS: Final = {
-    View.MESSAGES: _Columns(
+COLUMNS: Final = {
+    View.MESSAGES: ViewColumns(
         MESSAGE_COLUMNS, message_columns("m"), message_bytes("m", _SHARE), MESSAGE_TEXTS
     ),
-    View.ORIGINALS: _Columns(
+    View.ORIGINALS: ViewColumns(
         (*MESSAGE_COLUMNS, "original"),
         f"{message_columns('m')}, m.original",
         whole_bytes("m", _SHARE),
         WHOLE_TEXTS,
     ),
-    View.ITEMS: _Columns(
+    View.ITEMS: ViewColumns(
         (
             *("position", "created_at", "id", "role", "calls", "item_id", "item"),
             *("content", "tool_calls", "tool_call_id", "parts"),
@@ -94,7 +87,7 @@ _COLUMNS: Final = {
         "NULL",
         _ITEM_BYTES,
     ),
-    View.WHOLE: _Columns(
+    View.WHOLE: ViewColumns(
         (*MESSAGE_COLUMNS, "original", "item_id", "item"),
         f"{message_columns('m')}, m.original, m.item_id, m.item",
         f"{whole_bytes('m', _SHARE)} + {json_bytes('m.item', _SHARE)}",
@@ -110,7 +103,7 @@ _COLUMNS: Final = {
 
 def _rows(view: View, condition: str, order: Order, limit: str = ":limit") -> str:
     """Return the query for the first entries of a view under a condition, in that order."""
-    of = _COLUMNS[view]
+    of = COLUMNS[view]
     messages = f"""
     SELECT {of.message}, {of.message_bytes} AS bytes FROM messages m
     WHERE {_M} AND m.{condition}
@@ -145,7 +138,7 @@ _PLACE: Final = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class _Ends:
+class PageEnds:
     """The ends of a page: what finds them, and the positions that it lies between."""
 
     found: str
@@ -154,7 +147,7 @@ class _Ends:
     before: str
 
 
-def _ends(order: Order, bounds: str) -> _Ends:
+def _ends(order: Order, bounds: str) -> PageEnds:
     """Return the ends for a kind of bounds."""
     found, places, after, before = "", "", ":after::bigint", ":before::bigint"
     if bounds == MESSAGES:
@@ -174,7 +167,11 @@ LEFT JOIN LATERAL ({_PLACE}
         after, before = "place.position - place.again::int", str(LAST_POSITION)
         if order is Order.DESC:
             after, before = str(BEFORE_FIRST), "place.position + place.again::int"
-    return _Ends(found, places, after, before)
+    return PageEnds(found, places, after, before)
+
+
+_BOUNDS: Final = (POSITIONS, MESSAGES, ITEM)
+PAGE_ENDS: Final = {key: _ends(*key) for key in product(Order, _BOUNDS)}
 
 
 def _page(view: View, order: Order, bounds: str) -> str:
@@ -183,12 +180,12 @@ def _page(view: View, order: Order, bounds: str) -> str:
     The bound at the page's start is a condition, the other one is applied afterwards: with both as
     conditions, the planner expects few rows, and may read and sort the whole conversation.
     """
-    ends = _ends(order, bounds)
+    ends = PAGE_ENDS[order, bounds]
     start, end = f"position > {ends.after}", f"page.position < {ends.before}"
     if order is Order.DESC:
         start, end = f"position < {ends.before}", f"page.position > {ends.after}"
     return f"""
-SELECT c.branch, c.revision, {ends.found}{_COLUMNS[view].of_page()}
+SELECT c.branch, c.revision, {ends.found}{COLUMNS[view].of_page()}
 FROM conversations c{ends.places}
 LEFT JOIN LATERAL ({_rows(view, start, order, _LIMIT_OF_WHOLE)}
 ) AS page ON {end}
@@ -198,118 +195,8 @@ ORDER BY page.position {order.value}"""
 
 PAGE: Final = {
     key: Statement(f"log.page.{'.'.join(key)}", _page(*key))
-    for key in product(View, Order, (POSITIONS, MESSAGES, ITEM))
+    for key in product(View, Order, _BOUNDS)
 }
-
-
-# The branch and its ancestors, each up to where the next one left it. With a plain join, the
-# planner may read all branches for each of them.
-_PATH: Final = """path AS (
-  SELECT b.number, b.parent, b.left_at, b.firsts, b.lasts, NULL::bigint AS until
-  FROM conversation_branches b
-  WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id
-    AND b.number = coalesce(:branch::int, (
-      SELECT c.branch FROM conversations c
-      WHERE c.id = :conversation_id AND c.user_id = :user_id))
-  UNION ALL
-  SELECT b.number, b.parent, b.left_at, b.firsts, b.lasts, path.left_at
-  FROM path CROSS JOIN LATERAL (
-    SELECT b.number, b.parent, b.left_at, b.firsts, b.lasts FROM conversation_branches b
-    WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id AND b.number = path.parent
-    LIMIT 1
-  ) AS b
-)"""
-
-
-def _with_spans() -> str:
-    """Return the start of a statement that reads `spans`, the ranges of the path of `:branch`."""
-    return f"""
-WITH RECURSIVE {_PATH}, spans AS (
-  SELECT span.low, least(span.high, path.until, {LAST_POSITION}) AS high
-  FROM path, unnest(path.firsts, path.lasts) AS span (low, high)
-  WHERE path.until IS NULL OR span.low <= path.until
-)"""
-
-
-_IS_THERE: Final = "EXISTS (SELECT FROM path) AS is_there"
-
-
-def _path_page(view: View, order: Order, bounds: str) -> str:
-    """Return the query for a page of the path of a branch."""
-    ends = _ends(order, bounds)
-    names = ", ".join(f"entry.{name}" for name in (*_COLUMNS[view].names, "bytes"))
-    return f"""{_with_spans()}
-SELECT {_IS_THERE}, c.revision, {ends.found}{_COLUMNS[view].of_page()}
-FROM conversations c{ends.places}
-LEFT JOIN LATERAL (
-  SELECT {names} FROM (
-    SELECT greatest(spans.low, {ends.after} + 1) AS low,
-           least(spans.high, {ends.before} - 1) AS high
-    FROM spans WHERE spans.high > {ends.after} AND spans.low < {ends.before}
-    ORDER BY low {order.value}
-  ) AS span CROSS JOIN LATERAL ({_rows(view, "position BETWEEN span.low AND span.high", order)}
-  ) AS entry
-  ORDER BY span.low {order.value}, entry.position {order.value} LIMIT :limit
-) AS page ON true
-WHERE c.id = :conversation_id AND c.user_id = :user_id
-ORDER BY page.position {order.value}"""
-
-
-PATH_PAGE: Final = {
-    key: Statement(f"log.path_page.{'.'.join(key)}", _path_page(*key)) for key in PAGE
-}
-
-
-def _end(columns: str, order: Order, limit: str) -> str:
-    """Return the query for the first messages of a path, in that order."""
-    return f"""
-    SELECT {columns} FROM (SELECT low, high FROM spans ORDER BY low {order.value}) AS span
-    CROSS JOIN LATERAL (
-      SELECT {message_columns("m")}, {window_original("m")} AS original,
-             {window_bytes("m", ":share::bigint")} AS bytes
-      FROM messages m
-      WHERE m.conversation_id = :conversation_id AND m.user_id = :user_id
-        AND m.position BETWEEN span.low AND span.high
-      ORDER BY m.position {order.value} LIMIT {limit}
-    ) AS h
-    ORDER BY span.low {order.value}, h.position {order.value} LIMIT {limit}"""
-
-
-_OPENS: Final = "bool_and(h.role IN ('system', 'developer')) OVER (ORDER BY h.position) AS opens"
-_H: Final = f"{selected_columns('h')}, h.original, h.bytes"
-_NAMES: Final = ", ".join((*MESSAGE_COLUMNS, "original", "bytes"))
-
-PATH_WINDOW: Final = Statement(
-    "log.path_window",
-    f"""{_with_spans()}
-SELECT {_IS_THERE}, (
-  SELECT count(*) FROM (
-    SELECT FROM spans CROSS JOIN LATERAL (
-      SELECT FROM messages m
-      WHERE m.conversation_id = :conversation_id AND m.user_id = :user_id
-        AND m.position BETWEEN spans.low AND spans.high LIMIT :most
-    ) AS found LIMIT :most
-  ) AS counted
-)::int AS message_count, c.revision, {
-        within(
-            ":share::bigint",
-            f"ends.opening, {selected_columns('ends')}, ends.original",
-            WHOLE_TEXTS,
-        )
-    }
-FROM conversations c
-LEFT JOIN LATERAL (
-  (SELECT true AS opening, {_NAMES} FROM (
-    SELECT h.*, {_OPENS} FROM ({_end(_H, Order.ASC, str(MAX_HEAD))}
-    ) AS h
-  ) AS opening WHERE opens)
-  UNION ALL
-  (SELECT false, {_NAMES} FROM ({_end(_H, Order.DESC, ":limit")}
-  ) AS latest)
-) AS ends ON true
-WHERE c.id = :conversation_id AND c.user_id = :user_id
-ORDER BY ends.position""",
-)
 
 
 def _at(view: View) -> str:
@@ -317,7 +204,7 @@ def _at(view: View) -> str:
 
     With a single condition for all, the planner prefers to read the whole conversation.
     """
-    of = _COLUMNS[view]
+    of = COLUMNS[view]
     item = ""
     if of.item is not None:
         item = f"""
@@ -334,7 +221,7 @@ ORDER BY entry.position"""
 
 AT: Final = {view: Statement(f"log.at.{view}", _at(view)) for view in View}
 
-_OF_ITEMS: Final = _COLUMNS[View.ITEMS]
+_OF_ITEMS: Final = COLUMNS[View.ITEMS]
 FIND: Final = Statement(
     "log.find",
     f"""

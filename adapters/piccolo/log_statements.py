@@ -13,13 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from chatkeep.adapters.piccolo.bounds import (
-    WHOLE_TEXTS,
-    whole_bytes,
-    window_bytes,
-    window_original,
-    within,
-)
+from chatkeep.adapters.piccolo.bounds import WHOLE_TEXTS, whole_bytes, within
 from chatkeep.adapters.piccolo.branch_statements import SAVE_BRANCHES, UNCHANGED
 from chatkeep.adapters.piccolo.change_statements import (
     conversation_updated,
@@ -35,8 +29,7 @@ from chatkeep.adapters.piccolo.rows import (
     selected_columns,
 )
 from chatkeep.adapters.piccolo.statement import Statement
-from chatkeep.domain.context import MAX_HEAD
-from chatkeep.domain.model import LAST_POSITION
+from chatkeep.adapters.piccolo.window_statements import ENDS, HAS_START, OF_WINDOW
 
 _M: Final = "m.conversation_id = :conversation_id AND m.user_id = :user_id"
 _I: Final = "i.conversation_id = :conversation_id AND i.user_id = :user_id"
@@ -177,40 +170,15 @@ _SWITCHED: Final = conversation_updated("moved", ":switches::boolean")
 _POSITIONS: Final = "SELECT message_count, revision, first, branch FROM moved"
 
 
-def _ends() -> str:
-    """Return the query for both ends of a conversation without branches."""
-    return f"""(
-  SELECT true AS opening, {message_columns("h")}, {window_original("h")} AS original,
-         {window_bytes("h", ":share::bigint")} AS bytes
-  FROM messages h
-  WHERE h.conversation_id = :conversation_id AND h.user_id = :user_id AND h.position < coalesce((
-    SELECT b.position FROM messages b
-    WHERE b.conversation_id = :conversation_id AND b.user_id = :user_id
-      AND b.role NOT IN ('system', 'developer')
-    ORDER BY b.position LIMIT 1), {LAST_POSITION})
-  ORDER BY h.position LIMIT {MAX_HEAD}
-) UNION ALL (
-  SELECT false, {message_columns("t")}, {window_original("t")},
-         {window_bytes("t", ":share::bigint")}
-  FROM messages t
-  WHERE t.conversation_id = :conversation_id AND t.user_id = :user_id
-  ORDER BY t.position DESC LIMIT :limit
-)"""
-
-
-_OF_ENDS: Final = within(
-    ":share::bigint", f"ends.opening, {selected_columns('ends')}, ends.original", WHOLE_TEXTS
-)
-
 # A statement reads the state before it: the old messages and the old count.
 _POSITIONS_AND_ENDS: Final = f"""
 SELECT moved.message_count, moved.revision, moved.first, moved.branch,
-       before.message_count AS count_before,
-       {_OF_ENDS}
+       before.message_count AS count_before, {HAS_START},
+       {OF_WINDOW}
 FROM moved
 JOIN conversations before ON before.id = :conversation_id AND before.user_id = :user_id
 LEFT JOIN LATERAL (
-{_ends()}
+{ENDS}
 ) AS ends ON before.branch IS NULL
 ORDER BY ends.position"""
 
@@ -336,18 +304,6 @@ CREATE_WITH_ITEMS: Final = Statement(
 WITH {_made()}, kept AS ({_others(_OF_CALL)}
 ), keyed AS ({_key(_OF_CALL)}
 ) {_sent(_OF_CALL)}""",
-)
-
-WINDOW: Final = Statement(
-    "log.window",
-    f"""
-SELECT c.message_count, c.revision, c.branch, {_OF_ENDS}
-FROM conversations c
-LEFT JOIN LATERAL (
-{_ends()}
-) AS ends ON c.branch IS NULL
-WHERE c.id = :conversation_id AND c.user_id = :user_id
-ORDER BY ends.position""",
 )
 
 _THE_MESSAGE: Final = (

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, POSITIONS
 from chatkeep.adapters.piccolo.rows import MESSAGE_TYPES, are_plain, message_arrays
-from chatkeep.domain.context import NEED_ORIGINALS
 from chatkeep.domain.items import ItemId, message_id_in
 from chatkeep.domain.log import Bounds, Entry, NewEntry, messages_of
 from chatkeep.domain.model import (
@@ -18,6 +17,7 @@ from chatkeep.domain.model import (
     UserId,
     microseconds,
 )
+from chatkeep.domain.window import NEED_ORIGINALS
 
 _MOST_BYTES: Final = 8
 """Of a character, about: four in a text; in JSON, a digit and its comma are stored in twelve."""

@@ -23,6 +23,7 @@ from chatkeep.domain.model import (
     ForkedFrom,
     JsonText,
     Message,
+    MessageId,
     NewMessage,
     OriginalText,
     Role,
@@ -51,6 +52,8 @@ _RARE: Final[Mapping[str, str]] = {
     "format": "{}",
     "text_id": "{}",
 }
+_STARTS_CONTEXT: Final = [*_RARE].index("starts_context")
+_TEXT_ID: Final = [*_RARE].index("text_id")
 _NOTHING_RARE: Final = (None,) * len(_RARE)
 _NAMES: Final = column_names(Messages, without=["user_id", "item_id", "item", "original", *_RARE])
 MESSAGE_COLUMNS: Final = (*_NAMES, "rare")
@@ -88,6 +91,17 @@ def to_conversation(row: Row) -> Conversation:
         row["branch"],
         None if row["forked_from"] is None else ForkedFrom(row["forked_from"], row["forked_at"]),
     )
+
+
+def id_of(row: Row) -> MessageId:
+    """Return the id of the message of a row that may come without its texts."""
+    rare = row["rare"]
+    return MessageId(with_text(row["id"], None if rare is None else rare[_TEXT_ID]))
+
+
+def starts_context(row: Row) -> bool:
+    rare = row["rare"]
+    return rare is not None and rare[_STARTS_CONTEXT] == "true"
 
 
 def to_message(row: Row, within: ConversationId | None = None) -> Message:

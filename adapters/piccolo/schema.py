@@ -114,6 +114,9 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
                     "UNIQUE USING btree (conversation_id, item_id, user_id) "
                     "WHERE item_id IS NOT NULL"
                 ),
+                "idx_messages_starts_context": (
+                    'USING btree (conversation_id, "position") WHERE starts_context'
+                ),
             },
             constraints={
                 "messages_content_check": "CHECK (content IS NOT NULL OR tool_calls IS NOT NULL)",

@@ -176,6 +176,8 @@ class ConversationBranches(CompositeKey, Table, tablename="conversation_branches
     name = Text(null=True, default=None)
     firsts = Array(base_column=BigInt(), default=None)
     lasts = Array(base_column=BigInt(), default=None)
+    path_firsts = Array(base_column=BigInt(), null=True, default=None)
+    path_lasts = Array(base_column=BigInt(), null=True, default=None)
     created_at = Timestamptz(default=TimestamptzNow())
 
 

@@ -3,17 +3,18 @@
 A UIMessage of the AI SDK holds several steps of an answer. For a model it becomes several messages.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from chatkeep.domain.context import Window
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.ai_sdk_context import ModelMessage, to_model_messages
 from chatkeep.domain.formats.ai_sdk_messages import parse_ui_message
 from chatkeep.domain.formats.ai_sdk_writing import FORMAT
 from chatkeep.domain.json_sources import dump
 from chatkeep.domain.model import EMPTY_OBJECT, JsonText, Message
+from chatkeep.domain.window import Window, latest_start
 
 _FAILED: Final = JsonText('{"anthropic":{"is_error":true}}')
 """The metadata of a tool's result that is an error, in the form of Anthropic's API."""
@@ -24,16 +25,18 @@ def expand(window: Window) -> Window:
 
     `message_count` grows by as many, so that it is still known what the window leaves out.
     """
-    if all(each.original is None for each in (*window.head, *window.tail)):
+    if all(each.original is None for each in window.messages()):
         return window
-    head = tuple(chain.from_iterable(map(expand_message, window.head)))
     # What comes before the message where the context begins is only counted.
-    starts = [at for at, each in enumerate(window.tail) if each.starts_context]
-    start = starts[-1] if starts else 0
-    kept = chain.from_iterable(map(expand_message, window.tail[start:]))
-    tail = (*window.tail[:start], *kept)
-    added = len(head) + len(tail) - len(window.head) - len(window.tail)
-    return replace(window, head=head, tail=tail, message_count=window.message_count + added)
+    at = latest_start(window.tail) or 0
+    head, start, kept = map(_expand, (window.head, window.start, window.tail[at:]))
+    expanded = replace(window, head=head, start=start, tail=(*window.tail[:at], *kept))
+    added = len(expanded.messages()) - len(window.messages())
+    return replace(expanded, message_count=window.message_count + added)
+
+
+def _expand(messages: Iterable[Message]) -> tuple[Message, ...]:
+    return tuple(chain.from_iterable(map(expand_message, messages)))
 
 
 def expand_message(message: Message) -> tuple[Message, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from chatkeep.domain.branch_pages import BranchLogPage
 from chatkeep.domain.branches import Place, Tree
-from chatkeep.domain.context import Window
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import (
@@ -31,6 +31,7 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.pages import NO_BOUND
 from chatkeep.domain.ports.branches import Branches
+from chatkeep.domain.window import Window
 
 
 class Log(Branches, Protocol):
@@ -38,7 +39,7 @@ class Log(Branches, Protocol):
 
     The original of a message comes back byte for byte. Results of `create` and `append` have it;
     pages only in `View.ORIGINALS` and `View.WHOLE`, windows only where a context is made from it
-    (`domain.context.for_window`).
+    (`domain.window.for_window`).
 
     An entry that is both a message and an item is one entry: deleting it deletes both.
     """
@@ -113,7 +114,8 @@ class Log(Branches, Protocol):
         in `View.MESSAGES` if no entry has an item; without items, it is also recognised by the ids
         of its messages (`domain.log.match_append`).
         Raises `ConversationNotFoundError`, `MessageNotFoundError` and `BranchNotFoundError` if
-        there is no such `place`; `KeyTakenError` if the key was used with another digest;
+        there is no such `place`; `LimitExceededError` if it would start too many branches;
+        `KeyTakenError` if the key was used with another digest;
         `MessageIdTakenError` if another message of the user has an id; `ItemIdTakenError` if an
         item of this conversation, or another one of `entries`, has an id.
         """
@@ -142,6 +144,24 @@ class Log(Branches, Protocol):
         """
         ...
 
+    async def branch_page(  # noqa: PLR0913 - each is one independent part of the question
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        bounds: Bounds,
+        *,
+        view: View,
+        order: Order,
+        limit: int,
+        branch: BranchNumber,
+        max_bytes: int = NO_BOUND,
+    ) -> BranchLogPage:
+        """Return a page of the messages on the path of a branch, each with the one before it.
+
+        `view` is `MESSAGES` or `ORIGINALS`. Raises what `page` raises.
+        """
+        ...
+
     async def window(
         self,
         user_id: UserId,
@@ -153,7 +173,7 @@ class Log(Branches, Protocol):
     ) -> Window:
         """Return the two ends of a branch: its head and its last `limit` messages.
 
-        None is the current branch.
+        None is the current branch. If a context starts further back, also where it does.
         Each end has at most about half of `max_bytes`: larger ones have fewer messages, but the
         very last message is always included.
         Raises `ConversationNotFoundError`, `BranchNotFoundError`.

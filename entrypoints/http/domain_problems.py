@@ -59,6 +59,10 @@ _REFUSALS: Final[Mapping[type[ChatkeepError], tuple[int, str]]] = {
 """The status and the code of errors that say what to do in their own words."""
 
 
+# What a limit is about, unless something has a size: the request for a page, and one more branch.
+_HAS: Final = {"max_page": "asks for", "max_branches": "would make"}
+
+
 def domain_problem(error: ChatkeepError) -> ProblemError:
     """Return the problem that a caller gets for an error of the domain."""
     match error:
@@ -86,8 +90,7 @@ def domain_problem(error: ChatkeepError) -> ProblemError:
         case InvalidValueError():
             problem = invalid_fields([FieldError(field=error.field, detail=error.reason)])
         case LimitExceededError():
-            # A request for a page has no size yet: its `limit` is too large.
-            has = "asks for" if error.limit_name == "max_page" else "has"
+            has = _HAS.get(error.limit_name, "has")
             size = f"more than {error.limit}" if error.actual is None else error.actual
             field = FieldError(
                 field=error.field,

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from chatkeep.domain.branch_use_cases import BranchMessage
+from chatkeep.domain.branch_pages import BranchMessage
 from chatkeep.domain.drafts import TEXT, text_of_chunks
 from chatkeep.domain.events import DraftDelta, Event, EventKind
 from chatkeep.domain.ids import written_id

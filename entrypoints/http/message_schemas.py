@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Self, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from chatkeep.domain.branch_use_cases import BranchMessage
+from chatkeep.domain.branch_pages import BranchMessage
 from chatkeep.domain.branches import After, AtTip, Place
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.originals import complete, read_original
@@ -120,7 +120,9 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
     original: Original | UnsetType = UNSET
     after: AppendAfter | UnsetType | None = UNSET
 
-    def place(self, conversation_id: ConversationId, branch: int | None) -> Place | None:
+    def place(
+        self, conversation_id: ConversationId, branch: int | None, limits: Limits
+    ) -> Place | None:
         """Return where to append. `branch` is the parameter of that name."""
         if branch is not None:
             if self.after is not UNSET:
@@ -129,8 +131,9 @@ class Append(Struct, forbid_unknown_fields=True, kw_only=True):
         if isinstance(self.after, UnsetType):
             return None
         if self.after is None:
-            return After(None)
-        return After(of_conversation(conversation_id, parse_id(self.after, field="after")))
+            return After(None, limits.max_branches)
+        after = of_conversation(conversation_id, parse_id(self.after, field="after"))
+        return After(after, limits.max_branches)
 
     def to_domain(self, limits: Limits) -> list[DomainNewMessage]:
         if self.messages is UNSET:

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatkeep.domain.branches import EVERY, MAIN, AtTip
+from chatkeep.domain.context import select
 from chatkeep.domain.errors import BranchIsCurrentError, SharedByBranchesError
-from chatkeep.domain.log import Bounds
+from chatkeep.domain.log import Bounds, View
 from chatkeep.domain.model import BranchNumber, Order
 from chatkeep.domain.operations.selftest.builders import new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -20,7 +21,16 @@ from chatkeep.testing.contract.branches import Chat
 
 ACTIONS = (
     *("say", "say several", "say after", "say after", "say after", "say first", "say at a tip"),
-    *("put", "put a new one", "delete", "truncate", "truncate with it", "replace"),
+    *(
+        "say a start",
+        "put a start",
+        "put",
+        "put a new one",
+        "delete",
+        "truncate",
+        "truncate with it",
+        "replace",
+    ),
     *("switch", "delete a branch", "delete a branch", "rename"),
 )
 
@@ -47,6 +57,7 @@ class Model:
         self.paths: dict[BranchNumber, list[str]] = {MAIN: []}
         self.current = MAIN
         self.written: list[str] = []
+        self.starts: set[str] = set()
         self.names = (f"m{number}" for number in range(1_000))
 
     def choose_message(self, which: int) -> str | None:
@@ -112,6 +123,10 @@ async def take(step: Step, chat: Chat, model: Model) -> None:
         case ["say"]:
             await chat.say(name)
             model.add(model.current, name)
+        case ["say", "a", "start"]:
+            await chat.append(new_message(name)._replace(starts_context=True))
+            model.add(model.current, name)
+            model.starts.add(name)
         case ["say", "several"]:
             names = [name, next(model.names), next(model.names)]
             await chat.say(*names)
@@ -125,7 +140,8 @@ async def take(step: Step, chat: Chat, model: Model) -> None:
             found = await chat.say_after(place, name)
             model.add_after(place, MAIN if found is None else found, name)
         case ["put", *_]:
-            await put(chat, model, model.choose_message(which) if action == "put" else None, name)
+            replaced = None if action == "put a new one" else model.choose_message(which)
+            await put(chat, model, replaced, name, is_start=action == "put a start")
         case ["delete"]:
             if message := model.choose_message(which):
                 await chat.delete(message)
@@ -136,8 +152,10 @@ async def take(step: Step, chat: Chat, model: Model) -> None:
             await change_branch(action, model.choose_branch(which), chat, model)
 
 
-async def put(chat: Chat, model: Model, message: str | None, name: str) -> None:
-    new = new_message(name)
+async def put(chat: Chat, model: Model, message: str | None, name: str, *, is_start: bool) -> None:
+    new = new_message(name)._replace(starts_context=is_start)
+    if is_start:
+        model.starts.add(name)
     if message is not None:
         new = new._replace(id=chat.ids[message])
     stored = await chat.store.put(chat.conversation, new)
@@ -217,14 +235,46 @@ async def check_pages(chat: Chat, model: Model, limit: int) -> None:
                 found, more = await chat.page(number, order=order, bounds=bounds, limit=limit)
                 assert contents(found) == page
                 assert more is (bool(page) and page[-1] != wanted[-1])
+                await check_parents(chat, path, number, order, bounds, limit)
                 if found:
                     last = found[-1].position
                     bounds = Bounds(after=last) if order is Order.ASC else Bounds(before=last)
-        window = await chat.store.log.window(
-            chat.conversation.user_id, chat.conversation.id, limit=limit, branch=number
-        )
-        assert contents(window.tail) == path[-limit:]
-        assert window.message_count == len(path)
+        await check_context(chat, model, number, limit)
+
+
+async def check_parents(  # noqa: PLR0913, PLR0917 - the parts of a page
+    chat: Chat, path: list[str], branch: BranchNumber, order: Order, bounds: Bounds, limit: int
+) -> None:
+    """Compare a page with the plain one, and check what comes before each and who wrote it."""
+    user, its_id = chat.conversation.user_id, chat.conversation.id
+    plain, more = await chat.page(branch, order=order, bounds=bounds, limit=limit)
+    page = await chat.store.log.branch_page(
+        user, its_id, bounds, view=View.MESSAGES, order=order, limit=limit, branch=branch
+    )
+    assert ([each.message for each in page.items], page.more) == (plain, more)
+    tree = await chat.store.log.tree(user, its_id)
+    for each in page.items:
+        at = path.index(each.message.content or "")
+        assert each.parent_id == (chat.ids[path[at - 1]] if at else None)
+        assert each.branch == tree.writer(each.message.position)
+
+
+async def check_context(chat: Chat, model: Model, branch: BranchNumber, limit: int) -> None:
+    window = await chat.store.log.window(
+        chat.conversation.user_id, chat.conversation.id, limit=limit, branch=branch
+    )
+    path = model.paths[branch]
+    assert contents(window.tail) == path[-limit:]
+    latest = max(0, len(path) - limit)
+    start = max((at for at, name in enumerate(path) if name in model.starts), default=None)
+    context = select(window)
+    found = (contents(context.messages), context.truncated, context.replaced)
+    if start is None:
+        assert found == (path[latest:], latest > 0, 0)
+    elif start >= latest:
+        assert found == (path[start:], False, start)
+    else:
+        assert found == ([path[start], *path[latest:]], start + 1 < latest, start)
 
 
 # All examples share the store on purpose: each has a conversation to itself.

@@ -333,9 +333,13 @@ async def test_the_window_is_that_of_the_branch(store: StoreUnderTest) -> None:
     assert contents(of_branch.head) == contents(of_main.head) == ["s", "d"]
     assert contents(of_branch.tail) == ["m20", "x", "y"]
     assert contents(of_main.tail) == ["m37", "m38", "m39"]
-    assert (of_branch.message_count, of_main.message_count) == (25, 42)
-    everything = await log.window(store.user, conversation.id, limit=100)
-    assert len(everything.head + everything.tail) == everything.message_count == 25
+    assert not of_branch.is_whole
+    assert not of_main.is_whole
+    for limit in (23, 24, 25, 100):
+        window = await log.window(store.user, conversation.id, limit=limit)
+        assert len(window.messages()) == 25
+        assert window.is_whole
+    assert not (await log.window(store.user, conversation.id, limit=22)).is_whole
 
 
 async def test_an_append_returns_the_window_of_its_branch(store: StoreUnderTest) -> None:

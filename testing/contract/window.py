@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from chatkeep.domain.context import MAX_HEAD, Window
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import Conversation, Message, NewMessage, Role
@@ -16,6 +15,7 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.window import MAX_HEAD, Window
 from chatkeep.testing.builders import contents, numbered_messages
 
 

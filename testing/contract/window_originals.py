@@ -5,11 +5,11 @@ import json
 import pytest
 
 from chatkeep.domain.branches import After
-from chatkeep.domain.context import NEED_ORIGINALS
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import NewMessage, OriginalText, Role
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.window import NEED_ORIGINALS
 
 KB = 1_000
 needed = pytest.mark.parametrize("form", sorted(NEED_ORIGINALS))

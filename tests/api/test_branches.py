@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api.builders import an_id, at, listed, paged, refused, says, started
-from tests.support.application import Caller, Service
+from tests.support.application import Caller, Service, serving, settings
 from tests.support.json_schema import JsonObject
 
 
@@ -108,6 +108,28 @@ async def test_an_append_names_a_branch_or_a_message(alice: Caller) -> None:
     refused(both, 422, "invalid-value", "after")
     refused(await alice.post(path, json=says("h"), params={"branch": 9}), 404, "not-found")
     refused(await alice.post(path, json={**says("h"), "after": an_id()}), 404, "not-found")
+
+
+async def test_a_conversation_has_no_more_branches_than_the_limit() -> None:
+    async with serving(settings(max_branches=2)) as service:
+        alice = service.user("alice")
+        chat = await Chat.start(alice, "a", "b", "c")
+        await chat.say("d", after=chat.ids["a"])
+
+        path = chat.at("messages")
+        response = await alice.post(path, json=says("e", after=chat.ids["b"]))
+        problem = refused(response, 422, "limit-exceeded", "after")
+        assert problem["errors"] == [
+            {
+                "field": "after",
+                "detail": "would make 3 branches; the limit is 2, set by CHATKEEP_MAX_BRANCHES",
+                "limit": 2,
+                "actual": 3,
+                "setting": "CHATKEEP_MAX_BRANCHES",
+            }
+        ]
+        assert (await alice.post(path, json=says("e", after=chat.ids["c"]))).status_code == 201
+        assert len(await chat.branches()) == 2
 
 
 async def test_the_branches_are_listed_in_pages(alice: Caller) -> None:

@@ -8,7 +8,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo.log_pages import PATH_PAGE, PATH_WINDOW, POSITIONS
+from chatkeep.adapters.piccolo.log_pages import POSITIONS
+from chatkeep.adapters.piccolo.path_statements import PATH_PAGE, PATH_WINDOW
 from chatkeep.domain.log import View
 from chatkeep.domain.model import LAST_POSITION, Order
 from tests.support.postgres import Server, connect_args
@@ -119,7 +120,6 @@ async def test_the_window_of_a_branch_reads_its_ends(
                 "user_id": "ann",
                 "branch": branch,
                 "limit": LIMIT,
-                "most": COUNTED,
                 "share": 10**6,
             }
         ),

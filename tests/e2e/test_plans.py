@@ -24,8 +24,17 @@ from chatkeep.adapters.piccolo import (
 )
 from chatkeep.adapters.piccolo import log_change_statements as changes
 from chatkeep.adapters.piccolo import log_statements as log
-from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, PAGE, PATH_PAGE, POSITIONS
+from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, PAGE, POSITIONS
+from chatkeep.adapters.piccolo.path_statements import (
+    BRANCH_PAGE,
+    DEEP_PAGE,
+    DEEP_WINDOW,
+    PATH_PAGE,
+    PATH_WINDOW,
+    PLACE,
+)
 from chatkeep.adapters.piccolo.statement import Statement
+from chatkeep.adapters.piccolo.window_statements import WINDOW
 from chatkeep.domain.log import View
 from chatkeep.domain.model import Order, Status
 from tests.support.postgres import Server, connect_args
@@ -71,6 +80,7 @@ CONVERSATION = "conversations_pkey"
 IN_ORDER = "idx_messages_conversation_id"
 MESSAGE = "messages_pkey"
 ITEM_ID = "idx_messages_item_id"
+STARTS = "idx_messages_starts_context"
 ITEM_IN_ORDER = "conversation_items_pkey"
 OTHER_ITEM_ID = "idx_conversation_items_item_id"
 KEY = "conversation_keys_pkey"
@@ -85,15 +95,18 @@ BY_ITEM_ID = {MESSAGE, ITEM_ID, OTHER_ITEM_ID}
 
 STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "append": (log.APPEND_PLAIN.one, {CONVERSATION}),
-    "append with window": (log.APPEND_PLAIN.one_window, {CONVERSATION, IN_ORDER}),
+    "append with window": (log.APPEND_PLAIN.one_window, {CONVERSATION, IN_ORDER, STARTS}),
     "append several": (log.APPEND_PLAIN.many, {CONVERSATION}),
-    "append several with window": (log.APPEND_PLAIN.many_window, {CONVERSATION, IN_ORDER}),
+    "append several with window": (log.APPEND_PLAIN.many_window, {CONVERSATION, IN_ORDER, STARTS}),
     "append with all fields": (log.APPEND_WHOLE.one, {CONVERSATION}),
-    "append with all fields and window": (log.APPEND_WHOLE.one_window, {CONVERSATION, IN_ORDER}),
+    "append with all fields and window": (
+        log.APPEND_WHOLE.one_window,
+        {CONVERSATION, IN_ORDER, STARTS},
+    ),
     "append several with all fields": (log.APPEND_WHOLE.many, {CONVERSATION}),
     "append several with all fields and window": (
         log.APPEND_WHOLE.many_window,
-        {CONVERSATION, IN_ORDER},
+        {CONVERSATION, IN_ORDER, STARTS},
     ),
     "append items": (log.APPEND_ITEMS, {CONVERSATION}),
     "append items with ids": (log.APPEND_ITEMS_WITH_IDS, {CONVERSATION, *BY_ITEM_ID}),
@@ -102,7 +115,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "create": (log.CREATE, set()),
     "create with all fields": (log.CREATE_WHOLE, set()),
     "create with items": (log.CREATE_WITH_ITEMS, set()),
-    "window": (log.WINDOW, {CONVERSATION, IN_ORDER}),
+    "window": (WINDOW, {CONVERSATION, IN_ORDER, STARTS}),
     "history asc": (PAGE[View.MESSAGES, Order.ASC, POSITIONS], {CONVERSATION, IN_ORDER}),
     "history desc": (PAGE[View.MESSAGES, Order.DESC, POSITIONS], {CONVERSATION, IN_ORDER}),
     "history between asc": (
@@ -134,7 +147,23 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
         )
         for view, order, kind in PATH_PAGE
     },
-    "window of a branch": (log_pages.PATH_WINDOW, {CONVERSATION, BRANCH, IN_ORDER}),
+    **{
+        f"page of a branch with parents {view} {order} {kind}": (
+            BRANCH_PAGE[view, order, kind],
+            {CONVERSATION, BRANCH, IN_ORDER} | ({MESSAGE} if kind == MESSAGES else set()),
+        )
+        for view, order, kind in BRANCH_PAGE
+    },
+    "window of a deep branch": (DEEP_WINDOW, {CONVERSATION, BRANCH, IN_ORDER, STARTS}),
+    "page of a deep branch": (
+        DEEP_PAGE[View.MESSAGES, Order.ASC, POSITIONS],
+        {CONVERSATION, BRANCH, IN_ORDER},
+    ),
+    "window of a branch": (PATH_WINDOW, {CONVERSATION, BRANCH, IN_ORDER, STARTS}),
+    "place of an append": (
+        PLACE,
+        {CONVERSATION, BRANCH, IN_ORDER, MESSAGE},
+    ),
     "branches": (branch_statements.TREE, {CONVERSATION, BRANCH, MESSAGE}),
     "ends of branches": (branch_statements.ENDS[Order.DESC], {IN_ORDER}),
     "starts of branches": (branch_statements.ENDS[Order.ASC], {IN_ORDER}),

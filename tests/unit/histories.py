@@ -9,7 +9,6 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from chatkeep.domain.context import MAX_HEAD, Window
 from chatkeep.domain.model import (
     EMPTY_OBJECT,
     ConversationId,
@@ -19,6 +18,7 @@ from chatkeep.domain.model import (
     Position,
     Role,
 )
+from chatkeep.domain.window import MAX_HEAD, Start, Window, latest_start
 
 CONVERSATION: Final = ConversationId(UUID(int=1))
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -154,8 +154,16 @@ def opening(history: Sequence[Message]) -> tuple[Message, ...]:
 
 def window(history: Sequence[Message], limit: int) -> Window:
     """Return what a store gives of a conversation that has this history."""
-    cut = max(0, len(history) - limit)
-    return Window(opening(history)[:cut], tuple(history[cut:]), len(history))
+    at, cut = latest_start(history), max(0, len(history) - limit)
+    start = None if at is None else Start(history[at], at, is_apart=at + 1 < cut)
+    return Window.of(
+        opening(history),
+        history[cut:],
+        limit=limit,
+        message_count=len(history),
+        revision=0,
+        start=start,
+    )
 
 
 def _plain(roles: st.SearchStrategy[Role]) -> st.SearchStrategy[list[Message]]:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from chatkeep.domain.context import MAX_HEAD, Context, select
+from chatkeep.domain.context import Context, select
 from chatkeep.domain.model import Role
+from chatkeep.domain.window import MAX_HEAD
 from tests.unit.histories import (
     assistant,
     conversation,

@@ -6,8 +6,9 @@ from itertools import groupby, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkeep.domain.context import Window, select
+from chatkeep.domain.context import select
 from chatkeep.domain.model import Message, Role
+from chatkeep.domain.window import Window
 from tests.unit.histories import (
     histories,
     ids,

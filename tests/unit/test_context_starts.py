@@ -57,11 +57,19 @@ def test_it_makes_no_difference_how_much_of_the_rest_is_in_the_window() -> None:
         assert select(window(LONG, limit)) == select(window(LONG, 20))
 
 
-def test_outside_of_the_window_it_makes_no_difference() -> None:
-    context = select(window(LONG, 2))
+def test_further_back_than_the_window_it_comes_first() -> None:
+    context = select(window(LONG, 1))
 
-    assert texts(context) == ["Be kind.", "three", "four"]
-    assert starting(context) == (None, 0, True)
+    assert texts(context) == ["Be kind.", "They said one and two.", "four"]
+    assert starting(context) == (4, 2, True)
+    assert select(window(LONG, 2)) == select(window(LONG, 20))
+
+
+def test_further_back_it_takes_room_before_newer_messages() -> None:
+    context = select(window(LONG, 1), max_chars=len("Be kind." + "They said one and two."))
+
+    assert texts(context) == ["Be kind.", "They said one and two."]
+    assert starting(context) == (4, 2, True)
 
 
 def test_the_latest_of_several_counts() -> None:
@@ -190,10 +198,9 @@ def last_start(history: Sequence[Message], limit: int) -> int | None:
     opening = 0
     while opening < len(history) and history[opening].role in {Role.SYSTEM, Role.DEVELOPER}:
         opening += 1
-    for place in range(len(history), max(0, len(history) - limit), -1):
-        if history[place - 1].starts_context:
-            return place if place > min(opening, 20) or limit < len(history) else None
-    return None
+    place = max((n for n, each in enumerate(history, 1) if each.starts_context), default=0)
+    is_among_latest = len(history) - limit < place < len(history) + 1 and limit < len(history)
+    return place if place > min(opening, 20) or (place and is_among_latest) else None
 
 
 @given(history=marked(), limit=limits, chars=max_chars, tokens=st.none() | st.integers(0, 400))
@@ -227,7 +234,10 @@ def test_a_start_is_the_same_as_if_nothing_had_been_before(
         opening = ids(window(history, limit).head)
         if limit >= len(history):
             opening = [each for each in ids(context.messages) if each < start]
-        kept = tuple(m for m in history if m.id.int >= start or m.id.int in opening)
+        latest = max(start, len(history) - limit + 1)
+        kept = tuple(
+            m for m in history if m.id.int >= latest or m.id.int == start or m.id.int in opening
+        )
         alone = select(window(kept, len(kept)))
         assert ids(alone.messages) == ids(context.messages)
-        assert not context.truncated
+        assert context.truncated is (latest > start + 1)

@@ -14,7 +14,6 @@ from chatkeep.adapters.memory import MemoryConversations, MemoryLog, MemoryStore
 from chatkeep.adapters.memory.store import KeptConversation
 from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain.branches import EVERY
-from chatkeep.domain.context import Window
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.errors import (
     ChatkeepError,
@@ -41,6 +40,7 @@ from chatkeep.domain.operations.selftest.checks import BrokenPromiseError
 from chatkeep.domain.operations.selftest.promises import PROMISES
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.revisions import check_revision
+from chatkeep.domain.window import Window
 
 
 @pytest.fixture
@@ -293,6 +293,12 @@ class ForgetsOriginalsOfWindows(MemoryLog):
         return replace(found, tail=tuple(each.without_original() for each in found.tail))
 
 
+class ForgetsWhereContextsStart(MemoryLog):
+    async def window(self, *args: Any, **kwargs: Any) -> Window:
+        found = await super().window(*args, **kwargs)
+        return replace(found, start=())
+
+
 class ForgetsTextIds(MemoryLog):
     async def page(self, *args: Any, **kwargs: Any) -> LogPage:
         found = await super().page(*args, **kwargs)
@@ -428,6 +434,7 @@ _made: dict[ConversationId, KeptConversation] = {}
         ("items", "log", RewritesItems),
         ("originals", "log", RewritesOriginals),
         ("originals", "log", ForgetsOriginalsOfWindows),
+        ("order", "log", ForgetsWhereContextsStart),
         ("originals", "log", LosesOriginals),
         ("originals", "log", AlwaysReadsOriginals),
         ("text_ids", "log", ForgetsTextIds),

@@ -419,13 +419,19 @@ def test_statements_go_through_the_engine() -> None:
 
 PAGES = (
     f"{page}.{kind}.{order}.{bound}"
-    for page in ("page", "path_page")
+    for page in ("page", "path_page", "deep_page")
     for kind in ("items", "messages", "originals", "whole")
     for order in ("asc", "desc")
     for bound in ("item", "messages", "positions")
 )
+BRANCH_PAGES = (
+    f"branch_page.{kind}.{order}.{bound}"
+    for kind in ("messages", "originals")
+    for order in ("asc", "desc")
+    for bound in ("messages", "positions")
+)
 NAMES = {
-    "branches": ("delete", "ends.asc", "ends.desc", "rewrite", "save", "tree"),
+    "branches": ("delete", "ends.asc", "ends.desc", "place", "rewrite", "save", "tree"),
     "conversations": (
         *("change", "delete", "get", "get_or_create", "list", "list.active", "list.archived"),
         *("list_after", "list_after.active", "list_after.archived"),
@@ -443,7 +449,7 @@ NAMES = {
         *("append", "append_items", "append_items_with_ids", "append_items_with_key"),
         *("append_mixed", "append_one_whole", "append_one_window_whole", "append_whole"),
         *("append_window_whole", "at.originals", "create_whole", "get_whole"),
-        *("append_placed", "create_with_branches", "fork", "path_window"),
+        *("append_placed", "create_with_branches", "fork", "path_window", "deep_window"),
         *("end_draft", "end_draft_placed"),
         *("append_one", "append_one_window", "append_window", "at.items", "at.messages"),
         *("at.whole", "calls_before", "count", "create", "create_with_items", "delete"),
@@ -461,6 +467,7 @@ NAMES = {
             "window",
         ),
         *PAGES,
+        *BRANCH_PAGES,
     ),
     "migrate": ("exists", "lock_timeout", "ran"),
     "search": (
@@ -504,7 +511,7 @@ def test_the_statements_are_found() -> None:
         "log_statements.APPEND_PLAIN",
         "log_statements.APPEND_ITEMS",
         "log_statements.CREATE",
-        "log_statements.WINDOW",
+        "window_statements.WINDOW",
         "users.USAGE",
     }
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Final
 
-from chatkeep.domain.context import NEED_ORIGINALS
 from chatkeep.domain.errors import ConversationIdTakenError, KeyTakenError, MessageIdTakenError
 from chatkeep.domain.finding import Filter, MatchCount, Sort
 from chatkeep.domain.log import entries_of
@@ -33,6 +32,7 @@ from chatkeep.domain.operations.selftest.checks import (
     expect_same,
 )
 from chatkeep.domain.operations.selftest.store import MANY, StoreUnderTest
+from chatkeep.domain.window import NEED_ORIGINALS
 
 _CALLS: Final = JsonText('[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]')
 # NUL, which Postgres text cannot hold; the character stored in its place; and what encodings get
@@ -97,6 +97,13 @@ async def order(store: StoreUnderTest) -> str:
     expect(sorted(set(positions)) == positions, "positions do not increase strictly")
     window = await store.log.window(store.user, conversation.id, limit=3)
     expect(window.tail == tuple(history[-3:]), "the context is not the last messages")
+    summary = new_message("a summary")._replace(starts_context=True)
+    summarized = await store.start(summary, *map(new_message, "abc"))
+    window = await store.log.window(store.user, summarized.id, limit=2)
+    expect(
+        [each.content for each in window.start] == ["a summary"],
+        "the context does not start at the message that says so, if it is further back",
+    )
     stored = await store.reload(conversation)
     expect(stored.updated_at == store.at, "the last activity went back with the clock")
     return "7 messages kept their order under a clock that stood still and went back"

@@ -152,7 +152,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             max_chars=max_chars,
             max_tokens=max_tokens,
             for_model=format is not Format.AI_SDK,
-            place=data.place(its_id, branch),
+            place=data.place(its_id, branch, chatkeep.limits),
         )
         metrics.record_append(len(result.messages), over_soft_limit=result.over_soft_limit)
         return JsonResponse(
