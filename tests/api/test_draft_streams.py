@@ -186,6 +186,7 @@ async def test_a_body_of_another_kind_is_refused(alice: Caller, conversation: Js
     ):
         response = await alice.post(path, content=b"a", params={"epoch": 1}, headers=headers)
         assert response.status_code == 415
+    refused(await alice.post(path, content=b"a"), 422, "invalid-value", "epoch")
     old = await alice.post(
         path, content=b"a", params={"epoch": 2}, headers={"Content-Type": "text/plain"}
     )

@@ -116,8 +116,7 @@ def test_every_parameter_says_what_it_is(document: JsonObject, operations: list[
         assert in_path == {each.strip("{}") for each in PARAMETER.findall(operation.path)}
         for parameter in found:
             assert parameter["in"] in {"path", "query", "header"}
-            is_needed = parameter["in"] == "path" or parameter["name"] == "epoch"
-            assert parameter["required"] is is_needed
+            assert parameter["required"] is (parameter["in"] == "path")
             assert parameter["description"]
             schema = resolved(parameter["schema"], document)
             assert schema["type"] in {"boolean", "integer", "string", "object"}

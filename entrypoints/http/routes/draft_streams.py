@@ -7,6 +7,7 @@ from litestar.params import FromQuery, Parameter
 
 from chatkeep.domain.draft_errors import DraftEndedError
 from chatkeep.domain.drafts import FIRST_CHUNK, FIRST_EPOCH, Draft, DraftId, EndedDraft, NewChunks
+from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import ConversationId
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
@@ -36,12 +37,14 @@ def draft_stream_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         draft_id: DraftPath,
         epoch: FromQuery[
             Annotated[
-                int,
+                int | None,
                 Parameter(
-                    ge=FIRST_EPOCH, le=MAX_INTEGER, description="the one that the start gave you"
+                    ge=FIRST_EPOCH,
+                    le=MAX_INTEGER,
+                    description="the one that the start gave you; it must be given",
                 ),
             ]
-        ],
+        ] = None,
         seq: FromQuery[
             Annotated[
                 int | None,
@@ -64,6 +67,8 @@ def draft_stream_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         """
         user_id, its_id = require_user(request.user), ConversationId(conversation_id)
         its_draft, drafts = DraftId(draft_id), chatkeep.drafts
+        if epoch is None:
+            raise InvalidValueError("epoch", "is missing: give the one that the start gave you")
         reader = reader_for(request, chatkeep.limits)
         draft = await drafts.get(user_id, its_id, its_draft)
         draft.check_writer(epoch)
