@@ -45,7 +45,7 @@ STATEMENTS: dict[str, tuple[Statement, set[str]]] = {
     "candidates": (search.CANDIDATES[False, False], {LATEST}),
     "candidates with alternatives": (search.CANDIDATES[True, False], {LATEST}),
     "lanes": (search.LANES, {CONVERSATION, IN_ORDER}),
-    "titles": (search.TITLES[False], {CONVERSATION, INDEXED}),
+    "titles": (search.TITLES[False], {OF_USER, INDEXED}),
 }
 WITHIN = {
     "candidates": (search.CANDIDATES[False, True], {LATEST, SEGMENT}),
