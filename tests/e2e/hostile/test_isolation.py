@@ -123,7 +123,9 @@ async def test_nothing_of_another_user_is_seen_or_changed_on_any_route(
     postgres_server: Server, caller: str
 ) -> None:
     alice = as_user("alice") if "token" in caller else as_service("alice")
-    async with running_on(postgres_server, CHATKEEP_SERVICE_KEYS=SERVICE_KEY) as service:
+    # A stream of events, of what is one's own, ends only when nothing has happened for a while.
+    settings = {"CHATKEEP_SERVICE_KEYS": SERVICE_KEY, "CHATKEEP_STREAM_IDLE_SECONDS": "1"}
+    async with running_on(postgres_server, **settings) as service:
         bobs = await filled(service, "bob")
         before = await dump(service.database_url)
         assert MARK in str(before["messages"])
