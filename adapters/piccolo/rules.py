@@ -35,7 +35,7 @@ _OWN: Final = tuple(
     name for table in SCHEMA.values() for name in (*table.constraints, *table.indexes)
 )
 _POLICY: Final = "row-level security"
-_OTHERWISE: Final = re.compile(r"08|40|53|55P03|57|58|XX")
+_OTHERWISE: Final = re.compile(r"08|25006|40|53|55P03|57|58|XX")
 """The states of what may end any statement, also within a function."""
 
 

@@ -1,7 +1,7 @@
 """Errors of every layer, explained to an operator."""
 
 from chatkeep.adapters.piccolo.errors import explain_unavailability
-from chatkeep.domain.errors import ChatkeepError, StoreUnavailableError
+from chatkeep.domain.errors import ChatkeepError, DatabaseRuleError, StoreUnavailableError
 
 
 def explain(error: Exception) -> str | None:
@@ -9,6 +9,8 @@ def explain(error: Exception) -> str | None:
     match error:
         case StoreUnavailableError():
             return explain_unavailability(error)
+        case DatabaseRuleError() if error.__cause__ is not None:  # in the owner's own words
+            return f"The database refused: {error.__cause__}"
         case ChatkeepError() | OSError():
             return str(error)
     return None

@@ -25,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
 V1, OPENAI = "/v1/conversations/{conversation_id}", "/openai/v1/conversations/{conversation_id}"
 MESSAGES, ITEMS = f"{V1}/messages", f"{OPENAI}/items"
 DRAFTS, DRAFT = f"{V1}/drafts", f"{V1}/drafts/{{draft_id}}"
-WITHOUT_END = {("GET", f"{V1}/events"), ("POST", f"{DRAFT}/stream")}
+WITHOUT_END = {("GET", f"{V1}/events"), ("POST", f"{DRAFT}/stream"), ("GET", "/v1/events")}
 """Streams, which no other request has to wait for."""
 
 

@@ -18,7 +18,18 @@ from chatkeep.domain.polling import Poller
 from chatkeep.domain.ports import Conversations, Drafts, Log
 
 READS = {
-    *("tree", "ends", "page", "window", "get", "find", "calls_before", "list", "count"),
+    *(
+        "tree",
+        "ends",
+        "page",
+        "branch_page",
+        "window",
+        "get",
+        "find",
+        "calls_before",
+        "list",
+        "count",
+    ),
 }
 
 

@@ -181,6 +181,8 @@ async def test_no_header_of_any_route_is_a_fault_of_the_service(
             name.encode() + b": " + value,
         ]
         line = f"{operation.method} {operation.path.format_map(known)}"
+        if operation.path.endswith("/events"):
+            line += "?wait=0"  # else the answer is a stream, which goes on for minutes
         answer = await service.raw(request(line, *given, body=body))
         assert re.match(rb"HTTP/1.1 [234]", answer), (line, name, value, answer)
 

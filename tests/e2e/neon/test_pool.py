@@ -181,11 +181,11 @@ async def test_a_cancelled_append_is_stored_wholly_or_not_at_all(
 
         for _ in range(50 if full else 5):
             await asyncio.gather(*(cancelled(uuid4().int) for _ in range(20)))
+        await assert_whole(engine)  # so no statement of a cancelled call is under way any more
         stored = [
             message.content or "" for message in await store.history(conversation, limit=9999)
         ]
         counted = (await store.reload(conversation)).message_count
-        await assert_whole(engine)
 
     batches = [content.split()[0] for content in stored[::3]]
     assert stored == [f"{number} {part}" for number in batches for part in "abc"]

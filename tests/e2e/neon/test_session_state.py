@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -83,9 +84,11 @@ async def use_everything(caller: ChatBackend) -> set[str]:
     async def call(method: str, path: str, body: object = None, **parameters: object) -> str:
         called.add(f"{method} {path.partition('?')[0]}")
         headers = AS_SERVICE if path.startswith("/v1/users") else None
-        answer = await caller.http.request(
-            method, path.format(**parameters), json=body, headers=headers
-        )
+        if isinstance(body, str):
+            sent: dict[str, Any] = {"content": body, "headers": {"Content-Type": "text/plain"}}
+        else:
+            sent = {"json": body, "headers": headers}
+        answer = await caller.http.request(method, path.format(**parameters), **sent)
         assert answer.is_success, f"{method} {path}: {answer.text}"
         is_json = answer.headers.get("content-type") == "application/json"
         found = answer.json() if is_json else {}
@@ -116,9 +119,24 @@ async def use_everything(caller: ChatBackend) -> set[str]:
     await call("PATCH", path, {"tokens": 1}, conversation_id=at, message_id=first["id"])
     await call("GET", path, conversation_id=at, message_id=first["id"])
     await use_branches(call, one, at, first["id"])
+    await use_drafts(call, one, at)
+    for route in (f"{one}/events", "/v1/events"):
+        await call("GET", f"{route}?after=start&wait=0", conversation_id=at)
+    await call("GET", "/v1/search?q=hello")
     await call("DELETE", path, conversation_id=at, message_id=first["id"])
 
-    native = at
+    await use_items(call)
+    await call("DELETE", "/v1/conversations/{conversation_id}", conversation_id=at)
+    await call("GET", "/v1/me")
+    await call("GET", "/v1/me/export")
+    await call("DELETE", "/v1/me")
+    await call("PUT", "/v1/users/{user_id}", user_id="alice")
+    await call("DELETE", "/v1/users/{user_id}", user_id="alice")
+    return called
+
+
+async def use_items(call: Callable[..., Awaitable[str]]) -> None:
+    """Use the routes of OpenAI's API."""
     one = "/openai/v1/conversations/{conversation_id}"
     at = await call("POST", "/openai/v1/conversations", {"items": [item()]})
     await call("GET", "/openai/v1/conversations")
@@ -130,13 +148,20 @@ async def use_everything(caller: ChatBackend) -> set[str]:
         await call(method, f"{one}/items/{{item_id}}", conversation_id=at, item_id=last)
     await call("DELETE", one, conversation_id=at)
 
-    await call("DELETE", "/v1/conversations/{conversation_id}", conversation_id=native)
-    await call("GET", "/v1/me")
-    await call("GET", "/v1/me/export")
-    await call("DELETE", "/v1/me")
-    await call("PUT", "/v1/users/{user_id}", user_id="alice")
-    await call("DELETE", "/v1/users/{user_id}", user_id="alice")
-    return called
+
+async def use_drafts(call: Callable[..., Awaitable[str]], one: str, at: str) -> None:
+    """Write answers in chunks, finish one and cancel one; write one as a long body."""
+    path = f"{one}/drafts/{{draft_id}}"
+    for end in ("finish", "cancel"):
+        draft = await call("POST", f"{one}/drafts", {}, conversation_id=at)
+        chunks = {"epoch": 1, "seq": 1, "chunks": ["hel", "lo"]}
+        await call("POST", f"{path}/chunks", chunks, conversation_id=at, draft_id=draft)
+        await call("GET", path, conversation_id=at, draft_id=draft)
+        ending = {"epoch": 1} if end == "finish" else {"keep": True}
+        await call("POST", f"{path}/{end}", ending, conversation_id=at, draft_id=draft)
+    draft = await call("POST", f"{one}/drafts", {}, conversation_id=at)
+    await call("POST", f"{path}/stream?epoch=1", "hello", conversation_id=at, draft_id=draft)
+    await call("GET", f"{one}/drafts", conversation_id=at)
 
 
 async def use_branches(call: Callable[..., Awaitable[str]], one: str, at: str, first: str) -> None:
