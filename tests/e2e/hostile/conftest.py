@@ -17,6 +17,7 @@ async def service(postgres_server: Server) -> AsyncIterator[ServiceProcess]:
         postgres_server,
         CHATKEEP_SERVICE_KEYS=SERVICE_KEY,
         CHATKEEP_MAX_REQUESTS_AT_ONCE_PER_USER="0",
+        CHATKEEP_STREAM_IDLE_SECONDS="1",  # else a stream of events goes on for minutes
     ) as service:
         contract = Contract((await service.http.get("/docs/openapi.json")).json())
 

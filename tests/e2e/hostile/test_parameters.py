@@ -153,6 +153,7 @@ async def test_no_parameter_of_any_route_is_a_fault_of_the_service(
     assert tried > 300
 
 
+AI_SDK_STREAM = "/ai-sdk/{conversation_id}/stream"
 HEADERS = [
     *(b"", b"a" * 4_000, b"\xff", b"\xed\xa0\x80", "\U0001f9f5".encode(), b"'"),
     *(b"\x7f", b"\x00", b"a\x00b", b"9" * 5_000, b'"1"', b"-1", str(2**63).encode()),
@@ -180,7 +181,9 @@ async def test_no_header_of_any_route_is_a_fault_of_the_service(
             "Connection: close",
             name.encode() + b": " + value,
         ]
-        line = f"{operation.method} {operation.path.format_map(known)}"
+        # The stream of a draft goes on for as long as the draft; its head is enough.
+        method = "HEAD" if operation.path == AI_SDK_STREAM else operation.method
+        line = f"{method} {operation.path.format_map(known)}"
         if operation.path.endswith("/events"):
             line += "?wait=0"  # else the answer is a stream, which goes on for minutes
         answer = await service.raw(request(line, *given, body=body))
