@@ -27,7 +27,7 @@ def settings(**changes: Any) -> Settings:  # noqa: ANN401 - any setting
     return Settings(**{"jwt_secret": SECRET, "service_keys": (SERVICE_KEY,), **changes})
 
 
-def token(user_id: str = "alice", *, expires_in: float = 900) -> str:
+def token(user_id: str = "alice", *, expires_in: float = 86_400) -> str:
     return f"Bearer {sign(SECRET, user_id, expires_in=expires_in)}"
 
 
