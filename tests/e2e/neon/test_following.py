@@ -65,7 +65,7 @@ async def test_readers_who_break_off_and_go_on_elsewhere_get_every_message_in_or
 ) -> None:
     monkeypatch.setattr(polling, "TICK", 0.02)
     random = Random(1)
-    messages, readers = (200, 10) if full else (15, 4)
+    messages, readers = (60, 6) if full else (15, 4)
     async with service(relay.url()) as one, service(relay.url()) as other:
         callers = [one, other]
         conversation = await one.start()
@@ -148,7 +148,7 @@ async def test_an_answer_that_is_followed_across_breaks_has_every_chunk_once(
 ) -> None:
     monkeypatch.setattr(polling, "TICK", 0.02)
     random = Random(2)
-    answers, readers, chunks = (100, 5, 20) if full else (2, 3, 8)
+    answers, readers, chunks = (12, 4, 15) if full else (2, 3, 8)
     async with service(relay.url()) as one, service(relay.url()) as other:
         callers = [one, other]
         conversation = await one.start()
