@@ -18,9 +18,7 @@ from chatkeep.domain.model import (
     Status,
     microseconds,
 )
-
-MAX_SEARCHED_CHARS: Final = 200_000
-"""Only the beginning of a longer message is searched."""
+from chatkeep.domain.searched_text import searched_text
 
 MAX_READ: Final = 10_000
 """About how many messages a call compares with the query."""
@@ -133,7 +131,7 @@ def has_file(parts: JsonText | None) -> bool:
 
 def searched_message(message: Message, conversation: Conversation) -> Searched:
     return Searched(
-        text=(message.content or "")[:MAX_SEARCHED_CHARS],
+        text=searched_text(message.content, message.tool_calls),
         conversation_id=conversation.id,
         title=conversation.title or "",
         status=conversation.status,

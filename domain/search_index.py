@@ -21,6 +21,12 @@ from chatkeep.domain.folding import UNSPACED
 from chatkeep.domain.model import Position
 from chatkeep.domain.terms import distinct_terms, index_term
 
+INDEX_VERSION: Final = 2
+"""Grows whenever a text gets other keys, so that indexes that do not have them are made again.
+
+Version 2 has the calls of tools, too.
+"""
+
 MAX_LANES: Final = 8
 
 SEGMENT_BYTES: Final = 8_192

@@ -203,6 +203,7 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
         ),
         _table(
             tables.SearchConversations,
+            defaults={"index_version": "1"},
             constraints={
                 "search_conversations_conversation_id_user_id_fkey": _OF_CONVERSATION,
                 "search_conversations_pkey": "PRIMARY KEY (user_id, conversation_id)",

@@ -11,32 +11,33 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.rows import Row, from_text, text_of_parts
+from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.search_indexing import IndexBudget, PiccoloSearchIndex
+from chatkeep.adapters.piccolo.search_rows import (
+    size_of,
+    to_message_hit,
+    to_searched_message,
+    to_searched_title,
+    to_title_hit,
+)
 from chatkeep.adapters.piccolo.search_statements import CANDIDATES, LANES, TITLES
-from chatkeep.domain.ids import with_text
 from chatkeep.domain.model import (
     EPOCH,
     LAST_POSITION,
     ConversationId,
-    MessageId,
     Position,
-    Role,
-    Status,
     UserId,
     microseconds,
 )
 from chatkeep.domain.search import (
     MAX_READ,
-    MAX_SEARCHED_CHARS,
-    FoundMessage,
     Hit,
-    Searched,
     SearchFound,
     SearchPlace,
     Wanted,
 )
 from chatkeep.domain.search_index import HASHES, hashes, lane_ranges
+from chatkeep.domain.searched_text import MAX_SEARCHED_CHARS
 from chatkeep.domain.threads import run_aside
 
 FIRST_EXAMINED: Final = 256
@@ -204,15 +205,15 @@ class _Search:
         )
         self._lanes_at_once = min(self._lanes_at_once * 2, _MOST_LANES)
         self._compared += len(rows)
-        size = sum(len(row["content"] or "") for row in rows)
+        size = sum(map(size_of, rows))
         for hit in await run_aside(size, lambda: list(self._matching(rows))):
             self._add(hit)
 
     def _matching(self, rows: Sequence[Row]) -> Iterator[Hit]:
         for row in rows:
-            searched = _searched(row)
+            searched = to_searched_message(row)
             if self._wanted.matches(searched):
-                yield _hit(row, searched)
+                yield to_message_hit(row, searched)
 
     async def _read_titles(self) -> None:
         """Compare the next titles with the query."""
@@ -228,9 +229,9 @@ class _Search:
             limit=_TITLES_AT_ONCE,
         )
         for row in rows:
-            searched = _searched_title(row)
+            searched = to_searched_title(row)
             if self._wanted.matches(searched):
-                self._add(_title_hit(row, searched))
+                self._add(to_title_hit(row, searched))
         self._titles_below = None
         if len(rows) == _TITLES_AT_ONCE:
             end = rows[-1]
@@ -260,60 +261,3 @@ def _number_values(clauses: Sequence[frozenset[str]]) -> dict[str, Any]:
 
 def _time(position: int) -> datetime:
     return EPOCH + timedelta(microseconds=min(position, _LATEST))
-
-
-def _searched(row: Row) -> Searched:
-    content = row["content"]
-    if row["parts"] is not None:
-        content = text_of_parts(row["parts"])
-    role = Role(row["role"])
-    return Searched(
-        text="" if content is None else from_text(content)[:MAX_SEARCHED_CHARS],
-        conversation_id=row["conversation_id"],
-        title=from_text(row["title"] or ""),
-        status=Status(row["status"]),
-        created_at=row["created_at"],
-        role=role,
-        has_tool=row["calls"] or role is Role.TOOL,
-        has_file=row["has_file"],
-    )
-
-
-def _searched_title(row: Row) -> Searched:
-    title = from_text(row["title"])
-    return Searched(
-        text=title[:MAX_SEARCHED_CHARS],
-        conversation_id=row["conversation_id"],
-        title=title,
-        status=Status(row["status"]),
-        created_at=row["updated_at"],
-    )
-
-
-def _hit(row: Row, searched: Searched) -> Hit:
-    message = FoundMessage(
-        MessageId(with_text(row["id"], row["text_id"])),
-        row["position"],
-        Role(row["role"]),
-        row["created_at"],
-        searched.text,
-    )
-    place = SearchPlace(row["position"], row["conversation_id"], is_title=False)
-    return _of(row, place, message)
-
-
-def _title_hit(row: Row, searched: Searched) -> Hit:
-    place = SearchPlace(microseconds(searched.created_at), row["conversation_id"], is_title=True)
-    return _of(row, place, None)
-
-
-def _of(row: Row, place: SearchPlace, message: FoundMessage | None) -> Hit:
-    return Hit(
-        place=place,
-        conversation_id=ConversationId(
-            with_text(row["conversation_id"], row["conversation_text_id"])
-        ),
-        title=None if row["title"] is None else from_text(row["title"]),
-        branch=row["branch"],
-        message=message,
-    )

@@ -12,7 +12,8 @@ from time import monotonic
 from typing import Final, NamedTuple
 
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.rows import Row, from_text, text_of_parts
+from chatkeep.adapters.piccolo.rows import Row, from_text
+from chatkeep.adapters.piccolo.search_rows import size_of, text_in
 from chatkeep.adapters.piccolo.search_statements import (
     READ_BACK,
     READ_ON,
@@ -23,8 +24,15 @@ from chatkeep.adapters.piccolo.search_statements import (
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain import search_index
 from chatkeep.domain.model import FIRST_POSITION, LAST_POSITION, UserId
-from chatkeep.domain.search import MAX_SEARCHED_CHARS, Left
-from chatkeep.domain.search_index import IndexedText, Segment, build_segments, title_filter
+from chatkeep.domain.search import Left
+from chatkeep.domain.search_index import (
+    INDEX_VERSION,
+    IndexedText,
+    Segment,
+    build_segments,
+    title_filter,
+)
+from chatkeep.domain.searched_text import MAX_SEARCHED_CHARS
 from chatkeep.domain.threads import run_aside
 
 MAX_CONVERSATIONS: Final = 100
@@ -97,7 +105,7 @@ class PiccoloSearchIndex:
         """Add what the index of the user does not have, and return what is left then."""
         end = monotonic() + self._budget.seconds
         for _ in range(self._budget.steps):
-            stale = await self._engine.fetch(STALE, user_id=user_id, limit=MAX_CONVERSATIONS)
+            stale = await self._stale(user_id, MAX_CONVERSATIONS)
             if not stale:
                 return Left()
             await self._step(user_id, stale)
@@ -107,10 +115,15 @@ class PiccoloSearchIndex:
 
     async def left(self, user_id: UserId) -> Left:
         """Return what the index of the user does not have."""
-        stale = await self._engine.fetch(STALE, user_id=user_id, limit=1)
+        stale = await self._stale(user_id, 1)
         if not stale:
             return Left()
         return Left(stale[0]["conversations"], int(stale[0]["messages"]))
+
+    async def _stale(self, user_id: UserId, limit: int) -> Sequence[Row]:
+        return await self._engine.fetch(
+            STALE, user_id=user_id, index_version=INDEX_VERSION, limit=limit
+        )
 
     async def _step(self, user_id: UserId, stale: Sequence[Row]) -> None:
         """Add as many conversations as a step may read."""
@@ -144,7 +157,7 @@ class PiccoloSearchIndex:
             bytes=max(1, self._budget.bytes // len(spans)),
             chars=MAX_SEARCHED_CHARS,
         )
-        size = sum(len(row["content"] or "") for row in rows)
+        size = sum(map(size_of, rows))
         await run_aside(size, lambda: _take(rows, spans))
 
     async def _plan(self, user_id: UserId, stale: Sequence[Row]) -> list[Work]:
@@ -152,7 +165,7 @@ class PiccoloSearchIndex:
         changed = [
             str(row["id"])
             for row in stale
-            if row["revision"] is not None and row["revision"] != row["latest"]
+            if row["revision"] not in {None, row["latest"]} and not row["is_old"]
         ]
         segments: Mapping[str, list[Row]] = {}
         if changed:
@@ -169,6 +182,7 @@ class PiccoloSearchIndex:
         await self._engine.fetch(
             WRITE,
             user_id=user_id,
+            index_version=INDEX_VERSION,
             ids=[work.id for work in works],
             versions=[str(work.version) for work in works],
             revisions=[str(work.revision) for work in works],
@@ -188,6 +202,8 @@ class PiccoloSearchIndex:
 
 def _work(row: Row, segments: Sequence[Row]) -> Work:
     before, latest, rest = row["revision"], row["latest"], row["rest_before"]
+    if row["is_old"]:  # it is made again, as if it were new
+        before = rest = None
     goes_on = before == latest and rest is not None
     if goes_on or not segments:  # its beginning is new to the index, or all of it
         spans = [PositionSpan(high=rest - 1 if goes_on else LAST_POSITION)]
@@ -226,11 +242,7 @@ def _take(rows: Sequence[Row], spans: Sequence[tuple[Work, int]]) -> None:
 
 
 def _text(row: Row) -> IndexedText:
-    content = row["content"]
-    if row["parts"] is not None:
-        content = text_of_parts(row["parts"])
-    text = "" if content is None else from_text(content)[:MAX_SEARCHED_CHARS]
-    return IndexedText(row["position"], text, row["version"])
+    return IndexedText(row["position"], text_in(row), row["version"])
 
 
 def _hex(data: bytes) -> str:

@@ -23,15 +23,18 @@ STALE: Final = Statement(
     "search.stale",
     """
 SELECT c.id, c.message_count, s.version, s.revision, s.rest_before, c.revision AS latest,
+       coalesce(s.index_version < :index_version, false) AS is_old,
        count(*) OVER () AS conversations, sum(c.message_count) OVER () AS messages
 FROM (
   SELECT id, message_count, revision, updated_at FROM conversations WHERE user_id = :user_id
 ) AS c
 FULL JOIN (
-  SELECT conversation_id, version, revision, rest_before FROM search_conversations
+  SELECT conversation_id, version, revision, rest_before, index_version
+  FROM search_conversations
   WHERE user_id = :user_id
 ) AS s ON s.conversation_id = c.id
 WHERE s.revision IS DISTINCT FROM c.revision OR s.rest_before IS NOT NULL
+   OR s.index_version < :index_version
 ORDER BY c.updated_at DESC, c.id DESC LIMIT :limit""",
 )
 
@@ -43,7 +46,10 @@ SELECT s.conversation_id, s.first, s.last, latest.mark IS NOT DISTINCT FROM s.ma
        latest.bytes
 FROM search_segments s
 LEFT JOIN LATERAL (
-  SELECT {MARK} AS mark, sum(octet_length(m.content)) AS bytes FROM messages m
+  SELECT {MARK} AS mark,
+         sum(coalesce(octet_length(m.content), 0)
+             + coalesce(pg_column_size(m.tool_calls), 0)) AS bytes
+  FROM messages m
   WHERE m.conversation_id = s.conversation_id AND m.user_id = :user_id
     AND m.position BETWEEN s.first AND s.last
 ) AS latest ON true
@@ -54,27 +60,32 @@ ORDER BY s.conversation_id, s.first""",
 
 def _read(order: str) -> str:
     return f"""
-SELECT wanted.n, c.title, m.position, m.version, m.content, m.parts, m.is_last
+SELECT wanted.n, c.title, m.position, m.version, m.content, m.parts, m.tool_calls,
+       m.is_last
 FROM unnest(:ids::text[]::uuid[], :lows::text[]::bigint[], :highs::text[]::bigint[])
   WITH ORDINALITY AS wanted (id, low, high, n)
 JOIN conversations c ON c.id = wanted.id AND c.user_id = :user_id
 LEFT JOIN LATERAL (
   SELECT near.position, near.version, near.is_last, left(near.content, :chars) AS content,
-         CASE WHEN near.content = '' THEN near.parts END AS parts
+         near.parts, near.tool_calls
   FROM (
-    SELECT m.position, m.xmin::text::bigint AS version, m.content, m.parts,
-           sum(octet_length(m.content)) OVER before AS bytes,
+    SELECT m.*, sum(m.size) OVER before AS bytes,
            lead(m.position) OVER before IS NULL AND count(*) OVER () < :limit AS is_last
     FROM (
-      SELECT m.xmin, m.position, m.content, m.parts FROM messages m
+      SELECT m.xmin::text::bigint AS version, m.position, m.content, m.tool_calls,
+             CASE WHEN m.content = '' THEN m.parts END AS parts,
+             coalesce(octet_length(m.content), 0)
+             + coalesce(octet_length(m.tool_calls::text), 0)
+             + CASE WHEN m.content = '' THEN coalesce(octet_length(m.parts::text), 0) ELSE 0 END
+             AS size
+      FROM messages m
       WHERE m.conversation_id = wanted.id AND m.user_id = :user_id
         AND m.position BETWEEN wanted.low AND wanted.high
       ORDER BY m.position {order} LIMIT :limit
     ) AS m
     WINDOW before AS (ORDER BY m.position {order})
   ) AS near
-  WHERE near.bytes - coalesce(octet_length(near.content), 0) < :bytes
-     OR near.bytes IS NULL
+  WHERE near.bytes - near.size < :bytes
   ORDER BY near.position {order}
 ) AS m ON true
 ORDER BY wanted.n, m.position {order}"""
@@ -101,12 +112,13 @@ WITH read AS (
   FOR KEY SHARE OF c SKIP LOCKED
 ), claimed AS (
   INSERT INTO search_conversations AS s
-    (user_id, conversation_id, version, revision, rest_before, title_filter)
-  SELECT :user_id, id, version + 1, revision, rest_before, title_filter
+    (user_id, conversation_id, version, revision, rest_before, title_filter, index_version)
+  SELECT :user_id, id, version + 1, revision, rest_before, title_filter, :index_version::integer
   FROM read JOIN there USING (id) ORDER BY id
   ON CONFLICT (user_id, conversation_id) DO UPDATE
   SET version = excluded.version, revision = excluded.revision,
-      rest_before = excluded.rest_before, title_filter = excluded.title_filter
+      rest_before = excluded.rest_before, title_filter = excluded.title_filter,
+      index_version = excluded.index_version
   WHERE s.user_id = :user_id AND s.version = excluded.version - 1
   RETURNING s.conversation_id
 ), made AS (
@@ -218,7 +230,7 @@ LANES: Final = Statement(
     """
 SELECT c.id AS conversation_id, c.text_id AS conversation_text_id, c.title, c.status, c.branch,
        m.id, m.text_id, m.position, m.role, m.created_at, left(m.content, :chars) AS content,
-       CASE WHEN m.content = '' THEN m.parts END AS parts, m.tool_calls IS NOT NULL AS calls,
+       CASE WHEN m.content = '' THEN m.parts END AS parts, m.tool_calls,
        coalesce(m.parts::text ~ '"type":"(image_url|input_audio|file)"', false) AS has_file
 FROM unnest(:ids::text[]::uuid[], :lows::text[]::bigint[], :highs::text[]::bigint[])
   AS lane (id, low, high)

@@ -249,6 +249,7 @@ class SearchConversations(CompositeKey, Table, tablename="search_conversations",
     revision = BigInt(default=None)
     rest_before = BigInt(null=True, default=None)
     title_filter = Bytea(default=None)
+    index_version = Integer(default=1)
 
 
 class SearchSegments(CompositeKey, Table, tablename="search_segments", db=DB):

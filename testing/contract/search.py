@@ -25,8 +25,9 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
-from chatkeep.domain.search import MAX_READ, MAX_SEARCHED_CHARS, Hit, Searched, SearchFound
+from chatkeep.domain.search import MAX_READ, Hit, Searched, SearchFound
 from chatkeep.domain.search_index import keys_of
+from chatkeep.domain.searched_text import MAX_SEARCHED_CHARS
 from chatkeep.domain.terms import distinct_terms
 from chatkeep.testing.builders import CALLS, SECOND, new_messages
 
@@ -298,6 +299,34 @@ async def test_every_text_is_found_whatever_sent_it(store: StoreUnderTest) -> No
     await store.append_items(conversation, new_item('{"role":"user","content":"item apple"}'))
 
     assert await search(store, "apple") == ["item apple", "nul \x00 apple", "parts apple"]
+
+
+async def test_calls_of_tools_are_found_by_name_and_arguments(store: StoreUnderTest) -> None:
+    calls = JsonText(
+        '[{"id":"a","type":"function","function":{"name":"get_weather",'
+        '"arguments":"{\\"city\\": \\"Z\\\\u00fcrich\\\\nNUL \\\\u0000 end\\"}"}},'
+        '{"id":"b","type":"custom","custom":{"name":"run","input":"print(\\"a\\\\nb\\")"}}]'
+    )
+    conversation = await store.start(
+        new_message(None, Role.ASSISTANT, tool_calls=calls),
+        new_message("let me look", Role.ASSISTANT, tool_calls=calls),
+    )
+    await store.append_items(
+        conversation,
+        new_item(
+            '{"type":"function_call","call_id":"c","name":"find_order",'
+            '"arguments":"{\\"customer\\":\\"Miller\\"}"}'
+        ),
+        new_item('{"type":"function_call_output","call_id":"c","output":"Order 1043"}'),
+    )
+
+    called = 'get_weather {"city": "Zürich\nNUL \x00 end"}\nrun print("a\\nb")'
+    for words in ("weather", "zurich", "nul", "end city", "print nb", "run"):
+        assert await search(store, words) == [f"let me look\n{called}", called]
+    assert await search(store, "look zürich") == [f"let me look\n{called}"]
+    assert await search(store, "miller order") == ['find_order {"customer":"Miller"}']
+    assert await search(store, "1043") == ["Order 1043"]
+    assert await search(store, "function") == []
 
 
 async def test_long_messages_are_searched_up_to_a_limit(store: StoreUnderTest) -> None:

@@ -92,7 +92,7 @@ async def test_queries_are_understood(alice: Caller) -> None:
         "appl*": ["applesauce", "the apple is red", "red apple pie"],
         "ap*": ["applesauce", "the apple is red", "red apple pie"],
         "apple role:assistant": ["the apple is red"],
-        "has:tool": ["calling"],
+        "has:tool": ["calling\nlook {}"],
         "国語": ["中国語を勉強する"],
         "語": ["中国語を勉強する"],
         "getusername": ["getUserName failed"],

@@ -198,3 +198,27 @@ async def test_an_erasure_during_searches_takes_everything(
         await postgres_store.users.erase(ALICE)
         [row] = await query(engine, ROWS)
         assert dict(row) == {"conversations": 0, "segments": 0}
+
+
+async def test_what_an_earlier_version_indexed_is_indexed_again(
+    engine: Engine, small: StoreUnderTest
+) -> None:
+    """Its segments and titles are as if they had been made without the words."""
+    for number in range(2):
+        conversation = await small.start(*new_messages(*(f"apple {number}-{n}" for n in range(5))))
+        await small.conversations.change(ALICE, conversation.id, Changes(title="apple"))
+    assert len(await search(small, "apple")) == 12
+    assert await left(small) == Left()
+    await query(engine, "UPDATE search_segments SET filter = '\\x00000000'")
+    await query(
+        engine, "UPDATE search_conversations SET title_filter = '\\x00000000', index_version = 1"
+    )
+    await query(engine, "UPDATE search_segments SET places = ''")
+
+    first = await left(small)
+
+    assert first.conversations in {1, 2}
+    assert len(await search(small, "apple")) == 12
+    assert await left(small) == Left()
+    [row] = await query(engine, "SELECT min(index_version) AS version FROM search_conversations")
+    assert row["version"] == search_index.INDEX_VERSION

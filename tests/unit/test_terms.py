@@ -100,7 +100,11 @@ def test_an_index_has_the_beginning_of_a_long_term() -> None:
 
 
 def test_every_version_of_python_folds_alike_now_and_later() -> None:
-    """An index is found by what folds a query later. Another digest needs every index made anew."""
+    """An index is found by what folds a query later.
+
+    With another digest, increase `domain.search_index.INDEX_VERSION`, so that indexes are made
+    again.
+    """
     # Without Han, Hangul and surrogates, and the capitals that Unicode 16 adds to old alphabets.
     codes = {*range(0x3400), *range(0xA000, 0xAC00), *range(0xE000, 0x10000)}
     digest = sha256()

@@ -12,6 +12,7 @@ from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.search_statements import MARK
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning
+from chatkeep.domain.search_index import INDEX_VERSION
 
 BATCH_SIZE: Final = 200
 MAX_EXAMPLES: Final = 10
@@ -22,10 +23,12 @@ BATCH: Final = Statement(
     "doctor.search_batch",
     f"""
 SELECT s.user_id, s.conversation_id,
-       s.revision <> c.revision OR s.rest_before IS NOT NULL AS is_behind,
+       s.revision <> c.revision OR s.rest_before IS NOT NULL
+       OR s.index_version < :index_version AS is_behind,
        segments.differ, coalesce(segments.messages, 0) <> c.message_count AS lacks
 FROM (
-  SELECT user_id, conversation_id, revision, rest_before FROM search_conversations
+  SELECT user_id, conversation_id, revision, rest_before, index_version
+  FROM search_conversations
   WHERE (user_id, conversation_id) > (:user_id, :conversation_id)
   ORDER BY user_id, conversation_id LIMIT :limit
 ) AS s
@@ -63,7 +66,11 @@ async def check_search_index(
         try:
             async with session.begin_read_only() as engine:
                 rows = await engine.fetch(
-                    BATCH, user_id=after[0], conversation_id=after[1], limit=BATCH_SIZE
+                    BATCH,
+                    user_id=after[0],
+                    conversation_id=after[1],
+                    index_version=INDEX_VERSION,
+                    limit=BATCH_SIZE,
                 )
         except asyncpg.PostgresError as error:
             if not session.is_consequence(error):
@@ -84,7 +91,7 @@ async def _summarize(
 ) -> CheckResult:
     of_all = f"of {count} conversations in the index"
     if not drifted:
-        return ok(f"{behind} {of_all} have changed since the last search, the others are right")
+        return ok(f"{behind} {of_all} wait for the next search, the others are right")
     message = f"{len(drifted)} {of_all} differ from their messages"
     examples = [f"{row['conversation_id']} of {row['user_id']!r}" for row in drifted[:MAX_EXAMPLES]]
     if not repair:

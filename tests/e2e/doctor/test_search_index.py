@@ -35,6 +35,19 @@ async def test_what_has_changed_since_a_search_is_no_fault(
     assert found.line("search").message.startswith("1 of 3 conversations in the index")
 
 
+async def test_what_an_earlier_version_indexed_is_no_fault(
+    searched: StoreUnderTest, database_url: str
+) -> None:
+    await execute(database_url, "UPDATE search_conversations SET index_version = 1")
+    await execute(database_url, "DELETE FROM search_segments")
+
+    found = await examine(database_url)
+
+    assert (found.failed, found.warned) == (set(), set())
+    assert found.line("search").message.startswith("3 of 3 conversations in the index wait")
+    assert len(await search(searched, "apple")) == 3
+
+
 @pytest.mark.parametrize(
     "drift",
     [
