@@ -6,7 +6,7 @@ remember how far they have read, which is a `Mark`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -20,6 +20,7 @@ from chatkeep.domain.model import (
     MessageId,
     Position,
     UserId,
+    microseconds,
 )
 from chatkeep.domain.pages import count_fitting
 
@@ -92,6 +93,7 @@ class PendingDraft(NamedTuple):
     next: int
     format: str
     is_active: bool
+    progress_at: datetime
 
 
 class DraftDelta(NamedTuple):
@@ -137,6 +139,20 @@ class EventPage:
     is_branched: bool = False
     is_over: bool = False
     pending: PendingDraft | None = None
+
+
+def newest_at(events: Sequence[Event], pending: PendingDraft | None = None) -> int:
+    """Return when the newest message or chunk of events was stored, in microseconds since 1970.
+
+    0 if they have none. Of changes there is no time. `pending` is the draft of their chunks.
+    """
+    times = [0]
+    for event in events:
+        if event.kind is EventKind.MESSAGE_CREATED and event.message is not None:
+            times.append(event.message.position)
+        elif event.delta is not None and pending is not None:
+            times.append(microseconds(pending.progress_at))
+    return max(times)
 
 
 class Followed(NamedTuple):

@@ -7,6 +7,7 @@ asked for less and less often.
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -29,13 +30,20 @@ SLOWEST: Final = 10
 PAUSE: Final = 5.0
 """Seconds to wait when the store cannot answer."""
 
+POLLED: Final = ("conversations", "users")
+"""What a poll may ask for: one statement for all of each."""
+
 
 class Poller:
-    """Wakes the watches of a hub when others have changed what they watch."""
+    """Wakes the watches of a hub when others have changed what they watch.
+
+    `counts` has the number of polls, by what they asked for.
+    """
 
     def __init__(self, hub: Hub, events: Events) -> None:
         self._hub = hub
         self._events = events
+        self.counts: Counter[str] = Counter()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -74,6 +82,7 @@ class Poller:
         followed = {each for watch in due if (each := watch.followed) is not None}
         if not followed:
             return
+        self.counts["conversations"] += 1
         moved = set(await self._events.moved([*followed]))
         for watch in due:
             if watch.followed in moved:
@@ -83,6 +92,7 @@ class Poller:
         feeds = [(watch, user) for watch in due if (user := watch.followed_user) is not None]
         if not feeds:
             return
+        self.counts["users"] += 1
         found = await self._events.activity([user for _, user in feeds])
         for (watch, _), activity in zip(feeds, found, strict=True):
             if watch.activity != activity:

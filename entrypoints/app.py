@@ -21,6 +21,7 @@ from chatkeep.entrypoints.http.exception_handlers import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.head import HeadMiddleware
 from chatkeep.entrypoints.http.ids import EncodedPaths
 from chatkeep.entrypoints.http.metrics.draft_metrics import draft_metrics
+from chatkeep.entrypoints.http.metrics.event_metrics import EventMetrics
 from chatkeep.entrypoints.http.metrics.observation import Observation, Tracing
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics, metrics_route
 from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
@@ -68,7 +69,10 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     the application runs in, the first one outermost.
     """
     metrics = metrics or Metrics()
+    poller = Poller(chatkeep.hub, chatkeep.events)
+    lags = EventMetrics(chatkeep.hub, chatkeep.clock, poller.counts)
     metrics.add(lambda: draft_metrics(chatkeep.drafts.counts))
+    metrics.add(lags)
     pages = configure_cors(settings)
     middleware = [Authentication(identity), *_limiters(settings, metrics.record_refusal)]
     v1 = Router(
@@ -86,12 +90,11 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         before_request=check_request,
         response_class=JsonResponse,
     )
-    poller = Poller(chatkeep.hub, chatkeep.events)
     forgetting = Forgetting(chatkeep.hub, chatkeep.events, chatkeep.clock, chatkeep.changes_kept)
     app = Litestar(
         route_handlers=[
             v1,
-            *_streams(chatkeep, identity, settings, metrics),
+            *_streams(chatkeep, identity, settings, metrics, lags),
             openai_api(chatkeep, settings, middleware, metrics),
             health_routes(ready),
             metrics_route(metrics, settings.metrics_key),
@@ -124,7 +127,11 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
 
 
 def _streams(
-    chatkeep: Chatkeep, identity: Identity, settings: Settings, metrics: Metrics
+    chatkeep: Chatkeep,
+    identity: Identity,
+    settings: Settings,
+    metrics: Metrics,
+    lags: EventMetrics,
 ) -> list[Router]:
     """Return the routes of streams. These last for minutes, so they have separate places."""
     refused = metrics.record_refusal
@@ -144,7 +151,7 @@ def _streams(
     routes = {
         "/v1": [
             draft_stream_routes(chatkeep, metrics),
-            event_routes(chatkeep.live, chatkeep.feed, pace),
+            event_routes(chatkeep.live, chatkeep.feed, pace, lags.record_sent),
         ],
         "/ai-sdk": [ai_sdk_routes(chatkeep)],
     }

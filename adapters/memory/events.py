@@ -181,7 +181,9 @@ def _pending(kept: KeptConversation, after: Mark) -> PendingDraft | None:
     for number in sorted(kept.drafts):
         draft = kept.drafts[number].draft
         if number >= first and (draft.is_active or after.began != 0):
-            return PendingDraft(draft.id, number, draft.next, draft.format, draft.is_active)
+            return PendingDraft(
+                draft.id, number, draft.next, draft.format, draft.is_active, draft.progress_at
+            )
     return None
 
 

@@ -176,6 +176,7 @@ def _pending(row: Row) -> PendingDraft | None:
         row["next_chunk"],
         from_text(row["draft_format"]),
         row["draft_status"] == DraftStatus.ACTIVE,
+        row["draft_progress_at"],
     )
 
 

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import inf
@@ -64,7 +64,8 @@ class Batch:
 
     Some have no cursor: who breaks off behind one gets it again.
     `more` means that others can be read at once, `is_over` that there will be no others. While an
-    answer `is_written`, the reader looks whether its producer is still there.
+    answer `is_written`, the reader looks whether its producer is still there. `stored_at` is when
+    the newest of them was stored (`events.newest_at`).
     """
 
     events: Sequence[tuple[str | None, EventOut]]
@@ -72,6 +73,7 @@ class Batch:
     more: bool
     is_over: bool = False
     is_written: bool = False
+    stored_at: int = 0
 
 
 class EventSource(Protocol):
@@ -87,23 +89,32 @@ class EventSource(Protocol):
 
 
 class EventStream(Response[None]):
-    """Sends the events of a source. The stream ends after `seconds` at the latest."""
+    """Sends the events of a source. The stream ends after `seconds` at the latest.
 
-    def __init__(self, source: EventSource, pace: Pace, seconds: float) -> None:
+    It reports `Batch.stored_at` of what it has sent to a reader who waited for it.
+    """
+
+    def __init__(
+        self, source: EventSource, pace: Pace, seconds: float, report: Callable[[int], None]
+    ) -> None:
         super().__init__(None)
         self._source = source
         self._pace = pace
         self._seconds = seconds
+        self._report = report
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:  # noqa: ANN401 - Litestar's
-        return _Streaming(self._source, self._pace, self._seconds)
+        return _Streaming(self._source, self._pace, self._seconds, self._report)
 
 
 class _Streaming(ASGIResponse):
-    __slots__ = ("_age", "_idle", "_is_gone", "_seconds", "_source")
+    __slots__ = ("_age", "_idle", "_is_gone", "_report", "_seconds", "_source")
 
-    def __init__(self, source: EventSource, pace: Pace, seconds: float) -> None:
+    def __init__(
+        self, source: EventSource, pace: Pace, seconds: float, report: Callable[[int], None]
+    ) -> None:
         self._source = source
+        self._report = report
         self._age = pace.age * random.uniform(0.8, 1)  # noqa: S311 - jitter
         self._idle = pace.idle
         self._seconds = seconds
@@ -136,6 +147,7 @@ class _Streaming(ASGIResponse):
         now = asyncio.get_running_loop().time
         old, expired = now() + self._age, now() + self._seconds
         text = b"retry: %d\nid: %b\n\n" % (RETRY_MS, batch.cursor.encode())
+        has_waited = False
         while True:
             text += b"".join(_write(cursor, event) for cursor, event in batch.events)
             if batch.is_over:
@@ -143,7 +155,9 @@ class _Streaming(ASGIResponse):
             if text:
                 await send(_body(text))
                 text = b""
+                self._report_lag(batch, has_waited=has_waited)
             left = min(HEARTBEAT, expired - now(), self._until_idle(watch))
+            has_waited = not batch.more
             is_woken = batch.more or await watch.wait(max(0.0, left))
             if self._is_gone or ending.has_begun or now() >= expired:
                 break
@@ -162,6 +176,10 @@ class _Streaming(ASGIResponse):
             except StoreUnavailableError:  # the client comes back, and then gets an answer
                 break
         await send(_body(text, more=False))
+
+    def _report_lag(self, batch: Batch, *, has_waited: bool) -> None:
+        if has_waited and batch.stored_at:
+            self._report(batch.stored_at)
 
     def _until_idle(self, watch: Watch) -> float:
         """Return for how many seconds nothing may happen before the stream ends for that."""

@@ -433,7 +433,9 @@ async def test_a_page_names_the_draft_with_something_new(store: StoreUnderTest) 
     conversation, _, mark = await start_read(store, 1)
     assert (await read_events(store, conversation)).pending is None
     draft = await store.drafts.start(new_draft(conversation), forget_before=NOON)
-    pending = PendingDraft(draft.id, draft.number, 1, draft.format, is_active=True)
+    pending = PendingDraft(
+        draft.id, draft.number, 1, draft.format, is_active=True, progress_at=draft.progress_at
+    )
 
     for after in (mark, FROM_START, await store.events.latest(ALICE, conversation.id)):
         page = await read_events(store, conversation, after)

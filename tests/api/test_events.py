@@ -8,7 +8,7 @@ import pytest
 
 from chatkeep.domain import polling
 from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
-from chatkeep.entrypoints.http import event_stream
+from chatkeep.entrypoints.http import event_stream, snapshots
 from chatkeep.entrypoints.http.server.ending import ENDING, Ending
 from tests.api.builders import an_id, appended, at, listed, refused, says, started
 from tests.support.application import Caller, Service, serving, settings, token
@@ -383,3 +383,44 @@ async def test_a_cursor_that_is_too_old_says_what_to_do() -> None:
         assert "7 days" in problem["detail"]
         refused(await alice.get(path, params={"after": cursor}), 410, "changes-forgotten")
         assert (await alice.get(path, params={"after": "start", "wait": 0})).status_code == 200
+
+
+async def test_readers_polls_and_how_late_events_are_sent_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(polling, "TICK", 0.01)
+    monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    clock = _Clock()
+    async with serving(settings(), memory_chatkeep(clock=clock)) as service:
+        alice = service.user()
+        conversation = await started(alice, says("long ago"))
+
+        async def lines() -> set[str]:
+            return {*(await service.nobody().get("/metrics")).text.splitlines()}
+
+        assert {
+            "chatkeep_event_readers 0.0",
+            'chatkeep_event_polls_total{of="conversations"} 0.0',
+            'chatkeep_event_polls_total{of="users"} 0.0',
+        } <= await lines()
+        clock.time += timedelta(hours=1)
+        async with follow(service, conversation, alice, after="start") as stream:
+            await stream.next()
+            draft = (await alice.post(at(conversation, "drafts"), json={})).json()
+            await stream.next()
+            await appended(alice, conversation, says("now"))
+            await stream.next()
+            clock.time += timedelta(seconds=3)
+            chunks = {"epoch": 1, "seq": 1, "chunks": ["a"]}
+            await alice.post(at(conversation, "drafts", draft["id"], "chunks"), json=chunks)
+            await stream.next()
+            found = await lines()
+            while 'chatkeep_event_polls_total{of="conversations"} 0.0' in found:
+                await asyncio.sleep(0.01)
+                found = await lines()
+
+    # What a reader catches up with does not count, and the start of a draft has no time.
+    assert "chatkeep_event_readers 1.0" in found
+    assert "chatkeep_event_lag_seconds_count 2.0" in found
+    assert 'chatkeep_event_lag_seconds_bucket{le="0.005"} 2.0' in found
+    assert 'chatkeep_event_polls_total{of="users"} 0.0' in found

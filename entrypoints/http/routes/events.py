@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -11,7 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, Parameter
 
 from chatkeep.domain.event_use_cases import EventUseCases
-from chatkeep.domain.events import ENDED, FROM_START, Mark
+from chatkeep.domain.events import ENDED, FROM_START, Mark, newest_at
 from chatkeep.domain.feed import FeedMark
 from chatkeep.domain.feed_use_cases import FeedUseCases
 from chatkeep.domain.hub import Watch
@@ -62,7 +63,11 @@ _ANSWERS: Final = {
 }
 
 
-def event_routes(live: EventUseCases, feed: FeedUseCases, pace: Pace) -> Router:
+def event_routes(
+    live: EventUseCases, feed: FeedUseCases, pace: Pace, report: Callable[[int], None]
+) -> Router:
+    """Return the routes. They report what they have sent (`EventStream`)."""
+
     @get(
         "/events",
         operation_id="followConversation",
@@ -92,7 +97,7 @@ def event_routes(live: EventUseCases, feed: FeedUseCases, pace: Pace) -> Router:
         source = _ConversationSource(live, user_id, its_id, mark)
         if wait is not None:
             return JsonResponse(await _poll(source, wait, ending_of(request.scope)))
-        return EventStream(source, pace, request.user.expires_at - time.time())
+        return EventStream(source, pace, request.user.expires_at - time.time(), report)
 
     @get(
         "/events",
@@ -118,7 +123,7 @@ def event_routes(live: EventUseCases, feed: FeedUseCases, pace: Pace) -> Router:
         source = _FeedSource(feed, user_id, mark)
         if wait is not None:
             return JsonResponse(await _poll(source, wait, ending_of(request.scope)))
-        return EventStream(source, pace, request.user.expires_at - time.time())
+        return EventStream(source, pace, request.user.expires_at - time.time(), report)
 
     one = Router("/conversations/{conversation_id:str}", route_handlers=[follow])
     return Router("/", tags=["events"], security=FOR_USERS, route_handlers=[one, follow_all])
@@ -145,6 +150,7 @@ class _ConversationSource:
             page.more,
             page.is_over,
             is_written=page.mark.chunk != ENDED,
+            stored_at=newest_at(page.events, page.pending),
         )
 
 
@@ -168,7 +174,7 @@ class _FeedSource:
             (name, EventOut.from_domain(each))
             for name, each in zip(names, page.events, strict=True)
         ]
-        return Batch(events, cursor, page.more)
+        return Batch(events, cursor, page.more, stored_at=newest_at(page.events))
 
 
 async def _poll(source: EventSource, seconds: float, ending: Ending) -> EventsOut:
