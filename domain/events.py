@@ -37,6 +37,9 @@ ENDED: Final = -1
 UNREAD: Final = -1
 """The chunk before the start of a draft."""
 
+ANY_REVISION: Final = -1
+"""The revision of a mark whose reader wants to know only of a draft."""
+
 
 class EventKind(StrEnum):
     MESSAGE_CREATED = "message.created"
@@ -158,7 +161,7 @@ def newest_at(events: Sequence[Event], pending: PendingDraft | None = None) -> i
 class Followed(NamedTuple):
     """A conversation that somebody follows: its revision when they read it last, and its drafts.
 
-    `draft` and `chunk` are `Mark.unread_draft`.
+    With `ANY_REVISION`, only its drafts matter. `draft` and `chunk` are `Mark.unread_draft`.
     """
 
     user_id: UserId

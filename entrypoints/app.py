@@ -153,7 +153,7 @@ def _streams(
             draft_stream_routes(chatkeep, metrics),
             event_routes(chatkeep.live, chatkeep.feed, pace, lags.record_sent),
         ],
-        "/ai-sdk": [ai_sdk_routes(chatkeep)],
+        "/ai-sdk": [ai_sdk_routes(chatkeep, lags.record_sent)],
     }
     return [
         Router(

@@ -16,6 +16,7 @@ from chatkeep.domain.branches import MAIN
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.events import (
     ALL_CHANGES,
+    ANY_REVISION,
     FROM_START,
     Event,
     EventKind,
@@ -166,7 +167,7 @@ class MemoryEvents:
 
     def _has_moved(self, followed: Followed) -> bool:
         kept = self.store.user(followed.user_id).conversations.get(followed.conversation_id)
-        if kept is None or kept.conversation.revision != followed.revision:
+        if kept is None or followed.revision not in {ANY_REVISION, kept.conversation.revision}:
             return True
         drafts = [number for number in sorted(kept.drafts) if number >= followed.draft]
         if not drafts:

@@ -92,7 +92,8 @@ LEFT JOIN LATERAL (
     AND d.number >= followed.draft
   ORDER BY d.number LIMIT 1
 ) AS d ON true
-WHERE c.revision IS DISTINCT FROM followed.revision
+WHERE c.id IS NULL
+  OR (followed.revision <> :any_revision::bigint AND c.revision <> followed.revision)
   OR d.number > followed.draft OR d.next_chunk > followed.chunk + 1 OR d.status <> 'active'""",
 )
 """Of the conversations that are given, each with its user."""

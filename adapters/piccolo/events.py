@@ -22,6 +22,7 @@ from chatkeep.domain.drafts import DraftId, DraftStatus
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.events import (
     ALL_CHANGES,
+    ANY_REVISION,
     Event,
     EventKind,
     EventPage,
@@ -153,6 +154,7 @@ class PiccoloEvents(LogReader):
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
         rows = await self._engine.fetch(
             MOVED,
+            any_revision=ANY_REVISION,
             user_ids=[each.user_id for each in followed],
             ids=[key_text(each.conversation_id) for each in followed],
             revisions=[str(each.revision) for each in followed],

@@ -70,5 +70,8 @@ class Events(Protocol):
         ...
 
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
-        """Return those whose conversation has another revision or a new chunk, or is gone."""
+        """Return those whose conversation has another revision or a new chunk, or is gone.
+
+        Of one with `ANY_REVISION`, the revision does not matter.
+        """
         ...

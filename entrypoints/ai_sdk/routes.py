@@ -1,6 +1,7 @@
 """/ai-sdk/{chat}/stream: where `useChat` takes up an answer that is still being written."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Response, Router, get, post
@@ -19,7 +20,9 @@ from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 
 
-def ai_sdk_routes(chatkeep: Chatkeep) -> Router:
+def ai_sdk_routes(chatkeep: Chatkeep, report: Callable[[int], None]) -> Router:
+    """Return the routes. They report what they have sent (`UIMessageStream`)."""
+
     async def find_active(user_id: UserId, conversation_id: ConversationId) -> Draft | None:
         """Return the draft that is being written, if the AI SDK can read it."""
         try:
@@ -54,7 +57,7 @@ def ai_sdk_routes(chatkeep: Chatkeep) -> Router:
         if draft is None:
             return Response(None, status_code=204)
         seconds = request.user.expires_at - time.time()
-        return UIMessageStream(chatkeep.drafts, chatkeep.live, draft, seconds)
+        return UIMessageStream(chatkeep.drafts, chatkeep.live, draft, seconds, report)
 
     @post(
         "/stop",

@@ -1,11 +1,12 @@
 """The AI SDK's UI message stream of a draft: a replay from its start, and then what is written.
 
 The client begins the answer anew at the first chunk, so a reader who comes back gets all of it.
+Readers wait in the hub, as those of events do: one statement asks for all that a process follows.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -18,16 +19,15 @@ from chatkeep.domain.draft_use_cases import DraftPage, DraftUseCases
 from chatkeep.domain.drafts import TEXT, Draft, DraftStatus
 from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.event_use_cases import EventUseCases
+from chatkeep.domain.events import ANY_REVISION, Mark
 from chatkeep.domain.hub import Watch
 from chatkeep.domain.ids import written_id
+from chatkeep.domain.model import microseconds
 from chatkeep.entrypoints.http.event_stream import EVENT_STREAM, HEARTBEAT
 from chatkeep.entrypoints.http.server.ending import Ending, ending_of
 
 AI_SDK: Final = "ai-sdk"
 """The format of drafts whose chunks are the AI SDK's own."""
-
-POLL: Final = 0.5
-"""Seconds after which a reader looks for chunks that another process has stored."""
 
 HEADERS: Final = (
     (b"content-type", EVENT_STREAM.encode()),
@@ -47,25 +47,37 @@ _encode: Final = msgspec.json.Encoder().encode
 class UIMessageStream(Response[None]):
     """Sends a draft that is active. The stream ends when the draft does, or after `seconds`.
 
-    Only the end of the draft is written as one: after any other end the client can resume.
+    Only the end of the draft is written as one: after any other end the client can resume. It
+    reports when what it has sent to a reader who waited was stored, as `EventStream` does.
     """
 
     def __init__(
-        self, drafts: DraftUseCases, live: EventUseCases, draft: Draft, seconds: float
+        self,
+        drafts: DraftUseCases,
+        live: EventUseCases,
+        draft: Draft,
+        seconds: float,
+        report: Callable[[int], None],
     ) -> None:
         super().__init__(None)
-        self._reader = _Reader(drafts, live, draft, seconds)
+        self._reader = _Reader(drafts, live, draft, seconds, report)
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:  # noqa: ANN401 - Litestar's
         return self._reader
 
 
 class _Reader(ASGIResponse):
-    __slots__ = ("_after", "_draft", "_drafts", "_is_gone", "_live", "_seconds")
+    __slots__ = ("_after", "_draft", "_drafts", "_is_gone", "_live", "_report", "_seconds")
 
     def __init__(
-        self, drafts: DraftUseCases, live: EventUseCases, draft: Draft, seconds: float
+        self,
+        drafts: DraftUseCases,
+        live: EventUseCases,
+        draft: Draft,
+        seconds: float,
+        report: Callable[[int], None],
     ) -> None:
+        self._report = report
         self._drafts = drafts
         self._live = live
         self._draft = draft
@@ -98,10 +110,10 @@ class _Reader(ASGIResponse):
     async def _stream(self, watch: Watch, ending: Ending, send: Send) -> None:
         now = asyncio.get_running_loop().time
         until, said = now() + self._seconds, now()
-        last = b""
+        last, has_waited = b"", False
         while not (self._is_gone or ending.has_begun or now() >= until):
             try:
-                page = await self._next()
+                page = await self._next(watch)
             except (DraftNotFoundError, StoreUnavailableError):
                 break  # its conversation is gone, or the client comes back and gets an answer
             text = b"".join(map(_write, self._chunks(page)))
@@ -113,15 +125,27 @@ class _Reader(ASGIResponse):
             if text:
                 said = now()
                 await send({"type": "http.response.body", "body": text, "more_body": True})
-            if not page.more:
-                await watch.wait(POLL)
+                self._report_lag(page, has_waited=has_waited)
+            has_waited = not page.more
+            if has_waited:
+                # A read that nothing has caused finds out whether the draft is overdue.
+                await watch.wait(min(HEARTBEAT, max(0.0, until - now())))
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
-    async def _next(self) -> DraftPage:
+    async def _next(self, watch: Watch) -> DraftPage:
+        """Return the next chunks, and note in the watch what will have been read then."""
         draft = self._draft
-        return await self._drafts.read(
+        page = await self._drafts.read(
             draft.user_id, draft.conversation_id, draft.id, after=self._after
         )
+        last = page.chunks[-1].seq if page.chunks else self._after
+        mark = Mark(0, draft.number, ANY_REVISION, 0, draft=draft.number, chunk=last)
+        watch.has_read(mark, events=bool(page.chunks))
+        return page
+
+    def _report_lag(self, page: DraftPage, *, has_waited: bool) -> None:
+        if has_waited and page.chunks:
+            self._report(microseconds(page.draft.progress_at))
 
     def _chunks(self, page: DraftPage) -> Iterator[bytes]:
         """Yield the JSON of the chunks of the stream for the next ones of the draft."""

@@ -8,6 +8,7 @@ from chatkeep.domain.drafts import DraftStatus, NewChunks
 from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.events import (
+    ANY_REVISION,
     ENDED,
     FROM_START,
     EventKind,
@@ -23,6 +24,7 @@ from chatkeep.domain.model import (
     BranchNumber,
     Changes,
     Conversation,
+    ConversationId,
     JsonText,
     Limits,
     Message,
@@ -427,6 +429,24 @@ async def test_a_new_chunk_moves_what_is_followed(store: StoreUnderTest) -> None
     assert await store.drafts.end(draft, DraftStatus.CANCELLED, NOON, None, place=None)
     assert await has_moved(written)
     assert not await has_moved(written._replace(chunk=ENDED))
+
+
+async def test_a_reader_of_a_draft_alone_is_not_moved_by_messages(store: StoreUnderTest) -> None:
+    conversation, _, _ = await start_read(store, 1)
+    draft = await store.drafts.start(new_draft(conversation), forget_before=NOON)
+    alone = Followed(ALICE, conversation.id, ANY_REVISION, draft.number, 0)
+    gone = alone._replace(conversation_id=ConversationId(parse_id("gone")))
+
+    await store.append(conversation, new_message("another"))
+    assert list(await store.events.moved([alone, gone])) == [gone]
+
+    await store.drafts.write(
+        ALICE, conversation.id, draft.id, draft.epoch, 1, NewChunks(["a"]), NOON, Limits()
+    )
+    assert list(await store.events.moved([alone])) == [alone]
+    assert list(await store.events.moved([alone._replace(chunk=1)])) == []
+    await store.conversations.delete(ALICE, conversation.id)
+    assert list(await store.events.moved([alone._replace(chunk=1)])) != []
 
 
 async def test_a_page_names_the_draft_with_something_new(store: StoreUnderTest) -> None:

@@ -8,7 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
+from chatkeep.adapters.memory import MemoryDrafts
+from chatkeep.adapters.memory.events import MemoryEvents
+from chatkeep.domain import polling
+from chatkeep.entrypoints.ai_sdk import ui_message_stream
+from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
 from tests.support.application import Caller, Service, serving, settings
+from tests.support.waiting import PATIENCE, until
 
 CHUNKS = [
     {"type": "start", "messageId": "answer"},
@@ -129,6 +135,57 @@ async def test_any_tab_stops_an_answer_in_all_of_them(alice: Caller) -> None:
     assert parts(one) == parts(other) == [*CHUNKS[:3], {"type": "abort"}, "[DONE]"]
     assert message["metadata"]["chatkeep.interrupted"] == "cancelled"
     assert (await alice.get(draft)).json()["draft"]["status"] == "cancelled"
+
+
+async def test_readers_of_an_answer_do_not_ask_each_for_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One poll asks for all of them, and they read only what another process has written."""
+    monkeypatch.setattr(polling, "TICK", 0.01)
+    monkeypatch.setattr(ui_message_stream, "HEARTBEAT", PATIENCE)
+    chatkeep = memory_chatkeep()
+    reads = polls = 0
+    chunks, moved = MemoryDrafts.chunks, MemoryEvents.moved
+
+    async def counted_chunks(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        nonlocal reads
+        reads += 1
+        return await chunks(*args, **kwargs)
+
+    async def counted_moved(*args: Any) -> Any:  # noqa: ANN401
+        nonlocal polls
+        polls += 1
+        return await moved(*args)
+
+    monkeypatch.setattr(MemoryDrafts, "chunks", counted_chunks)
+    monkeypatch.setattr(MemoryEvents, "moved", counted_moved)
+
+    async def polled(times: int) -> None:
+        enough = polls + times
+        await until(lambda: polls >= enough)
+
+    async def have_read(times: int) -> None:
+        await until(lambda: reads >= times)
+        await polled(3)
+        assert reads == times
+
+    async with serving(settings(), chatkeep) as service:
+        alice = service.user("alice")
+        await alice.put("/v1/conversations/chat%2F1", json={})
+        draft = await start(alice)
+        await write(alice, draft, 1, *CHUNKS[:2])
+        readers = [asyncio.create_task(resumed(alice)) for _ in range(3)]
+        await have_read(3)
+        monkeypatch.setattr(chatkeep.hub, "notify", lambda *_: None)
+        message = {"role": "user", "content": "another"}
+        await alice.post("/v1/conversations/chat%2F1/messages", json=message)
+        await have_read(3)
+        await write(alice, draft, 3, CHUNKS[2])
+        await have_read(6)
+
+        await alice.post(f"{draft}/cancel", json={})
+        for reader in readers:
+            assert parts(await reader) == [*CHUNKS[:3], {"type": "abort"}, "[DONE]"]
 
 
 async def test_a_chat_of_somebody_else_is_like_one_that_is_not_there(
