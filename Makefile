@@ -9,7 +9,7 @@ AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 # Where it is set, every start of a process compiles all modules again, and there are hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test test-clients check check-tests lint bench migrate schemathesis audit lock ai-sdk-page clean
+.PHONY: serve test test-clients test-js-client check check-tests lint bench migrate schemathesis audit lock ai-sdk-page clean
 
 serve: .venv/serve
 	@exec $(BIN)/chatkeep serve --migrate
@@ -22,13 +22,24 @@ test: .venv/test
 
 # The clients, against the service of this checkout, in an environment that has no other of its packages.
 STORES := openai-agents pydantic-ai
-test-clients: .venv/serve .venv-clients/done $(STORES:%=.venv-clients/%/done)
+test-clients: .venv/serve .venv-clients/done $(STORES:%=.venv-clients/%/done) test-js-client
 	@cd clients/python && export PATH="$(CURDIR)/$(BIN):$$PATH" && ../../.venv-clients/bin/python -m pytest $(ARGS) && \
 	for store in $(subst -,_,$(STORES)); do \
 		python=../../.venv-clients/$$(echo $$store | tr _ -)/bin/python; \
 		$$python -m pytest $(ARGS) tests/stores/test_$$store.py && \
 		$$python -m mypy --exclude '^$$' src/chatkeep_client/*$${store%%_*}*.py tests/stores/test_$$store.py || exit 1; \
 	done
+
+JS_CLIENT := clients/js
+test-js-client: .venv/serve
+	@if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then \
+		$(MAKE) --no-print-directory $(JS_CLIENT)/node_modules/done && cd $(JS_CLIENT) && \
+		export PATH="$(CURDIR)/$(BIN):$$PATH" && npm test --silent; \
+	else echo "skipped: the tests of $(JS_CLIENT) need npm and Node 20 or newer"; fi
+
+$(JS_CLIENT)/node_modules/done: $(JS_CLIENT)/package-lock.json
+	cd $(JS_CLIENT) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 # What needs no database, in a fraction of the time: while one works on the code.
 check: .venv/test
@@ -135,4 +146,4 @@ build/ai-sdk-page/page.js: $(PAGE)/package-lock.json $(PAGE)/page.jsx
 		--define:process.env.NODE_ENV='"production"' --outfile=page.js
 
 clean:
-	rm -rf .venv .venv-clients .venv-security build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-security build $(JS_CLIENT)/node_modules $(JS_CLIENT)/dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,15 @@
+/** A client of chatkeep, which keeps every conversation of a chatbot on its owner's Postgres. */
+
+export { Chatkeep, type Options } from "./client.js";
+export * from "./errors.js";
+export type * from "./models.js";
+export type { AppendMessages, GetContext, GetHistory, GetUIHistory, IterHistory } from "./messages.js";
+export type {
+  ChangeConversation,
+  CreateConversation,
+  FindConversations,
+  GetOrCreateConversation,
+  ListConversations,
+} from "./conversations.js";
+export type { Expecting, Knowing, Signal } from "./requests.js";
+export type { Token } from "./sender.js";

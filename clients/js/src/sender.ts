@@ -1,0 +1,139 @@
+// Sends requests, again where that is safe.
+
+import { type Answer, type Request, toQuery, unexpected } from "./requests.js";
+import { Attempts, sleep } from "./retries.js";
+
+/** A token, or a function that returns the current one. It is called for each attempt. */
+export type Token = string | (() => string | Promise<string>);
+
+/** @internal */
+export interface Settings {
+  url: string;
+  token: Token;
+  user: string | undefined;
+  timeout: number;
+  maxRetries: number;
+  fetch: typeof fetch;
+}
+
+/** An answer whose body is still to be read, before `end`. Each `goOn` gives it more time. */
+export interface Opened {
+  url: string;
+  response: Response;
+  goOn: () => void;
+  end: () => void;
+}
+
+export class Sender {
+  /** @internal */
+  readonly settings: Settings;
+
+  /** @internal */
+  constructor(settings: Settings) {
+    this.settings = settings;
+  }
+
+  /** Send a request, and return what its answer is read as. @internal */
+  async send<T>(request: Request, read: (answer: Answer) => T): Promise<T> {
+    const attempts = this.#attemptsOf(request);
+    for (;;) {
+      let answer: Answer;
+      const { url, init } = await this.#build(request);
+      try {
+        const { response, end } = await this.#fetch(url, init, request.signal);
+        try {
+          const { status, headers } = response;
+          answer = { url, status, headers, text: await response.text() };
+        } finally {
+          end();
+        }
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        await sleep(attempts.afterError(error), request.signal);
+        continue;
+      }
+      const { status, headers, text } = answer;
+      // A status of 0 is a redirect, in a browser.
+      if (status === 0 || (status >= 300 && status < 400 && status !== 304)) throw unexpected(answer);
+      if (status < 400 || (status === 404 && request.goneIsDone && attempts.mayBeDone)) {
+        return read(answer);
+      }
+      await sleep(attempts.afterAnswer(status, headers, text), request.signal);
+    }
+  }
+
+  /** Send a request, and return its successful answer, whose body is still to be read. @internal */
+  async open(request: Request): Promise<Opened> {
+    const attempts = this.#attemptsOf(request);
+    for (;;) {
+      let text: string;
+      let opened: Opened;
+      const { url, init } = await this.#build(request);
+      try {
+        opened = await this.#fetch(url, init, request.signal);
+        if (opened.response.ok) return opened;
+        text = await opened.response.text();
+        opened.end();
+      } catch (error) {
+        request.signal?.throwIfAborted();
+        await sleep(attempts.afterError(error), request.signal);
+        continue;
+      }
+      const { status, headers } = opened.response;
+      if (status < 400) throw unexpected({ url, status, headers, text });
+      await sleep(attempts.afterAnswer(status, headers, text), request.signal);
+    }
+  }
+
+  #attemptsOf(request: Request): Attempts {
+    const what = `${request.method} ${request.path}`;
+    return new Attempts(what, request.repeat ?? "always", this.settings.maxRetries);
+  }
+
+  async #build(request: Request): Promise<{ url: string; init: RequestInit }> {
+    const { token, user } = this.settings;
+    const headers = new Headers(request.headers);
+    headers.set("Accept", "application/json, application/problem+json, text/event-stream");
+    headers.set("Authorization", `Bearer ${typeof token === "string" ? token : await token()}`);
+    if (user !== undefined) headers.set("X-User-Id", user);
+    const init: RequestInit = {
+      method: request.method,
+      headers,
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "manual",
+    };
+    if (request.body !== undefined) {
+      headers.set("Content-Type", "application/json");
+      init.body = JSON.stringify(request.body);
+    }
+    return { url: this.settings.url + request.path + toQuery(request.query), init };
+  }
+
+  async #fetch(url: string, init: RequestInit, signal?: AbortSignal): Promise<Opened> {
+    const controller = new AbortController();
+    const { timeout, fetch } = this.settings;
+    const late = (): void =>
+      controller.abort(new DOMException(`no answer within ${timeout} s`, "TimeoutError"));
+    const stop = (): void => controller.abort(signal?.reason);
+    let timer = setTimeout(late, timeout * 1000);
+    signal?.addEventListener("abort", stop);
+    if (signal?.aborted) stop();
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+      controller.abort(); // of no effect once the body was read
+    };
+    const goOn = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(late, timeout * 1000);
+    };
+    try {
+      const response = await fetch(url, { ...init, signal: controller.signal });
+      return { url, response, goOn, end };
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+}
