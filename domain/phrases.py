@@ -6,8 +6,10 @@ a later one is a term that the text must have there: `getName` is one edge, `get
 to the last.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from chatkeep.domain.folding import fold, fold_case, fold_with_offsets
@@ -101,6 +103,7 @@ class SearchedText:
         self._places: dict[Sought, list[Place]] | None = None
         self._terms: set[str] | None = None
         self._spellings: tuple[str, ...] | None = None
+        self._is_ambiguous = False
 
     @property
     def terms(self) -> set[str]:
@@ -116,10 +119,21 @@ class SearchedText:
         """
         if self._spellings is None:
             forms = fold_case(fold(self.text))
+            self._is_ambiguous = len(forms) > 1
             self._spellings = tuple(
                 dict.fromkeys((*forms, *(form.translate(_WITHOUT_JOINTS) for form in forms)))
             )
         return not sought.term.isalnum() or any(sought.term in form for form in self._spellings)
+
+    def may_have_in_succession(self, phrase: Phrase) -> bool:
+        """Return False if the text does not have the words of a phrase one after the other.
+
+        It takes a hundredth of the time of finding them. Only texts with one spelling are told.
+        """
+        if self._spellings is None or self._is_ambiguous:
+            return True
+        succession = _succession(phrase.edges)
+        return succession is None or succession.search(self._spellings[-1]) is not None
 
     def places(self, sought: Sought) -> Sequence[Place]:
         if self._places is None:
@@ -148,6 +162,21 @@ class SearchedText:
         _, starts, ends = fold_with_offsets(self.text)
         for start, end in spans:
             yield starts[start], ends[end - 1]
+
+
+@lru_cache(maxsize=256)
+def _succession(edges: tuple[Edge, ...]) -> re.Pattern[str] | None:
+    """Return what a text without joints has wherever it has the phrase; None if that is unknown.
+
+    It is known of plain words: then only other signs, or none, are between two of them.
+    """
+    words: list[list[str]] = [[] for _ in range(max(edge.end for edge in edges))]
+    for edge in edges:
+        term = edge.sought.term
+        if edge.end != edge.start + 1 or not (term.isascii() and term.isalnum()):
+            return None
+        words[edge.start].append(term)
+    return re.compile(r"[\W_]*+".join(f"(?:{'|'.join(terms)})" for terms in words))
 
 
 def is_character(sought: Sought) -> bool:

@@ -111,7 +111,7 @@ class Expression:
             return False
         if phrase.is_term:
             return any(sought.is_in(searched.terms) for sought in phrase.clauses[0])
-        return bool(phrase.find(searched))
+        return searched.may_have_in_succession(phrase) and bool(phrase.find(searched))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,7 +203,7 @@ class _Search:
             highs=[str(-lane.newest) for lane in lanes],
             chars=MAX_SEARCHED_CHARS,
         )
-        self._lanes_at_once = min(self._lanes_at_once * 2, _MOST_LANES)
+        self._lanes_at_once = min(self._lanes_at_once * 4, _MOST_LANES)
         self._compared += len(rows)
         size = sum(map(size_of, rows))
         for hit in await run_aside(size, lambda: list(self._matching(rows))):

@@ -4,11 +4,11 @@ import unicodedata
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatkeep.domain.model import Role, Status
-from chatkeep.domain.phrases import SearchedText
+from chatkeep.domain.phrases import SearchedText, make_phrase
 from chatkeep.domain.search_filters import Filters, Has
 from chatkeep.domain.search_parser import (
     MAX_FILTERS,
@@ -295,6 +295,47 @@ def test_what_matches_is_what_has_places(query: str, text: str) -> None:
     for sought in words.sought:
         if searched.places(sought):
             assert searched.may_have(sought)
+
+
+@given(
+    st.lists(st.tuples(PIECES, st.sampled_from([" ", "", "-", ". ", "_", ", ", "\u2014", "'"]))),
+    st.integers(0, 10),
+    st.integers(1, 4),
+    st.sampled_from([" ", "-", "/"]),
+    st.sampled_from(["swapcase", "strip"]),
+)
+@example([("getName", " "), ("e-mail", " "), ("a", "")], 0, 3, " ", "swapcase")
+@example([("don't", " "), ("é", "_"), ("Z", "-"), ("a", "")], 1, 3, "/", "strip")
+@example([("gpt4", ""), ("1,000", "."), ("a", "'"), ("C++", " "), ("z", "")], 0, 3, " ", "swapcase")
+@example([("ß", " "), ("Ä", " "), ("Ö", " ")], 0, 3, " ", "strip")
+@example([("a", " "), ("ﷺ", " "), ("z", " ")], 0, 3, " ", "strip")
+def test_a_phrase_is_never_ruled_out_where_the_text_has_it(
+    words: list[tuple[str, str]],
+    start: int,
+    count: int,
+    between: str,
+    change: str,
+) -> None:
+    text = "".join(word + after for word, after in words)
+    written = between.join(word for word, _ in words[start : start + count])
+    phrase, _ = make_phrase(getattr(written, change)(), is_prefix=False, most=64)
+    if phrase is None:
+        return
+    searched = SearchedText(text, [edge.sought for edge in phrase.edges])
+    quickly = all(any(map(searched.may_have, clause)) for clause in phrase.clauses)
+    if phrase.find(searched):
+        assert quickly
+        assert searched.may_have_in_succession(phrase)
+
+
+def test_words_in_another_order_are_ruled_out_without_finding_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = parse_query('"annual budget report"').words
+    monkeypatch.delattr(SearchedText, "_find")
+
+    for text in ("report budget annual", "annual budgets, report", "Café: annual report budget"):
+        assert not words.matches(text)
 
 
 @given(QUERIES, TEXTS)
