@@ -1,8 +1,15 @@
 // The client itself: the address, and whom it calls for.
 
+import { Branches } from "./branches.js";
+import { Changes } from "./changes.js";
 import { Conversations } from "./conversations.js";
+import { Drafts } from "./drafts.js";
+import { Events } from "./events.js";
+import { Items } from "./items.js";
 import { Messages } from "./messages.js";
+import { Searches } from "./search.js";
 import { Sender, type Token } from "./sender.js";
+import { Users } from "./users.js";
 
 const TIMEOUT = 30;
 const MAX_RETRIES = 6;
@@ -21,7 +28,18 @@ export interface Options {
   fetch?: typeof fetch;
 }
 
-export interface Chatkeep extends Conversations, Messages {}
+const PARTS = [Conversations, Messages, Changes, Branches, Drafts, Events, Searches, Items, Users];
+
+export interface Chatkeep
+  extends Conversations,
+    Messages,
+    Changes,
+    Branches,
+    Drafts,
+    Events,
+    Searches,
+    Items,
+    Users {}
 
 /**
  * Calls the API of one service; each method is named like the operation of its document.
@@ -80,7 +98,7 @@ function toHeader(user: string): string {
   return String.fromCharCode(...new TextEncoder().encode(user));
 }
 
-for (const part of [Conversations, Messages]) {
+for (const part of PARTS) {
   for (const name of Object.getOwnPropertyNames(part.prototype)) {
     if (name === "constructor") continue;
     const method = Object.getOwnPropertyDescriptor(part.prototype, name);

@@ -1,7 +1,13 @@
 /** A client of chatkeep, which keeps every conversation of a chatbot on its owner's Postgres. */
 
 export { Chatkeep, type Options } from "./client.js";
+export type { ChangeBranch, ForkConversation, ListBranches } from "./branches.js";
+export type { PatchMessage, ReplaceMessages, TruncateMessages } from "./changes.js";
+export type { Chunk, DraftWriter, FinishDraft, StartDraft, WriteChunks } from "./drafts.js";
 export * from "./errors.js";
+export type { Follow, GetEvents } from "./events.js";
+export type { ListItems } from "./items.js";
+export type { Search } from "./search.js";
 export type * from "./models.js";
 export type { AppendMessages, GetContext, GetHistory, GetUIHistory, IterHistory } from "./messages.js";
 export type {

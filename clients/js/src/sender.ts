@@ -6,6 +6,8 @@ import { Attempts, sleep } from "./retries.js";
 /** A token, or a function that returns the current one. It is called for each attempt. */
 export type Token = string | (() => string | Promise<string>);
 
+const JSON_TYPES = "application/json, application/problem+json";
+
 /** @internal */
 export interface Settings {
   url: string;
@@ -93,7 +95,7 @@ export class Sender {
   async #build(request: Request): Promise<{ url: string; init: RequestInit }> {
     const { token, user } = this.settings;
     const headers = new Headers(request.headers);
-    headers.set("Accept", "application/json, application/problem+json, text/event-stream");
+    if (!headers.has("Accept")) headers.set("Accept", JSON_TYPES);
     headers.set("Authorization", `Bearer ${typeof token === "string" ? token : await token()}`);
     if (user !== undefined) headers.set("X-User-Id", user);
     const init: RequestInit = {
@@ -135,5 +137,21 @@ export class Sender {
       end();
       throw error;
     }
+  }
+}
+
+/** Yield the text of an answer as it comes, and close it at the end. */
+export async function* readText(opened: Opened): AsyncGenerator<string, void, undefined> {
+  const reader = opened.response.body?.getReader();
+  const decoder = new TextDecoder();
+  try {
+    while (reader) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      opened.goOn();
+      yield decoder.decode(value, { stream: true });
+    }
+  } finally {
+    opened.end();
   }
 }

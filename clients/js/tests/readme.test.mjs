@@ -29,6 +29,8 @@ test("the examples run", async (t) => {
     .replace(/^const KEY = .*$/m, `const KEY = ${JSON.stringify(service.serviceKey)};`);
   const { stdout } = await run(t, "page.mjs", code);
   assert.match(stdout, /assistant There is soup\./);
+  assert.match(stdout, /message\.created Is there soup\?/);
+  assert.match(stdout, /^Soup, or salad\.$/m);
   assert.match(stdout, /content 1000 5000/);
 });
 
