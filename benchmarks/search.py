@@ -36,8 +36,9 @@ UPDATE messages SET content = content || ' w' ||
 WHERE user_id = $1"""
 
 _ILIKE: Final = """
-SELECT conversation_id, id, content, created_at FROM messages
-WHERE user_id = $1 AND content ILIKE '%' || $2 || '%' ORDER BY position DESC LIMIT 20"""
+SELECT m.conversation_id, m.id, m.content, m.created_at
+FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.user_id = $1
+WHERE c.user_id = $1 AND m.content ILIKE '%' || $2 || '%' ORDER BY m.position DESC LIMIT 20"""
 
 _RARE_WORDS: Final = """
 SELECT substring(content FROM '[^ ]+$') AS word FROM messages WHERE user_id = $1
