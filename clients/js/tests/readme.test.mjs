@@ -12,6 +12,20 @@ const page = await readFile(new URL("../README.md", import.meta.url), "utf8");
 const examples = [...page.matchAll(/```js\n(.*?)```/gs)].map((found) => found[1]);
 const tests = examples.filter((each) => each.includes("node:test"));
 
+// A page that calls the routes.
+const PAGE = `
+async function answer(messages) {
+  const text = messages.at(-1).parts[0].text + " Yes.";
+  const parts = [{ type: "text-start", id: "1" }, { type: "text-delta", id: "1", delta: text }, { type: "text-end", id: "1" }];
+  return ReadableStream.from([{ type: "start" }, ...parts, { type: "finish" }]);
+}
+const message = { id: "q", role: "user", parts: [{ type: "text", text: "Soup?" }] };
+const posted = await POST(new Request("http://page/", { method: "POST", body: JSON.stringify({ id: "page", message }) }));
+console.log(posted.status, (await posted.text()).includes("Soup? Yes."), (await loadChat(alice, "page")).length);
+console.log((await GET(null, "page")).status);
+await STOP(null, "page");
+`;
+
 async function run(t, name, code, ...options) {
   // Inside the package, so that it finds itself by its name.
   const folder = await mkdtemp(new URL("../dist/readme-", import.meta.url).pathname);
@@ -24,6 +38,7 @@ async function run(t, name, code, ...options) {
 test("the examples run", async (t) => {
   const code = examples
     .filter((each) => !tests.includes(each))
+    .map((each) => (each.includes("POST(") ? each + PAGE : each))
     .join("\n")
     .replace(/^const URL = .*$/m, `const URL = ${JSON.stringify(service.url)};`)
     .replace(/^const KEY = .*$/m, `const KEY = ${JSON.stringify(service.serviceKey)};`);
@@ -31,6 +46,7 @@ test("the examples run", async (t) => {
   assert.match(stdout, /assistant There is soup\./);
   assert.match(stdout, /message\.created Is there soup\?/);
   assert.match(stdout, /^Soup, or salad\.$/m);
+  assert.match(stdout, /^200 true 2\n204$/m);
   assert.match(stdout, /content 1000 5000/);
 });
 
