@@ -44,7 +44,9 @@ _FIELDS: Final = (
 RECENT: Final = 60.0
 """A stream that had an event within these seconds may be too old; others may become idle first."""
 
-_BEAT: Final = b":\n\n"
+_BEAT: Final = b":\nid: %b\n\n"
+"""With the cursor, since events that the reader does not want may have moved it."""
+
 _IDLE: Final = b"event: stream.idle\nid: %b%b\ndata: {}\n\n"
 _LINE_ENDS: Final = re.compile(rb"\r\n|\r|\n")
 _encode: Final = msgspec.json.Encoder().encode
@@ -147,16 +149,18 @@ class _Streaming(ASGIResponse):
         now = asyncio.get_running_loop().time
         old, expired = now() + self._age, now() + self._seconds
         text = b"retry: %d\nid: %b\n\n" % (RETRY_MS, batch.cursor.encode())
-        has_waited = False
+        has_waited, said = False, now()
         while True:
             text += b"".join(_write(cursor, event) for cursor, event in batch.events)
             if batch.is_over:
                 break
+            if not text and now() - said >= HEARTBEAT:
+                text = _BEAT % batch.cursor.encode()
             if text:
                 await send(_body(text))
-                text = b""
+                text, said = b"", now()
                 self._report_lag(batch, has_waited=has_waited)
-            left = min(HEARTBEAT, expired - now(), self._until_idle(watch))
+            left = min(said + HEARTBEAT - now(), expired - now(), self._until_idle(watch))
             has_waited = not batch.more
             is_woken = batch.more or await watch.wait(max(0.0, left))
             if self._is_gone or ending.has_begun or now() >= expired:
@@ -166,8 +170,6 @@ class _Streaming(ASGIResponse):
                 break
             if now() >= old and watch.idle_seconds() < RECENT:
                 break
-            if not is_woken:
-                text = _BEAT
             if not (is_woken or batch.is_written):
                 batch = Batch((), batch.cursor, more=False)
                 continue

@@ -14,6 +14,7 @@ from tests.api.builders import an_id, appended, at, listed, refused, says, start
 from tests.support.application import Caller, Service, serving, settings, token
 from tests.support.following import Following, Sent, following
 from tests.support.json_schema import JsonObject
+from tests.support.waiting import until
 
 
 class _Clock:
@@ -424,3 +425,75 @@ async def test_readers_polls_and_how_late_events_are_sent_are_counted(
     assert "chatkeep_event_lag_seconds_count 2.0" in found
     assert 'chatkeep_event_lag_seconds_bucket{le="0.005"} 2.0' in found
     assert 'chatkeep_event_polls_total{of="users"} 0.0' in found
+
+
+async def test_a_reader_gets_only_the_types_that_they_name(service: Service, alice: Caller) -> None:
+    conversation = await started(alice, says("a"))
+    types = "message.updated,message.deleted"
+    async with follow(service, conversation, alice, after="start", types=types) as stream:
+        [message] = await appended(alice, conversation, says("b"))
+        path = at(conversation, "messages", message["id"])
+        await alice.patch(path, json={"metadata": {"rating": 5}})
+        assert (await stream.next()).type == "message.updated"
+        await alice.post(at(conversation, "drafts"), json={})
+        await alice.delete(path)
+        assert (await stream.next()).type == "message.deleted"
+        await alice.delete(at(conversation))
+        assert (await stream.next()).type == "conversation.deleted"  # it ends in any case
+        await stream.ended.wait()
+
+
+async def test_the_cursor_of_a_reader_passes_what_they_do_not_want(
+    service: Service, alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "HEARTBEAT", 0.01)
+    conversation = await started(alice, says("a"))
+    path = at(conversation, "events")
+    query = {"after": "start", "wait": 0, "types": "message.deleted"}
+    page = (await alice.get(path, params=query)).json()
+    assert page["items"] == []
+    rest = (await alice.get(path, params={"after": page["next_cursor"], "wait": 0})).json()
+    assert rest["items"] == []
+
+    async with follow(service, conversation, alice, types="message.deleted") as stream:
+        before = stream.reader.last_id
+        await appended(alice, conversation, says("b"))
+        await until(lambda: stream.reader.last_id != before)
+        assert stream.waiting() == 0
+    query = {"after": stream.reader.last_id, "wait": 0}
+    assert (await alice.get(path, params=query)).json()["items"] == []
+
+
+async def test_the_feed_takes_types_too(service: Service, alice: Caller) -> None:
+    url = "/v1/events?types=message.created"
+    headers = {"Authorization": token(alice.user_id)}
+    async with following(service.app, url, headers) as stream:
+        conversation = await started(alice, says("a"))
+        sent = await stream.next()
+        assert content(sent) == "a"
+        await alice.patch(at(conversation), json={"title": "new"})
+        await appended(alice, conversation, says("b"))
+        assert content(await stream.next()) == "b"
+
+
+@pytest.mark.parametrize(
+    ("path", "types"),
+    [
+        ("conversation", "conversation.created"),
+        ("conversation", "stream.idle"),
+        ("conversation", "message.created, message.deleted"),
+        ("conversation", ""),
+        ("conversation", "message.created,"),
+        ("conversation", "x" * 5_000),
+        ("feed", "draft.delta"),
+        ("feed", "message.created,draft.started"),
+    ],
+)
+async def test_a_type_that_never_comes_is_refused(alice: Caller, path: str, types: str) -> None:
+    conversation = await started(alice)
+    url = at(conversation, "events") if path == "conversation" else "/v1/events"
+    for query in ({}, {"wait": 0}):
+        response = await alice.get(url, params={"types": types, **query})
+        problem = refused(response, 422, "invalid-value", "types")
+        assert "message.created, message.updated, message.deleted" in problem["detail"]
+        assert len(problem["detail"]) < 400

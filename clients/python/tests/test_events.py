@@ -121,3 +121,13 @@ def test_a_stream_is_read_in_chunks_of_any_size(size: int) -> None:
     assert events[0].conversation_id == "c"
     with pytest.raises(errors.UnexpectedAnswerError):
         reader.feed(b"event: message.created\ndata: {\n\n")
+
+
+async def test_a_reader_gets_only_the_types_that_they_name() -> None:
+    with memory_service() as service, service.client("alice") as alice:
+        chat = alice.create_conversation(messages=[{"role": "user", "content": "Hi"}]).id
+        page = alice.get_events(chat, after="start", types=["message.deleted"])
+        assert page.items == []
+        types = ["message.created", "message.updated"]
+        with closing(alice.follow_conversation(chat, after="start", types=types)) as events:
+            assert next(events).type == "message.created"

@@ -28,6 +28,7 @@ from chatkeep.entrypoints.http.event_cursors import (
 )
 from chatkeep.entrypoints.http.event_schemas import EventOut, EventsOut
 from chatkeep.entrypoints.http.event_stream import Batch, EventSource, EventStream, Pace
+from chatkeep.entrypoints.http.event_types import OF_CONVERSATION, OF_FEED, Types, choose_types
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
@@ -82,6 +83,7 @@ def event_routes(
         conversation_id: ConversationPath,
         after: FromQuery[AfterCursor] = None,
         wait: FromQuery[Wait] = None,
+        types: FromQuery[Types] = None,
     ) -> Response[Any]:
         """Server-sent events: each message of the conversation once it is stored, and each change.
 
@@ -94,7 +96,8 @@ def event_routes(
         mark = read_mark(request, after)
         if mark is None:
             mark = await live.latest(user_id, its_id)
-        source = _ConversationSource(live, user_id, its_id, mark)
+        reader = _ConversationSource(live, user_id, its_id, mark)
+        source = choose_types(reader, types, OF_CONVERSATION)
         if wait is not None:
             return JsonResponse(await _poll(source, wait, ending_of(request.scope)))
         return EventStream(source, pace, request.user.expires_at - time.time(), report)
@@ -109,6 +112,7 @@ def event_routes(
         request: JsonRequest,
         after: FromQuery[AfterCursor] = None,
         wait: FromQuery[Wait] = None,
+        types: FromQuery[Types] = None,
     ) -> Response[Any]:
         """Server-sent events of all conversations of the caller: for a list that stays true.
 
@@ -120,7 +124,7 @@ def event_routes(
         mark = read_feed_mark(request, after)
         if mark is None:
             mark = await feed.start(user_id)
-        source = _FeedSource(feed, user_id, mark)
+        source = choose_types(_FeedSource(feed, user_id, mark), types, OF_FEED)
         if wait is not None:
             return JsonResponse(await _poll(source, wait, ending_of(request.scope)))
         return EventStream(source, pace, request.user.expires_at - time.time(), report)

@@ -2,7 +2,7 @@
 """Following a conversation live."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Final
 
 import httpx
@@ -21,12 +21,13 @@ class Events(Sender):
     """The route of events."""
 
     def follow_conversation(
-        self, conversation_id: str, *, after: str | None = None
+        self, conversation_id: str, *, after: str | None = None, types: Sequence[str] = ()
     ) -> Generator[Event, None, None]:
         """Yield what happens to a conversation, as it happens, over as many streams as it takes.
 
         - `after`: the `cursor` of an event, to go on behind it; `start` for all messages. Without
           it, only what happens from now on.
+        - `types`: only events of these types.
         - It ends with `conversation.deleted`, or with `stream.idle` when nothing has happened for a
           while, so that the database can sleep. To go on later, give the `cursor` of that event.
         - Each message comes at least once, in the order in which messages were stored, whatever
@@ -39,9 +40,9 @@ class Events(Sender):
         if after is None:
             after = (self.get_events(conversation_id)).next_cursor
         path = conversation(conversation_id, "events")
-        reader = EventReader(after)
+        reader, chosen = EventReader(after), _chosen(types)
         while True:
-            request = Request("GET", path, nothing, query={"after": reader.cursor})
+            request = Request("GET", path, nothing, query={"after": reader.cursor, "types": chosen})
             try:
                 with self._stream(request) as response:
                     for chunk in response.iter_bytes():
@@ -55,13 +56,23 @@ class Events(Sender):
             time.sleep(_PAUSE)
 
     def get_events(
-        self, conversation_id: str, *, after: str | None = None, wait: int = 0
+        self,
+        conversation_id: str,
+        *,
+        after: str | None = None,
+        wait: int = 0,
+        types: Sequence[str] = (),
     ) -> EventPage:
         """Return the events after a cursor, as soon as there are any (a long poll).
 
         It waits at most `wait` seconds, up to 60 and less than the timeout of the client, and then
-        returns none. `after` and `next_cursor` are those of `follow_conversation`. Raises
+        returns none. `after`, `types` and `next_cursor` are those of `follow_conversation`. Raises
         `NotFoundError` and `GoneError`.
         """
         path = conversation(conversation_id, "events")
-        return self._send(Request("GET", path, _page, query={"after": after, "wait": wait}))
+        query = {"after": after, "wait": wait, "types": _chosen(types)}
+        return self._send(Request("GET", path, _page, query=query))
+
+
+def _chosen(types: Sequence[str]) -> str | None:
+    return ",".join(types) or None
