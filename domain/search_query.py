@@ -141,7 +141,9 @@ class Query:
                 continue
             if before is not None and reading.group and before.group == reading.group:
                 parts.append("OR")
-            parts.append(reading.written)
+            # In quotes, an OR that was searched as a word joins nothing when it is read again.
+            is_word = reading.kind is Kind.TEXT and reading.written == "OR"
+            parts.append('"OR"' if is_word else reading.written)
         return " ".join(parts)
 
     @property

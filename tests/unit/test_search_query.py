@@ -248,6 +248,9 @@ def test_the_length_of_a_query_is_bounded() -> None:
 
 
 @given(QUERIES)
+@example(" OR - OR role:")
+@example("a ! OR b")
+@example("OR OR OR")
 def test_a_query_is_never_an_error_and_reads_the_same_as_it_is_written(query: str) -> None:
     parsed = parse_query(query)
     again = parse_query(parsed.written)
