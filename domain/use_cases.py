@@ -69,6 +69,7 @@ from chatkeep.domain.ports import Clock, Conversations, Events, Log, Search, Use
 from chatkeep.domain.request_keys import keyed_conversation_id
 from chatkeep.domain.search_use_cases import SearchUseCases
 from chatkeep.domain.threads import run_aside
+from chatkeep.domain.user_use_cases import UserListUseCase
 from chatkeep.domain.window import Window
 
 _original: Final = attrgetter("original")
@@ -465,6 +466,10 @@ class Chatkeep:
     @property
     def searches(self) -> SearchUseCases:
         return SearchUseCases(self.search, self.log, self.limits)
+
+    @property
+    def user_list(self) -> UserListUseCase:
+        return UserListUseCase(self.users, self.limits)
 
     @property
     def branches(self) -> BranchUseCases:

@@ -43,6 +43,7 @@ from chatkeep.testing.contract.text import *
 from chatkeep.testing.contract.text_ids import *
 from chatkeep.testing.contract.tool_results import *
 from chatkeep.testing.contract.truncating import *
+from chatkeep.testing.contract.user_list import *
 from chatkeep.testing.contract.users import *
 from chatkeep.testing.contract.window import *
 from chatkeep.testing.contract.window_originals import *

@@ -1,11 +1,15 @@
 """Users in memory."""
 
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from chatkeep.adapters.memory.store import KeptUser, MemoryStore
 from chatkeep.domain.errors import UserRetainedError
+from chatkeep.domain.finding import MatchCount
 from chatkeep.domain.model import Status, Usage, UserId
+from chatkeep.domain.pages import Page
 from chatkeep.domain.ports import MAX_NAMED
+from chatkeep.domain.user_list import MAX_COUNTED, ListedUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,19 @@ class MemoryUsers:
         if new:
             self.store.users[user_id] = KeptUser()
         return new
+
+    async def page(self, *, prefix: str, after: str, limit: int) -> Page[ListedUser]:
+        fitting = (each for each in self.store.users if each > after and each.startswith(prefix))
+        found = nsmallest(limit + 1, fitting)
+        return Page([self._listed(user_id) for user_id in found[:limit]], more=len(found) > limit)
+
+    def _listed(self, user_id: UserId) -> ListedUser:
+        kept = self.store.user(user_id).conversations.values()
+        return ListedUser(
+            user_id,
+            MatchCount(min(len(kept), MAX_COUNTED), exact=len(kept) <= MAX_COUNTED),
+            max((each.conversation.updated_at for each in kept), default=None),
+        )
 
     async def usage(self, user_id: UserId) -> Usage:
         user = self.store.user(user_id)

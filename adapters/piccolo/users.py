@@ -13,10 +13,14 @@ from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.rules import REFERENCED
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import UserIds
+from chatkeep.adapters.piccolo.user_list import PAGE
 from chatkeep.domain.errors import DatabaseRuleError, UserNotProvisionedError, UserRetainedError
+from chatkeep.domain.finding import MatchCount
 from chatkeep.domain.ids import with_text
 from chatkeep.domain.model import MAX_ID_CHARS, Usage, UserId
+from chatkeep.domain.pages import Page
 from chatkeep.domain.ports import MAX_NAMED
+from chatkeep.domain.user_list import MAX_COUNTED, ListedUser, end_of_prefix
 
 logger = logging.getLogger("chatkeep.database")
 
@@ -108,6 +112,16 @@ class PiccoloUsers:
         except (*NO_USER, DatabaseRuleError) as error:
             raise explain_refusal(user_id, error) from error
 
+    async def page(self, *, prefix: str, after: str, limit: int) -> Page[ListedUser]:
+        rows = await self._engine.fetch(
+            PAGE,
+            prefix=prefix,
+            end_of_prefix=end_of_prefix(prefix),
+            after=after,
+            limit=limit + 1,
+        )
+        return Page([_listed(row) for row in rows[:limit]], more=len(rows) > limit)
+
     async def usage(self, user_id: UserId) -> Usage:
         [row] = await self._engine.fetch(USAGE, user_id=user_id)
         return _usage(user_id, row)
@@ -157,6 +171,15 @@ def _usage(user_id: UserId, row: Row) -> Usage:
         archived=row["conversations"] - row["active"],
         messages=row["messages"],
         retained=row["retained"],
+    )
+
+
+def _listed(row: Row) -> ListedUser:
+    counted = row["conversations"]
+    return ListedUser(
+        UserId(row["id"]),
+        MatchCount(min(counted, MAX_COUNTED), exact=counted <= MAX_COUNTED),
+        row["latest_activity"],
     )
 
 

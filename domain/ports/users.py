@@ -6,12 +6,22 @@ from chatkeep.domain.model import (
     Usage,
     UserId,
 )
+from chatkeep.domain.pages import Page
+from chatkeep.domain.user_list import ListedUser
 
 MAX_NAMED: Final = 5
 """The most conversations on hold that an error about an erasure names."""
 
 
 class Users(Protocol):
+    async def page(self, *, prefix: str, after: str, limit: int) -> Page[ListedUser]:
+        """Return users whose ids begin with `prefix` and come after `after`, by their code points.
+
+        It is for operators: of all users. Of each, at most `user_list.MAX_COUNTED` conversations
+        are counted.
+        """
+        ...
+
     async def add(self, user_id: UserId) -> bool:
         """Add the user if they do not exist. Return whether they are new.
 

@@ -114,9 +114,9 @@ class CreatedConversation(ConversationOut, kw_only=True):
 
 
 class CountOut(Struct, kw_only=True):
-    """How many conversations of the list there are, on all pages.
+    """How many conversations there are: at least `value`, and exactly that if `exact`.
 
-    More than 10,000 are not all counted: then there are at least `value`.
+    Of a list of conversations, those of all pages are counted, but at most 10,000.
     """
 
     value: int

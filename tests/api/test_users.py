@@ -144,7 +144,7 @@ async def test_no_user_is_erased_in_place_of_another(service: Service) -> None:
 
     for encoded in ("dave%2F", "%2Fdave", "dave%20", "dave%00", "dave/", "Dave", "dave%FF", ""):
         response = await service.key().delete(f"/v1/users/{encoded}")
-        assert response.status_code in {404, 422}
+        assert response.status_code in {404, 405, 422}
 
     assert (await dave.get(at(conversation))).status_code == 200
 

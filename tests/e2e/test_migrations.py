@@ -32,6 +32,7 @@ BASELINE = "2026-11-22T05:00:00:000000"
 OPENAI_ITEMS = "2026-11-22T06:00:00:000000"
 RETAIN = "2026-11-22T09:00:00:000000"
 REVISION = "2026-11-27T04:00:00:000000"
+USER_LIST = "2026-11-29T03:00:00:000000"
 MIGRATIONS = sorted(
     re.findall(r'^ID = "(.+)"$', file.read_text(), re.MULTILINE)[0]
     for file in (ROOT / "piccolo_migrations").glob("chatkeep_*.py")
@@ -298,6 +299,21 @@ async def test_ids_of_any_text_type_fit(
     await connection.execute(f"CREATE TABLE users (id {id_type} UNIQUE)")
 
     assert (await migrate(empty_url))[0] == 0
+
+
+async def test_only_our_own_table_of_users_gets_an_index_and_loses_it_again(
+    empty_url: str, connection: asyncpg.Connection
+) -> None:
+    find = "SELECT count(*) FROM pg_indexes WHERE indexname = 'idx_users_id'"
+    await migrate(empty_url)
+    assert await connection.fetchval(find) == 1
+
+    status, output = await piccolo(empty_url, "backwards", "chatkeep", USER_LIST, "--auto_agree")
+    assert status == 0, output
+    assert await connection.fetchval(find) == 0
+    await connection.execute("COMMENT ON TABLE users IS NULL")
+    assert (await migrate(empty_url))[0] == 0
+    assert await connection.fetchval(find) == 0
 
 
 async def test_plain_inserts_by_hand_work(migrated: asyncpg.Connection) -> None:

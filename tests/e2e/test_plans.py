@@ -20,6 +20,7 @@ from chatkeep.adapters.piccolo import (
     finding,
     fork_statements,
     log_pages,
+    user_list,
     users,
 )
 from chatkeep.adapters.piccolo import log_change_statements as changes
@@ -37,6 +38,7 @@ from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.window_statements import WINDOW
 from chatkeep.domain.log import View
 from chatkeep.domain.model import Order, Status
+from chatkeep.domain.user_list import end_of_prefix
 from tests.support.postgres import Server, connect_args
 
 FILL = """
@@ -74,6 +76,7 @@ SCALED = (
     f"UPDATE pg_class SET reltuples = reltuples * {SCALE} WHERE relname ~ 'conversation|messages'"
 )
 
+USER_IDS = "idx_users_id"
 OF_USER = "idx_conversations_user_id"
 ARCHIVED = "idx_conversations_user_status"
 CONVERSATION = "conversations_pkey"
@@ -211,6 +214,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "find active": (finding.FIND[Status.ACTIVE], {OF_USER}),
     "find active without metadata": (finding.FIND_ACTIVE, {OF_USER}),
     "find archived": (finding.FIND[Status.ARCHIVED], {ARCHIVED}),
+    "users": (user_list.PAGE, {OF_USER, USER_IDS}),
     "usage": (users.USAGE, {OF_USER}),
     "erase conversations": (users.ERASE_CONVERSATIONS, {OF_USER, CHANGES_OF_USER}),
     "sweep of conversations": (
@@ -363,6 +367,22 @@ async def test_a_list_by_creation_reads_no_more_rows_than_its_bound(
         if "Index Name" in node
     }
     assert used == {OF_USER: (most, 1), CONVERSATION: (1, 21)}
+
+
+@pytest.mark.parametrize("prefix", ["", "user-7", "user-77", "nobody"])
+async def test_a_page_of_users_reads_those_that_it_shows(
+    connection: asyncpg.Connection, prefix: str
+) -> None:
+    values = {"prefix": prefix, "end_of_prefix": end_of_prefix(prefix), "after": "", "limit": 6}
+    text = await connection.fetchval(
+        f"EXPLAIN (ANALYZE, FORMAT JSON) {user_list.PAGE.sql}", *user_list.PAGE.bind(values)
+    )
+
+    found = nodes(json.loads(text)[0]["Plan"])
+    scans = [node for node in found if "Index Name" in node]
+    assert {node["Index Name"] for node in scans} <= {USER_IDS, OF_USER}
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= 6 * (1 + 1 + 40)
+    assert not any(node.get("Rows Removed by Filter") for node in scans)
 
 
 @pytest.mark.parametrize("statement", [users.ERASE, users.ERASABLE])

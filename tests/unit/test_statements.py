@@ -52,6 +52,8 @@ EXCEPTED = {
     "adapters.piccolo.draft_statements.FORGET": OPERATORS,
     "adapters.piccolo.draft_statements.OVERDUE": OPERATORS,
     "adapters.piccolo.engine.PROBE": "reads no row: it asks whether the table is there",
+    "adapters.piccolo.user_list.PAGE": OPERATORS,
+    "adapters.piccolo.users.PAGE": OPERATORS,
     "adapters.piccolo.sweeps.ARCHIVE": OF_GIVEN,
     "adapters.piccolo.sweeps.COUNT": OPERATORS,
     "adapters.piccolo.sweeps.DELETE": OF_GIVEN,
@@ -478,7 +480,16 @@ NAMES = {
     "statistics": ("analyze",),
     "sweeps": ("archive", "claim", "count", "delete", "finish", "to_archive", "to_delete"),
     "transaction": ("read_only", "read_snapshot"),
-    "users": ("add", "erasable", "erase", "erase_conversations", "exists", "id_column", "usage"),
+    "users": (
+        "add",
+        "erasable",
+        "erase",
+        "erase_conversations",
+        "exists",
+        "id_column",
+        "page",
+        "usage",
+    ),
 }
 """The names by which logs and traces call the statements of the service."""
 

@@ -315,6 +315,8 @@ async def test_the_user_is_erased_unless_something_is_on_hold(alice: AsyncChatke
 async def test_a_service_adds_and_erases_users(service_client: AsyncChatkeep) -> None:
     assert (await service_client.put_user("bob/ü")).created
     again = await service_client.put_user("bob/ü")
+    [listed] = (await service_client.list_users(prefix="bob/")).items
+    assert (listed.id, listed.conversations.value, listed.latest_activity) == ("bob/ü", 0, None)
     assert (again.id, again.created) == ("bob/ü", False)
     await service_client.erase_user("bob/ü")
     with pytest.raises(errors.NotFoundError):

@@ -168,5 +168,7 @@ def test_every_field_of_a_message_is_one_of_the_struct(document: dict[str, Any])
         "ReadingOut": models.QueryPart,
         "SearchPageOut": models.SearchPage,
         "UsageOut": models.Usage,
+        "ListedUserOut": models.ListedUser,
+        "UserPageOut": models.UserPage,
     }.items():
         assert set(schemas[name]["properties"]) <= set(kind.__struct_fields__), name

@@ -48,7 +48,7 @@ from chatkeep.entrypoints.http.message_schemas import Append, Appended, MessageP
 from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
 from chatkeep.entrypoints.http.search_schemas import SearchPageOut
-from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut
+from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut, UserPageOut
 from chatkeep.entrypoints.settings import Settings
 
 _SCHEMAS: Final = "#/components/schemas/"
@@ -84,6 +84,7 @@ _BODIES: Final = (
     UIMessagePage,
     UsageOut,
     UserOut,
+    UserPageOut,
 )
 # Answers that have the second shape with `?format=ai-sdk`; an empty page has both.
 _IN_TWO_SHAPES: Final = {

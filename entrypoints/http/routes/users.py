@@ -17,6 +17,7 @@ from chatkeep.entrypoints.http.auth.authentication import (
 )
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.routes.user_list import user_list_route
 from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut
 
 _BEFORE_USER_ID: Final = b"/v1/users/"
@@ -84,7 +85,9 @@ def user_routes(chatkeep: Chatkeep) -> Router:
         require_service(request.user)
         await chatkeep.erase_user(_parse_user_id(request))
 
-    return Router("/", tags=["users"], route_handlers=[usage, erase_me, add, erase])
+    return Router(
+        "/", tags=["users"], route_handlers=[usage, erase_me, user_list_route(chatkeep), add, erase]
+    )
 
 
 def _parse_user_id(request: JsonRequest) -> UserId:

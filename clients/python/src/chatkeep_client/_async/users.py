@@ -8,10 +8,11 @@ import httpx
 from chatkeep_client._async.sending import AsyncSender
 from chatkeep_client._requests import Lines, Request, into, nothing, segment
 from chatkeep_client.errors import ChatkeepError, IncompleteExportError
-from chatkeep_client.models import Usage, User
+from chatkeep_client.models import Usage, User, UserPage
 
 _usage = into(Usage)
 _user = into(User)
+_user_page = into(UserPage)
 
 
 class AsyncUsers(AsyncSender):
@@ -44,6 +45,16 @@ class AsyncUsers(AsyncSender):
         Raises `RetainedError` while one of their conversations is on hold.
         """
         await self._send(Request("DELETE", "/v1/me", nothing))
+
+    async def list_users(
+        self, *, prefix: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> UserPage:
+        """Return a page of the users whose ids begin with `prefix`, by id. For service keys.
+
+        Go on with the `next_cursor` of the page as `cursor`, until it is None.
+        """
+        query = {"prefix": prefix, "limit": limit, "cursor": cursor}
+        return await self._send(Request("GET", "/v1/users", _user_page, query=query))
 
     async def put_user(self, user_id: str) -> User:
         """Add a user, if they do not exist. For service keys."""
