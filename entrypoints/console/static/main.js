@@ -3,7 +3,8 @@
 import { Api } from "./api.js";
 import { ConversationList } from "./conversation-list.js";
 import { ConversationView } from "./conversation-view.js";
-import { announce, h } from "./dom.js";
+import { announce, h, iconButton } from "./dom.js";
+import { findUser } from "./find-user.js";
 import { SearchResults } from "./search-results.js";
 import { forget, load, route, save, takeFragment, userOf } from "./session.js";
 import { signInForm } from "./sign-in.js";
@@ -57,6 +58,7 @@ class Console extends HTMLElement {
       h("header", { class: "top" },
         h("h1", {}, h("a", { class: "product", href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 24, height: 24 }), text.product)),
         h("span", { class: "who", title: text.account(userOf(credentials)) }, userOf(credentials)),
+        credentials.user && iconButton("person", text.users.find, () => this.changeUser(credentials)),
         h("button", { type: "button", class: "plain", onclick: () => this.signOut() }, text.signOut),
       ),
       this.banner,
@@ -79,6 +81,16 @@ class Console extends HTMLElement {
   skip(event) {
     event.preventDefault();
     this.querySelector("#conversation").focus();
+  }
+
+  // Shows the conversations of another user, with the same service key.
+  async changeUser(credentials) {
+    const user = await findUser(this.api);
+    if (user === null) return;
+    this.view.close();
+    save({ ...credentials, user });
+    history.replaceState(null, "", "#/");
+    this.start();
   }
 
   signOut() {

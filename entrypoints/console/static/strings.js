@@ -47,6 +47,15 @@ export const text = {
     refresh: "Refresh",
   },
 
+  users: {
+    find: "Find a user",
+    title: "Find a user",
+    prefix: "The id begins with",
+    more: "More users",
+    nothing: "No user has such an id.",
+    conversations: (count, isExact) => `${isExact ? "" : "over "}${plural(count, "conversation", "conversations")}`,
+  },
+
   search: {
     label: "Search",
     hint: "Search what was said",
