@@ -272,6 +272,19 @@ export interface Usage {
   retained: number;
 }
 
+/** A user. At most 1,000 conversations are counted; without any there is no activity. */
+export interface ListedUser {
+  id: string;
+  conversations: { value: number; exact: boolean };
+  latest_activity: string | null;
+}
+
+/** Users by id. `next_cursor` is null on the last page. */
+export interface UserPage {
+  items: ListedUser[];
+  next_cursor: string | null;
+}
+
 /** A user who may own conversations. `created` says whether they are new. */
 export interface User {
   id: string;

@@ -1,9 +1,15 @@
 // The user, their export, other users for services, and the health of the service.
 
 import { ChatkeepError, IncompleteExportError } from "./errors.js";
-import type { Usage, User } from "./models.js";
+import type { Usage, User, UserPage } from "./models.js";
 import { created, json, nothing, segment, type Signal } from "./requests.js";
 import { readText, Sender } from "./sender.js";
+
+export interface UserOptions extends Signal {
+  prefix?: string;
+  limit?: number;
+  cursor?: string;
+}
 
 export class Users extends Sender {
   /** Count the user's conversations and messages; all are 0 for a new user. */
@@ -45,6 +51,16 @@ export class Users extends Sender {
    */
   async eraseMe(options: Signal = {}): Promise<void> {
     await this.send({ method: "DELETE", path: "/v1/me", ...options }, nothing);
+  }
+
+  /**
+   * Return a page of the users whose ids begin with `prefix`, by id. For service keys.
+   *
+   * Go on with the `next_cursor` of the page as `cursor`, until it is null.
+   */
+  async listUsers(options: UserOptions = {}): Promise<UserPage> {
+    const { signal, ...query } = options;
+    return this.send({ method: "GET", path: "/v1/users", query, signal }, json<UserPage>);
   }
 
   /** Add a user, if they do not exist. For service keys. */

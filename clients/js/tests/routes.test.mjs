@@ -83,6 +83,8 @@ test("a user is counted, exported and erased", async () => {
   const root = service.client();
   assert.deepEqual(await root.putUser("carol"), { id: "carol", created: true });
   assert.equal((await root.putUser("carol")).created, false);
+  const page = await root.listUsers({ prefix: "caro", limit: 1 });
+  assert.deepEqual(page.items.map((each) => [each.id, each.conversations.value]), [["carol", 0]]);
   const carol = service.client("carol");
   for (const text of ["one", "two é\u2028"]) {
     await carol.createConversation({ messages: [says(text)] });
