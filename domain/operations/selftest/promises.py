@@ -18,6 +18,7 @@ from chatkeep.domain.operations.selftest.concurrency import revision
 from chatkeep.domain.operations.selftest.deletion import cascade, erasure, hold
 from chatkeep.domain.operations.selftest.drafting import drafts
 from chatkeep.domain.operations.selftest.editing import edit, truncation
+from chatkeep.domain.operations.selftest.following import events
 from chatkeep.domain.operations.selftest.ids import text_ids
 from chatkeep.domain.operations.selftest.isolation import atomicity, isolation, refusal
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -38,6 +39,7 @@ PROMISES: Final[Mapping[str, Scenario]] = {
         truncation,
         branches,
         drafts,
+        events,
         isolation,
         refusal,
         atomicity,

@@ -20,7 +20,7 @@ OF_THE_SERVER = frozenset({"durability", "maintenance", "connections", "activity
 
 PROMISES = (
     *("create", "order", "counts", "retry", "cascade", "erasure", "hold", "edit", "truncation"),
-    *("branches", "drafts"),
+    *("branches", "drafts", "events"),
     *("isolation", "refusal", "atomicity", "text", "items", "originals", "text_ids", "filters"),
     *("plain", "revision"),
 )
