@@ -25,6 +25,7 @@ OTHERS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
   AND backend_type = 'client backend'"""
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 async def writers(service: ServiceProcess, count: int = WRITERS) -> list[Writer]:
@@ -53,6 +54,11 @@ async def test_told_to_end_it_finishes_what_it_accepted_and_refuses_the_rest(
         ids = [writer.conversation for writer in slow]
         await connection.execute("SELECT FROM conversations WHERE id = ANY($1) FOR UPDATE", ids)
         held = [asyncio.create_task(writer.append()) for writer in slow]
+
+        async def each_waits() -> bool:
+            return bool(await connection.fetchval(WAITING) == len(slow))
+
+        await until(each_waits)
         writing = asyncio.gather(*(writer.until_it_fails() for writer in load))
         await until(partial(_each_is_acknowledged, load))
 
