@@ -12,6 +12,8 @@ const MINE = "/v1/events";
 export interface Follow extends Signal {
   /** The `cursor` of an event, to go on behind it; `start` for everything. */
   after?: string;
+  /** Only events of these types, such as `message.created`. */
+  types?: readonly string[];
 }
 
 export interface GetEvents extends Follow {
@@ -62,19 +64,26 @@ export class Events extends Sender {
 
 async function getPage(sender: Sender, path: string, options: GetEvents): Promise<EventPage> {
   const { after, wait = 0, signal } = options;
-  return sender.send({ method: "GET", path, query: { after, wait }, signal }, json<EventPage>);
+  const query = { after, wait, types: chosen(options) };
+  return sender.send({ method: "GET", path, query, signal }, json<EventPage>);
+}
+
+function chosen({ types = [] }: Follow): string | undefined {
+  return types.length > 0 ? types.join(",") : undefined;
 }
 
 async function* follow(
   sender: Sender,
   path: string,
-  { after, signal }: Follow,
+  options: Follow,
   last: ReadonlySet<string>,
 ): AsyncGenerator<Event, void, undefined> {
+  const { after, signal } = options;
+  const types = chosen(options);
   let cursor = after ?? (await getPage(sender, path, { ...(signal && { signal }) })).next_cursor;
   for (;;) {
     const reader = new EventReader(cursor);
-    const query = { after: cursor };
+    const query = { after: cursor, types };
     const opened = await sender.open({ method: "GET", path, query, headers: STREAM, signal });
     if (opened.response.status === 204) {
       opened.end();

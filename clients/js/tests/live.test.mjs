@@ -29,6 +29,20 @@ test("it ends when nothing happens, and goes on from there", async () => {
   assert.deepEqual(page.items.map((each) => each.message.content), ["two"]);
 });
 
+test("only events of the types that are wanted come", async () => {
+  const chat = await alice.createConversation();
+  const { next_cursor: after } = await alice.getEvents(chat.id);
+  await alice.appendMessages(chat.id, says("one"));
+  await alice.changeConversation(chat.id, { title: "Two" });
+  const types = ["conversation.updated"];
+  const page = await alice.getEvents(chat.id, { after, types });
+  assert.deepEqual(page.items.map((each) => each.type), types);
+  for await (const event of alice.followConversation(chat.id, { after, types })) {
+    assert.equal(event.type, types[0]);
+    break;
+  }
+});
+
 test("all conversations of a user are followed", async () => {
   const bob = service.client("bob");
   await bob.createConversation({ title: "One" });
