@@ -21,7 +21,7 @@ test: .venv/test
 	@exec $(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 # The clients, against the service of this checkout, in an environment that has no other of its packages.
-STORES := openai-agents pydantic-ai
+STORES := openai-agents pydantic-ai chatkit
 test-clients: .venv/serve .venv-clients/done $(STORES:%=.venv-clients/%/done) test-js-client
 	@cd clients/python && export PATH="$(CURDIR)/$(BIN):$$PATH" && ../../.venv-clients/bin/python -m pytest $(ARGS) && \
 	for store in $(subst -,_,$(STORES)); do \

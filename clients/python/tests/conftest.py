@@ -17,7 +17,11 @@ from chatkeep_client.testing import MemoryService, memory_service
 # Each store is tried in an environment that has its framework.
 collect_ignore = [
     f"stores/test_{store}.py"
-    for store, package in {"openai_agents": "agents", "pydantic_ai": "pydantic_ai"}.items()
+    for store, package in {
+        "chatkit": "chatkit",
+        "openai_agents": "agents",
+        "pydantic_ai": "pydantic_ai",
+    }.items()
     if find_spec(package) is None
 ]
 

@@ -1,7 +1,5 @@
 """Model messages of Pydantic AI as messages that everything else can read."""
 
-from typing import Final
-
 from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
@@ -13,10 +11,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from chatkeep_client.errors import LimitExceededError
 from chatkeep_client.models import JsonObject
-
-_OF_USERS: Final = "CHATKEEP_MAX_USER_MESSAGE_CHARS"
 
 
 def as_native(message: ModelMessage) -> JsonObject:
@@ -62,29 +57,3 @@ def _text_of(part: UserPromptPart) -> str:
     if isinstance(part.content, str):
         return part.content
     return "\n\n".join(each for each in part.content if isinstance(each, str))
-
-
-def fit(messages: list[JsonObject], error: LimitExceededError) -> list[JsonObject]:
-    """Return the messages with contents and calls cut to a limit; their originals stay whole.
-
-    Raises the error if that is not what it is about, or does not help.
-    """
-    limit = error.limit
-    if limit is None:
-        raise error
-    shorter = [_cut(message, limit, error) for message in messages]
-    if shorter == messages:
-        raise error
-    return shorter
-
-
-def _cut(message: JsonObject, limit: int, error: LimitExceededError) -> JsonObject:
-    if error.setting == _OF_USERS and message["role"] != "user":
-        return message
-    field = (error.field or "").rpartition(".")[2]
-    if field == "content" and len(message["content"] or "") > limit:
-        return {**message, "content": message["content"][:limit]}
-    if field == "tool_calls" and "tool_calls" in message:
-        others = {key: value for key, value in message.items() if key != "tool_calls"}
-        return {**others, "content": message["content"] or ""}
-    return message

@@ -1,8 +1,8 @@
 """The records of Pydantic AI's conversations, in the metadata of conversations and messages."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from pydantic import TypeAdapter
@@ -10,16 +10,14 @@ from pydantic_ai.conversation_store import ConversationEntry, ConversationRecord
 from pydantic_ai.messages import ModelMessage
 
 from chatkeep_client._async.client import AsyncChatkeep
-from chatkeep_client._pydantic_messages import as_native, fit
+from chatkeep_client._fitting import send_fitting
+from chatkeep_client._pydantic_messages import as_native
 from chatkeep_client.errors import (
     ChatkeepError,
     ConnectionFailedError,
-    LimitExceededError,
     NotFoundError,
 )
 from chatkeep_client.models import Appended, Conversation, JsonObject, Message
-
-T = TypeVar("T")
 
 SCOPE: Final = "pydantic_ai_scope"
 """The metadata of a conversation that has the scope, for filters."""
@@ -94,7 +92,7 @@ class Records:
         """Store a new conversation with its entries."""
         metadata = _metadata({}, State(record, 1), _FIRST_REVISION)
         messages = _to_messages(new_entries, State(record, 1))
-        await _send_fitting(
+        await send_fitting(
             messages,
             lambda sent: self._client.create_conversation(
                 conversation_id=record.conversation_id, metadata=metadata, messages=sent
@@ -130,7 +128,7 @@ class Records:
         parent = new_entries[0].parent_id
         after = None if parent is None else _PREFIX + parent
         messages = _to_messages(new_entries, state)
-        return await _send_fitting(
+        return await send_fitting(
             messages,
             lambda sent: self._client.append_messages(
                 conversation.id,
@@ -199,17 +197,6 @@ class Records:
             )
             parent_id = its_id
         return entries if limit is None else entries[-limit:]
-
-
-async def _send_fitting(
-    messages: list[JsonObject], send: Callable[[list[JsonObject]], Awaitable[T]]
-) -> T:
-    """Send the messages, cut to the limits that the service names."""
-    try:
-        return await send(messages)
-    except LimitExceededError as error:
-        shorter = fit(messages, error)
-    return await _send_fitting(shorter, send)
 
 
 def _metadata(others: Mapping[str, Any], state: State, revision: int) -> JsonObject:
