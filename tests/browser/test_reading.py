@@ -1,6 +1,7 @@
 """The list, and reading a conversation."""
 
 import asyncio
+import os
 import re
 from pathlib import Path
 from uuid import uuid4
@@ -10,7 +11,7 @@ from playwright.async_api import expect
 import chatkeep.entrypoints.console
 from tests.browser.conftest import OpenConsole
 from tests.browser.console import said
-from tests.support.service_process import FULL
+from tests.support.service_process import FULL, SERVICE_KEY
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "menu", "arguments": '{"day":1}'}}
 PIXEL = (
@@ -60,6 +61,21 @@ async def test_an_empty_service_shows_a_call_that_works_and_loads_samples(
     await expect(console.page.get_by_role("navigation").get_by_role("listitem")).to_have_count(4)
     await console.page.get_by_role("link", name="Lunch at the office").click()
     await expect(console.message("Two curries, please.")).to_be_visible()
+
+
+async def test_the_call_does_not_show_a_service_key(open_console: OpenConsole) -> None:
+    console = await open_console()
+    await console.sign_in_as_service()
+    command = await console.page.locator("pre", has_text="curl").inner_text()
+
+    assert SERVICE_KEY not in command
+    shell = await asyncio.create_subprocess_shell(
+        command,
+        stdout=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "CHATKEEP_SERVICE_KEY": SERVICE_KEY},
+    )
+    made, _ = await shell.communicate()
+    assert b'"title":"First steps"' in made
 
 
 async def test_the_list_goes_on_as_one_scrolls_and_filters_by_status(

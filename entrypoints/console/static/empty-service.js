@@ -37,8 +37,11 @@ export function emptyService(api, loaded) {
 function firstCall(api) {
   const url = new URL("../v1/conversations", location.href).href;
   const body = { title: "First steps", messages: [{ role: "user", content: "Hello" }] };
-  const headers = Object.entries({ ...api.headers(), "Content-Type": "application/json" });
-  const options = headers.map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`).join(" \\\n  ");
+  const { Authorization, ...others } = { ...api.headers(), "Content-Type": "application/json" };
+  // A service key acts for every user, so it is not shown: the shell knows it.
+  const who = others["X-User-Id"] ? `"Authorization: Bearer $CHATKEEP_SERVICE_KEY"` : quoted(`Authorization: ${Authorization}`);
+  const headers = [who, ...Object.entries(others).map(([name, value]) => quoted(`${name}: ${value}`))];
+  const options = headers.map((header) => `-H ${header}`).join(" \\\n  ");
   return `curl ${quoted(url)} \\\n  ${options} \\\n  -d ${quoted(JSON.stringify(body))}`;
 }
 
