@@ -96,6 +96,7 @@ async def use_everything(caller: ChatBackend) -> set[str]:
 
     one = "/v1/conversations/{conversation_id}"
     await call("PUT", "/v1/users/{user_id}", user_id="alice")
+    await call("GET", "/v1/users?prefix=al")
     at = await call("POST", "/v1/conversations", {"messages": [said(), said()], "title": "Lunch"})
     await call("PUT", one, conversation_id=uuid4())
     await call("PUT", one, conversation_id=at)
