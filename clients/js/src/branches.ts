@@ -8,7 +8,6 @@ import {
   json,
   type Knowing,
   revised,
-  revisionOf,
   segment,
   type Signal,
   uuid7,
@@ -100,16 +99,7 @@ export class Branches extends Sender {
     number: number,
     options: Expecting & Signal = {},
   ): Promise<number | null> {
-    return this.send(
-      {
-        method: "DELETE",
-        path: conversation(conversationId, "branches", String(number)),
-        headers: conditions(options),
-        goneIsDone: true,
-        signal: options.signal,
-      },
-      revisionOf,
-    );
+    return this.delete(conversation(conversationId, "branches", String(number)), options);
   }
 
   /** Return all messages that continue from the same message as this one, oldest first. */

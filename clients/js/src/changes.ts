@@ -8,7 +8,6 @@ import {
   created,
   type Expecting,
   revised,
-  revisionOf,
   segment,
   type Signal,
   uuid7,
@@ -81,16 +80,7 @@ export class Changes extends Sender {
     messageId: string,
     options: Expecting & Signal = {},
   ): Promise<number | null> {
-    return this.send(
-      {
-        method: "DELETE",
-        path: conversation(conversationId, "messages", segment(messageId)),
-        headers: conditions(options),
-        goneIsDone: true,
-        signal: options.signal,
-      },
-      revisionOf,
-    );
+    return this.delete(conversation(conversationId, "messages", segment(messageId)), options);
   }
 
   /**

@@ -15,7 +15,6 @@ import {
   type Expecting,
   json,
   type Knowing,
-  nothing,
   type Signal,
   uuid7,
 } from "./requests.js";
@@ -179,15 +178,6 @@ export class Conversations extends Sender {
    * Throws `NotFoundError`, `RetainedError` while it is on hold, and `RevisionConflictError`.
    */
   async deleteConversation(conversationId: string, options: Expecting & Signal = {}): Promise<void> {
-    await this.send(
-      {
-        method: "DELETE",
-        path: conversation(conversationId),
-        headers: conditions(options),
-        goneIsDone: true,
-        signal: options.signal,
-      },
-      nothing,
-    );
+    await this.delete(conversation(conversationId), options);
   }
 }

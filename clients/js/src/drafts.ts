@@ -1,7 +1,8 @@
 // Drafts: answers that others can read while they are being written.
 
 import { ChatkeepError } from "./errors.js";
-import type { Draft, DraftPage, EndedDraft, JsonObject, Message, NewMessage, Page } from "./models.js";
+import type { Draft, DraftPage, EndedDraft } from "./live-models.js";
+import type { JsonObject, Message, NewMessage, Page } from "./models.js";
 import { conversation, json, revised, segment, type Signal, uuid7 } from "./requests.js";
 import { Sender } from "./sender.js";
 

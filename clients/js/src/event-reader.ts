@@ -1,7 +1,7 @@
 // Reads streams of server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
 import { UnexpectedAnswerError } from "./errors.js";
-import type { Event } from "./models.js";
+import type { Event } from "./live-models.js";
 
 export const IDLE = "stream.idle";
 /** The types of events after which nothing more comes. */

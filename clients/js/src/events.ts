@@ -1,7 +1,7 @@
 // Following a conversation, or all of the user's, live.
 
 import { EventReader, LAST } from "./event-reader.js";
-import type { Event, EventPage } from "./models.js";
+import type { Event, EventPage } from "./live-models.js";
 import { conversation, json, type Signal } from "./requests.js";
 import { sleep } from "./retries.js";
 import { readText, Sender } from "./sender.js";

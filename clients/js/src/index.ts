@@ -8,6 +8,7 @@ export * from "./errors.js";
 export type { Follow, GetEvents } from "./events.js";
 export type { ListItems } from "./items.js";
 export type { Search } from "./search.js";
+export type * from "./live-models.js";
 export type * from "./models.js";
 export type { AppendMessages, GetContext, GetHistory, GetUIHistory, IterHistory } from "./messages.js";
 export type {
@@ -19,3 +20,4 @@ export type {
 } from "./conversations.js";
 export type { Expecting, Knowing, Signal } from "./requests.js";
 export type { Token } from "./sender.js";
+export type { ListUsers } from "./users.js";

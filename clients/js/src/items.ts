@@ -1,7 +1,7 @@
 // Items: a conversation in the form of OpenAI's Conversations API, below /openai/v1.
 
 import type { ItemPage, JsonObject, Order } from "./models.js";
-import { json, nothing, segment, type Signal, uuid7 } from "./requests.js";
+import { json, segment, type Signal, uuid7 } from "./requests.js";
 import { Sender } from "./sender.js";
 
 export interface ListItems extends Signal {
@@ -57,8 +57,7 @@ export class Items extends Sender {
 
   /** Delete an item, and the message that it belongs to. Throws `NotFoundError`, `RetainedError`. */
   async deleteItem(conversationId: string, itemId: string, options: Signal = {}): Promise<void> {
-    const path = pathOf(conversationId, segment(itemId));
-    await this.send({ method: "DELETE", path, goneIsDone: true, ...options }, nothing);
+    await this.delete(pathOf(conversationId, segment(itemId)), options);
   }
 }
 

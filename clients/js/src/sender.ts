@@ -1,6 +1,15 @@
 // Sends requests, again where that is safe.
 
-import { type Answer, type Request, toQuery, unexpected } from "./requests.js";
+import {
+  type Answer,
+  conditions,
+  type Expecting,
+  type Request,
+  revisionOf,
+  type Signal,
+  toQuery,
+  unexpected,
+} from "./requests.js";
 import { Attempts, sleep } from "./retries.js";
 
 /** A token, or a function that returns the current one. It is called for each attempt. */
@@ -33,6 +42,13 @@ export class Sender {
   /** @internal */
   constructor(settings: Settings) {
     this.settings = settings;
+  }
+
+  /** Delete what has a path, and return the revision; null without one. @internal */
+  async delete(path: string, options: Expecting & Signal): Promise<number | null> {
+    const { signal } = options;
+    const headers = conditions(options);
+    return this.send({ method: "DELETE", path, headers, goneIsDone: true, signal }, revisionOf);
   }
 
   /** Send a request, and return what its answer is read as. @internal */

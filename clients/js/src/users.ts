@@ -5,7 +5,7 @@ import type { Usage, User, UserPage } from "./models.js";
 import { created, json, nothing, segment, type Signal } from "./requests.js";
 import { readText, Sender } from "./sender.js";
 
-export interface UserOptions extends Signal {
+export interface ListUsers extends Signal {
   prefix?: string;
   limit?: number;
   cursor?: string;
@@ -58,7 +58,7 @@ export class Users extends Sender {
    *
    * Go on with the `next_cursor` of the page as `cursor`, until it is null.
    */
-  async listUsers(options: UserOptions = {}): Promise<UserPage> {
+  async listUsers(options: ListUsers = {}): Promise<UserPage> {
     const { signal, ...query } = options;
     return this.send({ method: "GET", path: "/v1/users", query, signal }, json<UserPage>);
   }
@@ -77,8 +77,7 @@ export class Users extends Sender {
    * Throws `NotFoundError`, and `RetainedError` while one of their conversations is on hold.
    */
   async eraseUser(userId: string, options: Signal = {}): Promise<void> {
-    const path = `/v1/users/${segment(userId)}`;
-    await this.send({ method: "DELETE", path, goneIsDone: true, ...options }, nothing);
+    await this.delete(`/v1/users/${segment(userId)}`, options);
   }
 
   /** Return whether the process answers. Nothing is tried again. */
