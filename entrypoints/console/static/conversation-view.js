@@ -3,6 +3,7 @@
 import { path, Problem } from "./api.js";
 import { askForTitle, askToDelete } from "./dialogs.js";
 import { announce, copy, formatTime, h, icon, iconButton, time } from "./dom.js";
+import { DraftView } from "./draft-view.js";
 import { follow } from "./live.js";
 import { MessageLog } from "./message-log.js";
 import { link } from "./session.js";
@@ -19,6 +20,7 @@ export class ConversationView extends HTMLElement {
     this.aborter?.abort();
     this.log?.close();
     this.log = null;
+    this.endDraft();
   }
 
   async show(place) {
@@ -60,7 +62,7 @@ export class ConversationView extends HTMLElement {
     this.log = new MessageLog(this.scroller, load, this);
     this.log.onmove = () => this.toEnd.classList.toggle("unneeded", this.log.isAtEnd());
     await this.log.open(this.place.message);
-    follow(this.api, this.resource("events"), { happened: (event) => this.happened(event), began: () => this.catchUp() }, signal);
+    follow(this.api, this.resource("events"), { happened: (event) => this.happened(event), began: () => this.catchUp().catch(() => {}), lost: () => this.reload() }, signal);
   }
 
   describe(conversation) {
@@ -104,6 +106,7 @@ export class ConversationView extends HTMLElement {
   happened(event) {
     switch (event.type) {
       case "message.created":
+        if (event.message.id === this.draft?.messageId) this.endDraft();
         return this.added(event.message);
       case "message.updated":
         return this.log.change(event.message);
@@ -111,6 +114,13 @@ export class ConversationView extends HTMLElement {
         return this.log.remove(event.message_id);
       case "conversation.updated":
         return this.describe(event.conversation);
+      case "draft.started":
+        return this.startDraft(event.draft);
+      case "draft.delta":
+        return event.draft_id === this.draft?.id && this.draft.add(event);
+      case "draft.finished":
+      case "draft.interrupted":
+        return this.ended(event.draft);
       case "conversation.deleted":
         this.close();
         this.dispatchEvent(new Event("changed"));
@@ -118,17 +128,41 @@ export class ConversationView extends HTMLElement {
     }
   }
 
+  // Drafts are shown after the messages: the latest one, since only one is written at a time.
+  startDraft(draft) {
+    this.endDraft();
+    if (this.log.has(draft.message_id)) return;
+    this.draft = new DraftView(draft, (change) => this.keepAtEnd(change));
+    this.keepAtEnd(() => this.log.showDraft(this.draft.element));
+  }
+
+  // Its message comes before or after this, unless nothing was kept or it is on another branch.
+  ended(draft) {
+    if (draft.status !== "finished") announce(text.draft.interrupted[draft.status]);
+    if (draft.id !== this.draft?.id) return;
+    if (draft.status === "finished" && this.place.branch === null) this.draft.end();
+    else this.endDraft();
+  }
+
+  endDraft() {
+    this.draft?.close();
+    this.draft = null;
+  }
+
   added(message) {
-    const { lastId, hasLater } = this.log;
-    if (!hasLater && message.parent_id === lastId) {
-      const wasAtEnd = this.log.isAtEnd();
-      this.log.add([message]);
-      if (wasAtEnd) this.log.scrollToEnd();
-      this.describe({ ...this.conversation, message_count: this.conversation.message_count + 1 });
-      this.dispatchEvent(new Event("changed"));
-    } else if (!this.log.has(message.id) && this.place.branch === null) {
-      this.reload(); // another branch is the current one now
-    }
+    if (this.log.has(message.id)) return;
+    const isNext = !this.log.hasLater && message.parent_id === this.log.lastId;
+    if (isNext) this.keepAtEnd(() => this.log.add([message]));
+    else if (!this.log.hasLater && this.place.branch === null) return this.reload(); // another branch is the current one now
+    this.describe({ ...this.conversation, message_count: this.conversation.message_count + 1 });
+    this.dispatchEvent(new Event("changed"));
+  }
+
+  // Who reads the end goes on to see it.
+  keepAtEnd(change) {
+    const wasAtEnd = this.log.isAtEnd();
+    change();
+    if (wasAtEnd) this.log.scrollToEnd();
   }
 
   // Adds what was stored between the reading of the messages and the beginning of the stream.
@@ -190,12 +224,12 @@ export class ConversationView extends HTMLElement {
     announce(text.conversation.deleted);
   }
 
-  async showEnd() {
+  showEnd() {
     if (!this.log.hasLater) return this.log.scrollToEnd();
-    location.hash = link({ conversation: this.place.conversation, branch: this.place.branch });
-    this.place.message = null;
-    this.log.close();
-    await this.render(this.conversation, this.aborter.signal);
+    const end = link({ conversation: this.place.conversation, branch: this.place.branch });
+    if (location.hash === end) return this.reload();
+    this.place = {};
+    location.hash = end; // the page follows its address
   }
 
   // What the messages need.

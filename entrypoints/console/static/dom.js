@@ -57,14 +57,14 @@ export function time(iso) {
 
 let announcer = null;
 
-// Says something to screen readers, and shows it for some seconds.
-export function announce(message) {
+// Says something to screen readers, and shows it for some seconds unless it can be seen elsewhere.
+export function announce(message, isShown = true) {
   if (!announcer) {
     announcer = h("div", { class: "toast", role: "status" });
     document.body.append(announcer);
   }
   announcer.textContent = message;
-  announcer.classList.add("shown");
+  announcer.classList.toggle("shown", isShown);
   clearTimeout(announcer.timer);
   announcer.timer = setTimeout(() => announcer.classList.remove("shown"), 4000);
 }

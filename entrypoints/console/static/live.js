@@ -3,25 +3,34 @@
 import { Problem } from "./api.js";
 
 const PAUSES = [500, 1000, 2000, 5000, 10_000];
+const MAX_SILENCE = 35_000;
+const GONE = 410;
 
 // Calls `happened(event)` for each event from now on, until the signal is aborted. A broken stream is
 // taken up where it ended. A stream that ended because nothing happened waits until the page is
 // looked at again, so that a database can sleep. `began()` is called when a stream begins with now:
-// what was stored before may be missing in the page.
-export async function follow(api, resource, { happened, began }, signal) {
+// what was stored before may be missing in the page. `lost()` ends it: what happened since the page was
+// left is not known any more.
+export async function follow(api, resource, { happened, began, lost }, signal) {
   let after;
   for (let failures = 0; !signal.aborted; ) {
     let isIdle = false;
+    const silence = new Silence();
+    const either = AbortSignal.any([signal, silence.signal]);
     try {
       const response = await fetch(`../v1/${resource}${after ? `?after=${encodeURIComponent(after)}` : ""}`, {
         headers: { ...api.headers(), Accept: "text/event-stream" },
-        signal,
+        signal: either,
         cache: "no-store",
+      }).catch((error) => {
+        if (!signal.aborted) api.setAway(true);
+        throw error;
       });
       if (response.status >= 400 && response.status < 500 && response.status !== 429) await api.check(response);
       if (response.status === 200) {
+        api.setAway(false);
         if (!after) began();
-        for await (const { id, type, data } of events(response.body)) {
+        for await (const { id, type, data } of events(response.body, silence)) {
           failures = 0;
           if (id) after = id;
           if (type === "stream.idle") isIdle = true;
@@ -29,20 +38,42 @@ export async function follow(api, resource, { happened, began }, signal) {
         }
       }
     } catch (error) {
-      if (signal.aborted || error instanceof Problem) return;
+      if (signal.aborted) return;
+      if (error instanceof Problem) return error.status === GONE ? lost() : undefined;
+    } finally {
+      silence.end();
     }
     if (isIdle) await looked(signal);
     else await pause(PAUSES[Math.min(failures++, PAUSES.length - 1)] * (0.8 + Math.random() * 0.4), signal);
   }
 }
 
-async function* events(body) {
+// Ends a stream of which nothing came for three of the service's heartbeats: a network may be gone
+// without a word, as after a sleep.
+class Silence extends AbortController {
+  constructor() {
+    super();
+    this.heard();
+  }
+
+  heard() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.abort(), MAX_SILENCE);
+  }
+
+  end() {
+    clearTimeout(this.timer);
+  }
+}
+
+async function* events(body, silence) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let event = {};
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
+    silence.heard();
     const lines = (rest + value).split(/\r?\n/u);
     rest = lines.pop();
     for (const line of lines) {

@@ -1,7 +1,7 @@
 // The messages of a conversation as blocks, of which only those near the view have elements. However
 // long the conversation is, the page holds about 300 messages.
 
-import { h } from "./dom.js";
+import { announce, h } from "./dom.js";
 import { messageView, resultView } from "./message-view.js";
 import { text } from "./strings.js";
 
@@ -22,7 +22,8 @@ export class MessageLog {
     this.top = h("p", { class: "note edge" });
     this.bottom = h("p", { class: "note edge" });
     this.list = h("div", { class: "blocks" });
-    scroller.replaceChildren(this.top, this.list, this.bottom);
+    this.drafts = h("div", { class: "block" });
+    scroller.replaceChildren(this.top, this.list, this.drafts, this.bottom);
     this.onscroll = () => {
       this.onmove();
       this.settle();
@@ -91,6 +92,8 @@ export class MessageLog {
         else if (this.hasLater && scrollHeight - scrollTop - clientHeight < NEAR) again = await this.extend(1);
         else again = await this.fill();
       }
+    } catch (error) {
+      if (!this.isClosed) announce(error.message);
     } finally {
       this.busy = false;
       this.explain();
@@ -113,6 +116,11 @@ export class MessageLog {
 
   get lastId() {
     return this.blocks.at(-1)?.last ?? null;
+  }
+
+  // Shows an answer that is being written, where the messages end.
+  showDraft(element) {
+    this.drafts.replaceChildren(element);
   }
 
   has(messageId) {
@@ -219,6 +227,7 @@ export class MessageLog {
   explain() {
     this.top.textContent = this.hasEarlier ? text.loading : this.blocks.length ? text.conversation.start : text.conversation.none;
     this.bottom.textContent = this.hasLater ? text.loading : "";
+    this.drafts.hidden = this.hasLater;
     this.onmove();
   }
 }

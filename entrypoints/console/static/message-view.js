@@ -5,6 +5,7 @@ import { codeBlock, markdown } from "./markdown.js";
 import { text } from "./strings.js";
 
 const SHORT_CHARACTERS = 6000;
+const INTERRUPTED = "chatkeep.interrupted"; // of an answer whose draft did not end as it should
 const INLINE_IMAGE = /^data:image\/(png|jpeg|gif|webp|avif);/iu;
 
 // `results` are the tool messages of its calls, by call id; `view` is the conversation-view.
@@ -16,6 +17,7 @@ export function messageView(message, results, view) {
       heading,
       h("a", { class: "when", href: view.linkTo(message.id), "aria-label": formatTime(message.created_at) }, time(message.created_at)),
       message.edited_at && h("span", { class: "note", title: text.message.edited(formatTime(message.edited_at)) }, text.message.edited(formatTime(message.edited_at))),
+      INTERRUPTED in message.metadata && h("span", { class: "chip" }, text.message.interrupted[message.metadata[INTERRUPTED]] ?? text.message.interrupted.expired),
       message.starts_context && h("span", { class: "note" }, text.message.startsContext),
       versions(message, view),
       menu(message, view),
@@ -121,7 +123,7 @@ function menu(message, view) {
   const raw = h("div", { class: "raw" });
   const showRaw = async () => {
     if (raw.firstChild) return raw.replaceChildren();
-    raw.replaceChildren(codeBlock(await view.rawMessage(message.id), "JSON"));
+    raw.replaceChildren(await view.rawMessage(message.id).then((json) => codeBlock(json, "JSON"), (error) => error.message));
   };
   const box = h("details", { class: "menu" },
     h("summary", { "aria-label": text.message.details, title: text.message.details }, "⋯"),

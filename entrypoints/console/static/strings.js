@@ -100,7 +100,18 @@ export const text = {
     jumpToEnd: "Latest messages",
   },
 
+  draft: {
+    writing: "An answer is being written",
+    chunks: (count) => `An answer is being written: ${plural(count, "chunk", "chunks")} so far`,
+    interrupted: { interrupted: "The answer was interrupted.", cancelled: "The answer was cancelled." },
+  },
+
   message: {
+    interrupted: {
+      expired: "Interrupted: its writer went away",
+      superseded: "Interrupted by another answer",
+      cancelled: "Cancelled before its end",
+    },
     roles: { user: "User", assistant: "Assistant", system: "System", developer: "Developer", tool: "Tool" },
     edited: (when) => `Edited ${when}`,
     details: "Details",
