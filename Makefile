@@ -38,7 +38,7 @@ test-js-client: .venv/serve
 	else echo "skipped: the tests of $(JS_CLIENT) need npm and Node 20 or newer"; fi
 
 $(JS_CLIENT)/node_modules/done: $(JS_CLIENT)/package-lock.json
-	cd $(JS_CLIENT) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	cd $(JS_CLIENT) && npm ci --silent --ignore-scripts --no-audit --no-fund --prefer-offline
 	@touch $@
 
 # What needs no database, in a fraction of the time: while one works on the code.
@@ -146,4 +146,4 @@ build/ai-sdk-page/page.js: $(PAGE)/package-lock.json $(PAGE)/page.jsx
 		--define:process.env.NODE_ENV='"production"' --outfile=page.js
 
 clean:
-	rm -rf .venv .venv-clients .venv-security build $(JS_CLIENT)/node_modules $(JS_CLIENT)/dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-security build $(JS_CLIENT)/node_modules $(JS_CLIENT)/build $(JS_CLIENT)/dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -58,7 +58,8 @@ export interface DraftState {
   next?: number;
 }
 
-interface Problem {
+/** Problem details, as they are sent. */
+export interface Problem {
   type: string;
   title: string;
   detail: string;
@@ -76,26 +77,27 @@ interface Problem {
  *   answer is not chatkeep's, for example a proxy's.
  * - `type`, `title`, `detail`: as they were sent. `detail` says how to fix it.
  * - `errors`: the wrong fields; `field`, `limit`, `actual` and `setting` are those of the first.
+ * - `problem`: all that was sent.
  * - `retryAfter`: seconds to wait, if the service said so.
  */
 export class ProblemError extends ChatkeepError {
-  readonly status: number;
   readonly code: string;
   readonly type: string;
   readonly title: string;
   readonly detail: string;
   readonly errors: readonly FieldError[];
-  readonly retryAfter: number | null;
 
-  constructor(problem: Problem, status: number, retryAfter: number | null) {
+  constructor(
+    readonly problem: Problem,
+    readonly status: number,
+    readonly retryAfter: number | null,
+  ) {
     super(problem.detail || problem.title || `HTTP ${status}`);
-    this.status = status;
     this.type = problem.type;
     this.code = problem.type.startsWith(URN) ? problem.type.slice(URN.length) : "";
     this.title = problem.title;
     this.detail = problem.detail;
     this.errors = problem.errors;
-    this.retryAfter = retryAfter;
   }
 
   get field(): string | undefined {
@@ -144,21 +146,15 @@ export class WrongBranchError extends ConflictError {}
 
 /** 409: the end of the conversation is not the expected one. `found` has the ids there. */
 export class SuffixDiffersError extends ConflictError {
-  readonly found: readonly string[];
-
-  constructor(problem: Problem, status: number, retryAfter: number | null) {
-    super(problem, status, retryAfter);
-    this.found = problem.found ?? [];
+  get found(): readonly string[] {
+    return this.problem.found ?? [];
   }
 }
 
 /** 409: a draft is not as expected. `draft` is how it is. */
 export class DraftConflictError extends ConflictError {
-  readonly draft: DraftState | undefined;
-
-  constructor(problem: Problem, status: number, retryAfter: number | null) {
-    super(problem, status, retryAfter);
-    this.draft = problem.draft;
+  get draft(): DraftState | undefined {
+    return this.problem.draft;
   }
 }
 
@@ -179,11 +175,8 @@ export class GoneError extends ProblemError {}
 
 /** 412: the conversation has another revision than expected; `revision` is the current one. */
 export class RevisionConflictError extends ProblemError {
-  readonly revision: number | undefined;
-
-  constructor(problem: Problem, status: number, retryAfter: number | null) {
-    super(problem, status, retryAfter);
-    this.revision = problem.revision;
+  get revision(): number | undefined {
+    return this.problem.revision;
   }
 }
 

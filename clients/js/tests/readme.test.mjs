@@ -2,14 +2,16 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { serviceOfThisFile } from "./helpers.mjs";
 
 const service = await serviceOfThisFile();
 const page = await readFile(new URL("../README.md", import.meta.url), "utf8");
 const examples = [...page.matchAll(/```js\n(.*?)```/gs)].map((found) => found[1]);
+const frameworks = await readFile(new URL("../../../docs/frameworks.md", import.meta.url), "utf8");
 const tests = examples.filter((each) => each.includes("node:test"));
 
 // A page that calls the routes.
@@ -26,9 +28,22 @@ console.log((await GET(null, "page")).status);
 await STOP(null, "page");
 `;
 
+const CALLED = `const URL = ${JSON.stringify(service.url)};\nconst KEY = ${JSON.stringify(service.serviceKey)};\n`;
+
+// A model of the OpenAI Agents SDK.
+const MODEL = `
+import { setTracingDisabled, Usage } from "@openai/agents";
+setTracingDisabled(true);
+const content = [{ type: "output_text", text: "Yes." }];
+const output = [{ type: "message", role: "assistant", status: "completed", content }];
+const MODEL = { getResponse: async () => ({ usage: new Usage(), output }) };
+`;
+
 async function run(t, name, code, ...options) {
   // Inside the package, so that it finds itself by its name.
-  const folder = await mkdtemp(new URL("../dist/readme-", import.meta.url).pathname);
+  const build = fileURLToPath(new URL("../build/", import.meta.url));
+  await mkdir(build, { recursive: true });
+  const folder = await mkdtemp(`${build}readme-`);
   t.after(() => rm(folder, { recursive: true }));
   await writeFile(`${folder}/${name}`, code);
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
@@ -40,8 +55,8 @@ test("the examples run", async (t) => {
     .filter((each) => !tests.includes(each))
     .map((each) => (each.includes("POST(") ? each + PAGE : each))
     .join("\n")
-    .replace(/^const URL = .*$/m, `const URL = ${JSON.stringify(service.url)};`)
-    .replace(/^const KEY = .*$/m, `const KEY = ${JSON.stringify(service.serviceKey)};`);
+    .replace(/^const URL = .*$/m, "")
+    .replace(/^const KEY = .*$/m, CALLED);
   const { stdout } = await run(t, "page.mjs", code);
   assert.match(stdout, /assistant There is soup\./);
   assert.match(stdout, /message\.created Is there soup\?/);
@@ -54,4 +69,15 @@ test("the example of a test runs", async (t) => {
   assert.equal(tests.length, 1);
   const { stdout } = await run(t, "page.test.mjs", tests[0], "--test", "--test-reporter=tap");
   assert.match(stdout, /# pass 1\n# fail 0/);
+});
+
+/** Run the example of docs/frameworks.md that has this in it, and return what it prints. */
+async function runExample(t, word, before) {
+  const found = [...frameworks.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code).filter((code) => code.includes(word));
+  assert.equal(found.length, 1, word);
+  return (await run(t, "page.mjs", CALLED + before + found[0])).stdout;
+}
+
+test("the example of the OpenAI Agents SDK runs", async (t) => {
+  assert.equal(await runExample(t, "@openai/agents", MODEL), "4 items\n");
 });

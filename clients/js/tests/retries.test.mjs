@@ -1,48 +1,15 @@
 import assert from "node:assert/strict";
-import { connect, createServer } from "node:net";
 import { test } from "node:test";
 import { Chatkeep, ConnectionFailedError, ServerError, TooManyRequestsError, UnavailableError, UnexpectedAnswerError } from "../dist/index.js";
 import { all, answering, nowhere, says, serviceOfThisFile } from "./helpers.mjs";
+import { network } from "./network.mjs";
 
 const WRITERS = 12;
 const APPENDS = 12;
 const service = await serviceOfThisFile();
 
-/** Pass connections on to the service, and break a part of them with a request in flight. */
-async function network(t, broken) {
-  const { port } = new URL(service.url);
-  const state = { broken, lost: { request: 0, answer: 0 }, url: "" };
-  let seed = 63;
-  const random = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
-  const sockets = new Set();
-  const server = createServer((near) => {
-    const far = connect(Number(port), "127.0.0.1");
-    const pass = (from, to, what) =>
-      from.on("data", (chunk) => {
-        if (random() >= state.broken) return to.write(chunk);
-        state.lost[what] += 1;
-        near.resetAndDestroy();
-        return far.destroy();
-      });
-    pass(near, far, "request");
-    pass(far, near, "answer");
-    for (const [one, other] of [[near, far], [far, near]]) {
-      sockets.add(one);
-      one.on("error", () => other.destroy());
-      one.on("close", () => other.destroy());
-    }
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const each of sockets) each.destroy();
-    server.close();
-  });
-  state.url = `http://127.0.0.1:${server.address().port}`;
-  return state;
-}
-
 test("twelve writers on a network that loses requests and answers: nothing lost, nothing doubled", async (t) => {
-  const link = await network(t, 0);
+  const link = await network(t, service);
   const { serviceKey } = service;
   const writer = new Chatkeep(link.url, { serviceKey, user: "alice", maxRetries: 60 });
   const chat = await writer.createConversation();
