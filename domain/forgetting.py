@@ -1,4 +1,4 @@
-"""Forgets changes that are older than readers of events may be away.
+"""Forgets changes that are older than readers of events may be away, and old lines of the audit.
 
 A process does so about once an hour, if it has changed something meanwhile: a service without
 users does not wake its database.
@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+from chatkeep.domain.audit_use_cases import AuditUseCases
 from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.hub import Hub
 from chatkeep.domain.ports import Clock, Events
@@ -25,8 +26,11 @@ STEP: Final = 1_000
 
 
 class Forgetting:
-    def __init__(self, hub: Hub, events: Events, clock: Clock, kept: timedelta) -> None:
+    def __init__(
+        self, hub: Hub, events: Events, clock: Clock, kept: timedelta, audit: AuditUseCases
+    ) -> None:
         self._hub = hub
+        self._audit = audit
         self._events = events
         self._clock = clock
         self._kept = kept
@@ -61,7 +65,8 @@ class Forgetting:
             seen = self._hub.notified
             try:
                 await self.forget()
+                await self._audit.forget()
             except StoreUnavailableError:
-                logger.warning("old changes are not forgotten yet: the database does not answer")
+                logger.warning("what is old is not forgotten yet: the database does not answer")
             except Exception:
-                logger.exception("old changes could not be forgotten")
+                logger.exception("what is old could not be forgotten")

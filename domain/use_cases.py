@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Final
 
 from chatkeep.domain.around import AroundUseCase
+from chatkeep.domain.audit_use_cases import AuditUseCases
 from chatkeep.domain.branch_use_cases import BranchesPage, BranchMessagePage, BranchUseCases
 from chatkeep.domain.branches import Place
 from chatkeep.domain.context import Context, select
@@ -125,6 +126,7 @@ class Chatkeep:
     events: Events
     drafts: DraftUseCases
     search: Search
+    audit: AuditUseCases
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True

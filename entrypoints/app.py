@@ -24,12 +24,14 @@ from chatkeep.entrypoints.http.metrics.draft_metrics import draft_metrics
 from chatkeep.entrypoints.http.metrics.event_metrics import EventMetrics
 from chatkeep.entrypoints.http.metrics.observation import Observation, Tracing
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics, metrics_route
+from chatkeep.entrypoints.http.middleware.audit import Audited
 from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
 from chatkeep.entrypoints.http.middleware.cors import PreflightExplainer, configure_cors
 from chatkeep.entrypoints.http.middleware.memory import MemoryBudget, MemoryLimiter
 from chatkeep.entrypoints.http.middleware.rate_limiting import Rate, RateLimiter
 from chatkeep.entrypoints.http.openapi.pages import RawSchema, asset_routes, configure_openapi
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.routes.audit import audit_routes
 from chatkeep.entrypoints.http.routes.branches import branch_routes
 from chatkeep.entrypoints.http.routes.conversations import conversation_routes
 from chatkeep.entrypoints.http.routes.draft_streams import draft_stream_routes
@@ -74,7 +76,8 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     metrics.add(lambda: draft_metrics(chatkeep.drafts.counts))
     metrics.add(lags)
     pages = configure_cors(settings)
-    middleware = [Authentication(identity), *_limiters(settings, metrics.record_refusal)]
+    limiters = _limiters(settings, metrics.record_refusal)
+    middleware = [Authentication(identity), *limiters, Audited(chatkeep.audit)]
     v1 = Router(
         "/v1",
         route_handlers=[
@@ -83,6 +86,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             branch_routes(chatkeep),
             draft_routes(chatkeep, metrics),
             user_routes(chatkeep),
+            audit_routes(chatkeep),
             search_routes(chatkeep),
             export_routes(transfer, JsonLines, on_refused=metrics.record_refusal),
         ],
@@ -90,7 +94,9 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         before_request=check_request,
         response_class=JsonResponse,
     )
-    forgetting = Forgetting(chatkeep.hub, chatkeep.events, chatkeep.clock, chatkeep.changes_kept)
+    forgetting = Forgetting(
+        chatkeep.hub, chatkeep.events, chatkeep.clock, chatkeep.changes_kept, chatkeep.audit
+    )
     app = Litestar(
         route_handlers=[
             v1,
@@ -147,6 +153,7 @@ def _streams(
         Authentication(identity),
         ConcurrencyLimiter(places),
         *_rate_limiters(settings, refused),
+        Audited(chatkeep.audit),
     ]
     routes = {
         "/v1": [

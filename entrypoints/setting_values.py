@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from chatkeep.domain.audit import check_operator
+from chatkeep.domain.errors import InvalidValueError
+
 T = TypeVar("T")
 
 _FLAGS: Final = {
@@ -79,6 +82,24 @@ def secret_of(at_least: int, unit: str) -> Callable[[str], str]:
         if unit == "characters" and not (text.isascii() and text.isprintable() and " " not in text):
             raise ValueError("contains characters other than visible ASCII")
         return text
+
+    return read
+
+
+def named_secret_of(at_least: int) -> Callable[[str], tuple[str, str]]:
+    """Return the reader of `name:secret`, for the secret of an operator."""
+    read_secret = secret_of(at_least, "characters")
+
+    def read(text: str) -> tuple[str, str]:
+        name, colon, secret = (part.strip() for part in text.partition(":"))
+        if not colon:
+            raise ValueError("a key has no name; write name:key, such as anna:...")
+        try:
+            return check_operator(name), read_secret(secret)
+        except InvalidValueError as error:
+            raise ValueError(f"the name before a colon {error.reason}") from None
+        except ValueError as error:
+            raise ValueError(f"the key of {name}: {error}") from None
 
     return read
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from chatkeep.domain.audit import AUDIT_KEPT
 from chatkeep.domain.errors import ChatkeepError, InvalidValueError
 from chatkeep.domain.events import CHANGES_KEPT
 from chatkeep.domain.model import Limits
@@ -36,6 +37,7 @@ _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "jwt_secret": values.secret_of(MIN_SECRET_BYTES, "bytes"),
     "log_format": values.one_of("console", "json"),
     "metrics_key": values.secret_of(MIN_SECRET_BYTES, "characters"),
+    "operator_keys": values.comma_separated(values.named_secret_of(MIN_SECRET_BYTES)),
     "service_keys": values.comma_separated(values.secret_of(MIN_SECRET_BYTES, "characters")),
 }
 """Settings with a special reader; for all others the type decides."""
@@ -83,6 +85,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     service_keys: Annotated[
         tuple[str, ...],
         Meta(description="comma-separated keys that act for the user in `X-User-Id`"),
+    ] = ()
+    operator_keys: Annotated[
+        tuple[tuple[str, str], ...],
+        Meta(
+            description="comma-separated `name:key`: service keys of people; all that they ask "
+            "for is in the audit"
+        ),
     ] = ()
     provision_users: Annotated[
         bool,
@@ -194,6 +203,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="how long a reader of events may be away and still get every change"),
     ] = "7d"
 
+    keep_audit: Annotated[str, Meta(description="how long the lines of the audit are kept")] = (
+        "365d"
+    )
     log_format: Annotated[
         str,
         Meta(description="`console` for lines to read, `json` for one JSON object a line"),
@@ -234,6 +246,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """How long changes are kept. Raises `SettingsError`."""
         return _duration("keep_changes", self.keep_changes) or CHANGES_KEPT
 
+    @property
+    def audit_kept(self) -> timedelta:
+        """How long lines of the audit are kept. Raises `SettingsError`."""
+        return _duration("keep_audit", self.keep_audit) or AUDIT_KEPT
+
+    @property
+    def allow_callers(self) -> bool:
+        keys = self.service_keys or self.operator_keys
+        return bool(self.jwt_secret or self.jwks_url or keys)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read the environment. An empty variable counts as absent.
@@ -252,7 +274,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise SettingsError(f"{name}: {error}") from None
         _check_names(environ)
         settings = cls(**given)
-        _ = settings.sweep_policy, settings.changes_kept  # raise for invalid durations
+        _ = (
+            settings.sweep_policy,
+            settings.changes_kept,
+            settings.audit_kept,
+        )  # raise for invalid durations
         return settings
 
 

@@ -8,6 +8,7 @@ import pytest
 from chatkeep.testing.contract.aliasing import *
 from chatkeep.testing.contract.any_tree import *
 from chatkeep.testing.contract.appending import *
+from chatkeep.testing.contract.audit import *
 from chatkeep.testing.contract.branches import *
 from chatkeep.testing.contract.by_creation import *
 from chatkeep.testing.contract.context_starts import *

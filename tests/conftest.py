@@ -104,6 +104,7 @@ async def pool(postgres_server: postgres.Server) -> AsyncIterator[Engine]:
 async def engine(pool: Engine) -> Engine:
     """Return an engine on an empty database; sharing one is faster than creating one."""
     await postgres.query(pool, "DELETE FROM users")
+    await postgres.query(pool, "DELETE FROM audit_lines")
     return pool
 
 

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from operator import attrgetter
 from typing import Final, NamedTuple
+from uuid import UUID
 
+from chatkeep.domain.audit import AuditLine
 from chatkeep.domain.branches import EVERY, MAIN, Range, Tree
 from chatkeep.domain.drafts import Draft
 from chatkeep.domain.errors import (
@@ -330,6 +332,7 @@ class MemoryStore:
     """The data of all users. Share one object among all adapters of this package."""
 
     users: dict[UserId, KeptUser] = field(default_factory=dict)
+    audit: dict[tuple[UUID, UserId], AuditLine] = field(default_factory=dict)
 
     def user(self, user_id: UserId) -> KeptUser:
         """Return the user's data; for an unknown user an empty object that is not stored."""

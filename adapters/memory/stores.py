@@ -1,5 +1,6 @@
 """All stores on one set of dicts."""
 
+from chatkeep.adapters.memory.audit import MemoryAudit
 from chatkeep.adapters.memory.conversations import MemoryConversations
 from chatkeep.adapters.memory.drafts import MemoryDrafts
 from chatkeep.adapters.memory.events import MemoryEvents
@@ -23,4 +24,5 @@ def memory_stores(store: MemoryStore | None = None) -> Stores:
         search=MemorySearch(store),
         sweeps=MemorySweeps(store),
         sweep_schedule=MemorySweepSchedule(),
+        audit=MemoryAudit(store),
     )

@@ -227,6 +227,14 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
             defaults={"archived": "0", "deleted": "0", "messages": "0", "retained": "0"},
             constraints={"conversation_sweeps_pkey": "PRIMARY KEY (due)"},
         ),
+        _table(
+            tables.AuditLines,
+            indexes={
+                "idx_audit_lines_at": "USING btree (at DESC, id DESC)",
+                "idx_audit_lines_user_id": "USING btree (user_id, at DESC, id DESC)",
+            },
+            constraints={"audit_lines_pkey": "PRIMARY KEY (id, user_id)"},
+        ),
         _table(tables.Adoptions, constraints={"adoptions_pkey": "PRIMARY KEY (id)"}),
     )
 )

@@ -1,5 +1,6 @@
 """All stores on one engine."""
 
+from chatkeep.adapters.piccolo.audit import PiccoloAudit
 from chatkeep.adapters.piccolo.conversations import PiccoloConversations
 from chatkeep.adapters.piccolo.drafts import PiccoloDrafts
 from chatkeep.adapters.piccolo.engine import Engine
@@ -21,4 +22,5 @@ def piccolo_stores(engine: Engine) -> Stores:
         search=PiccoloSearch(engine),
         sweeps=PiccoloSweeps(engine),
         sweep_schedule=PiccoloSweepSchedule(engine),
+        audit=PiccoloAudit(engine),
     )

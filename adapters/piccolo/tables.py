@@ -273,6 +273,17 @@ class ConversationSweeps(Table, tablename="conversation_sweeps", db=DB):
     retained = Integer(default=0)
 
 
+class AuditLines(CompositeKey, Table, tablename="audit_lines", db=DB):
+    key_columns = ("id", "user_id")
+    id = UUID(primary_key=True, default=None)
+    user_id = Varchar(length=255, default=None)
+    operator = Text(default=None)
+    action = Text(default=None)
+    conversation_id = Text(null=True, default=None)
+    message_id = Text(null=True, default=None)
+    at = Timestamptz(default=None)
+
+
 class Adoptions(Table, tablename="adoptions", db=DB):
     id = UUID(primary_key=True, default=None)
     run = Timestamptz(default=None)
@@ -299,6 +310,7 @@ TABLES: Final = (
     SearchConversations,
     SearchSegments,
     ConversationSweeps,
+    AuditLines,
     Adoptions,
 )
 

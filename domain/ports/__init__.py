@@ -17,6 +17,7 @@ All stores keep these promises:
 
 from dataclasses import dataclass
 
+from chatkeep.domain.ports.audit import Audit
 from chatkeep.domain.ports.branches import Branches
 from chatkeep.domain.ports.clock import Clock
 from chatkeep.domain.ports.conversations import Conversations
@@ -29,6 +30,7 @@ from chatkeep.domain.ports.users import MAX_NAMED, Users
 
 __all__ = [
     "MAX_NAMED",
+    "Audit",
     "Branches",
     "Clock",
     "Conversations",
@@ -55,3 +57,4 @@ class Stores:
     search: Search
     sweeps: Sweeps
     sweep_schedule: SweepSchedule
+    audit: Audit

@@ -50,10 +50,10 @@ OF_THE_DATABASE: Final = (
 
 def identity(settings: Settings) -> Identity:
     """Return what identifies callers. Raises `SettingsError` if the settings allow no caller."""
-    if not (settings.jwt_secret or settings.jwks_url or settings.service_keys):
+    if not settings.allow_callers:
         raise SettingsError(
-            "The settings allow no caller: set CHATKEEP_JWT_SECRET, CHATKEEP_JWKS_URL or "
-            "CHATKEEP_SERVICE_KEYS."
+            "The settings allow no caller: set CHATKEEP_JWT_SECRET, CHATKEEP_JWKS_URL, "
+            "CHATKEEP_SERVICE_KEYS or CHATKEEP_OPERATOR_KEYS."
         )
     tokens = None
     if settings.jwt_secret or settings.jwks_url:
@@ -65,7 +65,7 @@ def identity(settings: Settings) -> Identity:
                 audience=settings.jwt_audience or None,
             )
     with check_setting("CHATKEEP_SERVICE_KEYS"):
-        return Identity(tokens, settings.service_keys)
+        return Identity(tokens, settings.service_keys, operator_keys=settings.operator_keys)
 
 
 def http_app(
@@ -115,6 +115,7 @@ def memory_app(
         limits=settings.limits,
         provision_users=settings.provision_users,
         changes_kept=settings.changes_kept,
+        audit_kept=settings.audit_kept,
     )
     return create_app(
         chatkeep,
@@ -138,7 +139,7 @@ def memory_settings(settings: Settings) -> Settings:
             f"With --memory there is no database, so {', '.join(useless)} would have no effect: "
             "unset it, or leave --memory out."
         )
-    if settings.jwt_secret or settings.jwks_url or settings.service_keys:
+    if settings.allow_callers:
         return settings
     os.environ["CHATKEEP_JWT_SECRET"] = secrets.token_urlsafe(48)
     return Settings.from_env()

@@ -17,6 +17,8 @@ from chatkeep.adapters.piccolo.errors import translate_errors
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
+from chatkeep.domain.audit import AUDIT_KEPT
+from chatkeep.domain.audit_use_cases import AuditUseCases
 from chatkeep.domain.draft_use_cases import DraftUseCases
 from chatkeep.domain.events import CHANGES_KEPT
 from chatkeep.domain.hub import Hub
@@ -46,6 +48,7 @@ def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
         settings.limits,
         provision_users=settings.provision_users,
         changes_kept=settings.changes_kept,
+        audit_kept=settings.audit_kept,
     )
 
 
@@ -55,6 +58,7 @@ def memory_chatkeep(
     limits: Limits | None = None,
     provision_users: bool = True,
     changes_kept: timedelta = CHANGES_KEPT,
+    audit_kept: timedelta = AUDIT_KEPT,
 ) -> Chatkeep:
     """Return the use cases in memory, for tests: the same behaviour without a database."""
     return _chatkeep(
@@ -63,6 +67,7 @@ def memory_chatkeep(
         limits or Limits(),
         provision_users=provision_users,
         changes_kept=changes_kept,
+        audit_kept=audit_kept,
     )
 
 
@@ -106,13 +111,14 @@ async def open_pool(settings: Settings, timing: Timing | None = None) -> AsyncIt
             yield database
 
 
-def _chatkeep(
+def _chatkeep(  # noqa: PLR0913 - the settings that use cases have
     stores: Stores,
     clock: Clock,
     limits: Limits,
     *,
     provision_users: bool,
     changes_kept: timedelta,
+    audit_kept: timedelta,
 ) -> Chatkeep:
     hub = Hub()
     return Chatkeep(
@@ -121,6 +127,7 @@ def _chatkeep(
         log=notifying_log(stores.log, hub),
         search=stores.search,
         events=stores.events,
+        audit=AuditUseCases(stores.audit, clock, limits, audit_kept),
         drafts=DraftUseCases(
             notifying_drafts(stores.drafts, hub), stores.log, stores.conversations, clock, limits
         ),

@@ -12,7 +12,13 @@ from msgspec import Meta
 
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.ids import of_conversation, of_user, parse_id
-from chatkeep.domain.model import MAX_ID_CHARS, ConversationId, MessageId
+from chatkeep.domain.model import (
+    MAX_ID_CHARS,
+    ConversationId,
+    MessageId,
+    UserId,
+    check_user_id,
+)
 from chatkeep.entrypoints.http.auth.authentication import require_user
 from chatkeep.entrypoints.http.problems import ProblemError
 
@@ -37,6 +43,7 @@ OwnId = Annotated[
 GivenId = Annotated[str, Meta(extra_json_schema=ID_SCHEMA)]
 StoredId = Annotated[str, Meta(description="a UUID, or the text that you chose")]
 
+_BEFORE_USER_ID: Final = b"/v1/users/"
 _LONG_SEGMENT: Final = 1_024
 _CONVERSATION: Final = "conversation_id"
 _MESSAGE: Final = "message_id"
@@ -106,6 +113,20 @@ def message_in_query(
     if text is None:
         return None
     return parse_message_id(ConversationId(conversation_id), text, field=name)
+
+
+def user_in_path(raw_path: bytes) -> UserId:
+    """Return the user id at the end of a path as it was sent. Raises `InvalidValueError`.
+
+    Litestar's path parameter would lose slashes, and turn bad UTF-8 into another id.
+    """
+    _, _, encoded = raw_path.partition(_BEFORE_USER_ID)
+    if b"/" in encoded:
+        raise InvalidValueError("user_id", "contains a slash; write it as %2F")
+    try:
+        return check_user_id(unquote_to_bytes(encoded).decode())
+    except UnicodeDecodeError:
+        raise InvalidValueError("user_id", "is not percent-encoded UTF-8") from None
 
 
 def decode_segment(encoded: str, field: str) -> str:

@@ -1,9 +1,11 @@
 """The files of the page at /console: who gets them, and what they may do in a browser."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from chatkeep.entrypoints.console import page
 from chatkeep.entrypoints.settings import Settings, SettingsError
 from tests.support.application import Caller, serving, settings
 
@@ -60,6 +62,12 @@ async def test_nothing_else_is_served(visitor: Caller, name: str) -> None:
     answer = await visitor.http.get(f"/console/{name}")
 
     assert answer.status_code == 404
+
+
+def test_the_page_weighs_at_most_120_kb() -> None:
+    files = [path.stat().st_size for path in (Path(page.__file__).parent / "static").iterdir()]
+
+    assert sum(files) <= 120_000
 
 
 def test_the_setting_is_on_or_off() -> None:

@@ -99,6 +99,7 @@ CALLS = [
     Call("GET", "/v1/me/export"),
     Call("DELETE", "/v1/me"),
     Call("GET", "/v1/users", as_service=True),
+    Call("GET", "/v1/audit", as_service=True),
     Call("PUT", "/v1/users/{user_id}", as_service=True),
     Call("DELETE", "/v1/users/{user_id}", as_service=True),
     Call("POST", "/openai/v1/conversations", {"items": [ITEM]}, key="key"),

@@ -133,6 +133,7 @@ def failing(error: Exception) -> Chatkeep:
         events=ports,
         drafts=drafts,
         search=ports,
+        audit=replace(chatkeep.audit, lines=ports),
     )
 
 

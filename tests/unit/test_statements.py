@@ -45,6 +45,8 @@ EXCEPTED = {
     "adapters.operator.stats.statements.ORIGINALS": OPERATORS,
     "adapters.operator.stats.statements.RETAINED": OPERATORS,
     "adapters.operator.stats.statements.USERS": OPERATORS,
+    "adapters.piccolo.audit.FORGET": OPERATORS,
+    "adapters.piccolo.audit.PAGE": OPERATORS,
     "adapters.piccolo.event_statements.FORGET": OPERATORS,
     "adapters.piccolo.events.FORGET": OPERATORS,
     "adapters.piccolo.event_statements.ACTIVITY": "of the users whose feeds are followed here",
@@ -112,7 +114,7 @@ SEND_PAST_THE_ENGINE = {
 
 TABLES = (
     "conversations|messages|conversation_items|conversation_branches|conversation_changes|"
-    "conversation_keys|drafts|draft_chunks|search_conversations|search_segments|users"
+    "conversation_keys|drafts|draft_chunks|search_conversations|search_segments|audit_lines|users"
 )
 # A table, and its alias if there is one: a word that is no keyword.
 TOUCHED = re.compile(
@@ -433,6 +435,7 @@ BRANCH_PAGES = (
     for bound in ("messages", "positions")
 )
 NAMES = {
+    "audit": ("add", "forget", "page", "page_of_user"),
     "branches": ("delete", "ends.asc", "ends.desc", "place", "rewrite", "save", "tree"),
     "conversations": (
         *("change", "delete", "get", "get_or_create", "list", "list.active", "list.archived"),

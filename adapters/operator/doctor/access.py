@@ -21,6 +21,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "draft_chunks": ("SELECT", "INSERT"),
     "search_conversations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "search_segments": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "audit_lines": ("SELECT", "INSERT", "DELETE"),
     "conversation_sweeps": ("SELECT", "INSERT", "UPDATE"),
 }
 """The privileges that the service's statements need; cascades need none."""

@@ -202,6 +202,7 @@ TABLES: Final = (
         RangeKey(("due",), ("timestamptz",)),
         ("due",),
     ),
+    MovedTable("audit_lines", _COLUMNS["audit_lines"], _ID, ("id", "user_id")),
     MovedTable("adoptions", _COLUMNS["adoptions"], _ID, ("id",)),
 )
 

@@ -20,4 +20,4 @@ export type {
 } from "./conversations.js";
 export type { Expecting, Knowing, Signal } from "./requests.js";
 export type { Token } from "./sender.js";
-export type { ListUsers } from "./users.js";
+export type { ListAudit, ListUsers } from "./users.js";

@@ -282,6 +282,20 @@ export interface ListedUser {
 /** Users by id. `next_cursor` is null on the last page. */
 export type UserPage = Page<ListedUser>;
 
+/** What an operator asked for. `action` is the `operationId` of the request. */
+export interface AuditLine {
+  id: string;
+  at: string;
+  operator: string;
+  user_id: string;
+  action: string;
+  conversation_id: string | null;
+  message_id: string | null;
+}
+
+/** Lines of the audit, latest first. `next_cursor` is null on the last page. */
+export type AuditPage = Page<AuditLine>;
+
 /** A user who may own conversations. `created` says whether they are new. */
 export interface User {
   id: string;

@@ -1,12 +1,18 @@
 // The user, their export, other users for services, and the health of the service.
 
 import { ChatkeepError, IncompleteExportError } from "./errors.js";
-import type { Usage, User, UserPage } from "./models.js";
+import type { AuditPage, Usage, User, UserPage } from "./models.js";
 import { created, json, nothing, segment, type Signal } from "./requests.js";
 import { readText, Sender } from "./sender.js";
 
 export interface ListUsers extends Signal {
   prefix?: string;
+  limit?: number;
+  cursor?: string;
+}
+
+export interface ListAudit extends Signal {
+  user?: string;
   limit?: number;
   cursor?: string;
 }
@@ -61,6 +67,17 @@ export class Users extends Sender {
   async listUsers(options: ListUsers = {}): Promise<UserPage> {
     const { signal, ...query } = options;
     return this.send({ method: "GET", path: "/v1/users", query, signal }, json<UserPage>);
+  }
+
+  /**
+   * Return a page of what operators asked for, latest first. For service keys.
+   *
+   * `user` chooses the lines about one user. Go on with the `next_cursor` of the page as `cursor`,
+   * until it is null.
+   */
+  async listAudit(options: ListAudit = {}): Promise<AuditPage> {
+    const { signal, ...query } = options;
+    return this.send({ method: "GET", path: "/v1/audit", query, signal }, json<AuditPage>);
   }
 
   /** Add a user, if they do not exist. For service keys. */

@@ -318,6 +318,7 @@ async def test_a_service_adds_and_erases_users(service_client: AsyncChatkeep) ->
     [listed] = (await service_client.list_users(prefix="bob/")).items
     assert (listed.id, listed.conversations.value, listed.latest_activity) == ("bob/ü", 0, None)
     assert (again.id, again.created) == ("bob/ü", False)
+    assert (await service_client.list_audit(user="bob/ü", limit=1)).items == []
     await service_client.erase_user("bob/ü")
     with pytest.raises(errors.NotFoundError):
         await service_client.erase_user("bob/ü")

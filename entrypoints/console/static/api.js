@@ -35,8 +35,10 @@ export class Api extends EventTarget {
   }
 
   headers() {
-    const { token, user } = this.credentials;
-    return user ? { Authorization: `Bearer ${token}`, "X-User-Id": latin(user) } : { Authorization: `Bearer ${token}` };
+    const { token, user, operator } = this.credentials;
+    const Authorization = `Bearer ${token}`;
+    // With a service key, the service writes down who asks (docs/audit.md).
+    return user ? { Authorization, "X-User-Id": latin(user), "X-Operator": latin(operator || text.operator.anonymous) } : { Authorization };
   }
 
   async get(resource, parameters = {}, { signal } = {}) {

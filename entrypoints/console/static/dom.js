@@ -23,6 +23,7 @@ const SHAPES = {
   search: "M11 4a7 7 0 1 1 0 14 7 7 0 0 1 0-14zM16 16l5 5",
   down: "M12 5v14M6 13l6 6 6-6",
   person: "M12 4a4 4 0 1 1 0 8 4 4 0 0 1 0-8zM4.5 21a7.5 7.5 0 0 1 15 0",
+  chart: "M4 20h16M7 16v-5M12 16V5M17 16v-8",
   hold: "M7 11V8a5 5 0 0 1 10 0v3M5 11h14v9H5z",
 };
 

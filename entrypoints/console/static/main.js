@@ -3,8 +3,9 @@
 import { Api } from "./api.js";
 import { ConversationList } from "./conversation-list.js";
 import { ConversationView } from "./conversation-view.js";
-import { announce, h, iconButton } from "./dom.js";
+import { announce, h, icon, iconButton } from "./dom.js";
 import { findUser } from "./find-user.js";
+import { OperatorView } from "./operator-view.js";
 import { SearchResults } from "./search-results.js";
 import { forget, load, route, save, takeFragment, userOf } from "./session.js";
 import { signInForm } from "./sign-in.js";
@@ -13,6 +14,7 @@ import { text } from "./strings.js";
 customElements.define("conversation-list", ConversationList);
 customElements.define("search-results", SearchResults);
 customElements.define("conversation-view", ConversationView);
+customElements.define("operator-view", OperatorView);
 
 class Console extends HTMLElement {
   connectedCallback() {
@@ -51,6 +53,7 @@ class Console extends HTMLElement {
     this.banner = h("p", { class: "banner", role: "alert", hidden: true }, text.away);
     this.list = new ConversationList(this.api);
     this.view = new ConversationView(this.api);
+    this.operator = new OperatorView(this.api);
     this.view.addEventListener("changed", () => this.list.refresh());
     this.list.addEventListener("changed", () => this.list.refresh());
     this.replaceChildren(
@@ -58,13 +61,14 @@ class Console extends HTMLElement {
       h("header", { class: "top" },
         h("h1", {}, h("a", { class: "product", href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 24, height: 24 }), text.product)),
         h("span", { class: "who", title: text.account(userOf(credentials)) }, userOf(credentials)),
+        credentials.user && h("a", { class: "icon", href: "#/operator", "aria-label": text.operator.open, title: text.operator.open }, icon("chart")),
         credentials.user && iconButton("person", text.users.find, () => this.changeUser(credentials)),
         h("button", { type: "button", class: "plain", onclick: () => this.signOut() }, text.signOut),
       ),
       this.banner,
       h("main", { class: "columns" },
         h("nav", { "aria-label": text.list.title }, this.list),
-        h("section", { id: "conversation", tabindex: "-1", "aria-label": text.conversation.one }, this.view),
+        h("section", { id: "conversation", tabindex: "-1", "aria-label": text.conversation.one }, this.view, this.operator),
       ),
     );
     this.follow();
@@ -73,7 +77,9 @@ class Console extends HTMLElement {
   follow() {
     if (!this.view) return;
     const place = route();
-    this.classList.toggle("reading", Boolean(place.conversation));
+    this.classList.toggle("reading", Boolean(place.conversation) || place.isOperator);
+    this.view.hidden = place.isOperator;
+    this.operator.show(place.isOperator);
     this.list.select(place.conversation);
     this.view.show(place);
   }

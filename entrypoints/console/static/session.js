@@ -45,6 +45,7 @@ export function route() {
   const parts = place.split("/").map(decode);
   const parameters = new URLSearchParams(query);
   return {
+    isOperator: parts[0] === "operator",
     conversation: parts[0] === "c" ? parts[1] || null : null,
     message: parts[2] === "m" ? parts[3] || null : null,
     branch: parameters.get("branch"),

@@ -56,6 +56,23 @@ export const text = {
     conversations: (count, isExact) => `${isExact ? "" : "over "}${plural(count, "conversation", "conversations")}`,
   },
 
+  operator: {
+    name: "Your name (with a service key)",
+    nameHint: "It is written to the audit with everything that you look at.",
+    anonymous: "console",
+    open: "Look after the service",
+    title: "Look after the service",
+    audit: "What operators asked for",
+    auditOf: (user) => `Only about ${user}`,
+    noAudit: "Nothing is written down here.",
+    more: "Earlier ones",
+    lines: "Lines of the audit",
+    who: "Who",
+    whom: "User",
+    what: "What",
+    when: "When",
+  },
+
   search: {
     label: "Search",
     hint: "Search what was said",

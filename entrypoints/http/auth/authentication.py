@@ -26,7 +26,7 @@ FOR_SERVICES: Final[list[SecurityRequirement]] = [{"bearer": []}]
 # Of two such headers a proxy may have checked the first, where this service would use the last.
 _SINGLE_HEADERS: Final = {
     name.lower().encode(): name
-    for name in ("Authorization", "Content-Type", "Idempotency-Key", "X-User-Id")
+    for name in ("Authorization", "Content-Type", "Idempotency-Key", "X-User-Id", "X-Operator")
 }
 
 
@@ -40,19 +40,21 @@ class Authentication(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         found: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:
-            if name in _SINGLE_HEADERS:
-                if name in found:
-                    raise _duplicate_header(_SINGLE_HEADERS[name])
-                found[name] = value
+        for header, value in scope["headers"]:
+            if header in _SINGLE_HEADERS:
+                if header in found:
+                    raise _duplicate_header(_SINGLE_HEADERS[header])
+                found[header] = value
         credentials = found.get(b"authorization")
         authorization = None if credentials is None else credentials.decode("latin-1")
         user_id = found.get(b"x-user-id")
-        acting_for = None if user_id is None else _decode_utf8(user_id)
+        acting_for = None if user_id is None else _decode_utf8(user_id, "X-User-Id")
+        name = found.get(b"x-operator")
+        operator = None if name is None else _decode_utf8(name, "X-Operator")
         caller = None
-        if authorization is not None and acting_for is None:
+        if authorization is not None and acting_for is None and operator is None:
             caller = self._identity.find_cached(authorization)
-        scope["user"] = caller or await self._identity.identify(authorization, acting_for)
+        scope["user"] = caller or await self._identity.identify(authorization, acting_for, operator)
         await next_app(scope, receive, send)
 
 
@@ -79,8 +81,9 @@ def _duplicate_header(header: str) -> IdentityError:
     return IdentityError(f"Send only one {header} header.", code="invalid_request", status=400)
 
 
-def _decode_utf8(value: bytes) -> str:
+def _decode_utf8(value: bytes, header: str) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise IdentityError("X-User-Id is not UTF-8.", code="invalid_request", status=400) from None
+        detail = f"{header} is not UTF-8."
+        raise IdentityError(detail, code="invalid_request", status=400) from None

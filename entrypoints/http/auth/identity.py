@@ -8,6 +8,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from math import inf
 
+from chatkeep.domain.audit import Operator, check_operator
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import UserId, check_user_id
 from chatkeep.entrypoints.http.auth.jwks import JwksUnavailableError
@@ -38,12 +39,14 @@ class IdentityError(Exception):
 class Caller:
     """An identified caller. `service` says whether it is a service, which may have no `user_id`.
 
-    `expires_at` is when their token does, in seconds since 1970.
+    `expires_at` is when their token does, in seconds since 1970. `operator` is the name of the
+    person for whom a service asks; what they ask for is in the audit.
     """
 
     user_id: UserId | None
     service: bool
     expires_at: float = field(default=inf, compare=False)
+    operator: Operator | None = None
 
 
 class Identity:
@@ -51,6 +54,8 @@ class Identity:
 
     `tokens` verifies the tokens of users; with None, no token is accepted. A service authenticates
     with one of `service_keys`, visible ASCII without spaces, and acts for the user in `X-User-Id`.
+    So does an operator, with one of `operator_keys`, each with their name. `X-Operator` names the
+    one for whom a service asks with another key.
 
     At most `cache_size` verified tokens are cached in memory until they expire, without leeway. A
     token verified with a published key is verified again after 5 minutes, so tokens of a withdrawn
@@ -65,13 +70,18 @@ class Identity:
         service_keys: Sequence[str],
         cache_size: int = 10_000,
         clock: Callable[[], float] = time.time,
+        *,
+        operator_keys: Sequence[tuple[str, str]] = (),
     ) -> None:
-        for key in service_keys:
+        for key in (*service_keys, *(key for _, key in operator_keys)):
             if not (key and key.isascii() and key.isprintable() and " " not in key):
                 raise ValueError("a service key consists of visible ASCII characters, no spaces")
         self._tokens = tokens
         # Digests all have the same length, so comparing them does not reveal the keys' lengths.
         self._service_keys = [sha256(key.encode()).digest() for key in service_keys]
+        self._operator_keys = [
+            (sha256(key.encode()).digest(), Operator(name)) for name, key in operator_keys
+        ]
         self._cache_size = cache_size
         self._clock = clock
         self._verified: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
@@ -79,26 +89,37 @@ class Identity:
     def find_cached(self, authorization: str) -> Caller | None:
         """Return the caller if this header's token was verified before and is still valid.
 
-        Only for requests without `X-User-Id`. For all others, and after None, call `identify`.
+        Only for requests without `X-User-Id` and `X-Operator`. For all others, and after None,
+        call `identify`.
         """
         known = self._verified.get(authorization)
         if known is not None and known[1] > self._clock():
             return known[0]
         return None
 
-    async def identify(self, authorization: str | None, acting_for: str | None) -> Caller:
-        """Return the caller with these `Authorization` and `X-User-Id` headers (None: absent).
+    async def identify(
+        self, authorization: str | None, acting_for: str | None, operator: str | None = None
+    ) -> Caller:
+        """Return the caller with these headers (None: absent).
 
-        A user may only name themselves. Raises `IdentityError`.
+        They are `Authorization`, `X-User-Id` and `X-Operator`. A user may only name themselves,
+        and no operator. Raises `IdentityError`.
         """
         if authorization is None:
             raise _missing_credentials("Send a token: Authorization: Bearer <token>.")
         caller = self.find_cached(authorization)
         if caller is None:
             token = _bearer_token(authorization)
-            if self._is_service_key(token):
-                return _make_service(acting_for)
+            is_service, owner = self._find_key(token)
+            if is_service:
+                return _make_service(acting_for, _choose_operator(owner, operator))
             caller = await self._verify(authorization, token)
+        if operator is not None:
+            raise IdentityError(
+                "Only a service key may name an operator in X-Operator.",
+                code="insufficient_scope",
+                status=403,
+            )
         if acting_for is not None and acting_for != caller.user_id:
             raise IdentityError(
                 "The token belongs to another user than X-User-Id; only a service key may act for "
@@ -108,10 +129,13 @@ class Identity:
             )
         return caller
 
-    def _is_service_key(self, token: str) -> bool:
+    def _find_key(self, token: str) -> tuple[bool, Operator | None]:
+        """Return whether this is a service key, and the operator whose it is."""
         digest = sha256(token.encode(errors="surrogatepass")).digest()
         # Always compare all keys, so that the time taken reveals nothing about a match.
-        return sum([compare_digest(digest, key) for key in self._service_keys]) > 0
+        is_service = sum([compare_digest(digest, key) for key in self._service_keys]) > 0
+        names = [name for key, name in self._operator_keys if compare_digest(digest, key)]
+        return is_service or bool(names), names[0] if names else None
 
     async def _verify(self, authorization: str, token: str) -> Caller:
         if self._tokens is None:
@@ -156,12 +180,24 @@ def _bearer_token(authorization: str) -> str:
     return token
 
 
-def _make_service(acting_for: str | None) -> Caller:
+def _choose_operator(owner: Operator | None, named: str | None) -> Operator | None:
+    """Return the operator of a request: the owner of the key, or else the one it names."""
+    if owner is not None or named is None:
+        return owner
+    try:
+        return check_operator(named)
+    except InvalidValueError as error:
+        raise IdentityError(
+            f"X-Operator {error.reason}.", code="invalid_request", status=400
+        ) from error
+
+
+def _make_service(acting_for: str | None, operator: Operator | None) -> Caller:
     if acting_for is None:
-        return Caller(None, service=True)
+        return Caller(None, service=True, operator=operator)
     try:
         acting_for.encode()
-        return Caller(check_user_id(acting_for), service=True)
+        return Caller(check_user_id(acting_for), service=True, operator=operator)
     except UnicodeEncodeError as error:
         raise _invalid_user_id("is not Unicode text") from error
     except InvalidValueError as error:

@@ -9,6 +9,7 @@ import msgspec
 
 from chatkeep.domain.finding import MAX_METADATA_FILTER_BYTES, MAX_METADATA_FILTERS
 from chatkeep.domain.model import MAX_ID_CHARS
+from chatkeep.entrypoints.http.audit_schemas import AuditPageOut
 from chatkeep.entrypoints.http.branch_schemas import (
     BranchOut,
     BranchPage,
@@ -55,6 +56,7 @@ _SCHEMAS: Final = "#/components/schemas/"
 _BODIES: Final = (
     Append,
     Appended,
+    AuditPageOut,
     CancelDraft,
     DraftOut,
     DraftsOut,

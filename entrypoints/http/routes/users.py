@@ -1,13 +1,8 @@
 """/v1/me and /v1/users: handlers parse, call one use case and convert."""
 
-from typing import Final
-from urllib.parse import unquote_to_bytes
-
 from litestar import Response, Router, delete, get, put
 from litestar.openapi.datastructures import ResponseSpec
 
-from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.model import UserId, check_user_id
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import (
     FOR_SERVICES,
@@ -16,11 +11,10 @@ from chatkeep.entrypoints.http.auth.authentication import (
     require_user,
 )
 from chatkeep.entrypoints.http.body import JsonRequest
+from chatkeep.entrypoints.http.ids import user_in_path
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.routes.user_list import user_list_route
 from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut
-
-_BEFORE_USER_ID: Final = b"/v1/users/"
 
 
 def user_routes(chatkeep: Chatkeep) -> Router:
@@ -65,7 +59,7 @@ def user_routes(chatkeep: Chatkeep) -> Router:
     async def add(request: JsonRequest) -> Response[UserOut]:
         """Add the user if they do not exist; 201 if they are new. For service keys only."""
         require_service(request.user)
-        user = _parse_user_id(request)
+        user = user_in_path(request.scope["raw_path"])
         new = await chatkeep.provision_user(user)
         return Response(UserOut(id=user), status_code=201 if new else 200)
 
@@ -83,22 +77,8 @@ def user_routes(chatkeep: Chatkeep) -> Router:
         While one of their conversations is on hold, nothing is deleted: 409.
         """
         require_service(request.user)
-        await chatkeep.erase_user(_parse_user_id(request))
+        await chatkeep.erase_user(user_in_path(request.scope["raw_path"]))
 
     return Router(
         "/", tags=["users"], route_handlers=[usage, erase_me, user_list_route(chatkeep), add, erase]
     )
-
-
-def _parse_user_id(request: JsonRequest) -> UserId:
-    """Return the user id at the end of the raw path.
-
-    Litestar's path parameter would lose slashes, and turn bad UTF-8 into another id.
-    """
-    _, _, encoded = request.scope["raw_path"].partition(_BEFORE_USER_ID)
-    if b"/" in encoded:
-        raise InvalidValueError("user_id", "contains a slash; write it as %2F")
-    try:
-        return check_user_id(unquote_to_bytes(encoded).decode())
-    except UnicodeDecodeError:
-        raise InvalidValueError("user_id", "is not percent-encoded UTF-8") from None

@@ -435,6 +435,25 @@ class UserPage(msgspec.Struct, kw_only=True):
     next_cursor: str | None
 
 
+class AuditLine(msgspec.Struct, kw_only=True):
+    """A request of an operator about a user. `action` is the `operationId` of the request."""
+
+    id: str
+    at: datetime
+    operator: str
+    user_id: str
+    action: str
+    conversation_id: str | None
+    message_id: str | None
+
+
+class AuditPage(msgspec.Struct, kw_only=True):
+    """Lines of the audit, latest first. `next_cursor` is None on the last page."""
+
+    items: list[AuditLine]
+    next_cursor: str | None
+
+
 class User(msgspec.Struct, kw_only=True):
     """A user who may own conversations. `created` says whether they are new."""
 

@@ -8,15 +8,16 @@ import httpx
 from chatkeep_client._async.sending import AsyncSender
 from chatkeep_client._requests import Lines, Request, into, nothing, segment
 from chatkeep_client.errors import ChatkeepError, IncompleteExportError
-from chatkeep_client.models import Usage, User, UserPage
+from chatkeep_client.models import AuditPage, Usage, User, UserPage
 
 _usage = into(Usage)
 _user = into(User)
 _user_page = into(UserPage)
+_audit_page = into(AuditPage)
 
 
 class AsyncUsers(AsyncSender):
-    """The routes below /v1/me, /v1/users and /health."""
+    """The routes below /v1/me, /v1/users, /v1/audit and /health."""
 
     async def get_usage(self) -> Usage:
         """Count the user's conversations and messages; all are 0 for a new user."""
@@ -55,6 +56,17 @@ class AsyncUsers(AsyncSender):
         """
         query = {"prefix": prefix, "limit": limit, "cursor": cursor}
         return await self._send(Request("GET", "/v1/users", _user_page, query=query))
+
+    async def list_audit(
+        self, *, user: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> AuditPage:
+        """Return a page of what operators asked for, latest first. For service keys.
+
+        `user` chooses the lines about one user. Go on with the `next_cursor` of the page as
+        `cursor`, until it is None.
+        """
+        query = {"user": user, "limit": limit, "cursor": cursor}
+        return await self._send(Request("GET", "/v1/audit", _audit_page, query=query))
 
     async def put_user(self, user_id: str) -> User:
         """Add a user, if they do not exist. For service keys."""

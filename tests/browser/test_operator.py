@@ -1,0 +1,45 @@
+"""An operator looks after the service."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from tests.browser.conftest import OpenConsole
+from tests.browser.console import said
+from tests.browser.test_access import SIZES
+from tests.support.service_process import SERVICE_KEY
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("wide", "light")])
+async def test_what_an_operator_read_is_listed(
+    open_console: OpenConsole, size: str, scheme: str
+) -> None:
+    user = f"read <b>{uuid4()}"
+    console = await open_console(user, viewport=SIZES[size], color_scheme=scheme)
+    created = await console.create("Secrets", said("A secret"))
+    page = console.page
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_label("Token or service key").fill(SERVICE_KEY)
+    await page.get_by_label("User (with").fill(user)
+    await page.get_by_label("Your name").fill("Anna Müller")
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("link", name="Secrets").click()
+    await console.message("A secret").wait_for()
+
+    await page.goto(f"{console.service.url}/console/#/operator")
+    read = page.get_by_role("row").filter(has_text="getHistory")
+    await expect(read.first).to_contain_text(f"Anna Müller{user}getHistory {created['id']}")
+    await console.screenshot(f"operator-{size}-{scheme}")
+    violations: Any = await Axe().run(page)
+    assert not violations.response["violations"], violations.generate_report()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_with_a_token_there_is_nothing_to_look_after(open_console: OpenConsole) -> None:
+    console = await open_console()
+    await console.page.get_by_role("button", name="Sign out").wait_for()
+
+    await expect(console.page.get_by_role("link", name="Look after the service")).to_have_count(0)
