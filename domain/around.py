@@ -6,6 +6,8 @@ from chatkeep.domain.branch_pages import BranchMessage
 from chatkeep.domain.branch_use_cases import BranchMessagePage, BranchUseCases
 from chatkeep.domain.branches import MAIN
 from chatkeep.domain.errors import InvalidValueError, MessageNotFoundError
+from chatkeep.domain.ids import written_id
+from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Bounds
 from chatkeep.domain.model import (
     BranchNumber,
@@ -52,6 +54,7 @@ class AroundUseCase:
     ) -> MessagesAround:
         """Return at most `limit` messages, half of them before this one.
 
+        `message_id` may also be the id of an item of OpenAI's API: then they are those around it.
         They are on `branch`; None is the current one if it has the message, or else the branch that
         wrote it. Raises `ConversationNotFoundError`, `BranchNotFoundError`;
         `MessageNotFoundError` if the branch does not have the message; `LimitExceededError` for a
@@ -61,7 +64,7 @@ class AroundUseCase:
             raise InvalidValueError("limit", f"is {limit}; at least 1")
         self.limits.check("max_page", limit, field="limit", unit="items")
         conversation = await self.conversations.get(user_id, conversation_id)
-        position = (await self.log.get(user_id, conversation_id, message_id)).position
+        position, is_message = await self._position(user_id, conversation_id, message_id)
         is_linear = branch is None and conversation.branch is None
         if branch is None:
             branch = MAIN if is_linear else await self._branch(user_id, conversation_id, position)
@@ -84,7 +87,7 @@ class AroundUseCase:
             found = await page(Bounds(before=position), Order.DESC, limit // 2)
             earlier, before = found.items[::-1], found.next
         later = await page(Bounds(after=Position(position - 1)), Order.ASC, limit - len(earlier))
-        if not later.items or later.items[0].message.position != position:
+        if is_message and (not later.items or later.items[0].message.position != position):
             raise MessageNotFoundError(message_id)
         return MessagesAround(
             items=(*earlier, *later.items),
@@ -93,6 +96,18 @@ class AroundUseCase:
             after=later.next,
             revision=later.revision,
         )
+
+    async def _position(
+        self, user_id: UserId, conversation_id: ConversationId, message_id: MessageId
+    ) -> tuple[Position, bool]:
+        """Return the position of the message or item, and whether the id is that of a message."""
+        try:
+            return (await self.log.get(user_id, conversation_id, message_id)).position, True
+        except MessageNotFoundError:
+            item_id = ItemId(str(written_id(message_id)))
+            for entry in await self.log.find(user_id, conversation_id, item_id):
+                return entry.position, False
+            raise
 
     async def _branch(
         self, user_id: UserId, conversation_id: ConversationId, position: Position

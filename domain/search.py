@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
+from chatkeep.domain.items import ItemId, ItemText
+from chatkeep.domain.log import Entry
 from chatkeep.domain.model import (
     BranchNumber,
     Conversation,
@@ -18,6 +20,7 @@ from chatkeep.domain.model import (
     Status,
     microseconds,
 )
+from chatkeep.domain.searched_item import searched_item
 from chatkeep.domain.searched_text import searched_text
 
 MAX_READ: Final = 10_000
@@ -38,7 +41,7 @@ class SearchPlace(NamedTuple):
 
 
 class Searched(NamedTuple):
-    """A message or a title as a query sees it. A title has no `role`."""
+    """A message, an item or a title as a query sees it. Messages alone have a `role`."""
 
     text: str
     conversation_id: ConversationId
@@ -48,6 +51,7 @@ class Searched(NamedTuple):
     role: Role | None = None
     has_tool: bool = False
     has_file: bool = False
+    is_title: bool = False
 
 
 class FoundMessage(NamedTuple):
@@ -60,9 +64,19 @@ class FoundMessage(NamedTuple):
     text: str
 
 
+class FoundItem(NamedTuple):
+    """An item of OpenAI's API, not a message, that was found. `kind` is its type."""
+
+    id: ItemId
+    kind: str
+    position: Position
+    created_at: datetime
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A message that matches, or a conversation whose title does: then `message` is None.
+    """A message or an item that matches, or a conversation whose title does: then both are None.
 
     `branch` is the conversation's current branch, None if it never branched.
     """
@@ -72,6 +86,13 @@ class Hit:
     title: str | None
     branch: BranchNumber | None
     message: FoundMessage | None
+    item: FoundItem | None = None
+
+    @property
+    def text(self) -> str:
+        """The text that was searched."""
+        found = self.message or self.item
+        return (self.title or "") if found is None else found.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +163,22 @@ def searched_message(message: Message, conversation: Conversation) -> Searched:
     )
 
 
+def searched_item_in(conversation: Conversation, entry: Entry) -> tuple[Searched, FoundItem]:
+    """Return what a query sees of an entry without a message, and what a hit says of it."""
+    item = searched_item(entry.item or ItemText(""))
+    searched = Searched(
+        text=item.text,
+        conversation_id=conversation.id,
+        title=conversation.title or "",
+        status=conversation.status,
+        created_at=entry.created_at,
+        has_tool=item.is_of_tool,
+        has_file=item.has_file,
+    )
+    item_id = entry.item_id or ItemId("")
+    return searched, FoundItem(item_id, item.kind, entry.position, entry.created_at, item.text)
+
+
 def searched_title(conversation: Conversation) -> Searched:
     return Searched(
         text=conversation.title or "",
@@ -149,4 +186,5 @@ def searched_title(conversation: Conversation) -> Searched:
         title=conversation.title or "",
         status=conversation.status,
         created_at=conversation.updated_at,
+        is_title=True,
     )

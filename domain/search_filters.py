@@ -60,7 +60,7 @@ class Filters:
             self.not_conversations & known
         )
 
-    def accept_message(self, role: Role, has: frozenset[Has]) -> bool:
+    def accept_message(self, role: Role | None, has: frozenset[Has]) -> bool:
         return (
             _accepts(self.roles, self.not_roles, role)
             and self.has <= has
@@ -112,7 +112,7 @@ def _add(filters: Filters, field: str, value: str, *, without: bool) -> Filters:
     return replace(filters, **changes)  # type: ignore[arg-type]
 
 
-def _accepts(wanted: frozenset[str], unwanted: frozenset[str], value: str) -> bool:
+def _accepts(wanted: frozenset[str], unwanted: frozenset[str], value: str | None) -> bool:
     return (not wanted or value in wanted) and value not in unwanted
 
 

@@ -21,16 +21,19 @@ from chatkeep.domain.folding import UNSPACED
 from chatkeep.domain.model import Position
 from chatkeep.domain.terms import distinct_terms, index_term
 
-INDEX_VERSION: Final = 2
+INDEX_VERSION: Final = 3
 """Grows whenever a text gets other keys, so that indexes that do not have them are made again.
 
-Version 2 has the calls of tools, too.
+Version 2 has the calls of tools, too, and version 3 the items of OpenAI's API.
 """
 
 MAX_LANES: Final = 8
 
 SEGMENT_BYTES: Final = 8_192
-"""A segment ends before its text exceeds this, unless a single message does."""
+"""A segment ends before its text exceeds this, unless a single entry does."""
+
+STORED_BYTES: Final = 262_144
+"""A segment ends before what is stored of its entries, such as images, exceeds this."""
 
 PREFIX_CHARS: Final = 4
 """The beginning of a word is looked up by its first characters, this many at least."""
@@ -49,11 +52,12 @@ _UNSPACED: Final = re.compile(f"[{''.join(UNSPACED)}]")
 
 
 class IndexedText(NamedTuple):
-    """The text of a message, and the version of the message that it was read from."""
+    """The text of an entry, and the version and the bytes of what it was read from."""
 
     position: Position
     text: str
     version: int = 0
+    stored_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +151,19 @@ def hashes(key: str) -> tuple[int, ...]:
 def _cut(texts: Sequence[IndexedText]) -> Iterator[list[tuple[IndexedText, int]]]:
     """Yield the messages of each segment, with their sizes."""
     part: list[tuple[IndexedText, int]] = []
-    total = 0
+    total = stored = 0
     for text in texts:
         size = len(text.text.encode())
         if part and (
-            total + size > SEGMENT_BYTES or text.position - part[0][0].position > _MAX_SPAN
+            total + size > SEGMENT_BYTES
+            or stored + text.stored_bytes > STORED_BYTES
+            or text.position - part[0][0].position > _MAX_SPAN
         ):
             yield part
-            part, total = [], 0
+            part, total, stored = [], 0, 0
         part.append((text, size))
         total += size
+        stored += text.stored_bytes
     if part:
         yield part
 

@@ -34,7 +34,7 @@ _JOINTS: Final = str.maketrans("", "", "'.,-")
 class ShownHit:
     """A hit with the part of its text, or of its title, that matches.
 
-    `branch` is the one that wrote the message; None if its conversation never branched.
+    `branch` is the one that wrote it; None if its conversation never branched.
     """
 
     hit: Hit
@@ -92,18 +92,20 @@ class UsersQuery:
 
     def matches(self, searched: Searched) -> bool:
         query, filters = self.query, self.query.filters
-        if searched.role is None:
+        if searched.is_title:
             if filters.about_messages:
                 return False
         elif self.only_titles or not filters.accept_message(searched.role, _has(searched)):
             return False
+        elif searched.role is None and not searched.text:
+            return False  # an item of which nothing can be shown, such as encrypted reasoning
         its_id = searched.conversation_id
         return (
             filters.accept_time(searched.created_at)
             and filters.accept_status(searched.status)
             and (not self.query.filters.conversations or its_id in self.conversations)
             and its_id not in self.excluded
-            and (searched.role is not None or bool(query.words or query.title))
+            and (not searched.is_title or bool(query.words or query.title))
             and may_match(query.words, searched.text)
             and query.title.matches(searched.title)
             and query.words.matches(searched.text)
@@ -144,7 +146,7 @@ class SearchUseCases:
         found = await self.store.find(
             user_id, UsersQuery(query, user_id), after=after, limit=limit, grouped=grouped
         )
-        size = sum(len(hit.message.text) for hit in found.hits if hit.message is not None)
+        size = sum(len(hit.text) for hit in found.hits)
         snippets = await run_aside(size, lambda: [_snippet(hit, query) for hit in found.hits])
         branches = await self._branches(user_id, found)
         items = tuple(
@@ -156,8 +158,8 @@ class SearchUseCases:
     async def _branches(
         self, user_id: UserId, found: SearchFound
     ) -> Mapping[SearchPlace, BranchNumber]:
-        """Return the branches that wrote the messages of branched conversations."""
-        branched = [hit for hit in found.hits if hit.branch is not None and hit.message is not None]
+        """Return the branches that wrote what was found in branched conversations."""
+        branched = [hit for hit in found.hits if hit.branch is not None and not hit.place.is_title]
         trees = {}
         for its_id in {hit.conversation_id for hit in branched}:
             try:
@@ -207,9 +209,8 @@ def _keys(expression: Expression) -> Iterator[frozenset[str]]:
 
 
 def _snippet(hit: Hit, query: Query) -> Snippet:
-    if hit.message is None:
-        title = hit.title or ""
-        highlights = [*query.words.highlights(title), *query.title.highlights(title)]
-        return cut_snippet(title, highlights, SNIPPET_CHARS)
-    text = hit.message.text
-    return cut_snippet(text, query.words.highlights(text), SNIPPET_CHARS)
+    text = hit.text
+    highlights = query.words.highlights(text)
+    if hit.place.is_title:
+        highlights += query.title.highlights(text)
+    return cut_snippet(text, highlights, SNIPPET_CHARS)

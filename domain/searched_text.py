@@ -40,11 +40,11 @@ def _calls(tool_calls: JsonText) -> Iterator[str]:
                 words = name if isinstance(name, str) else ""
                 if isinstance(value, str):
                     value = value[:MAX_SEARCHED_CHARS]
-                    words += f" {_unescaped(value) if kind == 'function' else value}"
+                    words += f" {unescaped(value) if kind == 'function' else value}"
                 yield words
 
 
-def _unescaped(arguments: str) -> str:
+def unescaped(arguments: str) -> str:
     """Return a text of JSON, which may have been cut off, with the characters it stands for."""
     return _ESCAPE.sub(_character, arguments) if "\\" in arguments else arguments
 

@@ -1,9 +1,10 @@
-"""Search in memory: all messages of the user are compared with the query."""
+"""Search in memory: all entries of the user are compared with the query."""
 
 from collections.abc import Iterator
 
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore
-from chatkeep.domain.model import Conversation, Message, UserId
+from chatkeep.domain.log import Entry
+from chatkeep.domain.model import Conversation, UserId
 from chatkeep.domain.search import (
     MAX_READ,
     FoundMessage,
@@ -13,6 +14,7 @@ from chatkeep.domain.search import (
     SearchPlace,
     Wanted,
     place_of_title,
+    searched_item_in,
     searched_message,
     searched_title,
 )
@@ -34,22 +36,23 @@ class MemorySearch:
     ) -> SearchFound:
         conversations = self.store.user(user_id).conversations.values()
         places = [
-            (place, kept, message)
+            (place, kept, entry)
             for kept in conversations
             if wanted.within in {None, kept.conversation.id}
-            for place, message in _places(kept)
+            for place, entry in _places(kept)
         ]
         places.sort(key=lambda each: each[0], reverse=True)
         hits: list[Hit] = []
         seen = set()
         read, last = 0, after
-        for place, kept, message in places:
+        for place, kept, entry in places:
             is_past = after is None or place < after
             if is_past and len(hits) < limit and read >= max(max_read, 1):
                 return SearchFound(hits, last, Left())
             last = place
             read += is_past
-            if not _matches(wanted, kept.conversation, message):
+            hit = _hit_if(wanted, place, kept.conversation, entry)
+            if hit is None:
                 continue
             if grouped:
                 if kept.conversation.id in seen:
@@ -59,37 +62,36 @@ class MemorySearch:
                 continue
             if len(hits) == limit:
                 return SearchFound(hits, hits[-1].place, Left())
-            hits.append(_hit(place, kept.conversation, message))
+            hits.append(hit)
         return SearchFound(hits, None, Left())
 
 
-def _places(kept: KeptConversation) -> Iterator[tuple[SearchPlace, Message | None]]:
-    """Yield the title, if there is one, and the messages, each with its place."""
+def _places(kept: KeptConversation) -> Iterator[tuple[SearchPlace, Entry | None]]:
+    """Yield the title, if there is one, and the entries, each with its place."""
     if kept.conversation.title is not None:
         yield place_of_title(kept.conversation), None
-    for message in kept.messages:
-        yield SearchPlace(message.position, kept.conversation.id, is_title=False), message
+    for entry in kept.entries:
+        yield SearchPlace(entry.position, kept.conversation.id, is_title=False), entry
 
 
-def _matches(wanted: Wanted, conversation: Conversation, message: Message | None) -> bool:
-    if message is None:
-        return wanted.matches(searched_title(conversation))
-    return wanted.matches(searched_message(message, conversation))
-
-
-def _hit(place: SearchPlace, conversation: Conversation, message: Message | None) -> Hit:
-    return Hit(
-        place=place,
-        conversation_id=conversation.id,
-        title=conversation.title,
-        branch=conversation.branch,
-        message=None
-        if message is None
-        else FoundMessage(
-            message.id,
-            message.position,
-            message.role,
-            message.created_at,
-            searched_message(message, conversation).text,
-        ),
-    )
+def _hit_if(
+    wanted: Wanted, place: SearchPlace, conversation: Conversation, entry: Entry | None
+) -> Hit | None:
+    """Return the hit if it matches."""
+    message = item = None
+    if entry is None:
+        searched = searched_title(conversation)
+    elif entry.message is None:
+        searched, item = searched_item_in(conversation, entry)
+    else:
+        searched = searched_message(entry.message, conversation)
+        message = FoundMessage(
+            entry.message.id,
+            entry.position,
+            entry.message.role,
+            entry.message.created_at,
+            searched.text,
+        )
+    if not wanted.matches(searched):
+        return None
+    return Hit(place, conversation.id, conversation.title, conversation.branch, message, item)

@@ -15,8 +15,7 @@ from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.search_indexing import IndexBudget, PiccoloSearchIndex
 from chatkeep.adapters.piccolo.search_rows import (
     size_of,
-    to_message_hit,
-    to_searched_message,
+    to_entry_hit,
     to_searched_title,
     to_title_hit,
 )
@@ -48,6 +47,7 @@ MAX_EXAMINED: Final = 16_384
 
 _FIRST_LANES: Final = 16
 _MOST_LANES: Final = 256
+_MUCH: Final = 1_048_576
 _TITLES_AT_ONCE: Final = 100
 _LATEST: Final = microseconds(datetime(9999, 12, 31, tzinfo=UTC))
 _HIGHEST_ID: Final = ConversationId(UUID(int=2**128 - 1))
@@ -193,7 +193,7 @@ class _Search:
                 heappush(self._lanes, _Lane(-newest, row["conversation_id"], low))
 
     async def _compare(self) -> None:
-        """Compare the messages of the next lanes with the query."""
+        """Compare the entries of the next lanes with the query."""
         lanes = [heappop(self._lanes) for _ in range(min(self._lanes_at_once, len(self._lanes)))]
         rows = await self._engine.fetch(
             LANES,
@@ -203,17 +203,19 @@ class _Search:
             highs=[str(-lane.newest) for lane in lanes],
             chars=MAX_SEARCHED_CHARS,
         )
-        self._lanes_at_once = min(self._lanes_at_once * 4, _MOST_LANES)
-        self._compared += len(rows)
         size = sum(map(size_of, rows))
+        # So that a batch stays small where lanes have images or long items.
+        at_once = self._lanes_at_once * 4 if size < _MUCH else self._lanes_at_once // 4
+        self._lanes_at_once = max(1, min(at_once, _MOST_LANES))
+        self._compared += len(rows)
         for hit in await run_aside(size, lambda: list(self._matching(rows))):
             self._add(hit)
 
     def _matching(self, rows: Sequence[Row]) -> Iterator[Hit]:
         for row in rows:
-            searched = to_searched_message(row)
-            if self._wanted.matches(searched):
-                yield to_message_hit(row, searched)
+            hit = to_entry_hit(row, self._wanted)
+            if hit is not None:
+                yield hit
 
     async def _read_titles(self) -> None:
         """Compare the next titles with the query."""

@@ -1,7 +1,7 @@
 """Keeps the search index of a user on Postgres, in bounded steps.
 
 A conversation is in the index as it was at a revision. If it has another one now, its segments are
-compared with its messages; those that differ are made again, and so is the last one, which grows. A
+compared with its entries; those that differ are made again, and so is the last one, which grows. A
 conversation that is new to the index is read backwards, from its latest messages.
 """
 
@@ -13,14 +13,14 @@ from typing import Final, NamedTuple
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row, from_text
-from chatkeep.adapters.piccolo.search_rows import size_of, text_in
-from chatkeep.adapters.piccolo.search_statements import (
+from chatkeep.adapters.piccolo.search_index_statements import (
     READ_BACK,
     READ_ON,
     SEGMENTS,
     STALE,
     WRITE,
 )
+from chatkeep.adapters.piccolo.search_rows import size_of, text_in
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain import search_index
 from chatkeep.domain.model import FIRST_POSITION, LAST_POSITION, UserId
@@ -242,7 +242,7 @@ def _take(rows: Sequence[Row], spans: Sequence[tuple[Work, int]]) -> None:
 
 
 def _text(row: Row) -> IndexedText:
-    return IndexedText(row["position"], text_in(row), row["version"])
+    return IndexedText(row["position"], text_in(row), row["version"], row["size"])
 
 
 def _hex(data: bytes) -> str:

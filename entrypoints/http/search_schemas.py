@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chatkeep.domain.ids import written_id
 from chatkeep.domain.model import Role
-from chatkeep.domain.search import Left
+from chatkeep.domain.search import Hit, Left
 from chatkeep.domain.search_query import Kind, Query, Reading
 from chatkeep.domain.search_use_cases import SNIPPET_CHARS, ShownHit
 from chatkeep.entrypoints.http.field_schemas import Moment, NextCursor, WrittenBy
@@ -25,6 +25,7 @@ Highlights = Annotated[
 
 class HitKind(StrEnum):
     MESSAGE = "message"
+    ITEM = "item"
     CONVERSATION = "conversation"
 
 
@@ -33,10 +34,11 @@ class SearchGroup(StrEnum):
 
 
 class HitOut(Struct, kw_only=True):
-    """A message that matches, or a conversation whose title does.
+    """A message or an item that matches, or a conversation whose title does.
 
-    Those from `message_id` on are left out for a conversation, and `branch` is also left out if the
-    conversation never branched.
+    A message has `message_id` and `role`, an item of OpenAI's API that is not a message `item_id`
+    and `item_type`. Both have `position` and `created_at`, and `branch` if their conversation
+    branched. `messages?around=` takes either id.
     """
 
     kind: Annotated[HitKind, Meta(description="`conversation`: its title matches")]
@@ -55,14 +57,16 @@ class HitOut(Struct, kw_only=True):
         Annotated[int, Meta(description="greater for later messages of a conversation")] | UnsetType
     ) = UNSET
     branch: WrittenBy | UnsetType = UNSET
+    item_id: Annotated[str, Meta(description="its id in OpenAI's API")] | UnsetType = UNSET
+    item_type: Annotated[str, Meta(description="such as `reasoning`")] | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     created_at: Moment | UnsetType = UNSET
 
     @classmethod
     def from_domain(cls, shown: ShownHit) -> Self:
-        hit, message = shown.hit, shown.hit.message
+        hit, message, item = shown.hit, shown.hit.message, shown.hit.item
         one = cls(
-            kind=HitKind.CONVERSATION if message is None else HitKind.MESSAGE,
+            kind=_kind(hit),
             conversation_id=written_id(hit.conversation_id),
             title=hit.title,
             snippet=shown.snippet.text,
@@ -73,9 +77,20 @@ class HitOut(Struct, kw_only=True):
             one.position = message.position
             one.role = message.role
             one.created_at = message.created_at
+        if item is not None:
+            one.item_id = item.id
+            one.item_type = item.kind
+            one.position = item.position
+            one.created_at = item.created_at
         if shown.branch is not None:
             one.branch = shown.branch
         return one
+
+
+def _kind(hit: Hit) -> HitKind:
+    if hit.item is not None:
+        return HitKind.ITEM
+    return HitKind.CONVERSATION if hit.message is None else HitKind.MESSAGE
 
 
 class ReadingOut(Struct, kw_only=True):

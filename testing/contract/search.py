@@ -57,7 +57,7 @@ class Words:
             distinct_terms(self.text) <= distinct_terms(searched.text)
             and self.role in {None, searched.role}
             and self.status in {None, searched.status}
-            and not (self.only_titles and searched.role)
+            and not (self.only_titles and not searched.is_title)
         )
 
 
@@ -122,7 +122,7 @@ async def search_hits(
 async def search(store: StoreUnderTest, wanted: Words | Either | str, **how: object) -> list[str]:
     """Return the texts that are found, in order."""
     hits = await search_hits(store, wanted, **how)
-    return [hit.message.text if hit.message else f"title: {hit.title}" for hit in hits]
+    return [f"title: {hit.title}" if hit.place.is_title else hit.text for hit in hits]
 
 
 async def test_an_unknown_user_finds_no_text(store: StoreUnderTest) -> None:
@@ -327,6 +327,67 @@ async def test_calls_of_tools_are_found_by_name_and_arguments(store: StoreUnderT
     assert await search(store, "miller order") == ['find_order {"customer":"Miller"}']
     assert await search(store, "1043") == ["Order 1043"]
     assert await search(store, "function") == []
+
+
+REASONING: Final = (
+    '{"id":"rs_1","type":"reasoning","encrypted_content":"apple",'
+    '"summary":[{"type":"summary_text","text":"Weighing apple \\u0026 pear"}]}'
+)
+
+
+async def test_items_that_are_not_messages_are_found_with_what_they_are(
+    store: StoreUnderTest,
+) -> None:
+    conversation = await store.start(*new_messages("apple 1"))
+    [said] = await store.history(conversation)
+    assert await search(store, "apple") == ["apple 1"]
+    await store.append_items(
+        conversation,
+        new_item(REASONING),
+        new_item(
+            '{"type":"mcp_call","name":"buy","arguments":"{\\"what\\":\\"Apfel\\\\u00e4\\"}"}'
+        ),
+    )
+    await store.append(conversation, new_message("apple 2"))
+
+    hits = await search_hits(store, "apple")
+
+    assert [hit.text for hit in hits] == ["apple 2", "Weighing apple & pear", "apple 1"]
+    hit = hits[1]
+    assert hit.message is None
+    assert hit.item is not None
+    assert (hit.item.id, hit.item.kind) == ("rs_1", "reasoning")
+    assert said.position < hit.item.position == hit.place.position < hits[0].place.position
+    assert (hit.conversation_id, hit.title) == (conversation.id, conversation.title)
+    assert await search(store, "apfelä buy") == ['buy\n{"what":"Apfelä"}']
+    assert await search(store, Words("apple", role=Role.USER)) == ["apple 2", "apple 1"]
+    assert await search(store, Words("apple", within=conversation.id)) == [
+        "apple 2",
+        "Weighing apple & pear",
+        "apple 1",
+    ]
+    assert await search(store, "apple", grouped=True) == ["apple 2"]
+    for max_read in (1, 2):
+        assert len(await search(store, "apple", max_read=max_read, limit=2)) == 3
+
+
+async def test_items_are_found_as_they_are_now(store: StoreUnderTest) -> None:
+    conversation = await store.start()
+    for number in range(12):
+        item = f'{{"type":"reasoning","summary":[{{"text":"apple {number}"}}]}}'
+        await store.append_items(conversation, new_item(item))
+    await store.append_items(conversation, new_item('{"type":"unheard_of","apple":["plum", 1]}'))
+    assert len(await search(store, "apple")) == 12
+    assert await search(store, "plum") == ["plum"]
+    [hit] = await search_hits(store, Words("apple 7"))
+    fork = await store.log.fork(ALICE, conversation.id, new_conversation(ALICE, at=NOON))
+
+    assert len(await search(store, "apple")) == 24
+    await store.log.delete_at(ALICE, conversation.id, hit.place.position)
+    assert await search(store, "apple 7") == ["apple 7"]
+    assert await search(store, "apple 7", user_id=BOB) == []
+    await store.conversations.delete(ALICE, fork.conversation.id)
+    assert len(await search(store, "apple")) == 11
 
 
 async def test_long_messages_are_searched_up_to_a_limit(store: StoreUnderTest) -> None:

@@ -231,3 +231,70 @@ async def test_what_is_changed_is_found_as_it_is_now(alice: Caller) -> None:
     assert await snippets(alice, "new -title") == ["new again"]
     await alice.delete(at(conversation))
     assert await snippets(alice, "new") == []
+
+
+async def test_an_item_that_is_not_a_message_is_found_and_opened(alice: Caller) -> None:
+    conversation = await started(alice, says("hello"))
+    items = f"/openai/v1/conversations/conv_{conversation['id'].replace('-', '')}/items"
+    reasoning = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [{"type": "summary_text", "text": "Weighing apples"}],
+    }
+    sent = await alice.post(items, json={"items": [reasoning]})
+    assert sent.status_code == 200, sent.text
+    await appended(alice, conversation, says("bye"))
+
+    [hit] = (await search(alice, "apples"))["items"]
+
+    assert hit.pop("position") > 0
+    assert hit.pop("created_at")
+    assert hit == {
+        "kind": "item",
+        "conversation_id": conversation["id"],
+        "title": None,
+        "item_id": "rs_1",
+        "item_type": "reasoning",
+        "snippet": "Weighing apples",
+        "highlights": [[9, 15]],
+    }
+    assert await snippets(alice, "apples role:assistant") == []
+    assert await snippets(alice, "apples -role:user -has:tool") == ["Weighing apples"]
+    for limit, expected in ((2, ["hello", "bye"]), (1, ["bye"])):
+        page = await alice.get(
+            at(conversation, "messages"), params={"around": "rs_1", "limit": limit}
+        )
+        assert [message["content"] for message in page.json()["items"]] == expected
+    refused(
+        await alice.get(at(conversation, "messages"), params={"around": "rs_2"}), 404, "not-found"
+    )
+
+
+async def test_an_item_without_any_text_is_never_found(alice: Caller) -> None:
+    conversation = await started(alice, says("hello"))
+    items = f"/openai/v1/conversations/conv_{conversation['id'].replace('-', '')}/items"
+    await alice.post(
+        items, json={"items": [{"type": "reasoning", "summary": [], "encrypted_content": "gAAA"}]}
+    )
+
+    for q in ("-soup", "after:2020", f"in:{conversation['id']} -soup"):
+        assert await snippets(alice, q) == ["hello"]
+    assert await snippets(alice, "gAAA") == []
+
+
+async def test_around_an_item_of_another_branch_its_branch_is_shown(alice: Caller) -> None:
+    conversation = await started(alice, says("question"), says("answer one", "assistant"))
+    items = f"/openai/v1/conversations/conv_{conversation['id'].replace('-', '')}/items"
+    await alice.post(
+        items, json={"items": [{"type": "reasoning", "id": "rs_1", "summary": [{"text": "pears"}]}]}
+    )
+    [question, _] = (await alice.get(at(conversation, "messages"))).json()["items"]
+    await alice.post(
+        at(conversation, "messages"), json={"after": question["id"], **says("answer two")}
+    )
+
+    [hit] = (await search(alice, "pears"))["items"]
+    page = await alice.get(at(conversation, "messages"), params={"around": "rs_1", "limit": 4})
+
+    assert hit["branch"] == 0
+    assert [each["content"] for each in page.json()["items"]] == ["question", "answer one"]

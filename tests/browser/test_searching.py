@@ -30,6 +30,25 @@ async def test_hits_are_highlighted_and_lead_to_their_messages(open_console: Ope
     ).to_have_count(2)
 
 
+async def test_an_item_of_openai_leads_to_the_message_after_it(open_console: OpenConsole) -> None:
+    console = await open_console()
+    filler = [f"about number {number}" for number in range(60)]
+    conversation = await console.create("Travels", said(*filler))
+    reasoning = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "A volcano?"}]}
+    items = f"/openai/v1/conversations/conv_{conversation['id'].replace('-', '')}/items"
+    await console.call("POST", items, {"items": [reasoning]})
+    path = f"/v1/conversations/{conversation['id']}/messages"
+    await console.call("POST", path, {"messages": said("Yes, a volcano", *filler)})
+    await console.refresh()
+
+    await console.page.get_by_label("Search").fill("volcano -yes")
+    hit = console.page.locator("search-results li")
+    await expect(hit).to_contain_text("reasoning")
+    await hit.get_by_role("link").click()
+
+    await expect(console.message("Yes, a volcano")).to_be_in_viewport()
+
+
 async def test_any_query_is_shown_as_it_was_read(open_console: OpenConsole) -> None:
     console = await open_console()
     await console.create("Odd", said("<script>alert(1)</script>", "fine"))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from chatkeep.adapters.piccolo import search_index_statements as index
 from chatkeep.adapters.piccolo import search_statements as search
 from chatkeep.adapters.piccolo.statement import Statement
 from tests.e2e.test_plans import nodes, planned
@@ -20,6 +21,8 @@ FROM generate_series(1, {USERS}) u, generate_series(1, {CONVERSATIONS}) c ORDER 
 INSERT INTO messages (conversation_id, user_id, role, position, content)
 SELECT c.id, c.user_id, 'user', p, repeat('x', 240)
 FROM conversations c, generate_series(1, 3) p ORDER BY c.updated_at, p;
+INSERT INTO conversation_items (conversation_id, user_id, position, item_id, item)
+SELECT id, user_id, p, p::text, '[]' FROM conversations, generate_series(4, 9) p;
 INSERT INTO search_conversations
   (user_id, conversation_id, version, revision, title_filter)
 SELECT user_id, id, 1, 0, '\\x01020304' FROM conversations;
@@ -31,20 +34,21 @@ SCALED = "UPDATE pg_class SET reltuples = reltuples * 50 WHERE relname ~ 'conver
 
 OF_USER, CONVERSATION = "idx_conversations_user_id", "conversations_pkey"
 IN_ORDER = "idx_messages_conversation_id"
+ITEMS = "conversation_items_pkey"
 INDEXED, SEGMENT, LATEST = (
     "search_conversations_pkey",
     "search_segments_pkey",
     "idx_search_segments_last",
 )
 STATEMENTS: dict[str, tuple[Statement, set[str]]] = {
-    "stale": (search.STALE, {OF_USER, INDEXED}),
-    "segments": (search.SEGMENTS, {SEGMENT, IN_ORDER}),
-    "read back": (search.READ_BACK, {CONVERSATION, IN_ORDER}),
-    "read on": (search.READ_ON, {CONVERSATION, IN_ORDER}),
-    "write": (search.WRITE, {CONVERSATION, SEGMENT}),
+    "stale": (index.STALE, {OF_USER, INDEXED}),
+    "segments": (index.SEGMENTS, {SEGMENT, IN_ORDER, ITEMS}),
+    "read back": (index.READ_BACK, {CONVERSATION, IN_ORDER, ITEMS}),
+    "read on": (index.READ_ON, {CONVERSATION, IN_ORDER, ITEMS}),
+    "write": (index.WRITE, {CONVERSATION, SEGMENT}),
     "candidates": (search.CANDIDATES[False, False], {LATEST}),
     "candidates with alternatives": (search.CANDIDATES[True, False], {LATEST}),
-    "lanes": (search.LANES, {CONVERSATION, IN_ORDER}),
+    "lanes": (search.LANES, {CONVERSATION, IN_ORDER, ITEMS}),
     "titles": (search.TITLES[False], {OF_USER, INDEXED}),
 }
 WITHIN = {
@@ -94,9 +98,9 @@ async def test_within_a_conversation_an_index_is_used_too(
 
 async def test_cascades_find_the_rows_by_indexes(connection: asyncpg.Connection) -> None:
     """What the foreign keys run when a conversation is deleted."""
-    for table, index in (("search_conversations", INDEXED), ("search_segments", SEGMENT)):
+    for table, its_index in (("search_conversations", INDEXED), ("search_segments", SEGMENT)):
         plan = await planned(
             connection, f"DELETE FROM {table} WHERE $1::uuid = conversation_id AND $2 = user_id"
         )
 
-        assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == {index}
+        assert {node["Index Name"] for node in nodes(plan) if "Index Name" in node} == {its_index}

@@ -1,4 +1,4 @@
-"""Compares the search index with the messages, for every conversation that is in it."""
+"""Compares the search index with the messages and items, for every conversation that is in it."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -9,7 +9,7 @@ import asyncpg
 
 from chatkeep.adapters.operator.doctor.rollback_session import RollbackSession
 from chatkeep.adapters.piccolo.errors import describe
-from chatkeep.adapters.piccolo.search_statements import MARK
+from chatkeep.adapters.piccolo.search_index_statements import MARK
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning
 from chatkeep.domain.search_index import INDEX_VERSION
@@ -25,7 +25,11 @@ BATCH: Final = Statement(
 SELECT s.user_id, s.conversation_id,
        s.revision <> c.revision OR s.rest_before IS NOT NULL
        OR s.index_version < :index_version AS is_behind,
-       segments.differ, coalesce(segments.messages, 0) <> c.message_count AS lacks
+       segments.differ,
+       coalesce(segments.messages, 0) <> c.message_count OR coalesce(segments.items, 0) <> (
+         SELECT count(*) FROM conversation_items i
+         WHERE i.conversation_id = c.id AND i.user_id = c.user_id
+       ) AS lacks
 FROM (
   SELECT user_id, conversation_id, revision, rest_before, index_version
   FROM search_conversations
@@ -35,12 +39,20 @@ FROM (
 JOIN conversations c ON c.id = s.conversation_id AND c.user_id = s.user_id
 CROSS JOIN LATERAL (
   SELECT count(*) FILTER (WHERE latest.mark IS DISTINCT FROM g.mark) AS differ,
-         sum(latest.messages) AS messages
+         sum(latest.messages) AS messages, sum(latest.items) AS items
   FROM search_segments g
   CROSS JOIN LATERAL (
-    SELECT {MARK} AS mark, count(*) AS messages FROM messages m
-    WHERE m.conversation_id = g.conversation_id AND m.user_id = g.user_id
-      AND m.position BETWEEN g.first AND g.last
+    SELECT {MARK} AS mark, count(*) FILTER (WHERE entry.is_message) AS messages,
+           count(*) FILTER (WHERE NOT entry.is_message) AS items
+    FROM (
+      SELECT m.xmin::text::bigint AS version, true AS is_message FROM messages m
+      WHERE m.conversation_id = g.conversation_id AND m.user_id = g.user_id
+        AND m.position BETWEEN g.first AND g.last
+      UNION ALL
+      SELECT i.xmin::text::bigint, false FROM conversation_items i
+      WHERE i.conversation_id = g.conversation_id AND i.user_id = g.user_id
+        AND i.position BETWEEN g.first AND g.last
+    ) AS entry
   ) AS latest
   WHERE g.user_id = s.user_id AND g.conversation_id = s.conversation_id
 ) AS segments

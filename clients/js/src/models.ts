@@ -233,6 +233,8 @@ export interface Hit {
   message_id?: string;
   position?: number;
   branch?: number;
+  item_id?: string;
+  item_type?: string;
   role?: Role;
   created_at?: string;
 }

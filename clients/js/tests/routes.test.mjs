@@ -66,6 +66,10 @@ test("searches find what was said, in pages", async () => {
   assert.deepEqual([hits[0].conversation_id, hits[0].highlights], [chat, [[0, 7]]]);
   const page = await alice.search("saffron", { group: "conversation" });
   assert.deepEqual([page.items.length, page.complete, page.query.written], [1, true, "saffron"]);
+  await alice.appendItems(chat, [{ type: "reasoning", id: "rs_1", summary: [{ text: "thyme" }] }]);
+  const [item] = (await alice.search("thyme")).items;
+  assert.deepEqual([item.kind, item.item_id, item.item_type], ["item", "rs_1", "reasoning"]);
+  assert.equal((await alice.getHistory(chat, { around: item.item_id, limit: 4 })).items.length, 2);
 });
 
 test("items are those of OpenAI's Conversations API", async () => {

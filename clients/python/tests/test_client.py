@@ -384,6 +384,11 @@ async def test_what_was_said_is_found(alice: AsyncChatkeep) -> None:
     assert [(each.conversation_id, each.role) for each in hits] == [(chat, "user")] * 2
     grouped = [each async for each in alice.iter_search("soup", group="conversation")]
     assert len(grouped) == 1
+    await alice.append_items(chat, [{"type": "reasoning", "id": "rs_1", "summary": ["Leek?"]}])
+    [item] = (await alice.search("leek")).items
+    assert (item.kind, item.item_id, item.item_type) == ("item", "rs_1", "reasoning")
+    around = await alice.get_history(chat, around=item.item_id, limit=4)
+    assert [each.id for each in around.items] == ids[1:]
 
 
 async def test_a_draft_is_written_read_and_finished(alice: AsyncChatkeep) -> None:

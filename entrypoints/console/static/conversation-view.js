@@ -26,7 +26,7 @@ export class ConversationView extends HTMLElement {
   async show(place) {
     const isSame = this.log && place.conversation === this.place.conversation && place.branch === this.place.branch;
     this.place = place;
-    if (isSame && (!place.message || this.log.show(place.message))) return;
+    if (isSame && !place.item && (!place.message || this.log.show(place.message))) return;
     this.close();
     if (!place.conversation) return this.replaceChildren(h("p", { class: "note centre" }, text.conversation.choose));
     this.aborter = new AbortController();
@@ -61,8 +61,15 @@ export class ConversationView extends HTMLElement {
     const load = (parameters) => this.api.get(this.resource("messages"), { ...parameters, branch: this.place.branch ?? conversation.branch }, { signal });
     this.log = new MessageLog(this.scroller, load, this);
     this.log.onmove = () => this.toEnd.classList.toggle("unneeded", this.log.isAtEnd());
-    await this.log.open(this.place.message);
+    await this.log.open(this.place.message ?? (await this.messageAt(load)));
     follow(this.api, this.resource("events"), { happened: (event) => this.happened(event), began: () => this.catchUp().catch(() => {}), lost: () => this.reload() }, signal);
+  }
+
+  // The message that follows an item of OpenAI's API, which is not shown itself.
+  async messageAt(load) {
+    if (!this.place.item) return null;
+    const { items } = await load({ around: this.place.item, limit: 1 });
+    return items[0]?.id ?? null;
   }
 
   describe(conversation) {
@@ -178,7 +185,7 @@ export class ConversationView extends HTMLElement {
   reload() {
     const { place } = this;
     this.place = {};
-    return this.show({ ...place, message: null });
+    return this.show({ ...place, message: null, item: null });
   }
 
   async attempt(work) {

@@ -87,11 +87,12 @@ export class SearchResults extends HTMLElement {
 
 function hitView(hit) {
   return h("li", {},
-    h("a", { href: link({ conversation: hit.conversation_id, message: hit.message_id, branch: hit.branch }) },
+    h("a", { href: link({ conversation: hit.conversation_id, message: hit.message_id, item: hit.item_id, branch: hit.branch }) },
       h("span", { class: "title", dir: "auto" }, hit.kind === "conversation" ? highlighted(hit) : hit.title || text.list.untitled),
-      hit.message_id && h("span", { class: "snippet", dir: "auto" }, highlighted(hit)),
+      hit.kind !== "conversation" && h("span", { class: "snippet", dir: "auto" }, highlighted(hit)),
       h("span", { class: "facts" },
         hit.role && h("span", {}, text.message.roles[hit.role]),
+        hit.item_type && h("span", {}, hit.item_type.replaceAll("_", " ")),
         hit.created_at ? time(hit.created_at) : h("span", {}, text.search.inTitle),
       ),
     ),

@@ -39,7 +39,7 @@ export function userOf({ token, user }) {
   }
 }
 
-// #/c/<conversation>/m/<message>: what is shown. A branch is a parameter: ?branch=2
+// #/c/<conversation>/m/<message>, or /i/<item>: what is shown. A branch is a parameter: ?branch=2
 export function route() {
   const [place, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const parts = place.split("/").map(decode);
@@ -48,13 +48,15 @@ export function route() {
     isOperator: parts[0] === "operator",
     conversation: parts[0] === "c" ? parts[1] || null : null,
     message: parts[2] === "m" ? parts[3] || null : null,
+    item: parts[2] === "i" ? parts[3] || null : null,
     branch: parameters.get("branch"),
   };
 }
 
-export function link({ conversation, message, branch }) {
+export function link({ conversation, message, item, branch }) {
   if (!conversation) return "#/";
-  const place = `#/c/${encodeURIComponent(conversation)}` + (message ? `/m/${encodeURIComponent(message)}` : "");
+  const within = message ? `/m/${encodeURIComponent(message)}` : item ? `/i/${encodeURIComponent(item)}` : "";
+  const place = `#/c/${encodeURIComponent(conversation)}${within}`;
   return (branch ?? "") === "" ? place : `${place}?branch=${encodeURIComponent(branch)}`;
 }
 

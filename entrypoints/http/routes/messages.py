@@ -196,7 +196,10 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
         around: FromQuery[  # noqa: ARG001 - read from the query
             Annotated[
                 str | None,
-                Parameter(description="those around the one with this id, half of them before it"),
+                Parameter(
+                    description="those around the message, or the item, with this id, half of "
+                    "them before it"
+                ),
             ]
         ] = None,
         originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter

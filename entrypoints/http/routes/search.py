@@ -57,7 +57,7 @@ def search_routes(chatkeep: Chatkeep) -> Router:
             ]
         ] = None,
     ) -> SearchPageOut:
-        """Find my messages, and my conversations by their titles, latest first.
+        """Find my messages and items, and my conversations by their titles, latest first.
 
         Words are found in any language, whatever their case and accents. No query is an error:
         `query` says how it was read. Everything is found as it is stored now. See docs/search.md.

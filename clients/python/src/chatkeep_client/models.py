@@ -344,10 +344,11 @@ class EndedDraft(msgspec.Struct, kw_only=True):
 
 
 class Hit(msgspec.Struct, kw_only=True):
-    """A message that matches a search, or a conversation whose title does (`kind`).
+    """A message or an item that matches a search, or a conversation whose title does (`kind`).
 
     `highlights` are where `snippet` has what was searched, in code points: from the first number up
-    to, but without, the second. The fields from `message_id` on are those of a message.
+    to, but without, the second. `get_history(around=...)` takes the `message_id`, or the `item_id`
+    of an item of OpenAI's API.
     """
 
     kind: str
@@ -358,6 +359,8 @@ class Hit(msgspec.Struct, kw_only=True):
     message_id: str | None = None
     position: int | None = None
     branch: int | None = None
+    item_id: str | None = None
+    item_type: str | None = None
     role: Role | None = None
     created_at: datetime | None = None
 
