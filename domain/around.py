@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from chatkeep.domain.branch_pages import BranchMessage
-from chatkeep.domain.branch_use_cases import BranchMessagePage, BranchUseCases
 from chatkeep.domain.branches import MAIN
-from chatkeep.domain.errors import InvalidValueError, MessageNotFoundError
+from chatkeep.domain.errors import MessageNotFoundError
+from chatkeep.domain.history import HistoryPage, read_history
 from chatkeep.domain.ids import written_id
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import Bounds
@@ -60,18 +60,16 @@ class AroundUseCase:
         `MessageNotFoundError` if the branch does not have the message; `LimitExceededError` for a
         `limit` over `max_page`.
         """
-        if limit < 1:
-            raise InvalidValueError("limit", f"is {limit}; at least 1")
-        self.limits.check("max_page", limit, field="limit", unit="items")
+        self.limits.check_page(limit)
         conversation = await self.conversations.get(user_id, conversation_id)
         position, is_message = await self._position(user_id, conversation_id, message_id)
         is_linear = branch is None and conversation.branch is None
         if branch is None:
             branch = MAIN if is_linear else await self._branch(user_id, conversation_id, position)
-        branches = BranchUseCases(self.log, self.limits)
 
-        async def page(bounds: Bounds, order: Order, most: int) -> BranchMessagePage:
-            return await branches.history(
+        async def page(bounds: Bounds, order: Order, most: int) -> HistoryPage:
+            return await read_history(
+                self.log,
                 user_id,
                 conversation_id,
                 branch,
@@ -79,18 +77,19 @@ class AroundUseCase:
                 order=order,
                 limit=most,
                 originals=originals,
+                max_bytes=self.limits.max_bytes,
             )
 
         earlier: tuple[BranchMessage, ...] = ()
         before: Position | None = position
         if limit > 1:
             found = await page(Bounds(before=position), Order.DESC, limit // 2)
-            earlier, before = found.items[::-1], found.next
+            earlier, before = (found.on_branch or ())[::-1], found.next
         later = await page(Bounds(after=Position(position - 1)), Order.ASC, limit - len(earlier))
-        if is_message and (not later.items or later.items[0].message.position != position):
+        if is_message and (not later.items or later.items[0].position != position):
             raise MessageNotFoundError(message_id)
         return MessagesAround(
-            items=(*earlier, *later.items),
+            items=(*earlier, *(later.on_branch or ())),
             branch=None if is_linear else branch,
             before=before,
             after=later.next,

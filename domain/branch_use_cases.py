@@ -4,39 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chatkeep.domain.branch_pages import BranchMessage
 from chatkeep.domain.branch_paths import PathReader
 from chatkeep.domain.branches import (
-    EVERY,
     MAX_NAME_CHARS,
     Tree,
     clip,
 )
 from chatkeep.domain.errors import InvalidValueError
-from chatkeep.domain.log import EVERYTHING, Bounds, View, messages_in
 from chatkeep.domain.model import (
     LAST_POSITION,
     UNSET,
     BranchNumber,
     ConversationId,
     Limits,
-    Message,
     MessageId,
-    Order,
     Position,
     Unset,
     UserId,
 )
 from chatkeep.domain.ports import Log
-
-
-@dataclass(frozen=True, slots=True)
-class BranchMessagePage:
-    """A page of a branch. `next` is the last position on it; None if it is the last page."""
-
-    items: tuple[BranchMessage, ...]
-    next: Position | None
-    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,69 +67,6 @@ class BranchUseCases:
     log: Log
     limits: Limits
 
-    async def history(  # noqa: PLR0913 - each is one independent part of the question
-        self,
-        user_id: UserId,
-        conversation_id: ConversationId,
-        branch: BranchNumber,
-        *,
-        bounds: Bounds = EVERYTHING,
-        order: Order = Order.ASC,
-        limit: int = 20,
-        originals: bool = False,
-    ) -> BranchMessagePage:
-        """Return a page of a branch, or of all branches with `EVERY`, with each message's parent.
-
-        Raises `BranchNotFoundError`, and what `Chatkeep.history` raises.
-        """
-        view = View.ORIGINALS if originals else View.MESSAGES
-        max_bytes = self.limits.max_bytes
-        if branch != EVERY:
-            page = await self.log.branch_page(
-                user_id,
-                conversation_id,
-                bounds,
-                view=view,
-                order=order,
-                limit=limit,
-                branch=branch,
-                max_bytes=max_bytes,
-            )
-            items, more, revision = page.items, page.more, page.revision
-        else:
-            found = await self.log.page(
-                user_id,
-                conversation_id,
-                bounds,
-                view=view,
-                order=order,
-                limit=limit,
-                branch=branch,
-                max_bytes=max_bytes,
-            )
-            more, revision = found.more, found.revision
-            items = await self._find_parents(user_id, conversation_id, messages_in(found.items))
-        last = items[-1].message.position if items else None
-        return BranchMessagePage(tuple(items), last if more else None, revision)
-
-    async def _find_parents(
-        self, user_id: UserId, conversation_id: ConversationId, messages: Sequence[Message]
-    ) -> Sequence[BranchMessage]:
-        """Return consecutive messages of all branches with their parents and branches."""
-        if not messages:
-            return ()
-        is_latest_first = messages[0].position > messages[-1].position
-        in_order = messages[::-1] if is_latest_first else messages
-        found = await self.with_parents(user_id, conversation_id, in_order)
-        return found[::-1] if is_latest_first else found
-
-    async def with_parents(
-        self, user_id: UserId, conversation_id: ConversationId, messages: Sequence[Message]
-    ) -> Sequence[BranchMessage]:
-        """Return messages that follow each other in the log, each with its parent and branch."""
-        tree = await self.log.tree(user_id, conversation_id)
-        return await PathReader(self.log, user_id, conversation_id, tree).with_parents(messages)
-
     async def list(
         self,
         user_id: UserId,
@@ -152,7 +75,11 @@ class BranchUseCases:
         after: BranchNumber | None = None,
         limit: int = 20,
     ) -> BranchesPage:
-        """Return a page of the branches, by number, after one of them."""
+        """Return a page of the branches, by number, after one of them.
+
+        Raises `LimitExceededError` for a `limit` over `max_page`.
+        """
+        self.limits.check_page(limit)
         tree = await self.log.tree(user_id, conversation_id)
         numbers = sorted(each for each in tree.branches if after is None or each > after)
         shown = numbers[:limit]

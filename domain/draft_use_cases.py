@@ -34,7 +34,6 @@ from chatkeep.domain.drafts import (
 )
 from chatkeep.domain.errors import (
     BranchNotFoundError,
-    InvalidValueError,
     MessageIdTakenError,
     MessageNotFoundError,
     NotFoundError,
@@ -265,9 +264,7 @@ class DraftUseCases:
 
         Raises `ConversationNotFoundError`, `LimitExceededError` for a `limit` over `max_page`.
         """
-        if limit < 1:
-            raise InvalidValueError("limit", f"is {limit}; at least 1")
-        self.limits.check("max_page", limit, field="limit", unit="items")
+        self.limits.check_page(limit)
         found = await self.drafts.latest(user_id, conversation_id, limit=limit)
         return [await self.interrupt_overdue(draft) for draft in found]
 

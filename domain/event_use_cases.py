@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from chatkeep.domain.branch_use_cases import BranchUseCases
 from chatkeep.domain.draft_errors import DraftNotFoundError
 from chatkeep.domain.draft_use_cases import DraftUseCases
 from chatkeep.domain.drafts import Draft, DraftStatus
@@ -22,9 +21,10 @@ from chatkeep.domain.events import (
     Mark,
     PendingDraft,
 )
+from chatkeep.domain.history import with_parents
 from chatkeep.domain.hub import Hub, Watch
 from chatkeep.domain.model import ConversationId, UserId, microseconds
-from chatkeep.domain.ports import Clock, Events
+from chatkeep.domain.ports import Clock, Events, Log
 
 PAGE_EVENTS: Final = 100
 PAGE_BYTES: Final = 64 * 1024
@@ -36,7 +36,7 @@ class EventUseCases:
     """All methods raise `StoreUnavailableError` if the store cannot answer."""
 
     events: Events
-    branches: BranchUseCases
+    log: Log
     drafts: DraftUseCases
     hub: Hub
     clock: Clock
@@ -166,7 +166,7 @@ class EventUseCases:
         ]
         if not page.is_branched or not messages:
             return page
-        found = await self.branches.with_parents(user_id, conversation_id, messages)
+        found = await with_parents(self.log, user_id, conversation_id, messages)
         placed = {each.message.id: each for each in found}
         events = []
         for event in page.events:

@@ -111,6 +111,12 @@ class Limits:
                 field, limit_name=limit_name, limit=limit, actual=actual, unit=unit
             )
 
+    def check_page(self, limit: int, *, field: str = "limit") -> None:
+        """Raise an error unless a page may have this many items."""
+        if limit < 1:
+            raise InvalidValueError(field, f"is {limit}; at least 1")
+        self.check("max_page", limit, field=field, unit="items")
+
 
 # Conversations and messages are named tuples, since a page has 20 of them: creating frozen
 # dataclasses takes three times as long.

@@ -13,7 +13,6 @@ _OPENAI = "the OpenAPI document puts OpenAI before the names of entrypoints.open
 ALLOWED = {
     "Appended": _WIRE,
     "ConversationPage": _WIRE,
-    "MessagePage": _WIRE,
     "NewMessage": _WIRE,
     "Conversations": _TABLE,
     "Users": _TABLE,

@@ -50,7 +50,7 @@ def branch_routes(chatkeep: Chatkeep) -> Router:
     ) -> Response[BranchPage]:
         """All branches by number. A conversation that never branched has one, 0."""
         after = None if cursor is None else cursors.decode_branches(cursor)
-        page = await chatkeep.list_branches(
+        page = await chatkeep.branches.list(
             require_user(request.user), ConversationId(conversation_id), after=after, limit=limit
         )
 

@@ -1,6 +1,5 @@
 """/v1/conversations/{id}/messages and /context: handlers parse, call one use case and convert."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from litestar import Response, Router, get, post
@@ -8,13 +7,13 @@ from litestar.datastructures import ResponseHeader
 from litestar.params import FromQuery, JSONBody, Parameter
 from msgspec import UNSET
 
-from chatkeep.domain.branch_use_cases import BranchMessagePage
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.table import Format
+from chatkeep.domain.history import HistoryPage
 from chatkeep.domain.log import Bounds
+from chatkeep.domain.message_use_cases import AppendResult
 from chatkeep.domain.model import BranchNumber, ConversationId, MessageId, Order
-from chatkeep.domain.use_cases import AppendResult, Chatkeep
-from chatkeep.domain.use_cases import MessagePage as FoundPage
+from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
@@ -243,19 +242,18 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
             last = bounds.before_message if order is Order.ASC else bounds.after_message
             until = None if last is None else str(last)
         its_id = ConversationId(conversation_id)
-        if number is not None:
-            page_of = _BranchHistory(chatkeep, BranchNumber(number), order, until, is_ui)
-            return await page_of.answer(request, its_id, bounds, limit, originals=originals)
         page = await chatkeep.history(
             require_user(request.user),
             its_id,
+            None if number is None else BranchNumber(number),
             bounds=bounds,
             order=order,
             limit=limit,
             originals=originals or is_ui,
         )
+
         return answer_read(
-            request, its_id, page.revision, lambda: _write(page, order, until, is_ui=is_ui)
+            request, its_id, page.revision, lambda: _write(page, number, order, until, is_ui=is_ui)
         )
 
     @get(
@@ -336,16 +334,18 @@ def _is_ui(form: str | None) -> bool:
 
 
 def _write(
-    page: FoundPage, order: Order, until: str | None, *, is_ui: bool
+    page: HistoryPage, branch: int | None, order: Order, until: str | None, *, is_ui: bool
 ) -> MessagePage | UIMessagePage:
     cursor = None
-    if page.next is not None:
+    if page.next is not None and branch is None:
         cursor = cursors.encode(MessagesCursor(order, page.next, until))
+    elif page.next is not None and branch is not None:
+        cursor = cursors.encode(BranchCursor(branch, order, page.next, until))
     if is_ui:
         return UIMessagePage(items=ui_messages_answer(page.items, order), next_cursor=cursor)
-    return MessagePage(
-        items=[MessageOut.from_domain(message) for message in page.items], next_cursor=cursor
-    )
+    if page.on_branch is not None:
+        return MessagePage(items=[*map(on_branch, page.on_branch)], next_cursor=cursor)
+    return MessagePage(items=[*map(MessageOut.from_domain, page.items)], next_cursor=cursor)
 
 
 def _make_warning(result: AppendResult, soft_limit: int) -> dict[str, str]:
@@ -355,44 +355,3 @@ def _make_warning(result: AppendResult, soft_limit: int) -> dict[str, str]:
         WARNING_HEADER: f"the conversation has {result.message_count} messages; "
         f"at most {soft_limit} are recommended (CHATKEEP_SOFT_MAX_CONVERSATION_MESSAGES)"
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _BranchHistory:
-    """Answers with a page of the history of a branch."""
-
-    chatkeep: Chatkeep
-    branch: BranchNumber
-    order: Order
-    until: str | None
-    is_ui: bool
-
-    async def answer(
-        self,
-        request: JsonRequest,
-        conversation_id: ConversationId,
-        bounds: Bounds,
-        limit: int,
-        *,
-        originals: bool,
-    ) -> Response[MessagePage | UIMessagePage]:
-        page = await self.chatkeep.branch_history(
-            require_user(request.user),
-            conversation_id,
-            self.branch,
-            bounds=bounds,
-            order=self.order,
-            limit=limit,
-            originals=originals or self.is_ui,
-        )
-        return answer_read(request, conversation_id, page.revision, lambda: self._write(page))
-
-    def _write(self, page: BranchMessagePage) -> MessagePage | UIMessagePage:
-        cursor = None
-        if page.next is not None:
-            cursor = cursors.encode(BranchCursor(self.branch, self.order, page.next, self.until))
-        if self.is_ui:
-            messages = [each.message for each in page.items]
-            items = ui_messages_answer(messages, self.order)
-            return UIMessagePage(items=items, next_cursor=cursor)
-        return MessagePage(items=[on_branch(each) for each in page.items], next_cursor=cursor)
