@@ -14,10 +14,10 @@ from chatkeep.entrypoints.cli import COMMANDS
 from chatkeep.entrypoints.settings import RETIRED, Settings, variable
 
 ROOT = Path(__file__).parents[2]
-PATTERNS = ("*.md", "docs/*.md", "clients/*/*.md", ".github/**/*.md")
+PATTERNS = ("*.md", "docs/*.md", "clients/*/*.md", "examples/*/*.md", ".github/**/*.md")
 PAGES = sorted({page for pattern in PATTERNS for page in ROOT.glob(pattern)})
 FOLDERS = (
-    r"(?:adapters|benchmarks|clients|deploy|docs|domain|entrypoints|piccolo_migrations|testing|tests"
+    r"(?:adapters|benchmarks|clients|deploy|docs|domain|entrypoints|examples|piccolo_migrations|testing|tests"
     r"|\.ci|\.github)"
 )
 # A path of the repository, in code or in prose; `<name>` and `*` stand for any name.

@@ -19,7 +19,7 @@ PACKAGES = (
     ".ci",
     "clients/python/src",
 )
-PAGES = ("*.md", "docs/*.md", "clients/*/*.md")
+PAGES = ("*.md", "docs/*.md", "clients/*/*.md", "examples/*/*.md")
 
 # Patterns of text in lower case. What to write instead is in the name.
 ANYWHERE = {

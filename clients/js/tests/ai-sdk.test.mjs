@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { convertToModelMessages, isStepCount, readUIMessageStream, streamText, tool, toUIMessageStream } from "ai";
+import { MockLanguageModelV4, simulateReadableStream } from "ai/test";
+import { z } from "zod";
 import { loadChat, resumeChat, saveChat, stopChat, streamChat } from "../dist/ai-sdk.js";
 import { DraftActiveError } from "../dist/index.js";
 import { serviceOfThisFile } from "./helpers.mjs";
@@ -140,4 +143,41 @@ test("a model that fails leaves an interrupted message, and the page an error", 
   assert.equal((await resumeChat(alice, chat)).status, 204);
   const { items } = await alice.getHistory(chat);
   assert.deepEqual(items.map((each) => each.content), ["Soup?", "Half"]);
+});
+
+const usage = { inputTokens: {}, outputTokens: {} };
+const finish = (unified) => ({ type: "finish", usage, finishReason: { unified, raw: unified } });
+const asJson = (value) => JSON.parse(JSON.stringify(value));
+
+test("what the package makes of a stream with reasoning and tools is what is stored, and a model takes it again", async () => {
+  const chat = newChat();
+  await saveChat(alice, chat, [ui("1", "user", "Soup?")]);
+  const steps = [
+    [
+      { type: "stream-start", warnings: [] }, { type: "reasoning-start", id: "r" }, { type: "reasoning-delta", id: "r", delta: "Hm." }, { type: "reasoning-end", id: "r" },
+      { type: "tool-call", toolCallId: "c1", toolName: "menu", input: '{"day":"today"}' }, finish("tool-calls"),
+    ],
+    [{ type: "stream-start", warnings: [] }, { type: "text-start", id: "t" }, { type: "text-delta", id: "t", delta: "There is soup." }, { type: "text-end", id: "t" }, finish("stop")],
+  ];
+  const prompts = [];
+  const model = new MockLanguageModelV4({
+    doStream: async ({ prompt }) => {
+      prompts.push(prompt);
+      return { stream: simulateReadableStream({ chunks: steps[Math.min(prompts.length, 2) - 1] }) };
+    },
+  });
+  const menu = tool({ inputSchema: z.object({ day: z.string() }), execute: async ({ day }) => ({ [day]: ["soup"] }) });
+  const messages = await loadChat(alice, chat);
+  const { stream } = streamText({ model, messages: await convertToModelMessages(messages), tools: { menu }, stopWhen: isStepCount(3) });
+  const [chunks, copy] = toUIMessageStream({ stream, originalMessages: messages, generateMessageId: () => "answer" }).tee();
+  const response = await streamChat(alice, chat, chunks);
+  let last;
+  for await (const message of readUIMessageStream({ stream: copy })) last = message;
+  await response.text();
+  const stored = await loadChat(alice, chat);
+  assert.deepEqual(stored[1], asJson(last));
+  assert.deepEqual(last.parts.map((each) => each.type), ["step-start", "reasoning", "tool-menu", "step-start", "text"]);
+  await saveChat(alice, chat, [messages[0], last, ui("3", "user", "Thanks.")]);
+  const again = await convertToModelMessages(await loadChat(alice, chat), { tools: { menu } });
+  assert.deepEqual(again.map((each) => each.role), ["user", "assistant", "tool", "assistant", "user"]);
 });
