@@ -27,6 +27,7 @@ from chatkeep.entrypoints.http.metrics.request_metrics import Metrics, metrics_r
 from chatkeep.entrypoints.http.middleware.audit import Audited
 from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
 from chatkeep.entrypoints.http.middleware.cors import PreflightExplainer, configure_cors
+from chatkeep.entrypoints.http.middleware.hidden_text import HiddenText
 from chatkeep.entrypoints.http.middleware.memory import MemoryBudget, MemoryLimiter
 from chatkeep.entrypoints.http.middleware.rate_limiting import Rate, RateLimiter
 from chatkeep.entrypoints.http.openapi.pages import RawSchema, asset_routes, configure_openapi
@@ -77,7 +78,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
     metrics.add(lags)
     pages = configure_cors(settings)
     limiters = _limiters(settings, metrics.record_refusal)
-    middleware = [Authentication(identity), *limiters, Audited(chatkeep.audit)]
+    middleware = [Authentication(identity), *limiters, *_of_operators(chatkeep, settings)]
     v1 = Router(
         "/v1",
         route_handlers=[
@@ -153,7 +154,7 @@ def _streams(
         Authentication(identity),
         ConcurrencyLimiter(places),
         *_rate_limiters(settings, refused),
-        Audited(chatkeep.audit),
+        *_of_operators(chatkeep, settings),
     ]
     routes = {
         "/v1": [
@@ -172,6 +173,12 @@ def _streams(
         )
         for path, routers in routes.items()
     ]
+
+
+def _of_operators(chatkeep: Chatkeep, settings: Settings) -> list[ASGIMiddleware]:
+    """Return what writes down the requests of operators, and what hides texts from them."""
+    hidden = [HiddenText()] if settings.console_text == "hidden" else []
+    return [Audited(chatkeep.audit), *hidden]
 
 
 def _rate_limiters(settings: Settings, refused: Callable[[str], None]) -> list[ASGIMiddleware]:

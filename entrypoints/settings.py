@@ -32,6 +32,7 @@ _UNPREFIXED: Final = frozenset({"database_url", "database_url_direct"})
 _LIMITS: Final = Limits()
 _READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "console": values.one_of("on", "off"),
+    "console_text": values.one_of("shown", "hidden"),
     "cors_origins": values.comma_separated(values.parse_origin),
     "jwks_url": values.parse_http_url,
     "jwt_secret": values.secret_of(MIN_SECRET_BYTES, "bytes"),
@@ -108,6 +109,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "embedded Postgres or `--memory`"
         ),
     ] = ""
+    console_text: Annotated[
+        str,
+        Meta(description="`shown` or `hidden`: whether operators see what users wrote"),
+    ] = "shown"
     max_user_message_chars: Annotated[
         int, Meta(description="characters of a message of role user")
     ] = _LIMITS.max_user_message_chars

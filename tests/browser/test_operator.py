@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from tests.browser.conftest import OpenConsole
 from tests.browser.console import said
 from tests.browser.test_access import SIZES
-from tests.support.service_process import SERVICE_KEY
+from tests.support.service_process import SERVICE_KEY, as_service
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("wide", "light")])
@@ -43,3 +43,34 @@ async def test_with_a_token_there_is_nothing_to_look_after(open_console: OpenCon
     await console.page.get_by_role("button", name="Sign out").wait_for()
 
     await expect(console.page.get_by_role("link", name="Look after the service")).to_have_count(0)
+
+
+async def test_a_user_is_erased_after_a_look_at_what_goes(open_console: OpenConsole) -> None:
+    console = await open_console(f"erase {uuid4()}")
+    held = await console.create("On hold", said("One", "Two"))
+    await console.create("Another", said("Three"))
+    at = f"/v1/conversations/{held['id']}"
+    service = as_service(console.user)
+    page = console.page
+    await console.service.call("PATCH", at, {"retain": True}, headers=service)
+    await console.sign_in_as_service()
+    await page.get_by_role("link", name="Look after the service").click()
+
+    await expect(
+        page.get_by_text("2 conversations (2 active, 0 archived, 1 on hold)")
+    ).to_be_visible()
+    await expect(page.get_by_text("Nothing can be erased while 1 conversation is")).to_be_visible()
+    await expect(page.get_by_role("button", name="Erase this user")).to_be_disabled()
+    await console.service.call("PATCH", at, {"retain": False}, headers=service)
+    await page.reload()
+    await page.get_by_role("button", name="Erase this user").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("2 conversations and 3 messages will be gone for good")
+    await expect(dialog.get_by_role("button", name="Erase for good")).to_be_disabled()
+    await console.screenshot("erase-user")
+    await dialog.get_by_role("textbox").fill(console.user)
+    await dialog.get_by_role("button", name="Erase for good").click()
+
+    await expect(page.get_by_role("row").filter(has_text="eraseUser")).to_have_count(1)
+    await expect(page.get_by_role("link", name="Another")).to_have_count(0)
+    assert (await console.call("GET", "/v1/me"))["conversations"] == 0

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from chatkeep.adapters.piccolo import (
+    audit,
     branch_statements,
     conversations,
     event_statements,
@@ -42,6 +43,9 @@ from chatkeep.domain.user_list import end_of_prefix
 from tests.support.postgres import Server, connect_args
 
 FILL = """
+INSERT INTO audit_lines (id, user_id, operator, action, at)
+SELECT gen_random_uuid(), 'user-' || n % 1000, 'anna', 'getHistory', now() - n * interval '1 s'
+FROM generate_series(1, 5000) n;
 INSERT INTO users SELECT 'user-' || u FROM generate_series(1, 1000) u;
 INSERT INTO conversations (id, user_id, status, message_count, updated_at)
 SELECT gen_random_uuid(), 'user-' || u, CASE WHEN c % 5 = 0 THEN 'archived' ELSE 'active' END, 3,
@@ -73,10 +77,12 @@ FROM conversations c, generate_series(0, 1) n WHERE c.user_id LIKE '%1';
 """
 SCALE = 8
 SCALED = (
-    f"UPDATE pg_class SET reltuples = reltuples * {SCALE} WHERE relname ~ 'conversation|messages'"
+    f"UPDATE pg_class SET reltuples = reltuples * {SCALE} WHERE relname ~ 'conversation|messages|audit'"
 )
 
 USER_IDS = "idx_users_id"
+AUDIT = "idx_audit_lines_at"
+AUDIT_OF_USER = "idx_audit_lines_user_id"
 OF_USER = "idx_conversations_user_id"
 ARCHIVED = "idx_conversations_user_status"
 CONVERSATION = "conversations_pkey"
@@ -214,6 +220,9 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "find active": (finding.FIND[Status.ACTIVE], {OF_USER}),
     "find active without metadata": (finding.FIND_ACTIVE, {OF_USER}),
     "find archived": (finding.FIND[Status.ARCHIVED], {ARCHIVED}),
+    "audit": (audit.PAGE, {AUDIT}),
+    "audit of a user": (audit.PAGE_OF_USER, {AUDIT_OF_USER}),
+    "old lines of the audit": (audit.FORGET, {AUDIT, "audit_lines_pkey"}),
     "users": (user_list.PAGE, {OF_USER, USER_IDS}),
     "usage": (users.USAGE, {OF_USER}),
     "erase conversations": (users.ERASE_CONVERSATIONS, {OF_USER, CHANGES_OF_USER}),
@@ -441,7 +450,8 @@ async def test_there_is_no_index_without_a_statement(connection: asyncpg.Connect
         "SELECT indexrelid::regclass::text AS name FROM pg_index "
         "WHERE indrelid IN ('users'::regclass, 'conversations'::regclass, 'messages'::regclass, "
         "'conversation_items'::regclass, 'conversation_keys'::regclass, "
-        "'conversation_branches'::regclass, 'conversation_changes'::regclass)"
+        "'conversation_branches'::regclass, 'conversation_changes'::regclass, "
+        "'audit_lines'::regclass)"
     )
 
     needed = set().union(*(indexes for _, indexes in STATEMENTS.values()))

@@ -35,17 +35,23 @@ export async function askForTitle(title) {
 }
 
 // Returns whether the word was typed.
-export async function askToDelete(conversation) {
+export function askToDelete(conversation) {
   const word = text.dialogs.removeWord;
+  const lead = h("p", {}, text.dialogs.removeLead(conversation.message_count));
+  return confirmTyped(text.dialogs.removeTitle, lead, word, text.dialogs.remove, (typed) => typed.toLowerCase() === word);
+}
+
+// Returns whether the id of the user was typed.
+export function askToErase(user, usage) {
+  const lead = h("p", {}, text.operator.eraseLead(usage));
+  return confirmTyped(text.operator.eraseTitle, lead, user, text.operator.eraseNow, (typed) => typed === user.trim());
+}
+
+function confirmTyped(title, lead, word, label, isRight) {
   const input = h("input", { id: "confirmation", autocomplete: "off", spellcheck: "false" });
-  const { submit, closed } = ask(
-    text.dialogs.removeTitle,
-    [h("p", {}, text.dialogs.removeLead(conversation.message_count)), h("label", { for: "confirmation" }, text.dialogs.removeType(word)), input],
-    text.dialogs.remove,
-    true,
-  );
+  const { submit, closed } = ask(title, [lead, h("label", { for: "confirmation", dir: "auto" }, text.dialogs.removeType(word)), input], label, true);
   submit.disabled = true;
-  input.addEventListener("input", () => (submit.disabled = input.value.trim().toLowerCase() !== word));
+  input.addEventListener("input", () => (submit.disabled = !isRight(input.value.trim())));
   input.focus();
   return closed;
 }

@@ -54,6 +54,7 @@ class Console extends HTMLElement {
     this.list = new ConversationList(this.api);
     this.view = new ConversationView(this.api);
     this.operator = new OperatorView(this.api);
+    this.operator.addEventListener("changed", () => this.list.refresh());
     this.view.addEventListener("changed", () => this.list.refresh());
     this.list.addEventListener("changed", () => this.list.refresh());
     this.replaceChildren(

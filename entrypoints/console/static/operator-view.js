@@ -1,7 +1,8 @@
-// For operators: what other operators asked for.
+// For operators: the user and how to erase them, and what operators asked for.
 
 import { auditSection } from "./audit-list.js";
 import { h, icon } from "./dom.js";
+import { userSection } from "./erase-user.js";
 import { text } from "./strings.js";
 
 export class OperatorView extends HTMLElement {
@@ -28,6 +29,10 @@ export class OperatorView extends HTMLElement {
         h("a", { class: "icon back", href: "#/", "aria-label": text.back, title: text.back }, icon("back")),
         h("h2", {}, text.operator.title),
       ),
+      userSection(this.api, signal, () => {
+        this.dispatchEvent(new Event("changed"));
+        this.show(true);
+      }),
       auditSection(this.api, signal),
     );
   }
