@@ -77,7 +77,8 @@ FROM conversations c, generate_series(0, 1) n WHERE c.user_id LIKE '%1';
 """
 SCALE = 8
 SCALED = (
-    f"UPDATE pg_class SET reltuples = reltuples * {SCALE} WHERE relname ~ 'conversation|messages|audit'"
+    f"UPDATE pg_class SET reltuples = reltuples * {SCALE} "
+    "WHERE relname ~ 'conversation|messages|audit'"
 )
 
 USER_IDS = "idx_users_id"
