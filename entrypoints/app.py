@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 from litestar import Litestar, Router
 from litestar.middleware import ASGIMiddleware
@@ -13,6 +14,7 @@ from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.ai_sdk.routes import ai_sdk_routes
 from chatkeep.entrypoints.console.page import console_routes
 from chatkeep.entrypoints.formats.json_lines import JsonLines
+from chatkeep.entrypoints.formats.markdown import Markdown
 from chatkeep.entrypoints.http.auth.authentication import Authentication
 from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.body import JsonRequest
@@ -38,7 +40,7 @@ from chatkeep.entrypoints.http.routes.conversations import conversation_routes
 from chatkeep.entrypoints.http.routes.draft_streams import draft_stream_routes
 from chatkeep.entrypoints.http.routes.drafts import draft_routes
 from chatkeep.entrypoints.http.routes.events import event_routes
-from chatkeep.entrypoints.http.routes.export import export_routes
+from chatkeep.entrypoints.http.routes.export import ExportFormat, Writers, export_routes
 from chatkeep.entrypoints.http.routes.health import health_routes
 from chatkeep.entrypoints.http.routes.messages import message_routes
 from chatkeep.entrypoints.http.routes.root import root_route
@@ -52,6 +54,7 @@ from chatkeep.entrypoints.openai.openapi import with_openai
 from chatkeep.entrypoints.openai.routes import openai_api
 from chatkeep.entrypoints.settings import Settings
 
+EXPORTS: Final[Writers] = {ExportFormat.JSONL: JsonLines, ExportFormat.MARKDOWN: Markdown}
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
@@ -89,7 +92,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             user_routes(chatkeep),
             audit_routes(chatkeep),
             search_routes(chatkeep),
-            export_routes(transfer, JsonLines, on_refused=metrics.record_refusal),
+            *export_routes(transfer, EXPORTS, on_refused=metrics.record_refusal),
         ],
         middleware=middleware,
         before_request=check_request,

@@ -42,6 +42,7 @@ from chatkeep.testing.contract.search import *
 from chatkeep.testing.contract.sweeping import *
 from chatkeep.testing.contract.text import *
 from chatkeep.testing.contract.text_ids import *
+from chatkeep.testing.contract.times import *
 from chatkeep.testing.contract.tool_results import *
 from chatkeep.testing.contract.truncating import *
 from chatkeep.testing.contract.user_list import *

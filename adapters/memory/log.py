@@ -265,6 +265,16 @@ class MemoryLog(MemoryLogChanges):
         entries = kept.entries if kept is not None else []
         return apply_view([each for each in entries if _may_have(each, item_id)], View.ITEMS)
 
+    async def position_since(
+        self, user_id: UserId, conversation_id: ConversationId, at: datetime
+    ) -> Position | None:
+        kept = self.store.user(user_id).conversations.get(conversation_id)
+        messages = [] if kept is None else kept.messages
+        if not messages or messages[-1].created_at < at:
+            return None
+        place = bisect_left(messages, at, key=lambda message: message.created_at)
+        return messages[place].position
+
     async def calls_before(
         self,
         user_id: UserId,

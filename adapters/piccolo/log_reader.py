@@ -1,11 +1,13 @@
 """Reads the log of conversations on Postgres, but for pages: each call is one statement."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from chatkeep.adapters.piccolo.log_entries import TO_ENTRY
 from chatkeep.adapters.piccolo.log_pages import AT, FIND
 from chatkeep.adapters.piccolo.log_statements import CALLS_BEFORE, COUNT, GET, GET_WHOLE
+from chatkeep.adapters.piccolo.log_times import SINCE
 from chatkeep.adapters.piccolo.page_reader import PageReader
 from chatkeep.adapters.piccolo.rows import from_text, to_message, to_text, to_whole_message
 from chatkeep.domain.errors import ConversationNotFoundError, MessageNotFoundError
@@ -34,6 +36,14 @@ class LogReader(PageReader):
             raise MessageNotFoundError(message_id)
         to_one = to_whole_message if original else to_message
         return to_one(rows[0], conversation_id)
+
+    async def position_since(
+        self, user_id: UserId, conversation_id: ConversationId, at: datetime
+    ) -> Position | None:
+        rows = await self._engine.fetch(
+            SINCE, conversation_id=conversation_id, user_id=user_id, at=at
+        )
+        return Position(rows[0]["found"]) if rows else None
 
     async def find(
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId

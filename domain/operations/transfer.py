@@ -149,6 +149,21 @@ class Transfer:
                 return
             since = since or recently
 
+    async def export_conversation(
+        self, user_id: UserId, conversation_id: ConversationId, *, every_branch: bool = True
+    ) -> AsyncGenerator[Piece, None]:
+        """Yield one conversation in pieces, as `export` does.
+
+        Raises `ConversationNotFoundError` instead of the first piece.
+        """
+        conversation = await self.conversations.get(user_id, conversation_id)
+        is_there = False
+        async for piece in self._pieces(conversation, None, every_branch=every_branch):
+            is_there = True
+            yield piece
+        if not is_there:  # it was deleted meanwhile
+            raise ConversationNotFoundError(conversation_id)
+
     async def _list(self, user_id: UserId, since: datetime | None) -> AsyncIterator[Conversation]:
         after: LastSeen | None = None
         while True:

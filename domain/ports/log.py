@@ -191,6 +191,17 @@ class Log(Branches, Protocol):
         """Return the message, with its original if `original`, or raise `MessageNotFoundError`."""
         ...
 
+    async def position_since(
+        self, user_id: UserId, conversation_id: ConversationId, at: datetime
+    ) -> Position | None:
+        """Return the position of the first message, of whatever branch, that is not before `at`.
+
+        None if the last message is before it. Where an import has stored times out of order, it is
+        a message that is not before `at`, right after one that is, or the first one.
+        It takes about as many steps as the positions have bits, however many messages there are.
+        """
+        ...
+
     async def find(
         self, user_id: UserId, conversation_id: ConversationId, item_id: ItemId
     ) -> Sequence[Entry]:

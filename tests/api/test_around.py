@@ -123,3 +123,56 @@ async def test_a_page_around_a_message_can_have_uimessages(alice: Caller) -> Non
     assert [each["parts"][0]["text"] for each in page["items"]] == [
         f"message {number}" for number in range(3)
     ]
+
+
+async def test_a_time_leads_to_the_first_message_that_is_not_before_it(alice: Caller) -> None:
+    conversation = await started(alice, *numbered(20))
+    path = at(conversation, "messages")
+    times = [each["created_at"] for each in await history(alice, conversation)]
+
+    async def since(time: str, **query: int) -> JsonObject:
+        response = await alice.get(path, params={"around_time": time, **query})
+        assert response.status_code == 200, response.text
+        answer: JsonObject = response.json()
+        return answer
+
+    page = await since(times[0], limit=4)
+    assert numbers(page) == [0, 1, 2, 3]
+    assert await follow(alice, conversation, page["next_cursor"]) == [*range(4, 20)]
+    page = await since("2999-01-01T00:00:00+01:00", limit=4)
+    assert (numbers(page), page["next_cursor"]) == ([16, 17, 18, 19], None)
+    earlier = await follow(alice, conversation, page["previous_cursor"])
+    assert earlier == [*range(16)][::-1]
+    assert numbers(await since("1999-01-01T00:00:00Z", limit=1)) == [0]
+    empty = await started(alice)
+    assert (await alice.get(at(empty, "messages"), params={"around_time": times[0]})).json() == {
+        "items": [],
+        "next_cursor": None,
+        "previous_cursor": None,
+    }
+
+
+async def test_a_time_leads_to_a_message_of_the_branch(alice: Caller) -> None:
+    conversation = await started(alice, says("question"), says("old answer"), says("old thanks"))
+    [question, old, _] = await history(alice, conversation)
+    path = at(conversation, "messages")
+    await alice.post(path, json={"after": question["id"], **says("new answer")})
+
+    for branch, expected in (({}, "new answer"), ({"branch": "0"}, "old answer")):
+        params = {"around_time": old["created_at"], "limit": 1, **branch}
+        [found] = (await alice.get(path, params=params)).json()["items"]
+        assert found["content"] in {expected, "question"}  # they may be of one microsecond
+
+
+async def test_what_is_wrong_with_a_time_is_named(alice: Caller, bob: Caller) -> None:
+    conversation = await started(alice, *numbered(3))
+    [message, *_] = await history(alice, conversation)
+    path, time = at(conversation, "messages"), message["created_at"]
+
+    for name, value in (("order", "desc"), ("around", message["id"]), ("cursor", "x")):
+        response = await alice.get(path, params={"around_time": time, name: value})
+        refused(response, 422, "invalid-value", name)
+    for wrong in ("yesterday", "2026-11-27", "2026-11-27T09:30:00"):
+        response = await alice.get(path, params={"around_time": wrong})
+        refused(response, 422, "invalid-value", "around_time")
+    refused(await bob.get(path, params={"around_time": time}), 404, "not-found")

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from chatkeep.domain.errors import StoreUnavailableError
+from chatkeep.domain.errors import ConversationNotFoundError, StoreUnavailableError
 from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import ConversationId, JsonText, UserId
@@ -166,3 +166,47 @@ async def test_a_service_key_exports_for_the_user_that_it_names(
 @pytest.mark.parametrize("path", ["/v1/me/export?format=jsonl", "/v1/me/export?limit=1"])
 async def test_there_are_no_parameters(alice: Caller, path: str) -> None:
     assert (await alice.get(path)).status_code == 422
+
+
+async def test_one_conversation_is_exported_as_a_line_or_to_read(
+    alice: Caller, service: Service
+) -> None:
+    body = {"title": "hers", "messages": [{"role": "user", "content": "Grüße <b>"}]}
+    made = (await alice.post("/v1/conversations", json=body)).json()
+    await alice.post("/v1/conversations", json={"title": "another"})
+    path = f"/v1/conversations/{made['id']}/export"
+
+    line = await alice.get(path)
+    text = await service.key(acting_for=alice.user_id).get(path, params={"format": "markdown"})
+
+    assert line.headers["content-disposition"] == 'attachment; filename="conversation.jsonl"'
+    assert text.headers["content-disposition"] == 'attachment; filename="conversation.md"'
+    assert text.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert line.content in [
+        each + b"\n" for each in (await alice.get("/v1/me/export")).content.splitlines()
+    ]
+    assert json.loads(line.content)["messages"][0]["content"] == "Grüße <b>"
+    assert text.text.startswith("# hers\n")
+    assert "Grüße <b>" in text.text
+    assert "another" not in text.text
+
+
+async def test_a_conversation_that_is_not_there_is_not_exported(alice: Caller, bob: Caller) -> None:
+    made = (await alice.post("/v1/conversations", json={})).json()
+    path = f"/v1/conversations/{made['id']}/export"
+
+    assert (await bob.get(path)).status_code == 404
+    refused = await alice.get(path, params={"format": "pdf"})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "format"
+    await alice.request("DELETE", path.removesuffix("/export"))
+    assert (await alice.get(path)).status_code == 404
+
+
+async def test_a_conversation_deleted_before_its_first_page_is_not_found() -> None:
+    chatkeep = memory_chatkeep()
+    made = await chatkeep.create_conversation(ALICE)
+    gone = replace(transfer(chatkeep), log=memory_chatkeep().log)
+
+    with pytest.raises(ConversationNotFoundError):
+        await anext(gone.export_conversation(ALICE, made.conversation.id))

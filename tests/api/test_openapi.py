@@ -13,7 +13,7 @@ from chatkeep.domain.model import Limits, Order, Role, Status
 from tests.api.builders import answers, calls, says
 from tests.support.application import Service, serving, settings
 from tests.support.json_schema import Json, JsonObject, faults, is_valid, resolved
-from tests.support.openapi_contract import NDJSON, PARAMETER, PROBLEM_JSON, Operation
+from tests.support.openapi_contract import MARKDOWN, NDJSON, PARAMETER, PROBLEM_JSON, Operation
 
 SCHEMAS = "#/components/schemas/"
 # What the native API documents; others may stand beside it in the same document.
@@ -162,8 +162,9 @@ def test_every_answer_is_described(document: JsonObject, operations: list[Operat
             assert described["description"] not in {"", "Additional response"}
             content = described.get("content", {})
             media_types = set() if status in {"204", "304"} else {"application/json"}
-            if operation.described["operationId"] == "exportMe":
-                media_types = {NDJSON}
+            if operation.path.endswith("/export"):
+                is_of_one = operation.described["operationId"] == "exportConversation"
+                media_types = {NDJSON, MARKDOWN} if is_of_one else {NDJSON}
             if operation.path.endswith("/events") and status == "200":
                 media_types |= {"text/event-stream"}
             assert content.keys() == ({PROBLEM_JSON} if status >= "400" else media_types)

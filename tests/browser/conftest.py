@@ -97,7 +97,9 @@ def _record(page: Page, origin: str, problem: Callable[[str], None]) -> None:
     page.on(
         "request",
         lambda request: (
-            None if request.url.startswith((f"{origin}/", "data:")) else problem(request.url)
+            None
+            if request.url.startswith((f"{origin}/", "data:", f"blob:{origin}/"))
+            else problem(request.url)
         ),
     )
     page.on("dialog", lambda dialog: problem(f"a dialog of a script: {dialog.message}"))

@@ -97,6 +97,7 @@ CALLS = [
     Call("GET", "/v1/search", query="?q=hello"),
     Call("GET", "/v1/me"),
     Call("GET", "/v1/me/export"),
+    Call("GET", f"{V1}/export"),
     Call("DELETE", "/v1/me"),
     Call("GET", "/v1/users", as_service=True),
     Call("GET", "/v1/audit", as_service=True),

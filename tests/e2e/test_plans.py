@@ -21,6 +21,7 @@ from chatkeep.adapters.piccolo import (
     finding,
     fork_statements,
     log_pages,
+    log_times,
     user_list,
     users,
 )
@@ -200,6 +201,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "taken item ids": (log.TAKEN, BY_ITEM_ID),
     "idempotency key": (log.KEY, {KEY}),
     "calls before": (log.CALLS_BEFORE, {IN_ORDER}),
+    "since a time": (log_times.SINCE, {IN_ORDER}),
     "delete message": (log.DELETE, {CONVERSATION, MESSAGE}),
     "delete entry": (log.DELETE_AT, ENTRIES_IN_ORDER),
     "put": (changes.PUT, {CONVERSATION, MESSAGE}),

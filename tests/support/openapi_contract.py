@@ -11,7 +11,8 @@ from tests.support.json_schema import JsonObject, faults, is_valid, resolved
 
 PROBLEM_JSON = "application/problem+json"
 NDJSON = "application/x-ndjson"
-TEXTS = {NDJSON, "text/event-stream"}
+MARKDOWN = "text/markdown; charset=utf-8"
+TEXTS = {NDJSON, MARKDOWN, "text/event-stream"}
 # Words of our insides, or of nobody: none of them helps a caller.
 JARGON = re.compile(
     r"Traceback|Error\b|Exception|msgspec|litestar|\bstr\b|\bint\b|(?<!If-)\bNone\b|\n  "

@@ -27,6 +27,7 @@ READS = {
         "get",
         "find",
         "calls_before",
+        "position_since",
         "list",
         "count",
     ),

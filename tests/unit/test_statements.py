@@ -457,7 +457,7 @@ NAMES = {
         *("append_placed", "create_with_branches", "fork", "path_window", "deep_window"),
         *("end_draft", "end_draft_placed"),
         *("append_one", "append_one_window", "append_window", "at.items", "at.messages"),
-        *("at.whole", "calls_before", "count", "create", "create_with_items", "delete"),
+        *("at.whole", "calls_before", "count", "since", "create", "create_with_items", "delete"),
         *(
             "delete_at",
             "find",

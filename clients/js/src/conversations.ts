@@ -1,5 +1,6 @@
 // Conversations: create, find, change, delete.
 
+import { IncompleteExportError } from "./errors.js";
 import type {
   Conversation,
   ConversationPage,
@@ -18,7 +19,7 @@ import {
   type Signal,
   uuid7,
 } from "./requests.js";
-import { Sender } from "./sender.js";
+import { readText, Sender } from "./sender.js";
 
 const ALL = "/v1/conversations";
 
@@ -62,6 +63,11 @@ export interface ChangeConversation extends Expecting, Signal {
   status?: Status;
   metadata?: object;
   retain?: boolean;
+}
+
+export interface ExportConversation extends Signal {
+  /** `jsonl` unless said otherwise. */
+  format?: "jsonl" | "markdown";
 }
 
 export class Conversations extends Sender {
@@ -179,5 +185,36 @@ export class Conversations extends Sender {
    */
   async deleteConversation(conversationId: string, options: Expecting & Signal = {}): Promise<void> {
     await this.delete(conversation(conversationId), options);
+  }
+
+  /**
+   * Yield one conversation as a file, piece by piece.
+   *
+   * `jsonl` is one line, which `chatkeep import` reads; `markdown` is for people, and has the current
+   * branch only. Throws `NotFoundError`, and `IncompleteExportError` if the answer ends early.
+   */
+  async *exportConversation(
+    conversationId: string,
+    options: ExportConversation = {},
+  ): AsyncGenerator<string, void, undefined> {
+    const { signal, ...query } = options;
+    const path = conversation(conversationId, "export");
+    const pieces = readText(await this.open({ method: "GET", path, query, signal }));
+    let last = "";
+    try {
+      for (;;) {
+        const piece = await pieces.next().catch((error: unknown) => {
+          signal?.throwIfAborted();
+          const text = "the connection broke during the export";
+          throw new IncompleteExportError(text, { cause: error });
+        });
+        if (piece.done) break;
+        last = piece.value || last;
+        yield piece.value;
+      }
+    } finally {
+      await pieces.return(); // where the caller leaves early
+    }
+    if (!last.endsWith("\n")) throw new IncompleteExportError("the service ended the export early");
   }
 }

@@ -55,6 +55,8 @@ export interface GetUIHistory extends Signal {
 export interface GetHistory extends GetUIHistory, Expecting, Knowing {
   /** A page with this message in the middle, which has a `previous_cursor`, too. */
   around?: string;
+  /** The same around the first message that is not before this time; the last ones if all are. */
+  around_time?: Date | string;
   originals?: boolean;
 }
 

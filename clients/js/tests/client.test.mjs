@@ -67,6 +67,8 @@ test("iterators go over all pages", async () => {
   assert.deepEqual(back.map((each) => each.content), texts.slice(0, 5).reverse());
   const around = await bob.getHistory(made[0], { around: history[3].id, limit: 3 });
   assert.ok(around.items.some((each) => each.id === history[3].id) && around.previous_cursor);
+  const since = await bob.getHistory(made[0], { around_time: new Date("2020-01-01T00:00:00Z"), limit: 1 });
+  assert.deepEqual(since.items.map((each) => each.content), texts.slice(0, 1));
 });
 
 test("originals come back, and UIMessages as they were sent", async () => {

@@ -102,6 +102,11 @@ test("a user is counted, exported and erased", async () => {
     assert.ok(line);
     break;
   }
+  const { items: [first] } = await carol.listConversations();
+  const file = (await all(carol.exportConversation(first.id))).join("");
+  assert.equal(JSON.parse(file).id, first.id);
+  const [text] = await all(carol.exportConversation(first.id, { format: "markdown" }));
+  assert.match(text, /^# Untitled conversation\n/u);
   await carol.eraseMe();
   assert.equal((await carol.getUsage()).conversations, 0);
   await root.putUser("carol");

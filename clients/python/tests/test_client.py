@@ -301,6 +301,12 @@ async def test_the_export_has_every_conversation(alice: AsyncChatkeep) -> None:
     assert {each["title"] for each in lines} == {"0", "1", "2"}
     usage = await alice.get_usage()
     assert (usage.conversations, usage.messages) == (3, 150)
+    chat = lines[0]["id"]
+    assert (
+        json.loads(b"".join([each async for each in alice.export_conversation(chat)])) == lines[0]
+    )
+    text = b"".join([each async for each in alice.export_conversation(chat, format="markdown")])
+    assert text.startswith(f"# {lines[0]['title']}\n".encode())
 
 
 async def test_the_user_is_erased_unless_something_is_on_hold(alice: AsyncChatkeep) -> None:

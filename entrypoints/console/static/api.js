@@ -51,18 +51,20 @@ export class Api extends EventTarget {
     const url = `../v1/${resource}${query.size ? `?${query}` : ""}`;
     for (let attempt = 0; ; attempt++) {
       let wait = PAUSES[Math.min(attempt, PAUSES.length - 1)];
+      let isAway = true;
       try {
         const response = await fetch(url, { headers: this.headers(), signal, cache: "no-store" });
         if (![429, 502, 503, 504].includes(response.status)) {
           this.setAway(false);
           return await this.check(response);
         }
+        if (response.status === 429) isAway = false;
         const seconds = Number(response.headers.get("Retry-After"));
         if (seconds > 0) wait = Math.min(seconds * 1000, MAX_WAIT);
       } catch (error) {
         if (error instanceof Problem || signal?.aborted) throw error;
       }
-      this.setAway(true);
+      if (isAway) this.setAway(true);
       await sleep(wait * (0.8 + Math.random() * 0.4), signal);
     }
   }

@@ -1,9 +1,10 @@
 // One conversation: its messages, and what one can do with it.
 
 import { path, Problem } from "./api.js";
-import { askForTitle, askToDelete } from "./dialogs.js";
+import { askForDate, askForTitle, askToDelete } from "./dialogs.js";
 import { announce, copy, formatTime, h, icon, iconButton, time } from "./dom.js";
 import { DraftView } from "./draft-view.js";
+import { saveExport } from "./export.js";
 import { follow } from "./live.js";
 import { MessageLog } from "./message-log.js";
 import { link } from "./session.js";
@@ -103,7 +104,10 @@ export class ConversationView extends HTMLElement {
       [text.conversation.rename, () => this.rename()],
       [isActive ? text.conversation.archive : text.conversation.restore, () => this.change({ status: isActive ? "archived" : "active" })],
       isService && [conversation.retain ? text.conversation.release : text.conversation.hold, () => this.change({ retain: !conversation.retain })],
+      [text.conversation.jumpToDate, () => this.jumpToDate()],
       [text.conversation.fork, () => this.fork()],
+      [text.conversation.exportJson, () => this.exportAs("jsonl")],
+      [text.conversation.exportMarkdown, () => this.exportAs("markdown")],
       [text.conversation.copyId, () => copy(conversation.id, text.copied)],
       [text.conversation.remove, () => this.removeConversation(), { class: "dangerous" }],
     ].filter(Boolean);
@@ -216,6 +220,26 @@ export class ConversationView extends HTMLElement {
     this.dispatchEvent(new Event("changed"));
     location.hash = link({ conversation: copied.id });
     announce(text.conversation.forked);
+  }
+
+  async exportAs(format) {
+    announce(text.export.began);
+    const name = await this.attempt(() => saveExport(this.api, this.resource("export"), this.conversation.title, format));
+    if (name) announce(text.export.saved(name));
+  }
+
+  async jumpToDate() {
+    const day = await askForDate(this.conversation.created_at);
+    if (!day) return;
+    const found = await this.attempt(() => this.log.load({ around_time: day.toISOString(), limit: 1 }));
+    const message = found?.items[0];
+    if (!message) return found && announce(text.conversation.none);
+    const isThere = new Date(message.created_at) >= day;
+    const { created_at: at, id } = message;
+    const target = this.linkTo(id);
+    if (location.hash === target) this.log.show(id);
+    else location.hash = target; // the page follows its address
+    announce((isThere ? text.date.reached : text.date.allBefore)(formatTime(at)));
   }
 
   async removeConversation() {

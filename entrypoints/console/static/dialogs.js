@@ -1,4 +1,4 @@
-// Dialogs: to rename, and to delete after a word was typed. Each returns a promise.
+// Dialogs: to rename, to choose a date, and to delete after a word was typed. Each returns a promise.
 
 import { h } from "./dom.js";
 import { text } from "./strings.js";
@@ -32,6 +32,19 @@ export async function askForTitle(title) {
   const { closed } = ask(text.dialogs.renameTitle, [h("label", { for: "new-title" }, text.dialogs.titleLabel), input], text.dialogs.save);
   input.select();
   return (await closed) ? input.value.trim() : null;
+}
+
+// Returns the beginning of a day, or null. `suggested` is a time of the day that is shown at first.
+export async function askForDate(suggested) {
+  const input = h("input", { id: "date", type: "date", required: true, value: dayOf(new Date(suggested)) });
+  const { closed } = ask(text.date.title, [h("label", { for: "date" }, text.date.label), input], text.date.go);
+  input.focus();
+  return (await closed) && input.value ? new Date(`${input.value}T00:00`) : null;
+}
+
+function dayOf(date) {
+  const two = (number) => String(number).padStart(2, "0");
+  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
 // Returns whether the word was typed.

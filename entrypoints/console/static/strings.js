@@ -114,6 +114,7 @@ export const text = {
     hold: "Put on hold",
     release: "Lift the hold",
     fork: "Copy into a new conversation",
+    jumpToDate: "Jump to a date",
     exportJson: "Export as JSON Lines",
     exportMarkdown: "Export as Markdown",
     remove: "Delete",
@@ -123,6 +124,21 @@ export const text = {
     forked: "The copy is open now.",
     deleted: "The conversation is deleted.",
     jumpToEnd: "Latest messages",
+  },
+
+  export: {
+    name: "conversation",
+    began: "The file is being made.",
+    saved: (name) => `Saved as ${name}`,
+    tooLarge: (megabytes) => `The file is larger than the ${megabytes} MB that this page saves. Fetch it with curl: GET .../export.`,
+  },
+
+  date: {
+    title: "Jump to a date",
+    label: "Date",
+    go: "Jump",
+    reached: (when) => `The first message from that day on: ${when}`,
+    allBefore: (when) => `Nothing was said from that day on. The last message: ${when}`,
   },
 
   draft: {

@@ -48,6 +48,7 @@ from chatkeep.entrypoints.http.ids import ID_SCHEMA
 from chatkeep.entrypoints.http.message_schemas import Append, Appended, MessagePage, UIMessagePage
 from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
+from chatkeep.entrypoints.http.routes.export import MARKDOWN
 from chatkeep.entrypoints.http.search_schemas import SearchPageOut
 from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut, UserPageOut
 from chatkeep.entrypoints.settings import Settings
@@ -309,6 +310,10 @@ def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str,
     }
     if operation["operationId"] in _STREAMS:
         operation["responses"]["200"]["content"] |= {EVENT_STREAM: {"schema": {"type": "string"}}}
+    if operation["operationId"] == "exportConversation":
+        operation["responses"]["200"]["content"] |= {
+            f"{MARKDOWN}; charset=utf-8": {"schema": {"type": "string"}}
+        }
     if shapes := _IN_TWO_SHAPES.get(operation["operationId"]):
         schema = {"anyOf": [{"$ref": f"{_SCHEMAS}{name}"} for name in shapes]}
         operation["responses"]["200"]["content"] = {"application/json": {"schema": schema}}

@@ -1,6 +1,7 @@
-"""Answers with the messages around one: the place that a search has found."""
+"""Answers with the messages around one: the place that a search has found, or a time."""
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 from litestar import Response
 
@@ -28,24 +29,24 @@ async def answer_around(  # noqa: PLR0913 - the parameters of the query
     request: JsonRequest,
     chatkeep: Chatkeep,
     conversation_id: ConversationId,
-    message_id: MessageId,
+    middle: MessageId | datetime,
     *,
     limit: int,
     branch: BranchNumber | None,
     originals: bool,
     is_ui: bool,
 ) -> Response[MessagePage | UIMessagePage]:
-    for name in _EXCLUDED:
+    is_time = isinstance(middle, datetime)
+    for name in (*_EXCLUDED, "around") if is_time else _EXCLUDED:
         if name in request.query_params:
-            raise InvalidValueError(name, "cannot be combined with `around`")
-    found = await chatkeep.opening.around(
-        require_user(request.user),
-        conversation_id,
-        message_id,
-        limit=limit,
-        branch=branch,
-        originals=originals or is_ui,
-    )
+            given = "around_time" if is_time else "around"
+            raise InvalidValueError(name, f"cannot be combined with `{given}`")
+    user_id, opening = require_user(request.user), chatkeep.opening
+    options: Any = {"limit": limit, "branch": branch, "originals": originals or is_ui}
+    if isinstance(middle, datetime):
+        found = await opening.around_time(user_id, conversation_id, middle, **options)
+    else:
+        found = await opening.around(user_id, conversation_id, middle, **options)
     return answer_read(request, conversation_id, found.revision, lambda: _write(found, is_ui=is_ui))
 
 

@@ -1,15 +1,12 @@
 """GET /v1/conversations: the list, with filters."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated
 
-import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, Parameter
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
-from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.finding import Filter, Sort
 from chatkeep.domain.model import Status
 from chatkeep.domain.use_cases import Chatkeep
@@ -23,22 +20,20 @@ from chatkeep.entrypoints.http.conversation_schemas import (
 )
 from chatkeep.entrypoints.http.cursors import ConversationsCursor, FilteredCursor
 from chatkeep.entrypoints.http.problems import problems
-from chatkeep.entrypoints.http.routes.parameters import Cursor, Limit
+from chatkeep.entrypoints.http.routes.parameters import TIME, Cursor, Limit, parse_time
 from chatkeep.entrypoints.http.routing import OBJECTS, read_object
 
-_Time: Final = Annotated[datetime, Meta(tz=True)]
-_TIME: Final[dict[str, Any]] = {"format": "date-time"}
 SortBy = Annotated[
     Sort | None,
     Parameter(description="the time by which the latest is first (default: updated)"),
 ]
 UpdatedAfter = Annotated[
     str | None,
-    Parameter(description="only with activity after this time", schema_extra=_TIME),
+    Parameter(description="only with activity after this time", schema_extra=TIME),
 ]
 UpdatedBefore = Annotated[
     str | None,
-    Parameter(description="only with their last activity before this time", schema_extra=_TIME),
+    Parameter(description="only with their last activity before this time", schema_extra=TIME),
 ]
 
 
@@ -77,8 +72,8 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         wanted = Filter(
             status=status,
             metadata=read_object(request, "metadata"),
-            updated_after=_parse_time("updated_after", updated_after),
-            updated_before=_parse_time("updated_before", updated_before),
+            updated_after=parse_time("updated_after", updated_after),
+            updated_before=parse_time("updated_before", updated_before),
         )
         start = None
         if cursor is not None:
@@ -115,16 +110,3 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         )
 
     return list_conversations
-
-
-def _parse_time(name: str, text: str | None) -> datetime | None:
-    """Return a time of RFC 3339 in UTC. Raises `InvalidValueError` naming the parameter."""
-    if text is None:
-        return None
-    try:
-        at: datetime = msgspec.convert(text, _Time)
-        return at.astimezone(UTC)
-    except (msgspec.ValidationError, OverflowError):
-        raise InvalidValueError(
-            name, "is not a time like 2026-11-27T09:30:00Z; in a URL, write + as %2B"
-        ) from None

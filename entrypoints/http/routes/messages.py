@@ -1,5 +1,6 @@
 """/v1/conversations/{id}/messages and /context: handlers parse, call one use case and convert."""
 
+from datetime import datetime
 from typing import Annotated, Final
 
 from litestar import Response, Router, get, post
@@ -47,11 +48,13 @@ from chatkeep.entrypoints.http.routes.around import answer_around
 from chatkeep.entrypoints.http.routes.message_changes import MessagePath, message_changes
 from chatkeep.entrypoints.http.routes.parameters import (
     MAX_INTEGER,
+    TIME,
     BranchOf,
     ConversationPath,
     Cursor,
     HistoryBranch,
     Limit,
+    parse_time,
     read_branch,
 )
 from chatkeep.entrypoints.http.routing import TEXTS
@@ -84,6 +87,14 @@ FormatOf = Annotated[
     Parameter(
         description="which model API the messages are for (default: openai); "
         "ai-sdk: as UIMessages, for a page or `convertToModelMessages`"
+    ),
+]
+AroundTime = Annotated[
+    str | None,
+    Parameter(
+        description="those around the first one that is not before this time; "
+        "the last ones if all are",
+        schema_extra=TIME,
     ),
 ]
 MessageFormat = Annotated[
@@ -201,6 +212,7 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
                 ),
             ]
         ] = None,
+        around_time: FromQuery[AroundTime] = None,
         originals: FromQuery[Originals] = False,  # noqa: FBT002 - a query parameter
         format: FromQuery[MessageFormat] = None,  # noqa: A002 - the word on the wire
         branch: FromQuery[HistoryBranch] = None,
@@ -209,11 +221,13 @@ def message_routes(chatkeep: Chatkeep, metrics: Metrics) -> Router:
 
         Send `after` and `before` with the first request only; the cursor remembers them, but not
         `originals`. A page of large messages ends early, at 16 MiB unless configured otherwise.
-        With `around`, `next_cursor` leads to later messages and `previous_cursor` to earlier ones,
-        latest first. Without `branch` it is the current branch, or the one that wrote the message.
+        With `around` or `around_time`, `next_cursor` leads to later messages and `previous_cursor`
+        to earlier ones, latest first. Without `branch` it is the current branch; `around` a message
+        that this does not have, the one that wrote it.
         """
         is_ui = _is_ui(format)
-        middle = message_in_query(request, "around", conversation_id)
+        middle: MessageId | datetime | None = parse_time("around_time", around_time)
+        middle = middle or message_in_query(request, "around", conversation_id)
         if middle is not None:
             return await answer_around(
                 request,

@@ -168,6 +168,8 @@ async def use_drafts(call: Callable[..., Awaitable[str]], one: str, at: str) -> 
 
 async def use_branches(call: Callable[..., Awaitable[str]], one: str, at: str, first: str) -> None:
     """Branch after the message `first`, read both branches and delete what is behind."""
+    await call("GET", f"{one}/messages?around_time=2026-01-01T00:00:00Z", conversation_id=at)
+    await call("GET", f"{one}/export", conversation_id=at)
     other = said()
     await call("POST", f"{one}/messages", {**other, "after": first}, conversation_id=at)
     await call("GET", f"{one}/branches", conversation_id=at)

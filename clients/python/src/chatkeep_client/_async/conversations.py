@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+import httpx
 from msgspec import UNSET, UnsetType
 
 from chatkeep_client._async.sending import AsyncSender
@@ -17,6 +18,7 @@ from chatkeep_client._requests import (
     nothing,
     uuid7,
 )
+from chatkeep_client.errors import IncompleteExportError
 from chatkeep_client.models import (
     Conversation,
     ConversationPage,
@@ -219,3 +221,27 @@ class AsyncConversations(AsyncSender):
                 if_gone=nothing,
             )
         )
+
+    async def export_conversation(
+        self,
+        conversation_id: str,
+        *,
+        format: Literal["jsonl", "markdown"] = "jsonl",  # noqa: A002 - the word on the wire
+    ) -> AsyncIterator[bytes]:
+        """Yield one conversation as a file, piece by piece.
+
+        `jsonl` is one line, which `chatkeep import` reads; `markdown` is for people, and has the
+        current branch only. Raises `NotFoundError`, and `IncompleteExportError` if the answer ends
+        early.
+        """
+        path, last = conversation(conversation_id, "export"), b""
+        query = {"format": format}
+        async with self._stream(Request("GET", path, nothing, query=query)) as response:
+            try:
+                async for chunk in response.aiter_bytes():
+                    last = chunk or last
+                    yield chunk
+            except httpx.TransportError as error:
+                raise IncompleteExportError("the connection broke during the export") from error
+        if not last.endswith(b"\n"):
+            raise IncompleteExportError("the service ended the export early")

@@ -3,8 +3,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+import httpx
 from msgspec import UNSET, UnsetType
 
 from chatkeep_client._requests import (
@@ -18,6 +19,7 @@ from chatkeep_client._requests import (
     uuid7,
 )
 from chatkeep_client._sync.sending import Sender
+from chatkeep_client.errors import IncompleteExportError
 from chatkeep_client.models import (
     Conversation,
     ConversationPage,
@@ -219,3 +221,27 @@ class Conversations(Sender):
                 if_gone=nothing,
             )
         )
+
+    def export_conversation(
+        self,
+        conversation_id: str,
+        *,
+        format: Literal["jsonl", "markdown"] = "jsonl",  # noqa: A002 - the word on the wire
+    ) -> Iterator[bytes]:
+        """Yield one conversation as a file, piece by piece.
+
+        `jsonl` is one line, which `chatkeep import` reads; `markdown` is for people, and has the
+        current branch only. Raises `NotFoundError`, and `IncompleteExportError` if the answer ends
+        early.
+        """
+        path, last = conversation(conversation_id, "export"), b""
+        query = {"format": format}
+        with self._stream(Request("GET", path, nothing, query=query)) as response:
+            try:
+                for chunk in response.iter_bytes():
+                    last = chunk or last
+                    yield chunk
+            except httpx.TransportError as error:
+                raise IncompleteExportError("the connection broke during the export") from error
+        if not last.endswith(b"\n"):
+            raise IncompleteExportError("the service ended the export early")

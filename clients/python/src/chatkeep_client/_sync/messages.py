@@ -2,6 +2,7 @@
 """Messages: append them, read them, and get the context for a model."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
@@ -101,6 +102,7 @@ class Messages(Sender):
         after: str | None = None,
         before: str | None = None,
         around: str | None = None,
+        around_time: datetime | str | None = None,
         originals: bool = False,
         branch: int | Literal["all"] | None = None,
         expected_revision: int | None = None,
@@ -110,9 +112,10 @@ class Messages(Sender):
 
         Only those `after` and `before` the messages with these ids; a `cursor` contains that, the
         order and the branch. `around` a message, half of the page is before it, and the page has a
-        `previous_cursor` too. With a `branch`, or all of them, each message has its `parent_id` and
-        `branch`. Raises `NotFoundError`; `RevisionConflictError` if the conversation is not at
-        `expected_revision`; `NotModifiedError` if it is still at `known_revision`.
+        `previous_cursor` too; `around_time` likewise, around the first one that is not before it.
+        With a `branch`, or all of them, each message has its `parent_id` and `branch`. Raises
+        `NotFoundError`; `RevisionConflictError` if the conversation is not at `expected_revision`;
+        `NotModifiedError` if it is still at `known_revision`.
         """
         query = {
             "limit": limit,
@@ -121,6 +124,7 @@ class Messages(Sender):
             "after": after,
             "before": before,
             "around": around,
+            "around_time": around_time,
             "originals": originals,
             "branch": branch,
         }
