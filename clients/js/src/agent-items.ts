@@ -1,7 +1,7 @@
 // Items of the OpenAI Agents SDK as messages that everything else can read, and back.
 
 import type { AgentInputItem } from "@openai/agents";
-import { textOf } from "./fitting.js";
+import { contentOf, textOf } from "./fitting.js";
 import type { JsonObject, Message, NewMessage, Role } from "./models.js";
 
 const FORMAT = "openai-agents";
@@ -64,15 +64,6 @@ function readable(item: JsonObject): NewMessage {
   }
   const other: NewMessage = { role: "assistant", content: [{ type }] };
   return type === "compaction" ? { ...other, starts_context: true } : other;
-}
-
-function contentOf(content: unknown): string | object[] {
-  if (!Array.isArray(content)) return textOf(content);
-  const parts = content.map((part: JsonObject) => {
-    const text = part.text ?? part.refusal ?? part.transcript;
-    return typeof text === "string" ? { type: "text", text } : { type: part.type };
-  });
-  return parts.every((part) => "text" in part) ? textOf(parts) : parts;
 }
 
 /** Return a value as JSON has it: bytes are Base64, and what is undefined is left out. */

@@ -1,7 +1,7 @@
 // Messages whose whole is their `original`, cut to the limits of the service.
 
 import { LimitExceededError } from "./errors.js";
-import type { NewMessage } from "./models.js";
+import type { JsonObject, NewMessage } from "./models.js";
 
 const OF_USERS = "CHATKEEP_MAX_USER_MESSAGE_CHARS";
 
@@ -41,4 +41,14 @@ export function textOf(content: unknown): string {
   if (typeof content === "string") return content;
   if (!Array.isArray(content)) return "";
   return content.map((part: { text?: unknown }) => (typeof part?.text === "string" ? part.text : "")).join("");
+}
+
+/** Return the parts of a framework's message as a content: texts, and the types of what is not text. @internal */
+export function contentOf(content: unknown): string | object[] {
+  if (!Array.isArray(content)) return textOf(content);
+  const parts = content.map((part: JsonObject) => {
+    const text = part.text ?? part.refusal ?? part.transcript;
+    return typeof text === "string" ? { type: "text", text } : { type: part.type };
+  });
+  return parts.every((part) => "text" in part) ? textOf(parts) : parts;
 }

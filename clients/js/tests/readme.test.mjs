@@ -2,13 +2,15 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { serviceOfThisFile } from "./helpers.mjs";
 
-const service = await serviceOfThisFile();
+const SECRET = "a secret of this test that is long enough";
+const service = await serviceOfThisFile({ CHATKEEP_JWT_SECRET: SECRET });
 const page = await readFile(new URL("../README.md", import.meta.url), "utf8");
 const examples = [...page.matchAll(/```js\n(.*?)```/gs)].map((found) => found[1]);
 const frameworks = await readFile(new URL("../../../docs/frameworks.md", import.meta.url), "utf8");
@@ -72,12 +74,34 @@ test("the example of a test runs", async (t) => {
 });
 
 /** Run the example of docs/frameworks.md that has this in it, and return what it prints. */
-async function runExample(t, word, before) {
+async function runExample(t, word, before, after = "") {
   const found = [...frameworks.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code).filter((code) => code.includes(word));
   assert.equal(found.length, 1, word);
-  return (await run(t, "page.mjs", CALLED + before + found[0])).stdout;
+  const code = found[0].replace(/^import .* from "@assistant-ui\/react";$/m, "");
+  return (await run(t, "page.mjs", CALLED + before + code + after)).stdout;
 }
 
 test("the example of the OpenAI Agents SDK runs", async (t) => {
   assert.equal(await runExample(t, "@openai/agents", MODEL), "4 items\n");
+});
+
+/** Return a token of a user, valid for an hour. */
+function tokenOf(sub) {
+  const claims = { sub, exp: Math.floor(Date.now() / 1000) + 3_600 };
+  const signed = [{ alg: "HS256", typ: "JWT" }, claims].map((each) => Buffer.from(JSON.stringify(each)).toString("base64url")).join(".");
+  return `${signed}.${createHmac("sha256", SECRET).update(signed).digest("base64url")}`;
+}
+
+test("the example of assistant-ui runs", async (t) => {
+  // What @assistant-ui/react passes on.
+  const hooks = `
+import { useAui } from "@assistant-ui/store";
+import { useLocalRuntime, useRemoteThreadListRuntime } from "@assistant-ui/core/react";
+const [TOKEN, MODEL] = [${JSON.stringify(tokenOf("alice"))}, {}];
+`;
+  const after = `
+const { remoteId } = await adapter.initialize("local", { custom: { shop: 7 } });
+console.log((await adapter.fetch(remoteId)).custom, typeof useRuntime);
+`;
+  assert.equal(await runExample(t, "assistant-ui", hooks, after), "{ shop: 7 } function\n");
 });
