@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Final
 
 from chatkeep.domain.audit import AUDIT_KEPT, LATEST, AuditLine, AuditPlace, Operator
-from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import Limits, UserId, uuid7
 from chatkeep.domain.ports import Audit, Clock
 
@@ -49,9 +48,7 @@ class AuditUseCases:
 
         Raises `LimitExceededError` for a `limit` over `max_page`.
         """
-        if limit < 1:
-            raise InvalidValueError("limit", f"is {limit}; at least 1")
-        self.limits.check("max_page", limit, field="limit", unit="items")
+        self.limits.check_page(limit)
         found = await self.lines.page(user_id, before, limit=limit)
         items = tuple(found.items)
         return AuditPage(items, items[-1].place if found.more else None)

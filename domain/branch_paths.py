@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chatkeep.domain.branch_pages import BranchMessage
-from chatkeep.domain.branches import START, Range, Tree, clip
+from chatkeep.domain.branches import Tree
 from chatkeep.domain.model import (
     LAST_POSITION,
     BranchNumber,
@@ -16,6 +16,7 @@ from chatkeep.domain.model import (
     UserId,
 )
 from chatkeep.domain.ports import Log
+from chatkeep.domain.ranges import START, Range, clip
 
 End = tuple[Position, MessageId]
 """A message at the start or at the end of a part of a path."""

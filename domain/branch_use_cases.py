@@ -5,11 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatkeep.domain.branch_paths import PathReader
-from chatkeep.domain.branches import (
-    MAX_NAME_CHARS,
-    Tree,
-    clip,
-)
+from chatkeep.domain.branches import MAX_NAME_CHARS, Tree
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.model import (
     LAST_POSITION,
@@ -23,6 +19,7 @@ from chatkeep.domain.model import (
     UserId,
 )
 from chatkeep.domain.ports import Log
+from chatkeep.domain.ranges import clip
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ know nothing about branches, and a conversation without any costs nothing.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 from chatkeep.domain.errors import (
     BranchIsCurrentError,
@@ -30,6 +30,7 @@ from chatkeep.domain.model import (
     MessageId,
     Position,
 )
+from chatkeep.domain.ranges import START, Range, clip, contains, merge
 
 MAIN: Final = BranchNumber(0)
 """The branch that every conversation begins with."""
@@ -39,39 +40,6 @@ EVERY: Final = BranchNumber(-1)
 
 MAX_NUMBER: Final = 2**31 - 1
 MAX_NAME_CHARS: Final = 200
-START: Final = Position(FIRST_POSITION - 1)
-"""Where a branch begins that shares nothing with others: before the first message."""
-
-
-class Range(NamedTuple):
-    """Positions from `first` to `last`, both included."""
-
-    first: Position
-    last: Position = LAST_POSITION
-
-    @property
-    def is_open(self) -> bool:
-        return self.last == LAST_POSITION
-
-
-class After(NamedTuple):
-    """The place of an append: after this message, or before the first one if it is None.
-
-    After the last message of a branch, that branch goes on. After any other message, a new branch
-    starts, unless the conversation would then have more than `max_branches`; 0 is any number.
-    """
-
-    message_id: MessageId | None
-    max_branches: int = 0
-
-
-class AtTip(NamedTuple):
-    """The place of an append: at the end of this branch."""
-
-    branch: BranchNumber
-
-
-Place = After | AtTip
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +245,7 @@ class Tree:
             heir,
             parent=gone.parent,
             left_at=gone.left_at,
-            ranges=_merge((*clip(gone.ranges, last=heir.left_at), *heir.ranges)),
+            ranges=merge((*clip(gone.ranges, last=heir.left_at), *heir.ranges)),
         )
         freed = tuple(clip(gone.ranges, first=Position(heir.left_at + 1)))
         return replace(self, branches=branches), freed
@@ -317,34 +285,9 @@ class Tree:
 
     def _opened(self, branch: Branch) -> Branch:
         return replace(
-            branch, ranges=_merge((*branch.ranges, Range(Position(self.last_position + 1))))
+            branch, ranges=merge((*branch.ranges, Range(Position(self.last_position + 1))))
         )
 
 
 def _first(written: tuple[Range, BranchNumber]) -> Position:
     return written[0].first
-
-
-def clip(
-    ranges: Iterable[Range], *, first: Position = START, last: Position = LAST_POSITION
-) -> Iterator[Range]:
-    """Yield the parts of ranges between two positions, both included."""
-    for each in ranges:
-        part = Range(max(each.first, first), min(each.last, last))
-        if part.first <= part.last:
-            yield part
-
-
-def contains(ranges: Iterable[Range], position: Position) -> bool:
-    return any(each.first <= position <= each.last for each in ranges)
-
-
-def _merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    """Return ranges, which are in order, with adjacent ones joined."""
-    found: list[Range] = []
-    for each in ranges:
-        if found and found[-1].last + 1 == each.first:
-            found[-1] = Range(found[-1].first, each.last)
-        else:
-            found.append(each)
-    return tuple(found)

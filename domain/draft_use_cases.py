@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from chatkeep.domain.branches import After, AtTip, Place
 from chatkeep.domain.draft_errors import (
     DraftActiveError,
     DraftEndedError,
@@ -51,6 +50,7 @@ from chatkeep.domain.model import (
     UserId,
     uuid7,
 )
+from chatkeep.domain.places import After, AtTip, Place
 from chatkeep.domain.ports import Clock, Conversations, Drafts, Log
 from chatkeep.domain.threads import run_aside
 

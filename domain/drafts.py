@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Final, NewType, Self
 from uuid import UUID
 
-from chatkeep.domain.branches import START, After, Place
 from chatkeep.domain.draft_errors import (
     DraftActiveError,
     DraftEndedError,
@@ -36,6 +35,8 @@ from chatkeep.domain.model import (
     check_metadata,
     same_json,
 )
+from chatkeep.domain.places import After, Place
+from chatkeep.domain.ranges import START
 
 DraftId = NewType("DraftId", UUID)
 

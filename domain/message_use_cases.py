@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from chatkeep.domain.branches import Place
 from chatkeep.domain.context import Context
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.errors import InvalidValueError
@@ -17,6 +16,7 @@ from chatkeep.domain.model import (
     NewMessage,
     UserId,
 )
+from chatkeep.domain.places import Place
 from chatkeep.domain.reading_use_cases import select_context
 from chatkeep.domain.use_case_base import UseCases
 

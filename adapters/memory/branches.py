@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatkeep.adapters.memory.store import KeptConversation, MemoryStore
-from chatkeep.domain.branches import START, AtTip, Place, Range, Tree
+from chatkeep.domain.branches import Tree
 from chatkeep.domain.events import EventKind
 from chatkeep.domain.log import messages_in
 from chatkeep.domain.model import BranchNumber, ConversationId, MessageId, Order, Position, UserId
+from chatkeep.domain.places import AtTip, Place
+from chatkeep.domain.ranges import START, Range
 from chatkeep.domain.revisions import check_revision
 
 

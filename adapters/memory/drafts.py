@@ -7,7 +7,6 @@ from itertools import accumulate
 
 from chatkeep.adapters.memory.branches import MemoryBranches
 from chatkeep.adapters.memory.store import KeptConversation, KeptDraft, MemoryStore
-from chatkeep.domain.branches import Place
 from chatkeep.domain.draft_errors import DraftNotFoundError
 from chatkeep.domain.drafts import (
     FIRST_CHUNK,
@@ -30,6 +29,7 @@ from chatkeep.domain.model import (
     microseconds,
 )
 from chatkeep.domain.pages import NO_BOUND
+from chatkeep.domain.places import Place
 
 MAX_FORGOTTEN = 10
 """How many ended drafts a start deletes."""

@@ -12,7 +12,7 @@ from chatkeep.adapters.memory.store import (
     size_of_message,
 )
 from chatkeep.domain.branch_pages import BranchLogPage, BranchMessage
-from chatkeep.domain.branches import Place, Tree, contains
+from chatkeep.domain.branches import Tree
 from chatkeep.domain.context import calls
 from chatkeep.domain.errors import (
     ConversationIdTakenError,
@@ -52,6 +52,8 @@ from chatkeep.domain.model import (
     UserId,
 )
 from chatkeep.domain.pages import NO_BOUND, count_fitting
+from chatkeep.domain.places import Place
+from chatkeep.domain.ranges import contains
 from chatkeep.domain.revisions import revision_after
 from chatkeep.domain.window import Window
 

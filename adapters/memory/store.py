@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from chatkeep.domain.audit import AuditLine
-from chatkeep.domain.branches import EVERY, MAIN, Range, Tree
+from chatkeep.domain.branches import EVERY, MAIN, Tree
 from chatkeep.domain.drafts import Draft
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
@@ -34,6 +34,7 @@ from chatkeep.domain.model import (
     microseconds,
 )
 from chatkeep.domain.pages import count_fitting
+from chatkeep.domain.ranges import Range
 from chatkeep.domain.revisions import check_revision
 from chatkeep.domain.window import (
     MAX_HEAD,

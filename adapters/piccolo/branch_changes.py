@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chatkeep.adapters.piccolo.branch_statements import REWRITE
-from chatkeep.adapters.piccolo.branches import TRIES, ReadTree, crowded, pause
+from chatkeep.adapters.piccolo.branches import TRIES, crowded, pause
 from chatkeep.adapters.piccolo.log_reader import LogReader
 from chatkeep.adapters.piccolo.log_values import place_values, stored_at
 from chatkeep.adapters.piccolo.rows import Row, message_arrays
-from chatkeep.domain.branches import START, Range
+from chatkeep.adapters.piccolo.tree_rows import ReadTree
 from chatkeep.domain.editing import (
     MAX_NAMED_MORE,
     Replaced,
@@ -25,6 +25,7 @@ from chatkeep.domain.model import (
     Order,
     UserId,
 )
+from chatkeep.domain.ranges import START, Range
 
 
 class BranchChanges(LogReader):

@@ -109,8 +109,8 @@ UNION ALL
 SELECT false, {draft_columns("held")} FROM held WHERE NOT EXISTS (SELECT FROM written)""",
 )
 
-# The draft that ends, if it is still as it was read. `log_statements.py` has the statements that
-# also append its message.
+# The draft that ends, if it is still as it was read. Statements that also append its message are in
+# `log_append_statements.py`.
 HELD: Final = f"""locked AS (
   SELECT c.id, c.user_id FROM conversations c WHERE {_C} FOR UPDATE
 ), held AS (

@@ -20,8 +20,8 @@ from chatkeep.adapters.piccolo.draft_statements import (
     WRITE,
 )
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.log_append_statements import END_DRAFT, END_DRAFT_PLACED
 from chatkeep.adapters.piccolo.log_edits import changed_too_often
-from chatkeep.adapters.piccolo.log_statements import END_DRAFT, END_DRAFT_PLACED
 from chatkeep.adapters.piccolo.log_values import place_values
 from chatkeep.adapters.piccolo.races import GoneError, repeated_when_gone
 from chatkeep.adapters.piccolo.rows import (
@@ -32,7 +32,6 @@ from chatkeep.adapters.piccolo.rows import (
     to_jsonb,
     to_text,
 )
-from chatkeep.domain.branches import After, AtTip, Place
 from chatkeep.domain.draft_errors import DraftNotFoundError
 from chatkeep.domain.drafts import (
     Chunk,
@@ -57,6 +56,7 @@ from chatkeep.domain.model import (
     microseconds,
 )
 from chatkeep.domain.pages import NO_BOUND
+from chatkeep.domain.places import After, AtTip, Place
 
 _STATUSES: Final = {status.value: status for status in DraftStatus}
 

@@ -8,8 +8,8 @@ from chatkeep.adapters.piccolo.log_entries import TO_ENTRY
 from chatkeep.adapters.piccolo.log_pages import AT, FIND
 from chatkeep.adapters.piccolo.log_statements import CALLS_BEFORE, COUNT, GET, GET_WHOLE
 from chatkeep.adapters.piccolo.log_times import SINCE
-from chatkeep.adapters.piccolo.page_reader import PageReader
 from chatkeep.adapters.piccolo.rows import from_text, to_message, to_text, to_whole_message
+from chatkeep.adapters.piccolo.window_reader import WindowReader
 from chatkeep.domain.errors import ConversationNotFoundError, MessageNotFoundError
 from chatkeep.domain.items import ItemId, is_item_id, message_id_in
 from chatkeep.domain.log import Appended, Entry, View
@@ -19,7 +19,7 @@ CALLS_WITHIN: Final = 200
 """The messages before a page that are searched for the calls that its results answer."""
 
 
-class LogReader(PageReader):
+class LogReader(WindowReader):
     async def get(
         self,
         user_id: UserId,

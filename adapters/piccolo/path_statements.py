@@ -1,18 +1,11 @@
-"""The SQL of paths: the ranges of positions that a reader of a branch sees.
-
-A branch keeps the ranges that it has from its parent (`stored_paths`), so its path is in one row.
-Where they are missing, the path goes on at the parent: there were too many, or an earlier version
-of the service has stored the branch. They never change, for nothing is ever added before the place
-where a branch left; only where they end is decided by `left_at`, since the branch may have become
-the heir of another one.
-"""
+"""The SQL of pages and windows of a branch, and of the place of an append."""
 
 from collections.abc import Iterable, Mapping
-from enum import Enum, auto
 from itertools import product
 from typing import Final
 
 from chatkeep.adapters.piccolo.log_pages import COLUMNS, MESSAGES, PAGE, PAGE_ENDS, POSITIONS
+from chatkeep.adapters.piccolo.paths import OF_HERE, SPANS, Way
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.window_statements import (
     LATEST,
@@ -22,102 +15,12 @@ from chatkeep.adapters.piccolo.window_statements import (
     OPENING,
     OTHER_ROLE,
 )
-from chatkeep.domain.branches import MAIN
 from chatkeep.domain.log import View
-from chatkeep.domain.model import FIRST_POSITION, LAST_POSITION, Order
+from chatkeep.domain.model import LAST_POSITION, Order
 from chatkeep.domain.window import MAX_HEAD, MOST_COUNTED
 
 _B: Final = "b.conversation_id = :conversation_id AND b.user_id = :user_id"
 _M: Final = "m.conversation_id = :conversation_id AND m.user_id = :user_id"
-_ROW: Final = "b.number, b.parent, b.left_at, b.firsts, b.lasts, b.path_firsts, b.path_lasts"
-
-
-class _Way(Enum):
-    """How a path is found. Only `WALKED` says which branch wrote each range."""
-
-    STORED = auto()
-    """In the row of the branch. Parts of a plan that are not needed take time too."""
-    DEEP = auto()
-    """The same, and where it is not stored, from branch to branch."""
-    WALKED = auto()
-    """From branch to branch."""
-
-
-# The conversation, and its branch: if it has none, one that wrote everything.
-_HERE: Final = f"""here AS (
-  SELECT c.id, c.user_id, c.revision, b.number, b.parent, b.left_at, b.lasts, b.path_lasts,
-         CASE WHEN c.branch IS NULL AND coalesce(:branch::int, {MAIN}) = {MAIN}
-           THEN ARRAY[{FIRST_POSITION}::bigint] ELSE b.firsts END AS firsts,
-         CASE WHEN c.branch IS NULL THEN '{{}}' ELSE b.path_firsts END AS path_firsts
-  FROM conversations c
-  LEFT JOIN conversation_branches b ON {_B} AND b.number = coalesce(:branch::int, c.branch)
-  WHERE c.id = :conversation_id AND c.user_id = :user_id
-)"""
-
-
-def _path(start: str = "", more: str = "") -> str:
-    """Return the branch and its ancestors, each up to where the next one left it.
-
-    With a plain join, the planner may read all branches for each of them.
-    """
-    row = _ROW.replace("b.", "here.").replace(
-        "here.number", f"coalesce(here.number, {MAIN}) AS number"
-    )
-    return f"""path AS (
-  SELECT {row}, {LAST_POSITION}::bigint AS until FROM here{start}
-  UNION ALL
-  SELECT b.*, path.left_at FROM path CROSS JOIN LATERAL (
-    SELECT {_ROW} FROM conversation_branches b WHERE {_B} AND b.number = path.parent{more} LIMIT 1
-  ) AS b
-)"""
-
-
-def _own(table: str, until: str, number: str = "") -> str:
-    return f"""
-  SELECT {number}span.low, least(span.high, {until}) AS high
-  FROM {table}, unnest({table}.firsts, {table}.lasts) AS span (low, high)
-  WHERE span.low <= {until}"""
-
-
-def _kept(table: str) -> str:
-    return f"""
-  SELECT span.low, least(span.high, {table}.left_at)
-  FROM {table}, unnest({table}.path_firsts, {table}.path_lasts) AS span (low, high)
-  WHERE span.low <= {table}.left_at"""
-
-
-# The planner expects many rows of a recursive query, and of an array ten. If it expected many, a
-# plan for any values would seem so expensive that it made a new plan each time.
-_SPANS: Final = {
-    _Way.STORED: f"""
-WITH {_HERE}, spans AS ({_own("here", str(LAST_POSITION))}
-  UNION ALL{_kept("here")}
-)""",
-    _Way.DEEP: f"""
-WITH RECURSIVE {_HERE}, {_path(more=" AND path.path_firsts IS NULL")}, walked AS (
-  SELECT array_agg(part.low) AS lows, array_agg(part.high) AS highs
-  FROM ({_own("path", "path.until")}
-    UNION ALL{_kept("path")}
-  ) AS part
-), spans AS (
-  SELECT span.low, span.high FROM walked, unnest(walked.lows, walked.highs) AS span (low, high)
-)""",
-    _Way.WALKED: f"""
-WITH RECURSIVE {_HERE}, {_path()}, walked AS (
-  SELECT array_agg(part.number) AS numbers, array_agg(part.low) AS lows,
-         array_agg(part.high) AS highs
-  FROM ({_own("path", "path.until", "path.number, ")}) AS part
-), spans AS (
-  SELECT span.number, span.low, span.high
-  FROM walked, unnest(walked.numbers, walked.lows, walked.highs) AS span (number, low, high)
-)""",
-}
-"""The start of a statement that reads `spans`, the ranges of the path of `:branch`.
-
-`here` is the row of the conversation.
-"""
-
-_OF_HERE: Final = "here.firsts IS NOT NULL AS is_there, here.path_firsts IS NULL AS is_deep"
 
 
 def _first(
@@ -163,7 +66,7 @@ _Kind = tuple[View, Order, str]
 """A view, an order, and a kind of bounds."""
 
 
-def _path_page(view: View, order: Order, bounds: str, way: _Way) -> str:
+def _path_page(view: View, order: Order, bounds: str, way: Way) -> str:
     """Return the query for a page of the path of a branch.
 
     If it is walked, each row has the branch that wrote it, and the message before the page's start.
@@ -171,7 +74,7 @@ def _path_page(view: View, order: Order, bounds: str, way: _Way) -> str:
     ends = PAGE_ENDS[order, bounds]
     names = ", ".join(f"entry.{name}" for name in (*COLUMNS[view].names, "bytes"))
     number = spans_number = writer = earlier = ""
-    if way is _Way.WALKED:
+    if way is Way.WALKED:
         number, spans_number = ", span.number", "spans.number, "
         writer = (
             "page.number AS writer, earlier.id AS earlier_id, earlier.text_id AS earlier_text, "
@@ -180,8 +83,8 @@ def _path_page(view: View, order: Order, bounds: str, way: _Way) -> str:
         earlier = f"""
 LEFT JOIN LATERAL ({last}
 ) AS earlier ON true"""
-    return f"""{_SPANS[way]}
-SELECT {_OF_HERE}, here.revision, {ends.found}{writer}{COLUMNS[view].of_page()}
+    return f"""{SPANS[way]}
+SELECT {OF_HERE}, here.revision, {ends.found}{writer}{COLUMNS[view].of_page()}
 FROM here{ends.places}{earlier}
 LEFT JOIN LATERAL (
   SELECT {names}{number} FROM (
@@ -196,15 +99,15 @@ LEFT JOIN LATERAL (
 ORDER BY page.position {order.value}"""
 
 
-def _pages(name: str, way: _Way, keys: Iterable[_Kind]) -> Mapping[_Kind, Statement]:
+def _pages(name: str, way: Way, keys: Iterable[_Kind]) -> Mapping[_Kind, Statement]:
     return {key: Statement(f"log.{name}.{'.'.join(key)}", _path_page(*key, way)) for key in keys}
 
 
-PATH_PAGE: Final = _pages("path_page", _Way.STORED, PAGE)
-DEEP_PAGE: Final = _pages("deep_page", _Way.DEEP, PAGE)
+PATH_PAGE: Final = _pages("path_page", Way.STORED, PAGE)
+DEEP_PAGE: Final = _pages("deep_page", Way.DEEP, PAGE)
 BRANCH_PAGE: Final = _pages(
     "branch_page",
-    _Way.WALKED,
+    Way.WALKED,
     product((View.MESSAGES, View.ORIGINALS), Order, (POSITIONS, MESSAGES)),
 )
 """Pages of a branch that say for each message what comes before it, and who wrote it."""
@@ -221,7 +124,7 @@ def _counted(condition: str, limit: str) -> str:
       ) AS counted)"""
 
 
-def _path_window(name: str, way: _Way) -> Statement:
+def _path_window(name: str, way: Way) -> Statement:
     """Return the window of a branch.
 
     The latest are one more than the limit: so it is known whether there are others. Whether any
@@ -238,7 +141,7 @@ def _path_window(name: str, way: _Way) -> Statement:
     behind = _counted("m.position > start.position", ":limit::bigint + 1")
     return Statement(
         f"log.{name}",
-        f"""{_SPANS[way]}, other AS ({_first("m.position", Order.ASC, condition=OTHER_ROLE)}
+        f"""{SPANS[way]}, other AS ({_first("m.position", Order.ASC, condition=OTHER_ROLE)}
 ), start AS (
   SELECT h.* FROM (
     SELECT low, high FROM spans
@@ -251,7 +154,7 @@ def _path_window(name: str, way: _Way) -> Statement:
   ) AS h
   ORDER BY span.low DESC LIMIT 1
 )
-SELECT {_OF_HERE}, here.revision, {OF_WINDOW}
+SELECT {OF_HERE}, here.revision, {OF_WINDOW}
 FROM here
 LEFT JOIN LATERAL (
   (SELECT {OPENING} AS part, {NAMES_OF_END} FROM ({opening}
@@ -266,8 +169,8 @@ ORDER BY ends.position""",
     )
 
 
-PATH_WINDOW: Final = _path_window("path_window", _Way.STORED)
-DEEP_WINDOW: Final = _path_window("deep_window", _Way.DEEP)
+PATH_WINDOW: Final = _path_window("path_window", Way.STORED)
+DEEP_WINDOW: Final = _path_window("deep_window", Way.DEEP)
 
 
 _WROTE: Final = f"""EXISTS (
@@ -278,7 +181,7 @@ _WROTE: Final = f"""EXISTS (
 # a number, and the one with the highest number; and where the first two end.
 PLACE: Final = Statement(
     "branches.place",
-    f"""{_SPANS[_Way.DEEP]}, place AS (
+    f"""{SPANS[Way.DEEP]}, place AS (
   SELECT m.position FROM messages m
   WHERE m.id = :message_id::uuid AND m.user_id = :user_id AND m.conversation_id = :conversation_id
 )

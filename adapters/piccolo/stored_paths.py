@@ -1,13 +1,14 @@
 """The ranges that a branch has from its parent, as they are stored with it.
 
-`path_statements.py` reads them.
+`paths.py` reads them.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from chatkeep.domain.branches import Branch, Range, Tree, clip
+from chatkeep.domain.branches import Branch, Tree
 from chatkeep.domain.model import BranchNumber
+from chatkeep.domain.ranges import Range, clip
 
 MOST_RANGES: Final = 100
 """A branch with more ranges from its parent has none stored: each branch would store them again."""

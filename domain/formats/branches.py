@@ -10,20 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from chatkeep.domain.branches import (
-    MAIN,
-    MAX_NAME_CHARS,
-    MAX_NUMBER,
-    START,
-    Branch,
-    Range,
-    Tree,
-)
+from chatkeep.domain.branches import MAIN, MAX_NAME_CHARS, MAX_NUMBER, Branch, Tree
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.codec import Document, get_optional, get_required, objects, without
 from chatkeep.domain.formats.values import read_time
 from chatkeep.domain.log import Entry
 from chatkeep.domain.model import BranchNumber, Position
+from chatkeep.domain.ranges import START, Range
 
 BRANCH: Final = "branch"
 BRANCHES: Final = "branches"

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from chatkeep.domain.branches import EVERY, Range, Tree
+from chatkeep.domain.branches import EVERY, Tree
 from chatkeep.domain.formats.links import Ends, EndsOf, Links
 from chatkeep.domain.log import Bounds, Entry, View
 from chatkeep.domain.model import BranchNumber, Conversation, Order, Position
 from chatkeep.domain.ports import Log
+from chatkeep.domain.ranges import Range
 
 
 async def find_links(log: Log, conversation: Conversation, tree: Tree, ends_of: EndsOf) -> Links:

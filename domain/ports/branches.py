@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from chatkeep.domain.branches import Range, Tree
+from chatkeep.domain.branches import Tree
 from chatkeep.domain.model import (
     BranchNumber,
     ConversationId,
@@ -12,6 +12,7 @@ from chatkeep.domain.model import (
     Position,
     UserId,
 )
+from chatkeep.domain.ranges import Range
 
 
 class Branches(Protocol):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from chatkeep.domain.branches import Place
 from chatkeep.domain.drafts import (
     Chunk,
     Draft,
@@ -15,6 +14,7 @@ from chatkeep.domain.drafts import (
 )
 from chatkeep.domain.model import ConversationId, Limits, NewMessage, Position, UserId
 from chatkeep.domain.pages import NO_BOUND
+from chatkeep.domain.places import Place
 
 
 class Drafts(Protocol):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from chatkeep.domain.branch_pages import BranchLogPage
-from chatkeep.domain.branches import Place, Tree
+from chatkeep.domain.branches import Tree
 from chatkeep.domain.editing import MessagePatch, Replaced, Stored, Truncated
 from chatkeep.domain.items import ItemId
 from chatkeep.domain.log import (
@@ -30,6 +30,7 @@ from chatkeep.domain.model import (
     UserId,
 )
 from chatkeep.domain.pages import NO_BOUND
+from chatkeep.domain.places import Place
 from chatkeep.domain.ports.branches import Branches
 from chatkeep.domain.window import Window
 

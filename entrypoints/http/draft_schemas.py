@@ -5,7 +5,6 @@ from typing import Annotated, Final, Self
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from chatkeep.domain.branches import After, AtTip, Place
 from chatkeep.domain.draft_use_cases import DraftPage
 from chatkeep.domain.drafts import (
     DEFAULT_LEASE,
@@ -25,6 +24,7 @@ from chatkeep.domain.ids import of_conversation, parse_id, written_id
 from chatkeep.domain.json_fields import check_original
 from chatkeep.domain.model import BranchNumber, ConversationId, Limits
 from chatkeep.domain.model import NewMessage as DomainNewMessage
+from chatkeep.domain.places import After, AtTip, Place
 from chatkeep.entrypoints.http.field_schemas import (
     AppendAfter,
     FormatName,

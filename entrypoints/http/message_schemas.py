@@ -7,12 +7,12 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from chatkeep.domain.branch_pages import BranchMessage
-from chatkeep.domain.branches import After, AtTip, Place
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.originals import complete, read_original
 from chatkeep.domain.ids import NamedId, of_conversation, parse_id, written_id
 from chatkeep.domain.model import BranchNumber, ConversationId, Limits, Message, MessageId, Role
 from chatkeep.domain.model import NewMessage as DomainNewMessage
+from chatkeep.domain.places import After, AtTip, Place
 from chatkeep.entrypoints.http.field_schemas import (
     AppendAfter,
     Content,

@@ -9,13 +9,14 @@ from typing import NamedTuple
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatkeep.domain.branches import EVERY, MAIN, AtTip
+from chatkeep.domain.branches import EVERY, MAIN
 from chatkeep.domain.context import select
 from chatkeep.domain.errors import BranchIsCurrentError, SharedByBranchesError
 from chatkeep.domain.log import Bounds, View
 from chatkeep.domain.model import BranchNumber, Order
 from chatkeep.domain.operations.selftest.builders import new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.places import AtTip
 from chatkeep.testing.builders import contents, error_of
 from chatkeep.testing.contract.branches import Chat
 

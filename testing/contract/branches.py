@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from chatkeep.domain.branches import EVERY, MAIN, After, AtTip, Place
+from chatkeep.domain.branches import EVERY, MAIN
 from chatkeep.domain.errors import (
     BranchIsCurrentError,
     BranchNotFoundError,
@@ -40,6 +40,7 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import MANY, StoreUnderTest
+from chatkeep.domain.places import After, AtTip, Place
 from chatkeep.testing.builders import (
     contents,
     error_of,

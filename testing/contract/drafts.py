@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from chatkeep.domain.branches import MAIN, After, AtTip, Place
+from chatkeep.domain.branches import MAIN
 from chatkeep.domain.draft_errors import (
     DraftActiveError,
     DraftEndedError,
@@ -55,6 +55,7 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.operations.selftest.builders import ALICE, BOB, HOUR, NOON, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.places import After, AtTip, Place
 from chatkeep.testing.builders import (
     SECOND,
     assert_unchanged,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from chatkeep.domain.branches import MAIN, After
+from chatkeep.domain.branches import MAIN
 from chatkeep.domain.drafts import DraftStatus, NewChunks
 from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import ConversationNotFoundError
@@ -34,6 +34,7 @@ from chatkeep.domain.model import (
 from chatkeep.domain.operations.selftest.builders import ALICE, BOB, HOUR, NOON, new_message
 from chatkeep.domain.operations.selftest.store import MANY, StoreUnderTest
 from chatkeep.domain.pages import NO_BOUND
+from chatkeep.domain.places import After
 from chatkeep.testing.builders import error_of, numbered_messages, start_numbered
 from chatkeep.testing.contract.drafts import new_draft
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from chatkeep.domain.branches import EVERY, MAIN, AtTip
+from chatkeep.domain.branches import EVERY, MAIN
 from chatkeep.domain.errors import (
     BranchNotFoundError,
     ConversationIdTakenError,
@@ -24,6 +24,7 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.operations.selftest.builders import HOUR, NOON, new_conversation, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.places import AtTip
 from chatkeep.testing.builders import new_full_message, new_message_id, normalize, start_mixed
 from chatkeep.testing.contract.branches import ONE, Chat, nested
 

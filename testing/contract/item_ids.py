@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from chatkeep.domain.branches import After, Place
 from chatkeep.domain.errors import (
     ItemIdTakenError,
     KeyTakenError,
@@ -21,6 +20,7 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.places import After, Place
 from chatkeep.testing.builders import ITEM_TEXTS, SECOND, everything_of, new_items, numbered_items
 
 OWN = '{"type":"reasoning","id":"own","summary":[]}'

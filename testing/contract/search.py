@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from chatkeep.domain.branches import After
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import (
     Changes,
@@ -25,6 +24,7 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.places import After
 from chatkeep.domain.search import MAX_READ, Hit, Searched, SearchFound
 from chatkeep.domain.search_index import keys_of
 from chatkeep.domain.searched_text import MAX_SEARCHED_CHARS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatkeep.domain.branches import EVERY, After
+from chatkeep.domain.branches import EVERY
 from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import (
     ConversationIdTakenError,
@@ -36,6 +36,7 @@ from chatkeep.domain.operations.selftest.builders import (
     new_message,
 )
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.places import After
 from chatkeep.testing.builders import contents, new_full_message, new_items, new_messages
 
 TEXTS = {

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from chatkeep.domain.branches import After
 from chatkeep.domain.log import entries_of
 from chatkeep.domain.model import NewMessage, OriginalText, Role
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.places import After
 from chatkeep.domain.window import NEED_ORIGINALS
 
 KB = 1_000

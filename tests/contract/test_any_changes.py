@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chatkeep.adapters.memory.stores import memory_stores
-from chatkeep.domain.branches import EVERY, After, AtTip, Place
+from chatkeep.domain.branches import EVERY
 from chatkeep.domain.editing import MessagePatch
 from chatkeep.domain.errors import ChatkeepError
 from chatkeep.domain.log import EVERYTHING, NewEntry, RequestKey, View, entries_of
@@ -32,6 +32,7 @@ from chatkeep.domain.model import (
 )
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_item, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.places import After, AtTip, Place
 from chatkeep.testing.builders import CALLS, new_conversation_id, new_message_id, normalize
 from tests.support.service_process import FULL
 

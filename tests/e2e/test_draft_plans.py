@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from chatkeep.adapters.piccolo import draft_statements
-from chatkeep.adapters.piccolo import log_statements as log
+from chatkeep.adapters.piccolo import log_append_statements as appends
 from chatkeep.adapters.piccolo.statement import Statement
 from tests.e2e.test_plans import nodes, planned
 from tests.support.postgres import Server, connect_args
@@ -41,8 +41,8 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "start": (draft_statements.START, {CONVERSATION, MESSAGE, ENDED}),
     "take over": (draft_statements.TAKE_OVER, set()),
     "write": (draft_statements.WRITE, set()),
-    "end": (log.END_DRAFT, {CONVERSATION}),
-    "end at a place": (log.END_DRAFT_PLACED, {CONVERSATION}),
+    "end": (appends.END_DRAFT, {CONVERSATION}),
+    "end at a place": (appends.END_DRAFT_PLACED, {CONVERSATION}),
     "end without a message": (draft_statements.END_EMPTY, {CONVERSATION}),
     "get": (draft_statements.GET, set()),
     "latest": (draft_statements.LATEST, {CONVERSATION}),

@@ -25,6 +25,7 @@ from chatkeep.adapters.piccolo import (
     user_list,
     users,
 )
+from chatkeep.adapters.piccolo import log_append_statements as appends
 from chatkeep.adapters.piccolo import log_change_statements as changes
 from chatkeep.adapters.piccolo import log_statements as log
 from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, PAGE, POSITIONS
@@ -105,27 +106,30 @@ ENTRIES_IN_ORDER = {CONVERSATION, IN_ORDER, ITEM_IN_ORDER}
 BY_ITEM_ID = {MESSAGE, ITEM_ID, OTHER_ITEM_ID}
 
 STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
-    "append": (log.APPEND_PLAIN.one, {CONVERSATION}),
-    "append with window": (log.APPEND_PLAIN.one_window, {CONVERSATION, IN_ORDER, STARTS}),
-    "append several": (log.APPEND_PLAIN.many, {CONVERSATION}),
-    "append several with window": (log.APPEND_PLAIN.many_window, {CONVERSATION, IN_ORDER, STARTS}),
-    "append with all fields": (log.APPEND_WHOLE.one, {CONVERSATION}),
+    "append": (appends.APPEND_PLAIN.one, {CONVERSATION}),
+    "append with window": (appends.APPEND_PLAIN.one_window, {CONVERSATION, IN_ORDER, STARTS}),
+    "append several": (appends.APPEND_PLAIN.many, {CONVERSATION}),
+    "append several with window": (
+        appends.APPEND_PLAIN.many_window,
+        {CONVERSATION, IN_ORDER, STARTS},
+    ),
+    "append with all fields": (appends.APPEND_WHOLE.one, {CONVERSATION}),
     "append with all fields and window": (
-        log.APPEND_WHOLE.one_window,
+        appends.APPEND_WHOLE.one_window,
         {CONVERSATION, IN_ORDER, STARTS},
     ),
-    "append several with all fields": (log.APPEND_WHOLE.many, {CONVERSATION}),
+    "append several with all fields": (appends.APPEND_WHOLE.many, {CONVERSATION}),
     "append several with all fields and window": (
-        log.APPEND_WHOLE.many_window,
+        appends.APPEND_WHOLE.many_window,
         {CONVERSATION, IN_ORDER, STARTS},
     ),
-    "append items": (log.APPEND_ITEMS, {CONVERSATION}),
-    "append items with ids": (log.APPEND_ITEMS_WITH_IDS, {CONVERSATION, *BY_ITEM_ID}),
-    "append items with key": (log.APPEND_ITEMS_WITH_KEY, {CONVERSATION, *BY_ITEM_ID}),
-    "append of both kinds": (log.APPEND_MIXED, {CONVERSATION, *BY_ITEM_ID}),
-    "create": (log.CREATE, set()),
-    "create with all fields": (log.CREATE_WHOLE, set()),
-    "create with items": (log.CREATE_WITH_ITEMS, set()),
+    "append items": (appends.APPEND_ITEMS, {CONVERSATION}),
+    "append items with ids": (appends.APPEND_ITEMS_WITH_IDS, {CONVERSATION, *BY_ITEM_ID}),
+    "append items with key": (appends.APPEND_ITEMS_WITH_KEY, {CONVERSATION, *BY_ITEM_ID}),
+    "append of both kinds": (appends.APPEND_MIXED, {CONVERSATION, *BY_ITEM_ID}),
+    "create": (appends.CREATE, set()),
+    "create with all fields": (appends.CREATE_WHOLE, set()),
+    "create with items": (appends.CREATE_WITH_ITEMS, set()),
     "window": (WINDOW, {CONVERSATION, IN_ORDER, STARTS}),
     "history asc": (PAGE[View.MESSAGES, Order.ASC, POSITIONS], {CONVERSATION, IN_ORDER}),
     "history desc": (PAGE[View.MESSAGES, Order.DESC, POSITIONS], {CONVERSATION, IN_ORDER}),
@@ -179,8 +183,8 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "ends of branches": (branch_statements.ENDS[Order.DESC], {IN_ORDER}),
     "starts of branches": (branch_statements.ENDS[Order.ASC], {IN_ORDER}),
     "save branches": (branch_statements.SAVE, {CONVERSATION}),
-    "append at a place": (log.APPEND_PLACED, {CONVERSATION, *BY_ITEM_ID}),
-    "create with branches": (log.CREATE_WITH_BRANCHES, set()),
+    "append at a place": (appends.APPEND_PLACED, {CONVERSATION, *BY_ITEM_ID}),
+    "create with branches": (appends.CREATE_WITH_BRANCHES, set()),
     "messages at positions": (log_pages.AT[View.MESSAGES], {IN_ORDER}),
     "originals at positions": (log_pages.AT[View.ORIGINALS], {IN_ORDER}),
     "items at positions": (log_pages.AT[View.ITEMS], {IN_ORDER, ITEM_IN_ORDER}),

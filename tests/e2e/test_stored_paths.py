@@ -6,12 +6,13 @@ import pytest
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.stored_paths import MOST_RANGES
-from chatkeep.domain.branches import MAIN, After
+from chatkeep.domain.branches import MAIN
 from chatkeep.domain.context import select
 from chatkeep.domain.log import Bounds, View, entries_of
 from chatkeep.domain.model import BranchNumber, Order
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
+from chatkeep.domain.places import After
 from chatkeep.testing.builders import contents
 from chatkeep.testing.contract.branches import Chat
 from tests.support.postgres import query

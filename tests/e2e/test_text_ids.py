@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chatkeep.adapters.piccolo.engine import Engine
-from chatkeep.adapters.piccolo.log_statements import APPEND_PLAIN, APPEND_WHOLE
+from chatkeep.adapters.piccolo.log_append_statements import APPEND_PLAIN, APPEND_WHOLE
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.text_ids import conversation_key, message_key
 from chatkeep.domain.ids import of_conversation, of_user, parse_id

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatkeep.domain.branches import MAIN, START, Tree, contains
+from chatkeep.domain.branches import MAIN, Tree
 from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.branches import BranchWriter, dated, take_branches
 from chatkeep.domain.log import EVERYTHING, Entry, View, messages_in
 from chatkeep.domain.model import BranchNumber, Order, Position
+from chatkeep.domain.ranges import START, contains
 from tests.unit.transfers import ALICE, StoreWithTransfer, says
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

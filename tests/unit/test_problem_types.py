@@ -62,7 +62,7 @@ NOT_OUR_OWN = {
     "domain.formats.tool_calls": "caught there: a text that is not JSON is no call's argument",
     "domain.json_fields": "the format's reader makes an InvalidValueError of it",
     "domain.json_values": "an item's shape makes an InvalidValueError of it",
-    "domain.model": "a message without an id is a mistake of ours",
+    "domain.model.messages": "a message without an id is a mistake of ours",
     "domain.parts": "caught there: a number that is out of range",
     "domain.operations.sweep": "the settings and the commands say what is wrong with a duration",
     "entrypoints.http.body": "Litestar's own, which has a handler",

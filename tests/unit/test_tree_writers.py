@@ -11,7 +11,6 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from chatkeep.domain.branches import After
 from chatkeep.domain.formats.codec import Piece
 from chatkeep.domain.formats.table import READERS, TREES, FileFormat
 from chatkeep.domain.json_fields import json_text
@@ -27,6 +26,7 @@ from chatkeep.domain.model import (
     Role,
     Status,
 )
+from chatkeep.domain.places import After
 from chatkeep.entrypoints.formats.json_array import JsonArray
 from tests.unit.every_field.places import DOCUMENTS, fill
 from tests.unit.part_lists import as_parts

@@ -1,11 +1,12 @@
 """The scenario of branches: what was said before an edit or another answer stays."""
 
-from chatkeep.domain.branches import MAIN, After, AtTip, Place
+from chatkeep.domain.branches import MAIN
 from chatkeep.domain.log import Bounds, View, entries_of, messages_in
 from chatkeep.domain.model import BranchNumber, Conversation, Order
 from chatkeep.domain.operations.selftest.builders import new_conversation, new_message
 from chatkeep.domain.operations.selftest.checks import expect
 from chatkeep.domain.operations.selftest.store import MANY, StoreUnderTest
+from chatkeep.domain.places import After, AtTip, Place
 
 
 async def branches(store: StoreUnderTest) -> str:

@@ -1,62 +1,20 @@
-"""Users, conversations and messages, and their rules.
+"""Messages, and the rules that they keep."""
 
-Times are timezone-aware, in UTC, to the microsecond. Lengths of text are in Unicode code points.
-"""
-
-import json
-import os
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, NewType, Self
-from uuid import UUID
+from typing import Any, Final, NamedTuple, Self
 
-from chatkeep.domain.errors import InvalidValueError, LimitExceededError
-from chatkeep.domain.pages import NO_BOUND
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.model.json_text import EMPTY_OBJECT, JsonText, OriginalText, same_json
+from chatkeep.domain.model.limits import Limits, check_metadata
+from chatkeep.domain.model.values import MAX_ID_CHARS, ConversationId, MessageId, Position
 
-UserId = NewType("UserId", str)
-ConversationId = NewType("ConversationId", UUID)
-MessageId = NewType("MessageId", UUID)
-
-BranchNumber = NewType("BranchNumber", int)
-
-Position = NewType("Position", int)
-"""The place of an entry in its conversation: strictly increasing, final, at least 1."""
-
-JsonText = NewType("JsonText", str)
-"""A JSON document kept as text, since the service does not need to decode it.
-
-It is well-formed, has no unpaired surrogates, and escapes only characters that must be escaped: the
-code that creates one from input ensures that.
-Equal documents may differ as text (spaces, order of keys): compare them with `same_json`.
-"""
-
-OriginalText = NewType("OriginalText", str)
-"""The document that a client sent for a message: JSON, kept exactly as it was written.
-
-Other than `JsonText` it is never rewritten: spaces, escapes, the order of keys and repeated keys
-stay. It has no unpaired surrogates, and nests at most 500 levels.
-"""
-
-EMPTY_OBJECT: Final = JsonText("{}")
-MAX_ID_CHARS: Final = 255
 MAX_FORMAT_CHARS: Final = 64
 MAX_TOKENS: Final = 2**31 - 1
-FIRST_REVISION: Final = 1
-MAX_REVISION: Final = 2**53 - 1
-"""The highest that an import may set: every JSON parser reads it exactly, and it can still grow."""
-
-NO_REVISION: Final = -1
-"""What no conversation has: a change that expects it is always a conflict."""
-
-FIRST_POSITION: Final = Position(1)
-LAST_POSITION: Final = Position(2**63 - 1)
 _JSON_FIELDS: Final = frozenset({"tool_calls", "metadata", "parts"})
 _FORMAT: Final = re.compile(r"[!-~]+", re.ASCII)
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Role(StrEnum):
@@ -65,93 +23,6 @@ class Role(StrEnum):
     SYSTEM = "system"
     DEVELOPER = "developer"
     TOOL = "tool"
-
-
-class Status(StrEnum):
-    ACTIVE = "active"
-    ARCHIVED = "archived"
-
-
-class Order(StrEnum):
-    ASC = "asc"
-    DESC = "desc"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits on what a caller may send and request. 0 switches a limit off."""
-
-    max_user_message_chars: int = 1_000
-    max_message_chars: int = 10_000
-    soft_max_conversation_messages: int = 1_000
-    max_title_chars: int = 200
-    max_metadata_bytes: int = 16_384
-    max_branches: int = 10_000
-    max_page: int = 100
-    max_batch: int = 100
-    max_items: int = 1_000
-    max_item_bytes: int = 10_485_760
-    max_answer_bytes: int = 16_777_216
-    max_draft_bytes: int = 4_194_304
-    max_draft_seconds: int = 3_600
-
-    @property
-    def max_bytes(self) -> int:
-        """The most bytes of a page or a context."""
-        return self.max_answer_bytes or NO_BOUND
-
-    def check(self, limit_name: str, actual: int | None, *, field: str, unit: str) -> None:
-        """Raise `LimitExceededError` if `actual` is over the limit with that name.
-
-        None means that the value is over the limit, but was not counted.
-        """
-        limit: int = getattr(self, limit_name)
-        if limit and (actual is None or actual > limit):
-            raise LimitExceededError(
-                field, limit_name=limit_name, limit=limit, actual=actual, unit=unit
-            )
-
-    def check_page(self, limit: int, *, field: str = "limit") -> None:
-        """Raise an error unless a page may have this many items."""
-        if limit < 1:
-            raise InvalidValueError(field, f"is {limit}; at least 1")
-        self.check("max_page", limit, field=field, unit="items")
-
-
-# Conversations and messages are named tuples, since a page has 20 of them: creating frozen
-# dataclasses takes three times as long.
-
-
-class ForkedFrom(NamedTuple):
-    """Where a conversation was forked from: ids as the client knows them.
-
-    `message_id` is the last message that was copied; None if there was none.
-    """
-
-    conversation_id: str
-    message_id: str | None
-
-
-class Conversation(NamedTuple):
-    """One chat session of one user. `updated_at` is the time of the latest append.
-
-    `retain` means a hold: until it is lifted, nothing in the conversation may be deleted.
-    `revision` grows with every change of the conversation or of its log. A new one has
-    `FIRST_REVISION`. `branch` is the current branch; None if the conversation never branched.
-    """
-
-    id: ConversationId
-    user_id: UserId
-    title: str | None
-    status: Status
-    metadata: JsonText
-    message_count: int
-    created_at: datetime
-    updated_at: datetime
-    retain: bool = False
-    revision: int = FIRST_REVISION
-    branch: BranchNumber | None = None
-    forked_from: ForkedFrom | None = None
 
 
 class Message(NamedTuple):
@@ -309,56 +180,6 @@ AUTHORED: Final = tuple(
 _authored: Final = attrgetter(*AUTHORED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """How much one user has stored. `retained` counts the conversations on hold."""
-
-    user_id: UserId
-    conversations: int
-    active: int
-    archived: int
-    messages: int
-    retained: int
-
-
-class Unset:
-    """The type of `UNSET`, which means no change; None is a value."""
-
-
-UNSET: Final = Unset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """Changes of a conversation. They are not activity: `updated_at` stays the same."""
-
-    title: str | Unset | None = UNSET
-    status: Status | Unset = UNSET
-    metadata: JsonText | Unset = UNSET
-    retain: bool | Unset = UNSET
-
-
-def check_user_id(user_id: str) -> UserId:
-    """Return `user_id` if it is valid. Raises `InvalidValueError`."""
-    if not user_id:
-        raise InvalidValueError("user_id", "is empty")
-    if len(user_id) > MAX_ID_CHARS:
-        raise InvalidValueError("user_id", f"has {len(user_id)} characters; at most {MAX_ID_CHARS}")
-    if "\x00" in user_id:
-        raise InvalidValueError("user_id", "contains the NUL character")
-    return UserId(user_id)
-
-
-def check_title(title: str | None, limits: Limits) -> None:
-    if title is not None:
-        limits.check("max_title_chars", len(title), field="title", unit="characters")
-
-
-def check_metadata(metadata: JsonText, limits: Limits, *, field: str = "metadata") -> None:
-    if metadata is not EMPTY_OBJECT:
-        limits.check("max_metadata_bytes", len(metadata.encode()), field=field, unit="bytes")
-
-
 def check_tokens(tokens: int, *, field: str = "tokens") -> None:
     """Raise `InvalidValueError` unless this can be the number of tokens of a message."""
     if not 0 <= tokens <= MAX_TOKENS:
@@ -379,60 +200,10 @@ def check_original_bytes(original: OriginalText, limits: Limits, *, field: str) 
         limits.check("max_item_bytes", len(original.encode()), field=field, unit="bytes")
 
 
-def same_json(one: JsonText | None, other: JsonText | None) -> bool:
-    """Return whether two documents are equal as JSON."""
-    if one is None or other is None:
-        return one is other
-    return one == other or _are_same(_exactly(one), _exactly(other))
-
-
 def _same(field: str, one: Any, other: Any) -> bool:  # noqa: ANN401 - of any field
     return same_json(one, other) if field in _JSON_FIELDS else one == other
-
-
-def _are_same(one: object, other: object) -> bool:
-    """Return whether two decoded documents are equal. To Python, true equals 1."""
-    if one != other:
-        return False
-    pairs = [(one, other)]
-    while pairs:
-        one, other = pairs.pop()
-        if isinstance(one, bool) or isinstance(other, bool):
-            if one is not other:
-                return False
-        elif isinstance(one, dict) and isinstance(other, dict):
-            pairs += [(value, other[key]) for key, value in one.items()]
-        elif isinstance(one, list) and isinstance(other, list):
-            pairs += zip(one, other, strict=True)
-    return True
-
-
-def _exactly(document: JsonText) -> object:
-    """Decode with exact numbers: as floats, different numbers could be equal."""
-    try:
-        return json.loads(document, parse_float=Decimal)
-    except ValueError:  # `int()` refuses very long numbers; decimals take ten times as long
-        return json.loads(document, parse_int=Decimal, parse_float=Decimal)
 
 
 def is_opening(message: Message) -> bool:
     """Return whether the message, at the start of a conversation, is an instruction."""
     return message.role in (Role.SYSTEM, Role.DEVELOPER)
-
-
-def microseconds(at: datetime) -> Position:
-    """Return a time as a position: microseconds since 1970."""
-    return Position((at - EPOCH) // timedelta(microseconds=1))
-
-
-def uuid7(at: datetime) -> UUID:
-    """Return a new UUID version 7 (RFC 9562), ordered by time to the millisecond."""
-    milliseconds = (at - EPOCH) // timedelta(milliseconds=1)
-    random = int.from_bytes(os.urandom(10))
-    return UUID(
-        int=(milliseconds & 0xFFFF_FFFF_FFFF) << 80
-        | 0x7 << 76
-        | (random >> 62 & 0xFFF) << 64
-        | 0b10 << 62
-        | random & 0x3FFF_FFFF_FFFF_FFFF
-    )
