@@ -125,6 +125,12 @@ class SearchedText:
             )
         return not sought.term.isalnum() or any(sought.term in form for form in self._spellings)
 
+    def has_alone(self, sought: Sought) -> bool:
+        """Return whether the text has a plain word between spaces, which decides quickly."""
+        if sought.is_prefix or not (sought.term.isascii() and sought.term.isalnum()):
+            return False
+        return _alone(sought.term).search(self.text) is not None
+
     def may_have_in_succession(self, phrase: Phrase) -> bool:
         """Return False if the text does not have the words of a phrase one after the other.
 
@@ -162,6 +168,11 @@ class SearchedText:
         _, starts, ends = fold_with_offsets(self.text)
         for start, end in spans:
             yield starts[start], ends[end - 1]
+
+
+@lru_cache(maxsize=256)
+def _alone(term: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\S){term}(?![^\s,.!?]|[,.!?]\S)", re.IGNORECASE | re.ASCII)
 
 
 @lru_cache(maxsize=256)

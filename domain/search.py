@@ -134,6 +134,14 @@ class Wanted(Protocol):
         ...
 
     @property
+    def patterns(self) -> Sequence[str]:
+        """Patterns (`domain.search_patterns`) that the content has of a message that matches.
+
+        They say nothing of messages with calls of tools.
+        """
+        ...
+
+    @property
     def only_titles(self) -> bool:
         """True if no message can match."""
         ...

@@ -110,7 +110,9 @@ class Expression:
         if not all(any(map(searched.may_have, clause)) for clause in phrase.clauses):
             return False
         if phrase.is_term:
-            return any(sought.is_in(searched.terms) for sought in phrase.clauses[0])
+            return any(map(searched.has_alone, phrase.clauses[0])) or any(
+                sought.is_in(searched.terms) for sought in phrase.clauses[0]
+            )
         return searched.may_have_in_succession(phrase) and bool(phrase.find(searched))
 
 

@@ -18,6 +18,7 @@ from chatkeep.domain.search import Hit, Left, Searched, SearchFound, SearchPlace
 from chatkeep.domain.search_filters import Has
 from chatkeep.domain.search_index import keys_of_prefix, keys_of_term
 from chatkeep.domain.search_parser import parse_query
+from chatkeep.domain.search_patterns import patterns_of
 from chatkeep.domain.search_query import Expression, Query
 from chatkeep.domain.snippets import Snippet, cut_snippet
 from chatkeep.domain.terms import index_term
@@ -82,6 +83,10 @@ class UsersQuery:
     @cached_property
     def title_clauses(self) -> Sequence[frozenset[str]]:
         return (*self.clauses, *_keys(self.query.title))
+
+    @cached_property
+    def patterns(self) -> Sequence[str]:
+        return patterns_of(self.query.words)
 
     @cached_property
     def only_titles(self) -> bool:

@@ -48,6 +48,7 @@ MAX_EXAMINED: Final = 16_384
 _FIRST_LANES: Final = 16
 _MOST_LANES: Final = 256
 _MUCH: Final = 1_048_576
+_COMPARED_AT_ONCE: Final = 24
 _TITLES_AT_ONCE: Final = 100
 _LATEST: Final = microseconds(datetime(9999, 12, 31, tzinfo=UTC))
 _HIGHEST_ID: Final = ConversationId(UUID(int=2**128 - 1))
@@ -134,6 +135,8 @@ class _Search:
         self._clauses = _clause_values(wanted.clauses)
         self._title_clauses = _clause_values(wanted.title_clauses)
         self._lanes: list[_Lane] = []
+        # What was read of lanes and is not compared yet: the latest is the least.
+        self._entries: list[tuple[int, UUID, Row]] = []
         self._found: list[tuple[tuple[int, int, bool], Hit]] = []
         # No segment that is not read yet has a message after this position.
         self._segments_upto = 0 if wanted.only_titles else LAST_POSITION
@@ -149,23 +152,27 @@ class _Search:
             segment = min(self._segments_upto, self._after.position)
             title = 0 if self._titles_below is None else self._titles_below.position
             lane = -self._lanes[0].newest if self._lanes else 0
-            newest = max(segment, title, lane)
+            entry = -self._entries[0][0] if self._entries else 0
+            newest = max(segment, title, lane, entry)
             while self._found and -self._found[0][0][0] > newest:
                 yield heappop(self._found)[1]
             if not newest:
                 return
+            reads_segments = max(title, entry) < newest and segment > lane
             # A pass that goes on where it began would never end.
             if newest < self._after.position and (
-                self._compared >= max_read or self._examined >= MAX_EXAMINED
+                self._compared >= max_read or (reads_segments and self._examined >= MAX_EXAMINED)
             ):
                 self.stopped_at = _at_most(newest)
                 return
             if title == newest:
                 await self._read_titles()
-            elif segment > lane:
+            elif reads_segments:
                 await self._read_segments()
-            else:
+            elif entry == newest:
                 await self._compare()
+            else:
+                await self._read_lanes()
 
     async def _read_segments(self) -> None:
         """Read which of the next segments may match."""
@@ -192,8 +199,8 @@ class _Search:
                 newest = min(high, self._after.position)
                 heappush(self._lanes, _Lane(-newest, row["conversation_id"], low))
 
-    async def _compare(self) -> None:
-        """Compare the entries of the next lanes with the query."""
+    async def _read_lanes(self) -> None:
+        """Read the entries of the next lanes that may match."""
         lanes = [heappop(self._lanes) for _ in range(min(self._lanes_at_once, len(self._lanes)))]
         rows = await self._engine.fetch(
             LANES,
@@ -202,12 +209,22 @@ class _Search:
             lows=[str(lane.first) for lane in lanes],
             highs=[str(-lane.newest) for lane in lanes],
             chars=MAX_SEARCHED_CHARS,
+            patterns=self._wanted.patterns,
         )
+        self._compared += rows[0]["compared"]
+        rows = [row for row in rows if row["conversation_id"] is not None]
         size = sum(map(size_of, rows))
         # So that a batch stays small where lanes have images or long items.
         at_once = self._lanes_at_once * 4 if size < _MUCH else self._lanes_at_once // 4
         self._lanes_at_once = max(1, min(at_once, _MOST_LANES))
-        self._compared += len(rows)
+        for row in rows:
+            heappush(self._entries, (-row["position"], row["conversation_id"], row))
+
+    async def _compare(self) -> None:
+        """Compare the next entries with the query: a page may need no more."""
+        count = min(_COMPARED_AT_ONCE, len(self._entries))
+        rows = [heappop(self._entries)[2] for _ in range(count)]
+        size = sum(map(size_of, rows))
         for hit in await run_aside(size, lambda: list(self._matching(rows))):
             self._add(hit)
 

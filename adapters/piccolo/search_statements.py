@@ -85,29 +85,42 @@ CANDIDATES: Final = {
 }
 """By whether a clause has several keys, and whether the query names a conversation."""
 
-# The entries of some lanes, with what a query sees of their conversations.
+# The entries of some lanes that may match, with what a query sees of their conversations. There is
+# one row at least: each says how many entries the lanes have. A message without calls is read only
+# if its content has all patterns, which takes a tenth of the time of comparing it here.
 LANES: Final = Statement(
     "search.lanes",
     """
-SELECT c.id AS conversation_id, c.text_id AS conversation_text_id, c.title, c.status, c.branch,
-       e.*
-FROM unnest(:ids::text[]::uuid[], :lows::text[]::bigint[], :highs::text[]::bigint[])
-  AS lane (id, low, high)
-JOIN conversations c ON c.id = lane.id AND c.user_id = :user_id
-JOIN LATERAL (
-  SELECT m.id, m.text_id, m.position, m.role, m.created_at, left(m.content, :chars) AS content,
-         CASE WHEN m.content = '' THEN m.parts END AS parts, m.tool_calls,
-         coalesce(m.parts::text ~ '"type":"(image_url|input_audio|file)"', false) AS has_file,
-         NULL AS item_id, NULL::json AS item
-  FROM messages m
-  WHERE m.conversation_id = lane.id AND m.user_id = :user_id
-    AND m.position BETWEEN lane.low AND lane.high
-  UNION ALL
-  SELECT NULL, NULL, i.position, NULL, i.created_at, NULL, NULL, NULL, false, i.item_id, i.item
-  FROM conversation_items i
-  WHERE i.conversation_id = lane.id AND i.user_id = :user_id
-    AND i.position BETWEEN lane.low AND lane.high
-) AS e ON true""",
+WITH entry AS MATERIALIZED (
+  SELECT lane.id AS conversation_id, e.*
+  FROM unnest(:ids::text[]::uuid[], :lows::text[]::bigint[], :highs::text[]::bigint[])
+    AS lane (id, low, high)
+  JOIN LATERAL (
+    SELECT m.id, m.text_id, m.position, m.role, m.created_at, m.content AS whole, m.tool_calls,
+           m.parts AS all_parts, NULL AS item_id, NULL::json AS item,
+           m.content IS NULL OR m.content = '' OR m.tool_calls IS NOT NULL
+           OR left(m.content, :chars) ~ ALL (:patterns::text[]) AS may_match
+    FROM messages m
+    WHERE m.conversation_id = lane.id AND m.user_id = :user_id
+      AND m.position BETWEEN lane.low AND lane.high
+    UNION ALL
+    SELECT NULL, NULL, i.position, NULL, i.created_at, NULL, NULL, NULL, i.item_id, i.item, true
+    FROM conversation_items i
+    WHERE i.conversation_id = lane.id AND i.user_id = :user_id
+      AND i.position BETWEEN lane.low AND lane.high
+  ) AS e ON true
+)
+SELECT (SELECT count(*) FROM entry) AS compared, found.*
+FROM (VALUES (1)) AS one
+LEFT JOIN (
+  SELECT entry.*, c.text_id AS conversation_text_id, c.title, c.status, c.branch,
+         left(entry.whole, :chars) AS content,
+         CASE WHEN entry.whole = '' THEN entry.all_parts END AS parts,
+         coalesce(entry.all_parts::text ~ '"type":"(image_url|input_audio|file)"', false)
+         AS has_file
+  FROM entry JOIN conversations c ON c.id = entry.conversation_id AND c.user_id = :user_id
+  WHERE entry.may_match
+) AS found ON true""",
 )
 
 

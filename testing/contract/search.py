@@ -27,6 +27,8 @@ from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.places import After
 from chatkeep.domain.search import MAX_READ, Hit, Searched, SearchFound
 from chatkeep.domain.search_index import keys_of
+from chatkeep.domain.search_parser import parse_query
+from chatkeep.domain.search_patterns import patterns_of
 from chatkeep.domain.searched_text import MAX_SEARCHED_CHARS
 from chatkeep.domain.terms import distinct_terms
 from chatkeep.testing.builders import CALLS, SECOND, new_messages
@@ -52,6 +54,10 @@ class Words:
     def title_clauses(self) -> Sequence[frozenset[str]]:
         return self.clauses
 
+    @property
+    def patterns(self) -> Sequence[str]:
+        return patterns_of(parse_query(self.text).words)
+
     def matches(self, searched: Searched) -> bool:
         return (
             distinct_terms(self.text) <= distinct_terms(searched.text)
@@ -76,6 +82,10 @@ class Either:
     @property
     def title_clauses(self) -> Sequence[frozenset[str]]:
         return self.clauses
+
+    @property
+    def patterns(self) -> Sequence[str]:
+        return ()
 
     def matches(self, searched: Searched) -> bool:
         return bool(distinct_terms(self.text) & distinct_terms(searched.text))
