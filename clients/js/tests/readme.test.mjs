@@ -103,5 +103,10 @@ const [TOKEN, MODEL] = [${JSON.stringify(tokenOf("alice"))}, {}];
 const { remoteId } = await adapter.initialize("local", { custom: { shop: 7 } });
 console.log((await adapter.fetch(remoteId)).custom, typeof useRuntime);
 `;
-  assert.equal(await runExample(t, "assistant-ui", hooks, after), "{ shop: 7 } function\n");
+  assert.equal(await runExample(t, "@assistant-ui/react", hooks, after), "{ shop: 7 } function\n");
+});
+
+test("the example of resumable streams runs", async (t) => {
+  const before = 'const MODEL_STREAM = ReadableStream.from([new TextEncoder().encode("Soup.")]);\n';
+  assert.equal(await runExample(t, "assistant-stream/resumable", before), "Soup.\nSoup.\n");
 });
