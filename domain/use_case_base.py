@@ -10,7 +10,7 @@ from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.events import CHANGES_KEPT
 from chatkeep.domain.hub import Hub
 from chatkeep.domain.model import Limits, NewMessage
-from chatkeep.domain.ports import Clock, Conversations, Events, Log, Search, Users
+from chatkeep.domain.ports import Clock, Conversations, Events, Log, Overviews, Search, Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class UseCases:
     drafts: DraftUseCases
     search: Search
     audit: AuditUseCases
+    overviews: Overviews
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     provision_users: bool = True

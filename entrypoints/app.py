@@ -43,6 +43,7 @@ from chatkeep.entrypoints.http.routes.events import event_routes
 from chatkeep.entrypoints.http.routes.export import ExportFormat, Writers, export_routes
 from chatkeep.entrypoints.http.routes.health import health_routes
 from chatkeep.entrypoints.http.routes.messages import message_routes
+from chatkeep.entrypoints.http.routes.overview import overview_routes
 from chatkeep.entrypoints.http.routes.root import root_route
 from chatkeep.entrypoints.http.routes.search import search_routes
 from chatkeep.entrypoints.http.routes.users import user_routes
@@ -91,6 +92,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             draft_routes(chatkeep, metrics),
             user_routes(chatkeep),
             audit_routes(chatkeep),
+            overview_routes(chatkeep, settings.plan_bytes),
             search_routes(chatkeep),
             *export_routes(transfer, EXPORTS, on_refused=metrics.record_refusal),
         ],

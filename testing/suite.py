@@ -29,6 +29,7 @@ from chatkeep.testing.contract.items import *
 from chatkeep.testing.contract.listing import *
 from chatkeep.testing.contract.native_keys import *
 from chatkeep.testing.contract.originals import *
+from chatkeep.testing.contract.overview import *
 from chatkeep.testing.contract.page_bytes import *
 from chatkeep.testing.contract.parts import *
 from chatkeep.testing.contract.patching import *

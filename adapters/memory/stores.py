@@ -5,6 +5,7 @@ from chatkeep.adapters.memory.conversations import MemoryConversations
 from chatkeep.adapters.memory.drafts import MemoryDrafts
 from chatkeep.adapters.memory.events import MemoryEvents
 from chatkeep.adapters.memory.log import MemoryLog
+from chatkeep.adapters.memory.overview import MemoryOverviews
 from chatkeep.adapters.memory.search import MemorySearch
 from chatkeep.adapters.memory.store import MemoryStore
 from chatkeep.adapters.memory.sweeps import MemorySweeps, MemorySweepSchedule
@@ -25,4 +26,5 @@ def memory_stores(store: MemoryStore | None = None) -> Stores:
         sweeps=MemorySweeps(store),
         sweep_schedule=MemorySweepSchedule(),
         audit=MemoryAudit(store),
+        overviews=MemoryOverviews(store),
     )

@@ -6,6 +6,7 @@ from chatkeep.adapters.piccolo.drafts import PiccoloDrafts
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.events import PiccoloEvents
 from chatkeep.adapters.piccolo.log import PiccoloLog
+from chatkeep.adapters.piccolo.overview import PiccoloOverviews
 from chatkeep.adapters.piccolo.search import PiccoloSearch
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps, PiccoloSweepSchedule
 from chatkeep.adapters.piccolo.users import PiccoloUsers
@@ -23,4 +24,5 @@ def piccolo_stores(engine: Engine) -> Stores:
         sweeps=PiccoloSweeps(engine),
         sweep_schedule=PiccoloSweepSchedule(engine),
         audit=PiccoloAudit(engine),
+        overviews=PiccoloOverviews(engine),
     )

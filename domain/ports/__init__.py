@@ -24,6 +24,7 @@ from chatkeep.domain.ports.conversations import Conversations
 from chatkeep.domain.ports.drafts import Drafts
 from chatkeep.domain.ports.events import Events
 from chatkeep.domain.ports.log import Log
+from chatkeep.domain.ports.overview import Overviews
 from chatkeep.domain.ports.search import Search
 from chatkeep.domain.ports.sweeps import Sweeps, SweepSchedule
 from chatkeep.domain.ports.users import MAX_NAMED, Users
@@ -37,6 +38,7 @@ __all__ = [
     "Drafts",
     "Events",
     "Log",
+    "Overviews",
     "Search",
     "Stores",
     "SweepSchedule",
@@ -58,3 +60,4 @@ class Stores:
     sweeps: Sweeps
     sweep_schedule: SweepSchedule
     audit: Audit
+    overviews: Overviews

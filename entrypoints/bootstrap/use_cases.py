@@ -131,6 +131,7 @@ def _chatkeep(  # noqa: PLR0913 - the settings that use cases have
         drafts=DraftUseCases(
             notifying_drafts(stores.drafts, hub), stores.log, stores.conversations, clock, limits
         ),
+        overviews=stores.overviews,
         hub=hub,
         changes_kept=changes_kept,
         clock=clock,

@@ -140,7 +140,7 @@ def test_every_operation_under_v1_asks_for_somebody(
         assert all(name in schemes for each in needed for name in each)
         if operation.path.startswith("/health"):
             assert needed == []
-        elif operation.path.startswith(("/v1/users", "/v1/audit")):
+        elif operation.path.startswith(("/v1/users", "/v1/audit", "/v1/overview")):
             assert needed == [{"bearer": []}]
         else:
             assert needed == [{"bearer": []}, {"bearer": [], "acting_for": []}]

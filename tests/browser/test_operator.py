@@ -12,6 +12,41 @@ from tests.browser.console import said
 from tests.browser.test_access import SIZES
 from tests.support.service_process import SERVICE_KEY, as_service
 
+ON_A_DATABASE = {
+    "at": "2026-11-30T12:00:00Z",
+    "totals": {"users": 1200, "conversations": 34000, "messages": 456000, "estimated": True},
+    "days": [
+        {
+            "day": f"2026-11-{day:02}",
+            "messages": {"value": min(day**3, 20_000), "exact": day**3 <= 20_000},
+        }
+        for day in range(17, 31)
+    ],
+    "drafts": {"active": 12, "interrupted": 3, "exact": True},
+    "last_sweep": {
+        "due": "2026-11-30T03:00:00Z",
+        "finished_at": "2026-11-30T03:00:02Z",
+        "archived": 7,
+        "deleted": 2,
+        "retained": 1,
+    },
+    "storage": {
+        "stored_bytes": 2**27,
+        "database_bytes": 2**28,
+        "bytes_per_day": 2**22,
+        "plan_bytes": 2**29,
+        "days_left": 64.0,
+    },
+    "latencies": {
+        "bounds_ms": [1, 5, 25, 100],
+        "counts": [900, 99, 20, 3, 1],
+        "p50_ms": 1,
+        "p95_ms": 5,
+        "p99_ms": None,
+    },
+}
+"""What a service in memory has no answer for."""
+
 
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("wide", "light")])
 async def test_what_an_operator_read_is_listed(
@@ -30,6 +65,7 @@ async def test_what_an_operator_read_is_listed(
     await console.message("A secret").wait_for()
 
     await page.goto(f"{console.service.url}/console/#/operator")
+    await expect(page.get_by_role("img", name="message").first).to_be_visible()
     read = page.get_by_role("row").filter(has_text="getHistory")
     await expect(read.first).to_contain_text(f"Anna Müller{user}getHistory {created['id']}")
     await console.screenshot(f"operator-{size}-{scheme}")
@@ -54,8 +90,14 @@ async def test_a_user_is_erased_after_a_look_at_what_goes(open_console: OpenCons
     page = console.page
     await console.service.call("PATCH", at, {"retain": True}, headers=service)
     await console.sign_in_as_service()
+    await page.route("**/v1/overview", lambda route: route.fulfill(json=ON_A_DATABASE))
     await page.get_by_role("link", name="Look after the service").click()
 
+    await expect(page.get_by_text("256 MB of 512 MB")).to_be_visible()
+    await expect(page.get_by_text("Plan is full in")).to_be_visible()
+    await expect(page.get_by_text("7 archived, 2 deleted, 1 on hold")).to_be_visible()
+    await expect(page.get_by_role("img", name="up to 1 ms: 900; up to 5 ms: 99")).to_be_visible()
+    await console.screenshot("overview")
     await expect(
         page.get_by_text("2 conversations (2 active, 0 archived, 1 on hold)")
     ).to_be_visible()

@@ -101,6 +101,7 @@ CALLS = [
     Call("DELETE", "/v1/me"),
     Call("GET", "/v1/users", as_service=True),
     Call("GET", "/v1/audit", as_service=True),
+    Call("GET", "/v1/overview", as_service=True),
     Call("PUT", "/v1/users/{user_id}", as_service=True),
     Call("DELETE", "/v1/users/{user_id}", as_service=True),
     Call("POST", "/openai/v1/conversations", {"items": [ITEM]}, key="key"),

@@ -22,6 +22,7 @@ from chatkeep.adapters.piccolo import (
     fork_statements,
     log_pages,
     log_times,
+    overview,
     user_list,
     users,
 )
@@ -227,6 +228,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "find active": (finding.FIND[Status.ACTIVE], {OF_USER}),
     "find active without metadata": (finding.FIND_ACTIVE, {OF_USER}),
     "find archived": (finding.FIND[Status.ARCHIVED], {ARCHIVED}),
+    "overview": (overview.RECENT_DAYS, {"idx_messages_created_at"}),
     "audit": (audit.PAGE, {AUDIT}),
     "audit of a user": (audit.PAGE_OF_USER, {AUDIT_OF_USER}),
     "old lines of the audit": (audit.FORGET, {AUDIT, "audit_lines_pkey"}),

@@ -134,6 +134,7 @@ def failing(error: Exception) -> Chatkeep:
         drafts=drafts,
         search=ports,
         audit=replace(chatkeep.audit, lines=ports),
+        overviews=ports,
     )
 
 

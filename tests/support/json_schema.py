@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +15,12 @@ _TYPES: dict[str, Callable[[Json], bool]] = {
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "null": lambda value: value is None,
     "object": lambda value: isinstance(value, dict),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "string": lambda value: isinstance(value, str),
 }
 _FORMATS: dict[str, Callable[[str], bool]] = {
     "uuid": lambda text: str(UUID(text)) == text.lower(),
+    "date": lambda text: bool(date.fromisoformat(text)),
     "date-time": lambda text: datetime.fromisoformat(text).tzinfo is not None,
 }
 # Each takes the value and what the schema says; a keyword passes over values it is not about.

@@ -54,6 +54,8 @@ EXCEPTED = {
     "adapters.piccolo.draft_statements.FORGET": OPERATORS,
     "adapters.piccolo.draft_statements.OVERDUE": OPERATORS,
     "adapters.piccolo.engine.PROBE": "reads no row: it asks whether the table is there",
+    "adapters.piccolo.overview.DRAFTS": OPERATORS,
+    "adapters.piccolo.overview.RECENT_DAYS": OPERATORS,
     "adapters.piccolo.user_list.PAGE": OPERATORS,
     "adapters.piccolo.users.PAGE": OPERATORS,
     "adapters.piccolo.sweeps.ARCHIVE": OF_GIVEN,
@@ -484,6 +486,7 @@ NAMES = {
     "sizes": ("sizes",),
     "statistics": ("analyze",),
     "sweeps": ("archive", "claim", "count", "delete", "finish", "to_archive", "to_delete"),
+    "overview": ("database", "drafts", "last_sweep", "recent_days"),
     "transaction": ("read_only", "read_snapshot"),
     "users": (
         "add",

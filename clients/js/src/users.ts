@@ -1,7 +1,7 @@
 // The user, their export, other users for services, and the health of the service.
 
 import { ChatkeepError, IncompleteExportError } from "./errors.js";
-import type { AuditPage, Usage, User, UserPage } from "./models.js";
+import type { AuditPage, Overview, Usage, User, UserPage } from "./models.js";
 import { created, json, nothing, segment, type Signal } from "./requests.js";
 import { readText, Sender } from "./sender.js";
 
@@ -67,6 +67,11 @@ export class Users extends Sender {
   async listUsers(options: ListUsers = {}): Promise<UserPage> {
     const { signal, ...query } = options;
     return this.send({ method: "GET", path: "/v1/users", query, signal }, json<UserPage>);
+  }
+
+  /** Return totals, the messages of 14 days, drafts, storage and more. For service keys. */
+  async getOverview(options: Signal = {}): Promise<Overview> {
+    return this.send({ method: "GET", path: "/v1/overview", ...options }, json<Overview>);
   }
 
   /**

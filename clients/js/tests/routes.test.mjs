@@ -89,6 +89,7 @@ test("a user is counted, exported and erased", async () => {
   assert.equal((await root.putUser("carol")).created, false);
   const page = await root.listUsers({ prefix: "caro", limit: 1 });
   assert.deepEqual(page.items.map((each) => [each.id, each.conversations.value]), [["carol", 0]]);
+  assert.equal((await root.getOverview()).days.length, 14);
   assert.deepEqual(await root.listAudit({ user: "carol" }), { items: [], next_cursor: null });
   const carol = service.client("carol");
   for (const text of ["one", "two é\u2028"]) {

@@ -325,6 +325,7 @@ async def test_a_service_adds_and_erases_users(service_client: AsyncChatkeep) ->
     assert (listed.id, listed.conversations.value, listed.latest_activity) == ("bob/ü", 0, None)
     assert (again.id, again.created) == ("bob/ü", False)
     assert (await service_client.list_audit(user="bob/ü", limit=1)).items == []
+    assert len((await service_client.get_overview()).days) == 14
     await service_client.erase_user("bob/ü")
     with pytest.raises(errors.NotFoundError):
         await service_client.erase_user("bob/ü")

@@ -1,8 +1,9 @@
-// For operators: the user and how to erase them, and what operators asked for.
+// For operators: the service as a whole, the user and how to erase them, and what operators asked for.
 
 import { auditSection } from "./audit-list.js";
 import { h, icon } from "./dom.js";
 import { userSection } from "./erase-user.js";
+import { overviewSection } from "./overview.js";
 import { text } from "./strings.js";
 
 export class OperatorView extends HTMLElement {
@@ -29,6 +30,7 @@ export class OperatorView extends HTMLElement {
         h("a", { class: "icon back", href: "#/", "aria-label": text.back, title: text.back }, icon("back")),
         h("h2", {}, text.operator.title),
       ),
+      overviewSection(this.api, signal),
       userSection(this.api, signal, () => {
         this.dispatchEvent(new Event("changed"));
         this.show(true);

@@ -47,6 +47,7 @@ from chatkeep.entrypoints.http.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from chatkeep.entrypoints.http.ids import ID_SCHEMA
 from chatkeep.entrypoints.http.message_schemas import Append, Appended, MessagePage, UIMessagePage
 from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
+from chatkeep.entrypoints.http.overview_schemas import OverviewOut
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
 from chatkeep.entrypoints.http.routes.export import MARKDOWN
 from chatkeep.entrypoints.http.search_schemas import SearchPageOut
@@ -74,6 +75,7 @@ _BODIES: Final = (
     EventsOut,
     ForkConversation,
     MessagePage,
+    OverviewOut,
     PatchBranch,
     PatchConversation,
     PatchMessage,

@@ -106,6 +106,7 @@ def configure_openapi(settings: Settings, complete: Completion) -> OpenAPIConfig
             Tag("search", "What was said, in all conversations of a user"),
             Tag("ai-sdk", "What `useChat` calls: an answer that survives a closed tab"),
             Tag("users", "Who owns conversations"),
+            Tag("overview", "The service as a whole"),
             Tag("audit", "What operators asked for"),
             Tag("health", "For operators"),
         ],

@@ -83,7 +83,9 @@ async def use_everything(caller: ChatBackend) -> set[str]:
 
     async def call(method: str, path: str, body: object = None, **parameters: object) -> str:
         called.add(f"{method} {path.partition('?')[0]}")
-        headers = AS_SERVICE if path.startswith(("/v1/users", "/v1/audit")) else None
+        headers = (
+            AS_SERVICE if path.startswith(("/v1/users", "/v1/audit", "/v1/overview")) else None
+        )
         if isinstance(body, str):
             sent: dict[str, Any] = {"content": body, "headers": {"Content-Type": "text/plain"}}
         else:
@@ -98,6 +100,7 @@ async def use_everything(caller: ChatBackend) -> set[str]:
     await call("PUT", "/v1/users/{user_id}", user_id="alice")
     await call("GET", "/v1/users?prefix=al")
     await call("GET", "/v1/audit?user=alice")
+    await call("GET", "/v1/overview")
     at = await call("POST", "/v1/conversations", {"messages": [said(), said()], "title": "Lunch"})
     await call("PUT", one, conversation_id=uuid4())
     await call("PUT", one, conversation_id=at)

@@ -1,7 +1,7 @@
 """The shapes of what the service takes and returns. Unknown fields of answers are ignored."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -436,6 +436,72 @@ class UserPage(msgspec.Struct, kw_only=True):
 
     items: list[ListedUser]
     next_cursor: str | None
+
+
+class Totals(msgspec.Struct, kw_only=True):
+    """How much a service has; None where it is unknown."""
+
+    users: int | None
+    conversations: int | None
+    messages: int | None
+    estimated: bool
+
+
+class Day(msgspec.Struct, kw_only=True):
+    """A day, UTC, and its messages; at most 50,000 are counted."""
+
+    day: date
+    messages: Count
+
+
+class DraftCounts(msgspec.Struct, kw_only=True):
+    """Drafts that are kept now."""
+
+    active: int
+    interrupted: int
+    exact: bool
+
+
+class LastSweep(msgspec.Struct, kw_only=True):
+    """The daily sweep that was due last."""
+
+    due: datetime
+    finished_at: datetime | None
+    archived: int
+    deleted: int
+    retained: int
+
+
+class Storage(msgspec.Struct, kw_only=True):
+    """Bytes of the tables and of the database, their growth, and the plan."""
+
+    stored_bytes: int
+    database_bytes: int
+    bytes_per_day: int | None
+    plan_bytes: int | None
+    days_left: float | None
+
+
+class Latencies(msgspec.Struct, kw_only=True):
+    """How long the statements of a process took since it started."""
+
+    bounds_ms: list[float]
+    counts: list[int]
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class Overview(msgspec.Struct, kw_only=True):
+    """The service as a whole. Without a database it has no storage and no latencies."""
+
+    at: datetime
+    totals: Totals
+    days: list[Day]
+    drafts: DraftCounts
+    last_sweep: LastSweep | None
+    storage: Storage | None
+    latencies: Latencies | None
 
 
 class AuditLine(msgspec.Struct, kw_only=True):

@@ -8,16 +8,17 @@ import httpx
 from chatkeep_client._async.sending import AsyncSender
 from chatkeep_client._requests import Lines, Request, into, nothing, segment
 from chatkeep_client.errors import ChatkeepError, IncompleteExportError
-from chatkeep_client.models import AuditPage, Usage, User, UserPage
+from chatkeep_client.models import AuditPage, Overview, Usage, User, UserPage
 
 _usage = into(Usage)
 _user = into(User)
 _user_page = into(UserPage)
 _audit_page = into(AuditPage)
+_overview = into(Overview)
 
 
 class AsyncUsers(AsyncSender):
-    """The routes below /v1/me, /v1/users, /v1/audit and /health."""
+    """The routes below /v1/me, /v1/users, /v1/audit, /v1/overview and /health."""
 
     async def get_usage(self) -> Usage:
         """Count the user's conversations and messages; all are 0 for a new user."""
@@ -56,6 +57,10 @@ class AsyncUsers(AsyncSender):
         """
         query = {"prefix": prefix, "limit": limit, "cursor": cursor}
         return await self._send(Request("GET", "/v1/users", _user_page, query=query))
+
+    async def get_overview(self) -> Overview:
+        """Return totals, the messages of 14 days, drafts, storage and more. For service keys."""
+        return await self._send(Request("GET", "/v1/overview", _overview))
 
     async def list_audit(
         self, *, user: str | None = None, limit: int | None = None, cursor: str | None = None

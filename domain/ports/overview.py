@@ -1,0 +1,15 @@
+"""The port to the overview."""
+
+from datetime import datetime
+from typing import Protocol
+
+from chatkeep.domain.overview import Overview
+
+
+class Overviews(Protocol):
+    async def collect(self, at: datetime) -> Overview:
+        """Return the overview at a time, of all users. It is for operators.
+
+        Its days are `overview.DAYS`, the last one that of `at`, in UTC.
+        """
+        ...
