@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.middleware import ASGIMiddleware
 
 from chatkeep.domain.forgetting import Forgetting
@@ -34,6 +34,7 @@ from chatkeep.entrypoints.http.middleware.memory import MemoryBudget, MemoryLimi
 from chatkeep.entrypoints.http.middleware.rate_limiting import Rate, RateLimiter
 from chatkeep.entrypoints.http.openapi.pages import RawSchema, asset_routes, configure_openapi
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.audit import audit_routes
 from chatkeep.entrypoints.http.routes.branches import branch_routes
 from chatkeep.entrypoints.http.routes.conversations import conversation_routes

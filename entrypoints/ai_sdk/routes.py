@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from litestar import Response, Router, get, post
+from litestar import Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 
 from chatkeep.domain.draft_errors import DraftEndedError
@@ -17,6 +17,7 @@ from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_use
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.event_stream import EVENT_STREAM
 from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 
 

@@ -4,10 +4,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from litestar import Request, Response, Router, get
+from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
+
+from chatkeep.entrypoints.http.router import Router
 
 CONSOLE_PATH: Final = "/console"
 _FOLDER: Final = Path(__file__).parent / "static"

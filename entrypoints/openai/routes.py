@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
-from litestar import Router, delete, get, post
+from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
@@ -22,6 +22,7 @@ from chatkeep.entrypoints.http.auth.authentication import require_user
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.ids import decode_segment
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routing import check_size
 from chatkeep.entrypoints.http.validation import shorten
 from chatkeep.entrypoints.openai.schemas import (

@@ -15,7 +15,14 @@ from importlib import import_module
 from typing import Literal, TextIO
 
 ERRORS = 2
-MODULES = ("chatkeep.entrypoints.bootstrap.service", "chatkeep.entrypoints.bootstrap.operator")
+MODULES = (
+    "chatkeep.entrypoints.bootstrap.service",
+    "chatkeep.entrypoints.bootstrap.operator",
+    # What uvicorn imports when it starts.
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.httptools_impl",
+)
 FILES = 4
 """Of each command: stdin, stdout, stderr, and where its id and its exit status are written."""
 
@@ -26,6 +33,10 @@ def preload() -> None:
         import_module(f"chatkeep.entrypoints.cli.{name.partition(':')[0]}")
     for name in MODULES:
         import_module(name)
+    # An application imports more when it is made.
+    service = import_module("chatkeep.entrypoints.bootstrap.service")
+    settings = import_module("chatkeep.entrypoints.settings")
+    service.memory_app(settings.Settings(jwt_secret="only to make an application, never to sign"))
     gc.collect()
     gc.freeze()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from litestar import Request, Response, Router, get
+from litestar import Request, Response, get
 from litestar.enums import MediaType
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
@@ -18,6 +18,7 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from chatkeep.entrypoints.http.openapi.document import complete_document
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.settings import Settings
 
 _AnyRequest = Request[Any, Any, Any]

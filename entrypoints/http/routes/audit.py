@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Router, get
+from litestar import get
 from litestar.params import FromQuery, Parameter
 
 from chatkeep.domain.audit import LATEST, AuditPlace
@@ -17,6 +17,7 @@ from chatkeep.entrypoints.http.audit_schemas import AuditLineOut, AuditPageOut
 from chatkeep.entrypoints.http.auth.authentication import FOR_SERVICES, require_service
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.parameters import Cursor, Limit
 
 AboutUser = Annotated[

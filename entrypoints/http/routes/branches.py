@@ -1,6 +1,6 @@
 """/v1/conversations/{id}/branches: handlers parse, call one use case and convert."""
 
-from litestar import Response, Router, delete, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import FromQuery, JSONBody
 from msgspec import UnsetType
 
@@ -29,6 +29,7 @@ from chatkeep.entrypoints.http.preconditions import (
 )
 from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.message_changes import MessagePath
 from chatkeep.entrypoints.http.routes.parameters import BranchPath, ConversationPath, Cursor, Limit
 

@@ -1,6 +1,6 @@
 """/v1/conversations: each handler parses, calls one use case and converts."""
 
-from litestar import Response, Router, delete, get, patch, post, put
+from litestar import Response, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 from msgspec import UnsetType
@@ -31,6 +31,7 @@ from chatkeep.entrypoints.http.preconditions import (
 )
 from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.conversation_list import list_route
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 

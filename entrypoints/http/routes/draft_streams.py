@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar import Response, Router, post
+from litestar import Response, post
 from litestar.params import FromQuery, Parameter
 
 from chatkeep.domain.draft_errors import DraftEndedError
@@ -17,6 +17,7 @@ from chatkeep.entrypoints.http.draft_stream import DraftWriter, reader_for
 from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.drafts import DraftPath
 from chatkeep.entrypoints.http.routes.parameters import MAX_INTEGER, ConversationPath
 from chatkeep.entrypoints.http.server.ending import ending_of

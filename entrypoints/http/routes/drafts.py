@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Response, Router, get, post
+from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 
 from chatkeep.domain.drafts import DraftId
@@ -27,6 +27,7 @@ from chatkeep.entrypoints.http.metrics.request_metrics import Metrics
 from chatkeep.entrypoints.http.preconditions import ETAG_HEADER
 from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.parameters import (
     MAX_INTEGER,
     BranchOf,

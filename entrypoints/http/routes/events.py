@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from litestar import Response, Router, get
+from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, Parameter
 
@@ -31,6 +31,7 @@ from chatkeep.entrypoints.http.event_stream import Batch, EventSource, EventStre
 from chatkeep.entrypoints.http.event_types import OF_CONVERSATION, OF_FEED, Types, choose_types
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 from chatkeep.entrypoints.http.server.ending import Ending, ending_of
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from enum import StrEnum
 from typing import Annotated, Any, Final, Protocol
 
-from litestar import Router, get
+from litestar import get
 from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, Parameter
@@ -20,6 +20,7 @@ from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_use
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.middleware.concurrency import ConcurrencyLimiter, Places
 from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 from chatkeep.entrypoints.tracebacks import summary
 

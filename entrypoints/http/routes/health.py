@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from litestar import Router, get
+from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
 
 from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem, ProblemError
+from chatkeep.entrypoints.http.router import Router
 
 
 def health_routes(ready: Callable[[], bool]) -> Router:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Final
 
-from litestar import Response, Router, get, post
+from litestar import Response, get, post
 from litestar.datastructures import ResponseHeader
 from litestar.params import FromQuery, JSONBody, Parameter
 from msgspec import UNSET
@@ -44,6 +44,7 @@ from chatkeep.entrypoints.http.preconditions import (
 )
 from chatkeep.entrypoints.http.problems import etag, problems
 from chatkeep.entrypoints.http.responses import JsonResponse
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.around import answer_around
 from chatkeep.entrypoints.http.routes.message_changes import MessagePath, message_changes
 from chatkeep.entrypoints.http.routes.parameters import (

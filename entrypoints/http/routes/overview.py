@@ -4,13 +4,14 @@ import asyncio
 from time import monotonic
 from typing import Final
 
-from litestar import Router, get
+from litestar import get
 
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http.auth.authentication import FOR_SERVICES, require_service
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.overview_schemas import OverviewOut
 from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.router import Router
 
 FRESH_SECONDS: Final = 30.0
 

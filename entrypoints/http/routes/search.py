@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar import Router, get
+from litestar import get
 from litestar.params import FromQuery, Parameter
 
 from chatkeep.domain.search import Left
@@ -11,6 +11,7 @@ from chatkeep.entrypoints.http import search_cursors
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.parameters import Limit
 from chatkeep.entrypoints.http.routing import TEXTS
 from chatkeep.entrypoints.http.search_schemas import (

@@ -1,6 +1,6 @@
 """/v1/me and /v1/users: handlers parse, call one use case and convert."""
 
-from litestar import Response, Router, delete, get, put
+from litestar import Response, delete, get, put
 from litestar.openapi.datastructures import ResponseSpec
 
 from chatkeep.domain.use_cases import Chatkeep
@@ -13,6 +13,7 @@ from chatkeep.entrypoints.http.auth.authentication import (
 from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.ids import user_in_path
 from chatkeep.entrypoints.http.problems import problems
+from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.user_list import user_list_route
 from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut
 
