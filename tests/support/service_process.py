@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,8 +30,16 @@ from tests.support.processes import (
 )
 from tests.support.waiting import PATIENCE
 
+T = TypeVar("T")
+
 FULL = os.environ.get("CHATKEEP_TEST_FULL") == "1"
 """Whether to run the full counts. Without it, tests do only as much as a fault needs to show."""
+
+
+def some(cases: Iterable[T], *, every: int, first: int = 0) -> list[T]:
+    """Return all cases in a full run, and every so many of them in a short one."""
+    return list(cases)[0 if FULL else first :: 1 if FULL else every]
+
 
 SERVICE_KEY = "sk_of_the_tests_0123456789abcdef0123456789"
 

@@ -18,10 +18,11 @@ from chatkeep.domain.formats import (
 from chatkeep.domain.items import ItemId, ItemText
 from chatkeep.domain.log import NewEntry, item_ids_given
 from chatkeep.domain.model import JsonText, Role, same_json
+from tests.support.service_process import FULL
 from tests.unit.histories import said
 from tests.unit.test_chatgpt import node, tree
 
-FEW, MANY = 500, 4_000
+FEW, MANY = (500, 4_000) if FULL else (200, 1_600)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chatkeep import adapters, domain, entrypoints
+from tests.support.service_process import FULL
 
 # What repetitions run over, and what makes them fail in the end and be tried again further on.
 PIECES = (
@@ -40,7 +41,7 @@ OTHERS_DO_NOT_WRITE_IT = {
 USED_OTHERWISE = {
     "entrypoints.formats.json_stream._TOKEN": "looks no further after a quote without an end",
 }
-SHORT, LONG = 500, 4_000
+SHORT, LONG = (500, 4_000) if FULL else (250, 2_000)
 
 
 def modules() -> Iterator[ModuleType]:

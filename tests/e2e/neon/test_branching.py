@@ -1,6 +1,7 @@
 """Branches are started, switched, deleted and forked once, although answers are lost."""
 
 import asyncio
+import itertools
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 
 from tests.e2e.neon.service import ChatBackend, service
 from tests.support.relay import Relay, Unlucky, once
+from tests.support.service_process import some
 
 WRITERS = 4
 MOST_BRANCHES = 12
+CHANGES = list(itertools.product(range(1, 5), ("start", "switch", "rename", "delete", "fork")))
 
 
 def says(text: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - of any kind
@@ -24,8 +27,7 @@ async def branches_of(caller: ChatBackend, path: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("what", ["start", "switch", "rename", "delete", "fork"])
-@pytest.mark.parametrize("query", range(1, 5))
+@pytest.mark.parametrize(("query", "what"), some(CHANGES, every=3))
 async def test_a_change_of_branches_whose_answer_is_lost_is_made_once(
     relay: Relay, what: str, query: int
 ) -> None:

@@ -1,6 +1,7 @@
 """Messages are edited, and logs truncated and replaced, once, although answers are lost."""
 
 import asyncio
+import itertools
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -12,10 +13,14 @@ import pytest
 from tests.e2e.neon.service import ChatBackend, service
 from tests.support.postgres import connect_args
 from tests.support.relay import Relay, Unlucky, once
+from tests.support.service_process import some
 
 LOST = b"the lost one"
 LOST_TEXT = LOST.decode()
 WRITERS = 6
+CHANGES = list(
+    itertools.product(("put", "edit", "patch", "after", "from", "replace"), (True, False))
+)
 
 
 def says(text: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - of any kind
@@ -32,8 +37,7 @@ async def started(caller: ChatBackend) -> tuple[str, list[str]]:
     return path, ids
 
 
-@pytest.mark.parametrize("what", ["put", "edit", "patch", "after", "from", "replace"])
-@pytest.mark.parametrize("expects", [True, False])
+@pytest.mark.parametrize(("what", "expects"), some(CHANGES, every=3))
 async def test_a_change_whose_answer_is_lost_is_made_once(
     relay: Relay, what: str, *, expects: bool
 ) -> None:
