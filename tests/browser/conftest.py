@@ -64,14 +64,14 @@ async def open_console(browser: Browser, service: ServiceProcess) -> AsyncIterat
 
         async def open_one(user: str | None = None, **options: Any) -> Console:  # noqa: ANN401 - Playwright's
             return await stack.enter_async_context(
-                _console(browser, service, user or f"user-{uuid4()}", options)
+                console_of(browser, service, user or f"user-{uuid4()}", options)
             )
 
         yield open_one
 
 
 @asynccontextmanager
-async def _console(
+async def console_of(
     browser: Browser, service: ServiceProcess, user: str, options: dict[str, Any]
 ) -> AsyncIterator[Console]:
     context = await browser.new_context(**options)

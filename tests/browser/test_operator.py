@@ -5,12 +5,13 @@ from uuid import uuid4
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import expect
+from playwright.async_api import Browser, Response, expect
 
-from tests.browser.conftest import OpenConsole
+from tests.browser.conftest import OpenConsole, console_of
 from tests.browser.console import said
 from tests.browser.test_access import SIZES
-from tests.support.service_process import SERVICE_KEY, as_service
+from tests.support.processes import SECRET
+from tests.support.service_process import SERVICE_KEY, as_service, running
 
 ON_A_DATABASE = {
     "at": "2026-11-30T12:00:00Z",
@@ -116,3 +117,30 @@ async def test_a_user_is_erased_after_a_look_at_what_goes(open_console: OpenCons
     await expect(page.get_by_role("row").filter(has_text="eraseUser")).to_have_count(1)
     await expect(page.get_by_role("link", name="Another")).to_have_count(0)
     assert (await console.call("GET", "/v1/me"))["conversations"] == 0
+
+
+async def test_where_texts_are_hidden_no_word_reaches_the_page(browser: Browser) -> None:
+    user = f"hidden {uuid4()}"
+    hidden = {"CHATKEEP_CONSOLE_TEXT": "hidden", "CHATKEEP_SERVICE_KEYS": SERVICE_KEY}
+    async with (
+        running("--memory", CHATKEEP_JWT_SECRET=SECRET, **hidden) as service,
+        console_of(browser, service, user, {}) as console,
+    ):
+        await console.create("swordfish", said("A swordfish", "Another swordfish"))
+        answers: list[Response] = []
+        await console.page.goto("about:blank")
+        console.page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - Playwright marks it
+        await console.sign_in_as_service()
+        page = console.page
+        await page.get_by_role("navigation").get_by_role("link", name="•••••••••").click()
+        await console.message("•" * len("Another swordfish")).wait_for()
+        await expect(console.messages()).to_have_count(2)
+        await console.screenshot("hidden")
+        await page.get_by_label("Search").fill("swordfish")
+        await expect(page.get_by_text("keeps from operators what users wrote")).to_be_visible()
+
+        bodies = [
+            await each.text() for each in answers if each.status == 200 and "/v1/" in each.url
+        ]
+        assert bodies
+        assert not [body for body in bodies if "swordfish" in body]
