@@ -15,6 +15,7 @@ from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import translate_errors
 from chatkeep.adapters.piccolo.retries import Timing
+from chatkeep.adapters.piccolo.search_users import PiccoloSearchIndexes
 from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
 from chatkeep.domain.audit import AUDIT_KEPT
@@ -29,6 +30,7 @@ from chatkeep.domain.notifying import (
     notifying_drafts,
     notifying_log,
 )
+from chatkeep.domain.operations.indexing import Indexing
 from chatkeep.domain.operations.sweep import Policy, Sweep
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.ports import Clock, Stores
@@ -95,6 +97,13 @@ async def sweep_on(settings: Settings, policy: Policy) -> AsyncIterator[tuple[Sw
     async with open_pool(settings) as database:
         drafts = chatkeep(database, settings).drafts
         yield Sweep(PiccoloSweeps(database), drafts), policy.cutoffs(SystemClock().now())
+
+
+@asynccontextmanager
+async def indexing_on(settings: Settings) -> AsyncIterator[Indexing]:
+    """Yield what brings search indexes up to date."""
+    async with open_pool(settings) as database:
+        yield Indexing(PiccoloSearchIndexes(database))
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "erase": "erase:erase",
     "export": "export:export",
     "import": "import_:import_",
+    "index": "index:index",
     "migrate": "migrate:migrate",
     "move": "move:move",
     "serve": "serve:serve",

@@ -7,6 +7,7 @@ import pytest
 
 from chatkeep.adapters.piccolo import search_index_statements as index
 from chatkeep.adapters.piccolo import search_statements as search
+from chatkeep.adapters.piccolo import search_users
 from chatkeep.adapters.piccolo.statement import Statement
 from tests.e2e.test_plans import nodes, planned
 from tests.support.postgres import Server, connect_args
@@ -45,6 +46,7 @@ STATEMENTS: dict[str, tuple[Statement, set[str]]] = {
     "segments": (index.SEGMENTS, {SEGMENT, IN_ORDER, ITEMS}),
     "read back": (index.READ_BACK, {CONVERSATION, IN_ORDER, ITEMS}),
     "read on": (index.READ_ON, {CONVERSATION, IN_ORDER, ITEMS}),
+    "users who have searched": (search_users.WITH_INDEX, {INDEXED}),
     "write": (index.WRITE, {CONVERSATION, SEGMENT}),
     "candidates": (search.CANDIDATES[False, False], {LATEST}),
     "candidates with alternatives": (search.CANDIDATES[True, False], {LATEST}),

@@ -56,6 +56,8 @@ EXCEPTED = {
     "adapters.piccolo.engine.PROBE": "reads no row: it asks whether the table is there",
     "adapters.piccolo.overview.DRAFTS": OPERATORS,
     "adapters.piccolo.overview.RECENT_DAYS": OPERATORS,
+    "adapters.piccolo.search_users.ALL": OPERATORS,
+    "adapters.piccolo.search_users.WITH_INDEX": OPERATORS,
     "adapters.piccolo.user_list.PAGE": OPERATORS,
     "adapters.piccolo.users.PAGE": OPERATORS,
     "adapters.piccolo.sweeps.ARCHIVE": OF_GIVEN,
@@ -482,6 +484,7 @@ NAMES = {
     "search": (
         *("candidates", "candidates_any", "candidates_any_within", "candidates_within", "lanes"),
         *("read_back", "read_on", "segments", "stale", "titles", "titles_within", "write"),
+        *("users", "users_with_index"),
     ),
     "sizes": ("sizes",),
     "statistics": ("analyze",),
