@@ -16,17 +16,18 @@ from chatkeep.domain.json_sources import members, value_of
 from chatkeep.domain.json_values import TooManyValuesError
 from chatkeep.domain.threads import SMALL
 
-TRICKY = st.text(st.sampled_from('"\\[]{},: \né\x00\U0001f9f5a'))
+TRICKY = st.text(st.sampled_from('"\\[]{},: \né\x00\U0001f9f5a'), max_size=8)
 DOCUMENTS: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TRICKY,
-    lambda inner: st.lists(inner) | st.dictionaries(TRICKY, inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TRICKY, inner, max_size=4),
+    max_leaves=20,  # making larger documents takes a thousand times as long as reading them
 )
 WRITINGS = st.sampled_from(
     [{}, {"ensure_ascii": False}, {"indent": 1}, {"separators": (" ,\n", "\t:\r ")}]
 )
 
 
-@given(values=st.lists(DOCUMENTS), how=WRITINGS)
+@given(values=st.lists(DOCUMENTS, max_size=4), how=WRITINGS)
 def test_elements_are_those_of_the_parser(values: list[Any], how: dict[str, Any]) -> None:
     found = list(json_values.elements(f" {json.dumps(values, **how)}\n"))
 
