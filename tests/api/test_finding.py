@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from chatkeep.domain import use_cases
+from chatkeep.domain import conversation_use_cases
 from chatkeep.domain.model import Status
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.cursors import ConversationsCursor
@@ -92,7 +92,7 @@ async def test_too_many_to_sort_by_creation_are_refused(
 ) -> None:
     await start_some(alice)
     earliest = (await alice.get(CONVERSATIONS)).json()["items"][-1]["updated_at"]
-    monkeypatch.setattr(use_cases, "MAX_SORTED", 4)
+    monkeypatch.setattr(conversation_use_cases, "MAX_SORTED", 4)
 
     response = await alice.get(CONVERSATIONS, params={"sort": "created"})
 
@@ -117,7 +117,7 @@ async def test_a_list_counts_what_matches_on_all_its_pages(
     assert everything["count"] == {"value": 5, "exact": True}
     for query in ({}, {"count": "false"}):
         assert "count" not in (await alice.get(CONVERSATIONS, params=query)).json()
-    monkeypatch.setattr(use_cases, "MAX_COUNTED", 3)
+    monkeypatch.setattr(conversation_use_cases, "MAX_COUNTED", 3)
     bounded = (await alice.get(CONVERSATIONS, params={"count": "true"})).json()
     assert bounded["count"] == {"value": 3, "exact": False}
 
@@ -177,7 +177,7 @@ async def test_a_filter_does_not_contradict_the_cursor(
 async def test_a_request_that_has_read_enough_says_where_to_go_on(
     alice: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_cases, "MAX_READ", 2)
+    monkeypatch.setattr(conversation_use_cases, "MAX_READ", 2)
     await start_some(alice)
 
     assert await found(alice, 20, **{"metadata[agent]": "sales"}) == [[], ["B"], []]
@@ -234,7 +234,7 @@ async def test_the_largest_filters_fit_into_a_cursor(alice: Caller) -> None:
 async def test_a_list_of_active_ones_reads_archived_ones_up_to_a_bound(
     alice: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_cases, "MAX_READ", 3)
+    monkeypatch.setattr(conversation_use_cases, "MAX_READ", 3)
     await started(alice, title="first")
     for _ in range(7):
         archived = await started(alice)
