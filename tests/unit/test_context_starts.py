@@ -231,8 +231,9 @@ def test_a_start_is_the_same_as_if_nothing_had_been_before(
 
     if context.starts_at is not None:
         start = context.starts_at.int
-        opening = ids(window(history, limit).head)
-        if limit >= len(history):
+        found = window(history, limit)
+        opening = ids(found.head)
+        if found.is_whole and not found.start:  # the tail may begin with more of the opening
             opening = [each for each in ids(context.messages) if each < start]
         latest = max(start, len(history) - limit + 1)
         kept = tuple(
