@@ -1,7 +1,6 @@
 // The list of conversations, latest activity first, without an end: pages are loaded as one scrolls.
 
 import { h, icon, iconButton, time } from "./dom.js";
-import { emptyService } from "./empty-service.js";
 import { link } from "./session.js";
 import { SearchResults } from "./search-results.js";
 import { text } from "./strings.js";
@@ -14,6 +13,7 @@ export class ConversationList extends HTMLElement {
     super();
     this.api = api;
     this.selected = null;
+    this.loaded = new Promise((resolve) => (this.isLoaded = resolve));
     this.status = "active";
   }
 
@@ -39,7 +39,7 @@ export class ConversationList extends HTMLElement {
       this.results,
     );
     this.watcher = new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && this.loadMore(), { root: this, rootMargin: "600px" });
-    this.refresh();
+    this.refresh().then(this.isLoaded);
   }
 
   disconnectedCallback() {
@@ -98,6 +98,8 @@ export class ConversationList extends HTMLElement {
   async explainIfEmpty(signal) {
     const usage = await this.api.get("me", {}, { signal });
     if (usage.conversations) return;
+    const { emptyService } = await import("./empty-service.js");
+    if (signal.aborted) return;
     this.edge.textContent = "";
     this.items.replaceChildren(h("li", { class: "empty" }, emptyService(this.api, () => this.refresh())));
   }

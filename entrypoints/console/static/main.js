@@ -2,19 +2,25 @@
 
 import { Api } from "./api.js";
 import { ConversationList } from "./conversation-list.js";
-import { ConversationView } from "./conversation-view.js";
 import { announce, h, icon, iconButton } from "./dom.js";
-import { findUser } from "./find-user.js";
-import { OperatorView } from "./operator-view.js";
 import { SearchResults } from "./search-results.js";
 import { forget, load, route, save, takeFragment, userOf } from "./session.js";
-import { signInForm } from "./sign-in.js";
 import { text } from "./strings.js";
 
 customElements.define("conversation-list", ConversationList);
 customElements.define("search-results", SearchResults);
-customElements.define("conversation-view", ConversationView);
-customElements.define("operator-view", OperatorView);
+
+let views;
+
+// Loads what the list does not need. The list comes first, and does not wait for it.
+function loadViews() {
+  views ??= Promise.all([import("./conversation-view.js"), import("./operator-view.js")]).then(([{ ConversationView }, { OperatorView }]) => {
+    customElements.define("conversation-view", ConversationView);
+    customElements.define("operator-view", OperatorView);
+    return { ConversationView, OperatorView };
+  });
+  return views;
+}
 
 class Console extends HTMLElement {
   connectedCallback() {
@@ -52,10 +58,8 @@ class Console extends HTMLElement {
     });
     this.banner = h("p", { class: "banner", role: "alert", hidden: true }, text.away);
     this.list = new ConversationList(this.api);
-    this.view = new ConversationView(this.api);
-    this.operator = new OperatorView(this.api);
-    this.operator.addEventListener("changed", () => this.list.refresh());
-    this.view.addEventListener("changed", () => this.list.refresh());
+    this.view = this.operator = null;
+    this.section = h("section", { id: "conversation", tabindex: "-1", "aria-label": text.conversation.one }, h("p", { class: "note centre" }, text.conversation.choose));
     this.list.addEventListener("changed", () => this.list.refresh());
     this.replaceChildren(
       h("a", { class: "skip", href: "#conversation", onclick: (event) => this.skip(event) }, text.skip),
@@ -69,19 +73,32 @@ class Console extends HTMLElement {
       this.banner,
       h("main", { class: "columns" },
         h("nav", { "aria-label": text.list.title }, this.list),
-        h("section", { id: "conversation", tabindex: "-1", "aria-label": text.conversation.one }, this.view, this.operator),
+        this.section,
       ),
     );
+    this.follow();
+    this.list.loaded.then(() => this.open());
+  }
+
+  async open() {
+    const { api } = this;
+    const { ConversationView, OperatorView } = await loadViews();
+    if (api !== this.api || this.view || !this.list) return;
+    this.view = new ConversationView(api);
+    this.operator = new OperatorView(api);
+    for (const each of [this.view, this.operator]) each.addEventListener("changed", () => this.list.refresh());
+    this.section.replaceChildren(this.view, this.operator);
     this.follow();
   }
 
   follow() {
-    if (!this.view) return;
+    if (!this.list) return;
     const place = route();
     this.classList.toggle("reading", Boolean(place.conversation) || place.isOperator);
+    this.list.select(place.conversation);
+    if (!this.view) return place.conversation || place.isOperator ? this.open() : undefined;
     this.view.hidden = place.isOperator;
     this.operator.show(place.isOperator);
-    this.list.select(place.conversation);
     this.view.show(place);
   }
 
@@ -92,9 +109,10 @@ class Console extends HTMLElement {
 
   // Shows the conversations of another user, with the same service key.
   async changeUser(credentials) {
+    const { findUser } = await import("./find-user.js");
     const user = await findUser(this.api);
     if (user === null) return;
-    this.view.close();
+    this.view?.close();
     save({ ...credentials, user });
     history.replaceState(null, "", "#/");
     this.start();
@@ -106,10 +124,11 @@ class Console extends HTMLElement {
     this.askToSignIn();
   }
 
-  askToSignIn(problem) {
+  async askToSignIn(problem) {
     this.view?.close();
     this.view = this.list = null;
     this.classList.remove("reading");
+    const { signInForm } = await import("./sign-in.js");
     this.replaceChildren(signInForm(problem, (credentials) => {
       save(credentials);
       this.start();
