@@ -9,7 +9,7 @@ AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 # Where it is set, every start of a process compiles all modules again, and there are hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test test-clients test-js-client check check-tests lint bench migrate schemathesis audit lock ai-sdk-page clean
+.PHONY: serve test test-clients test-python-client test-stores check-stores test-js-client check check-tests lint bench migrate schemathesis audit lock ai-sdk-page clean
 
 serve: .venv/serve
 	@exec $(BIN)/chatkeep serve --migrate
@@ -20,15 +20,22 @@ migrate: .venv/serve
 test: .venv/test
 	@exec $(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
-# The clients, against the service of this checkout, in an environment that has no other of its packages.
-STORES := openai-agents pydantic-ai chatkit
-test-clients: .venv/serve .venv-clients/done $(STORES:%=.venv-clients/%/done) test-js-client
-	@cd clients/python && export PATH="$(CURDIR)/$(BIN):$$PATH" && ../../.venv-clients/bin/python -m pytest $(ARGS) && \
-	for store in $(subst -,_,$(STORES)); do \
-		python=../../.venv-clients/$$(echo $$store | tr _ -)/bin/python; \
-		$$python -m pytest $(ARGS) tests/stores/test_$$store.py && \
-		$$python -m mypy --exclude '^$$' src/chatkeep_client/*$${store%%_*}*.py tests/stores/test_$$store.py || exit 1; \
-	done
+# The clients, against the service of this checkout. That for Python has two environments, which have no other of its
+# packages: one without any framework, and one with all that it has stores for.
+STORES := agent-framework chatkit google-adk llama-index openai-agents pydantic-ai strands
+PYTHON_CLIENT := cd clients/python && PATH="$(CURDIR)/$(BIN):$$PATH"
+test-clients: .venv/serve
+	@$(MAKE) --no-print-directory --silent --jobs 2 --output-sync=target \
+		test-stores check-stores test-python-client test-js-client
+
+test-python-client: .venv/serve .venv-clients/done
+	@$(PYTHON_CLIENT) ../../.venv-clients/bin/python -m pytest $(ARGS)
+
+test-stores: .venv/serve .venv-stores/done
+	@$(PYTHON_CLIENT) ../../.venv-stores/bin/python -m pytest $(ARGS) tests/stores
+
+check-stores: .venv-stores/done
+	@cd clients/python && ../../.venv-stores/bin/python -m mypy --exclude '^$$' src/chatkeep_client/*.py tests/stores/*.py
 
 JS_CLIENT := clients/js
 test-js-client: .venv/serve
@@ -100,10 +107,11 @@ INSTALL := install --quiet --disable-pip-version-check --no-deps --require-hashe
 		--editable clients/python
 	@touch $@
 
-.venv-clients/%/done: clients/python/requirements-%.txt clients/python/pyproject.toml | .venv-clients/done
-	$(PYTHON) -m venv .venv-clients/$*
-	.venv-clients/$*/bin/pip $(INSTALL) -r $<
-	.venv-clients/$*/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+# Most modules of the frameworks are never imported, so they are compiled when they are.
+.venv-stores/done: clients/python/requirements-stores.txt clients/python/pyproject.toml
+	$(PYTHON) -m venv .venv-stores
+	.venv-stores/bin/pip $(INSTALL) --no-compile -r clients/python/requirements-stores.txt
+	.venv-stores/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--editable clients/python
 	@touch $@
 
@@ -123,11 +131,9 @@ lock:
 	$(LOCK) --extra bench --constraint requirements-dev.txt --output-file requirements-bench.txt
 	$(subst 3.11,3.10,$(subst pyproject.toml,clients/python/pyproject.toml,$(LOCK))) --extra build --extra dev \
 		--constraint requirements-dev.txt --output-file clients/python/requirements-dev.txt
-	for store in $(STORES); do \
-		$(subst pyproject.toml,clients/python/pyproject.toml,$(LOCK)) --extra build --extra dev \
-			--extra stores --extra $$store --constraint clients/python/requirements-dev.txt \
-			--output-file clients/python/requirements-$$store.txt || exit 1; \
-	done
+	$(subst pyproject.toml,clients/python/pyproject.toml,$(LOCK)) --extra build --extra dev --extra stores \
+		$(STORES:%=--extra %) --constraint clients/python/requirements-dev.txt \
+		--output-file clients/python/requirements-stores.txt
 	$(subst pyproject.toml,tests/e2e/openai/current.in,$(LOCK)) --output-file tests/e2e/openai/current.txt
 	$(subst pyproject.toml,tests/e2e/openai/first.in,$(LOCK)) --output-file tests/e2e/openai/first.txt
 	$(subst pyproject.toml,.ci/security.in,$(LOCK)) --output-file requirements-security.txt
@@ -146,4 +152,4 @@ build/ai-sdk-page/page.js: $(PAGE)/package-lock.json $(PAGE)/page.jsx
 		--define:process.env.NODE_ENV='"production"' --outfile=page.js
 
 clean:
-	rm -rf .venv .venv-clients .venv-security build $(JS_CLIENT)/node_modules $(JS_CLIENT)/build $(JS_CLIENT)/dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-stores .venv-security build $(JS_CLIENT)/node_modules $(JS_CLIENT)/build $(JS_CLIENT)/dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -18,9 +18,14 @@ from chatkeep_client.testing import MemoryService, memory_service
 collect_ignore = [
     f"stores/test_{store}.py"
     for store, package in {
+        "agent_framework": "agent_framework",
         "chatkit": "chatkit",
+        "google_adk": "google",
+        "langchain": "langchain_core",
+        "llama_index": "llama_index",
         "openai_agents": "agents",
         "pydantic_ai": "pydantic_ai",
+        "strands": "strands",
     }.items()
     if find_spec(package) is None
 ]
@@ -29,14 +34,18 @@ _numbers = count()
 
 
 @pytest.fixture
-def run_example() -> Callable[..., None]:
-    """Return a function that runs the example of docs/frameworks.md that has a word in it."""
+def run_example() -> Callable[..., dict[str, Any]]:
+    """Return a function that runs the example of docs/frameworks.md that has a word in it.
 
-    def run(word: str, **names: Any) -> None:
+    It returns the names that the example leaves.
+    """
+
+    def run(word: str, **names: Any) -> dict[str, Any]:
         page = Path(__file__).parents[3] / "docs" / "frameworks.md"
         examples = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-        [example] = [each for each in examples if word in each]
+        [example] = [each for each in examples if re.search(rf"\b{word}\b", each)]
         exec(compile(example, str(page), "exec"), names)
+        return names
 
     return run
 
@@ -45,6 +54,12 @@ def run_example() -> Callable[..., None]:
 def service() -> Iterator[MemoryService]:
     with memory_service() as service:
         yield service
+
+
+@pytest.fixture
+def someone() -> str:
+    """Return the id of a new user."""
+    return f"user {next(_numbers)}"
 
 
 class Threads:

@@ -15,6 +15,7 @@ from chatkit.types import (
 )
 from pydantic import TypeAdapter
 
+from chatkeep_client._native import text_of
 from chatkeep_client.models import JsonObject, Message
 
 _FORMAT: Final = "chatkit-item"
@@ -50,9 +51,7 @@ def as_item(message: Message) -> ThreadItem:
     """Return the item of a message; a new one with its text, if it was not stored as an item."""
     if message.format == _FORMAT and isinstance(message.original, msgspec.Raw):
         return _items.validate_json(bytes(message.original))
-    content = message.content
-    parts = content if isinstance(content, list) else [{"text": content or ""}]
-    text = "\n\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+    text = text_of(message)
     common: JsonObject = {
         "id": message.id,
         "thread_id": message.conversation_id,

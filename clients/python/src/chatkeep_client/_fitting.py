@@ -22,6 +22,15 @@ async def send_fitting(
     return await send_fitting(shorter, send)
 
 
+def send_fitting_now(messages: list[JsonObject], send: Callable[[list[JsonObject]], T]) -> T:
+    """Do what `send_fitting` does, with a synchronous client."""
+    try:
+        return send(messages)
+    except LimitExceededError as error:
+        shorter = _fit(messages, error)
+    return send_fitting_now(shorter, send)
+
+
 def _fit(messages: list[JsonObject], error: LimitExceededError) -> list[JsonObject]:
     """Return the messages with contents and calls cut to a limit; their originals stay whole.
 

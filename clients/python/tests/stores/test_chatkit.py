@@ -303,7 +303,7 @@ async def test_the_example_of_the_page_runs(
     service: MemoryService, capsys: pytest.CaptureFixture[str], run_example: Callable[..., None]
 ) -> None:
     class Context:
-        user_id = "alice"
+        user_id = "alice of ChatKit"
 
     await asyncio.to_thread(
         run_example,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from itertools import count
 from typing import Any, cast
 
 import pytest
@@ -28,13 +27,12 @@ from chatkeep_client import AsyncChatkeep, errors
 from chatkeep_client.openai_agents import ChatkeepSession
 from chatkeep_client.testing import MemoryService
 
-_numbers = count()
 Scenario = Callable[[Session], Awaitable[Any]]
 
 
 @pytest.fixture
-async def client(service: MemoryService) -> AsyncIterator[AsyncChatkeep]:
-    async with service.async_client(f"user {next(_numbers)}") as client:
+async def client(service: MemoryService, someone: str) -> AsyncIterator[AsyncChatkeep]:
+    async with service.async_client(someone) as client:
         yield client
 
 

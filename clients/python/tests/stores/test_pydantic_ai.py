@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import pytest
@@ -35,12 +34,10 @@ from chatkeep_client import AsyncChatkeep, errors
 from chatkeep_client.pydantic_ai import ChatkeepConversationStore
 from chatkeep_client.testing import MemoryService
 
-_numbers = count()
-
 
 @pytest.fixture
-async def client(service: MemoryService) -> AsyncIterator[AsyncChatkeep]:
-    async with service.async_client(f"user {next(_numbers)}") as client:
+async def client(service: MemoryService, someone: str) -> AsyncIterator[AsyncChatkeep]:
+    async with service.async_client(someone) as client:
         yield client
 
 
@@ -373,5 +370,5 @@ def test_the_example_of_the_page_runs(
     service: MemoryService, capsys: pytest.CaptureFixture[str], run_example: Callable[..., None]
 ) -> None:
     model = TestModel(custom_output_text="Soup.")
-    run_example("ConversationStore", URL=service.url, KEY=service.service_key, MODEL=model)
+    run_example("ChatkeepConversationStore", URL=service.url, KEY=service.service_key, MODEL=model)
     assert "4 messages" in capsys.readouterr().out
