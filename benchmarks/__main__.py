@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.cost import measure_cost
+from benchmarks.following import measure_following
 from benchmarks.growth import measure_growth
 from benchmarks.load import load
 from benchmarks.machine import describe_machine
@@ -78,6 +79,10 @@ def measure(scale: Scale, *, quick: bool) -> Results:
 
         say("search")
         results.search = measure_search(scale, large)
+
+        say("following")
+        [ours] = [filled for filled in programs if filled.program is CHATKEEP]
+        results.following = measure_following(scale, ours.database_url)
 
         say("cost")
         results.cost = measure_cost(scale, programs, results.speeds, disk)

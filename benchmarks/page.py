@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.fill import Shape
 from benchmarks.load import CONNECTIONS
 from benchmarks.programs import BATCH, CHATKEEP, LIMIT, PEER
-from benchmarks.results import Cost, Load, Ratio, Results, Search, Speed, median_of
+from benchmarks.results import Cost, Following, Load, Ratio, Results, Search, Speed, median_of
 from benchmarks.scale import Scale
 
 MB: Final = 1_000_000
@@ -21,6 +21,7 @@ def write_page(results: Results, scale: Scale, notes: str, *, seconds: float) ->
         _comparison(results),
         _growth(results),
         *([_search(results.search, scale)] if results.search else []),
+        *([_following(results.following)] if results.following else []),
         *([_cost(results.cost, scale)] if results.cost else []),
         notes.strip(),
         _machine(results),
@@ -144,6 +145,30 @@ All of the messages of the user in the middle were indexed after {search.complet
 
 def _with_ilike(own: float, ilike: float | None) -> str:
     return f"{own:.1f}" if ilike is None else f"{own:.1f} ({ilike:.1f})"
+
+
+def _following(following: Following) -> str:
+    shapes = following.shapes
+    rows = [
+        ["lag p50, in ms", *(f"{each.p50:.1f}" for each in shapes)],
+        ["lag p99, in ms", *(f"{each.p99:.1f}" for each in shapes)],
+        ["lag p50 while others append, in ms", *(f"{each.loaded_p50:.1f}" for each in shapes)],
+        ["lag p99 while others append, in ms", *(f"{each.loaded_p99:.1f}" for each in shapes)],
+        ["statements a second", *(f"{each.statements:.0f}" for each in shapes)],
+        ["processor time of the worker, in cores", *(f"{each.core:.2f}" for each in shapes)],
+        ["appends of others to those without streams", *(_ratio(each.appends) for each in shapes)],
+        ["chunks delivered", *(f"{each.deliveries:,}" for each in shapes)],
+    ]
+    memory = max(each.memory for each in shapes)
+    return f"""## Following
+
+{following.streams:,} streams of events are open in one worker, and {following.drafts} drafts are
+written meanwhile, {following.rate:g} chunks a second in all, one by each call. Lag is the
+time from that call to the reader, who gets every chunk once and in order.
+
+{_table(["", *(each.name for each in shapes)], rows)}
+
+An open stream takes {memory / 1000:.0f} kB of the worker's memory."""
 
 
 def _cost(cost: Cost, scale: Scale) -> str:

@@ -137,6 +137,37 @@ class Search:
     ratios: tuple[Ratio, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FollowingShape:
+    """Readers in one arrangement. Lags are from the call that writes a chunk, in milliseconds.
+
+    Those that are `loaded` were measured while appends saturated the worker. `memory` are bytes a
+    stream, `statements` are a second, and `core` is the share of one that the worker used without
+    appends.
+    """
+
+    name: str
+    p50: float
+    p99: float
+    loaded_p50: float
+    loaded_p99: float
+    deliveries: int
+    memory: float
+    statements: float
+    core: float
+    appends: Ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Open streams, and drafts that are written meanwhile at `rate` chunks a second in all."""
+
+    streams: int
+    drafts: int
+    rate: float
+    shapes: list[FollowingShape]
+
+
 @dataclass(slots=True)
 class Results:
     quick: bool
@@ -146,12 +177,17 @@ class Results:
     growths: list[Growth] = field(default_factory=list)
     cost: Cost | None = None
     search: Search | None = None
+    following: Following | None = None
 
     @property
     def ratios(self) -> list[Ratio]:
         found = [ratio for speed in self.speeds for ratio in speed.ratios]
         found += [growth.ratio for growth in self.growths]
-        return [*found, *(self.search.ratios if self.search else ())]
+        found += self.search.ratios if self.search else ()
+        return [
+            *found,
+            *(each.appends for each in (self.following.shapes if self.following else ())),
+        ]
 
 
 def median_of(loads: Sequence[Load], field_name: str) -> float:

@@ -48,6 +48,12 @@ class Scale:
     appended: Shape
     """Users whose appends are compared: half of them have searched."""
 
+    streams: int
+    """The streams that are open at once."""
+    written: int
+    """The drafts that are written meanwhile."""
+    following_rounds: int
+
     starts: int
     requests: int
     """The number of requests after which memory is measured again."""
@@ -78,6 +84,9 @@ FULL: Final = Scale(
     search_targets=(20, 50, 200),
     searches=240,
     appended=Shape(100, 10, 50),
+    streams=1_000,
+    written=50,
+    following_rounds=3,
     starts=3,
     requests=200_000,
 )
@@ -103,6 +112,9 @@ QUICK: Final = Scale(
     search_targets=(20, 50, 200),
     searches=18,
     appended=Shape(20, 10, 10),
+    streams=100,
+    written=5,
+    following_rounds=1,
     starts=1,
     requests=20_000,
 )

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from chatkeep.domain.deadlines import Deadlines
 from chatkeep.domain.draft_errors import (
     DraftActiveError,
     DraftEndedError,
@@ -87,6 +88,9 @@ class DraftUseCases:
     counts: Counter[str] = field(default_factory=Counter)
     """How many drafts were `started` here, and how many ended, by their status."""
 
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    """When the drafts that were written here are overdue."""
+
     async def start(  # noqa: PLR0913 - one for each field
         self,
         user_id: UserId,
@@ -135,6 +139,7 @@ class DraftUseCases:
         await self._check_place(user_id, conversation_id, place)
         for _ in range(TRIES):
             if supersede and draft_id is not None and (taken := await self._take_over(new)):
+                self.deadlines.note(taken)
                 return taken
             try:
                 draft = await self.drafts.start(new, forget_before=at - self.retention)
@@ -150,6 +155,7 @@ class DraftUseCases:
                     raise
             else:
                 self.counts["started"] += draft.started_at == at  # unless it was repeated
+                self.deadlines.note(draft)
                 return draft
         raise _changed_too_often()
 
@@ -171,12 +177,14 @@ class DraftUseCases:
         chunks.check(seq)
         at = self.clock.now()
         try:
-            return await self.drafts.write(
+            draft = await self.drafts.write(
                 user_id, conversation_id, draft_id, epoch, seq, chunks, at, self.limits
             )
         except DraftExpiredError:
             draft = await self.get(user_id, conversation_id, draft_id)
             raise DraftEndedError(draft_id, draft.status.value) from None
+        self.deadlines.note(draft)
+        return draft
 
     async def finish(
         self,
@@ -207,6 +215,7 @@ class DraftUseCases:
             )
             if ended is not None:
                 self.counts[ended.draft.status] += 1
+                self.deadlines.note(ended.draft)
                 return ended
         raise _changed_too_often()
 
@@ -301,6 +310,7 @@ class DraftUseCases:
                 continue
             if ended is not None:
                 self.counts[ended.draft.status] += 1
+                self.deadlines.note(ended.draft)
                 return ended
             draft = await self.drafts.get(draft.user_id, draft.conversation_id, draft.id)
         raise _changed_too_often()

@@ -118,7 +118,7 @@ class Draft:
     @property
     def deadline(self) -> datetime:
         """The time at which it is interrupted unless a chunk comes before."""
-        return min(self.progress_at + timedelta(seconds=self.lease), self.ends_by)
+        return deadline(self.progress_at, self.lease, self.ends_by)
 
     def is_overdue(self, at: datetime) -> bool:
         return self.is_active and self.deadline <= at
@@ -276,6 +276,11 @@ class EndedDraft:
     message_count: int
     revision: int
     branch: BranchNumber | None = None
+
+
+def deadline(progress_at: datetime, lease: int, ends_by: datetime) -> datetime:
+    """Return the time at which a draft is interrupted unless a chunk comes before."""
+    return min(progress_at + timedelta(seconds=lease), ends_by)
 
 
 def size_of_chunk(text: str) -> int:

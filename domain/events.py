@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from chatkeep.domain.drafts import Chunk, Draft, DraftId
 from chatkeep.domain.log import BEFORE_FIRST
 from chatkeep.domain.model import (
+    LAST_POSITION,
     BranchNumber,
     Conversation,
     ConversationId,
@@ -36,6 +37,9 @@ ENDED: Final = -1
 
 UNREAD: Final = -1
 """The chunk before the start of a draft."""
+
+NO_DRAFTS: Final = (Position(LAST_POSITION), UNREAD)
+"""The drafts of a reader who wants none (see `Mark.unread_draft`)."""
 
 ANY_REVISION: Final = -1
 """The revision of a mark whose reader wants to know only of a draft."""
@@ -89,7 +93,10 @@ FROM_START: Final = Mark(0, BEFORE_FIRST, 0, 0)
 
 
 class PendingDraft(NamedTuple):
-    """The first draft of which a reader does not know everything yet."""
+    """The first draft of which a reader does not know everything yet.
+
+    `deadline` is that of an active one: it is interrupted then, unless a chunk comes before.
+    """
 
     id: DraftId
     number: Position
@@ -97,6 +104,7 @@ class PendingDraft(NamedTuple):
     format: str
     is_active: bool
     progress_at: datetime
+    deadline: datetime
 
 
 class DraftDelta(NamedTuple):

@@ -5,12 +5,16 @@ no events.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from datetime import datetime
+from typing import TypeVar
 
-from chatkeep.domain.events import FROM_START, Followed, Mark
+from chatkeep.domain.events import FROM_START, NO_DRAFTS, Followed, Mark
 from chatkeep.domain.feed import FollowedUser
 from chatkeep.domain.model import ConversationId, UserId
+from chatkeep.domain.shared_reads import SharedReads
+
+T = TypeVar("T")
 
 
 class Watch:
@@ -20,6 +24,8 @@ class Watch:
     `activity` what the store said last about it.
 
     `active_at` is the time of the last event, or of the beginning, by the event loop's clock.
+    Chunks of drafts wake only those who want drafts. `is_new` is true until the first read, and
+    `woken_at` is the moment (`Hub.moment`) of the last wake-up.
     """
 
     __slots__ = (
@@ -28,9 +34,12 @@ class Watch:
         "active_at",
         "activity",
         "conversation_id",
+        "is_new",
         "mark",
         "since",
         "user_id",
+        "wants_drafts",
+        "woken_at",
     )
 
     def __init__(
@@ -41,6 +50,9 @@ class Watch:
         self.mark = FROM_START
         self.since = since
         self.activity: str | None = None
+        self.wants_drafts = conversation_id is not None
+        self.is_new = True
+        self.woken_at = 0
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self.active_at = self._loop.time()
@@ -56,15 +68,18 @@ class Watch:
         if self.conversation_id is None:
             return None
         mark = self.mark
-        return Followed(self.user_id, self.conversation_id, mark.revision, *mark.unread_draft)
+        unread = mark.unread_draft if self.wants_drafts else NO_DRAFTS
+        return Followed(self.user_id, self.conversation_id, mark.revision, *unread)
 
-    def wake(self) -> None:
-        """Let the reader look for events now."""
+    def wake(self, moment: int = 0) -> None:
+        """Let the reader look for events now, or for whatever else is new to them."""
+        self.woken_at = max(self.woken_at, moment)
         self._news.set()
 
     def has_read(self, mark: Mark, *, events: bool) -> None:
         """Note how far the reader has read, and whether that was news."""
         self.mark = mark
+        self.is_new = False
         if events:
             self.active_at = self._loop.time()
 
@@ -89,6 +104,9 @@ class Hub:
         self._watches: dict[tuple[UserId, ConversationId | None], set[Watch]] = {}
         self.notified = 0
         """How often the hub was notified of a change."""
+        self.moment = 0
+        """A number that grows whenever watches are woken."""
+        self._shared = SharedReads()
         self.is_watched = asyncio.Event()
         """Set while there are watches."""
 
@@ -110,9 +128,30 @@ class Hub:
         if not self._watches:
             self.is_watched.clear()
 
-    def notify(self, user_id: UserId, conversation_id: ConversationId) -> None:
-        """Wake those who wait for events of a conversation. Call it after each change."""
+    def notify(
+        self, user_id: UserId, conversation_id: ConversationId, *, of_draft: bool = False
+    ) -> None:
+        """Wake those who wait for events of a conversation. Call it after each change.
+
+        With `of_draft`, nothing but a draft has changed.
+        """
         self.notified += 1
         for key in ((user_id, conversation_id), (user_id, None)):
-            for watch in self._watches.get(key, ()):
-                watch.wake()
+            watches = self._watches.get(key, ())
+            self.wake(each for each in watches if each.wants_drafts or not of_draft)
+
+    def wake(self, watches: Iterable[Watch]) -> None:
+        """Wake these, for there may be something new for them."""
+        self.moment += 1
+        for watch in watches:
+            watch.wake(self.moment)
+
+    async def share(self, watch: Watch, key: Hashable, load: Callable[[], Awaitable[T]]) -> T:
+        """Return what `load` reads for a watch, or what another one is reading with this key.
+
+        Only what is read after the watch was woken counts, and its first read is its own: what its
+        caller has stored before, through whatever process, is in it.
+        """
+        if watch.is_new:
+            return await load()
+        return await self._shared.read(key, load, now=self.moment, not_before=watch.woken_at)

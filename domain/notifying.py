@@ -18,6 +18,9 @@ CHANGES: Final = frozenset(
 CHANGES_OF_DRAFTS: Final = frozenset({"end", "start", "take_over", "write"})
 """The methods of the port `Drafts` that change a draft; a test compares with the port."""
 
+ONLY_OF_DRAFTS: Final = CHANGES_OF_DRAFTS - {"end"}
+"""Those of them that leave the conversation as it is."""
+
 
 def notifying_log(log: Log, hub: Hub) -> Log:
     """Return the log. It notifies the hub after each change."""
@@ -56,7 +59,7 @@ class _Notifying:
             try:
                 return await method(*args, **options)
             finally:
-                self._hub.notify(*_changed(name, args))
+                self._hub.notify(*_changed(name, args), of_draft=name in ONLY_OF_DRAFTS)
 
         return call
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from chatkeep.domain.errors import StoreUnavailableError
+from chatkeep.domain.events import Followed
 from chatkeep.domain.hub import Hub, Watch
 from chatkeep.domain.ports import Events
 
@@ -79,14 +80,16 @@ class Poller:
         await self._poll_users(due)
 
     async def _poll_conversations(self, due: Sequence[Watch]) -> None:
-        followed = {each for watch in due if (each := watch.followed) is not None}
-        if not followed:
+        readers: dict[Followed, list[Watch]] = {}
+        for watch in due:
+            if (followed := watch.followed) is not None:
+                readers.setdefault(followed, []).append(watch)
+        if not readers:
             return
         self.counts["conversations"] += 1
-        moved = set(await self._events.moved([*followed]))
-        for watch in due:
-            if watch.followed in moved:
-                watch.wake()
+        moved = await self._events.moved([*readers])
+        # Some have been woken meanwhile, and have read on.
+        self._hub.wake(watch for each in moved for watch in readers[each] if watch.followed == each)
 
     async def _poll_users(self, due: Sequence[Watch]) -> None:
         feeds = [(watch, user) for watch in due if (user := watch.followed_user) is not None]
@@ -94,10 +97,12 @@ class Poller:
             return
         self.counts["users"] += 1
         found = await self._events.activity([user for _, user in feeds])
+        moved = []
         for (watch, _), activity in zip(feeds, found, strict=True):
             if watch.activity != activity:
                 watch.activity = activity
-                watch.wake()
+                moved.append(watch)
+        self._hub.wake(moved)
 
 
 def is_due(watch: Watch, tick: int) -> bool:

@@ -8,6 +8,7 @@ from litestar import Litestar
 from litestar.middleware import ASGIMiddleware
 
 from chatkeep.domain.forgetting import Forgetting
+from chatkeep.domain.interrupting import Interrupting
 from chatkeep.domain.operations.transfer import Transfer
 from chatkeep.domain.polling import Poller
 from chatkeep.domain.use_cases import Chatkeep
@@ -18,10 +19,10 @@ from chatkeep.entrypoints.formats.markdown import Markdown
 from chatkeep.entrypoints.http.auth.authentication import Authentication
 from chatkeep.entrypoints.http.auth.identity import Identity
 from chatkeep.entrypoints.http.body import JsonRequest
-from chatkeep.entrypoints.http.event_stream import Pace
 from chatkeep.entrypoints.http.exception_handlers import EXCEPTION_HANDLERS
 from chatkeep.entrypoints.http.head import HeadMiddleware
 from chatkeep.entrypoints.http.ids import EncodedPaths
+from chatkeep.entrypoints.http.live_stream import Pace
 from chatkeep.entrypoints.http.metrics.draft_metrics import draft_metrics
 from chatkeep.entrypoints.http.metrics.event_metrics import EventMetrics
 from chatkeep.entrypoints.http.metrics.observation import Observation, Tracing
@@ -126,6 +127,7 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             metrics.lifespan,
             lambda _app: poller.running(),
             lambda _app: forgetting.running(),
+            lambda _app: Interrupting(chatkeep.drafts).running(),
         ],
         logging_config=None,
         debug=False,

@@ -183,7 +183,13 @@ def _pending(kept: KeptConversation, after: Mark) -> PendingDraft | None:
         draft = kept.drafts[number].draft
         if number >= first and (draft.is_active or after.began != 0):
             return PendingDraft(
-                draft.id, number, draft.next, draft.format, draft.is_active, draft.progress_at
+                draft.id,
+                number,
+                draft.next,
+                draft.format,
+                draft.is_active,
+                draft.progress_at,
+                draft.deadline,
             )
     return None
 

@@ -24,7 +24,8 @@ _FOUND: Final = "found.changed, found.number, found.kind, found.gone_id, found.g
 _PENDING: Final = """pending.number AS draft, pending.id AS draft_id,
        pending.text_id AS draft_text_id, pending.next_chunk,
        pending.format AS draft_format, pending.status AS draft_status,
-       pending.progress_at AS draft_progress_at"""
+       pending.progress_at AS draft_progress_at, pending.lease AS draft_lease,
+       pending.ends_by AS draft_ends_by"""
 
 # New messages in order, then what was changed. A change comes with the message as it is now, if it
 # is there. Without branches, the parent of the first new message is the message before it.
@@ -57,7 +58,8 @@ LEFT JOIN LATERAL (
   WHERE {_M} AND m.position <= :after ORDER BY m.position DESC LIMIT 1
 ) AS before ON found.changed IS NULL AND found.id IS NOT NULL AND c.branch IS NULL
 LEFT JOIN LATERAL (
-  SELECT d.number, d.id, d.text_id, d.next_chunk, d.format, d.status, d.progress_at
+  SELECT d.number, d.id, d.text_id, d.next_chunk, d.format, d.status, d.progress_at, d.lease,
+         d.ends_by
   FROM drafts d
   WHERE {_D} AND d.number >= :draft AND (d.status = 'active' OR NOT :is_start::boolean)
   ORDER BY d.number LIMIT 1

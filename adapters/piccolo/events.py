@@ -18,7 +18,7 @@ from chatkeep.adapters.piccolo.event_statements import (
 from chatkeep.adapters.piccolo.log_reader import LogReader
 from chatkeep.adapters.piccolo.rows import Row, from_text, to_message
 from chatkeep.domain.branches import MAIN
-from chatkeep.domain.drafts import DraftId, DraftStatus
+from chatkeep.domain.drafts import DraftId, DraftStatus, deadline
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.events import (
     ALL_CHANGES,
@@ -179,6 +179,7 @@ def _pending(row: Row) -> PendingDraft | None:
         from_text(row["draft_format"]),
         row["draft_status"] == DraftStatus.ACTIVE,
         row["draft_progress_at"],
+        deadline(row["draft_progress_at"], row["draft_lease"], row["draft_ends_by"]),
     )
 
 

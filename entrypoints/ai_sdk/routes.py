@@ -12,17 +12,17 @@ from chatkeep.domain.drafts import TEXT, Draft
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.model import ConversationId, UserId
 from chatkeep.domain.use_cases import Chatkeep
-from chatkeep.entrypoints.ai_sdk.ui_message_stream import AI_SDK, UIMessageStream
+from chatkeep.entrypoints.ai_sdk.ui_message_stream import AI_SDK, UIMessages
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
-from chatkeep.entrypoints.http.event_stream import EVENT_STREAM
+from chatkeep.entrypoints.http.live_stream import EVENT_STREAM, LiveStream, Pace
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
 
 
 def ai_sdk_routes(chatkeep: Chatkeep, report: Callable[[int], None]) -> Router:
-    """Return the routes. They report what they have sent (`UIMessageStream`)."""
+    """Return the routes. They report what they have sent (`LiveStream`)."""
 
     async def find_active(user_id: UserId, conversation_id: ConversationId) -> Draft | None:
         """Return the draft that is being written, if the AI SDK can read it."""
@@ -58,7 +58,8 @@ def ai_sdk_routes(chatkeep: Chatkeep, report: Callable[[int], None]) -> Router:
         if draft is None:
             return Response(None, status_code=204)
         seconds = request.user.expires_at - time.time()
-        return UIMessageStream(chatkeep.drafts, chatkeep.live, draft, seconds, report)
+        source = UIMessages(chatkeep.drafts, chatkeep.live, draft)
+        return LiveStream(source, Pace(), seconds, chatkeep.clock, report)
 
     @post(
         "/stop",

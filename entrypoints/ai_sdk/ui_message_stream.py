@@ -4,36 +4,25 @@ The client begins the answer anew at the first chunk, so a reader who comes back
 Readers wait in the hub, as those of events do: one statement asks for all that a process follows.
 """
 
-import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Final
 
 import msgspec
-from litestar import Response
-from litestar.response.base import ASGIResponse
-from litestar.types import Receive, Scope, Send
 
 from chatkeep.domain.draft_errors import DraftNotFoundError
 from chatkeep.domain.draft_use_cases import DraftPage, DraftUseCases
 from chatkeep.domain.drafts import TEXT, Draft, DraftStatus
-from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.event_use_cases import EventUseCases
 from chatkeep.domain.events import ANY_REVISION, Mark
 from chatkeep.domain.hub import Watch
 from chatkeep.domain.ids import written_id
 from chatkeep.domain.model import microseconds
-from chatkeep.entrypoints.http.event_stream import EVENT_STREAM, HEARTBEAT
-from chatkeep.entrypoints.http.server.ending import Ending, ending_of
+from chatkeep.entrypoints.http.live_stream import Headers, StreamPart
 
 AI_SDK: Final = "ai-sdk"
 """The format of drafts whose chunks are the AI SDK's own."""
 
-HEADERS: Final = (
-    (b"content-type", EVENT_STREAM.encode()),
-    (b"x-accel-buffering", b"no"),
-    (b"x-vercel-ai-ui-message-stream", b"v1"),
-)
 _DONE: Final = b"data: [DONE]\n\n"
 _ALIVE: Final = b": keep-alive\n\n"
 _PART: Final = "text-1"
@@ -44,108 +33,53 @@ _ENDS: Final = {
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class UIMessageStream(Response[None]):
-    """Sends a draft that is active. The stream ends when the draft does, or after `seconds`.
+class UIMessages:
+    """A draft that is active, for a `LiveStream`. It is over when the draft ends.
 
-    Only the end of the draft is written as one: after any other end the client can resume. It
-    reports when what it has sent to a reader who waited was stored, as `EventStream` does.
+    Only the end of the draft is written as one: after any other end the client can resume.
     """
 
-    def __init__(
-        self,
-        drafts: DraftUseCases,
-        live: EventUseCases,
-        draft: Draft,
-        seconds: float,
-        report: Callable[[int], None],
-    ) -> None:
-        super().__init__(None)
-        self._reader = _Reader(drafts, live, draft, seconds, report)
+    headers: Headers = ((b"x-vercel-ai-ui-message-stream", b"v1"),)
 
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:  # noqa: ANN401 - Litestar's
-        return self._reader
-
-
-class _Reader(ASGIResponse):
-    __slots__ = ("_after", "_draft", "_drafts", "_is_gone", "_live", "_report", "_seconds")
-
-    def __init__(
-        self,
-        drafts: DraftUseCases,
-        live: EventUseCases,
-        draft: Draft,
-        seconds: float,
-        report: Callable[[int], None],
-    ) -> None:
-        self._report = report
+    def __init__(self, drafts: DraftUseCases, live: EventUseCases, draft: Draft) -> None:
         self._drafts = drafts
         self._live = live
         self._draft = draft
-        self._seconds = seconds
         self._after = 0
-        self._is_gone = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ending = ending_of(scope)
+    def watching(self) -> AbstractContextManager[Watch]:
+        return self._live.watch(self._draft.user_id, self._draft.conversation_id)
+
+    async def read(self, watch: Watch) -> StreamPart:
+        key = (self._draft.user_id, self._draft.conversation_id, self._draft.number, self._after)
+        try:
+            page = await self._live.hub.share(watch, key, self._load)
+        except DraftNotFoundError:  # its conversation is gone
+            return StreamPart(b"", is_over=True)
+        last = page.chunks[-1].seq if page.chunks else self._after
+        number = self._draft.number
+        mark = Mark(0, number, ANY_REVISION, 0, draft=number, chunk=last)
+        watch.has_read(mark, events=bool(page.chunks))
+        text = b"".join(map(_write, self._chunks(page)))
+        if not page.more and not page.draft.is_active:
+            return StreamPart(text + _DONE, is_over=True)
+        stored_at = microseconds(page.draft.progress_at) if page.chunks else 0
+        return StreamPart(text, page.more, due_at=page.draft.deadline, stored_at=stored_at)
+
+    async def _load(self) -> DraftPage:
         draft = self._draft
-        with self._live.watch(draft.user_id, draft.conversation_id) as watch:
-            start: Any = {"type": "http.response.start", "status": 200, "headers": [*HEADERS]}
-            await send(start)
-            listening = asyncio.create_task(self._listen(receive, watch))
-            ending.add(watch.wake)
-            try:
-                await self._stream(watch, ending, send)
-            finally:
-                ending.remove(watch.wake)
-                listening.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await listening
-
-    async def _listen(self, receive: Receive, watch: Watch) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self._is_gone = True
-        watch.wake()
-
-    async def _stream(self, watch: Watch, ending: Ending, send: Send) -> None:
-        now = asyncio.get_running_loop().time
-        until, said = now() + self._seconds, now()
-        last, has_waited = b"", False
-        while not (self._is_gone or ending.has_begun or now() >= until):
-            try:
-                page = await self._next(watch)
-            except (DraftNotFoundError, StoreUnavailableError):
-                break  # its conversation is gone, or the client comes back and gets an answer
-            text = b"".join(map(_write, self._chunks(page)))
-            if not page.more and not page.draft.is_active:
-                last = text + _DONE
-                break
-            if not text and now() - said >= HEARTBEAT:
-                text = _ALIVE
-            if text:
-                said = now()
-                await send({"type": "http.response.body", "body": text, "more_body": True})
-                self._report_lag(page, has_waited=has_waited)
-            has_waited = not page.more
-            if has_waited:
-                # A read that nothing has caused finds out whether the draft is overdue.
-                await watch.wait(min(HEARTBEAT, max(0.0, until - now())))
-        await send({"type": "http.response.body", "body": last, "more_body": False})
-
-    async def _next(self, watch: Watch) -> DraftPage:
-        """Return the next chunks, and note in the watch what will have been read then."""
-        draft = self._draft
-        page = await self._drafts.read(
+        return await self._drafts.read(
             draft.user_id, draft.conversation_id, draft.id, after=self._after
         )
-        last = page.chunks[-1].seq if page.chunks else self._after
-        mark = Mark(0, draft.number, ANY_REVISION, 0, draft=draft.number, chunk=last)
-        watch.has_read(mark, events=bool(page.chunks))
-        return page
 
-    def _report_lag(self, page: DraftPage, *, has_waited: bool) -> None:
-        if has_waited and page.chunks:
-            self._report(microseconds(page.draft.progress_at))
+    def opening(self) -> bytes:
+        return b""
+
+    def beat(self) -> bytes:
+        return _ALIVE
+
+    def idle(self) -> bytes:
+        return b""
 
     def _chunks(self, page: DraftPage) -> Iterator[bytes]:
         """Yield the JSON of the chunks of the stream for the next ones of the draft."""

@@ -1,48 +1,26 @@
-"""Server-sent events: an answer that goes on while events come (WHATWG HTML, section 9.2).
+"""Server-sent events (WHATWG HTML, section 9.2): their stream, and what it is read from.
 
-It waits in the hub and holds no connection of the database meanwhile. It ends, so that the client
-comes back with the id of the last event,
-
-- when it is older than `Pace.age`, when the caller's token expires, and when the service stops;
-- with an event `stream.idle` after `Pace.idle` seconds without other events. A browser that then
-  reconnects by itself is told not to (204), so that a page that is left open keeps no database
-  awake.
+A stream ends so that the client comes back with the id of the last event. After `Pace.idle` seconds
+without events it ends with `stream.idle`. A browser that then reconnects by itself is told not to
+(204), so that a page that is left open keeps no database awake.
 """
 
-import asyncio
-import contextlib
-import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from math import inf
-from typing import Any, Final, Protocol
+from datetime import datetime
+from typing import Final, Protocol
 
 import msgspec
-from litestar import Response
-from litestar.response.base import ASGIResponse
-from litestar.types import Receive, Scope, Send
 
-from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.hub import Watch
 from chatkeep.entrypoints.http.event_cursors import IDLE
 from chatkeep.entrypoints.http.event_schemas import EventOut
-from chatkeep.entrypoints.http.server.ending import Ending, ending_of
-
-EVENT_STREAM: Final = "text/event-stream"
-HEARTBEAT: Final = 10.0
-"""Seconds between comments, so that proxies do not take a quiet stream for a dead one."""
+from chatkeep.entrypoints.http.live_stream import Headers, StreamPart
 
 RETRY_MS: Final = 1_000
 """How long a client waits before it reconnects."""
-
-_FIELDS: Final = (
-    (b"content-type", EVENT_STREAM.encode()),
-    (b"x-accel-buffering", b"no"),  # nginx would keep events until it has some kilobytes
-)
-RECENT: Final = 60.0
-"""A stream that had an event within these seconds may be too old; others may become idle first."""
 
 _BEAT: Final = b":\nid: %b\n\n"
 """With the cursor, since events that the reader does not want may have moved it."""
@@ -53,20 +31,12 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How long streams last, in seconds; an `idle` of 0 is for ever."""
-
-    age: float
-    idle: float
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """Events, each with the cursor of a reader who has read it, and the cursor after all of them.
 
     Some have no cursor: who breaks off behind one gets it again.
-    `more` means that others can be read at once, `is_over` that there will be no others. While an
-    answer `is_written`, the reader looks whether its producer is still there. `stored_at` is when
+    `more` means that others can be read at once, `is_over` that there will be no others. The reader
+    looks again at `due_at`, the deadline of the answer that is being written. `stored_at` is when
     the newest of them was stored (`events.newest_at`).
     """
 
@@ -74,7 +44,7 @@ class Batch:
     cursor: str
     more: bool
     is_over: bool = False
-    is_written: bool = False
+    due_at: datetime | None = None
     stored_at: int = 0
 
 
@@ -90,106 +60,32 @@ class EventSource(Protocol):
         ...
 
 
-class EventStream(Response[None]):
-    """Sends the events of a source. The stream ends after `seconds` at the latest.
+class EventText:
+    """The events of a source as a `live_stream.StreamSource` sends them."""
 
-    It reports `Batch.stored_at` of what it has sent to a reader who waited for it.
-    """
+    headers: Headers = ()
 
-    def __init__(
-        self, source: EventSource, pace: Pace, seconds: float, report: Callable[[int], None]
-    ) -> None:
-        super().__init__(None)
+    def __init__(self, source: EventSource) -> None:
         self._source = source
-        self._pace = pace
-        self._seconds = seconds
-        self._report = report
+        self._cursor = b""
 
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:  # noqa: ANN401 - Litestar's
-        return _Streaming(self._source, self._pace, self._seconds, self._report)
+    def watching(self) -> AbstractContextManager[Watch]:
+        return self._source.watching()
 
+    async def read(self, watch: Watch) -> StreamPart:
+        batch = await self._source.read(watch)
+        self._cursor = batch.cursor.encode()
+        text = b"".join(_write(cursor, event) for cursor, event in batch.events)
+        return StreamPart(text, batch.more, batch.is_over, batch.due_at, batch.stored_at)
 
-class _Streaming(ASGIResponse):
-    __slots__ = ("_age", "_idle", "_is_gone", "_report", "_seconds", "_source")
+    def opening(self) -> bytes:
+        return b"retry: %d\nid: %b\n\n" % (RETRY_MS, self._cursor)
 
-    def __init__(
-        self, source: EventSource, pace: Pace, seconds: float, report: Callable[[int], None]
-    ) -> None:
-        self._source = source
-        self._report = report
-        self._age = pace.age * random.uniform(0.8, 1)  # noqa: S311 - jitter
-        self._idle = pace.idle
-        self._seconds = seconds
-        self._is_gone = False
+    def beat(self) -> bytes:
+        return _BEAT % self._cursor
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ending = ending_of(scope)
-        with self._source.watching() as watch:
-            # An error before the first byte gets an ordinary problem response.
-            batch = await self._source.read(watch)
-            start: Any = {"type": "http.response.start", "status": 200, "headers": [*_FIELDS]}
-            await send(start)
-            listening = asyncio.create_task(self._listen(receive, watch))
-            ending.add(watch.wake)
-            try:
-                await self._stream(batch, watch, ending, send)
-            finally:
-                ending.remove(watch.wake)
-                listening.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await listening
-
-    async def _listen(self, receive: Receive, watch: Watch) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self._is_gone = True
-        watch.wake()
-
-    async def _stream(self, batch: Batch, watch: Watch, ending: Ending, send: Send) -> None:
-        now = asyncio.get_running_loop().time
-        old, expired = now() + self._age, now() + self._seconds
-        text = b"retry: %d\nid: %b\n\n" % (RETRY_MS, batch.cursor.encode())
-        has_waited, said = False, now()
-        while True:
-            text += b"".join(_write(cursor, event) for cursor, event in batch.events)
-            if batch.is_over:
-                break
-            if not text and now() - said >= HEARTBEAT:
-                text = _BEAT % batch.cursor.encode()
-            if text:
-                await send(_body(text))
-                text, said = b"", now()
-                self._report_lag(batch, has_waited=has_waited)
-            left = min(said + HEARTBEAT - now(), expired - now(), self._until_idle(watch))
-            has_waited = not batch.more
-            is_woken = batch.more or await watch.wait(max(0.0, left))
-            if self._is_gone or ending.has_begun or now() >= expired:
-                break
-            if self._until_idle(watch) <= 0:
-                text = _IDLE % (batch.cursor.encode(), IDLE.encode())
-                break
-            if now() >= old and watch.idle_seconds() < RECENT:
-                break
-            if not (is_woken or batch.is_written):
-                batch = Batch((), batch.cursor, more=False)
-                continue
-            try:
-                batch = await self._source.read(watch)
-            except StoreUnavailableError:  # the client comes back, and then gets an answer
-                break
-        await send(_body(text, more=False))
-
-    def _report_lag(self, batch: Batch, *, has_waited: bool) -> None:
-        if has_waited and batch.stored_at:
-            self._report(batch.stored_at)
-
-    def _until_idle(self, watch: Watch) -> float:
-        """Return for how many seconds nothing may happen before the stream ends for that."""
-        return self._idle - watch.idle_seconds() if self._idle else inf
-
-
-def _body(text: bytes, *, more: bool = True) -> Any:  # noqa: ANN401 - one of ASGI's events
-    return {"type": "http.response.body", "body": text, "more_body": more}
+    def idle(self) -> bytes:
+        return _IDLE % (self._cursor, IDLE.encode())
 
 
 def _write(cursor: str | None, event: EventOut) -> bytes:

@@ -1,7 +1,7 @@
 """`types`: a reader of events who wants only some types of them."""
 
-from collections.abc import Collection
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
@@ -53,8 +53,11 @@ class _Chosen:
     source: EventSource
     types: Collection[EventKind]
 
-    def watching(self) -> AbstractContextManager[Watch]:
-        return self.source.watching()
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        with self.source.watching() as watch:
+            watch.wants_drafts &= not DRAFT_TYPES.isdisjoint(self.types)
+            yield watch
 
     async def read(self, watch: Watch) -> Batch:
         """Return the next batch without the others. Its last event has the cursor after them."""

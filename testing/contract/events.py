@@ -11,6 +11,7 @@ from chatkeep.domain.events import (
     ANY_REVISION,
     ENDED,
     FROM_START,
+    NO_DRAFTS,
     EventKind,
     EventPage,
     Followed,
@@ -430,6 +431,8 @@ async def test_a_new_chunk_moves_what_is_followed(store: StoreUnderTest) -> None
     assert await store.drafts.end(draft, DraftStatus.CANCELLED, NOON, None, place=None)
     assert await has_moved(written)
     assert not await has_moved(written._replace(chunk=ENDED))
+    without = Followed(ALICE, conversation.id, mark.revision, *NO_DRAFTS)
+    assert list(await store.events.moved([without])) == []
 
 
 async def test_a_reader_of_a_draft_alone_is_not_moved_by_messages(store: StoreUnderTest) -> None:
@@ -455,7 +458,13 @@ async def test_a_page_names_the_draft_with_something_new(store: StoreUnderTest) 
     assert (await read_events(store, conversation)).pending is None
     draft = await store.drafts.start(new_draft(conversation), forget_before=NOON)
     pending = PendingDraft(
-        draft.id, draft.number, 1, draft.format, is_active=True, progress_at=draft.progress_at
+        draft.id,
+        draft.number,
+        1,
+        draft.format,
+        is_active=True,
+        progress_at=draft.progress_at,
+        deadline=draft.deadline,
     )
 
     for after in (mark, FROM_START, await store.events.latest(ALICE, conversation.id)):

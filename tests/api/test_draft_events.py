@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from chatkeep.adapters.memory.events import MemoryEvents
+from chatkeep.domain import interrupting
 from chatkeep.domain.event_use_cases import PAGE_BYTES
 from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
-from chatkeep.entrypoints.http import event_stream
+from chatkeep.entrypoints.http import live_stream
 from tests.api.builders import at, drafted, says, started
 from tests.support.application import Caller, Service, serving, settings
 from tests.support.following import Following, Sent, following
 from tests.support.json_schema import JsonObject
+from tests.support.waiting import PATIENCE
 
 
 class _Clock:
@@ -211,7 +214,7 @@ async def test_a_producer_that_is_gone_is_noticed_by_those_who_follow(
     clock: _Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(event_stream, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(live_stream, "HEARTBEAT", 0.01)
     draft = await drafted(alice, conversation, lease=5)
     await write(alice, draft, 1, "It was")
     async with follow(service, alice, conversation) as stream:
@@ -227,3 +230,53 @@ async def test_a_producer_that_is_gone_is_noticed_by_those_who_follow(
         [created] = [each.data for each in events if each.type == "message.created"]
         assert created["message"]["content"] == "It was"
         assert created["message"]["metadata"]["chatkeep.interrupted"] == "expired"
+
+
+async def test_readers_interrupt_a_draft_at_its_deadline_though_nobody_else_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its producer is gone, and so is the process that it wrote through."""
+    monkeypatch.setattr(live_stream, "HEARTBEAT", PATIENCE)
+    monkeypatch.setattr(interrupting, "TICK", PATIENCE)
+    async with serving(settings()) as service:
+        alice = service.user("alice")
+        conversation = await started(alice, says("Where is my order?"))
+        draft = await drafted(alice, conversation, lease=1)
+        await write(alice, draft, 1, "It was")
+        query = at(conversation, "events") + "?types=message.created"
+        headers: Any = alice.headers
+        async with (
+            follow(service, alice, conversation) as one,
+            following(service.app, query, headers) as other,
+        ):
+            resumed = asyncio.create_task(alice.get(f"/ai-sdk/{conversation['id']}/stream"))
+            async with asyncio.timeout(PATIENCE / 2):
+                events = await until_ended(one)
+                message = await other.next()
+                answer = await resumed
+    assert "draft.interrupted" in {each.type for each in events}
+    assert message.data["message"]["metadata"]["chatkeep.interrupted"] == "expired"
+    assert '"type":"error"' in answer.text
+
+
+async def test_chunks_are_not_read_for_those_who_want_no_drafts(
+    service: Service, alice: Caller, conversation: JsonObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = at(conversation, "events") + "?types=message.created"
+    headers: Any = alice.headers
+    async with following(service.app, query, headers) as stream:
+        draft = await drafted(alice, conversation)
+        reads = 0
+        read = MemoryEvents.read
+
+        async def counted(*args: Any, **options: Any) -> Any:  # noqa: ANN401
+            nonlocal reads
+            reads += 1
+            return await read(*args, **options)
+
+        monkeypatch.setattr(MemoryEvents, "read", counted)
+        for seq in range(1, 6):
+            await write(alice, draft, seq, "a")
+        assert reads == 0
+        await end(alice, draft, "finish", epoch=1)
+        assert (await stream.next()).data["message"]["content"] == "aaaaa"

@@ -8,7 +8,7 @@ import pytest
 
 from chatkeep.domain import polling
 from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
-from chatkeep.entrypoints.http import event_stream, snapshots
+from chatkeep.entrypoints.http import live_stream, snapshots
 from chatkeep.entrypoints.http.server.ending import ENDING, Ending
 from tests.api.builders import an_id, appended, at, listed, refused, says, started
 from tests.support.application import Caller, Service, serving, settings, token
@@ -213,7 +213,7 @@ async def test_a_cursor_in_the_header_that_is_none_is_refused(alice: Caller) -> 
 async def test_a_stream_sends_comments_while_nothing_happens(
     service: Service, alice: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(live_stream, "HEARTBEAT", 0.01)
     conversation = await started(alice)
     async with follow(service, conversation, alice) as stream:
         for _ in range(3):
@@ -301,7 +301,7 @@ async def test_what_another_process_stores_is_found_by_a_poll(
         alice = service.user()
         conversation = await started(alice)
         async with follow(service, conversation, alice) as stream:
-            monkeypatch.setattr(chatkeep.hub, "notify", lambda *_: None)
+            monkeypatch.setattr(chatkeep.hub, "notify", lambda *_, **__: None)
             await appended(alice, conversation, says("a"))
             assert content(await stream.next()) == "a"
 
@@ -446,7 +446,7 @@ async def test_a_reader_gets_only_the_types_that_they_name(service: Service, ali
 async def test_the_cursor_of_a_reader_passes_what_they_do_not_want(
     service: Service, alice: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(live_stream, "HEARTBEAT", 0.01)
     conversation = await started(alice, says("a"))
     path = at(conversation, "events")
     query = {"after": "start", "wait": 0, "types": "message.deleted"}

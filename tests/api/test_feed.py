@@ -142,7 +142,7 @@ async def test_what_another_process_stores_is_found_by_a_poll(
         alice = service.user()
         conversation = await started(alice)
         async with follow(service, alice) as stream:
-            monkeypatch.setattr(chatkeep.hub, "notify", lambda *_: None)
+            monkeypatch.setattr(chatkeep.hub, "notify", lambda *_, **__: None)
             await asyncio.sleep(0.05)
             await appended(alice, conversation, says("a"))
             assert of(await stream.take(1)) == ["message.created a"]

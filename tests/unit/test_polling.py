@@ -9,13 +9,20 @@ import pytest
 
 from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.domain import polling
-from chatkeep.domain.events import Followed
+from chatkeep.domain.drafts import DraftStatus, NewChunks
+from chatkeep.domain.events import NO_DRAFTS, Followed
 from chatkeep.domain.hub import Hub, Watch
-from chatkeep.domain.model import ConversationId, UserId
-from chatkeep.domain.notifying import CHANGES, CHANGES_OF_DRAFTS, notifying_log
-from chatkeep.domain.operations.selftest.builders import ALICE, new_conversation
+from chatkeep.domain.model import ConversationId, Limits, UserId
+from chatkeep.domain.notifying import (
+    CHANGES,
+    CHANGES_OF_DRAFTS,
+    notifying_drafts,
+    notifying_log,
+)
+from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_conversation
 from chatkeep.domain.polling import Poller
 from chatkeep.domain.ports import Conversations, Drafts, Log
+from chatkeep.testing.contract.drafts import new_draft
 
 READS = {
     *(
@@ -133,6 +140,47 @@ async def test_a_wake_up_that_came_before_the_wait_is_not_lost(hub: Hub) -> None
 
     assert await one.wait(0)
     assert not await one.wait(0)
+
+
+async def test_chunks_wake_only_those_who_want_drafts(
+    hub: Hub, poller: Poller, events: CountingEvents
+) -> None:
+    one = watch(hub)
+    other = watch(hub, conversation_id=one.conversation_id)
+    other.wants_drafts = False
+    feed = Watch(ALICE, None, NOON)
+    hub.add(feed)
+
+    hub.notify(ALICE, one.conversation_id, of_draft=True)
+    assert [await each.wait(0) for each in (one, other, feed)] == [True, False, False]
+    hub.notify(ALICE, one.conversation_id)
+    assert [await each.wait(0) for each in (one, other, feed)] == [True, True, True]
+
+    hub.remove(feed)
+    await poller.poll(1)
+    [asked] = events.asked
+    assert {(each.draft, each.chunk) for each in asked} == {one.mark.unread_draft, NO_DRAFTS}
+
+
+@pytest.mark.parametrize(("call", "wakes"), [("write", False), ("end", True)])
+async def test_only_the_end_of_a_draft_is_news_for_those_who_want_none(
+    hub: Hub, call: str, *, wakes: bool
+) -> None:
+    stores = memory_stores()
+    new = new_conversation()
+    await stores.log.create(new, [], provision=True)
+    drafts = notifying_drafts(stores.drafts, hub)
+    one = watch(hub, conversation_id=new.id)
+    one.wants_drafts = False
+
+    draft = await drafts.start(new_draft(new), forget_before=NOON)
+    if call == "write":
+        chunks = NewChunks(["a"])
+        await drafts.write(ALICE, new.id, draft.id, 1, 1, chunks, NOON, Limits())
+    else:
+        await drafts.end(draft, DraftStatus.CANCELLED, NOON, None, place=None)
+
+    assert await one.wait(0) == wakes
 
 
 def test_every_method_of_the_ports_either_notifies_or_reads() -> None:

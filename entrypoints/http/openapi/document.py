@@ -42,9 +42,9 @@ from chatkeep.entrypoints.http.draft_schemas import (
 )
 from chatkeep.entrypoints.http.event_cursors import PARAMETER as LAST_EVENT_ID
 from chatkeep.entrypoints.http.event_schemas import EventsOut
-from chatkeep.entrypoints.http.event_stream import EVENT_STREAM
 from chatkeep.entrypoints.http.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from chatkeep.entrypoints.http.ids import ID_SCHEMA
+from chatkeep.entrypoints.http.live_stream import EVENT_STREAM
 from chatkeep.entrypoints.http.message_schemas import Append, Appended, MessagePage, UIMessagePage
 from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
 from chatkeep.entrypoints.http.overview_schemas import OverviewOut

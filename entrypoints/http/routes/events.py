@@ -27,8 +27,9 @@ from chatkeep.entrypoints.http.event_cursors import (
     read_mark,
 )
 from chatkeep.entrypoints.http.event_schemas import EventOut, EventsOut
-from chatkeep.entrypoints.http.event_stream import Batch, EventSource, EventStream, Pace
+from chatkeep.entrypoints.http.event_stream import Batch, EventSource, EventText
 from chatkeep.entrypoints.http.event_types import OF_CONVERSATION, OF_FEED, Types, choose_types
+from chatkeep.entrypoints.http.live_stream import LiveStream, Pace
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.router import Router
@@ -68,7 +69,11 @@ _ANSWERS: Final = {
 def event_routes(
     live: EventUseCases, feed: FeedUseCases, pace: Pace, report: Callable[[int], None]
 ) -> Router:
-    """Return the routes. They report what they have sent (`EventStream`)."""
+    """Return the routes. They report what they have sent (`LiveStream`)."""
+
+    def stream(source: EventSource, request: JsonRequest) -> Response[Any]:
+        seconds = request.user.expires_at - time.time()
+        return LiveStream(EventText(source), pace, seconds, live.clock, report)
 
     @get(
         "/events",
@@ -101,7 +106,7 @@ def event_routes(
         source = choose_types(reader, types, OF_CONVERSATION)
         if wait is not None:
             return JsonResponse(await _poll(source, wait, ending_of(request.scope)))
-        return EventStream(source, pace, request.user.expires_at - time.time(), report)
+        return stream(source, request)
 
     @get(
         "/events",
@@ -128,7 +133,7 @@ def event_routes(
         source = choose_types(_FeedSource(feed, user_id, mark), types, OF_FEED)
         if wait is not None:
             return JsonResponse(await _poll(source, wait, ending_of(request.scope)))
-        return EventStream(source, pace, request.user.expires_at - time.time(), report)
+        return stream(source, request)
 
     one = Router("/conversations/{conversation_id:str}", route_handlers=[follow])
     return Router("/", tags=["events"], security=FOR_USERS, route_handlers=[one, follow_all])
@@ -145,16 +150,21 @@ class _ConversationSource:
         return self.live.watch(self.user_id, self.conversation_id)
 
     async def read(self, watch: Watch) -> Batch:
+        key = (self.user_id, self.conversation_id, self.mark._replace(at=0))
+        self.mark, batch = await self.live.hub.share(watch, key, self._load)
+        watch.has_read(self.mark, events=bool(batch.events))
+        return batch
+
+    async def _load(self) -> tuple[Mark, Batch]:
         page = await self.live.read(self.user_id, self.conversation_id, self.mark)
-        self.mark = page.mark
-        watch.has_read(page.mark, events=bool(page.events))
         events = [(encode_mark(each.mark), EventOut.from_domain(each)) for each in page.events]
-        return Batch(
+        is_written = page.pending is not None and page.mark.chunk != ENDED
+        return page.mark, Batch(
             events,
             encode_mark(page.mark),
             page.more,
             page.is_over,
-            is_written=page.mark.chunk != ENDED,
+            due_at=page.pending.deadline if page.pending is not None and is_written else None,
             stored_at=newest_at(page.events, page.pending),
         )
 

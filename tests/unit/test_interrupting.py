@@ -1,0 +1,132 @@
+"""Drafts whose producers are gone are interrupted by the process that had their last write."""
+
+from datetime import timedelta
+
+import pytest
+
+from chatkeep.domain import interrupting
+from chatkeep.domain.drafts import Draft, DraftStatus, NewChunks
+from chatkeep.domain.errors import StoreUnavailableError
+from chatkeep.domain.interrupting import Interrupting
+from chatkeep.domain.model import Limits
+from chatkeep.domain.operations.selftest.builders import ALICE, NOON
+from chatkeep.domain.use_cases import Chatkeep
+from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
+from tests.support.waiting import until
+
+LEASE = 60
+
+
+class _Clock:
+    time = NOON
+
+    def now(self) -> object:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> _Clock:
+    return _Clock()
+
+
+@pytest.fixture
+def chatkeep(clock: _Clock) -> Chatkeep:
+    return memory_chatkeep(clock=clock)  # type: ignore[arg-type]
+
+
+async def written(chatkeep: Chatkeep) -> Draft:
+    """Return a draft with a chunk, in a conversation of its own."""
+    created = await chatkeep.create_conversation(ALICE)
+    draft = await chatkeep.drafts.start(ALICE, created.conversation.id, lease=LEASE)
+    return await chatkeep.drafts.write(
+        ALICE, draft.conversation_id, draft.id, 1, 1, NewChunks(["It was"])
+    )
+
+
+async def status(chatkeep: Chatkeep, draft: Draft) -> DraftStatus:
+    """Return what the store has, without a reader who interrupts it."""
+    found = await chatkeep.drafts.drafts.get(ALICE, draft.conversation_id, draft.id)
+    return found.status
+
+
+async def test_an_overdue_draft_becomes_a_message_though_nobody_looks(
+    chatkeep: Chatkeep, clock: _Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupting, "TICK", 0.001)
+    async with Interrupting(chatkeep.drafts).running():
+        draft, other = await written(chatkeep), await written(chatkeep)
+        await chatkeep.drafts.finish(ALICE, other.conversation_id, other.id, 1)
+        clock.time += timedelta(seconds=LEASE)
+
+        async def is_interrupted() -> bool:
+            return await status(chatkeep, draft) is DraftStatus.INTERRUPTED
+
+        await until(is_interrupted)
+    assert await status(chatkeep, other) is DraftStatus.FINISHED
+    conversation = await chatkeep.get_conversation(ALICE, draft.conversation_id)
+    assert conversation.message_count == 1
+    assert not chatkeep.drafts.deadlines.is_needed.is_set()
+
+
+async def test_a_draft_is_left_alone_until_its_deadline(chatkeep: Chatkeep, clock: _Clock) -> None:
+    draft = await written(chatkeep)
+    clock.time += timedelta(seconds=LEASE / 2)
+    more = NewChunks([" shipped"])
+    await chatkeep.drafts.write(ALICE, draft.conversation_id, draft.id, 1, 2, more)
+    clock.time += timedelta(seconds=LEASE - 1)
+
+    assert await Interrupting(chatkeep.drafts).interrupt_overdue()
+
+    assert await status(chatkeep, draft) is DraftStatus.ACTIVE
+    assert chatkeep.drafts.deadlines.is_needed.is_set()
+
+
+async def test_a_draft_that_another_process_goes_on_with_is_left_to_that_one(
+    chatkeep: Chatkeep, clock: _Clock
+) -> None:
+    draft = await written(chatkeep)
+    clock.time += timedelta(seconds=LEASE)
+    await chatkeep.drafts.drafts.write(
+        ALICE,
+        draft.conversation_id,
+        draft.id,
+        1,
+        2,
+        NewChunks([" shipped"]),
+        clock.time,
+        Limits(),
+    )
+
+    assert await Interrupting(chatkeep.drafts).interrupt_overdue()
+
+    assert await status(chatkeep, draft) is DraftStatus.ACTIVE
+    assert not chatkeep.drafts.deadlines.is_needed.is_set()
+
+
+async def test_drafts_of_conversations_that_are_gone_are_forgotten(
+    chatkeep: Chatkeep, clock: _Clock
+) -> None:
+    draft = await written(chatkeep)
+    await chatkeep.conversations.delete(ALICE, draft.conversation_id)
+    clock.time += timedelta(seconds=LEASE)
+
+    assert await Interrupting(chatkeep.drafts).interrupt_overdue()
+
+    assert not chatkeep.drafts.deadlines.is_needed.is_set()
+
+
+async def test_while_the_store_is_away_drafts_are_remembered(
+    chatkeep: Chatkeep, clock: _Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = await written(chatkeep)
+    clock.time += timedelta(seconds=LEASE)
+
+    async def away(*_: object) -> Draft:
+        raise StoreUnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(chatkeep.drafts), "get", away)
+        assert not await Interrupting(chatkeep.drafts).interrupt_overdue()
+    assert await Interrupting(chatkeep.drafts).interrupt_overdue()
+
+    assert await status(chatkeep, draft) is DraftStatus.INTERRUPTED
