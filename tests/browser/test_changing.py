@@ -50,7 +50,7 @@ async def test_a_conversation_is_deleted_after_a_word_is_typed_and_not_on_hold(
     await expect(hold).to_have_count(0)
     await delete()
 
-    await expect(console.page.get_by_role("navigation").get_by_role("listitem")).to_have_count(1)
+    await expect(console.page.get_by_role("link", name="To be deleted")).to_have_count(0)
     assert (await console.call("GET", "/v1/me"))["conversations"] == 0
     await expect(console.page.get_by_text("Nothing is kept yet")).to_be_visible()
 

@@ -104,7 +104,7 @@ def test_only_chatkeep_is_at_the_top_of_the_wheel(wheel: Path) -> None:
         names = file.namelist()
     top = {name.partition("/")[0] for name in names}
     assert top == {"chatkeep", f"chatkeep-{version('chatkeep')}.dist-info"}
-    assert "chatkeep/domain/model.py" in names
+    assert "chatkeep/domain/model/__init__.py" in names
     assert any(name.startswith("chatkeep/piccolo_migrations/chatkeep_") for name in names)
 
 

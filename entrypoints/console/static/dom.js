@@ -42,11 +42,19 @@ export function iconButton(name, label, onclick, properties = {}) {
 }
 
 const TIMES = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const THIS_YEAR = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const DAYS = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 export function formatTime(iso) {
   return TIMES.format(new Date(iso));
+}
+
+// A day and a time, with the year if it is another one; the whole time is its title.
+export function dayAndTime(iso) {
+  const when = new Date(iso);
+  const isThisYear = when.getFullYear() === new Date().getFullYear();
+  return h("time", { datetime: iso, title: formatTime(iso) }, (isThisYear ? THIS_YEAR : TIMES).format(when));
 }
 
 // A time as short as its age allows; the whole time is its title.

@@ -1,6 +1,6 @@
 // One message as an element: text, parts, tool calls with their results, and what one can do with it.
 
-import { copy, formatTime, h, iconButton } from "./dom.js";
+import { copy, dayAndTime, formatTime, h, iconButton } from "./dom.js";
 import { codeBlock, markdown } from "./markdown.js";
 import { text } from "./strings.js";
 
@@ -15,7 +15,7 @@ export function messageView(message, results, view) {
   const article = h("article", { class: `message ${message.role}`, "aria-labelledby": heading.id, id: `m-${message.id}`, tabindex: "-1" },
     h("header", {},
       heading,
-      h("a", { class: "when", href: view.linkTo(message.id) }, h("time", { datetime: message.created_at }, formatTime(message.created_at))),
+      h("a", { class: "when", href: view.linkTo(message.id) }, dayAndTime(message.created_at)),
       message.edited_at && h("span", { class: "note", title: text.message.edited(formatTime(message.edited_at)) }, text.message.edited(formatTime(message.edited_at))),
       INTERRUPTED in message.metadata && h("span", { class: "chip" }, text.message.interrupted[message.metadata[INTERRUPTED]] ?? text.message.interrupted.expired),
       message.starts_context && h("span", { class: "note" }, text.message.startsContext),

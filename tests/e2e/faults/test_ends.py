@@ -46,7 +46,10 @@ async def test_told_to_end_it_finishes_what_it_accepted_and_refuses_the_rest(
         if processes > 1:
             await until(lambda: len(workers(service)) == processes)
         load = await writers(service)
-        # These are under way when the end comes, and could not be over before it.
+        writing = asyncio.gather(*(writer.until_it_fails() for writer in load))
+        await until(partial(_each_is_acknowledged, load))
+        # These are under way when the end comes, and could not be over before it. They wait for a
+        # moment only: the service gives up locks that take long.
         slow = await writers(service, 8)
         connection = await asyncpg.connect(**connect_args(service.database_url))
         transaction = connection.transaction()
@@ -59,8 +62,6 @@ async def test_told_to_end_it_finishes_what_it_accepted_and_refuses_the_rest(
             return bool(await connection.fetchval(WAITING) == len(slow))
 
         await until(each_waits)
-        writing = asyncio.gather(*(writer.until_it_fails() for writer in load))
-        await until(partial(_each_is_acknowledged, load))
 
         service.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.5)
