@@ -73,6 +73,7 @@ class Network:
         self.lost: Counter[str] = Counter()
         self.broken = 0.0
         self.url = ""
+        self._connections: set[asyncio.Task[None] | None] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -80,11 +81,25 @@ class Network:
         except OSError:
             writer.transport.abort()
             return
-        with suppress(OSError):
-            await asyncio.gather(
-                self._pass_on(reader, upstream[1], writer, "request"),
-                self._pass_on(upstream[0], writer, upstream[1], "answer"),
-            )
+        self._connections.add(task := asyncio.current_task())
+        try:
+            with suppress(OSError):
+                await asyncio.gather(
+                    self._pass_on(reader, upstream[1], writer, "request"),
+                    self._pass_on(upstream[0], writer, upstream[1], "answer"),
+                )
+        finally:
+            for each in (writer, upstream[1]):
+                each.transport.abort()
+            self._connections.discard(task)
+
+    async def close(self) -> None:
+        """End the connections that are still open, which their callers keep for later requests."""
+        left = [task for task in self._connections if task is not None]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0)  # an aborted transport closes its socket a moment later
 
     async def _pass_on(
         self,
@@ -108,8 +123,11 @@ async def network_of(service: Service) -> AsyncIterator[Network]:
     network = Network(service)
     server = await asyncio.start_server(network.serve, "127.0.0.1", 0)
     network.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
-        yield network
+    try:
+        async with server:
+            yield network
+    finally:
+        await network.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.service_process import FULL, ServiceProcess, as_user, running
 from tests.support.waiting import PATIENCE
 
 WRITERS = 20
-APPENDS = 50 if FULL else 5
+APPENDS = 25 if FULL else 5
 AT_ONCE = 8
 YES = {"items": [{"role": "user", "content": "yes"}]}
 
