@@ -30,6 +30,9 @@ from benchmarks.services import HOST, START_TIMEOUT, Service, running
 RATE: Final = 20.0
 """Chunks a second, of all drafts together."""
 
+FRESH_SECONDS: Final = 1.2
+"""What `/metrics` says is at most so old, and so the figures of a shorter time would be none."""
+
 STREAMS_OF_A_USER: Final = 20
 MIN_APPENDS: Final = 0.9
 _STATEMENTS: Final = re.compile(
@@ -80,7 +83,7 @@ def _measure_shape(  # noqa: PLR0913, PLR0917 - each is measured with
         with _followers(service, followed, written) as measure:
             memory.append((service.memory() - resident) / len(followed))
             before = _usage(service)
-            quiet.append(measure(lambda: time.sleep(scale.seconds))[1])
+            quiet.append(measure(lambda: time.sleep(max(scale.seconds, FRESH_SECONDS)))[1])
             used = [now - then for now, then in zip(_usage(service), before, strict=True)]
             cores.append(used[1] / used[0])
             statements.append(used[2] / used[0])

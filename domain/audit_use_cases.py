@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from chatkeep.domain.audit import AUDIT_KEPT, LATEST, AuditLine, AuditPlace, Operator
 from chatkeep.domain.model import Limits, UserId, uuid7
 from chatkeep.domain.ports import Audit, Clock
-
-STEP: Final = 1_000
-"""How many lines are forgotten at once, so that no statement takes long."""
+from chatkeep.domain.steps import forget_in_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +52,4 @@ class AuditUseCases:
 
     async def forget(self) -> int:
         """Forget all lines that are too old now. Return how many there were."""
-        before = self.clock.now() - self.kept
-        forgotten = 0
-        while True:
-            step = await self.lines.forget(before, limit=STEP)
-            forgotten += step
-            if step < STEP:
-                return forgotten
+        return await forget_in_steps(self.lines.forget, self.clock.now() - self.kept)

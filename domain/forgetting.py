@@ -5,24 +5,22 @@ users does not wake its database.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Final
 
 from chatkeep.domain.audit_use_cases import AuditUseCases
+from chatkeep.domain.background import background
 from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.hub import Hub
 from chatkeep.domain.ports import Clock, Events
+from chatkeep.domain.steps import forget_in_steps
 
 logger = logging.getLogger("chatkeep.events")
 
 EVERY: Final = 3_600.0
-STEP: Final = 1_000
-"""How many changes are forgotten at once, so that no statement takes long."""
 
 
 class Forgetting:
@@ -35,26 +33,13 @@ class Forgetting:
         self._clock = clock
         self._kept = kept
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Forget old changes until the block ends."""
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Return a block during which old changes are forgotten."""
+        return background(self._run())
 
     async def forget(self) -> int:
         """Forget all changes that are too old now. Return how many there were."""
-        before = self._clock.now() - self._kept
-        forgotten = 0
-        while True:
-            step = await self._events.forget(before, limit=STEP)
-            forgotten += step
-            if step < STEP:
-                return forgotten
+        return await forget_in_steps(self._events.forget, self._clock.now() - self._kept)
 
     async def _run(self) -> None:
         seen = 0

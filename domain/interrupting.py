@@ -6,12 +6,11 @@ follow the conversation interrupt the draft, or the next request that reads it.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
+from chatkeep.domain.background import background
 from chatkeep.domain.draft_use_cases import DraftUseCases
 from chatkeep.domain.errors import NotFoundError, StoreUnavailableError
 
@@ -28,21 +27,15 @@ class Interrupting:
     def __init__(self, drafts: DraftUseCases) -> None:
         self._drafts = drafts
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Interrupt overdue drafts until the block ends."""
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Return a block during which overdue drafts are interrupted."""
+        return background(self._run())
 
     async def interrupt_overdue(self) -> bool:
         """Interrupt the drafts that are overdue. Return whether the store could answer.
 
-        One that another process has written meanwhile is left to that one.
+        One that another process has written meanwhile is left to that one. An error with one draft
+        is logged, and keeps no other from being interrupted.
         """
         found = self._drafts.deadlines.take_overdue(self._drafts.clock.now())
         could_answer = True
@@ -54,16 +47,13 @@ class Interrupting:
             except StoreUnavailableError:
                 self._drafts.deadlines.note(draft)
                 could_answer = False
+            except Exception:
+                logger.exception("an overdue draft could not be interrupted")
         return could_answer
 
     async def _run(self) -> None:
         while True:
             await self._drafts.deadlines.is_needed.wait()
             await asyncio.sleep(TICK)
-            try:
-                could_answer = await self.interrupt_overdue()
-            except Exception:
-                logger.exception("an overdue draft could not be interrupted")
-                could_answer = False
-            if not could_answer:
+            if not await self.interrupt_overdue():
                 await asyncio.sleep(PAUSE)

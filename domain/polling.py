@@ -5,13 +5,13 @@ asked for less and less often.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
+from chatkeep.domain.background import background
 from chatkeep.domain.errors import StoreUnavailableError
 from chatkeep.domain.events import Followed
 from chatkeep.domain.hub import Hub, Watch
@@ -46,16 +46,9 @@ class Poller:
         self._events = events
         self.counts: Counter[str] = Counter()
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Poll until the block ends."""
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Return a block during which the store is polled."""
+        return background(self._run())
 
     async def _run(self) -> None:
         tick = 0

@@ -23,18 +23,17 @@ class MemoryOverviews:
 
     async def collect(self, at: datetime) -> Overview:
         kept = [each for user in self.store.users.values() for each in user.conversations.values()]
-        messages = [message for user in self.store.users.values() for message in user.messages]
         by_day = Counter(
             entry.message.created_at.astimezone(UTC).date()
             for each in kept
             for entry in each.entries
             if entry.message is not None
         )
-        statuses = Counter(kept.draft.status for each in kept for kept in each.drafts.values())
+        statuses = Counter(one.draft.status for each in kept for one in each.drafts.values())
         today = at.astimezone(UTC).date()
         days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
         return Overview(
-            totals=Totals(len(self.store.users), len(kept), len(messages), estimated=False),
+            totals=Totals(len(self.store.users), len(kept), by_day.total(), estimated=False),
             days=[
                 RecentDay(day, MatchCount(min(by_day[day], MAX_A_DAY), by_day[day] <= MAX_A_DAY))
                 for day in days

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from math import inf
 from typing import Final
 
-from chatkeep.adapters.background import background
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.sizes import sizes
 from chatkeep.adapters.piccolo.statement_metrics import BUCKETS, own_work, pool_usage
+from chatkeep.domain.background import background
 from chatkeep.domain.operations.metrics import MetricFamily
 from chatkeep.domain.operations.stats import RelationSize
 

@@ -14,13 +14,13 @@ from typing import Final
 from litestar import Litestar
 
 from chatkeep.adapters import telemetry
-from chatkeep.adapters.background import background
 from chatkeep.adapters.clock import SystemClock
 from chatkeep.adapters.piccolo.database_metrics import DatabaseMetrics
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.statement_metrics import own_work
 from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps, PiccoloSweepSchedule
 from chatkeep.adapters.telemetry import Telemetry, TracesError
+from chatkeep.domain.background import background
 from chatkeep.domain.operations.sweep import Sweep
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.app import Lifespan, create_app

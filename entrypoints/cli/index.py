@@ -15,9 +15,6 @@ from chatkeep.entrypoints.bootstrap.use_cases import indexing_on
 from chatkeep.entrypoints.cli import options
 from chatkeep.entrypoints.settings import Settings
 
-INTERRUPTED = 130
-"""The exit status after Ctrl-C."""
-
 
 @dataclass
 class IndexProgress:
@@ -74,7 +71,7 @@ def index(*, everybody: bool, user: UserId | None, dry_run: bool, as_json: bool)
     except KeyboardInterrupt:
         options.warn("chatkeep: interrupted; run it again to continue")
         _print(done, as_json=as_json)
-        sys.exit(INTERRUPTED)
+        sys.exit(options.INTERRUPTED)
     _print(done, as_json=as_json)
 
 

@@ -14,6 +14,9 @@ from chatkeep.entrypoints.bootstrap import database
 from chatkeep.entrypoints.settings import Settings
 from chatkeep.entrypoints.visible import visible
 
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C."""
+
 MANY_MESSAGES: Final = 1_000
 
 T = TypeVar("T")

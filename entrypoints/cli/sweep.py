@@ -15,11 +15,8 @@ from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.idle import Cutoffs, SweepResult
 from chatkeep.domain.operations.sweep import Policy, parse_duration
 from chatkeep.entrypoints.bootstrap.use_cases import sweep_on
-from chatkeep.entrypoints.cli.options import Advance, on_database, progress, warn
+from chatkeep.entrypoints.cli.options import INTERRUPTED, Advance, on_database, progress, warn
 from chatkeep.entrypoints.settings import Settings
-
-INTERRUPTED = 130
-"""The exit status after Ctrl-C."""
 
 
 @dataclass

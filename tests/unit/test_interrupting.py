@@ -130,3 +130,21 @@ async def test_while_the_store_is_away_drafts_are_remembered(
     assert await Interrupting(chatkeep.drafts).interrupt_overdue()
 
     assert await status(chatkeep, draft) is DraftStatus.INTERRUPTED
+
+
+async def test_an_error_with_one_draft_keeps_no_other_from_being_interrupted(
+    chatkeep: Chatkeep, clock: _Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, draft = await written(chatkeep), await written(chatkeep)
+    clock.time += timedelta(seconds=LEASE)
+    get = type(chatkeep.drafts).get
+
+    async def fail(drafts: object, user: object, conversation: object, draft: object) -> Draft:
+        if draft == broken.id:
+            raise ValueError(draft)
+        return await get(drafts, user, conversation, draft)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(chatkeep.drafts), "get", fail)
+    assert await Interrupting(chatkeep.drafts).interrupt_overdue()
+
+    assert await status(chatkeep, draft) is DraftStatus.INTERRUPTED

@@ -74,8 +74,8 @@ class _Rewriting:
                 self._start = message
                 return
         elif message["type"] == "http.response.body" and self._start is not None:
-            self._body += message["body"]
-            if not message["more_body"]:
+            self._body += message.get("body", b"")
+            if not message.get("more_body", False):
                 await self._finish()
             return
         await self._send(message)

@@ -1,7 +1,5 @@
 """GET /v1/overview: the service as a whole, for service keys."""
 
-import asyncio
-from time import monotonic
 from typing import Final
 
 from litestar import get
@@ -12,12 +10,17 @@ from chatkeep.entrypoints.http.body import JsonRequest
 from chatkeep.entrypoints.http.overview_schemas import OverviewOut
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.router import Router
+from chatkeep.entrypoints.http.snapshots import Snapshot
 
 FRESH_SECONDS: Final = 30.0
 
 
 def overview_routes(chatkeep: Chatkeep, plan_bytes: int) -> Router:
-    cached = _Cached(chatkeep, plan_bytes)
+    async def collect() -> OverviewOut:
+        at = chatkeep.clock.now()
+        return OverviewOut.from_domain(at, await chatkeep.overviews.collect(at), plan_bytes)
+
+    snapshot = Snapshot(collect, FRESH_SECONDS)
 
     @get(
         "/overview",
@@ -34,25 +37,6 @@ def overview_routes(chatkeep: Chatkeep, plan_bytes: int) -> Router:
         and what is counted is counted up to a limit.
         """
         require_service(request.user)
-        return await cached.get()
+        return await snapshot.get()
 
     return Router("/", tags=["overview"], route_handlers=[overview])
-
-
-class _Cached:
-    """Collects the overview at most once in `FRESH_SECONDS`, in this process."""
-
-    def __init__(self, chatkeep: Chatkeep, plan_bytes: int) -> None:
-        self._chatkeep = chatkeep
-        self._plan_bytes = plan_bytes
-        self._lock = asyncio.Lock()
-        self._found: tuple[float, OverviewOut] | None = None
-
-    async def get(self) -> OverviewOut:
-        async with self._lock:  # later callers wait, and get what the first one gets
-            now = monotonic()
-            if self._found is None or now - self._found[0] >= FRESH_SECONDS:
-                at = self._chatkeep.clock.now()
-                found = await self._chatkeep.overviews.collect(at)
-                self._found = now, OverviewOut.from_domain(at, found, self._plan_bytes)
-            return self._found[1]

@@ -1,0 +1,22 @@
+"""Forgets what is old in steps."""
+
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Final, Protocol
+
+STEP: Final = 1_000
+"""How many rows are forgotten at once, so that no statement takes long."""
+
+
+class _Forgets(Protocol):
+    def __call__(self, before: datetime, *, limit: int) -> Awaitable[int]: ...
+
+
+async def forget_in_steps(forget: _Forgets, before: datetime) -> int:
+    """Call `forget` until nothing from before that time is left. Return how many there were."""
+    forgotten = 0
+    while True:
+        step = await forget(before, limit=STEP)
+        forgotten += step
+        if step < STEP:
+            return forgotten
