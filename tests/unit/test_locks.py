@@ -1,5 +1,6 @@
 """Lock files are complete, and whatever installs one takes it as it is."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -31,6 +32,19 @@ def test_every_lock_file_pins_all_by_hash_and_names_no_address() -> None:
         assert "://" not in text, lock
         for line in text.replace(" \\\n   ", "").splitlines():
             assert line.startswith("#") or LOCKED.fullmatch(line), f"{lock}: {line[:80]}"
+
+
+def test_every_javascript_package_has_a_lock_file_with_hashes_and_no_address() -> None:
+    packages = [path for path in tracked() if path.name == "package.json"]
+    assert len(packages) > 1
+    for package in packages:
+        locked = json.loads((package.parent / "package-lock.json").read_text())["packages"]
+        for name, each in locked.items():
+            assert not each.get("resolved", "").startswith("http"), (package, name)
+            is_ours = (
+                not name.startswith("node_modules/") or each.get("link") or each.get("inBundle")
+            )
+            assert is_ours or each["integrity"].startswith("sha512-"), (package, name)
 
 
 def test_whatever_installs_a_lock_file_does_not_resolve_it_again() -> None:
