@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS
-from chatkeep.entrypoints.http.openapi.document import ERRORS
+from chatkeep.entrypoints.http.openapi.errors import ERRORS
 from chatkeep.entrypoints.openai.schemas import (
     ConversationList,
     ConversationOut,

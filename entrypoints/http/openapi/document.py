@@ -1,142 +1,24 @@
-"""The OpenAPI document: the one that Litestar generates, corrected and completed.
-
-Bodies are described by msgspec, which decodes them; limits come from the settings.
-"""
+"""The OpenAPI document: the one that Litestar generates, corrected and completed."""
 
 from typing import Any, Final
 
-import msgspec
-
 from chatkeep.domain.finding import MAX_METADATA_FILTER_BYTES, MAX_METADATA_FILTERS
 from chatkeep.domain.model import MAX_ID_CHARS
-from chatkeep.entrypoints.http.audit_schemas import AuditPageOut
-from chatkeep.entrypoints.http.branch_schemas import (
-    BranchOut,
-    BranchPage,
-    ForkConversation,
-    PatchBranch,
-    Siblings,
-)
-from chatkeep.entrypoints.http.change_schemas import (
-    PatchMessage,
-    ReplacedOut,
-    ReplaceMessages,
-    TruncatedOut,
-)
-from chatkeep.entrypoints.http.conversation_schemas import (
-    ConversationPage,
-    CreateConversation,
-    CreatedConversation,
-    PatchConversation,
-    PutConversation,
-)
-from chatkeep.entrypoints.http.draft_schemas import (
-    CancelDraft,
-    DraftOut,
-    DraftsOut,
-    EndedDraftOut,
-    FinishDraft,
-    ReadDraftOut,
-    StartDraft,
-    WriteChunks,
-)
 from chatkeep.entrypoints.http.event_cursors import PARAMETER as LAST_EVENT_ID
-from chatkeep.entrypoints.http.event_schemas import EventsOut
 from chatkeep.entrypoints.http.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from chatkeep.entrypoints.http.ids import ID_SCHEMA
 from chatkeep.entrypoints.http.live_stream import EVENT_STREAM
-from chatkeep.entrypoints.http.message_schemas import Append, Appended, MessagePage, UIMessagePage
-from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS, PROBLEMS
-from chatkeep.entrypoints.http.overview_schemas import OverviewOut
-from chatkeep.entrypoints.http.problems import PROBLEM_JSON, Problem
+from chatkeep.entrypoints.http.openapi.errors import ERRORS, build_errors
+from chatkeep.entrypoints.http.openapi.examples import BODIES, PARAMETERS
+from chatkeep.entrypoints.http.openapi.schemas import REFERENCE, build_schemas
+from chatkeep.entrypoints.http.problems import PROBLEM_JSON
 from chatkeep.entrypoints.http.routes.export import MARKDOWN
-from chatkeep.entrypoints.http.search_schemas import SearchPageOut
-from chatkeep.entrypoints.http.user_schemas import UsageOut, UserOut, UserPageOut
 from chatkeep.entrypoints.settings import Settings
 
-_SCHEMAS: Final = "#/components/schemas/"
-_BODIES: Final = (
-    Append,
-    Appended,
-    AuditPageOut,
-    CancelDraft,
-    DraftOut,
-    DraftsOut,
-    EndedDraftOut,
-    FinishDraft,
-    ReadDraftOut,
-    StartDraft,
-    WriteChunks,
-    BranchOut,
-    BranchPage,
-    ConversationPage,
-    CreateConversation,
-    CreatedConversation,
-    EventsOut,
-    ForkConversation,
-    MessagePage,
-    OverviewOut,
-    PatchBranch,
-    PatchConversation,
-    PatchMessage,
-    Problem,
-    PutConversation,
-    ReplaceMessages,
-    ReplacedOut,
-    SearchPageOut,
-    Siblings,
-    TruncatedOut,
-    UIMessagePage,
-    UsageOut,
-    UserOut,
-    UserPageOut,
-)
 # Answers that have the second shape with `?format=ai-sdk`; an empty page has both.
 _IN_TWO_SHAPES: Final = {
     "getHistory": ("MessagePage", "UIMessagePage"),
     "getMessage": ("MessageOut", "UIMessageOut"),
-}
-ERRORS: Final = {
-    "400": ("Malformed", "The request cannot be read."),
-    "401": ("Unidentified", "The token or service key is missing or invalid."),
-    "403": ("Forbidden", "The caller may not do this."),
-    "404": ("NotFound", "It does not exist, or belongs to another user: the two look the same."),
-    "409": (
-        "Conflict",
-        "The id is in use, a hold forbids the change, or things are not as the request expects.",
-    ),
-    "408": ("TooSlow", "The body took too long to arrive; send the request again."),
-    "410": ("Forgotten", "What happened after the cursor is not kept any more."),
-    "412": ("Changed", "The conversation does not have a revision that the request asks for."),
-    "413": ("TooLarge", "The body is larger than this service allows."),
-    "414": ("PathTooLong", "The path is longer than ids of 255 characters make it."),
-    "415": ("NotJson", "The body is not JSON, or is encoded, for example with gzip."),
-    "422": ("Invalid", "A value is wrong or over a limit; `errors` names the field."),
-    "429": ("TooMany", "The caller sends more requests, at once or per minute, than allowed."),
-    "500": ("Unexpected", "A bug in this service."),
-    "503": ("Unavailable", "The service cannot answer now; it is safe to try again."),
-}
-_RETRY_AFTER: Final = {
-    "Retry-After": {
-        "description": "how many seconds to wait before the next try",
-        "schema": {"type": "integer", "minimum": 0},
-    }
-}
-_ERROR_HEADERS: Final[dict[str, dict[str, Any]]] = {
-    "401": {
-        "WWW-Authenticate": {
-            "description": "the challenge of RFC 6750",
-            "schema": {"type": "string"},
-        }
-    },
-    "412": {
-        "ETag": {
-            "description": "the revision of the conversation, in quotes",
-            "schema": {"type": "string"},
-        }
-    },
-    "429": _RETRY_AFTER,
-    "503": _RETRY_AFTER,
 }
 # Without a pattern: tools that know these headers make better values than one would allow.
 _TAGS: Final = {"type": "string"}
@@ -189,101 +71,14 @@ def complete_document(generated: dict[str, Any], settings: Settings) -> dict[str
         **generated,
         "components": {
             **components,
-            "schemas": _build_schemas(components["schemas"], settings),
-            "responses": {
-                name: _build_error(status, description)
-                for status, (name, description) in ERRORS.items()
-            },
+            "schemas": build_schemas(components["schemas"], settings),
+            "responses": build_errors(),
         },
         "paths": {
             path: {method: _build_operation(each, settings) for method, each in operations.items()}
             for path, operations in generated["paths"].items()
         },
     }
-
-
-def _build_schemas(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    _, bodies = msgspec.json.schema_components(_BODIES, ref_template=_SCHEMAS + "{name}")
-    enums = {
-        name: {key: schema[key] for key in ("title", "type", "enum")}
-        for name, schema in generated.items()
-        if "enum" in schema
-    }
-    schemas = {**generated, **_simplify(bodies), **enums}
-    _add_limits(schemas, settings)
-    several = {**schemas["CreateConversation"]["properties"]["messages"], "minItems": 1}
-    del several["default"]
-    message = schemas["NewMessage"]
-    message["anyOf"] = [{"required": ["role"]}, {"required": ["format", "original"]}]
-    # One struct decodes both; the document shows them as two alternatives.
-    after = {"after": schemas["Append"]["properties"]["after"]}
-    one = schemas["NewMessage"]
-    schemas["Append"] = {
-        "title": "Append",
-        "description": schemas["Append"]["description"],
-        "oneOf": [
-            {**one, "title": "One message", "properties": {**one["properties"], **after}},
-            {
-                "title": "Several messages",
-                "type": "object",
-                "properties": {"messages": several, **after},
-                "required": ["messages"],
-                "additionalProperties": False,
-            },
-        ],
-    }
-    return dict(sorted(schemas.items()))
-
-
-def _simplify(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
-    """Write `{"type": ["string", "null"]}` in place of msgspec's `anyOf` of the two."""
-    if isinstance(schema, list):
-        return [_simplify(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    match schema:
-        case {"anyOf": [{"type": str(kind), **rest}, {"type": "null"}]}:
-            others = {key: value for key, value in schema.items() if key != "anyOf"}
-            return _simplify({"type": [kind, "null"], **rest, **others})
-        case {"enum": [only], **rest}:
-            return {"const": only, **rest}
-    return {key: _simplify(value) for key, value in schema.items()}
-
-
-def _add_limits(schemas: dict[str, Any], settings: Settings) -> None:
-    message = schemas["NewMessage"]["properties"]
-    for field in (message["name"], message["tool_call_id"]):
-        field["maxLength"] = MAX_ID_CHARS
-    if settings.max_message_chars:
-        message["content"]["maxLength"] = settings.max_message_chars
-    if settings.max_user_message_chars:
-        limit = f"; with the role user at most {settings.max_user_message_chars} characters"
-        message["content"]["description"] += limit
-    if settings.max_batch:
-        messages = schemas["CreateConversation"]["properties"]["messages"]
-        messages["maxItems"] = settings.max_batch
-        schemas["ReplaceMessages"]["properties"]["messages"]["maxItems"] = settings.max_batch
-    with_metadata = ("CreateConversation", "PutConversation", "PatchConversation", "PatchMessage")
-    for name in ("NewMessage", *with_metadata):
-        fields = schemas[name]["properties"]
-        if settings.max_metadata_bytes:
-            limit = f"; at most {settings.max_metadata_bytes} bytes as JSON"
-            fields["metadata"]["description"] += limit
-        if settings.max_title_chars and "title" in fields:
-            fields["title"]["maxLength"] = settings.max_title_chars
-
-
-def _build_error(status: str, description: str) -> dict[str, Any]:
-    examples = {
-        problem.code: {"value": msgspec.to_builtins(problem.problem())}
-        for problem in PROBLEMS
-        if problem.status == int(status)
-    }
-    error = {
-        "description": description,
-        "content": {PROBLEM_JSON: {"schema": {"$ref": f"{_SCHEMAS}Problem"}, "examples": examples}},
-    }
-    return error | ({"headers": _ERROR_HEADERS[status]} if status in _ERROR_HEADERS else {})
 
 
 def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -317,7 +112,7 @@ def _build_operation(generated: dict[str, Any], settings: Settings) -> dict[str,
             f"{MARKDOWN}; charset=utf-8": {"schema": {"type": "string"}}
         }
     if shapes := _IN_TWO_SHAPES.get(operation["operationId"]):
-        schema = {"anyOf": [{"$ref": f"{_SCHEMAS}{name}"} for name in shapes]}
+        schema = {"anyOf": [{"$ref": f"{REFERENCE}{name}"} for name in shapes]}
         operation["responses"]["200"]["content"] = {"application/json": {"schema": schema}}
     return operation
 
