@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from chatkeep.entrypoints.http.server.connections import Connection
 from chatkeep.entrypoints.http.server.uvicorn_parts import Configuration, Server
+from tests.support.waiting import PATIENCE
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -63,7 +64,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[tuple[uvicorn.Server, tuple[str
             log_config=None,
             server_header=False,
             date_header=False,
-            timeout_keep_alive=1,
+            timeout_keep_alive=60,
         )
         server = uvicorn.Server(config)
         with patch.object(server, "capture_signals", nullcontext):  # they are pytest's
@@ -73,7 +74,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[tuple[uvicorn.Server, tuple[str
         address: tuple[str, int] = listener.getsockname()
         yield server, address
         server.should_exit = True
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await task
 
 
@@ -84,7 +85,7 @@ async def answered(address: tuple[str, int], *packets: bytes) -> bytes:
         for packet in packets:
             writer.write(packet)
             await asyncio.sleep(0.01)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await reader.read()
     finally:
         writer.close()
@@ -223,14 +224,15 @@ async def test_a_body_is_read_in_pieces_and_then_nothing_until_the_client_is_gon
         peer = writer.get_extra_info("socket")
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await left.wait()
 
 
 async def test_the_end_of_the_server_waits_for_what_was_accepted() -> None:
-    may_go_on = asyncio.Event()
+    called, may_go_on = asyncio.Event(), asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        called.set()
         await may_go_on.wait()
         await send(start(content_length="2"))  # type: ignore[arg-type]
         await send(piece(b"ok"))  # type: ignore[arg-type]
@@ -238,9 +240,9 @@ async def test_the_end_of_the_server_waits_for_what_was_accepted() -> None:
     async with serving(app) as (server, address):
         idle_reader, idle_writer = await asyncio.open_connection(*address)
         waiting = asyncio.create_task(answered(address, GET + GET))
-        await asyncio.sleep(0.1)
+        await called.wait()
         server.should_exit = True
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await idle_reader.read() == b""
         idle_writer.close()
         may_go_on.set()

@@ -11,6 +11,7 @@ from chatkeep.adapters.piccolo import pool as pool_module
 from chatkeep.adapters.piccolo.allowance import CrowdedError
 from chatkeep.adapters.piccolo.connection import PooledConnection
 from chatkeep.adapters.piccolo.pool import Pool, PoolClosedError
+from tests.support.virtual_time import in_virtual_time
 from tests.support.waiting import until
 
 SOON = 0.05  # seconds; what is to happen at once has happened by then
@@ -82,6 +83,7 @@ class FakeServer:
         return sum(not each.closed for each in self.made)
 
 
+@in_virtual_time
 async def test_the_connection_that_came_back_last_goes_out_first() -> None:
     server = FakeServer()
     first, second = await server.acquire(), await server.acquire()
@@ -91,6 +93,7 @@ async def test_the_connection_that_came_back_last_goes_out_first() -> None:
     assert [server.pool.take(), server.pool.take(), server.pool.take()] == [first, second, None]
 
 
+@in_virtual_time
 async def test_who_waits_longest_gets_the_next_one_that_comes_back() -> None:
     server = FakeServer()
     first, second = await server.acquire(), await server.acquire()
@@ -105,6 +108,7 @@ async def test_who_waits_longest_gets_the_next_one_that_comes_back() -> None:
     assert len(server.made) == 2
 
 
+@in_virtual_time
 async def test_nobody_waits_longer_than_told_and_who_gave_up_gets_none() -> None:
     server = FakeServer()
     first, _ = await server.acquire(), await server.acquire()
@@ -118,6 +122,7 @@ async def test_nobody_waits_longer_than_told_and_who_gave_up_gets_none() -> None
     assert await still is first
 
 
+@in_virtual_time
 async def test_a_connection_that_came_in_the_moment_of_giving_up_goes_to_the_next_one() -> None:
     server = FakeServer()
     first, _ = await server.acquire(), await server.acquire()
@@ -131,6 +136,7 @@ async def test_a_connection_that_came_in_the_moment_of_giving_up_goes_to_the_nex
     assert gone.cancelled()
 
 
+@in_virtual_time
 async def test_one_that_cannot_be_made_leaves_its_place_to_the_next_one() -> None:
     server = FakeServer()
     server.failures = [OSError("away")] * 2
@@ -143,6 +149,7 @@ async def test_one_that_cannot_be_made_leaves_its_place_to_the_next_one() -> Non
 
 
 @pytest.mark.parametrize("state", ["in a transaction", "stuck"])
+@in_virtual_time
 async def test_one_that_is_not_as_it_was_is_closed_and_replaced(state: str) -> None:
     server = FakeServer()
     first, _ = await server.acquire(), await server.acquire()
@@ -155,6 +162,7 @@ async def test_one_that_is_not_as_it_was_is_closed_and_replaced(state: str) -> N
     assert [each.closed for each in server.made] == [True, False, False]
 
 
+@in_virtual_time
 async def test_one_that_is_being_cancelled_goes_out_when_it_has_come_to_rest() -> None:
     server = FakeServer()
     first = await server.acquire()
@@ -166,6 +174,7 @@ async def test_one_that_is_being_cancelled_goes_out_when_it_has_come_to_rest() -
     assert server.pool.take() is first
 
 
+@in_virtual_time
 async def test_one_that_was_closed_while_idle_is_not_handed_out() -> None:
     server = FakeServer()
     first = await server.acquire()
@@ -176,6 +185,7 @@ async def test_one_that_was_closed_while_idle_is_not_handed_out() -> None:
     assert server.pool.get_size() == 1
 
 
+@in_virtual_time
 async def test_connections_that_nobody_uses_are_closed() -> None:
     server = FakeServer(idle=SOON)
     first, second = await server.acquire(), await server.acquire()
@@ -190,6 +200,7 @@ async def test_connections_that_nobody_uses_are_closed() -> None:
     assert await server.acquire()
 
 
+@in_virtual_time
 async def test_a_connection_in_use_is_never_taken_for_idle() -> None:
     server = FakeServer(idle=SOON)
     first = await server.acquire()
@@ -200,6 +211,7 @@ async def test_a_connection_in_use_is_never_taken_for_idle() -> None:
     assert server.open == 1
 
 
+@in_virtual_time
 async def test_expired_connections_are_replaced_those_in_use_when_they_come_back() -> None:
     server = FakeServer()
     first, second = await server.acquire(), await server.acquire()
@@ -213,6 +225,7 @@ async def test_expired_connections_are_replaced_those_in_use_when_they_come_back
     assert await server.acquire() not in {first, second}
 
 
+@in_virtual_time
 async def test_closing_waits_for_those_in_use_and_refuses_everybody_else() -> None:
     server = FakeServer()
     first, second = await server.acquire(), await server.acquire()
@@ -234,6 +247,7 @@ async def test_closing_waits_for_those_in_use_and_refuses_everybody_else() -> No
     assert server.open == 0
 
 
+@in_virtual_time
 async def test_closing_that_is_cancelled_ends_all_connections() -> None:
     server = FakeServer()
     await server.acquire()
@@ -252,6 +266,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "YIELD_FOR", SOON / 5)
 
 
+@in_virtual_time
 async def test_whoever_the_server_has_no_connection_for_waits_for_those_that_there_are() -> None:
     server = FakeServer(size=9, places=2)
     asked = [asyncio.create_task(server.acquire()) for _ in range(9)]
@@ -268,6 +283,7 @@ async def test_whoever_the_server_has_no_connection_for_waits_for_those_that_the
 
 
 @pytest.mark.usefixtures("impatient")
+@in_virtual_time
 async def test_the_pool_grows_again_when_the_server_has_more_and_somebody_waits() -> None:
     server = FakeServer(size=4, places=1)
     first = await server.acquire()
@@ -283,6 +299,7 @@ async def test_the_pool_grows_again_when_the_server_has_more_and_somebody_waits(
 
 
 @pytest.mark.usefixtures("impatient")
+@in_virtual_time
 async def test_of_two_pools_on_a_crowded_server_each_gets_a_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -311,6 +328,7 @@ async def test_of_two_pools_on_a_crowded_server_each_gets_a_connection(
 
 
 @pytest.mark.usefixtures("impatient")
+@in_virtual_time
 async def test_nobody_asks_a_crowded_server_for_more_than_is_needed() -> None:
     server = FakeServer(size=4, places=1)
     first = await server.acquire()
@@ -324,6 +342,7 @@ async def test_nobody_asks_a_crowded_server_for_more_than_is_needed() -> None:
     assert server.refused == refused
 
 
+@in_virtual_time
 async def test_where_there_is_no_connection_at_all_everybody_is_told() -> None:
     server = FakeServer(places=0)
     asked = [asyncio.create_task(server.acquire()) for _ in range(5)]
@@ -334,6 +353,7 @@ async def test_where_there_is_no_connection_at_all_everybody_is_told() -> None:
     assert await server.acquire()
 
 
+@in_virtual_time
 async def test_on_a_crowded_server_idle_connections_but_the_last_are_closed_sooner(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -350,6 +370,7 @@ async def test_on_a_crowded_server_idle_connections_but_the_last_are_closed_soon
     assert server.open == server.pool.get_idle_size() == 1
 
 
+@in_virtual_time
 async def test_one_that_is_added_is_refused_when_there_may_be_no_more() -> None:
     server = FakeServer()
     first = await server.pool.add(server.connect)
@@ -368,6 +389,7 @@ async def test_one_that_is_added_is_refused_when_there_may_be_no_more() -> None:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("places", [100, 3])
+@in_virtual_time
 async def test_however_callers_come_and_go_the_pool_stays_whole(places: int) -> None:
     server = FakeServer(size=5, places=places)
 

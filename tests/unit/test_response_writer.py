@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from chatkeep.entrypoints.http.server.response_writer import WRITE_BYTES, ResponseWriter
+from tests.support.virtual_time import in_virtual_time
 
 STALL = 0.8
 
@@ -45,6 +46,7 @@ class Slow(asyncio.Transport):
         self.writer.resume()
 
 
+@in_virtual_time
 async def test_even_a_few_bytes_are_waited_for() -> None:
     slow = Slow()
     writing = asyncio.create_task(slow.writer.write(b"a few ", b"bytes"))
@@ -56,6 +58,7 @@ async def test_even_a_few_bytes_are_waited_for() -> None:
     assert not slow.is_aborted
 
 
+@in_virtual_time
 async def test_who_takes_nothing_is_cut_off_and_gets_no_more() -> None:
     slow = Slow()
     async with asyncio.timeout(5):
@@ -64,6 +67,7 @@ async def test_who_takes_nothing_is_cut_off_and_gets_no_more() -> None:
     assert slow.held == WRITE_BYTES
 
 
+@in_virtual_time
 async def test_who_takes_a_little_in_time_is_waited_for() -> None:
     slow = Slow()
     writing = asyncio.create_task(slow.writer.write(b"x" * WRITE_BYTES))
@@ -77,6 +81,7 @@ async def test_who_takes_a_little_in_time_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("size", [1, WRITE_BYTES - 1, 5 * WRITE_BYTES + 1])
+@in_virtual_time
 async def test_the_transport_never_holds_more_than_a_slice(size: int) -> None:
     slow = Slow()
     writing = asyncio.create_task(slow.writer.write(b"head", b"x" * size))
