@@ -51,6 +51,9 @@ CHUNK_OVERHEAD: Final = 16
 MIN_LEASE: Final = 1
 MAX_LEASE: Final = 600
 DEFAULT_LEASE: Final = 60
+DRAFTS_KEPT: Final = timedelta(hours=1)
+"""How long ended drafts are kept, unless set otherwise."""
+
 INTERRUPTED: Final = "chatkeep.interrupted"
 """The member of a message's metadata that says why the answer was not finished."""
 

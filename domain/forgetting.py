@@ -1,4 +1,4 @@
-"""Forgets changes that are older than readers of events may be away, and old lines of the audit.
+"""Forgets what is kept for a while only: changes, drafts that have ended, lines of the audit.
 
 A process does so about once an hour, if it has changed something meanwhile: a service without
 users does not wake its database.
@@ -8,15 +8,12 @@ import asyncio
 import logging
 import random
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from typing import Final
 
-from chatkeep.domain.audit_use_cases import AuditUseCases
 from chatkeep.domain.background import background
 from chatkeep.domain.errors import StoreUnavailableError
-from chatkeep.domain.hub import Hub
-from chatkeep.domain.ports import Clock, Events
 from chatkeep.domain.steps import forget_in_steps
+from chatkeep.domain.use_case_base import UseCases
 
 logger = logging.getLogger("chatkeep.events")
 
@@ -24,33 +21,30 @@ EVERY: Final = 3_600.0
 
 
 class Forgetting:
-    def __init__(
-        self, hub: Hub, events: Events, clock: Clock, kept: timedelta, audit: AuditUseCases
-    ) -> None:
-        self._hub = hub
-        self._audit = audit
-        self._events = events
-        self._clock = clock
-        self._kept = kept
+    def __init__(self, chatkeep: UseCases) -> None:
+        self._chatkeep = chatkeep
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Return a block during which old changes are forgotten."""
+        """Return a block during which what is too old is forgotten."""
         return background(self._run())
 
-    async def forget(self) -> int:
-        """Forget all changes that are too old now. Return how many there were."""
-        return await forget_in_steps(self._events.forget, self._clock.now() - self._kept)
+    async def forget(self) -> None:
+        """Forget all that is too old now."""
+        chatkeep = self._chatkeep
+        oldest = chatkeep.clock.now() - chatkeep.changes_kept
+        await forget_in_steps(chatkeep.events.forget, oldest)
+        await chatkeep.drafts.forget()
+        await chatkeep.audit.forget()
 
     async def _run(self) -> None:
-        seen = 0
+        hub, seen = self._chatkeep.hub, 0
         while True:
             await asyncio.sleep(EVERY * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
-            if self._hub.notified == seen:
+            if hub.notified == seen:
                 continue
-            seen = self._hub.notified
+            seen = hub.notified
             try:
                 await self.forget()
-                await self._audit.forget()
             except StoreUnavailableError:
                 logger.warning("what is old is not forgotten yet: the database does not answer")
             except Exception:

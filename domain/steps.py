@@ -12,11 +12,14 @@ class _Forgets(Protocol):
     def __call__(self, before: datetime, *, limit: int) -> Awaitable[int]: ...
 
 
-async def forget_in_steps(forget: _Forgets, before: datetime) -> int:
-    """Call `forget` until nothing from before that time is left. Return how many there were."""
+async def forget_in_steps(forget: _Forgets, before: datetime, *, step: int = STEP) -> int:
+    """Call `forget`, for `step` rows each time, until nothing from before that time is left.
+
+    Return how many there were.
+    """
     forgotten = 0
     while True:
-        step = await forget(before, limit=STEP)
-        forgotten += step
-        if step < STEP:
+        count = await forget(before, limit=step)
+        forgotten += count
+        if count < step:
             return forgotten

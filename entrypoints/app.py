@@ -102,9 +102,6 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
         before_request=check_request,
         response_class=JsonResponse,
     )
-    forgetting = Forgetting(
-        chatkeep.hub, chatkeep.events, chatkeep.clock, chatkeep.changes_kept, chatkeep.audit
-    )
     app = Litestar(
         route_handlers=[
             v1,
@@ -126,8 +123,8 @@ def create_app(  # noqa: PLR0913 - the parts that bootstrap has made
             *lifespan,
             metrics.lifespan,
             lambda _app: poller.running(),
-            lambda _app: forgetting.running(),
-            lambda _app: Interrupting(chatkeep.drafts).running(),
+            lambda _app: Forgetting(chatkeep).running(),
+            lambda _app: Interrupting(chatkeep.drafts, chatkeep.hub).running(),
         ],
         logging_config=None,
         debug=False,

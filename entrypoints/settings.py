@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from chatkeep.domain.audit import AUDIT_KEPT
+from chatkeep.domain.drafts import DRAFTS_KEPT
 from chatkeep.domain.errors import ChatkeepError, InvalidValueError
 from chatkeep.domain.events import CHANGES_KEPT
 from chatkeep.domain.model import Limits
@@ -207,7 +208,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         Meta(description="how long a reader of events may be away and still get every change"),
     ] = "7d"
-
+    keep_drafts: Annotated[
+        str, Meta(description="how long drafts that have ended can be read, such as `12h`")
+    ] = "1h"
     keep_audit: Annotated[str, Meta(description="how long the lines of the audit are kept")] = (
         "365d"
     )
@@ -252,6 +255,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return _duration("keep_changes", self.keep_changes) or CHANGES_KEPT
 
     @property
+    def drafts_kept(self) -> timedelta:
+        """How long ended drafts are kept. Raises `SettingsError`."""
+        return _duration("keep_drafts", self.keep_drafts) or DRAFTS_KEPT
+
+    @property
     def audit_kept(self) -> timedelta:
         """How long lines of the audit are kept. Raises `SettingsError`."""
         return _duration("keep_audit", self.keep_audit) or AUDIT_KEPT
@@ -282,6 +290,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _ = (
             settings.sweep_policy,
             settings.changes_kept,
+            settings.drafts_kept,
             settings.audit_kept,
         )  # raise for invalid durations
         return settings

@@ -181,6 +181,7 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
                     "UNIQUE USING btree (conversation_id, user_id) WHERE status = 'active'"
                 ),
                 "idx_drafts_ended": ("USING btree (user_id, ended_at) WHERE ended_at IS NOT NULL"),
+                "idx_drafts_forgotten": "USING btree (ended_at) WHERE ended_at IS NOT NULL",
                 "idx_drafts_id": "UNIQUE USING btree (conversation_id, id, user_id)",
             },
             constraints={

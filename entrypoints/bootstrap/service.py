@@ -115,6 +115,7 @@ def memory_app(
         limits=settings.limits,
         provision_users=settings.provision_users,
         changes_kept=settings.changes_kept,
+        drafts_kept=settings.drafts_kept,
         audit_kept=settings.audit_kept,
     )
     return create_app(

@@ -21,6 +21,7 @@ from chatkeep.adapters.piccolo.sweeps import PiccoloSweeps
 from chatkeep.domain.audit import AUDIT_KEPT
 from chatkeep.domain.audit_use_cases import AuditUseCases
 from chatkeep.domain.draft_use_cases import DraftUseCases
+from chatkeep.domain.drafts import DRAFTS_KEPT
 from chatkeep.domain.events import CHANGES_KEPT
 from chatkeep.domain.hub import Hub
 from chatkeep.domain.idle import Cutoffs
@@ -50,16 +51,18 @@ def chatkeep(engine: Engine, settings: Settings) -> Chatkeep:
         settings.limits,
         provision_users=settings.provision_users,
         changes_kept=settings.changes_kept,
+        drafts_kept=settings.drafts_kept,
         audit_kept=settings.audit_kept,
     )
 
 
-def memory_chatkeep(
+def memory_chatkeep(  # noqa: PLR0913 - the settings that use cases have
     *,
     clock: Clock | None = None,
     limits: Limits | None = None,
     provision_users: bool = True,
     changes_kept: timedelta = CHANGES_KEPT,
+    drafts_kept: timedelta = DRAFTS_KEPT,
     audit_kept: timedelta = AUDIT_KEPT,
 ) -> Chatkeep:
     """Return the use cases in memory, for tests: the same behaviour without a database."""
@@ -69,6 +72,7 @@ def memory_chatkeep(
         limits or Limits(),
         provision_users=provision_users,
         changes_kept=changes_kept,
+        drafts_kept=drafts_kept,
         audit_kept=audit_kept,
     )
 
@@ -127,6 +131,7 @@ def _chatkeep(  # noqa: PLR0913 - the settings that use cases have
     *,
     provision_users: bool,
     changes_kept: timedelta,
+    drafts_kept: timedelta,
     audit_kept: timedelta,
 ) -> Chatkeep:
     hub = Hub()
@@ -138,7 +143,12 @@ def _chatkeep(  # noqa: PLR0913 - the settings that use cases have
         events=stores.events,
         audit=AuditUseCases(stores.audit, clock, limits, audit_kept),
         drafts=DraftUseCases(
-            notifying_drafts(stores.drafts, hub), stores.log, stores.conversations, clock, limits
+            notifying_drafts(stores.drafts, hub),
+            stores.log,
+            stores.conversations,
+            clock,
+            limits,
+            drafts_kept,
         ),
         overviews=stores.overviews,
         hub=hub,

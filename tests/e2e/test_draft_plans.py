@@ -33,6 +33,7 @@ CONVERSATION = "conversations_pkey"
 MESSAGE = "messages_pkey"
 ACTIVE = "idx_drafts_active"
 ENDED = "idx_drafts_ended"
+FORGOTTEN = "idx_drafts_forgotten"
 CHUNKS = "draft_chunks_pkey"
 OF_CONVERSATION = {"drafts_pkey", "idx_drafts_id", ACTIVE}
 """Any of them leads to the few drafts of a conversation."""
@@ -48,6 +49,7 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "latest": (draft_statements.LATEST, {CONVERSATION}),
     "chunks": (draft_statements.CHUNKS, {CHUNKS}),
     "overdue": (draft_statements.OVERDUE, {ACTIVE}),
+    "forget": (draft_statements.FORGET, {FORGOTTEN}),
     "cascade": ("DELETE FROM drafts WHERE $1::uuid = conversation_id AND $2 = user_id", set()),
     "cascade to chunks": (
         "DELETE FROM draft_chunks WHERE $1 = conversation_id AND $2 = draft AND $3 = user_id",

@@ -8,13 +8,15 @@ import pytest
 
 from chatkeep.adapters.memory.stores import memory_stores
 from chatkeep.adapters.memory.sweeps import MemorySweeps
-from chatkeep.domain import draft_use_cases
+from chatkeep.domain import draft_endings
 from chatkeep.domain.draft_use_cases import DraftUseCases
 from chatkeep.domain.drafts import DraftStatus, NewChunks
+from chatkeep.domain.forgetting import Forgetting
 from chatkeep.domain.idle import Cutoffs
 from chatkeep.domain.operations.selftest.builders import ALICE, HOUR, NOON
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.domain.operations.sweep import Sweep
+from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
 from chatkeep.testing.builders import SECOND, contents
 
 
@@ -26,7 +28,7 @@ class Clock:
 
 
 async def test_a_sweep_ends_and_deletes_drafts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draft_use_cases, "SWEPT_AT_ONCE", 2)
+    monkeypatch.setattr(draft_endings, "SWEPT_AT_ONCE", 2)
     store, clock = StoreUnderTest.of(memory_stores()), Clock()
     drafts = DraftUseCases(store.drafts, store.log, store.conversations, clock)
     conversations = [await store.start() for _ in range(5)]
@@ -67,3 +69,19 @@ async def test_a_draft_whose_conversation_is_gone_is_no_obstacle() -> None:
             return getattr(store.drafts, name)
 
     await replace(drafts, drafts=Late()).sweep()  # type: ignore[arg-type]
+
+
+async def test_what_ended_is_forgotten_after_the_time_that_is_set() -> None:
+    clock = Clock()
+    chatkeep = memory_chatkeep(clock=clock, drafts_kept=2 * HOUR)
+    created = await chatkeep.create_conversation(ALICE)
+    draft = await chatkeep.drafts.start(ALICE, created.conversation.id)
+    await chatkeep.drafts.finish(ALICE, created.conversation.id, draft.id, 1)
+
+    clock.time = NOON + 2 * HOUR
+    await Forgetting(chatkeep).forget()
+    assert await chatkeep.drafts.latest(ALICE, created.conversation.id) != []
+
+    clock.time += SECOND
+    await Forgetting(chatkeep).forget()
+    assert await chatkeep.drafts.latest(ALICE, created.conversation.id) == []
