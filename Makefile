@@ -9,7 +9,7 @@ AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 # Where it is set, every start of a process compiles all modules again, and there are hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test test-clients test-python-client test-stores check-stores test-js-client check check-tests lint bench migrate schemathesis audit lock ai-sdk-page clean
+.PHONY: serve test test-citus test-clients test-python-client test-stores check-stores test-js-client check check-tests lint bench migrate schemathesis audit lock ai-sdk-page clean
 
 serve: .venv/serve
 	@exec $(BIN)/chatkeep serve --migrate
@@ -19,6 +19,10 @@ migrate: .venv/serve
 
 test: .venv/test
 	@exec $(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
+
+# On a cluster of Citus, which must be installed (docs/scale.md).
+test-citus: .venv/test
+	@CHATKEEP_TEST_CITUS=1 exec $(BIN)/python -m pytest tests/citus $(ARGS)
 
 # The clients, against the service of this checkout. That for Python has two environments, which have no other of its
 # packages: one without any framework, and one with all that it has stores for.

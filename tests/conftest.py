@@ -25,6 +25,9 @@ hypothesis.settings.load_profile("full" if os.environ.get("CHATKEEP_TEST_FULL") 
 # A background run of a script ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# They need a cluster: `make test-citus` runs them.
+collect_ignore = [] if os.environ.get("CHATKEEP_TEST_CITUS") == "1" else ["citus"]
+
 # The longest ones first: else one process works on them in the end while the others wait.
 _ORDER = ("browser", "e2e", "api", "contract", "unit")
 

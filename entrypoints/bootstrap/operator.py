@@ -1,4 +1,4 @@
-"""The tools of operators: doctor, stats, adopt and move, on the Postgres of the settings.
+"""The tools of operators on the Postgres of the settings: doctor, stats, adopt, move, distribute.
 
 Every function raises `StoreUnavailableError` when the database cannot serve, and `DatabaseError`
 when it refuses a statement.
@@ -13,6 +13,7 @@ from chatkeep.adapters.database_url import DatabaseUrl, parse_database_url
 from chatkeep.adapters.operator.adoption.legacy_detection import detect
 from chatkeep.adapters.operator.adoption.legacy_reader import PiccoloLegacyTables
 from chatkeep.adapters.operator.adoption.target import PiccoloAdoptionTarget
+from chatkeep.adapters.operator.distribution import run as distribution
 from chatkeep.adapters.operator.doctor.runner import Doctor
 from chatkeep.adapters.operator.move import run as moves
 from chatkeep.adapters.operator.stats.report import collect_stats
@@ -20,6 +21,7 @@ from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.domain.operations.adoption.layout import AdoptionOptions
 from chatkeep.domain.operations.adoption.ports import AdoptionSession
+from chatkeep.domain.operations.distribution import ClusterPlan, Report
 from chatkeep.domain.operations.move import Advance, MovePreview, MoveResult
 from chatkeep.domain.operations.stats import Stats, StatsOptions
 from chatkeep.domain.ports import Clock
@@ -93,6 +95,16 @@ async def move(url: str, advance: Advance, settings: Settings) -> MoveResult:
     """Copy everything to the database of that URL and compare the two. Raises `MoveError`."""
     async with Engine(_target(url).connect_args, LONGEST_COPY).pooled() as target:
         return await moves.move(_source(settings), target, advance)
+
+
+async def distribution_plan(settings: Settings) -> ClusterPlan:
+    """Return what `distribute` would do. Raises `DistributionError`."""
+    return await distribution.plan(make_unpooled_engine(direct_url(settings)))
+
+
+async def distribute(report: Report, settings: Settings) -> ClusterPlan:
+    """Distribute the database over its cluster, and return the plan. Raises `DistributionError`."""
+    return await distribution.distribute(make_unpooled_engine(direct_url(settings)), report)
 
 
 def _target(url: str) -> DatabaseUrl:

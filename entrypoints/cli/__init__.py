@@ -12,6 +12,7 @@ from chatkeep.entrypoints.tracebacks import without_values
 
 COMMANDS: Final = {
     "adopt": "adopt:adopt",
+    "distribute": "distribute:distribute",
     "doctor": "doctor:doctor",
     "erase": "erase:erase",
     "export": "export:export",
