@@ -52,13 +52,16 @@ async def test_an_empty_service_shows_a_call_that_works_and_loads_samples(
 ) -> None:
     console = await open_console()
     command = await console.page.locator("pre", has_text="curl").inner_text()
+    items = console.page.get_by_role("navigation").get_by_role("listitem")
 
+    await console.page.get_by_role("button", name="Load sample").click()
+    await expect(items).to_have_count(3)
     shell = await asyncio.create_subprocess_shell(command, stdout=asyncio.subprocess.PIPE)
     made, _ = await shell.communicate()
     assert b'"title":"First steps"' in made
-    await console.page.get_by_role("button", name="Load sample").click()
 
-    await expect(console.page.get_by_role("navigation").get_by_role("listitem")).to_have_count(4)
+    await expect(items).to_have_count(4)
+    await expect(items.first).to_contain_text("First steps")
     await console.page.get_by_role("link", name="Lunch at the office").click()
     await expect(console.message("Two curries, please.")).to_be_visible()
 

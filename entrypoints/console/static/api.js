@@ -27,6 +27,20 @@ export function path(...parts) {
   return parts.map((part) => encodeURIComponent(part)).join("/");
 }
 
+function address(resource, parameters) {
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== ""));
+  return `../v1/${resource}${query.size ? `?${query}` : ""}`;
+}
+
+let asked; // the request that was sent before anybody could wait for its answer
+
+// Sends a read ahead: the first one that is the same gets its answer.
+export function ask(credentials, resource, parameters) {
+  const url = address(resource, parameters);
+  asked = { key: JSON.stringify([credentials, url]), response: fetch(url, { headers: new Api(credentials).headers(), cache: "no-store" }) };
+  asked.response.catch(() => {}); // who waits for it sees to it
+}
+
 export class Api extends EventTarget {
   constructor(credentials) {
     super();
@@ -47,13 +61,12 @@ export class Api extends EventTarget {
 
   // Answers to reads come in the end, or the signal ends them.
   async read(resource, parameters = {}, { signal } = {}) {
-    const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== ""));
-    const url = `../v1/${resource}${query.size ? `?${query}` : ""}`;
+    const url = address(resource, parameters);
     for (let attempt = 0; ; attempt++) {
       let wait = PAUSES[Math.min(attempt, PAUSES.length - 1)];
       let isAway = true;
       try {
-        const response = await fetch(url, { headers: this.headers(), signal, cache: "no-store" });
+        const response = await (this.takeAsked(url) ?? fetch(url, { headers: this.headers(), signal, cache: "no-store" }));
         if (![429, 502, 503, 504].includes(response.status)) {
           this.setAway(false);
           return await this.check(response);
@@ -67,6 +80,13 @@ export class Api extends EventTarget {
       if (isAway) this.setAway(true);
       await sleep(wait * (0.8 + Math.random() * 0.4), signal);
     }
+  }
+
+  takeAsked(url) {
+    if (asked?.key !== JSON.stringify([this.credentials, url])) return undefined;
+    const { response } = asked;
+    asked = undefined;
+    return response;
   }
 
   async send(method, resource, body) {

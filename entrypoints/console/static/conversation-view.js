@@ -53,11 +53,7 @@ export class ConversationView extends HTMLElement {
     this.scroller = h("div", { class: "log", tabindex: "0", role: "region", "aria-label": text.conversation.log });
     this.heading = h("div", { class: "heading-bar" });
     this.toEnd = iconButton("down", text.conversation.jumpToEnd, () => this.showEnd(), { class: "icon to-end unneeded" });
-    this.replaceChildren(
-      this.heading,
-      this.scroller,
-      this.toEnd,
-    );
+    this.replaceChildren(this.heading, this.scroller, this.toEnd);
     this.describe(conversation);
     const load = (parameters) => this.api.get(this.resource("messages"), { ...parameters, branch: this.place.branch ?? conversation.branch }, { signal });
     this.log = new MessageLog(this.scroller, load, this);
@@ -134,7 +130,6 @@ export class ConversationView extends HTMLElement {
         return this.ended(event.draft);
       case "conversation.deleted":
         this.close();
-        this.dispatchEvent(new Event("changed"));
         return this.replaceChildren(h("p", { class: "note centre", role: "alert" }, text.conversation.gone));
     }
   }
@@ -166,7 +161,6 @@ export class ConversationView extends HTMLElement {
     if (isNext) this.keepAtEnd(() => this.log.add([message]));
     else if (!this.log.hasLater && this.place.branch === null) return this.reload(); // another branch is the current one now
     this.describe({ ...this.conversation, message_count: this.conversation.message_count + 1 });
-    this.dispatchEvent(new Event("changed"));
   }
 
   // Who reads the end goes on to see it.
@@ -205,7 +199,12 @@ export class ConversationView extends HTMLElement {
     const changed = await this.attempt(() => this.api.send("PATCH", this.resource(), changes));
     if (!changed) return;
     this.describe(changed);
-    this.dispatchEvent(new Event("changed"));
+    this.tell({ type: "conversation.updated", conversation_id: changed.id, conversation: changed });
+  }
+
+  // Tells the list what was done here: it need not wait for the event.
+  tell(event) {
+    this.dispatchEvent(new CustomEvent("changed", { detail: event }));
   }
 
   async rename() {
@@ -217,7 +216,7 @@ export class ConversationView extends HTMLElement {
     const body = this.place.branch ? { branch: Number(this.place.branch) } : {};
     const copied = await this.attempt(() => this.api.send("POST", this.resource("fork"), body));
     if (!copied) return;
-    this.dispatchEvent(new Event("changed"));
+    this.tell({ type: "conversation.created", conversation_id: copied.id });
     location.hash = link({ conversation: copied.id });
     announce(text.conversation.forked);
   }
@@ -251,7 +250,7 @@ export class ConversationView extends HTMLElement {
     if (!isGone) return;
     this.close();
     location.hash = "";
-    this.dispatchEvent(new Event("changed"));
+    this.tell({ type: "conversation.deleted", conversation_id: this.conversation.id });
     announce(text.conversation.deleted);
   }
 

@@ -41,27 +41,33 @@ export function iconButton(name, label, onclick, properties = {}) {
   return h("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick, ...properties }, icon(name));
 }
 
-const TIMES = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const THIS_YEAR = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
-const TODAY = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const DAYS = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+// A format is made when it is needed first: each takes milliseconds, and the list waits for them.
+function format(options) {
+  let made;
+  return (when) => (made ??= new Intl.DateTimeFormat(undefined, options)).format(when);
+}
+
+const wholeTime = format({ dateStyle: "medium", timeStyle: "short" });
+const timeOfThisYear = format({ month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+const timeOfToday = format({ timeStyle: "short" });
+const wholeDay = format({ dateStyle: "medium" });
 
 export function formatTime(iso) {
-  return TIMES.format(new Date(iso));
+  return wholeTime(new Date(iso));
 }
 
 // A day and a time, with the year if it is another one; the whole time is its title.
 export function dayAndTime(iso) {
   const when = new Date(iso);
   const isThisYear = when.getFullYear() === new Date().getFullYear();
-  return h("time", { datetime: iso, title: formatTime(iso) }, (isThisYear ? THIS_YEAR : TIMES).format(when));
+  return h("time", { datetime: iso, title: formatTime(iso) }, (isThisYear ? timeOfThisYear : wholeTime)(when));
 }
 
 // A time as short as its age allows; the whole time is its title.
 export function time(iso) {
   const when = new Date(iso);
   const isToday = when.toDateString() === new Date().toDateString();
-  return h("time", { datetime: iso, title: formatTime(iso) }, (isToday ? TODAY : DAYS).format(when));
+  return h("time", { datetime: iso, title: formatTime(iso) }, (isToday ? timeOfToday : wholeDay)(when));
 }
 
 let announcer = null;

@@ -1,29 +1,33 @@
-// Follows a conversation: server-sent events, read with fetch, since EventSource sends no token.
+// Follows one conversation, or all: server-sent events, read with fetch, since EventSource sends no token.
 
 import { Problem } from "./api.js";
 
 const PAUSES = [500, 1000, 2000, 5000, 10_000];
 const MAX_SILENCE = 35_000;
+const HIDDEN = 5000; // a browser opens six connections to an address, for all tabs: hidden ones leave theirs
 const GONE = 410;
 
 // Calls `happened(event)` for each event from now on, until the signal is aborted. A broken stream is
 // taken up where it ended. A stream that ended because nothing happened waits until the page is
-// looked at again, so that a database can sleep. `began()` is called when a stream begins with now:
+// looked at again, so that a database can sleep; so does one of a page that is hidden. `types` names the
+// events that are wanted. `began()` is called when a stream begins with now:
 // what was stored before may be missing in the page. `lost()` ends it: what happened since the page was
 // left is not known any more.
-export async function follow(api, resource, { happened, began, lost }, signal) {
+export async function follow(api, resource, { types, happened, began, lost }, signal) {
   let after;
   for (let failures = 0; !signal.aborted; ) {
+    if (document.hidden) await looked(signal);
     let isIdle = false;
     const silence = new Silence();
     const either = AbortSignal.any([signal, silence.signal]);
+    const query = new URLSearchParams(Object.entries({ types, after }).filter(([, value]) => value));
     try {
-      const response = await fetch(`../v1/${resource}${after ? `?after=${encodeURIComponent(after)}` : ""}`, {
+      const response = await fetch(`../v1/${resource}${query.size ? `?${query}` : ""}`, {
         headers: { ...api.headers(), Accept: "text/event-stream" },
         signal: either,
         cache: "no-store",
       }).catch((error) => {
-        if (!signal.aborted) api.setAway(true);
+        if (!signal.aborted && !document.hidden) api.setAway(true);
         throw error;
       });
       if (response.status >= 400 && response.status < 500 && response.status !== 429) await api.check(response);
@@ -44,15 +48,20 @@ export async function follow(api, resource, { happened, began, lost }, signal) {
       silence.end();
     }
     if (isIdle) await looked(signal);
-    else await pause(PAUSES[Math.min(failures++, PAUSES.length - 1)] * (0.8 + Math.random() * 0.4), signal);
+    else if (!document.hidden) await pause(PAUSES[Math.min(failures++, PAUSES.length - 1)] * (0.8 + Math.random() * 0.4), signal);
   }
 }
 
 // Ends a stream of which nothing came for three of the service's heartbeats: a network may be gone
-// without a word, as after a sleep.
+// without a word, as after a sleep. It also ends one whose page was hidden for a while.
 class Silence extends AbortController {
   constructor() {
     super();
+    this.looked = () => {
+      clearTimeout(this.hidden);
+      if (document.hidden) this.hidden = setTimeout(() => this.abort(), HIDDEN);
+    };
+    document.addEventListener("visibilitychange", this.looked);
     this.heard();
   }
 
@@ -63,6 +72,8 @@ class Silence extends AbortController {
 
   end() {
     clearTimeout(this.timer);
+    clearTimeout(this.hidden);
+    document.removeEventListener("visibilitychange", this.looked);
   }
 }
 

@@ -10,21 +10,22 @@ import { text } from "./strings.js";
 customElements.define("conversation-list", ConversationList);
 customElements.define("search-results", SearchResults);
 
+const MOMENT = 100; // milliseconds
+
 let views;
 
 // Loads what the list does not need. The list comes first, and does not wait for it.
 function loadViews() {
-  views ??= Promise.all([import("./conversation-view.js"), import("./operator-view.js")]).then(([{ ConversationView }, { OperatorView }]) => {
+  views ??= Promise.all([import("./conversation-view.js"), import("./operator-view.js"), import("./list-updates.js")]).then(([{ ConversationView }, { OperatorView }, { followList }]) => {
     customElements.define("conversation-view", ConversationView);
     customElements.define("operator-view", OperatorView);
-    return { ConversationView, OperatorView };
+    return { ConversationView, OperatorView, followList };
   });
   return views;
 }
 
 class Console extends HTMLElement {
   connectedCallback() {
-    takeFragment();
     addEventListener("hashchange", () => {
       if (new URLSearchParams(location.hash.slice(1)).has("token")) {
         takeFragment();
@@ -47,6 +48,8 @@ class Console extends HTMLElement {
   start() {
     const credentials = load();
     if (!credentials) return this.askToSignIn();
+    this.aborter?.abort();
+    this.aborter = new AbortController();
     this.api = new Api(credentials);
     this.api.addEventListener("refused", ({ detail }) => {
       forget();
@@ -60,8 +63,7 @@ class Console extends HTMLElement {
     this.list = new ConversationList(this.api);
     this.view = this.operator = null;
     this.section = h("section", { id: "conversation", tabindex: "-1", "aria-label": text.conversation.one }, h("p", { class: "note centre" }, text.conversation.choose));
-    this.list.addEventListener("changed", () => this.list.refresh());
-    this.replaceChildren(
+    const page = [
       h("a", { class: "skip", href: "#conversation", onclick: (event) => this.skip(event) }, text.skip),
       h("header", { class: "top" },
         h("h1", {}, h("a", { class: "product", href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 24, height: 24 }), text.product)),
@@ -75,18 +77,35 @@ class Console extends HTMLElement {
         h("nav", { "aria-label": text.list.title }, this.list),
         this.section,
       ),
-    );
+    ];
     this.follow();
-    this.list.loaded.then(() => this.open());
+    this.appear(page);
+  }
+
+  // A list that comes at once is in the first frame; for another one there are skeletons.
+  async appear(page) {
+    const { list } = this;
+    await Promise.race([list.loaded, new Promise((resolve) => setTimeout(resolve, MOMENT))]);
+    if (list !== this.list) return;
+    this.replaceChildren(...page.filter(Boolean));
+    await list.loaded;
+    // What the list does not need is loaded when it is painted, or later in a hidden tab.
+    await Promise.race([new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))), new Promise((resolve) => setTimeout(resolve, MOMENT))]);
+    this.open();
   }
 
   async open() {
     const { api } = this;
-    const { ConversationView, OperatorView } = await loadViews();
+    const { ConversationView, OperatorView, followList } = await loadViews();
     if (api !== this.api || this.view || !this.list) return;
     this.view = new ConversationView(api);
     this.operator = new OperatorView(api);
-    for (const each of [this.view, this.operator]) each.addEventListener("changed", () => this.list.refresh());
+    this.view.addEventListener("changed", ({ detail }) => {
+      this.list.happened(detail);
+      this.list.update().catch(() => {}); // the next event tries again
+    });
+    this.operator.addEventListener("changed", () => this.list.refresh());
+    followList(api, this.list, this.aborter.signal);
     this.section.replaceChildren(this.view, this.operator);
     this.follow();
   }
@@ -125,6 +144,7 @@ class Console extends HTMLElement {
   }
 
   async askToSignIn(problem) {
+    this.aborter?.abort();
     this.view?.close();
     this.view = this.list = null;
     this.classList.remove("reading");
