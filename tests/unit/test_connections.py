@@ -202,6 +202,16 @@ async def test_an_application_that_reads_no_body_does_not_stop_the_next_request(
     assert got.count(b"HTTP/1.1 200") == 2
 
 
+async def test_an_answer_before_the_end_of_a_body_without_a_length_closes_the_connection() -> None:
+    """Its maker may go on for long, and most clients read no answer before they have sent all."""
+    endless = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    async with serving(sending(start(content_length="2"), piece(b"ok"))) as (_, address):
+        got = await answered(address, endless)
+        assert got.endswith(b"connection: close\r\n\r\nok")
+        whole = await answered(address, endless + b"0\r\n\r\n" + CLOSE)
+        assert whole.count(b"HTTP/1.1 200") == 2
+
+
 async def test_a_body_is_read_in_pieces_and_then_nothing_until_the_client_is_gone() -> None:
     seen: list[tuple[int, object]] = []
     left = asyncio.Event()

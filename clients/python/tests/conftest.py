@@ -1,7 +1,5 @@
 """Fixtures: a service in memory, and its clients of both kinds behind one interface."""
 
-import asyncio
-import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.util import find_spec
@@ -10,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threads import Threads
 
-from chatkeep_client import AsyncChatkeep, Chatkeep
+from chatkeep_client import AsyncChatkeep
 from chatkeep_client.testing import MemoryService, memory_service
 
 # Each store is tried in an environment that has its framework.
@@ -60,31 +59,6 @@ def service() -> Iterator[MemoryService]:
 def someone() -> str:
     """Return the id of a new user."""
     return f"user {next(_numbers)}"
-
-
-class Threads:
-    """A synchronous client with the methods of the asynchronous one, which run in threads."""
-
-    def __init__(self, client: Chatkeep) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-        if inspect.isgeneratorfunction(method):
-            return _in_steps(method)
-
-        async def call(*arguments: Any, **options: Any) -> Any:
-            return await asyncio.to_thread(method, *arguments, **options)
-
-        return call
-
-
-def _in_steps(method: Callable[..., Iterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    async def steps(*arguments: Any, **options: Any) -> AsyncIterator[Any]:
-        for each in await asyncio.to_thread(lambda: list(method(*arguments, **options))):
-            yield each
-
-    return steps
 
 
 @pytest.fixture(params=["async", "sync"])

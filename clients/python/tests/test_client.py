@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from threads import Threads
 
-from chatkeep_client import AsyncChatkeep, NewMessage, errors
+from chatkeep_client import AsyncChatkeep, Chatkeep, NewMessage, errors
 from chatkeep_client.testing import MemoryService
 
 
@@ -331,6 +332,24 @@ async def test_a_service_adds_and_erases_users(service_client: AsyncChatkeep) ->
         await service_client.erase_user("bob/ü")
     assert await service_client.is_live()
     assert await service_client.is_ready()
+
+
+async def test_what_an_operator_asks_for_is_in_the_audit(
+    service: MemoryService, someone: str
+) -> None:
+    options = {"service_key": service.service_key, "operator": "Jürgen"}
+    async with AsyncChatkeep(service.url, **options) as operator:  # type: ignore[arg-type]
+        await operator.as_user(someone).list_conversations()
+    with Chatkeep(service.url, **options) as operator_in_thread:  # type: ignore[arg-type]
+        threads: Any = Threads(operator_in_thread.as_user(someone))
+        await threads.get_usage()
+    async with service.async_client(someone) as backend:
+        await backend.list_conversations()
+        lines = (await backend.list_audit(user=someone)).items
+    assert [(line.operator, line.action) for line in lines] == [
+        ("Jürgen", "getUsage"),
+        ("Jürgen", "listConversations"),
+    ]
 
 
 async def test_a_limit_is_an_error_with_its_fields(alice: AsyncChatkeep) -> None:

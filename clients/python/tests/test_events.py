@@ -1,6 +1,7 @@
 """Following a conversation live, over streams that break."""
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import aclosing, closing
 
 import httpx
@@ -9,6 +10,13 @@ import pytest
 from chatkeep_client import AsyncChatkeep, errors
 from chatkeep_client._events import EventReader
 from chatkeep_client.testing import MemoryService, memory_service
+
+
+@pytest.fixture(scope="module")
+def quiet_service() -> Iterator[MemoryService]:
+    """Start a service whose streams end after a second without events."""
+    with memory_service(CHATKEEP_STREAM_IDLE_SECONDS="1") as service:
+        yield service
 
 
 async def append(alice: AsyncChatkeep, chat: str, text: str) -> None:
@@ -44,13 +52,36 @@ async def test_both_clients_follow_from_the_start_and_from_a_cursor(alice: Async
     assert later.items == []
 
 
+async def test_all_conversations_of_a_user_are_followed(alice: AsyncChatkeep) -> None:
+    await alice.create_conversation(title="One")
+    cursor = (await alice.get_my_events()).next_cursor
+    two = (await alice.create_conversation(title="Two")).id
+    await append(alice, two, "hi")
+    created = await alice.get_my_events(after=cursor, wait=5, types=["conversation.created"])
+    assert [each.conversation_id for each in created.items] == [two]
+
+
+async def test_a_deleted_conversation_does_not_end_those_of_a_user(
+    quiet_service: MemoryService,
+) -> None:
+    async with quiet_service.async_client("alice") as alice:
+        cursor = (await alice.get_my_events()).next_cursor
+        chat = (await alice.create_conversation()).id
+        await alice.delete_conversation(chat)
+        seen = [each async for each in alice.follow_me(after=cursor)]
+        with quiet_service.client("alice") as other:
+            again = await asyncio.to_thread(lambda: [*other.follow_me(after=cursor)])
+    for events in (seen, again):
+        assert [each.type for each in events][-2:] == ["conversation.deleted", "stream.idle"]
+
+
 async def test_a_stream_that_ends_is_opened_again_behind_the_last_event() -> None:
     with memory_service(CHATKEEP_STREAM_SECONDS="1") as service:
         async with service.async_client("alice") as alice:
             chat = (await alice.create_conversation()).id
 
             async def write() -> None:
-                for number in range(30):
+                for number in range(20):
                     await append(alice, chat, str(number))
                     await asyncio.sleep(0.1)
 
@@ -59,17 +90,16 @@ async def test_a_stream_that_ends_is_opened_again_behind_the_last_event() -> Non
             async with aclosing(alice.follow_conversation(chat, after="start")) as events:
                 async for event in events:
                     found.append(event.message and event.message.content)
-                    if len(found) == 30:
+                    if len(found) == 20:
                         break
             await writing
-    assert found == [str(number) for number in range(30)]
+    assert found == [str(number) for number in range(20)]
 
 
-async def test_a_quiet_stream_ends_with_a_cursor_to_go_on_from() -> None:
-    with (
-        memory_service(CHATKEEP_STREAM_IDLE_SECONDS="1") as service,
-        service.client("alice") as alice,
-    ):
+async def test_a_quiet_stream_ends_with_a_cursor_to_go_on_from(
+    quiet_service: MemoryService,
+) -> None:
+    with quiet_service.client("bob") as alice:
         chat = alice.create_conversation(messages=[{"role": "user", "content": "Hi"}]).id
         first, idle = alice.follow_conversation(chat, after="start")
         assert (first.type, idle.type) == ("message.created", "stream.idle")
@@ -123,8 +153,10 @@ def test_a_stream_is_read_in_chunks_of_any_size(size: int) -> None:
         reader.feed(b"event: message.created\ndata: {\n\n")
 
 
-async def test_a_reader_gets_only_the_types_that_they_name() -> None:
-    with memory_service() as service, service.client("alice") as alice:
+async def test_a_reader_gets_only_the_types_that_they_name(
+    service: MemoryService, someone: str
+) -> None:
+    with service.client(someone) as alice:
         chat = alice.create_conversation(messages=[{"role": "user", "content": "Hi"}]).id
         page = alice.get_events(chat, after="start", types=["message.deleted"])
         assert page.items == []

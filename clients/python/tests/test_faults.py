@@ -5,17 +5,15 @@ The callers have no code for any of it. The service keeps its data in its embedd
 
 import asyncio
 import os
-import random
 import re
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from network import network_of
 
 from chatkeep_client import AsyncChatkeep, Chatkeep
 from chatkeep_client.testing import _environment, _find
@@ -64,72 +62,6 @@ class Service:
             await asyncio.sleep(0.05)
 
 
-class Network:
-    """Passes on to the service, and breaks a part of the connections with a request in flight."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._random = random.Random(59)
-        self.lost: Counter[str] = Counter()
-        self.broken = 0.0
-        self.url = ""
-        self._connections: set[asyncio.Task[None] | None] = set()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            upstream = await asyncio.open_connection("127.0.0.1", self._service.port)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._connections.add(task := asyncio.current_task())
-        try:
-            with suppress(OSError):
-                await asyncio.gather(
-                    self._pass_on(reader, upstream[1], writer, "request"),
-                    self._pass_on(upstream[0], writer, upstream[1], "answer"),
-                )
-        finally:
-            for each in (writer, upstream[1]):
-                each.transport.abort()
-            self._connections.discard(task)
-
-    async def close(self) -> None:
-        """End the connections that are still open, which their callers keep for later requests."""
-        left = [task for task in self._connections if task is not None]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        await asyncio.sleep(0)  # an aborted transport closes its socket a moment later
-
-    async def _pass_on(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        other: asyncio.StreamWriter,
-        what: str,
-    ) -> None:
-        while chunk := await reader.read(65_536):
-            if self._random.random() < self.broken:
-                self.lost[what] += 1
-                break
-            writer.write(chunk)
-            await writer.drain()
-        for each in (writer, other):
-            each.transport.abort()
-
-
-@asynccontextmanager
-async def network_of(service: Service) -> AsyncIterator[Network]:
-    network = Network(service)
-    server = await asyncio.start_server(network.serve, "127.0.0.1", 0)
-    network.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        async with server:
-            yield network
-    finally:
-        await network.close()
-
-
 @pytest.fixture
 async def persistent_service() -> AsyncIterator[Service]:
     """Start a service with a database in a folder that the user who runs Postgres may enter."""
@@ -158,7 +90,7 @@ async def write(append: Append, name: str, stored: list[str]) -> None:
 async def test_nothing_is_lost_and_nothing_is_stored_twice(persistent_service: Service) -> None:
     service = persistent_service
     stored: list[str] = []
-    async with network_of(service) as network:
+    async with network_of(lambda: service.port) as network:
         options = {"service_key": KEY, "user": "alice", "max_retries": TRIES}
         async with AsyncChatkeep(network.url, **options) as alice:  # type: ignore[arg-type]
             with (

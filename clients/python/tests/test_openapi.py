@@ -11,12 +11,6 @@ from chatkeep_client import AsyncChatkeep, Chatkeep, models
 from chatkeep_client.models import User
 from chatkeep_client.testing import MemoryService
 
-NOT_COVERED = (
-    r"/v1/events",
-    r"/v1/conversations/\{conversation_id\}/drafts/\{draft_id\}/stream",  # `draft` writes chunks
-)
-"""The paths of operations without a method."""
-
 # Where a name differs from that in the document.
 NAMES = {
     ("createConversation", "id"): "conversation_id",
@@ -39,6 +33,7 @@ ALSO = {
     "getHistory": ("get_ui_history",),
     "getMessage": ("get_ui_message",),
     "followConversation": ("get_events",),
+    "followMe": ("get_my_events",),
 }
 FIXED = {("getHistory", "format"), ("getMessage", "format")}
 
@@ -54,7 +49,6 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
         if path.startswith(("/v1/", "/health/"))
-        and not any(re.fullmatch(each, path) for each in NOT_COVERED)
     ]
 
 

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import httpx
 import pytest
 
 from chatkeep_client import AsyncChatkeep, Chatkeep, errors
+from chatkeep_client._async import draft_bodies as async_bodies
+from chatkeep_client._sync import draft_bodies as sync_bodies
 
 Answer = httpx.Response | Exception
 URN = "urn:chatkeep:problem:"
@@ -145,6 +147,77 @@ def test_an_id_is_made_only_where_there_is_none(
     assert ("idempotency-key" in request.headers) == (not any(ids))
 
 
+def written(next_: int) -> httpx.Response:
+    draft = {
+        "id": "d",
+        "conversation_id": "c",
+        "status": "active",
+        "epoch": 1,
+        "next": next_,
+        "message_id": "d",
+        "format": "text",
+        "metadata": {},
+        "lease": 60,
+        "started_at": "2026-11-28T00:00:00Z",
+        "progress_at": "2026-11-28T00:00:00Z",
+    }
+    return httpx.Response(200, json={"draft": draft, "message": None})
+
+
+def test_a_long_body_goes_on_behind_what_is_stored(run: Run) -> None:
+    async def each() -> AsyncIterator[str]:
+        for piece in ("a", "b", "c"):
+            yield piece
+
+    def stream(client: Any) -> Any:
+        pieces = each() if isinstance(client, AsyncChatkeep) else iter("abc")
+        return client.stream_draft("c", "d", pieces, epoch=1, seq=4)
+
+    ended_early = written(6)  # a service that stops answers before the end
+    answers = (OVERLOADED, written(4), LOST, written(5), ended_early, NO_DATABASE, written(6))
+    service = Service(*answers, written(6), written(7))
+    assert run(service, stream).draft.next == 7
+    sent = [(request.url.params.get("seq"), request.content) for request in service.requests]
+    assert sent == [
+        ("4", b'"a"\n"b"\n"c"\n'),
+        (None, b""),
+        ("4", b'"a"\n"b"\n"c"\n'),
+        (None, b""),
+        ("5", b'"b"\n"c"\n'),
+        ("6", b'"c"\n'),
+        (None, b""),
+        ("6", b'"c"\n'),
+        ("6", b'"c"\n'),
+    ]
+    assert {request.headers["content-type"] for request in service.requests} == {
+        "application/x-ndjson"
+    }
+    failing = Service(LOST, written(4), LOST, written(4), LOST)
+    with pytest.raises(errors.ConnectionFailedError):
+        run(failing, stream, max_retries=2)
+
+
+def test_a_body_ends_in_time_and_another_one_goes_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bodies in (async_bodies, sync_bodies):
+        monkeypatch.setattr(bodies, "BYTES", 1)
+
+    async def each() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    def stream(client: Any) -> Any:
+        pieces = each() if isinstance(client, AsyncChatkeep) else iter("ab")
+        return client.stream_draft("c", "d", pieces, epoch=1, seq=1, finish=True)
+
+    finished = httpx.Response(200, content=written(3).content, headers={"ETag": '"5"'})
+    service = Service(written(2), written(3), written(3), finished)
+    assert run(service, stream).revision == 5
+    assert [request.content for request in service.requests[:2]] == [b'"a"\n', b'"b"\n']
+    assert service.requests[-1].url.path.endswith("/finish")
+
+
 def test_pauses_grow_and_differ(run: Run) -> None:
     service = Service(*[LOST] * 8)
     with pytest.raises(errors.ConnectionFailedError) as failed:
@@ -274,7 +347,12 @@ def test_an_export_that_ends_early_is_an_error(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"token": "t", "service_key": "k"}, {"token": "t", "user": "alice"}],
+    [
+        {},
+        {"token": "t", "service_key": "k"},
+        {"token": "t", "user": "alice"},
+        {"token": "t", "operator": "Anna"},
+    ],
 )
 def test_who_calls_must_be_clear(options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="service_key"):

@@ -176,6 +176,9 @@ class Exchange:
                 self.keep_alive = self.keep_alive and value.lower() != b"close"
                 continue
             lines.append(b"%b: %b\r\n" % (lowered, value))
+        if not self._has_ended and self._has_body_without_length():
+            # Most clients read no answer before they have sent their body: it may take long.
+            self.keep_alive = False
         method = self._scope["method"] if self._scope is not None else ""
         self._has_no_body = method == "HEAD" or status in _WITHOUT_BODY
         if self._has_no_body:
@@ -191,6 +194,10 @@ class Exchange:
         self._head = b"".join([*lines, b"\r\n"])
         if self._head.count(b"\n") != len(lines) + 1:
             raise RuntimeError("a header contains a line feed")
+
+    def _has_body_without_length(self) -> bool:
+        fields = self._scope["headers"] if self._scope is not None else ()
+        return any(name == b"transfer-encoding" for name, _ in fields)
 
     async def _send_body(self, body: bytes, more: bool) -> None:  # noqa: FBT001 - ASGI's own
         if self._has_no_body:

@@ -227,7 +227,8 @@ async def test_a_connection_that_brings_no_request_is_closed(
                     break
                 received += chunk
     writer.close()
-    assert time.monotonic() - started >= TIMEOUT * 0.9
+    # An answer before the end of a body without a length closes the connection at once.
+    assert status == 401 or time.monotonic() - started >= TIMEOUT * 0.9
     assert [answer.status for answer in answers(received)] == ([status] if status else [])
     if status == 408:
         check_refusal(answers(received)[0], 408)

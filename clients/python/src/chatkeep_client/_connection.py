@@ -23,12 +23,15 @@ _AGENT: Final = f"chatkeep-client/{__version__} python-httpx/{httpx.__version__}
 class Connection:
     """The address of a service, and whom the requests are from."""
 
-    def __init__(self, url: str, *, user: str | None, timeout: float | httpx.Timeout) -> None:
+    def __init__(
+        self, url: str, *, user: str | None, operator: str | None, timeout: float | httpx.Timeout
+    ) -> None:
         base = httpx.URL(url)
         if base.scheme not in {"http", "https"} or not base.host:
             raise ValueError(f"the URL of the service must begin with http:// or https://: {url!r}")
         self.url: Final = url.rstrip("/")
         self.user: Final = user
+        self.operator: Final = operator
         self._base: Final = base
         self._prefix: Final = base.raw_path.decode().rstrip("/")
         self._headers: Final[list[tuple[bytes, bytes]]] = [
@@ -39,6 +42,8 @@ class Connection:
         ]
         if user is not None:
             self._headers.append((b"X-User-Id", user.encode()))
+        if operator is not None:
+            self._headers.append((b"X-Operator", operator.encode()))
         self._timeout: Final[Mapping[str, Any]] = {"timeout": httpx.Timeout(timeout).as_dict()}
 
     def build(self, request: Request[Any], credential: str) -> httpx.Request:
@@ -48,11 +53,13 @@ class Connection:
             headers += [(name.encode(), text.encode()) for name, text in request.headers.items()]
         if request.body is not None:
             headers.append((b"Content-Type", b"application/json"))
+        elif request.lines is not None:
+            headers.append((b"Content-Type", b"application/x-ndjson"))
         url = self._base.copy_with(raw_path=(self._prefix + request.path).encode("ascii"))
         return httpx.Request(
             request.method,
             url,
             headers=headers,
-            content=request.body,
+            content=request.lines if request.body is None else request.body,
             extensions=dict(self._timeout),
         )

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Generic, Literal, TypeVar
 from urllib.parse import quote, urlencode
@@ -15,6 +15,7 @@ from chatkeep_client.errors import NotModifiedError, UnexpectedAnswerError
 from chatkeep_client.models import MessageInput, NewMessage
 
 T = TypeVar("T")
+RequestContent = bytes | Iterable[bytes] | AsyncIterable[bytes]
 S = TypeVar("S", bound=msgspec.Struct)
 
 _SHOWN: Final = 200
@@ -32,10 +33,11 @@ A request that may be repeated `always` has the same effect and answer when it a
 class Request(Generic[T]):
     """One request. `path` is encoded, and `decode` reads a successful answer.
 
-    `if_gone` reads a 404 of a repeated request, which means that an earlier attempt did it.
+    `lines` is a body of JSON Lines that is made while it is sent, by an iterator of the client's
+    kind. `if_gone` reads a 404 of a repeated request, which means that an earlier attempt did it.
     """
 
-    __slots__ = ("body", "decode", "headers", "if_gone", "method", "path", "repeat")
+    __slots__ = ("body", "decode", "headers", "if_gone", "lines", "method", "path", "repeat")
 
     def __init__(  # noqa: PLR0913 - one for each part of a request
         self,
@@ -46,6 +48,7 @@ class Request(Generic[T]):
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         body: object = UNSET,
+        lines: RequestContent | None = None,
         repeat: Repeat = "always",
         if_gone: Callable[[httpx.Response], T] | None = None,
     ) -> None:
@@ -54,6 +57,7 @@ class Request(Generic[T]):
         self.decode = decode
         self.headers = headers
         self.body = None if body is UNSET else _ENCODER.encode(body)
+        self.lines = lines
         self.repeat = repeat
         self.if_gone = if_gone
 

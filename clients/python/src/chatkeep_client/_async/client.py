@@ -36,7 +36,8 @@ class AsyncChatkeep(
     """Calls the API of one service; each method is named like the operation of its document.
 
     Give either a `token` of the user, or a function that returns the current one; or a
-    `service_key` and the `user` that it acts for (see `as_user`).
+    `service_key` and the `user` that it acts for (see `as_user`). With the name of an `operator`,
+    its requests about users are lines of the audit.
 
     A request whose answer is lost, that is refused with 429 or 503, or that cannot connect is sent
     again, at most `max_retries` times: after 0.25 s, then 0.5, 1, 2, 4 and 8 s, less a random part
@@ -57,6 +58,7 @@ class AsyncChatkeep(
         token: Token | None = None,
         service_key: str | None = None,
         user: str | None = None,
+        operator: str | None = None,
         timeout: float | httpx.Timeout = _connection.TIMEOUT,
         max_retries: int = _connection.MAX_RETRIES,
         http: httpx.AsyncClient | None = None,
@@ -66,12 +68,16 @@ class AsyncChatkeep(
             raise ValueError("give either `token` or `service_key`")
         if user is not None and service_key is None:
             raise ValueError("`user` needs a `service_key`; a token is already of one user")
+        if operator is not None and service_key is None:
+            raise ValueError(
+                "`operator` needs a `service_key`; the audit is not about users' own requests"
+            )
         self._token = credential
         self._timeout = timeout
         self._max_retries = max_retries
         self._owns_http = http is None
         self._http = http or httpx.AsyncClient(limits=_connection.LIMITS)
-        self._connection = Connection(url, user=user, timeout=timeout)
+        self._connection = Connection(url, user=user, operator=operator, timeout=timeout)
 
     @property
     def url(self) -> str:
@@ -83,6 +89,11 @@ class AsyncChatkeep(
         """The user that a service key acts for; None without one, or with a token."""
         return self._connection.user
 
+    @property
+    def operator(self) -> str | None:
+        """The name in the lines of the audit; None without one."""
+        return self._connection.operator
+
     def as_user(self: _Client, user: str) -> _Client:
         """Return a client that acts for this user, for a service key. It shares the connections.
 
@@ -91,7 +102,9 @@ class AsyncChatkeep(
         if not isinstance(self._token, str):
             raise ValueError("`as_user` needs a `service_key`; a token is already of one user")  # noqa: TRY004 - the argument is right
         other = copy.copy(self)
-        other._connection = Connection(self.url, user=user, timeout=self._timeout)  # noqa: SLF001 - of the same class
+        other._connection = Connection(  # noqa: SLF001 - of the same class
+            self.url, user=user, operator=self.operator, timeout=self._timeout
+        )
         other._owns_http = False  # noqa: SLF001
         return other
 

@@ -37,7 +37,8 @@ class Chatkeep(
     """Calls the API of one service; each method is named like the operation of its document.
 
     Give either a `token` of the user, or a function that returns the current one; or a
-    `service_key` and the `user` that it acts for (see `as_user`).
+    `service_key` and the `user` that it acts for (see `as_user`). With the name of an `operator`,
+    its requests about users are lines of the audit.
 
     A request whose answer is lost, that is refused with 429 or 503, or that cannot connect is sent
     again, at most `max_retries` times: after 0.25 s, then 0.5, 1, 2, 4 and 8 s, less a random part
@@ -58,6 +59,7 @@ class Chatkeep(
         token: Token | None = None,
         service_key: str | None = None,
         user: str | None = None,
+        operator: str | None = None,
         timeout: float | httpx.Timeout = _connection.TIMEOUT,
         max_retries: int = _connection.MAX_RETRIES,
         http: httpx.Client | None = None,
@@ -67,12 +69,16 @@ class Chatkeep(
             raise ValueError("give either `token` or `service_key`")
         if user is not None and service_key is None:
             raise ValueError("`user` needs a `service_key`; a token is already of one user")
+        if operator is not None and service_key is None:
+            raise ValueError(
+                "`operator` needs a `service_key`; the audit is not about users' own requests"
+            )
         self._token = credential
         self._timeout = timeout
         self._max_retries = max_retries
         self._owns_http = http is None
         self._http = http or httpx.Client(limits=_connection.LIMITS)
-        self._connection = Connection(url, user=user, timeout=timeout)
+        self._connection = Connection(url, user=user, operator=operator, timeout=timeout)
 
     @property
     def url(self) -> str:
@@ -84,6 +90,11 @@ class Chatkeep(
         """The user that a service key acts for; None without one, or with a token."""
         return self._connection.user
 
+    @property
+    def operator(self) -> str | None:
+        """The name in the lines of the audit; None without one."""
+        return self._connection.operator
+
     def as_user(self: _Client, user: str) -> _Client:
         """Return a client that acts for this user, for a service key. It shares the connections.
 
@@ -92,7 +103,9 @@ class Chatkeep(
         if not isinstance(self._token, str):
             raise ValueError("`as_user` needs a `service_key`; a token is already of one user")  # noqa: TRY004 - the argument is right
         other = copy.copy(self)
-        other._connection = Connection(self.url, user=user, timeout=self._timeout)  # noqa: SLF001 - of the same class
+        other._connection = Connection(  # noqa: SLF001 - of the same class
+            self.url, user=user, operator=self.operator, timeout=self._timeout
+        )
         other._owns_http = False  # noqa: SLF001
         return other
 

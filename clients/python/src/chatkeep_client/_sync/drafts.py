@@ -2,13 +2,16 @@
 """Drafts: answers that others can read while they are being written."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
 
+from chatkeep_client._chunk_lines import Chunk, MediaType
 from chatkeep_client._requests import Request, conversation, given, into, segment, uuid7
+from chatkeep_client._retries import Attempts
+from chatkeep_client._sync.draft_bodies import DraftBody
 from chatkeep_client._sync.sending import Sender
 from chatkeep_client.errors import ChatkeepError
 from chatkeep_client.models import (
@@ -20,11 +23,10 @@ from chatkeep_client.models import (
     MessageInput,
 )
 
-Chunk = str | Mapping[str, Any]
-
 _SECONDS: Final = 0.25
 _CHARS: Final = 4_096
 """Chunks are sent together: after this many seconds, or characters of text."""
+_PAUSE: Final = 0.25
 
 _draft = into(Draft)
 _drafts = into(DraftList)
@@ -84,6 +86,68 @@ class Drafts(Sender):
         body = {"epoch": epoch, "seq": seq, "chunks": list(chunks)}
         path = conversation(conversation_id, "drafts", segment(draft_id), "chunks")
         return self._send(Request("POST", path, _draft, body=body))
+
+    def stream_draft(
+        self,
+        conversation_id: str,
+        draft_id: str,
+        chunks: Iterable[Chunk | bytes],
+        *,
+        epoch: int,
+        seq: int | None = None,
+        finish: bool = False,
+        media_type: MediaType | None = None,
+    ) -> EndedDraft:
+        """Write chunks while they come, in long request bodies, as many as it takes.
+
+        - `chunks`: texts, or JSON objects. With a `media_type` they are pieces of a body of this
+          type, such as the bytes of another service's answer, wherever they are cut.
+        - `seq`: the number of the first one; without it, they go on where the draft is.
+        - `finish`: finish the draft at the end. The answer then has its message.
+        - When a connection breaks or a service stops, the next request goes on behind what is
+          stored. Each chunk is stored once, in order. What is not stored yet is kept: at most
+          what was sent in 10 seconds, or 256 KB.
+        - An error of `chunks` is raised when those before it are stored.
+
+        Raises `NotFoundError`; `DraftSupersededError` if another producer has taken over;
+        `DraftEndedError`; `DraftGapError`; `ConnectionFailedError` if no request gets through.
+        """
+        path = conversation(conversation_id, "drafts", segment(draft_id), "stream")
+        where = Request("POST", path, _ended, query={"epoch": epoch}, lines=b"")
+        if seq is None:
+            seq = (self._send(where)).draft.next
+        body = DraftBody(chunks, media_type, seq)
+        try:
+            ended = self._write_body(where, epoch, body)
+        except ChatkeepError as error:
+            if body.failure is None:
+                raise
+            raise body.failure from error
+        if body.failure is not None:
+            raise body.failure
+        if finish:
+            return self.finish_draft(conversation_id, draft_id, epoch=epoch)
+        return ended
+
+    def _write_body(self, where: Request[EndedDraft], epoch: int, body: DraftBody) -> EndedDraft:
+        """Send the parts of a body until all is written. `where` writes nothing."""
+        path = where.path.partition("?")[0]
+        attempts = Attempts(where, self._max_retries)
+        while True:
+            query = {"epoch": epoch, "seq": body.first}
+            request = Request("POST", path, _ended, query=query, lines=body.part())
+            answer = self._attempt(request, attempts)
+            if isinstance(answer, float):
+                time.sleep(answer)
+                ended = self._send(where)
+            else:
+                ended = _ended(answer)
+            if body.confirm(ended.draft.next):
+                attempts = Attempts(where, self._max_retries)
+            elif body.is_kept:  # a service that stops takes nothing
+                time.sleep(_PAUSE)
+            if body.is_written:
+                return ended
 
     def finish_draft(
         self,
@@ -164,12 +228,31 @@ class DraftWriter:
     def write(self, chunk: Chunk) -> None:
         """Add a chunk: a piece of text, or a JSON object. It is sent with others.
 
-        Raises `DraftEndedError` when the user has cancelled it, and `DraftSupersededError`.
+        An empty text is left out. Raises `DraftEndedError` when the user has cancelled it, and
+        `DraftSupersededError`.
         """
+        if chunk == "":
+            return
         self._waiting.append(chunk)
         self._chars += len(chunk)
         if self._chars >= _CHARS or time.monotonic() - self._sent_at >= _SECONDS:
             self.flush()
+
+    def stream(
+        self, chunks: Iterable[Chunk | bytes], *, media_type: MediaType | None = None
+    ) -> None:
+        """Add chunks while they come, in long request bodies: `stream_draft` says how."""
+        self.flush()
+        draft = self.draft
+        ended = self._client.stream_draft(
+            draft.conversation_id,
+            draft.id,
+            chunks,
+            epoch=draft.epoch,
+            seq=draft.next,
+            media_type=media_type,
+        )
+        self.draft, self._sent_at = ended.draft, time.monotonic()
 
     def flush(self) -> None:
         """Send what was written."""

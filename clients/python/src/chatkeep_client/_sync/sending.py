@@ -27,18 +27,25 @@ class Sender:
     def _send(self, request: Request[T]) -> T:
         attempts = Attempts(request, self._max_retries)
         while True:
-            try:
-                response = self._http.send(self._build(request))
-            except httpx.TransportError as error:
-                wait = attempts.after_error(error)
-            else:
-                status = response.status_code
-                if status < httpx.codes.BAD_REQUEST:
-                    return request.decode(response)
-                if status == httpx.codes.NOT_FOUND and attempts.may_be_done and request.if_gone:
-                    return request.if_gone(response)
-                wait = attempts.after_answer(response)
-            time.sleep(wait)
+            answer = self._attempt(request, attempts)
+            if isinstance(answer, httpx.Response):
+                if answer.status_code < httpx.codes.BAD_REQUEST or request.if_gone is None:
+                    return request.decode(answer)
+                return request.if_gone(answer)
+            time.sleep(answer)
+
+    def _attempt(self, request: Request[T], attempts: Attempts) -> httpx.Response | float:
+        """Send it once. Return its answer, or the seconds to wait before it is sent again."""
+        try:
+            response = self._http.send(self._build(request))
+        except httpx.TransportError as error:
+            return attempts.after_error(error)
+        status = response.status_code
+        if status < httpx.codes.BAD_REQUEST:
+            return response
+        if status == httpx.codes.NOT_FOUND and attempts.may_be_done and request.if_gone:
+            return response
+        return attempts.after_answer(response)
 
     @contextmanager
     def _stream(self, request: Request[None]) -> Iterator[httpx.Response]:
