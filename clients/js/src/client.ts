@@ -20,6 +20,8 @@ export interface Options {
   /** A service key; `user` is whom it acts for. Never give it to a browser. */
   serviceKey?: string;
   user?: string;
+  /** Who reads what users wrote, with a service key: the name in the lines of the audit. */
+  operator?: string;
   /** Seconds for each attempt; for streams, without any byte. 30 by default. */
   timeout?: number;
   /** How often a request is sent again at most. 6 by default. */
@@ -51,7 +53,7 @@ export interface Chatkeep
  */
 export class Chatkeep extends Sender {
   constructor(url: string, options: Options) {
-    const { token, serviceKey, user, timeout = TIMEOUT, maxRetries = MAX_RETRIES } = options;
+    const { token, serviceKey, user, operator, timeout = TIMEOUT, maxRetries = MAX_RETRIES } = options;
     const credential = serviceKey ?? token;
     if (credential === undefined || (token !== undefined && serviceKey !== undefined)) {
       throw new TypeError("give either `token` or `serviceKey`");
@@ -59,13 +61,19 @@ export class Chatkeep extends Sender {
     if (user !== undefined && serviceKey === undefined) {
       throw new TypeError("`user` needs a `serviceKey`; a token is already of one user");
     }
+    if (operator !== undefined && serviceKey === undefined) {
+      throw new TypeError("`operator` needs a `serviceKey`; the audit is not about users' own requests");
+    }
     if (!/^https?:\/\/[^/]/.test(url)) {
       throw new TypeError(`the URL of the service must begin with http:// or https://: ${url}`);
     }
+    checkHeader("a user", user);
+    checkHeader("an operator", operator);
     super({
       url: url.replace(/\/+$/, ""),
       token: credential,
-      user: user === undefined ? undefined : toHeader(user),
+      user,
+      operator,
       timeout,
       maxRetries,
       // Browsers refuse a `fetch` that is called as a method of something else.
@@ -80,22 +88,26 @@ export class Chatkeep extends Sender {
 
   /** Return a client that acts for this user, for a service key. */
   asUser(user: string): Chatkeep {
-    const { url, token, timeout, maxRetries, fetch } = this.settings;
-    if (typeof token !== "string") {
+    const { token: serviceKey, operator, ...others } = this.settings;
+    if (typeof serviceKey !== "string") {
       throw new TypeError("`asUser` needs a `serviceKey`; a token is already of one user");
     }
-    return new Chatkeep(url, { serviceKey: token, user, timeout, maxRetries, fetch });
+    return new Chatkeep(others.url, {
+      ...others,
+      serviceKey,
+      user,
+      ...(operator !== undefined && { operator }),
+    });
   }
 }
 
-/** Return a user's id as a header has it: UTF-8. */
-function toHeader(user: string): string {
-  if (user !== user.trim() || user === "" || /[\u0000-\u001f\u007f]/.test(user)) {
+function checkHeader(what: string, name: string | undefined): void {
+  if (name === undefined) return;
+  if (name !== name.trim() || name === "" || /[\u0000-\u001f\u007f]/.test(name)) {
     throw new TypeError(
-      `a user cannot be ${JSON.stringify(user)}: headers keep no spaces around it, and no controls`,
+      `${what} cannot be ${JSON.stringify(name)}: headers keep no spaces around it, and no controls`,
     );
   }
-  return String.fromCharCode(...new TextEncoder().encode(user));
 }
 
 for (const part of PARTS) {

@@ -1,17 +1,26 @@
 // Drafts: answers that others can read while they are being written.
 
+import type { Chunk, MediaType } from "./chunk-lines.js";
+import { type Chunks, DraftBody } from "./draft-body.js";
 import { ChatkeepError } from "./errors.js";
 import type { Draft, DraftPage, EndedDraft } from "./live-models.js";
-import type { JsonObject, Message, NewMessage, Page } from "./models.js";
-import { conversation, json, revised, segment, type Signal, uuid7 } from "./requests.js";
+import type { Message, NewMessage, Page } from "./models.js";
+import {
+  conversation,
+  json,
+  type Request,
+  revised,
+  segment,
+  type Signal,
+  uuid7,
+} from "./requests.js";
+import { sleep } from "./retries.js";
 import { Sender } from "./sender.js";
-
-/** A piece of text, or a JSON object in drafts of other formats. */
-export type Chunk = string | JsonObject;
 
 const SECONDS = 0.25;
 /** Chunks are sent together: after so many seconds, or characters of text or JSON. */
 const CHARS = 4_096;
+const PAUSE = 0.25;
 
 export interface StartDraft extends Signal {
   /** Without one it gets a UUID. */
@@ -44,6 +53,16 @@ export interface FinishDraft extends Signal {
   message?: NewMessage | null;
 }
 
+export interface StreamDraft extends Signal {
+  epoch: number;
+  /** The number of the first chunk; without it, they go on where the draft is. */
+  seq?: number;
+  /** Finish the draft at the end. The answer then has its message. */
+  finish?: boolean;
+  /** What the chunks are pieces of, such as the bytes of another service's answer. */
+  media_type?: MediaType;
+}
+
 /** Conflicts throw subclasses of `DraftConflictError`, with the draft. */
 export class Drafts extends Sender {
   /**
@@ -73,6 +92,45 @@ export class Drafts extends Sender {
     const { signal, epoch, seq } = options;
     const path = conversation(conversationId, "drafts", segment(draftId), "chunks");
     return this.send({ method: "POST", path, body: { epoch, seq, chunks }, signal }, json<Draft>);
+  }
+
+  /**
+   * Write chunks while they come, in long request bodies, as many as it takes. For servers: browsers
+   * do not send such bodies over HTTP/1.1.
+   *
+   * - `chunks`: texts, or JSON objects. With a `media_type` they are pieces of a body of this type,
+   *   wherever they are cut.
+   * - When a connection breaks or a service stops, the next request goes on behind what is stored.
+   *   Each chunk is stored once, in order. What is not stored yet is kept: at most what was sent in
+   *   10 seconds, or 256 KB.
+   * - An error of `chunks` is thrown when those before it are stored. If this fails otherwise, they
+   *   are ended.
+   *
+   * Throws `NotFoundError`; `DraftSupersededError` if another producer has taken over;
+   * `DraftEndedError`; `DraftGapError`; `ConnectionFailedError` if no request gets through.
+   */
+  async streamDraft(
+    conversationId: string,
+    draftId: string,
+    chunks: Chunks,
+    options: StreamDraft,
+  ): Promise<EndedDraft> {
+    const { epoch, seq, finish = false, media_type, signal } = options;
+    const path = conversation(conversationId, "drafts", segment(draftId), "stream");
+    const body = new DraftBody(chunks, media_type, seq ?? 0);
+    const request = { method: "POST", path, signal };
+    let written: EndedDraft;
+    try {
+      if (seq === undefined) body.first = (await whereIs(this, request, epoch)).draft.next;
+      written = await writeBody(this, request, epoch, body);
+    } catch (error) {
+      await body.stop();
+      if (body.failure && error instanceof ChatkeepError) throw body.failure.error;
+      throw error;
+    }
+    if (body.failure) throw body.failure.error;
+    if (!finish) return written;
+    return this.finishDraft(conversationId, draftId, { epoch, ...(signal && { signal }) });
   }
 
   /**
@@ -168,16 +226,26 @@ export class DraftWriter {
   ) {}
 
   /**
-   * Add a chunk. It is sent with others.
+   * Add a chunk. It is sent with others. An empty text is left out.
    *
    * Throws `DraftEndedError` when the user has cancelled it, and `DraftSupersededError`.
    */
   async write(chunk: Chunk): Promise<void> {
+    if (chunk === "") return;
     this.#waiting.push(chunk);
     this.#chars += (typeof chunk === "string" ? chunk : JSON.stringify(chunk)).length;
     if (this.#chars >= CHARS || performance.now() - this.#sentAt >= SECONDS * 1000) {
       await this.flush();
     }
+  }
+
+  /** Add chunks while they come, in long request bodies: `streamDraft` says how. */
+  async stream(chunks: Chunks, options: Signal & { media_type?: MediaType } = {}): Promise<void> {
+    await this.flush();
+    const { conversation_id, id, epoch, next: seq } = this.draft;
+    const written = this.client.streamDraft(conversation_id, id, chunks, { epoch, seq, ...options });
+    this.draft = (await written).draft;
+    this.#sentAt = performance.now();
   }
 
   /** Send what was written. */
@@ -204,6 +272,36 @@ export class DraftWriter {
       this.#isFinished = true;
     }
     return this.message;
+  }
+}
+
+/** Return the draft, if this producer may still write it: a body without chunks. */
+async function whereIs(sender: Sender, request: Request, epoch: number): Promise<EndedDraft> {
+  const content = new DraftBody([], undefined, 1).part();
+  return sender.send({ ...request, query: { epoch }, content }, revised<EndedDraft>);
+}
+
+/** Send the parts of a body until all is written. */
+async function writeBody(
+  sender: Sender,
+  request: Request,
+  epoch: number,
+  body: DraftBody,
+): Promise<EndedDraft> {
+  let attempts = sender.attemptsOf(request);
+  for (;;) {
+    const query = { epoch, seq: body.first };
+    const answer = await sender.attempt({ ...request, query, content: body.part() }, attempts);
+    let written: EndedDraft;
+    if (typeof answer === "number") {
+      await sleep(answer, request.signal);
+      written = await whereIs(sender, request, epoch);
+    } else {
+      written = revised<EndedDraft>(answer);
+    }
+    if (body.confirm(written.draft.next)) attempts = sender.attemptsOf(request);
+    else if (body.isKept) await sleep(PAUSE, request.signal); // a service that stops takes nothing
+    if (body.isWritten) return written;
   }
 }
 

@@ -3,7 +3,9 @@
 export { Chatkeep, type Options } from "./client.js";
 export type { ChangeBranch, ForkConversation, ListBranches } from "./branches.js";
 export type { PatchMessage, ReplaceMessages, TruncateMessages } from "./changes.js";
-export type { Chunk, DraftWriter, FinishDraft, StartDraft, WriteChunks } from "./drafts.js";
+export type { Chunk, MediaType } from "./chunk-lines.js";
+export type { Chunks } from "./draft-body.js";
+export type { DraftWriter, FinishDraft, StartDraft, StreamDraft, WriteChunks } from "./drafts.js";
 export * from "./errors.js";
 export type { Follow, GetEvents } from "./events.js";
 export type { ListItems } from "./items.js";

@@ -21,6 +21,18 @@ export interface Knowing {
   known_revision?: number;
 }
 
+/** The timeout of a request whose body is being made: it waits while there is nothing to send. */
+export interface Waiting {
+  pause: () => void;
+  goOn: () => void;
+}
+
+/** A body that is made while it is sent. */
+export interface Content {
+  type: string;
+  open: (waiting: Waiting) => ReadableStream<Uint8Array>;
+}
+
 export interface Request {
   method: string;
   /** Encoded, without the address of the service. */
@@ -28,6 +40,7 @@ export interface Request {
   query?: object;
   headers?: Record<string, string>;
   body?: unknown;
+  content?: Content;
   repeat?: Repeat;
   /** A 404 to a repeated request means that an earlier attempt did it. */
   goneIsDone?: boolean;

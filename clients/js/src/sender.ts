@@ -22,6 +22,7 @@ export interface Settings {
   url: string;
   token: Token;
   user: string | undefined;
+  operator: string | undefined;
   timeout: number;
   maxRetries: number;
   fetch: typeof fetch;
@@ -53,42 +54,46 @@ export class Sender {
 
   /** Send a request, and return what its answer is read as. @internal */
   async send<T>(request: Request, read: (answer: Answer) => T): Promise<T> {
-    const attempts = this.#attemptsOf(request);
+    const attempts = this.attemptsOf(request);
     for (;;) {
-      let answer: Answer;
-      const { url, init } = await this.#build(request);
-      try {
-        const { response, end } = await this.#fetch(url, init, request.signal);
-        try {
-          const { status, headers } = response;
-          answer = { url, status, headers, text: await response.text() };
-        } finally {
-          end();
-        }
-      } catch (error) {
-        request.signal?.throwIfAborted();
-        await sleep(attempts.afterError(error), request.signal);
-        continue;
-      }
-      const { status, headers, text } = answer;
-      // A status of 0 is a redirect, in a browser.
-      if (status === 0 || (status >= 300 && status < 400 && status !== 304)) throw unexpected(answer);
-      if (status < 400 || (status === 404 && request.goneIsDone && attempts.mayBeDone)) {
-        return read(answer);
-      }
-      await sleep(attempts.afterAnswer(status, headers, text), request.signal);
+      const answer = await this.attempt(request, attempts);
+      if (typeof answer !== "number") return read(answer);
+      await sleep(answer, request.signal);
     }
+  }
+
+  /** Send it once. Return its answer, or the seconds to wait before it is sent again. @internal */
+  async attempt(request: Request, attempts: Attempts): Promise<Answer | number> {
+    let answer: Answer;
+    const { url, init } = await this.#build(request);
+    try {
+      const { response, end } = await this.#fetch(url, init, request);
+      try {
+        const { status, headers } = response;
+        answer = { url, status, headers, text: await response.text() };
+      } finally {
+        end();
+      }
+    } catch (error) {
+      request.signal?.throwIfAborted();
+      return attempts.afterError(error);
+    }
+    const { status, headers, text } = answer;
+    // A status of 0 is a redirect, in a browser.
+    if (status === 0 || (status >= 300 && status < 400 && status !== 304)) throw unexpected(answer);
+    if (status < 400 || (status === 404 && request.goneIsDone && attempts.mayBeDone)) return answer;
+    return attempts.afterAnswer(status, headers, text);
   }
 
   /** Send a request, and return its successful answer, whose body is still to be read. @internal */
   async open(request: Request): Promise<Opened> {
-    const attempts = this.#attemptsOf(request);
+    const attempts = this.attemptsOf(request);
     for (;;) {
       let text: string;
       let opened: Opened;
       const { url, init } = await this.#build(request);
       try {
-        opened = await this.#fetch(url, init, request.signal);
+        opened = await this.#fetch(url, init, request);
         if (opened.response.ok) return opened;
         text = await opened.response.text();
         opened.end();
@@ -103,17 +108,19 @@ export class Sender {
     }
   }
 
-  #attemptsOf(request: Request): Attempts {
+  /** @internal */
+  attemptsOf(request: Request): Attempts {
     const what = `${request.method} ${request.path}`;
     return new Attempts(what, request.repeat ?? "always", this.settings.maxRetries);
   }
 
   async #build(request: Request): Promise<{ url: string; init: RequestInit }> {
-    const { token, user } = this.settings;
+    const { token, user, operator } = this.settings;
     const headers = new Headers(request.headers);
     if (!headers.has("Accept")) headers.set("Accept", JSON_TYPES);
     headers.set("Authorization", `Bearer ${typeof token === "string" ? token : await token()}`);
-    if (user !== undefined) headers.set("X-User-Id", user);
+    if (user !== undefined) headers.set("X-User-Id", inUtf8(user));
+    if (operator !== undefined) headers.set("X-Operator", inUtf8(operator));
     const init: RequestInit = {
       method: request.method,
       headers,
@@ -125,10 +132,12 @@ export class Sender {
       headers.set("Content-Type", "application/json");
       init.body = JSON.stringify(request.body);
     }
+    if (request.content !== undefined) headers.set("Content-Type", request.content.type);
     return { url: this.settings.url + request.path + toQuery(request.query), init };
   }
 
-  async #fetch(url: string, init: RequestInit, signal?: AbortSignal): Promise<Opened> {
+  async #fetch(url: string, init: RequestInit, request: Request): Promise<Opened> {
+    const { signal, content } = request;
     const controller = new AbortController();
     const { timeout, fetch } = this.settings;
     const late = (): void =>
@@ -147,7 +156,12 @@ export class Sender {
       timer = setTimeout(late, timeout * 1000);
     };
     try {
-      const response = await fetch(url, { ...init, signal: controller.signal });
+      const given: RequestInit & { duplex?: "half" } = { ...init, signal: controller.signal };
+      if (content) {
+        given.body = content.open({ pause: () => clearTimeout(timer), goOn });
+        given.duplex = "half"; // the answer comes after the body
+      }
+      const response = await fetch(url, given);
       return { url, response, goOn, end };
     } catch (error) {
       end();
@@ -170,4 +184,9 @@ export async function* readText(opened: Opened): AsyncGenerator<string, void, un
   } finally {
     opened.end();
   }
+}
+
+/** Return a text as `Headers` takes it to send UTF-8: a character for each byte. */
+function inUtf8(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
 }

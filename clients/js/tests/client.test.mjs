@@ -115,8 +115,18 @@ test("what cannot be is refused before it is sent", async () => {
   assert.throws(() => new Chatkeep(service.url, {}), TypeError);
   assert.throws(() => new Chatkeep(service.url, { token: "a", serviceKey: "b" }), TypeError);
   assert.throws(() => new Chatkeep(service.url, { token: "a", user: "b" }), TypeError);
+  assert.throws(() => new Chatkeep(service.url, { token: "a", operator: "b" }), TypeError);
+  assert.throws(() => new Chatkeep(service.url, { serviceKey: "a", operator: "b\n" }), TypeError);
   assert.throws(() => new Chatkeep("ftp://x", { token: "a" }), TypeError);
   assert.throws(() => new Chatkeep(service.url, { token: () => "a" }).asUser("b"), TypeError);
+});
+
+test("what an operator asks for is in the audit", async () => {
+  const operator = new Chatkeep(service.url, { serviceKey: service.serviceKey, operator: "Jürgen" });
+  await operator.asUser("audited ü").listConversations();
+  await service.client("audited ü").listConversations();
+  const { items } = await service.client().listAudit({ user: "audited ü" });
+  assert.deepEqual(items.map((line) => [line.operator, line.action]), [["Jürgen", "listConversations"]]);
 });
 
 test("a token may be a function, asked for each attempt", async () => {

@@ -10,7 +10,6 @@ const service = await serviceOfThisFile();
 const document = await (await fetch(`${service.url}/docs/openapi.json`)).json();
 
 const LEFT_OUT = {
-  streamDraft: "`draft` writes chunks: no browser sends a body while it reads an answer",
   resumeStream: "the AI SDK calls it itself",
   stopStream: "the page calls it itself",
 };
