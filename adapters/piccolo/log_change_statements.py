@@ -54,7 +54,7 @@ PUT: Final = Statement(
     "log.put",
     f"""
 WITH {_LOCKED}, given AS (SELECT {_GIVEN}), held AS (
-  SELECT {message_columns("m")}, {_DIFFERS} AS differs FROM messages m, given
+  SELECT m.conversation_id, {message_columns("m")}, {_DIFFERS} AS differs FROM messages m, given
   WHERE m.id = :id AND m.user_id = :user_id
 ), edited AS (
   UPDATE messages m
@@ -64,7 +64,7 @@ WITH {_LOCKED}, given AS (SELECT {_GIVEN}), held AS (
   WHERE m.id = :id AND m.user_id = :user_id AND m.conversation_id = locked.id
     AND m.text_id IS NOT DISTINCT FROM :text_id::text
     AND NOT locked.retain AND locked.agrees AND {_DIFFERS}
-  RETURNING {message_columns("m")}
+  RETURNING m.conversation_id, {message_columns("m")}
 ), noted AS ({message_updated("edited", "locked.revision + 1")}
 ), revised AS (
   UPDATE conversations SET revision = revision + 1
@@ -84,14 +84,15 @@ WITH {_LOCKED}, given AS (SELECT {_GIVEN}), held AS (
   SELECT moved.id, moved.user_id, moved.last_position, :id, :text_id::text,
          coalesce(:created_at::timestamptz, :at), {", ".join(f"given.{name}" for name in _AUTHORED)}
   FROM moved, given
-  RETURNING {message_columns("m")}
+  RETURNING m.conversation_id, {message_columns("m")}
 )
 SELECT locked.retain, locked.agrees, locked.revision, found.* FROM locked LEFT JOIN (
-  SELECT 'added' AS how, {selected_columns("added")} FROM added
+  SELECT 'added' AS how, added.conversation_id, {selected_columns("added")} FROM added
   UNION ALL
-  SELECT 'edited', {selected_columns("edited")} FROM edited
+  SELECT 'edited', edited.conversation_id, {selected_columns("edited")} FROM edited
   UNION ALL
-  SELECT CASE WHEN held.differs THEN 'differs' ELSE 'equal' END, {selected_columns("held")}
+  SELECT CASE WHEN held.differs THEN 'differs' ELSE 'equal' END, held.conversation_id,
+         {selected_columns("held")}
   FROM held WHERE NOT EXISTS (SELECT FROM edited)
 ) AS found ON true""",
 )

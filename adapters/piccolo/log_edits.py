@@ -69,7 +69,7 @@ class LogEdits(LogReader):
         how, revision = row["how"], row["revision"]
         if how is None:
             raise RevisionConflictError(conversation_id, revision)
-        found = to_message(row)
+        found = to_message(row, row["conversation_id"])
         is_same = message.id is not None and same_id(found.id, message.id)
         if found.conversation_id != conversation_id or not is_same:
             raise MessageIdTakenError(found.id)

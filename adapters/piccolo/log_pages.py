@@ -101,27 +101,21 @@ COLUMNS: Final = {
 }
 
 
-def _rows(view: View, condition: str, order: Order, limit: str = ":limit") -> str:
+def _rows(view: View, condition: str, order: Order) -> str:
     """Return the query for the first entries of a view under a condition, in that order."""
     of = COLUMNS[view]
     messages = f"""
     SELECT {of.message}, {of.message_bytes} AS bytes FROM messages m
     WHERE {_M} AND m.{condition}
-    ORDER BY m.position {order.value} LIMIT {limit}"""
+    ORDER BY m.position {order.value} LIMIT :limit"""
     if of.item is None:
         return messages
     return f"""({messages}
   ) UNION ALL (
     SELECT {of.item}, {of.item_bytes} FROM conversation_items i
     WHERE {_I} AND i.{condition}
-    ORDER BY i.position {order.value} LIMIT {limit}
+    ORDER BY i.position {order.value} LIMIT :limit
   ) ORDER BY position {order.value} LIMIT :limit"""
-
-
-# A condition would be evaluated for each row.
-_LIMIT_OF_WHOLE: Final = (
-    "CASE WHEN c.branch IS NULL OR :whole::boolean THEN :limit::bigint ELSE 0 END"
-)
 
 
 # The position of the item, and whether it is one of several items of a message, which then comes
@@ -175,7 +169,9 @@ PAGE_ENDS: Final = {key: _ends(*key) for key in product(Order, _BOUNDS)}
 
 
 def _page(view: View, order: Order, bounds: str) -> str:
-    """Return the query for a page of the whole log. It finds nothing if that has branches.
+    """Return the query for a page of the whole log.
+
+    If that has branches, it finds nothing, unless all of them are asked for.
 
     The bound at the page's start is a condition, the other one is applied afterwards: with both as
     conditions, the planner expects few rows, and may read and sort the whole conversation.
@@ -185,11 +181,12 @@ def _page(view: View, order: Order, bounds: str) -> str:
     if order is Order.DESC:
         start, end = f"position < {ends.before}", f"page.position > {ends.after}"
     return f"""
-SELECT c.branch, c.revision, {ends.found}{COLUMNS[view].of_page()}
+SELECT c.revision, {ends.found}{COLUMNS[view].of_page()}
 FROM conversations c{ends.places}
-LEFT JOIN LATERAL ({_rows(view, start, order, _LIMIT_OF_WHOLE)}
+LEFT JOIN LATERAL ({_rows(view, start, order)}
 ) AS page ON {end}
 WHERE c.id = :conversation_id AND c.user_id = :user_id
+  AND (c.branch IS NULL OR :whole::boolean)
 ORDER BY page.position {order.value}"""
 
 

@@ -279,6 +279,9 @@ class Repeats:
                 if count > 1:
                     raise MessageIdTakenError(message_id)
         return [
-            to_whole_message(row if row["bytes"] <= largest else {**row, "metadata": EMPTY_OBJECT})
+            to_whole_message(
+                row if row["bytes"] <= largest else {**row, "metadata": EMPTY_OBJECT},
+                row["conversation_id"],
+            )
             for row in rows
         ]

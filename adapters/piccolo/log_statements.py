@@ -31,14 +31,15 @@ GET_WHOLE: Final = Statement(
     "log.get_whole", f"SELECT {message_columns('m')}, m.original {_THE_MESSAGE}"
 )
 
-_OF_FOUND: Final = f"{selected_columns('found')}, found.original"
+_OF_FOUND: Final = f"found.conversation_id, {selected_columns('found')}, found.original"
 
 # A row larger than `share` comes without its texts: it differs from all that it is compared with.
 STORED: Final = Statement(
     "log.stored",
     f"""
 SELECT {within(":share::bigint", _OF_FOUND, WHOLE_TEXTS)} FROM (
-  SELECT {message_columns("m")}, m.original, {whole_bytes("m", ":share::bigint")} AS bytes
+  SELECT m.conversation_id, {message_columns("m")}, m.original,
+         {whole_bytes("m", ":share::bigint")} AS bytes
   FROM messages m
   WHERE m.id = ANY(:ids::text[]::uuid[]) AND m.user_id = :user_id
 ) AS found""",

@@ -159,29 +159,37 @@ class PageReader(PiccoloBranches):
         """Return the rows of a branch.
 
         With `whole` if there are no branches, else with the first of the `ways`; if its path is not
-        stored, with the last.
+        stored, or a context starts further back than its window, with the last.
         """
         conversation_id = values["conversation_id"]
-        is_path = self._branched.has(conversation_id) or (
-            whole is WINDOW and self._started.has(conversation_id)
-        )
-        if branch == EVERY or (branch is None and not is_path):
+        is_started = whole is WINDOW and self._started.has(conversation_id)
+        is_path = is_started or self._branched.has(conversation_id)
+        is_guess = branch is None and not is_path
+        if branch == EVERY or is_guess:
             every = {"whole": branch == EVERY} if "whole" in whole.parameters else {}
             rows = await self._engine.fetch(whole, **values, **every)
-            if not rows:
-                raise ConversationNotFoundError(conversation_id)
-            if branch == EVERY or rows[0]["branch"] is None:
+            if rows:
                 return rows
+            if branch == EVERY:
+                raise ConversationNotFoundError(conversation_id)
+        way = ways[-1 if is_started or self._deep.has(conversation_id) else 0]
+        path = await self._path(way, branch, values)
+        if is_guess:
             self._branched.add(conversation_id)
-        way = ways[-1 if self._deep.has(conversation_id) else 0]
+        if path[0]["is_deep"] and way is not ways[-1]:
+            self._deep.add(conversation_id)
+            return await self._path(ways[-1], branch, values)
+        return path
+
+    async def _path(
+        self, way: Statement, branch: BranchNumber | None, values: Mapping[str, Any]
+    ) -> Sequence[Row]:
+        """Return the rows of a statement of `path_statements`, at least one."""
         rows = await self._engine.fetch(way, **values, branch=branch)
         if not rows:
-            raise ConversationNotFoundError(conversation_id)
+            raise ConversationNotFoundError(values["conversation_id"])
         if not rows[0]["is_there"]:
             raise BranchNotFoundError(branch or MAIN)
-        if rows[0]["is_deep"] and way is not ways[-1]:
-            self._deep.add(conversation_id)
-            return await self._engine.fetch(ways[-1], **values, branch=branch)
         return rows
 
     async def _whole(

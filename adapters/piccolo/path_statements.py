@@ -8,6 +8,7 @@ from chatkeep.adapters.piccolo.log_pages import COLUMNS, MESSAGES, PAGE, PAGE_EN
 from chatkeep.adapters.piccolo.paths import OF_HERE, SPANS, Way
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.window_statements import (
+    HAS_START,
     LATEST,
     NAMES_OF_END,
     OF_END,
@@ -124,25 +125,8 @@ def _counted(condition: str, limit: str) -> str:
       ) AS counted)"""
 
 
-def _path_window(name: str, way: Way) -> Statement:
-    """Return the window of a branch.
-
-    The latest are one more than the limit: so it is known whether there are others. Whether any
-    message of the conversation starts a context is looked up once, not for each range.
-    """
-    opening = _first(
-        OF_END,
-        Order.ASC,
-        limit=str(MAX_HEAD),
-        up_to=f"coalesce((SELECT position - 1 FROM other), {LAST_POSITION})",
-    )
-    latest = _first(OF_END, Order.DESC, limit=":limit::bigint + 1")
-    before = _counted("m.position < start.position", str(MOST_COUNTED))
-    behind = _counted("m.position > start.position", ":limit::bigint + 1")
-    return Statement(
-        f"log.{name}",
-        f"""{SPANS[way]}, other AS ({_first("m.position", Order.ASC, condition=OTHER_ROLE)}
-), start AS (
+# Whether any message of the conversation starts a context is looked up once, not for each range.
+_START: Final = f"""start AS (
   SELECT h.* FROM (
     SELECT low, high FROM spans
     WHERE EXISTS (SELECT FROM messages m WHERE {_M} AND m.starts_context)
@@ -153,24 +137,50 @@ def _path_window(name: str, way: Way) -> Statement:
     ORDER BY m.position DESC LIMIT 1
   ) AS h
   ORDER BY span.low DESC LIMIT 1
-)
-SELECT {OF_HERE}, here.revision, {OF_WINDOW}
+)"""
+
+
+def _path_window(name: str, way: Way, *, start: bool) -> Statement:
+    """Return the window of a branch, with the message where its context starts or without.
+
+    The latest are one more than the limit: so it is known whether there are others. Without the
+    `start` it is only said whether any message of the conversation is one: each part of a plan
+    takes time, also one that is not executed.
+    """
+    opening = _first(
+        OF_END,
+        Order.ASC,
+        limit=str(MAX_HEAD),
+        up_to=f"coalesce((SELECT position - 1 FROM other), {LAST_POSITION})",
+    )
+    latest = _first(OF_END, Order.DESC, limit=":limit::bigint + 1")
+    has_start, found, part = f"{HAS_START}, ", "", ""
+    if start:
+        before = _counted("m.position < start.position", str(MOST_COUNTED))
+        behind = _counted("m.position > start.position", ":limit::bigint + 1")
+        has_start, found = "", f", {_START}"
+        part = f"""
+  UNION ALL
+  (SELECT 2 * {before}::int + ({behind} > :limit)::int, {NAMES_OF_END} FROM start)"""
+    return Statement(
+        f"log.{name}",
+        f"""{SPANS[way]}, other AS ({_first("m.position", Order.ASC, condition=OTHER_ROLE)}
+){found}
+SELECT {OF_HERE}, here.revision, {has_start}{OF_WINDOW}
 FROM here
 LEFT JOIN LATERAL (
   (SELECT {OPENING} AS part, {NAMES_OF_END} FROM ({opening}
   ) AS opening)
   UNION ALL
   (SELECT {LATEST}, {NAMES_OF_END} FROM ({latest}
-  ) AS latest)
-  UNION ALL
-  (SELECT 2 * {before}::int + ({behind} > :limit)::int, {NAMES_OF_END} FROM start)
+  ) AS latest){part}
 ) AS ends ON true
 ORDER BY ends.position""",
     )
 
 
-PATH_WINDOW: Final = _path_window("path_window", Way.STORED)
-DEEP_WINDOW: Final = _path_window("deep_window", Way.DEEP)
+PATH_WINDOW: Final = _path_window("path_window", Way.STORED, start=False)
+DEEP_WINDOW: Final = _path_window("deep_window", Way.DEEP, start=True)
 
 
 _WROTE: Final = f"""EXISTS (

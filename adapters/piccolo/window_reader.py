@@ -10,9 +10,6 @@ from chatkeep.adapters.piccolo.path_statements import (
 )
 from chatkeep.adapters.piccolo.rows import Row, starts_context, to_whole_message
 from chatkeep.adapters.piccolo.window_statements import LATEST, OPENING, WINDOW
-from chatkeep.domain.errors import (
-    ConversationNotFoundError,
-)
 from chatkeep.domain.log import View
 from chatkeep.domain.model import BranchNumber, ConversationId, UserId
 from chatkeep.domain.pages import NO_BOUND, count_fitting
@@ -41,15 +38,15 @@ class WindowReader(PageReader):
         }
         rows = await self._read(branch, WINDOW, (PATH_WINDOW, DEEP_WINDOW), values)
         opening, latest, own = parts_of(rows)
-        if rows[0].get("has_start") and (
-            are_withheld(rows, share) or not any(map(starts_context, latest))
+        is_counted = "message_count" in rows[0]
+        if rows[0].get("has_start") and not (
+            is_counted and any(map(starts_context, latest)) and not are_withheld(rows, share)
         ):
-            # The context starts further back, where only the window of a path looks.
+            # The context starts further back, or what is before its start must be counted.
             self._started.add(conversation_id)
-            rows = await self._engine.fetch(DEEP_WINDOW, **values, branch=None)
-            if not rows:
-                raise ConversationNotFoundError(conversation_id)
+            rows = await self._path(DEEP_WINDOW, branch, values)
             opening, latest, own = parts_of(rows)
+            is_counted = False
         others, shown = latest[:-limit], latest[-limit:]
         part = own[0]["part"] if own else 0
         if are_withheld(rows, share):
@@ -63,7 +60,7 @@ class WindowReader(PageReader):
             shown = await self._whole(user_id, conversation_id, shown, share, View.ORIGINALS)
         latest_messages = [to_whole_message(row, conversation_id) for row in shown]
         opening_messages = [to_whole_message(row, conversation_id) for row in opening]
-        if "message_count" in rows[0]:
+        if is_counted:
             return Window.of(
                 opening_messages,
                 latest_messages,
@@ -76,7 +73,7 @@ class WindowReader(PageReader):
             message = to_whole_message(own[0], conversation_id)
             behind = any(row["position"] > message.position for row in others)
             start = Start(message, part // 2, is_apart=behind or part % 2 == 1)
-        elif branch is None:
+        elif branch is None and not self._branched.has(conversation_id):
             self._started.discard(conversation_id)
         return Window.of_branch(
             opening_messages,

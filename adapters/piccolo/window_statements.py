@@ -50,11 +50,11 @@ HAS_START: Final = f"EXISTS (SELECT FROM messages m WHERE {_M} AND m.starts_cont
 WINDOW: Final = Statement(
     "log.window",
     f"""
-SELECT c.message_count, c.revision, c.branch, {HAS_START}, {OF_WINDOW}
+SELECT c.message_count, c.revision, {HAS_START}, {OF_WINDOW}
 FROM conversations c
 LEFT JOIN LATERAL (
 {ENDS}
-) AS ends ON c.branch IS NULL
-WHERE c.id = :conversation_id AND c.user_id = :user_id
+) AS ends ON true
+WHERE c.id = :conversation_id AND c.user_id = :user_id AND c.branch IS NULL
 ORDER BY ends.position""",
 )

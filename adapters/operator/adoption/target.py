@@ -57,7 +57,7 @@ POSITIONS: Final = {
 STORED: Final = Statement(
     "adoption.stored",
     f"""
-SELECT {message_columns("m")}, a.run FROM {_KEYS}
+SELECT m.conversation_id, {message_columns("m")}, a.run FROM {_KEYS}
 JOIN messages m ON m.id = given.id AND m.user_id = given.user_id
 LEFT JOIN adoptions a ON a.id = m.id""",
 )
@@ -155,7 +155,10 @@ class PiccoloAdoptionTarget:
         ids = [str(id_) for id_, _ in keys]
         owners = [owner for _, owner in keys]
         rows = await self._engine.fetch(STORED, ids=ids, user_ids=owners)
-        return {MessageId(row["id"]): StoredMessage(to_message(row), row["run"]) for row in rows}
+        return {
+            MessageId(row["id"]): StoredMessage(to_message(row, row["conversation_id"]), row["run"])
+            for row in rows
+        }
 
     async def add(self, additions: Sequence[Addition], ids: Sequence[UUID], run: datetime) -> int:
         made = [each for each in additions if each.is_new]
