@@ -10,6 +10,7 @@ from datetime import date, datetime
 from itertools import accumulate
 from typing import Final
 
+from chatkeep.domain.examination import Examination
 from chatkeep.domain.finding import MatchCount
 from chatkeep.domain.idle import SweepResult
 
@@ -84,6 +85,7 @@ class Overview:
     days: Sequence[RecentDay]
     drafts: DraftCounts
     last_sweep: LastSweep | None = None
+    last_examination: Examination | None = None
     stored_bytes: int | None = None
     database_bytes: int | None = None
     latencies: Latencies | None = None

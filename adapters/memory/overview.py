@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from chatkeep.adapters.memory.store import MemoryStore
 from chatkeep.domain.drafts import DraftStatus
+from chatkeep.domain.examination import Examination
 from chatkeep.domain.finding import MatchCount
 from chatkeep.domain.overview import (
     DAYS,
@@ -41,4 +42,8 @@ class MemoryOverviews:
             drafts=DraftCounts(
                 statuses[DraftStatus.ACTIVE], statuses[DraftStatus.INTERRUPTED], exact=True
             ),
+            last_examination=self.store.examination,
         )
+
+    async def record_examination(self, examination: Examination) -> None:
+        self.store.examination = examination

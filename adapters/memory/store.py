@@ -21,6 +21,7 @@ from chatkeep.domain.errors import (
     UserNotProvisionedError,
 )
 from chatkeep.domain.events import EventKind
+from chatkeep.domain.examination import Examination
 from chatkeep.domain.log import Entry, NewEntry, RequestKey, View, apply_view, messages_in
 from chatkeep.domain.model import (
     BranchNumber,
@@ -334,6 +335,7 @@ class MemoryStore:
 
     users: dict[UserId, KeptUser] = field(default_factory=dict)
     audit: dict[tuple[UUID, UserId], AuditLine] = field(default_factory=dict)
+    examination: Examination | None = None
 
     def user(self, user_id: UserId) -> KeptUser:
         """Return the user's data; for an unknown user an empty object that is not stored."""

@@ -1,5 +1,6 @@
 """The overview on Postgres: of all users, an operator's. Its cost has a bound."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
@@ -8,6 +9,7 @@ from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.sizes import sizes
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.statement_metrics import BUCKETS
+from chatkeep.domain.examination import Examination
 from chatkeep.domain.finding import MatchCount
 from chatkeep.domain.idle import SweepResult
 from chatkeep.domain.overview import (
@@ -53,6 +55,25 @@ SELECT due, finished_at, archived, deleted, messages, retained
 FROM conversation_sweeps ORDER BY due DESC LIMIT 1""",
 )
 
+LAST_EXAMINATION: Final = Statement(
+    "overview.last_examination",
+    """
+SELECT at, ok, warnings, failed, skipped, promises_kept, promises_broken
+FROM doctor_results WHERE id = 1""",
+)
+
+RECORD_EXAMINATION: Final = Statement(
+    "overview.record_examination",
+    """
+INSERT INTO doctor_results
+  (id, at, ok, warnings, failed, skipped, promises_kept, promises_broken)
+VALUES (1, :at, :ok, :warnings, :failed, :skipped, :promises_kept, :promises_broken)
+ON CONFLICT (id) DO UPDATE SET
+  at = excluded.at, ok = excluded.ok, warnings = excluded.warnings, failed = excluded.failed,
+  skipped = excluded.skipped, promises_kept = excluded.promises_kept,
+  promises_broken = excluded.promises_broken""",
+)
+
 DATABASE: Final = Statement(
     "overview.database", "SELECT pg_database_size(current_database()) AS bytes"
 )
@@ -71,6 +92,7 @@ class PiccoloOverviews:
         )
         [drafts] = await self._engine.fetch(DRAFTS)
         swept = await self._engine.fetch(LAST_SWEEP)
+        examined = await self._engine.fetch(LAST_EXAMINATION)
         [database] = await self._engine.fetch(DATABASE)
         return Overview(
             totals=Totals(
@@ -81,10 +103,14 @@ class PiccoloOverviews:
                 drafts["active"], drafts["interrupted"], exact=drafts["seen"] <= MAX_DRAFTS
             ),
             last_sweep=_sweep(swept[0]) if swept else None,
+            last_examination=Examination(**dict(examined[0])) if examined else None,
             stored_bytes=sum(each.bytes for each in relations),
             database_bytes=database["bytes"],
             latencies=Latencies(BUCKETS, tuple(self._engine.metrics.counts)),
         )
+
+    async def record_examination(self, examination: Examination) -> None:
+        await self._engine.fetch(RECORD_EXAMINATION, **asdict(examination))
 
 
 def _day(row: Row) -> RecentDay:

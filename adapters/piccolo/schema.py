@@ -236,6 +236,7 @@ SCHEMA: Final[Mapping[str, TableSchema]] = dict(
             },
             constraints={"audit_lines_pkey": "PRIMARY KEY (id, user_id)"},
         ),
+        _table(tables.DoctorResults, constraints={"doctor_results_pkey": "PRIMARY KEY (id)"}),
         _table(tables.Adoptions, constraints={"adoptions_pkey": "PRIMARY KEY (id)"}),
     )
 )

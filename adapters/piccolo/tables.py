@@ -284,6 +284,17 @@ class AuditLines(CompositeKey, Table, tablename="audit_lines", db=DB):
     at = Timestamptz(default=None)
 
 
+class DoctorResults(Table, tablename="doctor_results", db=DB):
+    id = Integer(primary_key=True, default=None)
+    at = Timestamptz(default=None)
+    ok = Integer(default=None)
+    warnings = Integer(default=None)
+    failed = Integer(default=None)
+    skipped = Integer(default=None)
+    promises_kept = Integer(default=None)
+    promises_broken = Integer(default=None)
+
+
 class Adoptions(Table, tablename="adoptions", db=DB):
     id = UUID(primary_key=True, default=None)
     run = Timestamptz(default=None)
@@ -311,6 +322,7 @@ TABLES: Final = (
     SearchSegments,
     ConversationSweeps,
     AuditLines,
+    DoctorResults,
     Adoptions,
 )
 

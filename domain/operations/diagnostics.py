@@ -1,7 +1,16 @@
 """The results of the checks of `chatkeep doctor`."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+from chatkeep.domain.examination import Examination
+
+PROMISE: Final = "promise"
+"""The name of the check that exercises the promises, one result each."""
 
 
 class Outcome(StrEnum):
@@ -43,3 +52,19 @@ def failed(message: str, fix: str, *, target: str = "") -> CheckResult:
 
 def skipped(message: str, *, target: str = "") -> CheckResult:
     return CheckResult(outcome=Outcome.SKIPPED, message=message, target=target)
+
+
+def summarize(at: datetime, results: Iterable[CheckResult]) -> Examination:
+    """Return the results of an examination that ended at a time, in numbers."""
+    found = list(results)
+    outcomes = Counter(result.outcome for result in found)
+    promises = Counter(result.outcome for result in found if result.check == PROMISE)
+    return Examination(
+        at=at,
+        ok=outcomes[Outcome.OK],
+        warnings=outcomes[Outcome.WARNING],
+        failed=outcomes[Outcome.FAILED],
+        skipped=outcomes[Outcome.SKIPPED],
+        promises_kept=promises[Outcome.OK],
+        promises_broken=promises[Outcome.FAILED],
+    )

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from chatkeep.domain.examination import Examination
 from chatkeep.domain.overview import Overview
 
 
@@ -12,4 +13,8 @@ class Overviews(Protocol):
 
         Its days are `overview.DAYS`, the last one that of `at`, in UTC.
         """
+        ...
+
+    async def record_examination(self, examination: Examination) -> None:
+        """Keep what the doctor found, in the place of what it found before."""
         ...

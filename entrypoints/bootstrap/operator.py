@@ -4,7 +4,7 @@ Every function raises `StoreUnavailableError` when the database cannot serve, an
 when it refuses a statement.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -14,6 +14,7 @@ from chatkeep.adapters.operator.adoption.legacy_detection import detect
 from chatkeep.adapters.operator.adoption.legacy_reader import PiccoloLegacyTables
 from chatkeep.adapters.operator.adoption.target import PiccoloAdoptionTarget
 from chatkeep.adapters.operator.distribution import run as distribution
+from chatkeep.adapters.operator.doctor.keeping import keep
 from chatkeep.adapters.operator.doctor.runner import Doctor
 from chatkeep.adapters.operator.move import run as moves
 from chatkeep.adapters.operator.stats.report import collect_stats
@@ -21,6 +22,7 @@ from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.domain.operations.adoption.layout import AdoptionOptions
 from chatkeep.domain.operations.adoption.ports import AdoptionSession
+from chatkeep.domain.operations.diagnostics import CheckResult, summarize
 from chatkeep.domain.operations.distribution import ClusterPlan, Report
 from chatkeep.domain.operations.move import Advance, MovePreview, MoveResult
 from chatkeep.domain.operations.stats import Stats, StatsOptions
@@ -44,6 +46,13 @@ def examination(settings: Settings, *, repair: bool = False, clock: Clock | None
         provision_users=settings.provision_users,
         repair=repair,
     )
+
+
+async def keep_examination(settings: Settings, results: Iterable[CheckResult]) -> str | None:
+    """Keep what the doctor found, for the overview. Return why that was not possible, or None."""
+    clock = SystemClock()
+    examination = summarize(clock.now(), results)
+    return await keep(parse_database_url(settings.database_url), examination, clock)
 
 
 async def stats(options: StatsOptions, settings: Settings) -> Stats:

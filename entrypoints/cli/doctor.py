@@ -13,7 +13,7 @@ import click
 
 from chatkeep.domain.operations.diagnostics import CheckResult, Outcome
 from chatkeep.entrypoints.bootstrap import database
-from chatkeep.entrypoints.bootstrap.operator import examination
+from chatkeep.entrypoints.bootstrap.operator import examination, keep_examination
 from chatkeep.entrypoints.settings import Settings
 from chatkeep.entrypoints.visible import visible
 
@@ -31,7 +31,8 @@ def doctor(*, repair: bool, as_json: bool) -> None:
     It examines the connection, the server, the migrations, and every table, column, index and
     constraint. Then it stores, reads and deletes conversations of invented users, in transactions
     that it rolls back. Then it counts the messages of every conversation. It changes nothing,
-    except with --repair. You can run it while the service runs, and interrupt it.
+    except with --repair; only its result is kept, for the overview. You can run it while the
+    service runs, and interrupt it.
 
     A line is ok, warning, failed or skipped, then what was examined, what was found, and after ->
     what to do. The exit status is 1 if something failed, otherwise 0. See docs/doctor.md.
@@ -54,6 +55,10 @@ async def _examine(
         async for result in found:
             show(result)
             results.append(result)
+    if any(result.check == "connection" and result.outcome is Outcome.FAILED for result in results):
+        return results
+    if why_not := await keep_examination(settings, results):
+        click.echo(f"The result could not be kept for the overview: {visible(why_not)}", err=True)
     return results
 
 

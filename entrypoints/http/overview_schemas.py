@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
+from chatkeep.domain.examination import Examination
 from chatkeep.domain.overview import LastSweep, Latencies, Overview
 from chatkeep.entrypoints.http.conversation_schemas import CountOut
 
@@ -50,6 +51,32 @@ class LastSweepOut(Struct, kw_only=True):
             archived=sweep.result.archived,
             deleted=sweep.result.deleted,
             retained=sweep.result.retained,
+        )
+
+
+class LastExaminationOut(Struct, kw_only=True):
+    """The last result of `chatkeep doctor`."""
+
+    at: datetime
+    healthy: Annotated[bool, Meta(description="whether nothing failed")]
+    ok: int
+    warnings: int
+    failed: int
+    skipped: int
+    promises_kept: Annotated[int, Meta(description="promises that the self-test found kept")]
+    promises_broken: int
+
+    @classmethod
+    def from_domain(cls, found: Examination) -> Self:
+        return cls(
+            at=found.at,
+            healthy=found.healthy,
+            ok=found.ok,
+            warnings=found.warnings,
+            failed=found.failed,
+            skipped=found.skipped,
+            promises_kept=found.promises_kept,
+            promises_broken=found.promises_broken,
         )
 
 
@@ -113,6 +140,9 @@ class OverviewOut(Struct, kw_only=True):
     days: list[DayOut]
     drafts: DraftCountsOut
     last_sweep: Annotated[LastSweepOut | None, Meta(description="null before the first one")]
+    last_examination: Annotated[
+        LastExaminationOut | None, Meta(description="null before the first `chatkeep doctor`")
+    ]
     storage: StorageOut | None
     latencies: LatenciesOut | None
 
@@ -143,6 +173,9 @@ class OverviewOut(Struct, kw_only=True):
                 active=drafts.active, interrupted=drafts.interrupted, exact=drafts.exact
             ),
             last_sweep=None if sweep is None else LastSweepOut.from_domain(sweep),
+            last_examination=None
+            if found.last_examination is None
+            else LastExaminationOut.from_domain(found.last_examination),
             storage=StorageOut.from_domain(found, plan_bytes),
             latencies=None if latencies is None else LatenciesOut.from_domain(latencies),
         )

@@ -1,7 +1,9 @@
 """The overview, which is for operators: the messages of recent days, and the drafts there are."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+from chatkeep.domain.examination import Examination
 from chatkeep.domain.finding import MatchCount
 from chatkeep.domain.operations.selftest.builders import BOB, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
@@ -30,3 +32,17 @@ async def test_an_empty_store_has_an_overview(store: StoreUnderTest) -> None:
 
     assert found.drafts == DraftCounts(active=0, interrupted=0, exact=True)
     assert found.messages_per_day == 0
+
+
+async def test_the_doctors_last_result_replaces_the_one_before(store: StoreUnderTest) -> None:
+    first = Examination(
+        at=store.at, ok=40, warnings=1, failed=2, skipped=3, promises_kept=20, promises_broken=2
+    )
+    last = replace(first, at=store.at + timedelta(days=1), failed=0, promises_broken=0)
+
+    await store.overviews.record_examination(first)
+    assert (await store.overviews.collect(store.at)).last_examination == first
+    await store.overviews.record_examination(last)
+
+    assert (await store.overviews.collect(store.at)).last_examination == last
+    assert (first.healthy, last.healthy) == (False, True)

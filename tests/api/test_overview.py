@@ -22,6 +22,7 @@ async def test_a_service_sees_totals_and_recent_days() -> None:
         assert len(found["days"]) == 14
         assert found["drafts"] == {"active": 1, "interrupted": 0, "exact": True}
         assert (found["storage"], found["latencies"], found["last_sweep"]) == (None, None, None)
+        assert found["last_examination"] is None
 
         await started(alice)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page
 
 from chatkeep.entrypoints.http.auth.tokens import sign
@@ -68,6 +69,12 @@ class Console:
 
     def message(self, text: str) -> Locator:
         return self.messages().filter(has_text=text)
+
+    async def check_access(self) -> None:
+        """Check with axe-core, and that nothing is wider than the window."""
+        found: Any = await Axe().run(self.page)
+        assert not found.response["violations"], found.generate_report()
+        assert await self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     async def screenshot(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -58,13 +58,18 @@ async def test_a_database_with_rows_is_distributed_whole_and_only_once(database_
 
     done = distribute(database_url)
     assert done.returncode == 0, done.stderr
-    assert "2 nodes with rows; 16 of 16 tables were distributed now" in done.stdout
+    assert "2 nodes with rows; 17 of 17 tables were distributed now" in done.stdout
 
     places = {row["name"]: row for row in await fetch(database_url, PLACES)}
     assert {*SCHEMA, "users", "tasks", "migration"} == places.keys()
     by_user = {name for name, row in places.items() if row["type"] == "distributed"}
-    assert places.keys() - by_user == {"conversation_sweeps", "adoptions", "migration"}
-    assert places["conversation_sweeps"]["type"] == "reference"
+    assert places.keys() - by_user == {
+        "conversation_sweeps",
+        "doctor_results",
+        "adoptions",
+        "migration",
+    }
+    assert places["conversation_sweeps"]["type"] == places["doctor_results"]["type"] == "reference"
     assert len({places[name]["colocation"] for name in by_user}) == 1
     assert {places[name]["column"] for name in by_user - {"users"}} == {"user_id"}
 

@@ -1,10 +1,13 @@
 """What follows from the counts of an overview."""
 
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from msgspec import to_builtins
 
 from chatkeep.domain.finding import MatchCount
+from chatkeep.domain.operations.diagnostics import failed, ok, skipped, summarize, warning
 from chatkeep.domain.overview import DraftCounts, Latencies, Overview, RecentDay, Totals
 from chatkeep.entrypoints.http.overview_schemas import OverviewOut
 
@@ -22,6 +25,27 @@ def overview(*messages: int, stored: int | None = 1_000, total: int | None = 10)
         stored_bytes=stored,
         database_bytes=None if stored is None else stored * 2,
     )
+
+
+def test_what_the_doctor_found_is_counted_and_shown() -> None:
+    results = [
+        *(replace(each("fine"), check="promise") for each in (ok, ok, skipped)),
+        replace(failed("broken", "mend it"), check="promise"),
+        replace(warning("slow", "wait"), check="clock"),
+        replace(failed("gone", "make it"), check="indexes"),
+    ]
+
+    found = summarize(AT, results)
+
+    kept = {"promises_kept": 2, "promises_broken": 1}
+    counts = {"ok": 2, "warnings": 1, "failed": 2, "skipped": 1, **kept}
+    assert asdict(found) == {"at": AT, **counts}
+    shown = OverviewOut.from_domain(AT, replace(overview(1), last_examination=found), 0)
+    assert to_builtins(shown.last_examination, builtin_types=(datetime,)) == {
+        "at": AT,
+        "healthy": False,
+        **counts,
+    }
 
 
 def test_growth_goes_by_whole_days() -> None:

@@ -489,7 +489,10 @@ NAMES = {
     "sizes": ("sizes",),
     "statistics": ("analyze",),
     "sweeps": ("archive", "claim", "count", "delete", "finish", "to_archive", "to_delete"),
-    "overview": ("database", "drafts", "last_sweep", "recent_days"),
+    "overview": (
+        *("database", "drafts", "last_examination", "last_sweep", "recent_days"),
+        "record_examination",
+    ),
     "transaction": ("read_only", "read_snapshot"),
     "users": (
         "add",

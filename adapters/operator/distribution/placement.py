@@ -28,6 +28,8 @@ A table comes after those that it refers to.
 OF_ALL: Final[Mapping[str, Placement]] = {
     # A row a day, which any node may claim.
     "conversation_sweeps": Placement.EVERYWHERE,
+    # One row.
+    "doctor_results": Placement.EVERYWHERE,
     # An id for each message that was adopted: too many to have on each node.
     "adoptions": Placement.COORDINATOR,
     # Piccolo's, so perhaps also other applications'.

@@ -22,6 +22,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "search_conversations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "search_segments": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "audit_lines": ("SELECT", "INSERT", "DELETE"),
+    "doctor_results": ("SELECT", "INSERT", "UPDATE"),
     "conversation_sweeps": ("SELECT", "INSERT", "UPDATE"),
 }
 """The privileges that the service's statements need; cascades need none."""

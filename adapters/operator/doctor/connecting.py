@@ -9,7 +9,7 @@ import asyncpg
 
 from chatkeep.adapters.database_url import DatabaseUrl
 from chatkeep.adapters.operator.doctor.rollback_session import COMMAND_TIMEOUT, RollbackSession
-from chatkeep.adapters.piccolo.connector import CONNECT_TIMEOUT
+from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT, CONNECT_TIMEOUT
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.domain.operations.diagnostics import CheckResult, failed, ok, skipped, warning
@@ -47,6 +47,13 @@ async def connect(url: DatabaseUrl) -> Any:  # noqa: ANN401 - asyncpg is untyped
     """Return a connection after one attempt. Raises the driver's errors."""
     args = url.connect_args | {"timeout": CONNECT_TIMEOUT, "command_timeout": COMMAND_TIMEOUT}
     return await asyncpg.connect(**args)
+
+
+async def close(connection: Any) -> None:  # noqa: ANN401 - asyncpg is untyped
+    try:
+        await connection.close(timeout=CANCEL_TIMEOUT)
+    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
+        connection.terminate()
 
 
 def explain_unreachable(url: DatabaseUrl, error: Exception) -> CheckResult:

@@ -24,7 +24,6 @@ from chatkeep.adapters.operator.doctor.rollback_session import (
     RollbackSession,
     SessionEngine,
 )
-from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT
 from chatkeep.adapters.piccolo.errors import describe
 from chatkeep.domain.operations.diagnostics import CheckResult, Outcome, failed, skipped
 from chatkeep.domain.ports import Clock
@@ -73,7 +72,7 @@ class Doctor:
                             session.failed.add(name)
                         yield result
         finally:
-            await _close(connection)
+            await connecting.close(connection)
 
     def _checks(self) -> Mapping[str, Check]:
         return {
@@ -134,10 +133,3 @@ def _explain(error: Exception) -> CheckResult:
     return failed(
         f"could not be checked: {describe(error)}", "fix what failed above, and try again"
     )
-
-
-async def _close(connection: asyncpg.Connection) -> None:
-    try:
-        await connection.close(timeout=CANCEL_TIMEOUT)
-    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
-        connection.terminate()

@@ -207,9 +207,10 @@ TABLES: Final = (
 )
 
 MADE_AGAIN: Final = {
-    table_name(table) for table in (tables.SearchConversations, tables.SearchSegments)
+    table_name(table)
+    for table in (tables.SearchConversations, tables.SearchSegments, tables.DoctorResults)
 }
-"""Tables that stay behind: searches make their rows again from what was moved."""
+"""Tables that stay behind: searches make their rows again, and the doctor examines the target."""
 
 TASKS: Final = MovedTable(
     "tasks",

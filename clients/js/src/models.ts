@@ -291,6 +291,17 @@ export interface Overview {
   days: { day: string; messages: { value: number; exact: boolean } }[];
   drafts: { active: number; interrupted: number; exact: boolean };
   last_sweep: { due: string; finished_at: string | null; archived: number; deleted: number; retained: number } | null;
+  /** The last result of `chatkeep doctor`; `healthy` if nothing failed. */
+  last_examination: {
+    at: string;
+    healthy: boolean;
+    ok: number;
+    warnings: number;
+    failed: number;
+    skipped: number;
+    promises_kept: number;
+    promises_broken: number;
+  } | null;
   storage: {
     stored_bytes: number;
     database_bytes: number;

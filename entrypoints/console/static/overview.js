@@ -1,4 +1,4 @@
-// The service as a whole: totals, recent days, growth and plan, drafts, the last sweep, latencies.
+// The service as a whole: totals, recent days, growth and plan, drafts, the last sweep, the doctor, latencies.
 
 import { formatTime, h } from "./dom.js";
 import { bars, meter } from "./plots.js";
@@ -12,7 +12,7 @@ export function overviewSection(api, signal) {
   api.get("overview", {}, { signal }).then(
     (found) => {
       note.textContent = text.overview.at(formatTime(found.at));
-      cards.append(...[totals(found), days(found), storage(found), drafts(found), sweep(found), latencies(found)].filter(Boolean));
+      cards.append(...[totals(found), days(found), storage(found), drafts(found), sweep(found), doctor(found), latencies(found)].filter(Boolean));
     },
     (error) => signal.aborted || (note.textContent = error.message),
   );
@@ -79,6 +79,18 @@ function sweep({ last_sweep: found }) {
     [names.due, formatTime(found.due)],
     [names.finished, found.finished_at ? formatTime(found.finished_at) : names.unfinished],
     [names.result, names.did(found)],
+  ]));
+}
+
+function doctor({ last_examination: found, storage: database }) {
+  const names = text.overview.doctor;
+  if (!found && !database) return null;
+  if (!found) return card(names.title, h("p", { class: "note" }, names.none), h("pre", { tabindex: "0" }, h("code", {}, names.command)));
+  return card(names.title, facts([
+    [names.at, formatTime(found.at)],
+    [names.result, found.healthy ? names.healthy : h("span", { class: "dangerous" }, names.failed(found.failed))],
+    [names.warnings, number(found.warnings)],
+    [names.promises, names.kept(found.promises_kept, found.promises_broken)],
   ]));
 }
 

@@ -6,10 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.doctor.examining import PROMISES, execute
+from tests.e2e.doctor.examining import PROMISES, connected, execute
 from tests.support.processes import chatkeep, processes_about
 
 LINE = re.compile(r"(ok|warning|failed|skipped) +[a-z]+( \S+)?: .+ \(\d+ ms\)")
@@ -24,6 +25,35 @@ async def test_a_line_for_each_check_and_status_0_when_all_is_well(database_url:
     assert all(map(LINE.fullmatch, lines)), done.stdout
     assert re.fullmatch(r"\d+ ok, \d+ warning, 0 failed, 1 skipped", last)
     assert sum("promise" in line for line in lines) == len(PROMISES)
+
+
+async def test_the_last_result_is_kept_where_that_is_allowed(database_url: str) -> None:
+    kept = "SELECT ok > 9, warnings, failed, promises_kept, promises_broken FROM doctor_results"
+
+    async def run() -> tuple[int, str, list[Any]]:
+        done = chatkeep("doctor", "--json", DATABASE_URL=database_url)
+        assert json.loads(done.stdout)["healthy"] is (done.returncode == 0)
+        async with connected(database_url) as connection:
+            return (
+                done.returncode,
+                done.stderr,
+                [tuple(each) for each in await connection.fetch(kept)],
+            )
+
+    status, written, [row] = await run()
+    assert (status, written, row[0]) == (0, "", True)
+    assert row[2:] == (0, len(PROMISES), 0)
+    database = database_url.rpartition("/")[2].partition("?")[0]
+    await execute(
+        database_url,
+        "DROP INDEX idx_messages_created_at; "
+        f"ALTER DATABASE {database} SET default_transaction_read_only = on",
+    )
+    # It was rolled back before, and is now: only the row cannot be kept.
+    status, written, rows = await run()
+    assert (status, rows) == (1, [row])
+    assert "could not be kept for the overview" in written
+    assert "read-only" in written
 
 
 async def test_status_1_and_the_way_out_when_something_failed(database_url: str) -> None:

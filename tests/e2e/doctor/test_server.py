@@ -261,9 +261,10 @@ async def role_url(database_url: str) -> AsyncIterator[str]:
         f"CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT, DELETE ON users, messages, "
         f"conversations, conversation_branches, conversation_changes, conversation_items, "
         f"conversation_keys, drafts, draft_chunks, conversation_sweeps, search_conversations, "
-        f"search_segments, audit_lines TO {role}; "
+        f"search_segments, audit_lines, doctor_results TO {role}; "
         f"GRANT UPDATE ON messages, conversations, conversation_branches, conversation_changes, "
-        f"drafts, conversation_sweeps, search_conversations, search_segments TO {role}; "
+        f"drafts, conversation_sweeps, search_conversations, search_segments, doctor_results "
+        f"TO {role}; "
         f"GRANT SELECT ON migration TO {role}",
     )
     yield database_url.replace("//postgres@", f"//{role}@")

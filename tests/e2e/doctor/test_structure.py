@@ -58,6 +58,7 @@ BROKEN_WITHOUT = {
     "search_segments_user_id_conversation_id_fkey": set[str](),
     "conversation_sweeps_pkey": set[str](),
     "audit_lines_pkey": set[str](),
+    "doctor_results_pkey": set[str](),
     "adoptions_pkey": set[str](),
 }
 

@@ -492,6 +492,19 @@ class Latencies(msgspec.Struct, kw_only=True):
     p99_ms: float | None
 
 
+class LastExamination(msgspec.Struct, kw_only=True):
+    """The last result of `chatkeep doctor`; `healthy` if nothing failed."""
+
+    at: datetime
+    healthy: bool
+    ok: int
+    warnings: int
+    failed: int
+    skipped: int
+    promises_kept: int
+    promises_broken: int
+
+
 class Overview(msgspec.Struct, kw_only=True):
     """The service as a whole. Without a database it has no storage and no latencies."""
 
@@ -500,6 +513,7 @@ class Overview(msgspec.Struct, kw_only=True):
     days: list[Day]
     drafts: DraftCounts
     last_sweep: LastSweep | None
+    last_examination: LastExamination | None = None
     storage: Storage | None
     latencies: Latencies | None
 
