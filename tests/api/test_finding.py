@@ -174,6 +174,30 @@ async def test_a_filter_does_not_contradict_the_cursor(
     assert len((await alice.get(CONVERSATIONS, params=same)).json()["items"]) == 1
 
 
+@pytest.mark.parametrize("sort", ["updated", "created"])
+async def test_a_list_goes_on_behind_a_conversation(alice: Caller, bob: Caller, sort: str) -> None:
+    await start_some(alice)
+    theirs = await started(bob, id="Bob's")
+    ids = {each["title"]: each["id"] for each in (await alice.get(CONVERSATIONS)).json()["items"]}
+
+    async def titles(**query: str) -> str:
+        response = await alice.get(CONVERSATIONS, params={"sort": sort, **query})
+        return "".join(each["title"] for each in response.json()["items"])
+
+    assert await titles(after=ids["D"]) == "CBA"
+    assert await titles(after=ids["A"]) == ""
+    # It need not match the filters itself.
+    assert await titles(after=ids["D"], **{"metadata[agent]": "support"}) == "CA"
+    assert await found(alice, limit=1, after=ids["D"], sort=sort) == [["C"], ["B"], ["A"]]
+    for after in ("absent", theirs["id"]):
+        response = await alice.get(CONVERSATIONS, params={"after": after, "sort": sort})
+        refused(response, 404, "not-found")
+    page = (await alice.get(CONVERSATIONS, params={"limit": 1, "sort": sort})).json()
+    both = {"after": ids["D"], "cursor": page["next_cursor"]}
+    refused(await alice.get(CONVERSATIONS, params=both), 422, "invalid-value", "after")
+    refused(await alice.get(CONVERSATIONS, params={"after": ".."}), 422, "invalid-value", "after")
+
+
 async def test_a_request_that_has_read_enough_says_where_to_go_on(
     alice: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

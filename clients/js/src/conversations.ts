@@ -56,6 +56,8 @@ export interface ListConversations extends FindConversations {
   count?: boolean;
   limit?: number;
   cursor?: string;
+  /** Without a cursor, the id of the conversation to go on behind. */
+  after?: string;
 }
 
 export interface ChangeConversation extends Expecting, Signal {

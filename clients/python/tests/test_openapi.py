@@ -40,7 +40,8 @@ FIXED = {("getHistory", "format"), ("getMessage", "format")}
 
 @pytest.fixture(scope="session")
 def document(service: MemoryService) -> dict[str, Any]:
-    return httpx.get(f"{service.url}/docs/openapi.json").json()  # type: ignore[no-any-return]
+    document = httpx.get(f"{service.url}/docs/openapi.json", timeout=60)
+    return document.json()  # type: ignore[no-any-return]
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:

@@ -7,8 +7,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, Parameter
 from msgspec import UNSET, UnsetType
 
-from chatkeep.domain.finding import Filter, Sort
-from chatkeep.domain.model import Status
+from chatkeep.domain.errors import InvalidValueError
+from chatkeep.domain.finding import Filter, LastSeen, Sort
+from chatkeep.domain.ids import of_user, parse_id
+from chatkeep.domain.model import ConversationId, Status, UserId
 from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.http import cursors
 from chatkeep.entrypoints.http.auth.authentication import require_user
@@ -35,6 +37,10 @@ UpdatedBefore = Annotated[
     str | None,
     Parameter(description="only with their last activity before this time", schema_extra=TIME),
 ]
+AfterConversation = Annotated[
+    str | None,
+    Parameter(description="go on behind the conversation with this id, instead of a cursor"),
+]
 
 
 def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
@@ -43,7 +49,7 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         operation_id="listConversations",
         summary="List my conversations",
         response_description="A page; on the last one `next_cursor` is null.",
-        responses=problems(),
+        responses=problems(404),
         opt={OBJECTS: ("metadata",)},
     )
     async def list_conversations(  # noqa: PLR0913 - the parameters of the query
@@ -60,6 +66,7 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         ] = False,
         limit: FromQuery[Limit] = 20,
         cursor: FromQuery[Cursor] = None,
+        after: FromQuery[AfterConversation] = None,
     ) -> ConversationPage:
         """List with the latest activity first. Message counts are included, messages are not.
 
@@ -67,7 +74,8 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         one request reads at most 2,000 conversations. A page may then have few items or none: go on
         until `next_cursor` is null. With `sort=created` the list must have at most 10,000
         conversations between `updated_after` and `updated_before`; 422 otherwise. `count` counts
-        those of all pages among at most 10,000 between these times.
+        those of all pages among at most 10,000 between these times. With `after` the page begins
+        behind the place that this conversation has now; 404 if it does not exist.
         """
         wanted = Filter(
             status=status,
@@ -83,18 +91,22 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
             wanted, sort = start.wanted, start.sort
         sort = sort or Sort.UPDATED
         user_id = require_user(request.user)
-        after = start.after if start else None
+        last_seen = start.after if start else None
+        if after is not None:
+            if start is not None:
+                raise InvalidValueError("after", "cannot be combined with cursor")
+            last_seen = await _last_seen(chatkeep, user_id, after, sort)
         next_cursor: ConversationsCursor | FilteredCursor | None = None
         if wanted.is_plain and sort is Sort.UPDATED:
             page = await chatkeep.list_conversations(
-                user_id, status=wanted.status, after=after, limit=limit
+                user_id, status=wanted.status, after=last_seen, limit=limit
             )
             if page.next is not None:
                 next_cursor = ConversationsCursor(wanted.status, page.next.at, page.next.id)
             items = page.items
         else:
             found = await chatkeep.find_conversations(
-                user_id, wanted, sort=sort, after=after, limit=limit
+                user_id, wanted, sort=sort, after=last_seen, limit=limit
             )
             if found.next is not None:
                 next_cursor = FilteredCursor.of(wanted, sort, found.next)
@@ -110,3 +122,11 @@ def list_route(chatkeep: Chatkeep) -> HTTPRouteHandler:
         )
 
     return list_conversations
+
+
+async def _last_seen(chatkeep: Chatkeep, user_id: UserId, after: str, sort: Sort) -> LastSeen:
+    """Return where this conversation is in a list. Raises `ConversationNotFoundError`."""
+    found = await chatkeep.get_conversation(
+        user_id, ConversationId(of_user(user_id, parse_id(after, field="after")))
+    )
+    return LastSeen(found.updated_at if sort is Sort.UPDATED else found.created_at, found.id)

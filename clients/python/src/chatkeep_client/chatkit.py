@@ -41,11 +41,13 @@ class ChatkeepStore(Store[TContext]):
     - `user` returns the id of the user of a context, for a client with a service key. Without it
       all belongs to the client's own user.
     - Items come back exactly. Their text is cut to the service's limits for everything else that
-      reads messages. Items are in the order in which they were added, whatever their `created_at`.
+      reads messages. Threads and items are in the order in which they were added, whatever their
+      `created_at`.
     - What was appended by others is an item too: messages of a user and of the assistant, and
       hidden context for other roles.
     - Saving and adding are safe to send again: an item is stored once under its id.
-    - `load_threads` reads all conversations of the user for each page, to sort them by creation.
+    - `load_threads` asks for a page of the latest ones. Oldest first, and beyond 10,000, it reads
+      all conversations of the user for each page.
     - The files of attachments are not kept; use an `AttachmentStore` over your object storage.
 
     What is absent, or belongs to another user, raises ChatKit's `NotFoundError`; deleting it does
@@ -105,16 +107,16 @@ class ChatkeepStore(Store[TContext]):
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: TContext
     ) -> Page[ThreadMetadata]:
-        """Return a page of the user's threads by creation. Raises `NotFoundError`."""
-        threads = [
-            _to_thread(each)
-            async for each in self._of(context).iter_conversations()
-            if each.id != _ATTACHMENTS
+        """Return a page of the user's threads by creation here. Raises `NotFoundError`."""
+        if order == "desc":
+            # The service refuses to sort more than 10,000 conversations.
+            with suppress(errors.InvalidValueError):
+                return await self._load_latest_threads(limit, after, context)
+        found = [
+            each async for each in self._of(context).iter_conversations() if each.id != _ATTACHMENTS
         ]
-        threads.sort(
-            key=lambda thread: (thread.created_at.timestamp(), thread.id),
-            reverse=order == "desc",
-        )
+        found.sort(key=lambda each: (each.created_at, each.id), reverse=order == "desc")
+        threads = [_to_thread(each) for each in found]
         start = 0
         if after is not None:
             ids = [thread.id for thread in threads]
@@ -123,6 +125,26 @@ class ChatkeepStore(Store[TContext]):
             start = ids.index(after) + 1
         end = start + max(limit, 0)
         return _page(threads[start:end], has_more=end < len(threads))
+
+    async def _load_latest_threads(
+        self, limit: int, after: str | None, context: TContext
+    ) -> Page[ThreadMetadata]:
+        client = self._of(context)
+        threads: list[ThreadMetadata] = []
+        cursor: str | None = None
+        while len(threads) <= limit:  # one more, to know whether there are more
+            async with _chatkits_errors():
+                page = await client.list_conversations(
+                    sort="created",
+                    limit=min(limit + 1, _MOST),
+                    cursor=cursor,
+                    after=after if cursor is None else None,
+                )
+            threads += [_to_thread(each) for each in page.items if each.id != _ATTACHMENTS]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return _page(threads[: max(limit, 0)], has_more=len(threads) > limit)
 
     async def delete_thread(self, thread_id: str, context: TContext) -> None:
         """Delete a thread with its items, permanently. Raises `RetainedError`."""

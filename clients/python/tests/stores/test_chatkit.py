@@ -169,22 +169,52 @@ async def test_a_saved_item_keeps_its_place(store: ChatkeepStore[str]) -> None:
         await store.save_item("absent", answer("b", "Soup."), "alice")
 
 
-async def test_threads_come_in_pages_by_creation(store: ChatkeepStore[str]) -> None:
-    for number in (2, 0, 1):
-        created = NOW + timedelta(seconds=number)
+async def test_threads_come_in_pages_in_the_order_in_which_they_were_saved(
+    store: ChatkeepStore[str],
+) -> None:
+    for number in range(3):
+        created = NOW - timedelta(seconds=number)
         await store.save_thread(thread(f"t{number}", created_at=created), "alice")
     await store.save_attachment(FileAttachment(id="f", name="f", mime_type="a/b"), "alice")
-    page = await store.load_threads(2, None, "asc", "alice")
-    assert [each.id for each in page.data] == ["t0", "t1"]
-    assert (page.has_more, page.after) == (True, "t1")
-    page = await store.load_threads(2, "t1", "asc", "alice")
-    assert [each.id for each in page.data] == ["t2"]
-    assert (page.has_more, page.after) == (False, None)
-    page = await store.load_threads(2, None, "desc", "alice")
+    await store.add_thread_item("t0", said("a", "Soup?"), "alice")
+    for order, ids in (("asc", ["t0", "t1", "t2"]), ("desc", ["t2", "t1", "t0"])):
+        page = await store.load_threads(2, None, order, "alice")
+        assert [each.id for each in page.data] == ids[:2]
+        assert (page.has_more, page.after) == (True, "t1")
+        page = await store.load_threads(2, "t1", order, "alice")
+        assert [each.id for each in page.data] == ids[2:]
+        assert (page.has_more, page.after) == (False, None)
+        assert len((await store.load_threads(3, None, order, "alice")).data) == 3
+        with pytest.raises(NotFoundError):
+            await store.load_threads(2, "absent", order, "alice")
+        assert (await store.load_threads(2, None, order, "bob")).data == []
+
+
+async def test_a_page_of_the_latest_threads_is_one_request(
+    store: ChatkeepStore[str], client: AsyncChatkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        await store.save_thread(thread(f"t{number}"), "alice")
+    asked: list[dict[str, Any]] = []
+    listed = AsyncChatkeep.list_conversations
+
+    async def counted(self: AsyncChatkeep, **options: Any) -> Any:
+        asked.append(options)
+        return await listed(self, **options)
+
+    monkeypatch.setattr(AsyncChatkeep, "list_conversations", counted)
+    page = await store.load_threads(2, "t3", "desc", "alice")
     assert [each.id for each in page.data] == ["t2", "t1"]
-    with pytest.raises(NotFoundError):
-        await store.load_threads(2, "absent", "asc", "alice")
-    assert (await store.load_threads(2, None, "asc", "bob")).data == []
+    assert [(each["limit"], each["after"]) for each in asked] == [(3, "t3")]
+
+    async def too_many(self: AsyncChatkeep, **options: Any) -> Any:
+        if options["sort"] == "created":
+            options["updated_after"] = "no time"  # refused as more than 10,000 are: 422
+        return await listed(self, **options)
+
+    monkeypatch.setattr(AsyncChatkeep, "list_conversations", too_many)
+    page = await store.load_threads(2, "t3", "desc", "alice")
+    assert [each.id for each in page.data] == ["t2", "t1"]
 
 
 async def test_a_deleted_thread_is_gone(store: ChatkeepStore[str]) -> None:

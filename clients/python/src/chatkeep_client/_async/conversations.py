@@ -127,6 +127,7 @@ class AsyncConversations(AsyncSender):
         count: bool = False,
         limit: int = 20,
         cursor: str | None = None,
+        after: str | None = None,
     ) -> ConversationPage:
         """Return a page of the user's conversations, latest activity first.
 
@@ -134,7 +135,8 @@ class AsyncConversations(AsyncSender):
         level. Times have a time zone, and are excluded themselves. `sort="created"` sorts by
         creation, at most 10,000 conversations. `count` adds how many there are on all pages. A
         `cursor` contains the filters. Pages may be short or empty: go on until `next_cursor` is
-        None, or use `iter_conversations`.
+        None, or use `iter_conversations`. Without a cursor, `after` is the id of the one to go on
+        behind; raises `NotFoundError`.
         """
         query = {
             "status": status,
@@ -144,6 +146,7 @@ class AsyncConversations(AsyncSender):
             "count": count,
             "limit": limit,
             "cursor": cursor,
+            "after": after,
             **metadata_filters(metadata),
         }
         return await self._send(Request("GET", _ALL, _page, query=query))

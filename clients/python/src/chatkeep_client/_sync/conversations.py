@@ -128,6 +128,7 @@ class Conversations(Sender):
         count: bool = False,
         limit: int = 20,
         cursor: str | None = None,
+        after: str | None = None,
     ) -> ConversationPage:
         """Return a page of the user's conversations, latest activity first.
 
@@ -135,7 +136,8 @@ class Conversations(Sender):
         level. Times have a time zone, and are excluded themselves. `sort="created"` sorts by
         creation, at most 10,000 conversations. `count` adds how many there are on all pages. A
         `cursor` contains the filters. Pages may be short or empty: go on until `next_cursor` is
-        None, or use `iter_conversations`.
+        None, or use `iter_conversations`. Without a cursor, `after` is the id of the one to go on
+        behind; raises `NotFoundError`.
         """
         query = {
             "status": status,
@@ -145,6 +147,7 @@ class Conversations(Sender):
             "count": count,
             "limit": limit,
             "cursor": cursor,
+            "after": after,
             **metadata_filters(metadata),
         }
         return self._send(Request("GET", _ALL, _page, query=query))
