@@ -60,7 +60,7 @@ class EventUseCases:
         `ChangesForgottenError` if changes after the mark may have been forgotten.
         """
         try:
-            page = await self.read_log(user_id, conversation_id, after)
+            page = await self.read_log(user_id, conversation_id, after, chunk_bytes=PAGE_BYTES)
             self._check_kept(after, page.mark)
             if not page.more and page.pending is not None:
                 page = await self._with_draft(user_id, conversation_id, page, page.pending)
@@ -72,14 +72,24 @@ class EventUseCases:
         return EventPage([gone], FROM_START, more=False, is_over=True)
 
     async def read_log(
-        self, user_id: UserId, conversation_id: ConversationId, after: Mark
+        self,
+        user_id: UserId,
+        conversation_id: ConversationId,
+        after: Mark,
+        *,
+        chunk_bytes: int = 0,
     ) -> EventPage:
-        """Return the next events of messages and changes after a mark, without drafts.
+        """Return the next events of messages and changes after a mark, without those of drafts.
 
         Raises `ConversationNotFoundError`, also if it is another one than that of the mark.
         """
         page = await self.events.read(
-            user_id, conversation_id, after, limit=PAGE_EVENTS, max_bytes=PAGE_BYTES
+            user_id,
+            conversation_id,
+            after,
+            limit=PAGE_EVENTS,
+            max_bytes=PAGE_BYTES,
+            chunk_bytes=chunk_bytes,
         )
         return await self._with_parents(user_id, conversation_id, page)
 
@@ -124,7 +134,7 @@ class EventUseCases:
                 reader.add(EventKind.DRAFT_STARTED, chunk, draft=draft)
             last = (pending.next if draft is None else draft.next) - 1
             if last > chunk:
-                chunks = await self.drafts.drafts.chunks(
+                chunks = pending.chunks or await self.drafts.drafts.chunks(
                     user_id, conversation_id, pending.number, after=chunk, max_bytes=PAGE_BYTES
                 )
                 if not chunks:  # they were forgotten meanwhile

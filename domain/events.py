@@ -96,6 +96,7 @@ class PendingDraft(NamedTuple):
     """The first draft of which a reader does not know everything yet.
 
     `deadline` is that of an active one: it is interrupted then, unless a chunk comes before.
+    `chunks` are the next ones, if they were read along with it.
     """
 
     id: DraftId
@@ -105,6 +106,7 @@ class PendingDraft(NamedTuple):
     is_active: bool
     progress_at: datetime
     deadline: datetime
+    chunks: Sequence[Chunk] = ()
 
 
 class DraftDelta(NamedTuple):

@@ -3,20 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import accumulate
 
 from chatkeep.adapters.memory.branches import MemoryBranches
 from chatkeep.adapters.memory.store import KeptConversation, KeptDraft, MemoryStore
 from chatkeep.domain.draft_errors import DraftNotFoundError
 from chatkeep.domain.drafts import (
-    FIRST_CHUNK,
     Chunk,
     Draft,
     DraftId,
     DraftStatus,
     EndedDraft,
     NewChunks,
-    size_of_chunk,
 )
 from chatkeep.domain.errors import MessageIdTakenError
 from chatkeep.domain.log import entries_of, messages_in
@@ -132,16 +129,7 @@ class MemoryDrafts:
     ) -> Sequence[Chunk]:
         conversation = self.store.user(user_id).conversations.get(conversation_id)
         kept = conversation and conversation.drafts.get(number)
-        if not kept:
-            return []
-        start = max(after, FIRST_CHUNK - 1)
-        texts = kept.chunks[start:]
-        before = accumulate(map(size_of_chunk, texts), initial=0)
-        return [
-            Chunk(seq, text)
-            for (seq, text), size in zip(enumerate(texts, start + 1), before, strict=False)
-            if size == 0 or size < max_bytes
-        ]
+        return kept.after(after, max_bytes) if kept else []
 
     async def overdue(self, at: datetime, *, limit: int) -> Sequence[Draft]:
         found = [each.draft for each in self._all() if each.draft.is_overdue(at)]

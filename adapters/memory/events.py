@@ -43,7 +43,7 @@ class MemoryEvents:
         draft = mark.position if active is None else Position(active.number - 1)
         return mark._replace(draft=draft)
 
-    async def read(
+    async def read(  # noqa: PLR0913 - the port's
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -51,6 +51,7 @@ class MemoryEvents:
         *,
         limit: int,
         max_bytes: int = NO_BOUND,
+        chunk_bytes: int = 0,
     ) -> EventPage:
         kept = self.store.conversation(user_id, conversation_id)
         began = microseconds(kept.conversation.created_at)
@@ -93,6 +94,12 @@ class MemoryEvents:
         if events:
             events[-1] = events[-1]._replace(mark=mark)
         pending = _pending(kept, after)
+        if pending is not None and not events and chunk_bytes:
+            first, chunk = after.unread_draft
+            chunks = kept.drafts[pending.number].after(
+                max(0, chunk) if pending.number == first else 0, chunk_bytes
+            )
+            pending = pending._replace(chunks=tuple(chunks))
         return EventPage(events, mark, more, is_branched=is_branched, pending=pending)
 
     def _changes(

@@ -4,14 +4,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from chatkeep.domain.audit import AuditLine
 from chatkeep.domain.branches import EVERY, MAIN, Tree
-from chatkeep.domain.drafts import Draft
+from chatkeep.domain.drafts import FIRST_CHUNK, Chunk, Draft, size_of_chunk
 from chatkeep.domain.errors import (
     ConversationNotFoundError,
     KeyTakenError,
@@ -213,6 +213,17 @@ class KeptDraft:
 
     draft: Draft
     chunks: list[str] = field(default_factory=list)
+
+    def after(self, seq: int, max_bytes: int) -> list[Chunk]:
+        """Return the chunks after the one with this number: those that begin within the bytes."""
+        start = max(seq, FIRST_CHUNK - 1)
+        texts = self.chunks[start:]
+        before = accumulate(map(size_of_chunk, texts), initial=0)
+        return [
+            Chunk(number, text)
+            for (number, text), size in zip(enumerate(texts, start + 1), before, strict=False)
+            if size == 0 or size < max_bytes
+        ]
 
 
 @dataclass(slots=True)

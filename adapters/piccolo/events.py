@@ -18,7 +18,7 @@ from chatkeep.adapters.piccolo.event_statements import (
 from chatkeep.adapters.piccolo.log_reader import LogReader
 from chatkeep.adapters.piccolo.rows import Row, from_text, to_message
 from chatkeep.domain.branches import MAIN
-from chatkeep.domain.drafts import DraftId, DraftStatus, deadline
+from chatkeep.domain.drafts import Chunk, DraftId, DraftStatus, deadline
 from chatkeep.domain.errors import ConversationNotFoundError
 from chatkeep.domain.events import (
     ALL_CHANGES,
@@ -55,7 +55,7 @@ class PiccoloEvents(LogReader):
         draft = last if row["active"] is None else row["active"] - 1
         return _latest(row, last)._replace(draft=Position(draft))
 
-    async def read(
+    async def read(  # noqa: PLR0913 - the port's
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -63,8 +63,10 @@ class PiccoloEvents(LogReader):
         *,
         limit: int,
         max_bytes: int = NO_BOUND,
+        chunk_bytes: int = 0,
     ) -> EventPage:
         share = max_bytes // limit
+        draft, chunk = after.unread_draft
         rows = await self._engine.fetch(
             READ,
             user_id=user_id,
@@ -73,7 +75,9 @@ class PiccoloEvents(LogReader):
             # A reader who starts gets the messages as they are now.
             revision=LAST_POSITION if after.began == 0 else after.revision,
             number=after.number,
-            draft=after.unread_draft[0],
+            draft=draft,
+            chunk=max(0, chunk),
+            chunk_bytes=chunk_bytes,
             is_start=after.began == 0,
             limit=limit + 1,
             share=share,
@@ -120,7 +124,7 @@ class PiccoloEvents(LogReader):
             mark,
             more,
             is_branched=state["branch"] is not None,
-            pending=_pending(state),
+            pending=_pending(state, chunk if state["draft"] == draft else 0),
         )
 
     async def forget(self, before: datetime, *, limit: int) -> int:
@@ -169,9 +173,12 @@ def _latest(row: Row, position: Position) -> Mark:
     return Mark(microseconds(row["began"]), position, row["revision"], ALL_CHANGES)
 
 
-def _pending(row: Row) -> PendingDraft | None:
+def _pending(row: Row, after: int) -> PendingDraft | None:
+    """Return the draft of a row, with the chunks after one that came along."""
     if row["draft"] is None:
         return None
+    texts = row["chunks"] or ()
+    chunks = enumerate(map(from_text, texts), (row["last_chunk"] or 0) - len(texts) + 1)
     return PendingDraft(
         DraftId(with_text(row["draft_id"], row["draft_text_id"])),
         row["draft"],
@@ -180,6 +187,7 @@ def _pending(row: Row) -> PendingDraft | None:
         row["draft_status"] == DraftStatus.ACTIVE,
         row["draft_progress_at"],
         deadline(row["draft_progress_at"], row["draft_lease"], row["draft_ends_by"]),
+        tuple(Chunk(seq, text) for seq, text in chunks if seq > after),
     )
 
 

@@ -21,8 +21,8 @@ class Events(Protocol):
     All are as they are now: a message that was changed and deleted since is only deleted, and one
     that was deleted and stored again is only new. `FROM_START` gives no changes.
 
-    A page also names the first draft with something new; its chunks are read from `Drafts`. After
-    `FROM_START` and for `latest`, that is only an active one.
+    A page also names the first draft with something new; its chunks can also be read from `Drafts`.
+    After `FROM_START` and for `latest`, that is only an active one.
     """
 
     async def latest(self, user_id: UserId, conversation_id: ConversationId) -> Mark:
@@ -32,7 +32,7 @@ class Events(Protocol):
         """
         ...
 
-    async def read(
+    async def read(  # noqa: PLR0913 - each is one independent part of the question
         self,
         user_id: UserId,
         conversation_id: ConversationId,
@@ -40,8 +40,12 @@ class Events(Protocol):
         *,
         limit: int,
         max_bytes: int = NO_BOUND,
+        chunk_bytes: int = 0,
     ) -> EventPage:
         """Return at most `limit` events after a mark, as they are at one moment.
+
+        If there are none, the draft comes with its next chunks, up to `chunk_bytes` of them: one
+        more at most, so there is at least one.
 
         Raises `ConversationNotFoundError`, also if the conversation is another one than that of
         the mark (`Mark.began`).

@@ -15,7 +15,7 @@ from chatkeep.domain.use_cases import Chatkeep
 from chatkeep.entrypoints.ai_sdk.ui_message_stream import AI_SDK, UIMessages
 from chatkeep.entrypoints.http.auth.authentication import FOR_USERS, require_user
 from chatkeep.entrypoints.http.body import JsonRequest
-from chatkeep.entrypoints.http.live_stream import EVENT_STREAM, LiveStream, Pace
+from chatkeep.entrypoints.http.live_stream import EVENT_STREAM, LiveStream, Pace, Streaming
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.router import Router
 from chatkeep.entrypoints.http.routes.parameters import ConversationPath
@@ -59,7 +59,7 @@ def ai_sdk_routes(chatkeep: Chatkeep, report: Callable[[int], None]) -> Router:
             return Response(None, status_code=204)
         seconds = request.user.expires_at - time.time()
         source = UIMessages(chatkeep.drafts, chatkeep.live, draft)
-        return LiveStream(source, Pace(), seconds, chatkeep.clock, report)
+        return LiveStream(Streaming(source, Pace(), seconds, chatkeep.clock, report))
 
     @post(
         "/stop",

@@ -8,7 +8,7 @@ without events it ends with `stream.idle`. A browser that then reconnects by its
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -46,6 +46,13 @@ class Batch:
     is_over: bool = False
     due_at: datetime | None = None
     stored_at: int = 0
+    _text: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def text(self) -> bytes:
+        """Return the events as they are sent: written once for all who share the batch."""
+        if not self._text:
+            self._text.append(b"".join(_write(cursor, event) for cursor, event in self.events))
+        return self._text[0]
 
 
 class EventSource(Protocol):
@@ -75,8 +82,7 @@ class EventText:
     async def read(self, watch: Watch) -> StreamPart:
         batch = await self._source.read(watch)
         self._cursor = batch.cursor.encode()
-        text = b"".join(_write(cursor, event) for cursor, event in batch.events)
-        return StreamPart(text, batch.more, batch.is_over, batch.due_at, batch.stored_at)
+        return StreamPart(batch.text(), batch.more, batch.is_over, batch.due_at, batch.stored_at)
 
     def opening(self) -> bytes:
         return b"retry: %d\nid: %b\n\n" % (RETRY_MS, self._cursor)

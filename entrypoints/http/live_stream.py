@@ -25,7 +25,7 @@ from chatkeep.domain.ports import Clock
 from chatkeep.entrypoints.http.server.ending import Ending, ending_of
 
 EVENT_STREAM: Final = "text/event-stream"
-HEARTBEAT: Final = 10.0
+HEARTBEAT: Final = 15.0
 """Seconds between comments, so that proxies do not take a quiet stream for a dead one."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -90,27 +90,22 @@ class StreamSource(Protocol):
 
 
 class LiveStream(Response[None]):
-    """Sends what a source tells, until `seconds` from now at the latest.
+    """A stream as the answer of a handler, for Litestar."""
 
-    It reports `StreamPart.stored_at` of what it has sent to a reader who waited for it.
-    """
-
-    def __init__(
-        self,
-        source: StreamSource,
-        pace: Pace,
-        seconds: float,
-        clock: Clock,
-        report: Callable[[int], None],
-    ) -> None:
+    def __init__(self, streaming: "Streaming") -> None:
         super().__init__(None)
-        self._streaming = _Streaming(source, pace, seconds, clock, report)
+        self._streaming = streaming
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:  # noqa: ANN401 - Litestar's
         return self._streaming
 
 
-class _Streaming(ASGIResponse):
+class Streaming(ASGIResponse):
+    """Sends what a source tells, until `seconds` from now at the latest.
+
+    It reports `StreamPart.stored_at` of what it has sent to a reader who waited for it.
+    """
+
     __slots__ = ("_age", "_clock", "_idle", "_is_gone", "_report", "_seconds", "_source")
 
     def __init__(

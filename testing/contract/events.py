@@ -484,6 +484,35 @@ async def test_a_page_names_the_draft_with_something_new(store: StoreUnderTest) 
         assert (await read_events(store, conversation, page.mark)).pending is None
 
 
+async def test_the_next_chunks_of_a_draft_come_along_unless_there_are_events(
+    store: StoreUnderTest,
+) -> None:
+    conversation, _, mark = await start_read(store, 1)
+    draft = await store.drafts.start(new_draft(conversation), forget_before=NOON)
+    given = [f"{number} \x00é" for number in range(1, 6)]
+    for first, last in ((1, 2), (3, 3), (4, 5)):
+        new = NewChunks(given[first - 1 : last])
+        await store.drafts.write(
+            ALICE, conversation.id, draft.id, draft.epoch, first, new, NOON, Limits()
+        )
+
+    async def come(after: Mark, size: int = NO_BOUND) -> list[tuple[int, str]]:
+        page = await store.events.read(ALICE, conversation.id, after, limit=MANY, chunk_bytes=size)
+        assert page.pending is not None
+        return [(chunk.seq, chunk.text) for chunk in page.pending.chunks]
+
+    known = mark._replace(draft=draft.number, chunk=0)
+    numbered = [*enumerate(given, 1)]
+    assert await come(mark) == numbered
+    for chunk in range(6):
+        assert await come(known._replace(chunk=chunk)) == numbered[chunk:]
+    assert await come(known, 0) == []
+    some = await come(known, 1)
+    assert numbered[: len(some)] == some != []
+    await store.append(conversation, new_message("a question"))
+    assert await come(known) == []
+
+
 async def moved_since(
     store: StoreUnderTest, since: datetime, key: UUID = FIRST_KEY, *, limit: int = MANY
 ) -> list[Moved]:

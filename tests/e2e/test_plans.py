@@ -90,6 +90,7 @@ AUDIT_OF_USER = "idx_audit_lines_user_id"
 OF_USER = "idx_conversations_user_id"
 ARCHIVED = "idx_conversations_user_status"
 CONVERSATION = "conversations_pkey"
+CHUNKS_OF_DRAFT = "draft_chunks_pkey"
 IN_ORDER = "idx_messages_conversation_id"
 MESSAGE = "messages_pkey"
 ITEM_ID = "idx_messages_item_id"
@@ -191,7 +192,10 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "items at positions": (log_pages.AT[View.ITEMS], {IN_ORDER, ITEM_IN_ORDER}),
     "everything at positions": (log_pages.AT[View.WHOLE], {IN_ORDER, ITEM_IN_ORDER}),
     "latest event": (event_statements.LATEST, {CONVERSATION, ACTIVE_DRAFT}),
-    "events": (event_statements.READ, {CONVERSATION, IN_ORDER, CHANGE, MESSAGE, DRAFT}),
+    "events": (
+        event_statements.READ,
+        {CONVERSATION, IN_ORDER, CHANGE, MESSAGE, DRAFT, CHUNKS_OF_DRAFT},
+    ),
     "conversations that moved since": (
         event_statements.MOVED_SINCE,
         {CONVERSATION, OF_USER, CHANGES_OF_USER},

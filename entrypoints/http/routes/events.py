@@ -29,7 +29,7 @@ from chatkeep.entrypoints.http.event_cursors import (
 from chatkeep.entrypoints.http.event_schemas import EventOut, EventsOut
 from chatkeep.entrypoints.http.event_stream import Batch, EventSource, EventText
 from chatkeep.entrypoints.http.event_types import OF_CONVERSATION, OF_FEED, Types, choose_types
-from chatkeep.entrypoints.http.live_stream import LiveStream, Pace
+from chatkeep.entrypoints.http.live_stream import LiveStream, Pace, Streaming
 from chatkeep.entrypoints.http.problems import problems
 from chatkeep.entrypoints.http.responses import JsonResponse
 from chatkeep.entrypoints.http.router import Router
@@ -73,7 +73,7 @@ def event_routes(
 
     def stream(source: EventSource, request: JsonRequest) -> Response[Any]:
         seconds = request.user.expires_at - time.time()
-        return LiveStream(EventText(source), pace, seconds, live.clock, report)
+        return LiveStream(Streaming(EventText(source), pace, seconds, live.clock, report))
 
     @get(
         "/events",

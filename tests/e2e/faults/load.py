@@ -1,6 +1,7 @@
 """Chat backends that write all the time and keep book of what was acknowledged."""
 
 import asyncio
+import signal
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Self
@@ -10,7 +11,8 @@ import asyncpg
 import httpx
 
 from tests.support.postgres import connect_args
-from tests.support.service_process import as_user
+from tests.support.processes import catches, descendants
+from tests.support.service_process import ServiceProcess, as_user
 from tests.support.waiting import PATIENCE
 
 
@@ -109,3 +111,9 @@ class Stored:
             assert writer.acknowledged <= set(found)
             if answered_all:
                 assert writer.acknowledged == set(found)
+
+
+def workers(service: ServiceProcess) -> set[int]:
+    """Return the processes that serve: they have a handler for the signal that ends them."""
+    children = descendants(service.pid) - {service.pid}
+    return {pid for pid in children if catches(pid, signal.SIGTERM)}

@@ -10,9 +10,9 @@ from functools import partial
 import asyncpg
 import pytest
 
-from tests.e2e.faults.load import Stored, Writer
+from tests.e2e.faults.load import Stored, Writer, workers
 from tests.support.postgres import Server, connect_args
-from tests.support.processes import SECRET, catches, descendants
+from tests.support.processes import SECRET
 from tests.support.service_process import FULL, ServiceProcess, as_user, running, running_on
 from tests.support.waiting import PATIENCE, until
 
@@ -30,12 +30,6 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 async def writers(service: ServiceProcess, count: int = WRITERS) -> list[Writer]:
     return [await Writer.of(service.http, f"user {number}") for number in range(count)]
-
-
-def workers(service: ServiceProcess) -> set[int]:
-    """Return the processes that serve: they have a handler for the signal that ends them."""
-    children = descendants(service.pid) - {service.pid}
-    return {pid for pid in children if catches(pid, signal.SIGTERM)}
 
 
 @pytest.mark.parametrize("processes", [1, 2])
