@@ -1,4 +1,4 @@
-"""python -m benchmarks [--quick] [--check]: see `make bench`."""
+"""python -m benchmarks [--quick] [--check] [--streams]: see `make bench`."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from benchmarks.following import measure_following
 from benchmarks.growth import measure_growth
 from benchmarks.load import load
 from benchmarks.machine import describe_machine
-from benchmarks.page import write_page
+from benchmarks.page import with_following, write_page
 from benchmarks.planning import build_plan
 from benchmarks.plot import plot_growth, plot_speed
 from benchmarks.postgres import durable_server
@@ -40,8 +40,16 @@ def main() -> None:
         action="store_true",
         help="write no page; fail if a ratio is half of its minimum or twice its maximum",
     )
+    parser.add_argument(
+        "--streams",
+        action="store_true",
+        help="measure live readers only, and write this section of the page",
+    )
     arguments = parser.parse_args()
     scale = QUICK if arguments.quick else FULL
+    if arguments.streams:
+        write_streams(scale)
+        return
     results = measure(scale, quick=arguments.quick)
     notes = (HERE / "notes.md").read_text()
     text = write_page(results, scale, notes, seconds=time.monotonic() - STARTED)
@@ -56,6 +64,15 @@ def main() -> None:
     far_off = [ratio for ratio in results.ratios if ratio.far_off]
     if arguments.check and far_off:
         sys.exit("far from the target: " + ", ".join(ratio.name for ratio in far_off))
+
+
+def write_streams(scale: Scale) -> None:
+    """Measure live readers, and write their section of the page."""
+    with durable_server() as server:
+        url = create_database(CHATKEEP, server, CHATKEEP.name.lower())
+        following, machine = measure_following(scale, url), describe_machine(server, scale)
+    page = DOCS / "benchmarks.md"
+    page.write_text(with_following(page.read_text(), following, machine))
 
 
 def measure(scale: Scale, *, quick: bool) -> Results:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any, Final, TypeVar
 
 from benchmarks.fill import Shape, fill
@@ -78,7 +78,7 @@ def _measure_shape(  # noqa: PLR0913, PLR0917 - each is measured with
 ) -> FollowingShape:
     quiet, busy, ratios, memory, cores, statements = [], [], [], [], [], []
     for _ in range(scale.following_rounds):
-        alone = load(service, others, scale.seconds)
+        before_them = load(service, others, scale.seconds).operations
         resident = service.memory()
         with _followers(service, followed, written) as measure:
             memory.append((service.memory() - resident) / len(followed))
@@ -89,7 +89,8 @@ def _measure_shape(  # noqa: PLR0913, PLR0917 - each is measured with
             statements.append(used[2] / used[0])
             together, lags = measure(lambda: load(service, others, scale.seconds))
             busy.append(lags)
-        ratios.append(together.operations / alone.operations)
+        after_them = load(service, others, scale.seconds).operations
+        ratios.append(together.operations / mean((before_them, after_them)))
     return FollowingShape(
         name=name,
         p50=median(each["p50"] for each in quiet),

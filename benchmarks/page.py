@@ -11,6 +11,8 @@ from benchmarks.results import Cost, Following, Load, Ratio, Results, Search, Sp
 from benchmarks.scale import Scale
 
 MB: Final = 1_000_000
+_FOLLOWING: Final = "## Following"
+_COST: Final = "## What it costs"
 _NAMES: Final = (CHATKEEP.name, PEER.name, LIMIT.name)
 
 
@@ -27,6 +29,19 @@ def write_page(results: Results, scale: Scale, notes: str, *, seconds: float) ->
         _machine(results),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def with_following(page: str, following: Following, machine: dict[str, str]) -> str:
+    """Return the page with this section, in the place of the one that it has, if any."""
+    facts = [machine[name] for name in ("processor", "system", "Python", "Postgres")]
+    alone = f"Measured alone on {machine['date']}: {'; '.join(facts)}."
+    before, _, rest = page.partition(_FOLLOWING)
+    if not rest:
+        before, _, rest = page.partition(_COST)
+        rest = _COST + rest
+    else:
+        rest = rest[rest.index("\n## ") + 1 :]
+    return f"{before}{_following(following)}\n\n{alone}\n\n{rest}"
 
 
 def _introduction(results: Results, scale: Scale, seconds: float) -> str:
@@ -160,7 +175,7 @@ def _following(following: Following) -> str:
         ["chunks delivered", *(f"{each.deliveries:,}" for each in shapes)],
     ]
     memory = max(each.memory for each in shapes)
-    return f"""## Following
+    return f"""{_FOLLOWING}
 
 {following.streams:,} streams of events are open in one worker, and {following.drafts} drafts are
 written meanwhile, {following.rate:g} chunks a second in all, one by each call. Lag is the
@@ -185,7 +200,7 @@ def _cost(cost: Cost, scale: Scale) -> str:
     ]
     in_table = disk.message_bytes / disk.messages
     in_indexes = disk.message_index_bytes / disk.messages
-    return f"""## What it costs
+    return f"""{_COST}
 
 - **Memory** of a worker: {cost.memory[0][1] / MB:.0f} MB when started, {half / MB:.1f} MB after
   {served // 2:,} requests of all kinds, {last / MB:.1f} MB after {served:,}.

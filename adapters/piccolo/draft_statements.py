@@ -145,25 +145,17 @@ WHERE {_C}
 ORDER BY found.number DESC""",
 )
 
-
-def chunk_page(number: str, after: str, *, only_if: str = "true") -> str:
-    """Return a subquery of the writes of a draft that have chunks after one.
-
-    `before` are the bytes of what precedes a write on the page.
-    """
-    return f"""(
-  SELECT k.seq, k.chunks, sum(k.bytes) OVER (ORDER BY k.seq) - k.bytes AS before
-  FROM draft_chunks k
-  WHERE k.user_id = :user_id AND k.conversation_id = :conversation_id AND k.draft = {number}
-    AND k.seq > {after} AND {only_if}
-  ORDER BY k.seq LIMIT {MAX_WRITES}
-)"""
-
-
+# `before` are the bytes of what precedes a row on the page.
 CHUNKS: Final = Statement(
     "drafts.chunks",
     f"""
-SELECT page.seq, page.chunks FROM {chunk_page(":number", ":after")} AS page
+SELECT page.seq, page.chunks FROM (
+  SELECT k.seq, k.chunks, sum(k.bytes) OVER (ORDER BY k.seq) - k.bytes AS before
+  FROM draft_chunks k
+  WHERE k.user_id = :user_id AND k.conversation_id = :conversation_id AND k.draft = :number
+    AND k.seq > :after
+  ORDER BY k.seq LIMIT {MAX_WRITES}
+) AS page
 WHERE page.before = 0 OR page.before < :max_bytes::bigint
 ORDER BY page.seq""",
 )

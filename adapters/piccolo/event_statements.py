@@ -3,7 +3,7 @@
 from typing import Final
 
 from chatkeep.adapters.piccolo.bounds import MESSAGE_TEXTS, message_bytes, within
-from chatkeep.adapters.piccolo.draft_statements import chunk_page
+from chatkeep.adapters.piccolo.draft_statements import MAX_WRITES
 from chatkeep.adapters.piccolo.rows import message_columns, selected_columns
 from chatkeep.adapters.piccolo.statement import Statement
 
@@ -27,11 +27,6 @@ _PENDING: Final = """pending.number AS draft, pending.id AS draft_id,
        pending.format AS draft_format, pending.status AS draft_status,
        pending.progress_at AS draft_progress_at, pending.lease AS draft_lease,
        pending.ends_by AS draft_ends_by, written.last_chunk, written.chunks"""
-_WRITTEN: Final = chunk_page(
-    "pending.number",
-    "CASE WHEN pending.number = :draft THEN :chunk::int ELSE 0 END",
-    only_if="found.position IS NULL AND found.changed IS NULL AND :chunk_bytes::bigint > 0",
-)
 
 # New messages in order, then what was changed. A change comes with the message as it is now, if it
 # is there. Without branches, the parent of the first new message is the message before it. If there
@@ -73,7 +68,15 @@ LEFT JOIN LATERAL (
 ) AS pending ON true
 LEFT JOIN LATERAL (
   SELECT max(page.seq) AS last_chunk, array_agg(each.text ORDER BY page.seq, each.n) AS chunks
-  FROM {_WRITTEN} AS page, unnest(page.chunks) WITH ORDINALITY AS each (text, n)
+  FROM (
+    SELECT k.seq, k.chunks, sum(k.bytes) OVER (ORDER BY k.seq) - k.bytes AS before
+    FROM draft_chunks k
+    WHERE k.user_id = :user_id AND k.conversation_id = :conversation_id
+      AND k.draft = pending.number
+      AND k.seq > CASE WHEN pending.number = :draft THEN :chunk::int ELSE 0 END
+      AND found.position IS NULL AND found.changed IS NULL AND :chunk_bytes::bigint > 0
+    ORDER BY k.seq LIMIT {MAX_WRITES}
+  ) AS page, unnest(page.chunks) WITH ORDINALITY AS each (text, n)
   WHERE page.before = 0 OR page.before < :chunk_bytes::bigint
 ) AS written ON true
 WHERE {_C}

@@ -49,7 +49,6 @@ STATEMENTS: dict[str, tuple[Statement | str, set[str]]] = {
     "latest": (draft_statements.LATEST, {CONVERSATION}),
     "chunks": (draft_statements.CHUNKS, {CHUNKS}),
     "overdue": (draft_statements.OVERDUE, {ACTIVE}),
-    "forget": (draft_statements.FORGET, {FORGOTTEN}),
     "cascade": ("DELETE FROM drafts WHERE $1::uuid = conversation_id AND $2 = user_id", set()),
     "cascade to chunks": (
         "DELETE FROM draft_chunks WHERE $1 = conversation_id AND $2 = draft AND $3 = user_id",
@@ -85,6 +84,12 @@ async def test_a_statement_of_drafts_uses_indexes(
     assert scanned == []
 
 
+async def test_drafts_to_forget_are_found_by_an_index(connection: asyncpg.Connection) -> None:
+    plan = await planned(connection, draft_statements.FORGET)
+
+    assert FORGOTTEN in {node.get("Index Name") for node in nodes(plan)}
+
+
 async def test_every_index_of_drafts_has_a_statement(connection: asyncpg.Connection) -> None:
     rows = await connection.fetch(
         "SELECT indexrelid::regclass::text AS name FROM pg_index "
@@ -92,4 +97,4 @@ async def test_every_index_of_drafts_has_a_statement(connection: asyncpg.Connect
     )
 
     needed = set().union(*(indexes for _, indexes in STATEMENTS.values()))
-    assert {row["name"] for row in rows} <= needed | OF_CONVERSATION
+    assert {row["name"] for row in rows} <= needed | OF_CONVERSATION | {FORGOTTEN}
