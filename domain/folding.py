@@ -14,7 +14,7 @@ is normalised. Characters that are newer are letters in every version, unless `_
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 from unicodedata import category, decimal, is_normalized, normalize
 
@@ -163,6 +163,7 @@ def _without_marks(char: str) -> str:
 _FOLDS: Final = _Folds()
 _CASE_FOLDS: Final = _CaseFolds()
 _SPELT_OUT: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _HAS_UMLAUT: Final = re.compile("[äöü]")
 
 
@@ -176,7 +177,7 @@ def fold(text: str) -> str:
         return text
     if "\u200d" in text:
         text = _EMOJI_JOINER.sub(JOINT, text)
-    return normalize("NFC", normalize("NFKC", text).translate(_FOLDS))
+    return normalize("NFC", _translate(normalize("NFKC", text), _FOLDS))
 
 
 def fold_case(word: str) -> tuple[str, ...]:
@@ -187,10 +188,16 @@ def fold_case(word: str) -> tuple[str, ...]:
     if word.isascii():
         return (word.lower(),)
     word = word.casefold()
-    plain = normalize("NFC", word.translate(_CASE_FOLDS))
+    plain = normalize("NFC", _translate(word, _CASE_FOLDS))
     if _HAS_UMLAUT.search(word):
-        return plain, normalize("NFC", word.translate(_SPELT_OUT).translate(_CASE_FOLDS))
+        spelt_out = _translate(_translate(word, _SPELT_OUT), _CASE_FOLDS)
+        return plain, normalize("NFC", spelt_out)
     return (plain,)
+
+
+def _translate(text: str, table: Mapping[int, str]) -> str:
+    """Return the text with characters replaced that are not ASCII: most texts have few."""
+    return _NOT_ASCII.sub(lambda found: found[0].translate(table), text)
 
 
 def fold_with_offsets(text: str) -> tuple[str, list[int], list[int]]:
@@ -226,7 +233,7 @@ def _fold_alike(line: str) -> str | None:
     if line.isascii():
         return line
     if is_normalized("NFKC", line) and all(len(_FOLDS[ord(char)]) == 1 for char in set(line)):
-        folded = line.translate(_FOLDS)
+        folded = _translate(line, _FOLDS)
         return folded if is_normalized("NFC", folded) else None
     return None
 

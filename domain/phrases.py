@@ -7,31 +7,18 @@ to the last.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from chatkeep.domain.folding import fold, fold_case, fold_with_offsets
-from chatkeep.domain.terms import distinct_terms, index_term, places
-from chatkeep.domain.words import JOINTS, RUNS, Run, Word, split
+from chatkeep.domain.folding import fold
+from chatkeep.domain.term_places import Sought, TermPlaces
+from chatkeep.domain.terms import index_term
+from chatkeep.domain.words import Run, Word, split
 
 MIN_PREFIX_CHARS: Final = 2
 """The least characters of `prefix*` alone. A single one begins too many words."""
-
-_WITHOUT_JOINTS: Final = dict.fromkeys(map(ord, JOINTS))
-
-
-class Sought(NamedTuple):
-    """A term that a text must have, or the beginning of one if `is_prefix`."""
-
-    term: str
-    is_prefix: bool = False
-
-    def is_in(self, terms: Iterable[str]) -> bool:
-        """Return whether it is one of the terms of an index (`distinct_terms`)."""
-        term = index_term(self.term)
-        return term in terms or (self.is_prefix and any(each.startswith(term) for each in terms))
 
 
 class Edge(NamedTuple):
@@ -41,15 +28,6 @@ class Edge(NamedTuple):
     end: int
     sought: Sought
     skipped: int = 0
-
-
-class Place(NamedTuple):
-    """Where a text has a term: its positions, and its offsets into the folded text."""
-
-    first: int
-    last: int
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +50,27 @@ class Phrase:
             and all(index_term(edge.sought.term) == edge.sought.term for edge in self.edges)
         )
 
-    def find(self, text: "SearchedText") -> list[tuple[int, int]]:
+    def is_in(self, text: TermPlaces) -> bool:
+        """Return whether the text has the phrase. What is quickest to tell is asked first."""
+        if not all(any(map(text.may_have, clause)) for clause in self.clauses):
+            return False
+        if self.is_term:
+            return any(map(text.has_alone, self.clauses[0])) or any(
+                sought.is_in(text.terms) for sought in self.clauses[0]
+            )
+        return self.may_be_in(text) and bool(self.find(text))
+
+    def may_be_in(self, text: TermPlaces) -> bool:
+        """Return False if the text does not have these words one after the other.
+
+        It takes a hundredth of the time of finding them. Only texts with one spelling are told.
+        """
+        if len(text.spellings) > 1:
+            return True
+        succession = _succession(self.edges)
+        return succession is None or succession.search(text.joined[0]) is not None
+
+    def find(self, text: TermPlaces) -> list[tuple[int, int]]:
         """Return where the text has the phrase: offsets into the folded text, in order."""
         last = max(edge.end for edge in self.edges)
         # By node: the position to go on at, and where the way there began.
@@ -80,7 +78,7 @@ class Phrase:
         found: list[tuple[int, int]] = []
         for edge in self.edges:
             here, there = ways[edge.start], ways[edge.end]
-            for place in text.places(edge.sought):
+            for place in text.of(edge.sought):
                 if edge.start == 0:
                     start = place.start
                 elif place.first in here:
@@ -92,87 +90,6 @@ class Phrase:
                 if edge.end == last:
                     found.append((start, place.end))
         return sorted(found)
-
-
-class SearchedText:
-    """A text with the places of those terms that a query asks for."""
-
-    def __init__(self, text: str, sought: Iterable[Sought]) -> None:
-        self.text = text
-        self._sought = frozenset(sought)
-        self._places: dict[Sought, list[Place]] | None = None
-        self._terms: set[str] | None = None
-        self._spellings: tuple[str, ...] | None = None
-        self._is_ambiguous = False
-
-    @property
-    def terms(self) -> set[str]:
-        """The distinct terms of the text."""
-        if self._terms is None:
-            self._terms = distinct_terms(self.text)
-        return self._terms
-
-    def may_have(self, sought: Sought) -> bool:
-        """Return False if the text does not have a term. This is quick, and spares most texts.
-
-        A word is in the text as it is, or divided by the signs that may join one.
-        """
-        if self._spellings is None:
-            forms = fold_case(fold(self.text))
-            self._is_ambiguous = len(forms) > 1
-            self._spellings = tuple(
-                dict.fromkeys((*forms, *(form.translate(_WITHOUT_JOINTS) for form in forms)))
-            )
-        return not sought.term.isalnum() or any(sought.term in form for form in self._spellings)
-
-    def has_alone(self, sought: Sought) -> bool:
-        """Return whether the text has a plain word between spaces, which decides quickly."""
-        if sought.is_prefix or not (sought.term.isascii() and sought.term.isalnum()):
-            return False
-        return _alone(sought.term).search(self.text) is not None
-
-    def may_have_in_succession(self, phrase: Phrase) -> bool:
-        """Return False if the text does not have the words of a phrase one after the other.
-
-        It takes a hundredth of the time of finding them. Only texts with one spelling are told.
-        """
-        if self._spellings is None or self._is_ambiguous:
-            return True
-        succession = _succession(phrase.edges)
-        return succession is None or succession.search(self._spellings[-1]) is not None
-
-    def places(self, sought: Sought) -> Sequence[Place]:
-        if self._places is None:
-            self._places = self._find()
-        return self._places.get(sought, ())
-
-    def _find(self) -> dict[Sought, list[Place]]:
-        wholes = {each.term: each for each in self._sought if not each.is_prefix}
-        prefixes = [each for each in self._sought if each.is_prefix]
-        beginnings = tuple(each.term for each in prefixes)
-        found: dict[Sought, list[Place]] = {}
-        for term, first, last, start, end in places(fold(self.text)):
-            place = Place(first, last, start, end)
-            if term in wholes:
-                found.setdefault(wholes[term], []).append(place)
-            if beginnings and term.startswith(beginnings):
-                for each in prefixes:
-                    if term.startswith(each.term):
-                        # One character of a script without spaces is not the pair it begins.
-                        shown = place._replace(end=start + 1) if is_character(each) else place
-                        found.setdefault(each, []).append(shown)
-        return found
-
-    def offsets(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """Yield spans of the folded text as offsets into the text itself."""
-        _, starts, ends = fold_with_offsets(self.text)
-        for start, end in spans:
-            yield starts[start], ends[end - 1]
-
-
-@lru_cache(maxsize=256)
-def _alone(term: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\S){term}(?![^\s,.!?]|[,.!?]\S)", re.IGNORECASE | re.ASCII)
 
 
 @lru_cache(maxsize=256)
@@ -188,11 +105,6 @@ def _succession(edges: tuple[Edge, ...]) -> re.Pattern[str] | None:
             return None
         words[edge.start].append(term)
     return re.compile(r"[\W_]*+".join(f"(?:{'|'.join(terms)})" for terms in words))
-
-
-def is_character(sought: Sought) -> bool:
-    """Return whether it stands for one character of a script that is written without spaces."""
-    return sought.is_prefix and len(sought.term) == 1 and RUNS.match(sought.term) is not None
 
 
 def make_phrase(text: str, *, is_prefix: bool, most: int) -> tuple[Phrase | None, bool]:

@@ -94,21 +94,19 @@ def build_segments(texts: Sequence[IndexedText]) -> list[Segment]:
     return [_segment(part) for part in _cut(texts)]
 
 
-def lane_ranges(
+def latest_lane(
     first: Position, last: Position, places: bytes, lanes: int
-) -> Iterator[tuple[Position, Position]]:
-    """Yield the first and the last position of the `lanes`, a set of bits, of a segment."""
-    starts = [
-        first,
-        *(
-            Position(first + int.from_bytes(places[at : at + PLACE_BYTES]))
-            for at in range(0, len(places), PLACE_BYTES)
-        ),
-    ]
-    ends = [*(Position(start - 1) for start in starts[1:]), last]
-    for number, start in enumerate(starts):
-        if lanes >> number & 1:
-            yield start, ends[number]
+) -> tuple[Position, Position, int]:
+    """Return where the latest of the `lanes` of a segment is, and the others.
+
+    `lanes` is a set of bits, not empty. The lane is from one position up to another.
+    """
+    number = lanes.bit_length() - 1
+    at = number * PLACE_BYTES
+    start = first + int.from_bytes(places[at - PLACE_BYTES : at]) if number else first
+    after = places[at : at + PLACE_BYTES]
+    end = first + int.from_bytes(after) - 1 if after else last
+    return Position(start), Position(end), lanes ^ (1 << number)
 
 
 def mark(versions: Collection[int]) -> int:

@@ -14,8 +14,9 @@ from itertools import pairwise
 from typing import Final
 
 from chatkeep.domain.folding import fold, fold_case
-from chatkeep.domain.phrases import Phrase, Sought
+from chatkeep.domain.phrases import Phrase
 from chatkeep.domain.search_query import Expression
+from chatkeep.domain.term_places import Sought
 from chatkeep.domain.terms import index_term
 from chatkeep.domain.words import JOINTS
 

@@ -9,8 +9,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
-from chatkeep.domain.phrases import Phrase, SearchedText, Sought
+from chatkeep.domain.phrases import Phrase
 from chatkeep.domain.search_filters import Filters
+from chatkeep.domain.term_places import Sought, SoughtTerms, TermPlaces
 
 
 class Kind(StrEnum):
@@ -76,26 +77,26 @@ class Expression:
         return tuple(found)
 
     @cached_property
-    def sought(self) -> frozenset[Sought]:
-        return frozenset(edge.sought for phrase in self._phrases() for edge in phrase.edges)
+    def sought(self) -> SoughtTerms:
+        return SoughtTerms(edge.sought for phrase in self._phrases() for edge in phrase.edges)
 
     def matches(self, text: str) -> bool:
         if not self:
             return True
-        searched = SearchedText(text, self.sought)
+        places = TermPlaces(text, self.sought)
         return all(
-            any(self._has(searched, phrase) for phrase in group) for group in self.all_of
-        ) and not any(self._has(searched, phrase) for phrase in self.none_of)
+            any(phrase.is_in(places) for phrase in group) for group in self.all_of
+        ) and not any(phrase.is_in(places) for phrase in self.none_of)
 
     def highlights(self, text: str) -> list[Highlight]:
         """Return where the text has what the query looks for, in order; they may overlap."""
-        searched = SearchedText(text, self.sought)
+        places = TermPlaces(text, self.sought)
         found = [
             (start, end, number)
             for number, phrase in enumerate(phrase for group in self.all_of for phrase in group)
-            for start, end in phrase.find(searched)
+            for start, end in phrase.find(places)
         ]
-        offsets = searched.offsets((start, end) for start, end, _ in found)
+        offsets = places.offsets((start, end) for start, end, _ in found)
         return sorted(
             Highlight(start, end, number)
             for (start, end), (_, _, number) in zip(offsets, found, strict=True)
@@ -104,16 +105,6 @@ class Expression:
     def _phrases(self) -> Iterator[Phrase]:
         for group in (*self.all_of, self.none_of):
             yield from group
-
-    @staticmethod
-    def _has(searched: SearchedText, phrase: Phrase) -> bool:
-        if not all(any(map(searched.may_have, clause)) for clause in phrase.clauses):
-            return False
-        if phrase.is_term:
-            return any(map(searched.has_alone, phrase.clauses[0])) or any(
-                sought.is_in(searched.terms) for sought in phrase.clauses[0]
-            )
-        return searched.may_have_in_succession(phrase) and bool(phrase.find(searched))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

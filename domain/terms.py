@@ -49,7 +49,7 @@ class Token(NamedTuple):
     end: int
 
 
-class _Layout(NamedTuple):
+class TermsOfMatch(NamedTuple):
     """The terms of one match, with positions and offsets in it, and how many positions it has."""
 
     terms: tuple[tuple[str, int, int, int, int], ...]
@@ -102,10 +102,15 @@ def places(folded: str) -> Iterator[tuple[str, int, int, int, int]]:
                 yield term, position + index, position + index, offset, offset + len(term)
             position += len(text)
             continue
-        layout = (_remembered_layout if len(text) <= MAX_TERM_CHARS else _layout)(text)
-        for term, first, last, begin, end in layout.terms:
+        found = terms_of_match(text)
+        for term, first, last, begin, end in found.terms:
             yield term, position + first, position + last, start + begin, start + end
-        position += layout.positions
+        position += found.positions
+
+
+def terms_of_match(text: str) -> TermsOfMatch:
+    """Return the terms of one match of words or emoji (`domain.words.matches`), not of a run."""
+    return (_remembered if len(text) <= MAX_TERM_CHARS else _terms_of_match)(text)
 
 
 def _terms_of_words(words: set[str]) -> set[str]:
@@ -113,23 +118,23 @@ def _terms_of_words(words: set[str]) -> set[str]:
     for word in words:
         lower = word.lower()
         if len(word) > MAX_TERM_CHARS:
-            terms.update(index_term(term[0]) for term in _layout(word).terms)
+            terms.update(index_term(term[0]) for term in _terms_of_match(word).terms)
         elif (word.isalpha() and word.isascii()) and (word[1:] == lower[1:] or word.isupper()):
             terms.add(lower)
         else:
-            terms.update(term[0] for term in _remembered_layout(word).terms)
+            terms.update(term[0] for term in _remembered(word).terms)
     return terms
 
 
-def _layout(text: str) -> _Layout:
+def _terms_of_match(text: str) -> TermsOfMatch:
     found: list[tuple[str, int, int, int, int]] = []
     position = 0
     for word in words_of(text):
         position = _place(word, position, found)
-    return _Layout(tuple(found), position)
+    return TermsOfMatch(tuple(found), position)
 
 
-_remembered_layout: Final = lru_cache(maxsize=16_384)(_layout)
+_remembered: Final = lru_cache(maxsize=16_384)(_terms_of_match)
 
 
 def _place(word: Word, position: int, found: list[tuple[str, int, int, int, int]]) -> int:

@@ -35,7 +35,7 @@ from chatkeep.domain.search import (
     SearchPlace,
     Wanted,
 )
-from chatkeep.domain.search_index import HASHES, hashes, lane_ranges
+from chatkeep.domain.search_index import HASHES, hashes, latest_lane
 from chatkeep.domain.searched_text import MAX_SEARCHED_CHARS
 from chatkeep.domain.threads import run_aside
 
@@ -106,11 +106,16 @@ class PiccoloSearch:
 
 
 class _Lane(NamedTuple):
-    """A lane to compare; the latest one is the least. `newest` is its last position, negated."""
+    """A lane to compare; the latest one is the least. `newest` is its last position, negated.
+
+    `others` are the earlier lanes of its segment that may match, which come after it.
+    """
 
     newest: int
     conversation_id: UUID
     first: int
+    others: int
+    segment: Row
 
 
 class _Search:
@@ -188,20 +193,34 @@ class _Search:
         )
         for row in rows:
             if row["conversation_id"] is not None:
-                self._add_lanes(row)
+                self._add_lane(row, row["lanes"])
         self._examined += self._examine
         self._examine = min(self._examine * 8, MAX_EXAMINED)
         self._segments_upto = max(rows[0]["floor"] - 1, 0)
 
-    def _add_lanes(self, row: Row) -> None:
-        for low, high in lane_ranges(row["first"], row["last"], row["places"], row["lanes"]):
+    def _add_lane(self, segment: Row, lanes: int) -> None:
+        """Add the latest of these lanes of a segment."""
+        while lanes:
+            low, high, lanes = latest_lane(
+                segment["first"], segment["last"], segment["places"], lanes
+            )
             if low <= self._after.position:
                 newest = min(high, self._after.position)
-                heappush(self._lanes, _Lane(-newest, row["conversation_id"], low))
+                lane = _Lane(-newest, segment["conversation_id"], low, lanes, segment)
+                heappush(self._lanes, lane)
+                return
+
+    def _take_lanes(self) -> Iterator[_Lane]:
+        for _ in range(self._lanes_at_once):
+            if not self._lanes:
+                return
+            lane = heappop(self._lanes)
+            self._add_lane(lane.segment, lane.others)
+            yield lane
 
     async def _read_lanes(self) -> None:
         """Read the entries of the next lanes that may match."""
-        lanes = [heappop(self._lanes) for _ in range(min(self._lanes_at_once, len(self._lanes)))]
+        lanes = list(self._take_lanes())
         rows = await self._engine.fetch(
             LANES,
             user_id=self._user_id,

@@ -49,7 +49,8 @@ def _candidates(lanes: str, *conditions: str, floor: str = _FLOOR) -> str:
     """Return the segments that may match, of the next ones in the order of their last messages.
 
     These are about `:examine`; `floor` is the last position of the last of them, 0 at the end.
-    Without a floor, the planner would read and sort all segments of a user who has many.
+    Without a floor, the planner would read and sort all segments of a user who has many. Without
+    `OFFSET 0` it would find the lanes twice, to compare them and to return them.
     """
     where = " AND ".join(
         (
@@ -68,7 +69,7 @@ WITH floor AS (
 SELECT floor.last AS floor, found.* FROM floor LEFT JOIN (
   SELECT s.conversation_id, s.first, s.last, s.places,
          coalesce({lanes}, -1) & ((1 << {_LANES}) - 1) AS lanes
-  FROM search_segments s WHERE {where}
+  FROM search_segments s WHERE {where} OFFSET 0
 ) AS found ON found.lanes <> 0"""
 
 
@@ -87,7 +88,9 @@ CANDIDATES: Final = {
 
 # The entries of some lanes that may match, with what a query sees of their conversations. There is
 # one row at least: each says how many entries the lanes have. A message without calls is read only
-# if its content has all patterns, which takes a tenth of the time of comparing it here.
+# if its content has all patterns, which takes a tenth of the time of comparing it here. Counting
+# the characters of a text takes half of that again, so only long ones are cut. Without `OFFSET 0`
+# the planner would read all conversations of the user, for a few messages.
 LANES: Final = Statement(
     "search.lanes",
     """
@@ -99,7 +102,8 @@ WITH entry AS MATERIALIZED (
     SELECT m.id, m.text_id, m.position, m.role, m.created_at, m.content AS whole, m.tool_calls,
            m.parts AS all_parts, NULL AS item_id, NULL::json AS item,
            m.content IS NULL OR m.content = '' OR m.tool_calls IS NOT NULL
-           OR left(m.content, :chars) ~ ALL (:patterns::text[]) AS may_match
+           OR CASE WHEN octet_length(m.content) > :chars THEN left(m.content, :chars)
+                   ELSE m.content END ~ ALL (:patterns::text[]) AS may_match
     FROM messages m
     WHERE m.conversation_id = lane.id AND m.user_id = :user_id
       AND m.position BETWEEN lane.low AND lane.high
@@ -118,7 +122,10 @@ LEFT JOIN (
          CASE WHEN entry.whole = '' THEN entry.all_parts END AS parts,
          coalesce(entry.all_parts::text ~ '"type":"(image_url|input_audio|file)"', false)
          AS has_file
-  FROM entry JOIN conversations c ON c.id = entry.conversation_id AND c.user_id = :user_id
+  FROM entry JOIN LATERAL (
+    SELECT c.* FROM conversations c
+    WHERE c.id = entry.conversation_id AND c.user_id = :user_id OFFSET 0
+  ) AS c ON true
   WHERE entry.may_match
 ) AS found ON true""",
 )

@@ -1,5 +1,6 @@
 """The filters of segments: what a text has is never missed, and little else is found."""
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -9,11 +10,12 @@ from chatkeep.domain.phrases import Phrase, make_phrase
 from chatkeep.domain.search_index import (
     SEGMENT_BYTES,
     IndexedText,
+    Segment,
     build_segments,
     hashes,
     keys_of,
     keys_of_prefix,
-    lane_ranges,
+    latest_lane,
     title_filter,
 )
 from chatkeep.domain.search_query import Expression
@@ -43,6 +45,26 @@ def texts_of(chance: Random, count: int, words: int = 12) -> list[IndexedText]:
     ]
 
 
+def lanes_of(segment: Segment, lanes: int) -> list[tuple[Position, Position]]:
+    """Return where these lanes are, the latest first."""
+    found = []
+    while lanes:
+        first, last, lanes = latest_lane(segment.first, segment.last, segment.places, lanes)
+        found.append((first, last))
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 9, 300])
+def test_the_lanes_of_a_segment_follow_each_other(count: int) -> None:
+    for segment in build_segments(texts_of(Random(count), count)):
+        lanes = lanes_of(segment, (1 << segment.lanes) - 1)
+        assert len(lanes) == segment.lanes
+        assert lanes[0][1] == segment.last
+        assert lanes[-1][0] == segment.first
+        for later, earlier in pairwise(lanes):
+            assert earlier[0] <= earlier[1] == later[0] - 1
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 8, 9, 40, 300])
 def test_every_key_of_every_message_is_found_in_its_lane(count: int) -> None:
     texts = texts_of(Random(count), count)
@@ -57,9 +79,8 @@ def test_every_key_of_every_message_is_found_in_its_lane(count: int) -> None:
         covered += len(within)
         for text in within:
             for key in keys_of(distinct_terms(text.text)):
-                lanes = segment.may_have(key)
-                ranges = lane_ranges(segment.first, segment.last, segment.places, lanes)
-                assert any(first <= text.position <= last for first, last in ranges)
+                lanes = lanes_of(segment, segment.may_have(key))
+                assert any(first <= text.position <= last for first, last in lanes)
     assert covered == count
 
 

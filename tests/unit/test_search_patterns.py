@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from chatkeep.domain import search_patterns
 from chatkeep.domain.folding import fold, fold_case
-from chatkeep.domain.phrases import SearchedText
 from chatkeep.domain.search_parser import parse_query
 from chatkeep.domain.search_patterns import MOST_PATTERNS, patterns_of
+from chatkeep.domain.term_places import TermPlaces
 from chatkeep.domain.terms import find_tokens
 from tests.support.search_quality import CASES, MESSAGES
 from tests.unit.test_search_index import WORDS
@@ -150,6 +150,6 @@ def test_a_word_between_spaces_is_found_without_its_terms(seed: int) -> None:
         terms = {token.term for token in find_tokens(text)}
         for word in {word.lower() for word in WORDS}:
             words = parse_query(f'"{word}"').words
-            for sought in words.sought:
-                searched = SearchedText(text, words.sought)
+            for sought in words.sought.each:
+                searched = TermPlaces(text, words.sought)
                 assert not searched.has_alone(sought) or sought.term in terms, (sought, text)

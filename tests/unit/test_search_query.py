@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatkeep.domain.model import Role, Status
-from chatkeep.domain.phrases import SearchedText, make_phrase
+from chatkeep.domain.phrases import make_phrase
 from chatkeep.domain.search_filters import Filters, Has
 from chatkeep.domain.search_parser import (
     MAX_FILTERS,
@@ -18,6 +18,7 @@ from chatkeep.domain.search_parser import (
 )
 from chatkeep.domain.search_query import Kind, merge
 from chatkeep.domain.snippets import cut_snippet
+from chatkeep.domain.term_places import SoughtTerms, TermPlaces
 from chatkeep.domain.terms import distinct_terms, find_tokens
 from tests.unit.search_texts import PIECES, TEXTS
 
@@ -222,7 +223,7 @@ def test_a_query_says_how_it_was_read() -> None:
 
 def test_the_number_of_terms_is_bounded_and_what_is_ignored_is_said() -> None:
     parsed = parse_query(" ".join(f"w{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(500)))
-    assert len(parsed.words.sought) == MAX_QUERY_TERMS
+    assert len(parsed.words.sought.each) == MAX_QUERY_TERMS
     assert parsed.notes == (
         f"A query has at most about {MAX_QUERY_TERMS} terms; the others are ignored.",
     )
@@ -231,7 +232,7 @@ def test_the_number_of_terms_is_bounded_and_what_is_ignored_is_said() -> None:
 def test_of_a_long_phrase_the_beginning_is_searched() -> None:
     text = "".join(chr(0x4E00 + n) for n in range(300))
     parsed = parse_query(text)
-    assert len(parsed.words.sought) <= MAX_QUERY_TERMS + 1
+    assert len(parsed.words.sought.each) <= MAX_QUERY_TERMS + 1
     assert parsed.words.matches(text)
     assert "only the beginning" in parsed.notes[0]
 
@@ -291,12 +292,12 @@ def test_the_index_misses_nothing(query: str, text: str) -> None:
 @given(QUERIES, TEXTS)
 def test_what_matches_is_what_has_places(query: str, text: str) -> None:
     words = parse_query(query).words
-    searched = SearchedText(text, words.sought)
+    searched = TermPlaces(text, words.sought)
     wanted = all(any(phrase.find(searched) for phrase in group) for group in words.all_of)
     unwanted = any(phrase.find(searched) for phrase in words.none_of)
     assert words.matches(text) is (wanted and not unwanted)
-    for sought in words.sought:
-        if searched.places(sought):
+    for sought in words.sought.each:
+        if searched.of(sought):
             assert searched.may_have(sought)
 
 
@@ -324,18 +325,18 @@ def test_a_phrase_is_never_ruled_out_where_the_text_has_it(
     phrase, _ = make_phrase(getattr(written, change)(), is_prefix=False, most=64)
     if phrase is None:
         return
-    searched = SearchedText(text, [edge.sought for edge in phrase.edges])
+    searched = TermPlaces(text, SoughtTerms(edge.sought for edge in phrase.edges))
     quickly = all(any(map(searched.may_have, clause)) for clause in phrase.clauses)
     if phrase.find(searched):
         assert quickly
-        assert searched.may_have_in_succession(phrase)
+        assert phrase.may_be_in(searched)
 
 
 def test_words_in_another_order_are_ruled_out_without_finding_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = parse_query('"annual budget report"').words
-    monkeypatch.delattr(SearchedText, "_find")
+    monkeypatch.delattr(TermPlaces, "_find")
 
     for text in ("report budget annual", "annual budgets, report", "Café: annual report budget"):
         assert not words.matches(text)
