@@ -228,11 +228,17 @@ def fold_with_offsets(text: str) -> tuple[str, list[int], list[int]]:
     return "".join(pieces), starts, ends
 
 
+def folds_alike(text: str) -> bool:
+    """Return whether each character becomes one, so that folding moves none."""
+    return _fold_alike(_EMOJI_JOINER.sub(JOINT, text)) is not None
+
+
 def _fold_alike(line: str) -> str | None:
     """Return the line folded, if each of its characters becomes one; else None."""
     if line.isascii():
         return line
-    if is_normalized("NFKC", line) and all(len(_FOLDS[ord(char)]) == 1 for char in set(line)):
+    others = set("".join(_NOT_ASCII.findall(line)))
+    if all(len(_FOLDS[ord(char)]) == 1 for char in others) and is_normalized("NFKC", line):
         folded = _translate(line, _FOLDS)
         return folded if is_normalized("NFC", folded) else None
     return None

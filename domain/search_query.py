@@ -78,7 +78,11 @@ class Expression:
 
     @cached_property
     def sought(self) -> SoughtTerms:
-        return SoughtTerms(edge.sought for phrase in self._phrases() for edge in phrase.edges)
+        phrases = list(self._phrases())
+        return SoughtTerms(
+            (edge.sought for phrase in phrases for edge in phrase.edges),
+            alone=all(phrase.is_term for phrase in phrases),
+        )
 
     def matches(self, text: str) -> bool:
         if not self:

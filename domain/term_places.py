@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
-from chatkeep.domain.folding import fold, fold_case, fold_with_offsets
+from chatkeep.domain.folding import fold, fold_case, fold_with_offsets, folds_alike
 from chatkeep.domain.terms import distinct_terms, index_term, terms_of_match
-from chatkeep.domain.words import JOINTS, MAX_TERM_CHARS, RUNS, matches
+from chatkeep.domain.words import ASCII_WORD, JOINTS, MAX_TERM_CHARS, RUNS, matches
 
-_WITHOUT_JOINTS: Final = dict.fromkeys(map(ord, JOINTS))
+_JOINTS: Final = re.compile(f"[{re.escape(JOINTS)}]+")
 _MOST_WORDS: Final = 16_384
 _PAIR: Final = 2
 
@@ -24,6 +24,10 @@ class Sought(NamedTuple):
         """Return whether it is one of the terms of an index (`distinct_terms`)."""
         term = index_term(self.term)
         return term in terms or (self.is_prefix and any(each.startswith(term) for each in terms))
+
+
+def _is_plain_word(sought: Sought) -> bool:
+    return not sought.is_prefix and sought.term.isascii() and sought.term.isalnum()
 
 
 def is_character(sought: Sought) -> bool:
@@ -48,18 +52,19 @@ class _InWord(NamedTuple):
 
 
 class SoughtTerms:
-    """The terms that a query asks for.
+    """The terms that a query asks for; each of them is `alone` if none must follow another.
 
     `words` has what was found in the words met so far: a query compares many texts, and most have
     the same words.
     """
 
-    def __init__(self, sought: Iterable[Sought]) -> None:
+    def __init__(self, sought: Iterable[Sought], *, alone: bool = False) -> None:
         self.each: Final = frozenset(sought)
         self.wholes: Final = {one.term: one for one in self.each if not one.is_prefix}
         self.characters: Final = {one.term: one for one in self.each if is_character(one)}
         self._prefixes = [one for one in self.each if one.is_prefix and not is_character(one)]
         self._beginnings = tuple(one.term for one in self._prefixes)
+        self.are_plain_words: Final = alone and all(map(_is_plain_word, self.each))
         self.words: Final[dict[str, _InWord]] = {}
 
     def look_into(self, word: str) -> _InWord:
@@ -109,7 +114,7 @@ class TermPlaces:
     @cached_property
     def joined(self) -> tuple[str, ...]:
         """The spellings without the signs that may join words."""
-        return tuple(each.translate(_WITHOUT_JOINTS) for each in self.spellings)
+        return tuple(_JOINTS.sub("", each) for each in self.spellings)
 
     def may_have(self, sought: Sought) -> bool:
         """Return False if the text does not have a term. This is quick, and spares most texts.
@@ -125,12 +130,10 @@ class TermPlaces:
 
     def has_alone(self, sought: Sought) -> bool:
         """Return whether the text has a plain word between spaces, which decides quickly."""
-        if sought.is_prefix or not (sought.term.isascii() and sought.term.isalnum()):
-            return False
-        return _alone(sought.term).search(self.text) is not None
+        return _is_plain_word(sought) and _alone(sought.term).search(self.text) is not None
 
     def of(self, sought: Sought) -> Sequence[Place]:
-        """Return where the text has a term, in order."""
+        """Return where the text has a term, in order. Positions mean nothing for terms alone."""
         if self._places is None:
             self._places = self._find()
         return self._places.get(sought, ())
@@ -139,7 +142,7 @@ class TermPlaces:
         found: dict[Sought, list[Place]] = {}
         words, look_into = self._sought.words, self._sought.look_into
         position = 0
-        for match in matches(self.folded):
+        for match in self._matches():
             word = match[0]
             known = words.get(word)
             if known is None:
@@ -158,6 +161,41 @@ class TermPlaces:
             position += positions
         return found
 
+    def _matches(self) -> Iterator[re.Match[str]]:
+        """Return the words, runs and emoji of the text: all, or those that have what is sought."""
+        if self._sought.are_plain_words and self.folded.isascii():
+            starts = self._starts()
+            if starts is not None:
+                return self._words_at(starts)
+        return matches(self.folded)
+
+    def _words_at(self, starts: Iterable[int]) -> Iterator[re.Match[str]]:
+        text, end = self.folded, 0
+        for start in starts:
+            if start >= end:
+                # No word goes across a space.
+                words = ASCII_WORD.finditer(text, max(end, text.rfind(" ", end, start) + 1))
+                found = next(word for word in words if word.end() > start)
+                end = found.end()
+                yield found
+
+    def _starts(self) -> Sequence[int] | None:
+        """Return where a text in ASCII has letters of plain words; None if signs divide some.
+
+        It has as many then as without these signs: `don't` has one more of `dont`.
+        """
+        [lower], [joined] = self.spellings, self.joined
+        starts: list[int] = []
+        for term in self._sought.wholes:
+            before = len(starts)
+            at = lower.find(term)
+            while at >= 0:
+                starts.append(at)
+                at = lower.find(term, at + len(term))
+            if joined.count(term) != len(starts) - before:
+                return None
+        return sorted(starts)
+
     def _in_run(self, run: str, position: int, offset: int) -> Iterator[tuple[Sought, Place]]:
         """Yield the places of pairs and of single characters in a run."""
         wholes, characters = self._sought.wholes, self._sought.characters
@@ -175,7 +213,7 @@ class TermPlaces:
 
     def offsets(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         """Yield spans of the folded text as offsets into the text itself."""
-        if self.text.isascii():
+        if folds_alike(self.text):
             yield from spans
             return
         _, starts, ends = fold_with_offsets(self.text)

@@ -7,12 +7,13 @@ that a common word is found without reading all that has it.
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.search_indexing import IndexBudget, PiccoloSearchIndex
+from chatkeep.adapters.piccolo.search_lanes import Lanes
 from chatkeep.adapters.piccolo.search_rows import (
     size_of,
     to_entry_hit,
@@ -35,7 +36,7 @@ from chatkeep.domain.search import (
     SearchPlace,
     Wanted,
 )
-from chatkeep.domain.search_index import HASHES, hashes, latest_lane
+from chatkeep.domain.search_index import HASHES, hashes
 from chatkeep.domain.searched_text import MAX_SEARCHED_CHARS
 from chatkeep.domain.threads import run_aside
 
@@ -45,8 +46,12 @@ FIRST_EXAMINED: Final = 256
 MAX_EXAMINED: Final = 16_384
 """About the most segments that a call looks at."""
 
-_FIRST_LANES: Final = 16
+_FEW_LANES: Final = 16
+_SOME_LANES: Final = 64
 _MOST_LANES: Final = 256
+_MOST_RULED_OUT: Final = 1_024
+"""The same where Postgres rules out most messages by patterns."""
+
 _MUCH: Final = 1_048_576
 _COMPARED_AT_ONCE: Final = 24
 _TITLES_AT_ONCE: Final = 100
@@ -105,19 +110,6 @@ class PiccoloSearch:
         return False
 
 
-class _Lane(NamedTuple):
-    """A lane to compare; the latest one is the least. `newest` is its last position, negated.
-
-    `others` are the earlier lanes of its segment that may match, which come after it.
-    """
-
-    newest: int
-    conversation_id: UUID
-    first: int
-    others: int
-    segment: Row
-
-
 class _Search:
     """One pass over what may match, latest first.
 
@@ -139,15 +131,17 @@ class _Search:
         self._after = after
         self._clauses = _clause_values(wanted.clauses)
         self._title_clauses = _clause_values(wanted.title_clauses)
-        self._lanes: list[_Lane] = []
+        self._lanes = Lanes(after.position)
         # What was read of lanes and is not compared yet: the latest is the least.
         self._entries: list[tuple[int, UUID, Row]] = []
+        # What was read, since a segment that is made again meanwhile is read twice.
+        self._read: set[tuple[int, UUID]] = set()
         self._found: list[tuple[tuple[int, int, bool], Hit]] = []
         # No segment that is not read yet has a message after this position.
         self._segments_upto = 0 if wanted.only_titles else LAST_POSITION
         self._examine = FIRST_EXAMINED
         self._titles_below: SearchPlace | None = after
-        self._lanes_at_once = _FIRST_LANES
+        self._lanes_at_once = _FEW_LANES
         self._examined = self._compared = 0
         self.stopped_at: SearchPlace | None = None
 
@@ -156,7 +150,7 @@ class _Search:
         while True:
             segment = min(self._segments_upto, self._after.position)
             title = 0 if self._titles_below is None else self._titles_below.position
-            lane = -self._lanes[0].newest if self._lanes else 0
+            lane = self._lanes.newest
             entry = -self._entries[0][0] if self._entries else 0
             newest = max(segment, title, lane, entry)
             while self._found and -self._found[0][0][0] > newest:
@@ -193,51 +187,44 @@ class _Search:
         )
         for row in rows:
             if row["conversation_id"] is not None:
-                self._add_lane(row, row["lanes"])
+                self._lanes.add(row, row["lanes"])
         self._examined += self._examine
         self._examine = min(self._examine * 8, MAX_EXAMINED)
         self._segments_upto = max(rows[0]["floor"] - 1, 0)
 
-    def _add_lane(self, segment: Row, lanes: int) -> None:
-        """Add the latest of these lanes of a segment."""
-        while lanes:
-            low, high, lanes = latest_lane(
-                segment["first"], segment["last"], segment["places"], lanes
-            )
-            if low <= self._after.position:
-                newest = min(high, self._after.position)
-                lane = _Lane(-newest, segment["conversation_id"], low, lanes, segment)
-                heappush(self._lanes, lane)
-                return
-
-    def _take_lanes(self) -> Iterator[_Lane]:
-        for _ in range(self._lanes_at_once):
-            if not self._lanes:
-                return
-            lane = heappop(self._lanes)
-            self._add_lane(lane.segment, lane.others)
-            yield lane
-
     async def _read_lanes(self) -> None:
-        """Read the entries of the next lanes that may match."""
-        lanes = list(self._take_lanes())
+        """Read the entries of the next lanes that may match.
+
+        Where a page is not found in the first ones, what matches is rare, and Postgres returns
+        little of many.
+        """
+        is_rare = self._lanes_at_once > _SOME_LANES
+        lanes = list(self._lanes.take(self._lanes_at_once, joined=is_rare))
+        patterns = self._wanted.patterns
         rows = await self._engine.fetch(
             LANES,
             user_id=self._user_id,
             ids=[str(lane.conversation_id) for lane in lanes],
-            lows=[str(lane.first) for lane in lanes],
-            highs=[str(-lane.newest) for lane in lanes],
+            lows=[str(lane.low) for lane in lanes],
+            highs=[str(lane.high) for lane in lanes],
             chars=MAX_SEARCHED_CHARS,
-            patterns=self._wanted.patterns,
+            patterns=patterns,
         )
         self._compared += rows[0]["compared"]
         rows = [row for row in rows if row["conversation_id"] is not None]
         size = sum(map(size_of, rows))
         # So that a batch stays small where lanes have images or long items.
-        at_once = self._lanes_at_once * 4 if size < _MUCH else self._lanes_at_once // 4
-        self._lanes_at_once = max(1, min(at_once, _MOST_LANES))
+        if size >= _MUCH:
+            self._lanes_at_once = max(1, self._lanes_at_once // 4)
+        elif self._lanes_at_once < _SOME_LANES:
+            self._lanes_at_once *= 4
+        else:
+            self._lanes_at_once = _MOST_RULED_OUT if patterns else _MOST_LANES
         for row in rows:
-            heappush(self._entries, (-row["position"], row["conversation_id"], row))
+            place = (-row["position"], row["conversation_id"])
+            if place not in self._read:
+                self._read.add(place)
+                heappush(self._entries, (*place, row))
 
     async def _compare(self) -> None:
         """Compare the next entries with the query: a page may need no more."""
