@@ -160,7 +160,18 @@ def _without_marks(char: str) -> str:
     return normalize("NFC", "".join(_SAME.get(letter, letter) for letter in bare))
 
 
+class _Alone(dict[int, str]):
+    """The text that each character becomes where no other belongs to it."""
+
+    def __missing__(self, code: int) -> str:
+        folded = normalize("NFC", normalize("NFKC", chr(code)).translate(_FOLDS))
+        if len(self) < _MOST_REMEMBERED:
+            self[code] = folded
+        return folded
+
+
 _FOLDS: Final = _Folds()
+_ALONE: Final = _Alone()
 _CASE_FOLDS: Final = _CaseFolds()
 _SPELT_OUT: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
@@ -238,6 +249,8 @@ def _fold_alike(line: str) -> str | None:
     if line.isascii():
         return line
     others = set("".join(_NOT_ASCII.findall(line)))
+    if all(len(_ALONE[ord(char)]) == 1 and not _continues(char) for char in others):
+        return _translate(line, _ALONE)
     if all(len(_FOLDS[ord(char)]) == 1 for char in others) and is_normalized("NFKC", line):
         folded = _translate(line, _FOLDS)
         return folded if is_normalized("NFC", folded) else None

@@ -7,6 +7,7 @@ It says nothing of texts with characters that become several letters or digits (
 pattern also finds any such text.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -32,17 +33,22 @@ _JOINING: Final = (
     "\u00ad\u00b7\u02bb\u02bc\u0300-\u036f\u200b-\u2011\u2018\u2019\u201b\u2024-\u2026\u2060-\u2064\ufe00-\ufe0f\ufeff"
     "\uff02\uff07\uff0c-\uff0e"
 )
+UNSPACED_SAME: Final = "\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+"""Ranges of characters of scripts without spaces which no other character folds to: kana, Han and
+Hangul, but for forms that a pattern always lets pass."""
+
 OTHER: Final = (
     "\u0375-\u0386\u0388-\u0482\u048a-\u052f\u05d0-\u05ea\u0621-\u063a\u0641-\u064a"
     "\u2000-\u200a\u2012-\u2017\u201a\u201c-\u2023\u2027-\u2029\u202f-\u205f\u20a0-\u20a7"
-    "\u20a9-\u20bf\u2190-\u23ff\u2500-\u2b73\u3000-\u3029\u3041-\u3096\u30a1-\u30fa\u30fc"
-    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uff01\uff08\uff09\uff1a\uff1b\uff1f"
+    f"\u20a9-\u20bf\u2190-\u23ff\u2500-\u2b73\u3000-\u3029{UNSPACED_SAME}"
+    "\u30fb\uff01\uff03-\uff06\uff08-\uff0b\uff0f\uff1a-\uff20\uff3b-\uff3d\uff3f\uff5b-\uff5e"
     "\U0001f300-\U0001faff"
 )
 """Ranges of characters that are neither Latin letters nor digits, whatever is next to them."""
 
 _SOMETHING_JOINING: Final = f"[{JOINTS.replace('-', '')}{_JOINING}-]*"
 _BETWEEN_WORDS: Final = "[^0-9A-Za-z]*"
+_RUN: Final = re.compile(f"[{UNSPACED_SAME}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +92,38 @@ def _of_phrase(phrase: Phrase) -> Iterator[tuple[str, int]]:
 
 
 def _succession(phrase: Phrase) -> tuple[str, int] | None:
-    """Return the pattern of plain words that come one after the other; None if it has others."""
-    words: list[list[str]] = [[] for _ in range(max(edge.end for edge in phrase.edges))]
-    if len(words) == 1:
+    """Return the pattern of what comes one after the other; None if some of it has none.
+
+    That is plain words, and the characters of runs.
+    """
+    count = max(edge.end for edge in phrase.edges)
+    if count == 1:
         return None
-    for edge in phrase.edges:
-        if edge.end != edge.start + 1 or not _is_plain(edge.sought.term):
+    nodes: list[list[str]] = [[] for _ in range(count)]
+    within_run = set()
+    for start, end, (term, _), skipped in phrase.edges:
+        if _RUN.fullmatch(term):
+            nodes[start].append(term[0])
+            if len(term) > 1:
+                within_run.add(start)
+            if skipped:
+                nodes[start + 1].append(term[1])
+        elif end == start + 1 and _is_plain(term):
+            nodes[start].append(term)
+        else:
             return None
-        words[edge.start].append(edge.sought.term)
-    pattern = _BETWEEN_WORDS.join(f"(?:{'|'.join(map(_letters, terms))})" for terms in words)
-    return pattern, sum(min(map(len, terms)) for terms in words)
+    pattern = ""
+    for node, terms in enumerate(nodes):
+        pattern += f"(?:{'|'.join(map(_letters, terms))})"
+        if node + 1 < count:
+            pattern += _SOMETHING_JOINING if node in within_run else _BETWEEN_WORDS
+    return pattern, sum(min(map(len, terms)) for terms in nodes)
 
 
 def _of_sought(sought: Sought) -> str | None:
     term = index_term(sought.term)
+    if _RUN.fullmatch(term):
+        return _letters(term)
     if not _is_plain(term):
         return None
     if not sought.is_prefix or term[0].isdigit():
@@ -114,7 +138,7 @@ def _is_plain(term: str) -> bool:
 
 
 def _letters(term: str) -> str:
-    """Return what a text has where it has this word."""
+    """Return what a text has where it has this word, or these characters."""
     pattern = _class(term[0])
     for before, letter in pairwise(term):
         # One character may stand for both.

@@ -84,6 +84,22 @@ def test_any_text_that_matches_has_the_patterns(
     check(text, chance)
 
 
+@given(
+    st.text(
+        alphabet="中国語东豈\uf900のがか\u3099\u309bカｶﾞガー・㈱㌔한국\u1112\u1161\u11abภาษาำa1- \n"
+        "、。\uff0c\u0301\ufe0f\u200b\u3007",
+        max_size=12,
+    ),
+    st.randoms(use_true_random=False),
+)
+@example("か\u3099く", Random(1))
+@example("中\u200b国語", Random(2))
+def test_any_characters_of_scripts_without_spaces_that_match_have_the_patterns(
+    text: str, chance: Random
+) -> None:
+    check(text, chance)
+
+
 @given(st.text(max_size=30), st.randoms(use_true_random=False))
 @example("ﬁ", Random(0))
 def test_any_characters_that_match_have_the_patterns(text: str, chance: Random) -> None:
@@ -116,7 +132,31 @@ def test_texts_without_the_words_are_ruled_out() -> None:
         assert not may_match(query, text), query
     for query in ("cafes", "vol*", "obrien", '"saw a volcano"', "absent OR saw", "brien"):
         assert may_match(query, text), query
-    assert patterns_of(parse_query("中国").words) == ()
+
+
+def test_texts_with_other_characters_or_in_another_order_are_ruled_out() -> None:
+    text = "のことがある。我们\uff0c可以 GPT 4 한국어 café"
+    for query in (
+        "のあること",
+        "以可",
+        "国어",
+        "국한",
+        '"GPT 我们"',
+        '"我们 한국"',
+        "外 OR 内",
+        "犬",
+    ):
+        assert not may_match(query, text), query
+    for query in (
+        "あること OR ことがある",
+        "可以",
+        "국어",
+        '"可以 GPT"',
+        '"我们 可以"',
+        "外 OR 我",
+    ):
+        assert may_match(query, text), query
+    assert patterns_of(parse_query("ภาษา").words) == ()  # its vowels have several forms
 
 
 def test_patterns_are_few_and_short() -> None:
@@ -129,6 +169,7 @@ def test_patterns_are_few_and_short() -> None:
 def test_a_known_character_never_becomes_letters_of_ascii_or_joins_words() -> None:
     """Those of large blocks alike are sampled."""
     other = re.compile(f"[{search_patterns.OTHER}]")
+    same = re.compile(f"[{search_patterns.UNSPACED_SAME}]")
     for code in (*range(0x80, 0x3400), *range(0x3400, 0xFB00, 7), *range(0xFB00, 0x20000)):
         char = chr(code)
         if other.match(char):
@@ -138,6 +179,7 @@ def test_a_known_character_never_becomes_letters_of_ascii_or_joins_words() -> No
             between = folded[2:-2].strip("'\".,-")
             assert between, hex(code)
             assert not re.search("[0-9a-z]", "".join(fold_case(between))), hex(code)
+            assert set(same.findall(between)) <= {char}, hex(code)
 
 
 @pytest.mark.parametrize("seed", range(5))
