@@ -14,6 +14,7 @@ async def test_a_conversation_is_renamed_archived_and_copied(open_console: OpenC
     navigation = console.page.get_by_role("navigation")
 
     await console.act("Rename")
+    await console.check_access()
     await console.page.get_by_label("Title").fill("Greetings")
     await console.page.get_by_role("button", name="Save").click()
     await expect(navigation.get_by_role("link", name="Greetings")).to_be_visible()
@@ -85,6 +86,8 @@ async def test_it_waits_for_a_service_that_is_away(open_console: OpenConsole) ->
     await console.page.route("**/v1/**", fail)
     await console.refresh()
     await expect(console.page.get_by_role("alert")).to_contain_text("does not answer")
+    await console.screenshot("away")
+    await console.check_access()
     await console.page.unroute("**/v1/**", fail)
 
     await expect(console.page.get_by_role("link", name="Still there")).to_be_visible()

@@ -48,8 +48,6 @@ async def test_new_changed_and_deleted_conversations_appear_by_themselves(
 
     await expect(titles).to_have_text(["Active again", "<b>Renamed</b>?"])
     await expect(rows(console).first).to_contain_text("2 messages")
-    await console.call("DELETE", path)
-    await expect(titles).to_have_text(["<b>Renamed</b>?"])
 
 
 async def test_what_one_reads_in_the_list_stays_in_its_place(open_console: OpenConsole) -> None:
@@ -78,24 +76,23 @@ async def test_what_one_reads_in_the_list_stays_in_its_place(open_console: OpenC
 
 async def test_filter_and_search_stay_while_the_list_follows(open_console: OpenConsole) -> None:
     console = await open_console()
-    made = await create_all(console, ["Old volcano", "Lunch"])
-    await expect(rows(console)).to_have_count(2)
+    [old, _] = await create_all(console, ["Old volcano", "Lunch"])
     page = console.page
     await page.get_by_label("Show").select_option("Archived")
     await expect(page.get_by_text("No conversations here.")).to_be_visible()
-
-    await console.create("Active and new", said("Hello"))
-    path = f"/v1/conversations/{made[0]['id']}"
-    await console.call("PATCH", path, {"status": "archived"})
-    await expect(rows(console).locator(".title")).to_have_text(["Old volcano"])
     await page.get_by_label("Search").fill("hello")
     hits = page.locator("search-results li")
-    await expect(hits).to_have_count(3)
-    await console.call("PATCH", f"/v1/conversations/{made[1]['id']}", {"status": "archived"})
+    await expect(hits).to_have_count(2)
 
-    await expect(rows(console)).to_have_count(2)
-    await expect(rows(console).first).to_be_hidden()
-    await expect(hits).to_have_count(3)
+    await console.create("Active and new", said("Hello"))
+    await console.call("PATCH", f"/v1/conversations/{old['id']}", {"status": "archived"})
+
+    await expect(rows(console)).to_have_count(1)
+    await expect(rows(console)).to_be_hidden()
+    await expect(hits).to_have_count(2)
+    await page.get_by_label("Search").fill("")
+    await expect(rows(console).locator(".title")).to_have_text(["Old volcano"])
+    await expect(rows(console)).to_be_visible()
 
 
 async def test_a_hidden_tab_leaves_its_streams_and_catches_up_when_it_is_seen(

@@ -56,6 +56,7 @@ async def test_an_answer_grows_in_two_tabs_until_it_is_a_message(
         await expect(tab.page.locator(".draft strong")).to_have_text("shipped")
         await expect(tab.page.locator(".draft pre")).to_have_text("x = 1\n\ny = 2")
     await console.screenshot("draft")
+    await console.check_access()
     await answer.write("```\n\nDone.")
     await answer.finish()
 
@@ -79,7 +80,7 @@ async def test_a_connection_that_breaks_doubles_nothing(open_console: OpenConsol
         """
         nonlocal streams
         streams += 1
-        if streams > 8:
+        if streams > 4:
             await route.continue_()
             return
         body = "event: draft.delta\ndata: {"
@@ -93,7 +94,7 @@ async def test_a_connection_that_breaks_doubles_nothing(open_console: OpenConsol
             body = f"{events}:\nid: {page['next_cursor']}\n\n{body}"
         await route.fulfill(status=200, content_type="text/event-stream", body=body)
 
-    await console.page.route("**/events**", break_off)
+    await console.page.route("**/v1/conversations/*/events**", break_off)
     answer = Answer(console, made["id"])
     await answer.start("counted")
     await answer.write("one ")

@@ -191,7 +191,7 @@ async def test_hostile_texts_are_shown_as_texts(open_console: OpenConsole) -> No
 async def test_a_long_conversation_keeps_few_messages_in_the_page(
     open_console: OpenConsole,
 ) -> None:
-    count = 10_000 if FULL else 1_500
+    count = 10_000 if FULL else 1_000
     console = await open_console()
     await console.create("Long", said(*(f"number {number}" for number in range(count))))
     await console.choose("Long")

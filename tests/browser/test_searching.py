@@ -19,6 +19,7 @@ async def test_hits_are_highlighted_and_lead_to_their_messages(open_console: Ope
     hits = console.page.locator("search-results li")
     await expect(hits).to_have_count(2)
     await expect(hits.locator("mark")).to_have_text(["Café", "Café"])
+    await console.check_access()
     await hits.filter(has_text="Volcan").get_by_role("link").click()
 
     await expect(console.message("Café du Volcan")).to_be_in_viewport()
