@@ -8,7 +8,14 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from tests.browser.console import Console
 from tests.support.processes import SECRET
@@ -21,12 +28,16 @@ EXPECTED_ERRORS = ("Failed to load resource",)
 """What a browser writes about each answer that is not a success; tests ask for some."""
 
 
+Look = tuple[str, str]
+"""A size and a theme, such as `("phone", "dark")`."""
+SIZES = {"phone": (360, 740), "low": (1280, 500), "usual": (1280, 720), "wide": (1920, 1080)}
+
+
 class OpenConsole(Protocol):
     def __call__(
-        self,
-        user: str | None = None,
-        **options: Any,  # noqa: ANN401 - Playwright's
-    ) -> Coroutine[Any, Any, Console]: ...
+        self, user: str | None = None, look: Look = ("usual", "light"), *, alone: bool = False
+    ) -> Coroutine[Any, Any, Console]:
+        """`alone` is for a test of what all pages of a context have together, as the clock."""
 
 
 @pytest.fixture(scope="session")
@@ -54,17 +65,39 @@ async def service() -> AsyncIterator[ServiceProcess]:
         yield service
 
 
+@pytest.fixture(scope="session")
+async def context(browser: Browser, service: ServiceProcess) -> AsyncIterator[BrowserContext]:
+    """Yield the context of all consoles, which keep what they know in their tabs.
+
+    A context of its own, and a new process for a page, take most of the time of a test. The
+    process stays as long as one page of the service is open.
+    """
+    context = await browser.new_context(locale="en-US")
+    page = await context.new_page()
+    await page.goto(f"{service.url}/console/icon.svg")
+    yield context
+    await context.close()
+
+
 @pytest.fixture
-async def open_console(browser: Browser, service: ServiceProcess) -> AsyncIterator[OpenConsole]:
+async def open_console(
+    browser: Browser, context: BrowserContext, service: ServiceProcess
+) -> AsyncIterator[OpenConsole]:
     """Yield what opens the console for a user of its own, signed in.
 
     At the end, no page has called another origin or reported an error.
     """
     async with AsyncExitStack() as stack:
 
-        async def open_one(user: str | None = None, **options: Any) -> Console:  # noqa: ANN401 - Playwright's
+        async def open_one(
+            user: str | None = None, look: Look = ("usual", "light"), *, alone: bool = False
+        ) -> Console:
+            place = context
+            if alone:
+                place = await browser.new_context(locale="en-US")
+                stack.push_async_callback(place.close)
             return await stack.enter_async_context(
-                console_of(browser, service, user or f"user-{uuid4()}", options)
+                console_of(place, service, user or f"user-{uuid4()}", look)
             )
 
         yield open_one
@@ -72,12 +105,18 @@ async def open_console(browser: Browser, service: ServiceProcess) -> AsyncIterat
 
 @asynccontextmanager
 async def console_of(
-    browser: Browser, service: ServiceProcess, user: str, options: dict[str, Any]
+    context: BrowserContext,
+    service: ServiceProcess,
+    user: str,
+    look: Look = ("usual", "light"),
 ) -> AsyncIterator[Console]:
-    context = await browser.new_context(**options)
+    size, scheme = look
+    width, height = SIZES[size]
     await context.grant_permissions(["clipboard-read", "clipboard-write"], origin=service.url)
     page = await context.new_page()
     page.set_default_timeout(PATIENCE)
+    await page.set_viewport_size({"width": width, "height": height})
+    await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     problems: list[str] = []
     _record(page, service.url, problems.append)
     console = Console(page, service, user)
@@ -85,7 +124,7 @@ async def console_of(
     yield console
     # What a test does to a request that is under way now would fail, in whatever test comes next.
     await page.unroute_all(behavior="ignoreErrors")
-    await context.close()
+    await page.close()
     assert not problems
 
 

@@ -6,8 +6,6 @@ from playwright.async_api import expect
 from tests.browser.conftest import OpenConsole
 from tests.support.service_process import some
 
-SIZES = {"phone": {"width": 360, "height": 740}, "wide": {"width": 1920, "height": 1080}}
-
 
 @pytest.mark.parametrize(
     ("size", "scheme"),
@@ -16,7 +14,7 @@ SIZES = {"phone": {"width": 360, "height": 740}, "wide": {"width": 1920, "height
 async def test_axe_finds_nothing_in_any_size_and_theme(
     open_console: OpenConsole, size: str, scheme: str
 ) -> None:
-    console = await open_console(viewport=SIZES[size], color_scheme=scheme)
+    console = await open_console(look=(size, scheme))
     page = console.page
 
     async def check(name: str) -> None:

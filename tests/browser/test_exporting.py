@@ -30,7 +30,7 @@ async def test_a_conversation_is_saved_as_json_lines_and_as_markdown(
     open_console: OpenConsole,
 ) -> None:
     title = "../Évil\u202e name/of: a <file>"
-    console = await open_console(accept_downloads=True)
+    console = await open_console()
     await console.sign_in_as_service()
     made = await console.create(title, said("Grüße <b>", "Done."))
     await console.page.evaluate("id => location.hash = '#/c/' + id", made["id"])
@@ -50,7 +50,7 @@ async def test_a_conversation_is_saved_as_json_lines_and_as_markdown(
 
 
 async def test_a_day_is_found_by_keyboard_alone(open_console: OpenConsole) -> None:
-    console = await open_console(locale="en-US")
+    console = await open_console()
     await console.create("Diary", said(*(f"entry {number}." for number in range(200))))
     await console.choose("Diary")
     await console.message("entry 199.").wait_for()

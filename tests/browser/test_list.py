@@ -51,7 +51,7 @@ async def test_new_changed_and_deleted_conversations_appear_by_themselves(
 
 
 async def test_what_one_reads_in_the_list_stays_in_its_place(open_console: OpenConsole) -> None:
-    console = await open_console(viewport={"width": 1280, "height": 500})
+    console = await open_console(look=("low", "light"))
     made = await create_all(console, [f"Chat {number:02}" for number in range(60)])
     await console.refresh()
     await expect(rows(console)).to_have_count(50)
@@ -98,7 +98,7 @@ async def test_filter_and_search_stay_while_the_list_follows(open_console: OpenC
 async def test_a_hidden_tab_leaves_its_streams_and_catches_up_when_it_is_seen(
     open_console: OpenConsole,
 ) -> None:
-    console = await open_console()
+    console = await open_console(alone=True)
     page = console.page
     await create_all(console, ["Before"])
     await expect(rows(console)).to_have_count(1)

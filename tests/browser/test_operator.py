@@ -4,13 +4,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Browser, Response, expect
+from playwright.async_api import BrowserContext, Response, expect
 
 from tests.browser.conftest import OpenConsole, console_of
 from tests.browser.console import said
-from tests.browser.test_access import SIZES
 from tests.support.processes import SECRET
-from tests.support.service_process import SERVICE_KEY, as_service, running
+from tests.support.service_process import SERVICE_KEY, as_service, running, some
 
 ON_A_DATABASE = {
     "at": "2026-11-30T12:00:00Z",
@@ -58,12 +57,12 @@ ON_A_DATABASE = {
 """What a service in memory has no answer for."""
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("wide", "light")])
+@pytest.mark.parametrize(("size", "scheme"), some([("phone", "dark"), ("wide", "light")], every=2))
 async def test_what_an_operator_read_is_listed(
     open_console: OpenConsole, size: str, scheme: str
 ) -> None:
     user = f"read <b>{uuid4()}"
-    console = await open_console(user, viewport=SIZES[size], color_scheme=scheme)
+    console = await open_console(user, (size, scheme))
     created = await console.create("Secrets", said("A secret"))
     page = console.page
     await page.get_by_role("button", name="Sign out").click()
@@ -132,12 +131,12 @@ async def test_a_user_is_erased_after_a_look_at_what_goes(open_console: OpenCons
     assert (await console.call("GET", "/v1/me"))["conversations"] == 0
 
 
-async def test_where_texts_are_hidden_no_word_reaches_the_page(browser: Browser) -> None:
+async def test_where_texts_are_hidden_no_word_reaches_the_page(context: BrowserContext) -> None:
     user = f"hidden {uuid4()}"
     hidden = {"CHATKEEP_CONSOLE_TEXT": "hidden", "CHATKEEP_SERVICE_KEYS": SERVICE_KEY}
     async with (
         running("--memory", CHATKEEP_JWT_SECRET=SECRET, **hidden) as service,
-        console_of(browser, service, user, {}) as console,
+        console_of(context, service, user) as console,
     ):
         await console.create("swordfish", said("A swordfish", "Another swordfish"))
         answers: list[Response] = []

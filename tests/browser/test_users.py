@@ -7,15 +7,16 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import OpenConsole
 from tests.browser.console import said
-from tests.browser.test_access import SIZES
-from tests.support.service_process import as_user
+from tests.support.service_process import as_user, some
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("wide", "light")])
+@pytest.mark.parametrize(
+    ("size", "scheme"), some([("phone", "dark"), ("wide", "light")], every=2, first=1)
+)
 async def test_a_user_is_found_by_the_beginning_of_their_id(
     open_console: OpenConsole, size: str, scheme: str
 ) -> None:
-    console = await open_console(viewport=SIZES[size], color_scheme=scheme)
+    console = await open_console(look=(size, scheme))
     start = f"find-{uuid4()}"
     hostile = f"{start}/<img src=x onerror=alert(1)>"
     await console.service.call(
