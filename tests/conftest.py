@@ -15,12 +15,13 @@ from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.entrypoints.http import snapshots
 from tests.support import postgres
+from tests.support.service_process import FULL
 
 # How long an example takes says nothing on a busy machine. A short run tries the same few examples
 # each time; a full one tries more, and new ones.
 hypothesis.settings.register_profile("short", deadline=None, max_examples=25, derandomize=True)
 hypothesis.settings.register_profile("full", deadline=None, max_examples=100)
-hypothesis.settings.load_profile("full" if os.environ.get("CHATKEEP_TEST_FULL") == "1" else "short")
+hypothesis.settings.load_profile("full" if FULL else "short")
 
 # A background run of a script ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -32,7 +33,11 @@ collect_ignore = [] if os.environ.get("CHATKEEP_TEST_CITUS") == "1" else ["citus
 _ORDER = ("browser", "e2e", "api", "contract", "unit")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not FULL:
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
     for item in items:
         if "postgres_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.postgres)
@@ -47,7 +52,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_report_header() -> str:
-    return f"Postgres: {postgres.BINARIES or 'the embedded one'}"
+    run = "full" if FULL else "short, without tests marked `full` (CHATKEEP_TEST_FULL=1 runs all)"
+    return f"Postgres: {postgres.BINARIES or 'the embedded one'}; a {run} run"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

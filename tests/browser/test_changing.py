@@ -1,5 +1,6 @@
 """Signing in by hand, changing conversations, and a service that goes away."""
 
+import pytest
 from playwright.async_api import Route, expect
 
 from tests.browser.conftest import OpenConsole
@@ -56,6 +57,7 @@ async def test_a_conversation_is_deleted_after_a_word_is_typed_and_not_on_hold(
     await expect(console.page.get_by_text("Nothing is kept yet")).to_be_visible()
 
 
+@pytest.mark.full
 async def test_a_token_or_a_service_key_is_pasted(open_console: OpenConsole) -> None:
     console = await open_console("Zoë")
     await console.create("Of Zoë", said("Hello"))
@@ -94,6 +96,7 @@ async def test_it_waits_for_a_service_that_is_away(open_console: OpenConsole) ->
     await expect(console.page.get_by_role("alert")).to_be_hidden()
 
 
+@pytest.mark.full
 async def test_a_refused_token_leads_to_the_form(open_console: OpenConsole) -> None:
     console = await open_console()
     await console.page.get_by_role("heading", name="Conversations").wait_for()

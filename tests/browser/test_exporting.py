@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenConsole
@@ -49,6 +50,7 @@ async def test_a_conversation_is_saved_as_json_lines_and_as_markdown(
     await expect(console.page.get_by_role("status").last).to_contain_text("100 MB")
 
 
+@pytest.mark.full
 async def test_a_day_is_found_by_keyboard_alone(open_console: OpenConsole) -> None:
     console = await open_console()
     await console.create("Diary", said(*(f"entry {number}." for number in range(200))))

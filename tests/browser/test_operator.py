@@ -58,6 +58,7 @@ ON_A_DATABASE = {
 
 
 @pytest.mark.parametrize(("size", "scheme"), some([("phone", "dark"), ("wide", "light")], every=2))
+@pytest.mark.full
 async def test_what_an_operator_read_is_listed(
     open_console: OpenConsole, size: str, scheme: str
 ) -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from playwright.async_api import expect
 
 import chatkeep.entrypoints.console
@@ -141,6 +142,7 @@ async def test_a_conversation_shows_roles_calls_with_results_parts_and_code(
     await expect(menu.locator("pre")).to_have_text("x = 1")
 
 
+@pytest.mark.full
 async def test_each_message_has_its_json_and_a_link_that_opens_its_place(
     open_console: OpenConsole,
 ) -> None:
@@ -228,6 +230,7 @@ async def test_versions_of_a_message_are_chosen_with_arrows(open_console: OpenCo
     await expect(console.message("Second answer")).to_be_visible()
 
 
+@pytest.mark.full
 async def test_what_is_not_there_is_said(open_console: OpenConsole) -> None:
     console = await open_console()
 

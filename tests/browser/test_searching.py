@@ -1,5 +1,6 @@
 """Searching as one types, and going to the place."""
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenConsole
@@ -31,6 +32,7 @@ async def test_hits_are_highlighted_and_lead_to_their_messages(open_console: Ope
     ).to_have_count(2)
 
 
+@pytest.mark.full
 async def test_an_item_of_openai_leads_to_the_message_after_it(open_console: OpenConsole) -> None:
     console = await open_console()
     filler = [f"about number {number}" for number in range(60)]
@@ -50,6 +52,7 @@ async def test_an_item_of_openai_leads_to_the_message_after_it(open_console: Ope
     await expect(console.message("Yes, a volcano")).to_be_in_viewport()
 
 
+@pytest.mark.full
 async def test_any_query_is_shown_as_it_was_read(open_console: OpenConsole) -> None:
     console = await open_console()
     await console.create("Odd", said("<script>alert(1)</script>", "fine"))

@@ -54,6 +54,7 @@ def run_as_documented(place: Path, my_store: str, *more: str) -> "subprocess.Com
     )
 
 
+@pytest.mark.full
 def test_a_store_that_keeps_its_promises_passes(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

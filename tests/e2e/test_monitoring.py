@@ -73,6 +73,7 @@ async def all_answer(pair: ServiceProcess, name: str, count: int) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.full
 async def test_any_worker_answers_for_all_no_counter_goes_back_and_nothing_is_left(
     pair: ServiceProcess,
 ) -> None:

@@ -215,6 +215,7 @@ async def test_everything_arrives_as_it_is_and_the_source_stays(source: str, emp
     assert await fetch(empty, new_task) == await fetch(source, new_task) == 10
 
 
+@pytest.mark.full
 async def test_moving_again_after_it_was_done_changes_nothing(source: str, target: str) -> None:
     assert (await moved(source, target)).equal
     assert (await seen(source, target)).done
@@ -226,6 +227,7 @@ async def test_moving_again_after_it_was_done_changes_nothing(source: str, targe
     assert await rows(target) == served
 
 
+@pytest.mark.full
 async def test_what_is_written_after_it_was_done_is_taken_over_too(
     source: str, target: str
 ) -> None:
@@ -251,6 +253,7 @@ async def test_an_interrupted_move_goes_on_and_takes_over_what_changed(
     assert await rows(target) == await rows(source)
 
 
+@pytest.mark.full
 async def test_what_is_there_and_equal_is_not_written_again(source: str, target: str) -> None:
     await interrupted(source, target, at=4)
     assert await fetch(target, "SELECT count(*) FROM messages") == 2000

@@ -26,6 +26,7 @@ from tests.support.processes import (
     start_serve,
     url_in,
 )
+from tests.support.service_process import some
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(
@@ -136,7 +137,9 @@ def test_what_is_printed_works_when_it_is_pasted(home: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("workers", "how"), [(1, signal.SIGTERM), (2, signal.SIGINT)])
+@pytest.mark.parametrize(
+    ("workers", "how"), some([(1, signal.SIGTERM), (2, signal.SIGINT)], every=2)
+)
 def test_a_signal_ends_it_orderly_and_leaves_no_process(
     home: Path, workers: int, how: signal.Signals
 ) -> None:
@@ -156,6 +159,7 @@ def _ready_for_signals(service: TerminalService) -> int:
     return sum(catches(pid, signal.SIGTERM) for pid in descendants(service.process.pid))
 
 
+@pytest.mark.full
 def test_after_kill_9_nothing_is_left_and_the_next_one_finds_the_data(home: Path) -> None:
     with TerminalService("--workers", "2", CHATKEEP_HOME=str(home)) as service:
         service.create("kept")
@@ -169,6 +173,7 @@ def test_after_kill_9_nothing_is_left_and_the_next_one_finds_the_data(home: Path
         assert service.end(signal.SIGTERM)[0] == 0
 
 
+@pytest.mark.full
 def test_a_second_service_shares_the_database_and_may_leave_first(home: Path) -> None:
     with TerminalService(CHATKEEP_HOME=str(home)) as first:
         with TerminalService(CHATKEEP_HOME=str(home)) as second:
@@ -219,6 +224,7 @@ def test_a_port_in_use_is_one_clear_line_before_the_database_is_started(tmp_path
     assert not home.exists()
 
 
+@pytest.mark.full
 async def test_a_database_of_ones_own_is_migrated_when_asked(postgres_server: Server) -> None:
     async with postgres_server.database(template="template0") as url:
         settings = {"DATABASE_URL": url, "CHATKEEP_JWT_SECRET": SECRET}

@@ -128,6 +128,7 @@ def test_a_setting_that_needs_a_database_is_refused(settings: dict[str, str], na
     assert "secret" not in str(done.exception)
 
 
+@pytest.mark.full
 def test_the_fixture_of_the_testing_page_runs(tmp_path: Path) -> None:
     example, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "test_page.py").write_text(example, encoding="utf-8")

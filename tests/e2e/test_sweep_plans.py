@@ -20,6 +20,8 @@ from chatkeep.domain.operations.sweep import BATCH_CONVERSATIONS, MOST_FOUND
 from tests.e2e.test_plans import FILL, SCALED, nodes
 from tests.support.postgres import Server, connect_args
 
+pytestmark = pytest.mark.full
+
 BRIN = "idx_conversations_updated_at"
 DAY_2 = datetime(2026, 1, 2, tzinfo=UTC)
 DAY_8 = datetime(2026, 1, 8, tzinfo=UTC)

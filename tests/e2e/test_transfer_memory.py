@@ -64,6 +64,7 @@ def write_chatgpt(file: Path, size: int) -> None:
 
 
 @pytest.mark.timeout(1_800 if FULL else 240)
+@pytest.mark.full
 def test_importing_a_large_array_takes_the_memory_of_one_conversation(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_importing_a_large_array_takes_the_memory_of_one_conversation(
 
 
 @pytest.mark.timeout(1_800 if FULL else 240)
+@pytest.mark.full
 async def test_exporting_a_long_conversation_takes_the_memory_of_a_page(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from tests.e2e.doctor.examining import examine
 from tests.support.application import Service, serving, settings
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import chatkeep
+from tests.support.service_process import some
 
 SECRETS = ("api-key-of-zora", "zora@example.org", "tenant")
 LAYOUTS = {
@@ -55,7 +56,7 @@ async def served(url: str) -> AsyncIterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", some(LAYOUTS, every=3))
 async def test_whoever_it_does_not_take_is_told_so_and_nothing_of_its_rows(
     database_url: str, layout: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -33,6 +33,8 @@ for name in ("domain", "adapters", "entrypoints", "tests"):
     assert importlib.import_module(name).WHOSE == "theirs", name
 import chatkeep.domain.model
 import chatkeep.entrypoints.bootstrap.service
+
+pytestmark = pytest.mark.full
 print(chatkeep.domain.model.__file__)
 """
 

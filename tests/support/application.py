@@ -16,6 +16,7 @@ from chatkeep.entrypoints.bootstrap.use_cases import memory_chatkeep
 from chatkeep.entrypoints.http.auth.tokens import sign
 from chatkeep.entrypoints.settings import Settings
 from tests.support.openapi_contract import Contract
+from tests.support.plain_http import NO_AUTHORITIES
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 SERVICE_KEY = "sk_one_0123456789abcdef0123456789"
@@ -92,7 +93,9 @@ async def serving(
     transport = httpx.ASGITransport(app=cast("Any", app))
     async with (
         _started(app),
-        httpx.AsyncClient(transport=transport, base_url="http://test") as http,
+        httpx.AsyncClient(
+            transport=transport, base_url="http://test", verify=NO_AUTHORITIES
+        ) as http,
     ):
         document = (await http.get("/docs/openapi.json")).json()
         yield Service(app, http, Contract(document))

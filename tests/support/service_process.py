@@ -19,6 +19,7 @@ import httpx
 
 from chatkeep.entrypoints.http.auth.tokens import sign
 from tests.support.forks import Fork
+from tests.support.plain_http import NO_AUTHORITIES
 from tests.support.postgres import Server
 from tests.support.processes import (
     CHATKEEP,
@@ -148,6 +149,7 @@ async def running(
                     timeout=PATIENCE,
                     limits=httpx.Limits(max_connections=None),
                     trust_env=False,
+                    verify=NO_AUTHORITIES,
                 ) as http:
                     service = ServiceProcess(
                         process, url, settings.get("DATABASE_URL", ""), log, http

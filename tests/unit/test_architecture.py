@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.service_process import some
+
 PROJECT = Path(__file__).parents[2]
 ROOTS = ("chatkeep", "domain", "adapters", "entrypoints", "piccolo_migrations", "testing")
 
@@ -73,27 +75,42 @@ def broken(place: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("module", "text", "contract"),
-    [
-        ("entrypoints/http/new.py", "import asyncpg", "Only adapters know the database's driver"),
-        (
-            "entrypoints/bootstrap/new.py",
-            "import asyncpg",
-            "Only adapters know the database's driver",
-        ),
-        ("entrypoints/new/__init__.py", "import chatkeep.adapters.memory", "Only bootstrap picks"),
-        (
-            "entrypoints/new.py",
-            "from chatkeep.adapters.piccolo.engine import Engine",
-            "Only bootstrap picks",
-        ),
-        ("adapters/new.py", "import chatkeep.entrypoints.settings", "Hexagon"),
-        ("domain/new.py", "import chatkeep.adapters.clock", "Hexagon"),
-        ("domain/new.py", "import chatkeep.testing.builders", "Hexagon"),
-        ("adapters/new.py", "import pytest", "Only the tests of adapters need"),
-        ("adapters/memory/new.py", "import chatkeep.adapters.piccolo.rows", "Adapters do not know"),
-        ("entrypoints/http/new.py", "import chatkeep.entrypoints.openai.errors", "No cycles"),
-        ("domain/errors.py", "import chatkeep.domain.use_cases", "No cycles"),
-    ],
+    some(
+        [
+            (
+                "entrypoints/http/new.py",
+                "import asyncpg",
+                "Only adapters know the database's driver",
+            ),
+            (
+                "entrypoints/bootstrap/new.py",
+                "import asyncpg",
+                "Only adapters know the database's driver",
+            ),
+            (
+                "entrypoints/new/__init__.py",
+                "import chatkeep.adapters.memory",
+                "Only bootstrap picks",
+            ),
+            (
+                "entrypoints/new.py",
+                "from chatkeep.adapters.piccolo.engine import Engine",
+                "Only bootstrap picks",
+            ),
+            ("adapters/new.py", "import chatkeep.entrypoints.settings", "Hexagon"),
+            ("domain/new.py", "import chatkeep.adapters.clock", "Hexagon"),
+            ("domain/new.py", "import chatkeep.testing.builders", "Hexagon"),
+            ("adapters/new.py", "import pytest", "Only the tests of adapters need"),
+            (
+                "adapters/memory/new.py",
+                "import chatkeep.adapters.piccolo.rows",
+                "Adapters do not know",
+            ),
+            ("entrypoints/http/new.py", "import chatkeep.entrypoints.openai.errors", "No cycles"),
+            ("domain/errors.py", "import chatkeep.domain.use_cases", "No cycles"),
+        ],
+        every=4,
+    ),
 )
 def test_an_import_that_is_not_allowed_breaks_a_contract(
     copy: Path, module: str, text: str, contract: str

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chatkeep import adapters, domain, entrypoints
-from tests.support.service_process import FULL
+from tests.support.service_process import FULL, some
 
 # What repetitions run over, and what makes them fail in the end and be tried again further on.
 PIECES = (
@@ -101,7 +101,7 @@ def test_the_exceptions_are_there() -> None:
     assert {name.rpartition(".")[0] for name in PATTERNS} >= OTHERS_DO_NOT_WRITE_IT.keys()
 
 
-@pytest.mark.parametrize("name", TRIED)
+@pytest.mark.parametrize("name", some(TRIED, every=3))
 def test_a_text_eight_times_as_long_takes_about_eight_times_as_long(name: str) -> None:
     pattern = PATTERNS[name]
     for short, long in texts(name):

@@ -18,6 +18,7 @@ import pytest
 from chatkeep.entrypoints.bootstrap.service import http_app
 from chatkeep.entrypoints.cli import main
 from chatkeep.entrypoints.settings import Settings
+from tests.support.plain_http import NO_AUTHORITIES
 from tests.support.postgres import connect_args, pool
 from tests.support.processes import environment
 from tests.support.service_process import SERVICE_KEY
@@ -67,6 +68,7 @@ class Place:
                 transport=httpx.ASGITransport(app=cast("Any", app)),
                 base_url="http://t",
                 headers=headers,
+                verify=NO_AUTHORITIES,
             ) as client:
                 yield client
 

@@ -117,7 +117,7 @@ async def test_one_index_that_was_dropped_is_one_line(database_url: str) -> None
     assert (await examine(database_url)).failed == {"indexes idx_messages_item_id"}
 
 
-@pytest.mark.parametrize("constraint", some(BROKEN_WITHOUT, every=3))
+@pytest.mark.parametrize("constraint", some(BROKEN_WITHOUT, every=7))
 async def test_a_constraint_that_was_dropped_is_named_and_what_it_kept_is_found_broken(
     database_url: str, constraint: str
 ) -> None:

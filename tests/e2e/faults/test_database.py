@@ -19,7 +19,7 @@ from chatkeep.adapters.embedded.postgres import DurablePostgres
 from tests.e2e.faults.load import Stored, Writer
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET, processes_about
-from tests.support.service_process import FULL, ServiceProcess, as_user, running, running_on
+from tests.support.service_process import FULL, ServiceProcess, as_user, running, running_on, some
 from tests.support.waiting import until
 
 WRITERS = 12
@@ -53,7 +53,7 @@ def postmaster_of(home: Path) -> int:
     return int((home / "postgres/data/postmaster.pid").read_text().splitlines()[0])
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["all its processes", "the postmaster"])
+@pytest.mark.parametrize("whole", some([True, False], every=2))
 async def test_the_embedded_database_killed_under_load_is_started_again_and_has_lost_nothing(
     home: Path, *, whole: bool
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.faults.load import Stored, Writer, workers
 from tests.support.postgres import Server, connect_args
 from tests.support.processes import SECRET
-from tests.support.service_process import FULL, ServiceProcess, as_user, running, running_on
+from tests.support.service_process import FULL, ServiceProcess, as_user, running, running_on, some
 from tests.support.waiting import PATIENCE, until
 
 WRITERS = 12
@@ -32,7 +32,7 @@ async def writers(service: ServiceProcess, count: int = WRITERS) -> list[Writer]
     return [await Writer.of(service.http, f"user {number}") for number in range(count)]
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", some([1, 2], every=2))
 async def test_told_to_end_it_finishes_what_it_accepted_and_refuses_the_rest(
     postgres_server: Server, processes: int
 ) -> None:
@@ -130,6 +130,7 @@ def _more_are_acknowledged(load: list[Writer], before: int) -> bool:
     return sum(len(writer.acknowledged) for writer in load) > before
 
 
+@pytest.mark.full
 async def test_a_worker_that_dies_is_replaced_and_the_others_go_on(
     postgres_server: Server,
 ) -> None:

@@ -20,6 +20,7 @@ from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.entrypoints.bootstrap.service import http_app
 from chatkeep.entrypoints.http.server.connections import Connection
 from chatkeep.entrypoints.settings import Settings
+from tests.support.plain_http import NO_AUTHORITIES
 from tests.support.postgres import connect_args
 from tests.support.waiting import PATIENCE, until
 
@@ -155,6 +156,7 @@ async def _caller(port: int) -> AsyncIterator[ChatBackend]:
         timeout=PATIENCE,
         limits=httpx.Limits(max_connections=None),
         trust_env=False,
+        verify=NO_AUTHORITIES,
     ) as http:
         yield ChatBackend(http)
 

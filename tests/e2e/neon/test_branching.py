@@ -27,7 +27,7 @@ async def branches_of(caller: ChatBackend, path: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(("query", "what"), some(CHANGES, every=3))
+@pytest.mark.parametrize(("query", "what"), some(CHANGES, every=7))
 async def test_a_change_of_branches_whose_answer_is_lost_is_made_once(
     relay: Relay, what: str, query: int
 ) -> None:

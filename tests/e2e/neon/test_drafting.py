@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.neon.service import ChatBackend, service
 from tests.support.relay import Relay, Unlucky, once
+from tests.support.service_process import some
 from tests.support.waiting import until
 
 PRODUCERS = 4
@@ -64,7 +65,9 @@ class Producer:
         return found
 
 
-@pytest.mark.parametrize("what", ["start", "write", "finish", "finish on a branch", "cancel"])
+@pytest.mark.parametrize(
+    "what", some(["start", "write", "finish", "finish on a branch", "cancel"], every=2)
+)
 async def test_a_change_of_a_draft_whose_answer_is_lost_is_made_once(
     relay: Relay, what: str
 ) -> None:

@@ -14,6 +14,7 @@ from tests.e2e.neon.load import check, figures, write_during
 from tests.e2e.neon.servers import needs_pgbouncer, pgbouncer
 from tests.e2e.neon.service import ChatBackend, problem, service, timed
 from tests.support import postgres
+from tests.support.service_process import some
 from tests.support.waiting import until
 
 LIMIT = 5
@@ -59,7 +60,9 @@ async def readiness(caller: ChatBackend, over: asyncio.Event) -> set[bool]:
     return found
 
 
-@pytest.mark.parametrize("pooled", [pytest.param(True, marks=needs_pgbouncer), False])
+@pytest.mark.parametrize(
+    "pooled", some([False, pytest.param(True, marks=needs_pgbouncer)], every=2)
+)
 async def test_more_writers_than_connections_are_all_served_and_the_service_stays_ready(
     few: str, database_url: str, *, pooled: bool, full: bool
 ) -> None:

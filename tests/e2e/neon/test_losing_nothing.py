@@ -10,12 +10,13 @@ from tests.e2e.neon.load import check, figures, write_during
 from tests.e2e.neon.servers import Suspendable, Way
 from tests.e2e.neon.service import AS_SERVICE, service
 from tests.support.relay import Relay, once
+from tests.support.service_process import some
 
 ONCE_EACH: tuple[Way, ...] = ("fast", "immediate")
 FIVE: tuple[Way, ...] = ("fast", "immediate", "fast", "immediate", "immediate")
 
 
-@pytest.mark.parametrize("behind_a_proxy", [False, True])
+@pytest.mark.parametrize("behind_a_proxy", some([False, True], every=2))
 async def test_restarts_of_the_database_lose_nothing_and_show_no_error(
     suspendable: Suspendable,
     suspendable_url: str,

@@ -83,6 +83,7 @@ async def test_two_processes_with_24_callers_share_four_server_connections_witho
 @pytest.mark.parametrize(
     "pooled", [pytest.param(True, marks=needs_pgbouncer), False], ids=["pooled", "direct"]
 )
+@pytest.mark.full
 async def test_a_schema_that_changes_under_traffic_is_not_noticed(
     database_url: str, *, pooled: bool, full: bool
 ) -> None:
@@ -100,6 +101,7 @@ async def test_a_schema_that_changes_under_traffic_is_not_noticed(
 
 
 @needs_pgbouncer
+@pytest.mark.full
 async def test_restarts_of_the_database_behind_a_pooler_lose_nothing_and_show_no_error(
     suspendable: Suspendable, suspendable_url: str, *, full: bool
 ) -> None:
