@@ -33,7 +33,8 @@ def write_page(results: Results, scale: Scale, notes: str, *, seconds: float) ->
 
 def with_following(page: str, following: Following, machine: dict[str, str]) -> str:
     """Return the page with this section, in the place of the one that it has, if any."""
-    facts = [machine[name] for name in ("processor", "system", "Python", "Postgres")]
+    facts = [machine[name] for name in ("processor", "system", "Python")]
+    facts.append(f"Postgres {machine['Postgres']}")
     alone = f"Measured alone on {machine['date']}: {'; '.join(facts)}."
     before, _, rest = page.partition(_FOLLOWING)
     if not rest:
