@@ -19,7 +19,7 @@ from chatkeep.domain.model import (
     UserId,
 )
 from chatkeep.domain.ports import Log
-from chatkeep.domain.ranges import clip
+from chatkeep.domain.ranges import contains
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class BranchUseCases:
         found = await reader.continuations(parent)
         current = tree.path(tree.current)
         return tuple(
-            Sibling(each, number, is_current=any(clip(current, first=position, last=position)))
+            Sibling(each, number, is_current=contains(current, position))
             for (position, each), number in sorted(found)
         )
 

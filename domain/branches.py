@@ -56,9 +56,6 @@ class Branch:
     created_at: datetime
     name: str | None = None
 
-    def wrote(self, position: Position) -> bool:
-        return any(each.first <= position <= each.last for each in self.ranges)
-
 
 @dataclass(frozen=True, slots=True)
 class Tree:
@@ -74,6 +71,11 @@ class Tree:
         default_factory=list, init=False, repr=False, compare=False
     )
     """All ranges in order, each with its branch: filled when `writer` first needs it."""
+
+    _children: dict[BranchNumber | None, list[Branch]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The branches by parent, each in order of their numbers, filled likewise."""
 
     @classmethod
     def linear(cls, last_position: Position, created_at: datetime) -> Self:
@@ -166,8 +168,10 @@ class Tree:
 
     def children(self, number: BranchNumber) -> list[Branch]:
         """Return the branches that left this one, by number."""
-        found = [each for each in self.branches.values() if each.parent == number]
-        return sorted(found, key=lambda each: each.number)
+        if not self._children:  # siblings ask for the children of many branches
+            for each in sorted(self.branches.values(), key=lambda each: each.number):
+                self._children.setdefault(each.parent, []).append(each)
+        return self._children.get(number, [])
 
     def switch(self, number: BranchNumber) -> Self:
         """Return the tree in which this branch is the current one."""
@@ -214,11 +218,7 @@ class Tree:
         path = self.path(self.current)
         first = Position(position + 1) if keep else position
         freed = tuple(clip(path, first=first))
-        sharing = {
-            branch.number
-            for branch, _ in self._ancestry(self.current)
-            if branch.number != self.current and any(branch.wrote(each.first) for each in freed)
-        }
+        sharing = {self.writer(each.first) for each in freed} - {self.current}
         sharing |= {each.number for each in self.children(self.current) if each.left_at >= first}
         if sharing:
             raise SharedByBranchesError(sorted(sharing))

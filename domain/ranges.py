@@ -1,12 +1,17 @@
 """Ranges of positions: what a branch wrote, or what a reader of it sees."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from chatkeep.domain.model import FIRST_POSITION, LAST_POSITION, Position
 
 START: Final = Position(FIRST_POSITION - 1)
 """Where a branch begins that shares nothing with others: before the first message."""
+
+
+_first: Final = attrgetter("first")
 
 
 class Range(NamedTuple):
@@ -30,8 +35,10 @@ def clip(
             yield part
 
 
-def contains(ranges: Iterable[Range], position: Position) -> bool:
-    return any(each.first <= position <= each.last for each in ranges)
+def contains(ranges: Sequence[Range], position: Position) -> bool:
+    """Return whether a position is in one of the ranges, which are in order."""
+    at = bisect_right(ranges, position, key=_first) - 1
+    return at >= 0 and position <= ranges[at].last
 
 
 def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:

@@ -8,7 +8,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo.log_pages import POSITIONS
+from chatkeep.adapters.piccolo.branch_statements import ENDS
+from chatkeep.adapters.piccolo.log_pages import PAGE, POSITIONS
 from chatkeep.adapters.piccolo.path_statements import PATH_PAGE, PATH_WINDOW
 from chatkeep.domain.log import View
 from chatkeep.domain.model import LAST_POSITION, Order
@@ -127,6 +128,42 @@ async def test_the_window_of_a_branch_reads_its_ends(
 
     # The first 20, the last 21, and as many as it counts.
     assert read(plan, "messages") <= 20 + LIMIT + COUNTED + 8
+
+
+@pytest.mark.parametrize("order", Order)
+async def test_a_page_of_all_branches_reads_only_its_messages(
+    connection: asyncpg.Connection, order: Order
+) -> None:
+    statement = PAGE[View.MESSAGES, order, POSITIONS]
+    values = {"after": 0, "before": LAST_POSITION, "limit": LIMIT, "share": 10**6, "whole": True}
+    plan = await analyzed(
+        connection,
+        statement.sql,
+        statement.bind({"conversation_id": MANY, "user_id": "ann", **values}),
+    )
+
+    assert read(plan, "messages") == LIMIT
+    assert read(plan, "conversation_branches") == 0
+
+
+async def test_the_alternatives_to_an_answer_are_read_one_by_one(
+    connection: asyncpg.Connection,
+) -> None:
+    plan = await analyzed(
+        connection,
+        ENDS[Order.ASC].sql,
+        ENDS[Order.ASC].bind(
+            {
+                "conversation_id": MANY,
+                "user_id": "ann",
+                "paths": [str(n) for n in range(2_000)],
+                "lows": [str(MESSAGES + 1 + n) for n in range(2_000)],
+                "highs": [str(MESSAGES + 1 + n) for n in range(2_000)],
+            }
+        ),
+    )
+
+    assert read(plan, "messages") == 2_000
 
 
 async def analyzed(
