@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 import chatkeep.entrypoints.console
 from tests.browser.conftest import OpenConsole
@@ -228,6 +228,29 @@ async def test_versions_of_a_message_are_chosen_with_arrows(open_console: OpenCo
     await expect(console.message("Second answer")).to_have_count(0)
     await console.page.get_by_role("button", name="Next version").click()
     await expect(console.message("Second answer")).to_be_visible()
+
+
+async def test_on_a_slow_line_there_are_skeletons_where_the_conversation_will_be(
+    open_console: OpenConsole,
+) -> None:
+    console = await open_console()
+    made = await console.create("Slow", said("Hello"))
+    await console.page.evaluate("id => location.hash = '#/c/' + id", made["id"])
+    await console.message("Hello").wait_for()
+    is_there = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await is_there.wait()
+        await route.continue_()
+
+    await console.page.route("**/conversation-view.js", hold)
+    await console.page.reload()
+    await expect(console.page.locator("#conversation .skeleton")).to_have_count(3)
+    await expect(console.page.get_by_text("Choose a conversation")).to_have_count(0)
+    is_there.set()
+
+    await expect(console.message("Hello")).to_be_visible()
+    await expect(console.page.locator("#conversation .skeleton")).to_have_count(0)
 
 
 @pytest.mark.full

@@ -2,7 +2,7 @@
 
 import { path, Problem } from "./api.js";
 import { askForDate, askForTitle, askToDelete } from "./dialogs.js";
-import { announce, copy, formatTime, h, icon, iconButton, time } from "./dom.js";
+import { announce, copy, formatTime, h, icon, iconButton, skeletons, time } from "./dom.js";
 import { DraftView } from "./draft-view.js";
 import { saveExport } from "./export.js";
 import { follow } from "./live.js";
@@ -32,7 +32,7 @@ export class ConversationView extends HTMLElement {
     if (!place.conversation) return this.replaceChildren(h("p", { class: "note centre" }, text.conversation.choose));
     this.aborter = new AbortController();
     const { signal } = this.aborter;
-    this.replaceChildren(h("div", { class: "skeletons", role: "status", "aria-label": text.loading }, h("div", { class: "skeleton" }), h("div", { class: "skeleton" }), h("div", { class: "skeleton" })));
+    this.replaceChildren(skeletons(text.loading));
     try {
       const conversation = await this.api.get(this.resource(), {}, { signal });
       this.leftAt = conversation.branch === undefined ? new Set() : await this.loadBranches(signal);

@@ -67,6 +67,11 @@ export function time(iso) {
   return h("time", { datetime: iso, title: formatTime(iso) }, (isToday ? timeOfToday : wholeDay)(when));
 }
 
+// What stands where a conversation will be.
+export function skeletons(label) {
+  return h("div", { class: "skeletons", role: "status", "aria-label": label }, [1, 2, 3].map(() => h("div", { class: "skeleton" })));
+}
+
 let announcer = null;
 
 // Says something to screen readers, and shows it for some seconds unless it can be seen elsewhere.

@@ -2,7 +2,7 @@
 
 import { Api } from "./api.js";
 import { ConversationList } from "./conversation-list.js";
-import { announce, h, icon, iconButton } from "./dom.js";
+import { announce, h, icon, iconButton, skeletons } from "./dom.js";
 import { SearchResults } from "./search-results.js";
 import { forget, load, route, save, takeFragment, userOf } from "./session.js";
 import { text } from "./strings.js";
@@ -62,7 +62,7 @@ class Console extends HTMLElement {
     this.banner = h("p", { class: "banner", role: "alert", hidden: true }, text.away);
     this.list = new ConversationList(this.api);
     this.view = this.operator = null;
-    this.section = h("section", { id: "conversation", tabindex: "-1", "aria-label": text.conversation.one }, h("p", { class: "note centre" }, text.conversation.choose));
+    this.section = h("section", { id: "conversation", tabindex: "-1", "aria-label": text.conversation.one }, route().conversation && skeletons(text.loading));
     const page = [
       h("a", { class: "skip", href: "#conversation", onclick: (event) => this.skip(event) }, text.skip),
       h("header", { class: "top" },
