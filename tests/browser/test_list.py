@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from tests.browser.conftest import OpenConsole
@@ -50,6 +51,7 @@ async def test_new_changed_and_deleted_conversations_appear_by_themselves(
     await expect(rows(console).first).to_contain_text("2 messages")
 
 
+@pytest.mark.full
 async def test_what_one_reads_in_the_list_stays_in_its_place(open_console: OpenConsole) -> None:
     console = await open_console(look=("low", "light"))
     made = await create_all(console, [f"Chat {number:02}" for number in range(60)])

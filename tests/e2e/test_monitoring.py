@@ -164,6 +164,7 @@ async def test_traces_are_sent_to_where_the_environment_says_at_the_latest_in_th
     assert b"secret" not in sent
 
 
+@pytest.mark.full
 async def test_a_collector_that_is_away_holds_nobody_up(database_url: str) -> None:
     given = {"DATABASE_URL": database_url, "CHATKEEP_JWT_SECRET": SECRET}
     async with running(**given, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1") as service:
@@ -173,6 +174,7 @@ async def test_a_collector_that_is_away_holds_nobody_up(database_url: str) -> No
         assert "Traceback" not in service.log
 
 
+@pytest.mark.full
 async def test_traces_without_their_packages_are_one_line_at_the_start(database_url: str) -> None:
     given = {"DATABASE_URL": database_url, "CHATKEEP_JWT_SECRET": SECRET}
     without = "import sys; sys.modules['opentelemetry.sdk'] = None"

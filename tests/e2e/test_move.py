@@ -266,6 +266,7 @@ async def test_what_is_there_and_equal_is_not_written_again(source: str, target:
     assert await fetch(target, written) == first
 
 
+@pytest.mark.full
 async def test_what_is_written_meanwhile_is_told_and_taken_over_by_the_next_run(
     source: str, target: str
 ) -> None:

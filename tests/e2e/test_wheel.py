@@ -20,6 +20,8 @@ from tests.support.postgres import Server
 from tests.support.processes import PROJECT, environment
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.full
+
 SETUP = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 # What the build reads.
 SOURCES = (
@@ -33,8 +35,6 @@ for name in ("domain", "adapters", "entrypoints", "tests"):
     assert importlib.import_module(name).WHOSE == "theirs", name
 import chatkeep.domain.model
 import chatkeep.entrypoints.bootstrap.service
-
-pytestmark = pytest.mark.full
 print(chatkeep.domain.model.__file__)
 """
 

@@ -33,6 +33,7 @@ NEVER_ANSWERED = {
     "adapters.telemetry.TracesError": "the service does not start",
     "adapters.embedded.binaries.EmbeddedPostgresError": "the service does not start",
     "domain.errors.DatabaseError": "only commands for operators raise it",
+    "domain.operations.distribution.DistributionError": "`chatkeep distribute` raises it",
     "domain.operations.migrations.MigrationError": "only `chatkeep migrate` raises it",
     "domain.operations.move.MoveError": "only `chatkeep move` raises it",
     "adapters.operator.doctor.rollback_session._RollBack": "`chatkeep doctor` catches it",
