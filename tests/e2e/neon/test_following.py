@@ -21,6 +21,18 @@ from tests.support.relay import Relay
 from tests.support.waiting import until
 
 
+async def reset_until_done(relay: Relay, random: Random, *tasks: "asyncio.Task[Any]") -> None:
+    """Reset the connections of the database again and again, less often as time goes on.
+
+    On a slow machine no call would end between two resets that are always as close.
+    """
+    longest = 0.2
+    while not all(each.done() for each in tasks):
+        await asyncio.sleep(random.uniform(0.02, longest))
+        relay.reset()
+        longest *= 1.02
+
+
 async def read(
     callers: list[ChatBackend], conversation: UUID, last: str, random: Random
 ) -> list[str]:
@@ -35,6 +47,7 @@ async def read(
                 "GET", f"/v1/conversations/{conversation}/events", params={"after": at}
             ) as answer:
                 if answer.status_code != 200:
+                    await asyncio.sleep(0.01)
                     continue
                 async for text in answer.aiter_text():
                     found += [sent.data["message"]["content"] for sent in reader.feed(text)]
@@ -76,9 +89,7 @@ async def test_readers_who_break_off_and_go_on_elsewhere_get_every_message_in_or
         writing = [
             asyncio.create_task(write(callers, conversation, name, messages)) for name in "ab"
         ]
-        while not all(each.done() for each in writing):
-            await asyncio.sleep(random.uniform(0.02, 0.2))
-            relay.reset()
+        await reset_until_done(relay, random, *writing)
         await one.say(conversation, "the last")
         history = await one.call("GET", f"/v1/conversations/{conversation}/messages?limit=100")
         stored = [each["content"] for each in history.json()["items"]]
@@ -125,6 +136,7 @@ async def follow_answers(
                 "GET", f"/v1/conversations/{conversation}/events", params={"after": at}
             ) as answer:
                 if answer.status_code != 200:
+                    await asyncio.sleep(0.01)
                     continue
                 async for text in answer.aiter_text():
                     for sent in reader.feed(text):
@@ -161,9 +173,7 @@ async def test_an_answer_that_is_followed_across_breaks_has_every_chunk_once(
             return [await write_answer(callers, conversation, chunks) for _ in range(answers)]
 
         writing = asyncio.create_task(write_all())
-        while not writing.done():
-            await asyncio.sleep(random.uniform(0.02, 0.2))
-            relay.reset()
+        await reset_until_done(relay, random, writing)
         found = await asyncio.gather(*followers)
 
     for texts in found:
