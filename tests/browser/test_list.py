@@ -97,6 +97,7 @@ async def test_filter_and_search_stay_while_the_list_follows(open_console: OpenC
     await expect(rows(console)).to_be_visible()
 
 
+@pytest.mark.full
 async def test_a_hidden_tab_leaves_its_streams_and_catches_up_when_it_is_seen(
     open_console: OpenConsole,
 ) -> None:

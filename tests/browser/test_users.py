@@ -13,6 +13,7 @@ from tests.support.service_process import as_user, some
 @pytest.mark.parametrize(
     ("size", "scheme"), some([("phone", "dark"), ("wide", "light")], every=2, first=1)
 )
+@pytest.mark.full
 async def test_a_user_is_found_by_the_beginning_of_their_id(
     open_console: OpenConsole, size: str, scheme: str
 ) -> None:

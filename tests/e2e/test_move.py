@@ -409,6 +409,7 @@ async def test_a_target_that_cannot_be_used_is_one_clear_line(
     assert "mysecret" not in line
 
 
+@pytest.mark.full
 async def test_the_embedded_database_is_moved_and_its_secret_is_named_but_not_shown(
     home: Path, empty: str
 ) -> None:

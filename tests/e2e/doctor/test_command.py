@@ -112,6 +112,7 @@ def home() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.mark.full
 def test_the_embedded_database_passes(home: Path) -> None:
     assert chatkeep("migrate", CHATKEEP_HOME=str(home)).returncode == 0
 

@@ -60,6 +60,7 @@ async def chat_during(callers: list[ChatBackend], event: asyncio.Task[None]) -> 
 
 
 @needs_pgbouncer
+@pytest.mark.full
 async def test_two_processes_with_24_callers_share_four_server_connections_without_an_error(
     database_url: str, *, full: bool
 ) -> None:
