@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from agents.items import TResponseInputItem
 from agents.memory import SessionSettings
-from agents.memory.session_settings import resolve_session_limit
+from agents.memory.session_settings import coerce_session_settings, resolve_session_limit
 
 from chatkeep_client._async.client import AsyncChatkeep
 from chatkeep_client._requests import uuid7
@@ -58,10 +58,14 @@ class ChatkeepSession:
         session_id: str,
         client: AsyncChatkeep,
         *,
-        session_settings: SessionSettings | None = None,
+        session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
         self.session_id = session_id
-        self.session_settings: SessionSettings | None = session_settings or SessionSettings()
+        self.session_settings: SessionSettings | None = (
+            SessionSettings()
+            if session_settings is None
+            else coerce_session_settings(session_settings)
+        )
         self._client = client
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:

@@ -202,6 +202,13 @@ async def test_it_answers_like_the_sdks_own_session(
         theirs.close()
 
 
+async def test_settings_may_be_a_dictionary(client: AsyncChatkeep) -> None:
+    session = ChatkeepSession("settings", client, session_settings={"limit": 0})
+    assert session.session_settings == SessionSettings(limit=0)
+    with pytest.raises(TypeError):
+        ChatkeepSession("settings", client, session_settings={"limitt": 1})
+
+
 async def test_all_items_are_added_or_none(client: AsyncChatkeep) -> None:
     session = ChatkeepSession("s", client)
     await session.add_items(items_of(user("Hi")))
