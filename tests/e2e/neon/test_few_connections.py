@@ -138,7 +138,7 @@ async def test_a_service_without_any_connection_waits_for_one_and_then_serves(fe
 
 
 async def test_who_has_waited_long_enough_for_the_first_connection_is_told_why(few: str) -> None:
-    async with others(few, LIMIT), service(few, Timing(outage=0.5)) as caller:
+    async with others(few, LIMIT), service(few, Timing(outage=3.0)) as caller:
         [refused], _ = await timed(caller.list())
 
     assert "no connection left" in problem(refused)["detail"]
