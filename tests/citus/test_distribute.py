@@ -89,7 +89,7 @@ async def test_a_database_with_rows_is_distributed_whole_and_only_once(database_
 
     again = distribute(database_url)
     assert again.returncode == 0, again.stderr
-    assert "0 of 16 tables were distributed now" in again.stdout
+    assert "0 of 17 tables were distributed now" in again.stdout
 
 
 async def test_the_foreign_keys_and_statistics_are_kept(distributed: str) -> None:
@@ -149,7 +149,7 @@ async def test_users_of_another_application_must_be_distributed_by_their_owner(
         await execute(url, "SELECT create_distributed_table('users', 'id')")
         done = distribute(url)
         assert done.returncode == 0, done.stderr
-        assert "15 of 15 tables were distributed now" in done.stdout
+        assert "16 of 16 tables were distributed now" in done.stdout
 
 
 async def test_a_worker_refuses_and_says_where_to_run_it(
