@@ -102,7 +102,7 @@ WITH locked AS (
   UPDATE conversations
   SET message_count = message_count - (SELECT count(*) FROM gone), revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id
-    AND EXISTS (SELECT FROM locked WHERE NOT locked.retain)
+    AND EXISTS (SELECT 1 FROM locked WHERE NOT locked.retain)
   RETURNING id, user_id, revision
 ), noted AS ({conversation_updated("moved")}
 ), noted_messages AS ({messages_deleted("moved", "moved.revision")}
@@ -126,11 +126,11 @@ REWRITE: Final = Statement(
 WITH locked AS (
   SELECT id, user_id, retain, (
     EXISTS (
-      SELECT FROM {_FREED} CROSS JOIN LATERAL (
+      SELECT 1 FROM {_FREED} CROSS JOIN LATERAL (
         SELECT FROM messages m WHERE {_M} AND m.position BETWEEN freed.low AND freed.high LIMIT 1
       ) AS any_message)
     OR EXISTS (
-      SELECT FROM {_FREED} CROSS JOIN LATERAL (
+      SELECT 1 FROM {_FREED} CROSS JOIN LATERAL (
         SELECT FROM conversation_items i
         WHERE {_I} AND i.position BETWEEN freed.low AND freed.high LIMIT 1
       ) AS any_item)
@@ -151,12 +151,12 @@ WITH locked AS (
   UPDATE conversations
   SET message_count = message_count - {_GONE} + :messages,
       revision = revision + (
-        {_GONE} > 0 OR EXISTS (SELECT FROM gone_items) OR :messages > 0)::int,
+        {_GONE} > 0 OR EXISTS (SELECT 1 FROM gone_items) OR :messages > 0)::int,
       last_position = CASE WHEN :messages > 0
         THEN greatest(:first, last_position + 1) + :messages - 1 ELSE last_position END,
       updated_at = CASE WHEN :messages > 0 THEN greatest(:at, updated_at) ELSE updated_at END
   WHERE id = :conversation_id AND user_id = :user_id
-    AND EXISTS (SELECT FROM locked WHERE NOT (retain AND is_full) AND :agrees)
+    AND EXISTS (SELECT 1 FROM locked WHERE NOT (retain AND is_full) AND :agrees)
   RETURNING id, user_id, message_count, revision, (last_position - :messages + 1)::bigint AS first
 ), noted AS ({messages_deleted("moved", "moved.revision", unless=NOT_ADDED_AGAIN)}
 ), keyed AS (

@@ -13,6 +13,7 @@ from typing import Final
 
 from chatkeep.adapters.piccolo.branch_statements import DELETE, ENDS, SAVE, TREE
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.log_values import NO_MESSAGE
 from chatkeep.adapters.piccolo.path_statements import PLACE
 from chatkeep.adapters.piccolo.tree_rows import ReadTree, ranges_of, read_tree
 from chatkeep.domain.branches import Tree
@@ -157,7 +158,7 @@ class PiccoloBranches:
         self, user_id: UserId, conversation_id: ConversationId, place: MessageId | None = None
     ) -> ReadTree:
         rows = await self._engine.fetch(
-            TREE, conversation_id=conversation_id, user_id=user_id, message_id=place
+            TREE, conversation_id=conversation_id, user_id=user_id, message_id=place or NO_MESSAGE
         )
         if not rows:
             raise ConversationNotFoundError(conversation_id)
@@ -178,7 +179,7 @@ class PiccoloBranches:
             user_id=user_id,
             branch=None,
             number=number,
-            message_id=message_id,
+            message_id=message_id or NO_MESSAGE,
         )
         if not rows:
             raise ConversationNotFoundError(conversation_id)

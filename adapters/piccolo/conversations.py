@@ -48,14 +48,14 @@ WITH stored AS (
   SELECT {CONVERSATION_COLUMNS} FROM conversations
   WHERE id = :conversation_id AND user_id = :user_id
 ), provisioned AS (
-  INSERT INTO users (id) SELECT :user_id WHERE :provision AND NOT EXISTS (SELECT FROM stored)
+  INSERT INTO users (id) SELECT :user_id WHERE :provision AND NOT EXISTS (SELECT 1 FROM stored)
   ON CONFLICT DO NOTHING
 ), made AS (
   INSERT INTO conversations (id, text_id, user_id, title, status, metadata, created_at, updated_at,
                              retain, revision)
   SELECT :conversation_id, :conversation_text_id, :user_id, :title, :status, :conversation_metadata,
          :conversation_created_at, :at, :retain, :revision::bigint
-  WHERE NOT EXISTS (SELECT FROM stored)
+  WHERE NOT EXISTS (SELECT 1 FROM stored)
   ON CONFLICT DO NOTHING RETURNING {CONVERSATION_COLUMNS}
 )
 SELECT *, false AS created FROM stored UNION ALL SELECT *, true FROM made""",

@@ -36,7 +36,7 @@ WITH held AS (
 ), moved AS (
   UPDATE conversations SET last_position = greatest(:first, last_position + 1)
   WHERE id = :conversation_id AND user_id = :user_id
-    AND NOT EXISTS (SELECT FROM held) AND NOT EXISTS (SELECT FROM taken)
+    AND NOT EXISTS (SELECT 1 FROM held) AND NOT EXISTS (SELECT 1 FROM taken)
   RETURNING id, user_id, last_position
 ), added AS (
   INSERT INTO drafts AS d ({", ".join(_NAMES)})
@@ -53,7 +53,7 @@ WITH held AS (
   DELETE FROM drafts d USING old
   WHERE d.user_id = :user_id AND d.conversation_id = old.conversation_id AND d.number = old.number
 )
-SELECT EXISTS (SELECT FROM taken) AS is_taken, found.*
+SELECT EXISTS (SELECT 1 FROM taken) AS is_taken, found.*
 FROM conversations c LEFT JOIN (
   SELECT true AS is_new, {draft_columns("added")} FROM added
   UNION ALL
@@ -106,7 +106,7 @@ WITH held AS (
 )
 SELECT true AS is_written, {draft_columns("written")} FROM written
 UNION ALL
-SELECT false, {draft_columns("held")} FROM held WHERE NOT EXISTS (SELECT FROM written)""",
+SELECT false, {draft_columns("held")} FROM held WHERE NOT EXISTS (SELECT 1 FROM written)""",
 )
 
 # The draft that ends, if it is still as it was read. Statements that also append its message are in
@@ -114,10 +114,10 @@ SELECT false, {draft_columns("held")} FROM held WHERE NOT EXISTS (SELECT FROM wr
 HELD: Final = f"""locked AS (
   SELECT c.id, c.user_id FROM conversations c WHERE {_C} FOR UPDATE
 ), held AS (
-  SELECT d.number FROM drafts d, locked
+  SELECT d.number FROM drafts d
   WHERE {_D} AND d.number = :number AND d.status = 'active' AND d.epoch = :epoch
-    AND d.next_chunk = :next_chunk
-  FOR NO KEY UPDATE OF d
+    AND d.next_chunk = :next_chunk AND EXISTS (SELECT 1 FROM locked)
+  FOR NO KEY UPDATE
 )"""
 ENDED: Final = "status = :status, ended_at = greatest(:ended_at, d.started_at)"
 END_EMPTY: Final = Statement(
@@ -180,3 +180,15 @@ WHERE d.user_id = old.user_id AND d.conversation_id = old.conversation_id
   AND d.number = old.number
 RETURNING d.number""",
 )
+FORGET_WAITING: Final = Statement(
+    "drafts.forget_waiting",
+    """
+DELETE FROM drafts d USING (
+  SELECT o.user_id, o.conversation_id, o.number FROM drafts o
+  WHERE o.ended_at < :before LIMIT :limit
+) AS old
+WHERE d.user_id = old.user_id AND d.conversation_id = old.conversation_id
+  AND d.number = old.number
+RETURNING d.number""",
+)
+"""The same without SKIP LOCKED, for a database that is distributed by user."""

@@ -8,10 +8,12 @@ from typing import Any, Final
 import asyncpg
 
 from chatkeep.adapters.piccolo.branches import TRIES, PiccoloBranches, crowded, pause
+from chatkeep.adapters.piccolo.by_user import fetch_at_once
 from chatkeep.adapters.piccolo.draft_statements import (
     CHUNKS,
     END_EMPTY,
     FORGET,
+    FORGET_WAITING,
     GET,
     LATEST,
     OVERDUE,
@@ -242,7 +244,11 @@ class PiccoloDrafts:
         return [to_draft(row) for row in rows]
 
     async def forget(self, before: datetime, *, limit: int) -> int:
-        return len(await self._engine.fetch(FORGET, before=before, limit=limit))
+        values = {"before": before, "limit": limit}
+        rows = await fetch_at_once(self._engine, FORGET, values)
+        if rows is None:
+            rows = await self._engine.fetch(FORGET_WAITING, **values)
+        return len(rows)
 
 
 def _key(draft: Draft) -> dict[str, Any]:

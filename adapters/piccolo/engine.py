@@ -20,6 +20,7 @@ from piccolo.query.base import Query
 
 from chatkeep.adapters.piccolo.allowance import CrowdedError
 from chatkeep.adapters.piccolo.availability import AwayError, Outage, OutageMonitor
+from chatkeep.adapters.piccolo.citus_errors import as_raised
 from chatkeep.adapters.piccolo.connection import BROKEN
 from chatkeep.adapters.piccolo.connector import CANCEL_TIMEOUT, Connector
 from chatkeep.adapters.piccolo.errors import CROWDED, TOO_SLOW, Failure, Retry, classify, describe
@@ -55,12 +56,23 @@ class Engine(PostgresEngine):
     Without a pool each statement and each transaction opens a connection: that is for commands.
     With one (`pooled`) there are at most `MAX_CONNECTIONS`. Idle ones are closed, so that a
     serverless database can go to sleep.
+
+    `is_by_user`: the database has refused a statement about several users (`by_user.py`).
     """
 
-    __slots__ = ("_connector", "_outages", "_recycling", "_renewed", "_timing", "metrics")
+    __slots__ = (
+        "_connector",
+        "_outages",
+        "_recycling",
+        "_renewed",
+        "_timing",
+        "is_by_user",
+        "metrics",
+    )
 
     def __init__(self, connect_args: dict[str, Any], timing: Timing | None = None) -> None:
         self.metrics = EngineMetrics()
+        self.is_by_user = False
         self._timing = timing or Timing()
         self._outages = OutageMonitor(self._is_migrated)
         self._connector = Connector(connect_args, self._timing, self._outages)
@@ -210,9 +222,10 @@ class Engine(PostgresEngine):
             started = perf_counter()
             try:
                 rows = await transaction.connection.fetch(sql, *arguments, timeout=timeout)
-            except Exception as error:
+            except Exception as raised:  # noqa: BLE001 - is raised again, perhaps as another
+                error = as_raised(raised)
                 metrics.record(name, started, error)
-                raise
+                raise error from error.__cause__
             metrics.record(name, started)
             return rows, False
         retries = Retries(self._timing)
@@ -222,13 +235,14 @@ class Engine(PostgresEngine):
             started = perf_counter()
             try:
                 rows = await connection.fetch(sql, *arguments, timeout=retries.limit(timeout))
-            except Exception as error:
+            except Exception as raised:  # noqa: BLE001 - is raised again, perhaps as another
+                error = as_raised(raised)
                 metrics.record(name, started, error)
                 failure = await self._diagnose(connection, error, name)
                 if failure is None:
                     if again:
                         error.add_note(REPEATED)
-                    raise
+                    raise error from error.__cause__
                 pause = retries.pause(failure.retry)
                 if failure.stale:
                     await self._renew()

@@ -95,25 +95,38 @@ WHERE h.conversation_id = old.conversation_id AND h.user_id = old.user_id
 RETURNING h.number""",
 )
 
-MOVED: Final = Statement(
-    "events.moved",
+
+def _moved(of_user: tuple[str, str] = ("", "")) -> str:
+    """Return the query for those of the given conversations that have moved.
+
+    `of_user` are conditions for conversations and drafts.
     """
+    conversations, drafts = of_user
+    return f"""
 SELECT followed.n
 FROM unnest(:user_ids::text[], :ids::text[]::uuid[], :revisions::text[]::bigint[],
             :drafts::text[]::bigint[], :chunks::text[]::bigint[])
   WITH ORDINALITY AS followed (user_id, id, revision, draft, chunk, n)
-LEFT JOIN conversations c ON c.id = followed.id AND c.user_id = followed.user_id
+LEFT JOIN conversations c ON c.id = followed.id AND c.user_id = followed.user_id{conversations}
 LEFT JOIN LATERAL (
   SELECT d.number, d.next_chunk, d.status FROM drafts d
-  WHERE d.conversation_id = followed.id AND d.user_id = followed.user_id
+  WHERE d.conversation_id = followed.id AND d.user_id = followed.user_id{drafts}
     AND d.number >= followed.draft
   ORDER BY d.number LIMIT 1
 ) AS d ON true
 WHERE c.id IS NULL
   OR (followed.revision <> :any_revision::bigint AND c.revision <> followed.revision)
-  OR d.number > followed.draft OR d.next_chunk > followed.chunk + 1 OR d.status <> 'active'""",
-)
+  OR d.number > followed.draft OR d.next_chunk > followed.chunk + 1 OR d.status <> 'active'"""
+
+
+MOVED: Final = Statement("events.moved", _moved())
 """Of the conversations that are given, each with its user."""
+
+MOVED_OF_USER: Final = Statement(
+    "events.moved_of_user",
+    _moved((" AND c.user_id = :user_id", " AND d.user_id = :user_id")),
+)
+"""The same, if all are of one user."""
 
 MOVED_SINCE: Final = Statement(
     "events.moved_since",
@@ -147,20 +160,30 @@ GROUP BY found.id
 ORDER BY moved_at, found.id LIMIT :limit""",
 )
 
-ACTIVITY: Final = Statement(
-    "events.activity",
-    """
+
+def _activity(of_user: tuple[str, str] = ("", "")) -> str:
+    """Return the query for how active the given users are, with conditions as in `_moved`."""
+    conversations, changes = of_user
+    return f"""
 SELECT concat_ws('.', c.count, c.revisions, h.count) AS activity
 FROM unnest(:user_ids::text[], :sinces::text[]::timestamptz[])
   WITH ORDINALITY AS followed (user_id, since, n)
 CROSS JOIN LATERAL (
   SELECT count(*), sum(c.revision) AS revisions FROM conversations c
-  WHERE c.user_id = followed.user_id AND c.updated_at > followed.since
+  WHERE c.user_id = followed.user_id AND c.updated_at > followed.since{conversations}
 ) AS c
 CROSS JOIN LATERAL (
   SELECT count(*) FROM conversation_changes h
-  WHERE h.user_id = followed.user_id AND h.changed_at > followed.since
+  WHERE h.user_id = followed.user_id AND h.changed_at > followed.since{changes}
 ) AS h
-ORDER BY followed.n""",
-)
+ORDER BY followed.n"""
+
+
+ACTIVITY: Final = Statement("events.activity", _activity())
 """Of the users that are given."""
+
+ACTIVITY_OF_USER: Final = Statement(
+    "events.activity_of_user",
+    _activity((" AND c.user_id = :user_id", " AND h.user_id = :user_id")),
+)
+"""The same, of one user who may be given several times."""

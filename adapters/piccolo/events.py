@@ -5,13 +5,17 @@ Only large messages, and changes of the conversation itself, need another one.
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from chatkeep.adapters.piccolo.by_user import fetch_by_user
 from chatkeep.adapters.piccolo.event_statements import (
     ACTIVITY,
+    ACTIVITY_OF_USER,
     FORGET,
     LATEST,
     MOVED,
+    MOVED_OF_USER,
     MOVED_SINCE,
     READ,
 )
@@ -148,24 +152,44 @@ class PiccoloEvents(LogReader):
         ]
 
     async def activity(self, followed: Sequence[FollowedUser]) -> Sequence[str]:
-        rows = await self._engine.fetch(
-            ACTIVITY,
-            user_ids=[each.user_id for each in followed],
-            sinces=[each.since.isoformat() for each in followed],
+        found = await fetch_by_user(
+            self._engine, ACTIVITY, ACTIVITY_OF_USER, followed, _user_of, _since_values
         )
-        return [row["activity"] for row in rows]
+        # The same one twice is as active both times.
+        by_follower = {
+            follower: row["activity"]
+            for those, rows in found
+            for follower, row in zip(those, rows, strict=True)
+        }
+        return [by_follower[each] for each in followed]
 
     async def moved(self, followed: Sequence[Followed]) -> Collection[Followed]:
-        rows = await self._engine.fetch(
-            MOVED,
-            any_revision=ANY_REVISION,
-            user_ids=[each.user_id for each in followed],
-            ids=[key_text(each.conversation_id) for each in followed],
-            revisions=[str(each.revision) for each in followed],
-            drafts=[str(each.draft) for each in followed],
-            chunks=[str(each.chunk) for each in followed],
+        found = await fetch_by_user(
+            self._engine, MOVED, MOVED_OF_USER, followed, _user_of, _mark_values
         )
-        return [followed[row["n"] - 1] for row in rows]
+        return [those[row["n"] - 1] for those, rows in found for row in rows]
+
+
+def _user_of(followed: Followed | FollowedUser) -> UserId:
+    return followed.user_id
+
+
+def _since_values(followed: Sequence[FollowedUser]) -> dict[str, Any]:
+    return {
+        "user_ids": [each.user_id for each in followed],
+        "sinces": [each.since.isoformat() for each in followed],
+    }
+
+
+def _mark_values(followed: Sequence[Followed]) -> dict[str, Any]:
+    return {
+        "any_revision": ANY_REVISION,
+        "user_ids": [each.user_id for each in followed],
+        "ids": [key_text(each.conversation_id) for each in followed],
+        "revisions": [str(each.revision) for each in followed],
+        "drafts": [str(each.draft) for each in followed],
+        "chunks": [str(each.chunk) for each in followed],
+    }
 
 
 def _latest(row: Row, position: Position) -> Mark:

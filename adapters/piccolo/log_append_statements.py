@@ -249,7 +249,7 @@ def _end_draft(condition: str = "", change: str = "", branched: str = "") -> str
 
     It does nothing if the draft has changed, and fails if the id of the message is taken.
     """
-    moved = _moved(f" AND EXISTS (SELECT FROM held){condition}", change)
+    moved = _moved(f" AND EXISTS (SELECT 1 FROM held){condition}", change)
     return f"""
 WITH {HELD}, {moved}, added AS (
   {_messages(_one(MESSAGE_TYPES), _OF_MOVED, MESSAGE_TYPES)}

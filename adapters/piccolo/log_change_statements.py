@@ -68,7 +68,7 @@ WITH {_LOCKED}, given AS (SELECT {_GIVEN}), held AS (
 ), noted AS ({message_updated("edited", "locked.revision + 1")}
 ), revised AS (
   UPDATE conversations SET revision = revision + 1
-  WHERE id = :conversation_id AND user_id = :user_id AND EXISTS (SELECT FROM edited)
+  WHERE id = :conversation_id AND user_id = :user_id AND EXISTS (SELECT 1 FROM edited)
 ), moved AS (
   UPDATE conversations c
   SET revision = c.revision + 1, message_count = c.message_count + 1,
@@ -76,7 +76,7 @@ WITH {_LOCKED}, given AS (SELECT {_GIVEN}), held AS (
       last_position = greatest(:first, c.last_position + 1)
   FROM locked
   WHERE c.id = locked.id AND c.user_id = :user_id AND locked.agrees
-    AND NOT EXISTS (SELECT FROM held)
+    AND NOT EXISTS (SELECT 1 FROM held)
   RETURNING c.id, c.user_id, c.last_position
 ), added AS (
   INSERT INTO messages AS m
@@ -93,7 +93,7 @@ SELECT locked.retain, locked.agrees, locked.revision, found.* FROM locked LEFT J
   UNION ALL
   SELECT CASE WHEN held.differs THEN 'differs' ELSE 'equal' END, held.conversation_id,
          {selected_columns("held")}
-  FROM held WHERE NOT EXISTS (SELECT FROM edited)
+  FROM held WHERE NOT EXISTS (SELECT 1 FROM edited)
 ) AS found ON true""",
 )
 
@@ -103,11 +103,11 @@ PATCH: Final = Statement(
     "log.patch",
     f"""
 WITH {_LOCKED}, latest AS (
-  SELECT NOT locked.retain AND locked.agrees AND m.metadata = :before::jsonb AS may_change,
+  SELECT (SELECT NOT retain AND agrees FROM locked) AND m.metadata = :before::jsonb AS may_change,
          {message_columns("m")}
-  FROM messages m, locked
-  WHERE m.id = :message_id AND m.user_id = :user_id AND m.conversation_id = locked.id
-  FOR UPDATE OF m
+  FROM messages m
+  WHERE m.id = :message_id AND m.user_id = :user_id AND m.conversation_id = (SELECT id FROM locked)
+  FOR UPDATE
 ), patched AS (
   UPDATE messages m
   SET metadata = :metadata::jsonb,
@@ -118,22 +118,22 @@ WITH {_LOCKED}, latest AS (
 ), noted AS ({message_updated("patched", "locked.revision + 1")}
 ), revised AS (
   UPDATE conversations SET revision = revision + 1
-  WHERE id = :conversation_id AND user_id = :user_id AND EXISTS (SELECT FROM patched)
+  WHERE id = :conversation_id AND user_id = :user_id AND EXISTS (SELECT 1 FROM patched)
 )
 SELECT locked.retain, locked.agrees, locked.revision, true AS done, {selected_columns("patched")}
 FROM locked, patched
 UNION ALL
 SELECT locked.retain, locked.agrees, locked.revision, false, {selected_columns("latest")}
 FROM locked, latest
-WHERE NOT EXISTS (SELECT FROM patched)""",
+WHERE NOT EXISTS (SELECT 1 FROM patched)""",
 )
 
 _PLACE: Final = "(SELECT position FROM place)"
 
 # Whether anything is behind a place. A hold refuses only what would delete something.
 _IS_FULL: Final = f"""(
-  EXISTS (SELECT FROM messages m WHERE {_M} AND m.position > {_PLACE})
-  OR EXISTS (SELECT FROM conversation_items i WHERE {_I} AND i.position > {_PLACE})
+  EXISTS (SELECT 1 FROM messages m WHERE {_M} AND m.position > {_PLACE})
+  OR EXISTS (SELECT 1 FROM conversation_items i WHERE {_I} AND i.position > {_PLACE})
 )"""
 
 
@@ -153,7 +153,7 @@ def _gone(source: str) -> str:
 
 
 _GONE: Final = "(SELECT count(*) FROM gone)"
-_GONE_ANY: Final = "(EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM gone_items))"
+_GONE_ANY: Final = "(EXISTS (SELECT 1 FROM gone) OR EXISTS (SELECT 1 FROM gone_items))"
 
 # The place is that of a message, or just before it unless the message is kept.
 TRUNCATE: Final = Statement(

@@ -87,9 +87,9 @@ def _delete(message: str, item: str = "") -> str:
     It locks the conversation first, like an append or the deletion of a conversation, so that they
     cannot deadlock.
     """
-    gone = gone_any = "EXISTS (SELECT FROM gone)"
+    gone = gone_any = "EXISTS (SELECT 1 FROM gone)"
     may = "NOT locked.retain AND (:expected::bigint IS NULL OR locked.revision = :expected)"
-    there = f"EXISTS (SELECT FROM messages m WHERE {_M} AND {message})"
+    there = f"EXISTS (SELECT 1 FROM messages m WHERE {_M} AND {message})"
     gone_item = ""
     if item:
         gone_item = f""", gone_item AS (
@@ -97,8 +97,8 @@ def _delete(message: str, item: str = "") -> str:
   WHERE {item} AND i.user_id = :user_id AND i.conversation_id = locked.id AND {may}
   RETURNING i.position
 )"""
-        gone_any += " OR EXISTS (SELECT FROM gone_item)"
-        there += f" OR EXISTS (SELECT FROM conversation_items i WHERE {_I} AND {item})"
+        gone_any += " OR EXISTS (SELECT 1 FROM gone_item)"
+        there += f" OR EXISTS (SELECT 1 FROM conversation_items i WHERE {_I} AND {item})"
     return f"""
 WITH locked AS (
   SELECT id, retain, revision FROM conversations
@@ -113,7 +113,8 @@ WITH locked AS (
   SET message_count = message_count - {gone}::int, revision = revision + 1
   WHERE id = :conversation_id AND user_id = :user_id AND ({gone_any})
 )
-SELECT locked.retain, locked.revision, {gone_any} AS gone FROM locked WHERE {there}"""
+SELECT locked.retain, locked.revision, {gone_any} AS gone FROM locked
+WHERE {gone_any} OR {there}"""
 
 
 DELETE: Final = Statement("log.delete", _delete("m.id = :message_id"))

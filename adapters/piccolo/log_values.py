@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import uuid4
 
 from chatkeep.adapters.piccolo.log_pages import ITEM, MESSAGES, POSITIONS
 from chatkeep.adapters.piccolo.rows import MESSAGE_TYPES, are_plain, message_arrays
@@ -24,6 +25,11 @@ _MOST_BYTES: Final = 8
 
 _BYTES_OF_NONE: Final = 64
 """More than a message without texts has: its metadata are an object, though an empty one."""
+
+
+NO_MESSAGE: Final = uuid4()
+"""The id of no message. On Citus a statement that joins messages must have an id: with NULL there
+is no row to look for, and so no node to ask."""
 
 
 def have_items(entries: Sequence[NewEntry]) -> bool:
@@ -122,6 +128,6 @@ def bound_values(bounds: Bounds) -> tuple[str, dict[str, Any]]:
     }
     if bounds.after_message is None and bounds.before_message is None:
         return POSITIONS, values
-    values["after_message"] = bounds.after_message
-    values["before_message"] = bounds.before_message
+    values["after_message"] = bounds.after_message or NO_MESSAGE
+    values["before_message"] = bounds.before_message or NO_MESSAGE
     return MESSAGES, values

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
+from chatkeep.adapters.piccolo.by_user import fetch_at_once
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.sizes import sizes
@@ -39,6 +40,17 @@ CROSS JOIN LATERAL (
 ) counted
 ORDER BY first.at""",
 )
+
+DAY: Final = Statement(
+    "overview.day",
+    f"""
+SELECT :first::timestamptz AS at, count(*) AS messages FROM (
+  SELECT 1 FROM messages m
+  WHERE m.created_at >= :first AND m.created_at < :first + interval '24 hours'
+  LIMIT {MAX_A_DAY + 1}
+) m""",
+)
+"""One of them, for a database that is distributed by user."""
 
 DRAFTS: Final = Statement(
     "overview.drafts",
@@ -87,9 +99,7 @@ class PiccoloOverviews:
         today = datetime.combine(at.astimezone(UTC).date(), time(), UTC)
         relations = await sizes(self._engine)
         rows = {each.name: each.rows for each in relations if each.kind == "table"}
-        days = await self._engine.fetch(
-            RECENT_DAYS, first=today - timedelta(days=DAYS - 1), last=today
-        )
+        days = await self._recent_days(today)
         [drafts] = await self._engine.fetch(DRAFTS)
         swept = await self._engine.fetch(LAST_SWEEP)
         examined = await self._engine.fetch(LAST_EXAMINATION)
@@ -111,6 +121,14 @@ class PiccoloOverviews:
 
     async def record_examination(self, examination: Examination) -> None:
         await self._engine.fetch(RECORD_EXAMINATION, **asdict(examination))
+
+    async def _recent_days(self, today: datetime) -> list[Row]:
+        first = today - timedelta(days=DAYS - 1)
+        days = await fetch_at_once(self._engine, RECENT_DAYS, {"first": first, "last": today})
+        if days is None:
+            each = [first + timedelta(days=n) for n in range(DAYS)]
+            days = [row for at in each for row in await self._engine.fetch(DAY, first=at)]
+        return days
 
 
 def _day(row: Row) -> RecentDay:

@@ -129,7 +129,7 @@ def _counted(condition: str, limit: str) -> str:
 _START: Final = f"""start AS (
   SELECT h.* FROM (
     SELECT low, high FROM spans
-    WHERE EXISTS (SELECT FROM messages m WHERE {_M} AND m.starts_context)
+    WHERE EXISTS (SELECT 1 FROM messages m WHERE {_M} AND m.starts_context)
     ORDER BY low DESC
   ) AS span CROSS JOIN LATERAL (
     SELECT {OF_END} FROM messages m
@@ -184,7 +184,7 @@ DEEP_WINDOW: Final = _path_window("deep_window", Way.DEEP, start=True)
 
 
 _WROTE: Final = f"""EXISTS (
-     SELECT FROM place, unnest(b.firsts, b.lasts) AS span (low, high)
+     SELECT 1 FROM place, unnest(b.firsts, b.lasts) AS span (low, high)
      WHERE place.position BETWEEN span.low AND coalesce(span.high, {LAST_POSITION}))"""
 
 # What an append at a place needs: the current branch, the one that wrote the message, the one with

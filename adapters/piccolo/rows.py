@@ -48,7 +48,7 @@ CONVERSATION_COLUMNS: Final = ", ".join(column_names(Conversations, without=["la
 _RARE: Final[Mapping[str, str]] = {
     "tokens": "{}::text",
     "starts_context": "{}::text",
-    "edited_at": "(extract(epoch FROM {}) * 1000000)::bigint::text",
+    "edited_at": "(extract(epoch FROM {} AT TIME ZONE 'UTC') * 1000000)::bigint::text",
     "format": "{}",
     "text_id": "{}",
 }

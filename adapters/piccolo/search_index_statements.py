@@ -124,8 +124,10 @@ WITH read AS (
     :rests::text[]::bigint[], :titles::text[]::bytea[]
   ) AS read (id, version, revision, rest_before, title_filter)
 ), there AS (
-  SELECT c.id FROM conversations c JOIN read ON read.id = c.id WHERE c.user_id = :user_id
-  FOR KEY SHARE OF c SKIP LOCKED
+  SELECT c.id FROM read CROSS JOIN LATERAL (
+    SELECT c.id FROM conversations c WHERE c.id = read.id AND c.user_id = :user_id
+    FOR KEY SHARE SKIP LOCKED
+  ) AS c
 ), claimed AS (
   INSERT INTO search_conversations AS s
     (user_id, conversation_id, version, revision, rest_before, title_filter, index_version)
@@ -150,7 +152,7 @@ WITH read AS (
         AS range (id, low, high)
   WHERE s.user_id = :user_id AND s.conversation_id = range.id
     AND claimed.conversation_id = range.id AND s.first BETWEEN range.low AND range.high
-    AND NOT EXISTS (SELECT FROM made
+    AND NOT EXISTS (SELECT 1 FROM made
                     WHERE made.conversation_id = s.conversation_id AND made.first = s.first)
 ), added AS (
   INSERT INTO search_segments (user_id, conversation_id, first, last, mark, places, filter)

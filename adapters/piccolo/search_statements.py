@@ -137,7 +137,7 @@ def _titles(within: str) -> str:
 WITH matching AS MATERIALIZED (
   SELECT s.conversation_id FROM search_conversations s
   WHERE s.user_id = :user_id AND NOT EXISTS (
-    SELECT FROM {_KEYS}
+    SELECT 1 FROM {_KEYS}
     GROUP BY key.clause HAVING NOT bool_or({
         " AND ".join(
             f"get_byte(s.title_filter, (key.n{n} % {size})::integer)"

@@ -11,6 +11,7 @@ from typing import Final
 
 from piccolo.query import Select
 
+from chatkeep.adapters.piccolo.by_user import fetch_at_once, fetch_of_each_user
 from chatkeep.adapters.piccolo.change_statements import (
     conversation_deleted,
     conversation_updated,
@@ -47,45 +48,61 @@ FROM conversations WHERE updated_at < :latest""",
 )
 """`latest` is the later one of the two times."""
 
+
 _STILL_IDLE: Final = """
   SELECT c.id, c.user_id
   FROM unnest(:ids::text[]::uuid[], :user_ids::text[]) AS given (id, user_id)
   JOIN conversations c ON c.id = given.id AND c.user_id = given.user_id
   WHERE c.updated_at < :before"""
+_STILL_IDLE_OF_USER: Final = """
+  SELECT c.id, c.user_id FROM conversations c
+  WHERE c.id = ANY(:ids::text[]::uuid[]) AND c.user_id = :user_id AND c.updated_at < :before"""
+
 
 # Messages, items and keys go by their foreign keys. Each append keeps `message_count` true.
-DELETE: Final = Statement(
-    "sweeps.delete",
-    f"""
-WITH idle AS ({_STILL_IDLE} AND NOT c.retain
+def _delete(still_idle: str, of_user: tuple[str, str] = ("", "")) -> str:
+    conversations, changes = of_user
+    return f"""
+WITH idle AS ({still_idle} AND NOT c.retain
   FOR UPDATE OF c SKIP LOCKED
 ), deleted AS (
   DELETE FROM conversations c USING idle
   WHERE c.id = idle.id AND c.user_id = idle.user_id AND c.updated_at < :before AND NOT c.retain
+    {conversations}
   RETURNING c.id, c.user_id, c.revision, c.text_id, c.message_count
 ), noted AS ({conversation_deleted("deleted")}
 ), forgotten AS (
   DELETE FROM conversation_changes h USING deleted
   WHERE h.conversation_id = deleted.id AND h.user_id = deleted.user_id
-    AND h.revision <= deleted.revision
+    AND h.revision <= deleted.revision{changes}
 )
-SELECT count(*) AS deleted, coalesce(sum(message_count), 0)::bigint AS messages FROM deleted""",
-    timeout=DELETE_TIMEOUT,
-)
+SELECT count(*) AS deleted, coalesce(sum(message_count), 0)::bigint AS messages FROM deleted"""
 
-ARCHIVE: Final = Statement(
-    "sweeps.archive",
-    f"""
-WITH idle AS ({_STILL_IDLE} AND c.status = 'active'
+
+def _archive(still_idle: str, conversations: str = "") -> str:
+    return f"""
+WITH idle AS ({still_idle} AND c.status = 'active'
   FOR UPDATE OF c SKIP LOCKED
 ), archived AS (
   UPDATE conversations c SET status = 'archived', revision = c.revision + 1 FROM idle
   WHERE c.id = idle.id AND c.user_id = idle.user_id AND c.updated_at < :before
-    AND c.status = 'active'
+    AND c.status = 'active'{conversations}
   RETURNING c.id, c.user_id, c.revision
 ), noted AS ({conversation_updated("archived")}
 )
-SELECT count(*) AS archived FROM archived""",
+SELECT count(*) AS archived FROM archived"""
+
+
+DELETE: Final = Statement("sweeps.delete", _delete(_STILL_IDLE), timeout=DELETE_TIMEOUT)
+DELETE_OF_USER: Final = Statement(
+    "sweeps.delete_of_user",
+    _delete(_STILL_IDLE_OF_USER, (" AND c.user_id = :user_id", " AND h.user_id = :user_id")),
+    timeout=DELETE_TIMEOUT,
+)
+ARCHIVE: Final = Statement("sweeps.archive", _archive(_STILL_IDLE), timeout=ARCHIVE_TIMEOUT)
+ARCHIVE_OF_USER: Final = Statement(
+    "sweeps.archive_of_user",
+    _archive(_STILL_IDLE_OF_USER, " AND c.user_id = :user_id"),
     timeout=ARCHIVE_TIMEOUT,
 )
 
@@ -139,12 +156,36 @@ class PiccoloSweeps:
         return [_idle(row) for row in rows]
 
     async def delete(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
-        [row] = await self._engine.fetch(DELETE, **_keys(idle), before=before)
-        return SweepResult(deleted=row["deleted"], messages=row["messages"])
+        rows = await self._sweep(DELETE, DELETE_OF_USER, idle, before)
+        return SweepResult(
+            deleted=sum(row["deleted"] for row in rows),
+            messages=sum(row["messages"] for row in rows),
+        )
 
     async def archive(self, idle: Sequence[IdleConversation], before: datetime) -> SweepResult:
-        [row] = await self._engine.fetch(ARCHIVE, **_keys(idle), before=before)
-        return SweepResult(archived=row["archived"])
+        rows = await self._sweep(ARCHIVE, ARCHIVE_OF_USER, idle, before)
+        return SweepResult(archived=sum(row["archived"] for row in rows))
+
+    async def _sweep(
+        self,
+        at_once: Statement,
+        of_user: Statement,
+        idle: Sequence[IdleConversation],
+        before: datetime,
+    ) -> list[Row]:
+        """Run a statement about idle conversations, and return its row, or one for each user."""
+
+        def values(those: Sequence[IdleConversation]) -> dict[str, object]:
+            return {"ids": [key_text(each.id) for each in those], "before": before}
+
+        users = {"user_ids": [each.user_id for each in idle]}
+        rows = await fetch_at_once(self._engine, at_once, values(idle) | users)
+        if rows is not None:
+            return rows
+        found = await fetch_of_each_user(
+            self._engine, of_user, idle, lambda each: each.user_id, values
+        )
+        return [row for _, rows in found for row in rows]
 
 
 class PiccoloSweepSchedule:
@@ -180,10 +221,3 @@ class PiccoloSweepSchedule:
 
 def _idle(row: Row) -> IdleConversation:
     return IdleConversation(ConversationId(row["id"]), UserId(row["user_id"]), row["message_count"])
-
-
-def _keys(idle: Sequence[IdleConversation]) -> dict[str, list[str]]:
-    return {
-        "ids": [key_text(each.id) for each in idle],
-        "user_ids": [each.user_id for each in idle],
-    }

@@ -8,12 +8,13 @@ from uuid import UUID
 
 import asyncpg
 
+from chatkeep.adapters.piccolo.by_user import fetch_at_once
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rows import Row
 from chatkeep.adapters.piccolo.rules import REFERENCED
 from chatkeep.adapters.piccolo.statement import Statement
 from chatkeep.adapters.piccolo.tables import UserIds
-from chatkeep.adapters.piccolo.user_list import PAGE
+from chatkeep.adapters.piccolo.user_list import ACTIVITY, IDS, PAGE
 from chatkeep.domain.errors import DatabaseRuleError, UserNotProvisionedError, UserRetainedError
 from chatkeep.domain.finding import MatchCount
 from chatkeep.domain.ids import with_text
@@ -31,7 +32,7 @@ ID_COLUMN: Final = Statement(
     "users.id_column",
     """
 SELECT format_type(a.atttypid, a.atttypmod) AS type,
-       EXISTS (SELECT FROM pg_index i
+       EXISTS (SELECT 1 FROM pg_index i
                WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid
                  AND i.indpred IS NULL AND i.indimmediate
                  AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum) AS is_unique
@@ -65,7 +66,7 @@ _OWNED: Final = (
     "SELECT id, text_id, status, message_count, retain FROM conversations WHERE user_id = :user_id"
 )
 _WHAT_GOES: Final = f"""
-SELECT EXISTS (SELECT FROM found) AS found, {_COUNTS}, (
+SELECT EXISTS (SELECT 1 FROM found) AS found, {_COUNTS}, (
   SELECT json_agg(json_build_array(id, text_id))
   FROM (SELECT id, text_id FROM owned WHERE retain LIMIT {MAX_NAMED}) held
 ) AS held
@@ -74,13 +75,13 @@ FROM owned"""
 ERASABLE: Final = Statement(
     "users.erasable",
     f"""
-WITH owned AS ({_OWNED}), found AS (SELECT FROM users WHERE id = :user_id){_WHAT_GOES}""",
+WITH owned AS ({_OWNED}), found AS (SELECT 1 FROM users WHERE id = :user_id){_WHAT_GOES}""",
 )
 
 # The conversations are locked before their holds are read. So no hold is set meanwhile, and the
 # rows that are counted are the rows that go.
 _LOCKED: Final = f"\nWITH owned AS ({_OWNED} FOR UPDATE)"
-_UNLESS_HELD: Final = "(:even_retained OR NOT EXISTS (SELECT FROM owned WHERE retain))"
+_UNLESS_HELD: Final = "(:even_retained OR NOT EXISTS (SELECT 1 FROM owned WHERE retain))"
 
 ERASE: Final = Statement(
     "users.erase",
@@ -113,13 +114,17 @@ class PiccoloUsers:
             raise explain_refusal(user_id, error) from error
 
     async def page(self, *, prefix: str, after: str, limit: int) -> Page[ListedUser]:
-        rows = await self._engine.fetch(
-            PAGE,
-            prefix=prefix,
-            end_of_prefix=end_of_prefix(prefix),
-            after=after,
-            limit=limit + 1,
-        )
+        values = {
+            "prefix": prefix,
+            "end_of_prefix": end_of_prefix(prefix)[:MAX_ID_CHARS],
+            "after": after,
+            "limit": limit + 1,
+        }
+        rows = await fetch_at_once(self._engine, PAGE, values)
+        if rows is None:
+            ids = await self._engine.fetch(IDS, **values)
+            found = [await self._engine.fetch(ACTIVITY, user_id=row["id"]) for row in ids]
+            rows = [row for [row] in found]
         return Page([_listed(row) for row in rows[:limit]], more=len(rows) > limit)
 
     async def usage(self, user_id: UserId) -> Usage:

@@ -44,7 +44,7 @@ ENDS: Final = f"""(
 )"""
 """The ends of a conversation without branches."""
 
-HAS_START: Final = f"EXISTS (SELECT FROM messages m WHERE {_M} AND m.starts_context) AS has_start"
+HAS_START: Final = f"EXISTS (SELECT 1 FROM messages m WHERE {_M} AND m.starts_context) AS has_start"
 """Whether a context starts anywhere: few conversations pay for finding out where."""
 
 WINDOW: Final = Statement(

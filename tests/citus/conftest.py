@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from chatkeep.adapters.piccolo.engine import Engine
+from chatkeep.adapters.piccolo.retries import Timing
 from chatkeep.adapters.piccolo.stores import piccolo_stores
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from tests.support import postgres
@@ -33,7 +34,8 @@ async def distributed(cluster: CitusCluster) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def pool(distributed: str) -> AsyncIterator[Engine]:
-    async with postgres.pool(distributed) as engine:
+    # Three servers share a machine: those who wait for a lock wait for longer than on one.
+    async with postgres.pool(distributed, Timing(command=120)) as engine:
         yield engine
 
 
