@@ -8,6 +8,7 @@ import ast
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,3 +140,18 @@ def test_a_package_of_others_in_the_domain_is_found(copy: Path) -> None:
         assert foreign(copy / "domain") == {("new.py", "httptools")}
     finally:
         path.unlink()
+
+
+def test_every_package_is_installed() -> None:
+    """One that pyproject.toml does not list works here, and is missing from the wheel."""
+    listed = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = {
+        path.parent.relative_to(PROJECT)
+        for name in ROOTS
+        for path in (PROJECT / name).rglob("*.py")
+    }
+    written = {
+        ".".join(folder.parts if folder.parts[0] == "chatkeep" else ("chatkeep", *folder.parts))
+        for folder in folders
+    }
+    assert written == set(listed["tool"]["setuptools"]["packages"])

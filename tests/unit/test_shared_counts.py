@@ -13,6 +13,7 @@ from chatkeep.entrypoints.http import snapshots
 from chatkeep.entrypoints.http.metrics import multiprocess
 from chatkeep.entrypoints.http.metrics.metric_families import format_families, merge_families
 from chatkeep.entrypoints.http.metrics.multiprocess import MultiprocessMetrics
+from tests.support.waiting import PATIENCE
 
 ENDED = 2**22 + 1  # one more than the largest process id that Linux gives
 
@@ -56,6 +57,7 @@ def move(directory: Path, to: Path) -> None:
 @pytest.fixture(autouse=True)
 def each_answer_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(multiprocess, "WORKER_TIMEOUT_SECONDS", PATIENCE)  # on a busy machine
 
 
 @pytest.fixture
