@@ -43,7 +43,7 @@ from chatkeep.adapters.piccolo.window_statements import WINDOW
 from chatkeep.domain.log import View
 from chatkeep.domain.model import Order, Status
 from chatkeep.domain.user_list import end_of_prefix
-from tests.support.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args, scaled
 
 FILL = """
 INSERT INTO audit_lines (id, user_id, operator, action, at)
@@ -82,10 +82,7 @@ SELECT c.id, c.user_id, n, CASE WHEN n > 0 THEN 0 END, 1, '{1}', '{}'
 FROM conversations c, generate_series(0, 1) n WHERE c.user_id LIKE '%1';
 """
 SCALE = 8
-SCALED = (
-    f"UPDATE pg_class SET reltuples = reltuples * {SCALE} "
-    "WHERE relname ~ 'conversation|messages|audit'"
-)
+SCALED = scaled(SCALE, "conversation|messages|audit")
 
 USER_IDS = "idx_users_id"
 AUDIT = "idx_audit_lines_at"

@@ -10,7 +10,7 @@ from chatkeep.adapters.piccolo import search_statements as search
 from chatkeep.adapters.piccolo import search_users
 from chatkeep.adapters.piccolo.statement import Statement
 from tests.e2e.test_plans import nodes, planned
-from tests.support.postgres import Server, connect_args
+from tests.support.postgres import Server, connect_args, scaled
 
 USERS, CONVERSATIONS = 200, 20
 FILL = f"""
@@ -31,7 +31,7 @@ INSERT INTO search_segments (user_id, conversation_id, first, last, mark, places
 SELECT user_id, id, s, s, 1, '', convert_to(repeat('x', 600), 'UTF8')
 FROM conversations, generate_series(1, 3) s;
 """
-SCALED = "UPDATE pg_class SET reltuples = reltuples * 50 WHERE relname ~ 'conversation|messages'"
+SCALED = scaled(50, "conversation|messages")
 
 OF_USER, CONVERSATION = "idx_conversations_user_id", "conversations_pkey"
 IN_ORDER = "idx_messages_conversation_id"

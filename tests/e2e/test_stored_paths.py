@@ -1,5 +1,6 @@
 """Paths that are not stored with a branch are found from branch to branch."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -111,8 +112,11 @@ async def test_an_append_after_a_message_takes_two_statements(
     statements: list[str] = []
     run = Engine.run
 
+    this = asyncio.current_task()
+
     async def counting(engine: Engine, name: str, *rest: Any) -> object:  # noqa: ANN401 - handed on
-        statements.append(name)
+        if asyncio.current_task() is this:  # a service of an earlier test may still read something
+            statements.append(name)
         return await run(engine, name, *rest)
 
     monkeypatch.setattr(Engine, "run", counting)
