@@ -14,6 +14,7 @@ from chatkeep.domain.model import Conversation, ConversationId, JsonText, Order,
 from chatkeep.domain.operations.selftest.builders import ALICE, NOON, new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import id_of, new_items
+from tests.support.postgres import replace_run
 
 LARGE = 300_000
 MOST = 1_000_000
@@ -35,7 +36,7 @@ class Received:
             self.bytes += sum(len(str(value)) for row in rows for value in row.values())
             return rows, again
 
-        monkeypatch.setattr(Engine, "run", lambda _engine, *a, **k: counting(*a, **k))
+        replace_run(engine, monkeypatch, counting)
 
 
 @pytest.fixture

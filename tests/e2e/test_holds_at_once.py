@@ -14,7 +14,7 @@ from chatkeep.domain.model import Changes, Conversation
 from chatkeep.domain.operations.selftest.builders import ALICE
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import error_of, new_items, numbered_messages
-from tests.support.postgres import query
+from tests.support.postgres import query, replace_run
 from tests.support.waiting import PATIENCE
 
 HOLD, LIFT = Changes(retain=True), Changes(retain=False)
@@ -133,7 +133,7 @@ async def test_a_deletion_run_again_after_a_lost_answer_has_deleted(
         rows, _ = await run_once(*args, **options)
         return rows, True
 
-    monkeypatch.setattr(Engine, "run", lambda _, *args, **options: run_twice(*args, **options))
+    replace_run(engine, monkeypatch, run_twice)
 
     await store.log.delete(ALICE, conversation.id, first.id)
     await store.conversations.change(ALICE, conversation.id, HOLD)

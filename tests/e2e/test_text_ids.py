@@ -13,6 +13,7 @@ from chatkeep.domain.model import UserId
 from chatkeep.domain.operations.selftest.builders import new_message
 from chatkeep.domain.operations.selftest.store import StoreUnderTest
 from chatkeep.testing.builders import numbered_messages
+from tests.support.postgres import replace_run
 
 KEYS = Statement(
     "tests.keys",
@@ -55,7 +56,7 @@ async def test_an_append_pays_for_text_ids_only_if_it_has_one(
         sent.append(name)
         return await run(name, *args)
 
-    monkeypatch.setattr(Engine, "run", lambda _engine, *args: noting(*args))
+    replace_run(engine, monkeypatch, noting)
     await postgres_store.append(conversation, *numbered_messages(count))
     named = of_conversation(conversation.id, parse_id("named"))
     await postgres_store.append(

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+import pytest
 
 from chatkeep.adapters.database_url import parse_database_url
 from chatkeep.adapters.embedded.binaries import binaries_in, find_binaries
@@ -98,6 +99,18 @@ async def pool(url: str, timing: Timing | None = None) -> AsyncIterator[Engine]:
 
 def connect_args(url: str) -> dict[str, object]:
     return parse_database_url(url).connect_args
+
+
+def replace_run(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Awaitable[Any]]
+) -> None:
+    """Have the engine run its statements by `run`. Those of other services go on as they are."""
+    original = Engine.run
+
+    def run_one(used: Engine, *args: Any, **options: Any) -> Awaitable[Any]:  # noqa: ANN401
+        return run(*args, **options) if used is engine else original(used, *args, **options)
+
+    monkeypatch.setattr(Engine, "run", run_one)
 
 
 def scaled(times: int, tables: str) -> str:
