@@ -20,6 +20,7 @@ from chatkeep.domain.json_sources import Members, dump, members, value_of, write
 from chatkeep.domain.json_values import TooManyValuesError
 from chatkeep.domain.log import NewEntry
 from chatkeep.domain.model import JsonText, Message, MessageId, NewMessage, Role, uuid7
+from chatkeep.domain.parts import BETWEEN_TEXTS
 
 _ROLES: Final = {role.value: role for role in Role if role is not Role.TOOL}
 # Roles that only OpenAI's messages may have: an item with one is not a message here.
@@ -265,11 +266,12 @@ class ItemWriter:
 
     def _output(self, message: Message) -> _Found:
         parts = write_item_parts(message)
-        is_text = all(part["type"] == "input_text" for part in parts)
-        fields: dict[str, object] = {
-            "call_id": message.tool_call_id,
-            "output": (message.content or "") if is_text else parts,
-        }
+        output: object = parts
+        if not parts:
+            output = message.content or ""
+        elif all(part["type"] == "input_text" for part in parts):
+            output = BETWEEN_TEXTS.join(part["text"] for part in parts)
+        fields: dict[str, object] = {"call_id": message.tool_call_id, "output": output}
         if self._custom.get(message.tool_call_id or ""):
             return "custom_tool_call_output", message.id.hex, fields
         return "function_call_output", message.id.hex, {**fields, "status": "completed"}

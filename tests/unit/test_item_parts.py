@@ -11,7 +11,7 @@ from chatkeep.domain.errors import InvalidValueError
 from chatkeep.domain.formats.openai_items import ItemWriter, parse_item
 from chatkeep.domain.items import ItemText
 from chatkeep.domain.model import Message, NewMessage, Role
-from chatkeep.domain.parts import encode_parts, text_of
+from chatkeep.domain.parts import BETWEEN_TEXTS, encode_parts, text_of
 from tests.unit.histories import assistant, said, tool, user
 from tests.unit.part_lists import (
     AUDIO,
@@ -105,6 +105,18 @@ def test_a_result_is_a_list_only_if_it_is_more_than_text() -> None:
     assert shown["output"] == [INPUT_TEXT, INPUT_IMAGE]
 
 
+def test_the_text_of_a_document_is_in_a_result_with_other_parts_and_without() -> None:
+    source = {"type": "text", "media_type": "text/plain", "data": "a menu"}
+    document = {"type": "document", "source": source}
+    [texts] = items_of(in_parts(tool("a", None), TEXT, document))
+    [alone] = items_of(in_parts(tool("a", None), document))
+    [shown] = items_of(in_parts(tool("a", None), document, IMAGE))
+
+    assert texts["output"] == f"What is this?{BETWEEN_TEXTS}a menu"
+    assert alone["output"] == "a menu"
+    assert shown["output"] == [{"type": "input_text", "text": "a menu"}, INPUT_IMAGE]
+
+
 def test_an_item_with_an_image_is_a_message_with_parts() -> None:
     item = {"role": "user", "content": [INPUT_TEXT, INPUT_IMAGE, INPUT_FILE, INPUT_AUDIO, UNKNOWN]}
 
@@ -168,14 +180,12 @@ def test_the_text_of_a_large_item_is_read_from_its_outline() -> None:
     assert (image["image_url"]["url"] == url) is True
 
 
-def text_in(part: dict[str, Any], role: Role) -> str:
-    """Return the text of a part as an item has it: that of a user's document too."""
+def text_in(part: dict[str, Any]) -> str:
+    """Return the text of a part as an item has it: that of a document too."""
     match part:
         case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
             return text
-        case {"type": "document", "source": {"type": "text", "data": str(text)}} if (
-            role is Role.USER
-        ):
+        case {"type": "document", "source": {"type": "text", "data": str(text)}}:
             return text
         case _:
             return ""
@@ -194,7 +204,7 @@ def test_what_becomes_of_parts_as_items_is_read_again(parts: list[Any], role: Ro
     again = message_of(item)
     assert again.role is role
     texts = [part["text"] for part in json.loads(again.parts or "[]") if part["type"] == "text"]
-    said = "".join(text_in(part, role) for part in json.loads(found.parts))
+    said = "".join(text_in(part) for part in json.loads(found.parts))
     if again.parts is None:
         assert "".join((again.content or "").split()) == "".join(said.split())
     else:
