@@ -17,11 +17,15 @@ from chatkeep.entrypoints.http import snapshots
 from tests.support import postgres
 from tests.support.service_process import FULL
 
-# How long an example takes says nothing on a busy machine. A short run tries the same few examples
-# each time; a full one tries more, and new ones.
+# How long an example takes says nothing on a busy machine. Runs try the same examples each time, so
+# that one which fails has found a fault of what was changed; a full one tries more.
+# CHATKEEP_TEST_EXAMPLES is the number of new ones to try instead.
 hypothesis.settings.register_profile("short", deadline=None, max_examples=25, derandomize=True)
-hypothesis.settings.register_profile("full", deadline=None, max_examples=100)
-hypothesis.settings.load_profile("full" if FULL else "short")
+hypothesis.settings.register_profile("full", deadline=None, max_examples=100, derandomize=True)
+EXAMPLES = os.environ.get("CHATKEEP_TEST_EXAMPLES")
+if EXAMPLES:
+    hypothesis.settings.register_profile("new", deadline=None, max_examples=int(EXAMPLES))
+hypothesis.settings.load_profile("new" if EXAMPLES else "full" if FULL else "short")
 
 # A background run of a script ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -26,7 +26,12 @@ TEST_FILE = re.compile(r"(?<![\w/])test_\w+\.py")
 MODULE = re.compile(r"\bchatkeep(?:\.(?:domain|adapters|entrypoints|testing)[\w.]*\w)")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)")
 VARIABLE = re.compile(r"\bCHATKEEP_[A-Z_]*[A-Z]\b")
-OF_TESTS = {"CHATKEEP_TEST_FULL", "CHATKEEP_TEST_POSTGRES", "CHATKEEP_CONVERSATIONS"}
+OF_TESTS = {
+    "CHATKEEP_CONVERSATIONS",
+    "CHATKEEP_TEST_EXAMPLES",
+    "CHATKEEP_TEST_FULL",
+    "CHATKEEP_TEST_POSTGRES",
+}
 # What Kubernetes sets beside a Service of the name `chatkeep`.
 OF_KUBERNETES = {"CHATKEEP_PORT", "CHATKEEP_SERVICE_HOST"}
 
