@@ -40,12 +40,5 @@ async def pool(distributed: str) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-async def engine(pool: Engine) -> Engine:
-    await postgres.query(pool, "DELETE FROM users")
-    await postgres.query(pool, "DELETE FROM audit_lines")
-    return pool
-
-
-@pytest.fixture
 def store(engine: Engine) -> StoreUnderTest:
     return StoreUnderTest.of(piccolo_stores(engine))
