@@ -57,6 +57,17 @@ async def test_a_conversation_is_deleted_after_a_word_is_typed_and_not_on_hold(
     await expect(console.page.get_by_text("Nothing is kept yet")).to_be_visible()
 
 
+async def test_what_happens_meanwhile_does_not_close_the_menu(open_console: OpenConsole) -> None:
+    console = await open_console()
+    made = await console.create("Before", said("Hello"))
+    await console.choose("Before")
+    await console.page.get_by_label("Actions").click()
+    await console.call("PATCH", f"/v1/conversations/{made['id']}", {"title": "After"})
+
+    await expect(console.page.get_by_role("heading", name="After")).to_be_visible()
+    await expect(console.page.get_by_role("button", name="Rename")).to_be_visible()
+
+
 @pytest.mark.full
 async def test_a_token_or_a_service_key_is_pasted(open_console: OpenConsole) -> None:
     console = await open_console("Zoë")

@@ -76,6 +76,7 @@ export class ConversationView extends HTMLElement {
       h("summary", { "aria-label": text.conversation.actions, title: text.conversation.actions }, icon("more")),
       h("div", { class: "choices" }, this.actions(conversation).map(([label, onclick, properties]) => h("button", { type: "button", onclick, ...properties }, label))),
     );
+    choices.open = this.heading.querySelector("details")?.open;
     choices.addEventListener("click", (event) => event.target.closest(".choices button") && (choices.open = false));
     choices.addEventListener("keydown", (event) => event.key === "Escape" && ((choices.open = false), choices.firstChild.focus()));
     this.heading.replaceChildren(
@@ -142,7 +143,7 @@ export class ConversationView extends HTMLElement {
     this.keepAtEnd(() => this.log.showDraft(this.draft.element));
   }
 
-  // Its message comes before or after this, unless nothing was kept or it is on another branch.
+  // Its message comes before or after this, unless none was kept or it is on another branch.
   ended(draft) {
     if (draft.status !== "finished") announce(text.draft.interrupted[draft.status]);
     if (draft.id !== this.draft?.id) return;
