@@ -25,6 +25,8 @@ async def fetch_at_once(
         return None
     try:
         return await engine.fetch(statement, **values)
+    except asyncpg.InvalidCachedStatementError:  # a kind of the next one, and no refusal
+        raise
     except asyncpg.FeatureNotSupportedError:
         engine.is_by_user = True
         return None

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from chatkeep.adapters.piccolo.by_user import fetch_by_user
+from chatkeep.adapters.piccolo.by_user import fetch_at_once, fetch_by_user
 from chatkeep.adapters.piccolo.citus_errors import as_raised
 from chatkeep.adapters.piccolo.engine import Engine
 from chatkeep.adapters.piccolo.rules import find_rule
@@ -80,17 +80,27 @@ def test_any_other_error_stays_what_it_is(error: Exception) -> None:
 class ByUserEngine(Engine):
     """Answers with the parameters, and refuses statements about several users."""
 
-    __slots__ = ("sent",)
+    __slots__ = ("refusal", "sent")
 
-    def __init__(self) -> None:
+    def __init__(self, refusal: type[Exception] = asyncpg.FeatureNotSupportedError) -> None:
         super().__init__({})
+        self.refusal = refusal
         self.sent: list[str] = []
 
     async def fetch(self, statement: Statement, /, **values: object) -> list[Any]:
         self.sent.append(statement.name)
         if statement.name == "test.at_once":
-            raise asyncpg.FeatureNotSupportedError("complex joins")
+            raise self.refusal("complex joins")
         return [values]
+
+
+async def test_a_plan_that_a_migration_has_outdated_is_not_taken_for_a_refusal() -> None:
+    engine = ByUserEngine(asyncpg.InvalidCachedStatementError)
+
+    with pytest.raises(asyncpg.InvalidCachedStatementError):
+        await fetch_at_once(engine, Statement("test.at_once", "SELECT 1"), {})
+
+    assert not engine.is_by_user
 
 
 async def test_a_refused_statement_is_sent_for_each_user_from_then_on() -> None:
