@@ -36,7 +36,9 @@ export class ChunkLines {
   #read(piece: Chunk): string[] {
     if (piece === "") return [];
     if (typeof piece !== "string" || !this.#isSplit) return [`${JSON.stringify(piece)}\n`];
-    const lines = (this.#rest + piece).split("\n");
+    this.#rest += piece;
+    if (!piece.includes("\n")) return []; // a long line is split once, however many pieces it has
+    const lines = this.#rest.split("\n");
     this.#rest = lines.pop() ?? "";
     return lines.map((line) => this.#chunkOf(line.trim())).filter((line) => line !== "");
   }

@@ -10,6 +10,7 @@ import type { Content, Waiting } from "./requests.js";
  */
 const SECONDS = 10;
 const BYTES = 262_144;
+const ENCODER = new TextEncoder();
 
 /** What makes the chunks of an answer: an asynchronous iterable, such as a `ReadableStream`. */
 export type Chunks =
@@ -113,7 +114,7 @@ export class DraftBody {
       this.#hasEnded = true;
       this.failure = { error }; // thrown once the rest is written
     }
-    this.#kept.push(...lines.map((line) => new TextEncoder().encode(line)));
+    this.#kept.push(...lines.map((line) => ENCODER.encode(line)));
   }
 }
 

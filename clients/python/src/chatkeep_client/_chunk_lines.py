@@ -22,13 +22,17 @@ class ChunkLines:
         self._is_split = media_type not in {None, "text/plain"}
         self._has_events = media_type == _EVENTS
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._rest = b""
+        self._rest: list[bytes] = []
 
     def read(self, piece: Chunk | bytes) -> list[bytes]:
         """Return the lines that are complete now. An empty text is left out."""
         if self._is_split and not isinstance(piece, Mapping):
             data = piece.encode() if isinstance(piece, str) else piece
-            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._rest.append(data)
+            if b"\n" not in data:  # a long line is joined once, however many pieces it has
+                return []
+            *lines, rest = b"".join(self._rest).split(b"\n")
+            self._rest = [rest]
             return [found for line in lines if (found := self._chunk_of(line))]
         if isinstance(piece, bytes | bytearray | memoryview):
             piece = self._decoder.decode(piece)
